@@ -1,0 +1,68 @@
+"""Token packets as coded bits and back: tokens · CRC · convolutional code."""
+
+import numpy as np
+
+from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.coding.viterbi import viterbi
+from tokcom.errors import ParameterError
+from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
+from tokcom.packets.crc import Crc
+from tokcom.tables import table_row
+
+
+class PacketCodec:
+    """Protects packets of a few tokens each, so that each stands or falls alone.
+
+    Args:
+        code: row of codes.json that names code and CRC: "k7" (default of the project), "k3" (the paper's), "k5", "k9".
+        codebook_size: words in the tokens' codebook.
+        tokens_per_packet: tokens in each packet, at least 1.
+        rate: row of punctures.json.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    def __init__(self, code: str = "k7", codebook_size: int = 1024, tokens_per_packet: int = 4, rate: str = "1/2"):
+        if tokens_per_packet < 1:
+            raise ParameterError(f"tokens_per_packet is {tokens_per_packet}; it must be at least 1")
+        self.code = ConvolutionalCode.named(code, rate)
+        self.crc = Crc.named(table_row("tokcom.coding", "codes", "code", code)["crc"])
+        self.codebook_size = codebook_size
+        self.tokens_per_packet = tokens_per_packet
+        self.token_bits = bits_per_token(codebook_size)
+        self._protected = tokens_per_packet * self.token_bits + self.crc.width
+
+    @property
+    def coded_length(self) -> int:
+        """Coded bits of a packet."""
+        return self.code.coded_length(self._protected)
+
+    def encode(self, packets: np.ndarray) -> np.ndarray:
+        """Coded bits, uint8 (n_packets, coded_length), of tokens (n_packets, tokens_per_packet).
+
+        Raises:
+            FrameError: a token does not fit the codebook's bits.
+            ParameterError: the packets have another number of tokens.
+        """
+        if packets.ndim != 2 or packets.shape[1] != self.tokens_per_packet:
+            raise ParameterError(f"packets have shape {packets.shape}; they must be (n, {self.tokens_per_packet})")
+        return self.code.encode(self.crc.append(tokens_to_bits(packets, self.token_bits)))
+
+    def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The likeliest tokens of each packet and whether to believe them.
+
+        Args:
+            llrs: float (n_packets, coded_length), positive where the bit is likelier 1.
+
+        Returns:
+            int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,): the CRC holds and all tokens lie in the
+            codebook.
+
+        Raises:
+            ParameterError: the LLRs have another shape.
+        """
+        bits = viterbi(self.code, llrs, self._protected)
+        payload = bits[:, : self._protected - self.crc.width]
+        tokens = bits_to_tokens(payload, self.token_bits)
+        return tokens, self.crc.check(bits) & (tokens < self.codebook_size).all(axis=1)

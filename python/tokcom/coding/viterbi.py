@@ -1,0 +1,91 @@
+"""Maximum-likelihood decoding of convolutional codes (Viterbi), many packets in lockstep.
+
+The innermost loop runs over packets, not states: every operation of the add-compare-select is then the same for all
+lanes, whatever the code, and LLVM turns it into vector instructions.
+"""
+
+import numba
+import numpy as np
+
+from tokcom.coding.convolutional import ConvolutionalCode
+
+LANES = 32
+"""Packets that advance together: two AVX-512 registers of float32 hide each other's latency."""
+
+
+def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarray:
+    """The likeliest bits.
+
+    The survivor starts in state 0; it ends there if the code is terminated, else in the best state.
+
+    Args:
+        code: the code that the bits were sent with.
+        llrs: float array (batch, code.coded_length(n_bits)), log P(bit 1) / P(bit 0); 0 says nothing.
+        n_bits: bits of payload in each packet.
+
+    Returns:
+        uint8 array (batch, n_bits).
+
+    Raises:
+        ParameterError: the LLRs have another shape.
+    """
+    full = code.depuncture(llrs, n_bits)
+    stages = n_bits + code.tail
+    bits = np.empty((len(full), stages), np.uint8)
+    decisions = np.empty((stages, code.outputs.shape[0], LANES), np.uint8)
+    _decode(full, code.outputs, len(code.generators), code.terminated, decisions, bits)
+    return bits[:, :n_bits]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _select(metric, survivor, decision, branch, outputs):
+    half = metric.shape[0] // 2
+    for j in range(half):
+        for bit in range(2):
+            upper, lower = metric[j], metric[j + half]
+            branch_upper, branch_lower = branch[outputs[j, bit]], branch[outputs[j + half, bit]]
+            best, chosen = survivor[2 * j + bit], decision[2 * j + bit]
+            for lane in range(LANES):
+                a = upper[lane] + branch_upper[lane]
+                b = lower[lane] + branch_lower[lane]
+                best[lane] = max(a, b)
+                chosen[lane] = b > a
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
+    states, half = outputs.shape[0], outputs.shape[0] // 2
+    stages = decisions.shape[0]
+    words = 1 << n_outputs
+    metric = np.empty((states, LANES), np.float32)
+    survivor = np.empty((states, LANES), np.float32)
+    branch = np.zeros((words, LANES), np.float32)
+    column = np.zeros((n_outputs, LANES), np.float32)
+    state = np.zeros(LANES, np.int64)
+    for first in range(0, llrs.shape[0], LANES):
+        used = min(LANES, llrs.shape[0] - first)
+        metric[:] = -1e9
+        metric[0] = 0
+        for t in range(stages):
+            for i in range(n_outputs):
+                for lane in range(used):
+                    column[i, lane] = llrs[first + lane, t * n_outputs + i]
+            for word in range(words):
+                branch[word] = 0
+                for i in range(n_outputs):
+                    if (word >> (n_outputs - 1 - i)) & 1:
+                        for lane in range(LANES):
+                            branch[word, lane] += column[i, lane]
+            _select(metric, survivor, decisions[t], branch, outputs)
+            metric, survivor = survivor, metric
+        state[:] = 0
+        if not terminated:
+            for lane in range(used):
+                for s in range(states):
+                    if metric[s, lane] > metric[state[lane], lane]:
+                        state[lane] = s
+        for t in range(stages - 1, -1, -1):
+            for lane in range(used):
+                s = state[lane]
+                bits[first + lane, t] = s & 1
+                state[lane] = (s >> 1) + decisions[t, s, lane] * half

@@ -1,0 +1,150 @@
+"""Gray constellations: bits to symbols, symbols to LLRs."""
+
+import numba
+import numpy as np
+
+from tokcom.errors import ParameterError
+from tokcom.tables import table_row
+
+LLR_METHODS = ("exact", "maxlog")
+BIT_ORDERS = ("ieee802.11", "3gpp")
+
+
+class Constellation:
+    """A Gray-mapped BPSK or square QAM constellation of unit mean energy.
+
+    Each component of a symbol is mapped and demapped alone. The order of bits matters to a code without interleaver: a
+    component's first bit is safer than its last, and IEEE 802.11 gives neighbouring coded bits to one component where
+    3GPP deals them to both, which puts two safe bits beside two unsafe ones. Without interleaver the latter costs K=7
+    about 0.15 dB, K=3 0.4 dB.
+
+    Args:
+        name: row of constellations.json: bpsk, qpsk, 16qam, 64qam, 256qam.
+        bit_order: "ieee802.11": the in-phase bits, then the quadrature bits (IEEE 802.11-2020, 17.3.5.8); "3gpp": they
+            alternate, with the levels of 3GPP TS 38.211, 5.1.
+
+    Raises:
+        ParameterError: no such name or order.
+    """
+
+    def __init__(self, name: str, bit_order: str = "ieee802.11"):
+        row = table_row("tokcom.modulation", "constellations", "modulation", name)
+        if bit_order not in BIT_ORDERS:
+            raise ParameterError(f"bit_order is {bit_order!r}; it must be one of {', '.join(BIT_ORDERS)}")
+        self.name, self.bit_order = name, bit_order
+        component_bits, components = row["in_phase_bits"], 1 + (row["quadrature_bits"] > 0)
+        self.bits_per_symbol = component_bits * components
+        levels = _gray_levels(component_bits, bit_order)
+        self._levels = levels / np.sqrt(components * np.mean(levels**2))
+        order = np.arange(self.bits_per_symbol).reshape(components, component_bits)
+        # Places, within a symbol, of each component's bits.
+        self._places = order if bit_order == "ieee802.11" else order.reshape(component_bits, components).T.copy()
+        labels = np.arange(1 << self.bits_per_symbol)
+        bits = (labels[:, None] >> np.arange(self.bits_per_symbol - 1, -1, -1)) & 1
+        weights = 1 << np.arange(component_bits - 1, -1, -1)
+        parts = [self._levels[bits[:, places] @ weights] for places in self._places]
+        self.points = (parts[0] + 1j * (parts[1] if components == 2 else 0)).astype(np.complex64)
+
+    def symbols_for(self, n_bits: int) -> int:
+        """Symbols that carry `n_bits` bits; the last may be filled up with zeros."""
+        return -(-n_bits // self.bits_per_symbol)
+
+    def map(self, bits: np.ndarray) -> np.ndarray:
+        """complex64 symbols (batch, symbols_for(n)) of uint8 bits (batch, n)."""
+        batch, n_bits = bits.shape
+        n_symbols = self.symbols_for(n_bits)
+        labels = np.empty((batch, n_symbols), np.uint8)
+        _label(np.ascontiguousarray(bits, dtype=np.uint8), self.bits_per_symbol, labels)
+        return self.points[labels]
+
+    def llrs(
+        self, symbols: np.ndarray, noise_variance: float | np.ndarray, n_bits: int, method: str = "exact"
+    ) -> np.ndarray:
+        """LLRs log P(bit 1) / P(bit 0) of equally likely bits in Gaussian noise.
+
+        Args:
+            symbols: complex array (batch, n_symbols), equalised to unit mean energy.
+            noise_variance: N0, the noise's power; one value, or an array that broadcasts to the symbols.
+            n_bits: bits wanted of each row; those that only fill up its last symbol are left out.
+            method: "exact" sums over the points, "maxlog" takes the nearest.
+
+        Returns:
+            float32 array (batch, n_bits).
+
+        Raises:
+            ParameterError: a parameter is out of its range.
+        """
+        if method not in LLR_METHODS:
+            raise ParameterError(f"llr method is {method!r}; it must be one of {', '.join(LLR_METHODS)}")
+        if symbols.ndim != 2 or symbols.shape[1] != self.symbols_for(n_bits):
+            raise ParameterError(
+                f"symbols have shape {symbols.shape}; {n_bits} bits of {self.name} need "
+                f"(batch, {self.symbols_for(n_bits)})"
+            )
+        variance = np.asarray(noise_variance, dtype=np.float32)
+        if not np.all((variance > 0) & np.isfinite(variance)):
+            raise ParameterError(f"noise_variance is {noise_variance}; it must be positive and finite")
+        symbols = np.ascontiguousarray(symbols, dtype=np.complex64)
+        out = np.empty((symbols.shape[0], symbols.shape[1] * self.bits_per_symbol), np.float32)
+        variance = np.broadcast_to(variance, symbols.shape)
+        _demap(symbols, variance, self._levels.astype(np.float32), self._places, method == "exact", out)
+        return out[:, :n_bits]
+
+
+def _gray_levels(n_bits: int, bit_order: str) -> np.ndarray:
+    """Amplitudes, odd integers, by label."""
+    labels = np.arange(1 << n_bits)
+    if bit_order == "ieee802.11":
+        rank = labels.copy()
+        for shift in (1, 2, 4):
+            rank ^= rank >> shift
+        return 2.0 * rank - (len(labels) - 1)
+    # (1-2b0)(2-(1-2b2)) for two bits, and so on.
+    signs = 1 - 2 * ((labels[:, None] >> np.arange(n_bits - 1, -1, -1)) & 1)
+    amplitude = signs[:, -1]
+    for place in range(n_bits - 2, -1, -1):
+        amplitude = signs[:, place] * ((1 << (n_bits - 1 - place)) - amplitude)
+    return amplitude.astype(np.float64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _label(bits, width, labels):
+    for row in range(labels.shape[0]):
+        for i in range(labels.shape[1]):
+            label = 0
+            for k in range(i * width, (i + 1) * width):
+                label = label << 1 | (bits[row, k] if k < bits.shape[1] else 0)
+            labels[row, i] = label
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _demap(symbols, variance, levels, places, exact, out):
+    n_levels = levels.shape[0]
+    components, width = places.shape
+    metric = np.empty(n_levels, np.float32)
+    for row in range(symbols.shape[0]):
+        for i in range(symbols.shape[1]):
+            scale = np.float32(1) / variance[row, i]
+            for component in range(components):
+                value = symbols[row, i].imag if component else symbols[row, i].real
+                for label in range(n_levels):
+                    distance = value - levels[label]
+                    metric[label] = -distance * distance * scale
+                for k in range(width):
+                    mask = 1 << (width - 1 - k)
+                    best0, best1 = np.float32(-3e38), np.float32(-3e38)
+                    for label in range(n_levels):
+                        if label & mask:
+                            best1 = max(best1, metric[label])
+                        else:
+                            best0 = max(best0, metric[label])
+                    llr = best1 - best0
+                    if exact and n_levels > 2:
+                        sum0, sum1 = np.float32(0), np.float32(0)
+                        for label in range(n_levels):
+                            if label & mask:
+                                sum1 += np.exp(metric[label] - best1)
+                            else:
+                                sum0 += np.exp(metric[label] - best0)
+                        llr += np.log(sum1 / sum0)
+                    out[row, i * components * width + places[component, k]] = llr

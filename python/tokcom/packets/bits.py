@@ -1,0 +1,39 @@
+"""Tokens as bits, most significant first."""
+
+import numpy as np
+
+from tokcom.errors import FrameError
+
+
+def bits_per_token(codebook_size: int) -> int:
+    """Bits that address every word of a codebook."""
+    return max(1, (codebook_size - 1).bit_length())
+
+
+def tokens_to_bits(tokens: np.ndarray, width: int) -> np.ndarray:
+    """Bits of tokens.
+
+    Args:
+        tokens: int array (..., n), each 0..2**width-1.
+        width: bits a token.
+
+    Returns:
+        uint8 array (..., n * width) of 0 and 1.
+
+    Raises:
+        FrameError: a token does not fit in `width` bits.
+    """
+    tokens = np.asarray(tokens)
+    if tokens.size and (tokens.min() < 0 or tokens.max() >> width):
+        bad = tokens.min() if tokens.min() < 0 else tokens.max()
+        raise FrameError(f"token {bad} does not fit in {width} bits")
+    bits = (tokens[..., None] >> np.arange(width - 1, -1, -1)) & 1
+    return bits.reshape(*tokens.shape[:-1], -1).astype(np.uint8)
+
+
+def bits_to_tokens(bits: np.ndarray, width: int) -> np.ndarray:
+    """int32 tokens (..., n) of bits (..., n * width): the inverse of `tokens_to_bits`."""
+    if bits.shape[-1] % width:
+        raise FrameError(f"{bits.shape[-1]} bits are not a whole number of {width}-bit tokens")
+    words = bits.reshape(*bits.shape[:-1], -1, width)
+    return words @ (1 << np.arange(width - 1, -1, -1, dtype=np.int32))
