@@ -1,0 +1,56 @@
+"""Names of pictures' classes: the CMI when the user gives none, and the features behind the semantic score."""
+
+import numpy as np
+import torch
+
+from tokcom.context.classifier_network import ClassifierNetwork
+from tokcom.errors import ParameterError, PictureError
+
+
+class Classifier:
+    """A trained `ClassifierNetwork` with the names of its classes.
+
+    Args:
+        network: the network, in evaluation mode.
+        classes: name of each label.
+    """
+
+    def __init__(self, network: ClassifierNetwork, classes: tuple[str, ...]):
+        self.network = network
+        self.classes = classes
+
+    def log_probabilities(self, pictures: np.ndarray) -> np.ndarray:
+        """float32 (batch, classes) of uint8 pictures (batch, size, size, 3).
+
+        Raises:
+            PictureError: the pictures are not of the network's size.
+        """
+        size = self.network.config.image_size
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (size, size, 3):
+            raise PictureError(
+                f"the classifier takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
+            )
+        scaled = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+        with torch.inference_mode():
+            # A picture and its mirror image show the same thing.
+            return (self.network(scaled) + self.network(scaled.flip(3))).div(2).log_softmax(-1).numpy()
+
+    def label(self, picture: np.ndarray) -> int:
+        """The likeliest class of one picture (size, size, 3)."""
+        return int(self.log_probabilities(picture[None])[0].argmax())
+
+
+def class_label(name: str, classes: tuple[str, ...]) -> int:
+    """The label of a class given by its name, whatever its case, or by its number.
+
+    Raises:
+        ParameterError: there is no such class.
+    """
+    folded = [known.casefold() for known in classes]
+    if name.casefold() in folded:
+        return folded.index(name.casefold())
+    if name.isdecimal() and int(name) < len(classes):
+        return int(name)
+    near = [known for known in classes if name.casefold() in known.casefold() or known.casefold() in name.casefold()]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the model knows {', '.join(classes)}"
+    raise ParameterError(f"class {name!r} is unknown; {hint}")

@@ -1,0 +1,93 @@
+"""The masked transformer that predicts tokens from those known and from a class label.
+
+MaskGIT (Chang et al., CVPR 2022) with a depthwise convolution ahead of attention: neighbours explain a picture's token
+better than anything else, and a small model does not find that out by attention alone.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class MaskGitConfig:
+    """Shape of a `MaskGitNetwork`; it is stored in the model's card."""
+
+    codebook_size: int = 1024
+    rows: int = 16
+    columns: int = 16
+    num_classes: int = 102
+    width: int = 192
+    depth: int = 6
+    heads: int = 6
+    kernel_size: int = 5
+    mlp_ratio: int = 4
+
+    as_dict = asdict
+
+
+class MaskGitBlock(nn.Module):
+    """Depthwise convolution over the grid, attention over all places, MLP; each pre-normalised and residual."""
+
+    def __init__(self, config: MaskGitConfig):
+        super().__init__()
+        width = config.width
+        self.grid = (config.rows, config.columns)
+        self.heads = config.heads
+        self.conv_norm = nn.LayerNorm(width)
+        self.conv = nn.Conv2d(width, width, config.kernel_size, padding=config.kernel_size // 2, groups=width)
+        self.attention_norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.projection = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, config.mlp_ratio * width), nn.GELU(), nn.Linear(config.mlp_ratio * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, places, width = x.shape
+        grid = self.conv_norm(x).transpose(1, 2).reshape(batch, width, *self.grid)
+        x = x + self.conv(grid).flatten(2).transpose(1, 2)
+        qkv = self.qkv(self.attention_norm(x)).reshape(batch, places, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        x = x + self.projection(mixed.transpose(1, 2).reshape(batch, places, width))
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class MaskGitNetwork(nn.Module):
+    """Logits over the codebook for chosen places of token grids.
+
+    Id `codebook_size` stands for [MASK], label `num_classes` for the null class ("no CMI").
+    """
+
+    def __init__(self, config: MaskGitConfig):
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.token_embedding = nn.Embedding(config.codebook_size + 1, width)
+        self.position_embedding = nn.Parameter(torch.zeros(config.rows * config.columns, width))
+        self.class_embedding = nn.Embedding(config.num_classes + 1, width)
+        self.blocks = nn.ModuleList(MaskGitBlock(config) for _ in range(config.depth))
+        self.head_norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, config.codebook_size)
+        for embedding in (self.token_embedding.weight, self.position_embedding, self.class_embedding.weight):
+            nn.init.normal_(embedding, std=0.02)
+        for block in self.blocks:
+            for last in (block.projection, block.mlp[-1]):
+                nn.init.normal_(last.weight, std=0.02 / (2 * config.depth) ** 0.5)
+
+    def forward(self, tokens: Tensor, labels: Tensor, places: Tensor) -> Tensor:
+        """Logits (n, codebook_size) at the True entries of `places`, in row-major order.
+
+        Args:
+            tokens: int64 (batch, rows * columns), [MASK] where unknown.
+            labels: int64 (batch,), the null class where there is no CMI.
+            places: bool (batch, rows * columns).
+        """
+        x = self.token_embedding(tokens) + self.position_embedding + self.class_embedding(labels)[:, None]
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.head_norm(x[places]))

@@ -1,0 +1,66 @@
+"""The figures of one picture's way through the link."""
+
+import math
+
+import numpy as np
+
+from tokcom.metrics.pictures import psnr_db, ssim
+from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
+
+DECIMALS = 4
+
+
+def frame_report(
+    *, image: str, esn0_db: float, packets: int, packets_lost: int, codebook_size: int, cmi: str | None,
+    sent_tokens: np.ndarray, received_tokens: np.ndarray, recovered_tokens: np.ndarray,
+    sent: np.ndarray, tokenized: np.ndarray, lost: np.ndarray, recovered: np.ndarray, seconds: dict[str, float],
+) -> dict:  # fmt: skip
+    """Figures of one frame, ready for JSON.
+
+    Args:
+        image: name of the picture.
+        esn0_db: Es/N0 of the channel in dB.
+        packets: packets sent.
+        packets_lost: packets that failed their CRC.
+        codebook_size: words in the codebook.
+        cmi: name of the class sent beside the packets, or None.
+        sent_tokens, received_tokens, recovered_tokens: int arrays (n,); received ones are LOST where a packet failed.
+        sent: the picture that was tokenized, uint8 (size, size, 3).
+        tokenized: what tokenizing alone leaves of it.
+        lost: the picture of the received tokens, losses shown as such.
+        recovered: the picture of the recovered tokens.
+        seconds: computing time by stage.
+
+    Returns:
+        The keys that `report.json` of the demo documents; rates are shares of 1, figures that do not exist are None.
+    """
+    return {
+        "image": image,
+        "esn0_db": esn0_db,
+        "packets": packets,
+        "per": _rounded(packets_lost / packets),
+        "ter_channel": _rounded(token_error_rate(sent_tokens, received_tokens)),
+        "ter_recovered": _rounded(token_error_rate(sent_tokens, recovered_tokens)),
+        "exact_recovery": _rounded(exact_recovery_rate(sent_tokens, received_tokens, recovered_tokens)),
+        "tce": _rounded(token_communication_efficiency(sent.shape[0] * sent.shape[1], len(sent_tokens), codebook_size)),
+        "psnr_tokenizer_db": _rounded(psnr_db(sent, tokenized)),
+        "psnr_lost_db": _rounded(psnr_db(sent, lost)),
+        "psnr_recovered_db": _rounded(psnr_db(sent, recovered)),
+        "ssim_recovered": _rounded(ssim(sent, recovered)),
+        "cmi": cmi,
+        "seconds": {stage: _rounded(value) for stage, value in sorted(seconds.items())},
+    }
+
+
+def mean_report(frames: list[dict]) -> dict:
+    """Means over the frames of every figure that is a number in any of them, those that are None left out."""
+    means = {}
+    for key in frames[0] if frames else ():
+        values = [frame[key] for frame in frames if isinstance(frame[key], int | float)]
+        if values:
+            means[key] = _rounded(sum(values) / len(values))
+    return means
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, DECIMALS)

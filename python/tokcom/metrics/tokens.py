@@ -1,0 +1,58 @@
+"""How many packets and tokens arrived: PER, TER, exact recovery, TCE."""
+
+import math
+
+import numpy as np
+
+from tokcom.errors import FrameError, ParameterError
+from tokcom.frame import LOST
+
+
+def token_error_rate(sent: np.ndarray, received: np.ndarray) -> float:
+    """Share of tokens that are lost or wrong.
+
+    Args:
+        sent: int array (n,).
+        received: int array (n,), LOST where nothing is known.
+
+    Raises:
+        FrameError: the arrays differ in shape.
+    """
+    _require_same_shape(sent, received)
+    return float(np.mean(sent != received))
+
+
+def exact_recovery_rate(sent: np.ndarray, received: np.ndarray, recovered: np.ndarray) -> float | None:
+    """Share of lost tokens that the receiver filled in with the very token sent; None where none was lost.
+
+    This is most likely what the paper reports as "TER after context processing".
+    """
+    _require_same_shape(sent, received)
+    _require_same_shape(sent, recovered)
+    lost = received == LOST
+    return float(np.mean(recovered[lost] == sent[lost])) if lost.any() else None
+
+
+def token_communication_efficiency(pixels: int, n_tokens: int, codebook_size: int, transmissions: float = 1.0) -> float:
+    """Pixels delivered for each token bit sent: h w / (T N log2 Q) (paper, section VI-A).
+
+    Args:
+        pixels: height * width of the picture.
+        n_tokens: N, tokens a picture.
+        codebook_size: Q.
+        transmissions: T, times that each packet is sent on average; 1 without retransmission, 1 / (1 - PER) with it.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+    if pixels < 1 or n_tokens < 1 or codebook_size < 2 or transmissions < 1:
+        raise ParameterError(
+            f"pixels {pixels}, n_tokens {n_tokens}, codebook_size {codebook_size}, transmissions {transmissions}: "
+            "at least 1, 1, 2 and 1 are needed"
+        )
+    return pixels / (transmissions * n_tokens * math.log2(codebook_size))
+
+
+def _require_same_shape(sent: np.ndarray, other: np.ndarray) -> None:
+    if sent.shape != other.shape:
+        raise FrameError(f"{sent.shape} tokens were sent, {other.shape} are compared with them")

@@ -1,0 +1,95 @@
+"""Model cards: what a model is, from what data, under which licence, how good, and the hashes of its weights."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokcom.errors import ModelError
+
+FORMAT = 1
+PARTS = ("tokenizer", "context", "classifier")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's folder and the content of its card.json.
+
+    The card's keys: `format`, `name`, `modality`, `description`, `licence`, `data`, `classes`, and for each part
+    (`tokenizer`, `context`, `classifier`) an object of `family`, `config`, `weights`, `sha256`, `figures`, `training`.
+    """
+
+    folder: Path
+    content: dict
+
+    @classmethod
+    def read(cls, folder: Path) -> "Card":
+        """The card of a model's folder.
+
+        Raises:
+            ModelError: there is none, it is broken, or it was written by a newer version.
+        """
+        path = folder / "card.json"
+        try:
+            content = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise ModelError(f"{path}: no such file; a model's folder holds a card.json") from None
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path}: the card cannot be read: {error}") from None
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise ModelError(f"{path}: not a model card: it has no format number")
+        if content["format"] > FORMAT:
+            raise ModelError(
+                f"{path}: the card has format {content['format']}, this version reads up to {FORMAT}; update gr-tokcom"
+            )
+        missing = [key for key in ("name", "modality", "licence", "classes") if key not in content]
+        if missing:
+            raise ModelError(f"{path}: the card lacks {', '.join(missing)}")
+        return cls(folder, content)
+
+    @property
+    def name(self) -> str:
+        return self.content["name"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.content["classes"])
+
+    def part(self, part: str) -> dict:
+        """The card's object for one part.
+
+        Raises:
+            ModelError: the model has no such part, or the object is incomplete.
+        """
+        if part not in self.content:
+            raise ModelError(
+                f"model {self.name} has no {part}; it has {', '.join(p for p in PARTS if p in self.content)}"
+            )
+        missing = [key for key in ("family", "config", "weights", "sha256") if key not in self.content[part]]
+        if missing:
+            raise ModelError(f"{self.folder / 'card.json'}: its {part} lacks {', '.join(missing)}")
+        return self.content[part]
+
+    def weights(self, part: str) -> Path:
+        """The checked weights file of one part.
+
+        Raises:
+            ModelError: the file is missing or is not the one that the card describes.
+        """
+        entry = self.part(part)
+        path = self.folder / entry["weights"]
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file; model {self.name} is incomplete, fetch it again")
+        found = file_hash(path)
+        if found != entry["sha256"]:
+            raise ModelError(
+                f"{path}: sha256 is {found[:12]}…, the card says {entry['sha256'][:12]}…; "
+                "the file is truncated or not the card's, fetch it again"
+            )
+        return path
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

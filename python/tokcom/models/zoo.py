@@ -1,0 +1,110 @@
+"""The model zoo: finds models by name and loads their parts. Weights are safetensors, never pickle."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from tokcom.context.classifier import Classifier
+from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
+from tokcom.context.maskgit import MaskGit
+from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
+from tokcom.errors import ModelError
+from tokcom.models.card import Card
+from tokcom.tokenizers.vq import VQTokenizer
+from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+
+DEFAULT_MODEL = "caltech64"
+
+FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
+    "vq": (VQConfig, VQNetwork),
+    "maskgit": (MaskGitConfig, MaskGitNetwork),
+    "classifier": (ClassifierConfig, ClassifierNetwork),
+}
+"""Families of networks by the name that cards use: the class of the configuration and that of the network."""
+
+
+def model_folders() -> list[Path]:
+    """Folders that are searched for models, first match wins: those of $TOKCOM_MODELS, then beside this package and
+    above it (a checkout's models/, a prefix's share/tokcom/models)."""
+    given = [Path(entry) for entry in os.environ.get("TOKCOM_MODELS", "").split(os.pathsep) if entry]
+    package = Path(__file__).resolve().parent.parent
+    beside = [package / "models" / "zoo"]
+    above = [parent / sub for parent in package.parents for sub in ("models", "share/tokcom/models")]
+    return given + [folder for folder in beside + above if folder.is_dir()]
+
+
+def list_models() -> dict[str, Path]:
+    """Folders of all models by name."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for card in sorted(folder.glob("*/card.json")):
+            found.setdefault(card.parent.name, card.parent)
+    return found
+
+
+def model_card(model: str) -> Card:
+    """The card of a model, given by its name or by the path of its folder.
+
+    Raises:
+        ModelError: there is no such model, or its card is broken.
+    """
+    models = list_models()
+    if model in models:
+        return Card.read(models[model])
+    if os.sep in model or (Path(model) / "card.json").is_file():
+        return Card.read(Path(model))
+    raise ModelError(
+        f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS names more folders)"
+    )
+
+
+def load_tokenizer(model: str) -> VQTokenizer:
+    """The tokenizer of a model.
+
+    Raises:
+        ModelError: there is no such model, or it is broken.
+    """
+    card = model_card(model)
+    return VQTokenizer(_network(card, "tokenizer"), card.name)
+
+
+def load_context(model: str) -> MaskGit:
+    """The context model of a model; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return MaskGit(_network(card, "context"), card.name)
+
+
+def load_classifier(model: str) -> Classifier:
+    """The classifier of a model; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return Classifier(_network(card, "classifier"), card.classes)
+
+
+def _network(card: Card, part: str) -> nn.Module:
+    return _build(card.folder, part, card.part(part)["sha256"])
+
+
+@lru_cache(maxsize=8)
+def _build(folder: Path, part: str, sha256: str) -> nn.Module:
+    """The network of one part; one copy serves all who ask for weights of that hash."""
+    card = Card.read(folder)
+    entry, path = card.part(part), card.weights(part)
+    if entry["family"] not in FAMILIES:
+        raise ModelError(
+            f"{card.folder / 'card.json'}: {part} is of family {entry['family']!r}; not {', '.join(FAMILIES)}"
+        )
+    config_class, network_class = FAMILIES[entry["family"]]
+    try:
+        config = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry["config"].items()})
+        with torch.device("meta"):
+            network = network_class(config)
+        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+        network.load_state_dict(weights, assign=True)
+    except (TypeError, SafetensorError, RuntimeError, OSError) as error:
+        raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,117 @@
+"""Pictures as arrays: any file that Pillow opens becomes 8-bit RGB, cut to the square that a tokenizer takes."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import skimage
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tokcom.errors import PictureError
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
+"""File name endings that count as pictures when a folder is searched."""
+
+
+def load_picture(file: str | Path | BinaryIO) -> np.ndarray:
+    """Read a picture of any size and kind: grey, palette, alpha (over white), 16-bit, EXIF-rotated.
+
+    Args:
+        file: path, or a binary file open for reading.
+
+    Returns:
+        uint8 array (height, width, 3), RGB.
+
+    Raises:
+        PictureError: there is no such file, or it is not a picture, or it is broken; the message names it.
+    """
+    name = str(file) if isinstance(file, str | Path) else getattr(file, "name", "the picture")
+    try:
+        with Image.open(file) as image:
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except FileNotFoundError:
+        raise PictureError(f"{name}: no such file") from None
+    except UnidentifiedImageError:
+        raise PictureError(f"{name}: not a picture in a format that Pillow reads") from None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{name}: the picture cannot be read: {error}") from None
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith(("I", "F")):
+        # Pillow's own conversion clips 16-bit values at 255 instead of scaling them.
+        values = np.asarray(image, dtype=np.float64)
+        peak = 65535.0 if values.max(initial=0) > 255 else 255.0
+        grey = np.clip(values * (255.0 / peak), 0, 255).round().astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    return np.asarray(image.convert("RGB"))
+
+
+def square(picture: np.ndarray, size: int) -> np.ndarray:
+    """The picture's central square, resampled (Lanczos, antialiased).
+
+    Args:
+        picture: uint8 array (height, width, 3).
+        size: side of the result in pixels.
+
+    Returns:
+        uint8 array (size, size, 3).
+
+    Raises:
+        PictureError: the array is not an RGB picture.
+    """
+    require_picture(picture)
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    return resample(picture, (left, top, left + side, top + side), size)
+
+
+def resample(picture: np.ndarray, box: tuple[float, float, float, float], size: int) -> np.ndarray:
+    """The part of a picture inside box (left, top, right, bottom; pixels), as a square uint8 array (size, size, 3)."""
+    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def require_picture(picture: np.ndarray) -> None:
+    """Raise PictureError unless the array is uint8 (height, width, 3) with at least one pixel."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise PictureError(
+            f"a picture is a uint8 array (height, width, 3), not {picture.dtype} of shape {picture.shape}"
+        )
+
+
+def find_pictures(folder: str | Path) -> list[Path]:
+    """Picture files directly in a folder, by name.
+
+    Raises:
+        PictureError: there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PictureError(f"{folder}: no such folder")
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
+    except OSError as error:
+        raise PictureError(f"{folder}: the folder cannot be read: {error.strerror}") from None
+    if not found:
+        raise PictureError(f"{folder}: no pictures in this folder (looked for {', '.join(sorted(EXTENSIONS))})")
+    return found
+
+
+def sample_pictures() -> list[Path]:
+    """Four photographs that come with scikit-image, all in the public domain (NASA, CC0).
+
+    Raises:
+        PictureError: this installation of scikit-image has been stripped of them.
+    """
+    folder = Path(skimage.__file__).parent / "data"
+    found = [folder / name for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")]
+    for path in found:
+        if not path.is_file():
+            raise PictureError(f"{path}: scikit-image lacks its sample pictures; name pictures of your own")
+    return found

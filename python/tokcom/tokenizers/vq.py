@@ -1,0 +1,95 @@
+"""Pictures as tokens of a VQ codebook, and back."""
+
+import numpy as np
+import torch
+
+from tokcom.errors import FrameError, PictureError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.tokenizers.pictures import square
+from tokcom.tokenizers.vq_network import VQNetwork
+
+LOST_GREY = 128
+
+
+class VQTokenizer:
+    """A trained `VQNetwork` as a tokenizer.
+
+    Args:
+        network: the network, in evaluation mode.
+        codebook: name of its codebook.
+    """
+
+    def __init__(self, network: VQNetwork, codebook: str):
+        config = network.config
+        self.network = network
+        self.codebook = codebook
+        self.codebook_size = config.codebook_size
+        self.image_size = config.image_size
+        self.grid = (config.image_size // config.patch_size,) * 2
+
+    def tokenize(self, picture: np.ndarray, *, cmi: int | None = None, frame_id: int = 0) -> TokenFrame:
+        """The tokens of a picture's central square.
+
+        Args:
+            picture: uint8 (height, width, 3).
+            cmi: class label that travels with it.
+            frame_id: running number.
+
+        Raises:
+            PictureError: the array is not a picture.
+        """
+        tokens = self.encode(square(picture, self.image_size)[None])[0]
+        return TokenFrame(tokens.ravel(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
+
+    def encode(self, pictures: np.ndarray) -> np.ndarray:
+        """int32 tokens (batch, rows, columns) of uint8 pictures (batch, image_size, image_size, 3).
+
+        Raises:
+            PictureError: the pictures are of another shape.
+        """
+        size = self.image_size
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != (size, size, 3):
+            raise PictureError(
+                f"the tokenizer takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
+            )
+        scaled = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+        with torch.inference_mode():
+            return self.network.encode(scaled).numpy().astype(np.int32)
+
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
+        """uint8 pictures (batch, image_size, image_size, 3) of whole token grids (batch, rows, columns)."""
+        with torch.inference_mode():
+            pictures = self.network.decode(torch.from_numpy(tokens.astype(np.int64)))
+        return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+    def detokenize(self, frame: TokenFrame) -> np.ndarray:
+        """The picture of a frame, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey.
+
+        Raises:
+            FrameError: the frame is of another codebook or grid.
+        """
+        if (frame.codebook, frame.codebook_size, frame.grid) != (self.codebook, self.codebook_size, self.grid):
+            raise FrameError(
+                f"frame {frame.frame_id} ({frame.codebook}, {frame.codebook_size} words, grid {frame.grid}) is not "
+                f"this tokenizer's ({self.codebook}, {self.codebook_size} words, grid {self.grid})"
+            )
+        tokens = frame.tokens.reshape(self.grid)
+        lost = tokens == LOST
+        # The decoder's view reaches beyond a patch: whatever stood for a lost token would show in its neighbours.
+        picture = self.decode(_bridge(tokens)[None])[0]
+        if lost.any():
+            side = self.image_size // self.grid[0]
+            picture[np.kron(lost, np.ones((side, side), dtype=bool))] = LOST_GREY
+        return picture
+
+
+def _bridge(tokens: np.ndarray) -> np.ndarray:
+    """Tokens with each lost one replaced by the nearest known one (the first of them in raster order); 0 if none is."""
+    known = np.argwhere(tokens != LOST)
+    if not len(known):
+        return np.zeros_like(tokens)
+    bridged = tokens.copy()
+    for row, column in np.argwhere(tokens == LOST):
+        nearest = known[np.abs(known - (row, column)).sum(axis=1).argmin()]
+        bridged[row, column] = tokens[tuple(nearest)]
+    return bridged

@@ -1,0 +1,92 @@
+"""The convolutional VQ autoencoder behind the embedded picture tokenizers.
+
+Patches become channels (space to depth), residual 3x3 convolutions mix them, and each cell of the grid is replaced by
+the code of the nearest direction in a codebook of unit vectors. Cosine look-up keeps all codes in use and free of
+scale (Yu et al., "Vector-quantized image modeling with improved VQGAN", ICLR 2022).
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class VQConfig:
+    """Shape of a `VQNetwork`; it is stored in the model's card."""
+
+    image_size: int = 64
+    patch_size: int = 4
+    codebook_size: int = 1024
+    code_dim: int = 16
+    width: int = 128
+    encoder_blocks: int = 2
+    decoder_blocks: int = 4
+    detail_width: int = 64
+    detail_blocks: int = 1
+
+    as_dict = asdict
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(gelu(conv(gelu(x)))), the identity at initialisation."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.gelu(self.first(F.gelu(x))))
+
+
+class VQNetwork(nn.Module):
+    """Pictures (batch, 3, size, size) in [-1, 1] ↔ token ids (batch, size/patch, size/patch)."""
+
+    def __init__(self, config: VQConfig):
+        super().__init__()
+        self.config = config
+        width, patch = config.width, config.patch_size
+        self.encoder = nn.Sequential(
+            nn.PixelUnshuffle(patch),
+            nn.Conv2d(3 * patch**2, width, 3, padding=1),
+            *(ResidualBlock(width) for _ in range(config.encoder_blocks)),
+            nn.GELU(),
+            nn.Conv2d(width, config.code_dim, 1),
+        )
+        half = patch // 2
+        self.decoder = nn.Sequential(
+            nn.Conv2d(config.code_dim, width, 3, padding=1),
+            *(ResidualBlock(width) for _ in range(config.decoder_blocks)),
+            nn.Conv2d(width, config.detail_width * half**2, 1),
+            nn.PixelShuffle(half),
+            *(ResidualBlock(config.detail_width) for _ in range(config.detail_blocks)),
+            nn.GELU(),
+            nn.Conv2d(config.detail_width, 3 * 2**2, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+        codebook = torch.randn(config.codebook_size, config.code_dim)
+        self.register_buffer("codebook", F.normalize(codebook, dim=1))
+
+    def latents(self, pictures: Tensor) -> Tensor:
+        """Unit vectors (batch, rows, columns, code_dim) of pictures (batch, 3, size, size)."""
+        return F.normalize(self.encoder(pictures).float().permute(0, 2, 3, 1), dim=-1)
+
+    def quantize(self, latents: Tensor) -> Tensor:
+        """Ids (…) of the codes nearest to unit vectors (…, code_dim)."""
+        return (latents @ self.codebook.T).argmax(-1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Token ids, int64 (batch, rows, columns)."""
+        return self.quantize(self.latents(pictures))
+
+    def decode_vectors(self, vectors: Tensor) -> Tensor:
+        """Pictures (batch, 3, size, size) from code vectors (batch, rows, columns, code_dim)."""
+        return self.decoder(vectors.permute(0, 3, 1, 2))
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Pictures (batch, 3, size, size) from token ids (batch, rows, columns)."""
+        return self.decode_vectors(self.codebook[tokens])
