@@ -1,0 +1,141 @@
+"""The `tokcom` command."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tokcom.errors import TokcomError
+
+console = Console(stderr=True)
+
+
+class Numbers(click.ParamType):
+    """A list of numbers between commas."""
+
+    name = "numbers"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> list[float]:
+        if isinstance(value, list):
+            return value
+        try:
+            return [float(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers like 6,6.5,7", param, context)
+
+
+class ErrorsAsMessages(click.Group):
+    """A command group whose TokcomErrors reach the user as one line."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except TokcomError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=ErrorsAsMessages, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Token communications: pictures over the air as tokens, with losses filled in at the receiver."""
+
+
+@main.command()
+@click.option("--code", default="k7", show_default=True, help="Channel code: k7, the paper's k3, k5 or k9.")
+@click.option("--modulation", default="16qam", show_default=True, help="bpsk, qpsk, 16qam, 64qam or 256qam.")
+@click.option("--esn0-db", type=Numbers(), default="6,6.5,7", show_default=True, help="Points in dB, between commas.")
+@click.option("--packets", default=20000, show_default=True, help="Packets at each point.")
+@click.option("--tokens-per-packet", default=4, show_default=True)
+@click.option("--codebook-size", default=1024, show_default=True, help="Words in the tokens' codebook.")
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--json", "json_file", type=click.File("w"), help="Write the figures as JSON to a file; - for standard output."
+)
+def link(
+    code: str, modulation: str, esn0_db: list[float], packets: int, tokens_per_packet: int, codebook_size: int,
+    seed: int, json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Error rates of the coded link over AWGN, without source or context."""
+    from tokcom.experiments.link_curve import link_curve
+    from tokcom.link import LinkConfig
+
+    config = LinkConfig(code, modulation, tokens_per_packet)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        row = bar.add_task(f"{code} {modulation}", total=packets * len(esn0_db))
+        points = [
+            asdict(point)
+            for point in link_curve(
+                config, esn0_db, packets, codebook_size=codebook_size, seed=seed,
+                progress=lambda done: bar.advance(row, done),
+            )
+        ]  # fmt: skip
+    show(points, f"{code}, {modulation}, {packets} packets a point", json_file)
+
+
+@main.command()
+@click.argument("part", type=click.Choice(["tokenizer", "maskgit", "classifier"]))
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."
+)
+@click.option("--model", default="caltech64", show_default=True, help="Model whose part is trained.")
+@click.option(
+    "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
+)
+@click.option(
+    "--work", default=".cache/training", show_default=True, type=click.Path(path_type=Path), help="Checkpoints."
+)
+@click.option("--steps", type=click.IntRange(1), help="Steps in all. [default: 7000, 6000 and 4000]")
+@click.option("--batch", type=click.IntRange(1), help="Pictures a step. [default: 32, 32 and 64]")
+@click.option("--seed", default=0, show_default=True)
+def train(
+    part: str, data: Path, model: str, models: Path, work: Path, steps: int | None, batch: int | None, seed: int
+) -> None:
+    """Train a part of a model: its tokenizer first, then maskgit (over the tokenizer's tokens) and the classifier.
+
+    Stopped by Ctrl-C or otherwise, the same command continues where it was.
+    """
+    from tokcom.training.runs import TRAINERS, TrainingRequest
+
+    default_steps, default_batch = {"tokenizer": (7000, 32), "maskgit": (6000, 32), "classifier": (4000, 64)}[part]
+    steps, batch = steps or default_steps, batch or default_batch
+    command = shlex.join(
+        ["./run", "train", part, "--data", data.name, "--model", model, "--steps", str(steps), "--batch", str(batch),
+         "--seed", str(seed)]
+    )  # fmt: skip
+    request = TrainingRequest(data, models, model, work, steps, batch, seed, command)
+    try:
+        TRAINERS[part](request, console)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def show(rows: Iterable[dict], title: str, json_file: click.utils.LazyFile | None) -> None:
+    """Rows as JSON where a file is given, else as a table on standard output."""
+    rows = list(rows)
+    if json_file is not None:
+        json.dump(rows, json_file, indent=1)
+        json_file.write("\n")
+        return
+    table = Table(title=title)
+    for name in rows[0]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

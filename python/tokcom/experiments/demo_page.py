@@ -1,0 +1,56 @@
+"""The demo's page and report: four pictures side by side for every photograph and Es/N0."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+
+from tokcom import __version__
+from tokcom.metrics.frame_report import mean_report
+from tokcom.models.card import Card
+
+STAGES = {
+    "sent": "sent",
+    "tokenized": "tokenized, nothing lost",
+    "lost": "received, losses in grey",
+    "recovered": "recovered",
+}
+
+
+def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Path:
+    """Write report.json and index.html.
+
+    Args:
+        out: folder that holds, for each frame, `folder`/FRAME-NAME-STAGE.png.
+        settings: how the demo was run.
+        frames: figures of each frame as `metrics.frame_report` makes them, with frame_id and folder.
+        card: of the model used.
+
+    Returns:
+        Path of index.html.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    figures = [{key: value for key, value in frame.items() if key not in ("frame_id", "folder")} for frame in frames]
+    report = {"settings": settings | {"version": __version__}, "frames": figures, "mean": mean_report(figures)}
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    points = []
+    for value in settings["esn0_db"]:
+        here = [frame for frame in frames if frame["esn0_db"] == value]
+        points.append({"esn0_db": value, "frames": here, "mean": mean_report(here)})
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": _percent, "figure": _figure}
+    template = environment.from_string(resources.files("tokcom.experiments").joinpath("demo_page.html.j2").read_text())
+    page = out / "index.html"
+    page.write_text(template.render(settings=settings, points=points, stages=STAGES, card=card, version=__version__))
+    return page
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _figure(value: float | None, decimals: int = 1) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"

@@ -1,0 +1,92 @@
+"""Error rates of the coded link alone, without source or context model."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.errors import ParameterError
+from tokcom.frame import TokenFrame
+from tokcom.link import LinkConfig, Receiver, Transmitter
+from tokcom.packets.layout import pack, packet_layout
+
+PACKETS_PER_FRAME = 4096
+"""Packets simulated at a time: one long frame of random tokens, whose arrays stay within the processor's caches."""
+
+
+@dataclass(frozen=True)
+class LinkPoint:
+    """Error rates at one Es/N0: per by the CRC, per_genie by the sent tokens, ter of all tokens as decoded, and the
+    share of packets whose CRC holds although tokens are wrong."""
+
+    esn0_db: float
+    packets: int
+    per: float
+    per_genie: float
+    ter: float
+    undetected: float
+
+
+def link_curve(
+    config: LinkConfig, esn0_db: list[float], packets: int, *, codebook_size: int = 1024, seed: int = 0,
+    threads: int | None = None, progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[LinkPoint]:  # fmt: skip
+    """Simulate random packets over AWGN; the same figures come out whatever the number of threads.
+
+    Args:
+        config: the link.
+        esn0_db: points to simulate.
+        packets: packets a point, at least 1.
+        codebook_size: words of the codebook.
+        seed: seed of tokens, layouts and noise.
+        threads: threads to use; None: one a processor.
+        progress: called with the number of packets done since the last call.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+    if packets < 1:
+        raise ParameterError(f"packets is {packets}; it must be at least 1")
+    for value in esn0_db:
+        noise_variance(value)
+    transmitter, receiver = Transmitter(config), Receiver(config)
+    sizes = [min(PACKETS_PER_FRAME, packets - done) for done in range(0, packets, PACKETS_PER_FRAME)]
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        for index, value in enumerate(esn0_db):
+            jobs = [
+                pool.submit(_simulate, transmitter, receiver, value, size, codebook_size, (seed, index, chunk))
+                for chunk, size in enumerate(sizes)
+            ]
+            total = np.zeros(4, dtype=np.int64)
+            for job, size in zip(jobs, sizes, strict=True):
+                total += job.result()
+                progress(size)
+            lost, wrong, tokens_wrong, undetected = total.tolist()
+            yield LinkPoint(
+                value, packets, lost / packets, wrong / packets, tokens_wrong / (packets * config.tokens_per_packet),
+                undetected / packets,
+            )  # fmt: skip
+
+
+def _simulate(
+    transmitter: Transmitter,
+    receiver: Receiver,
+    esn0_db: float,
+    packets: int,
+    codebook_size: int,
+    seed: tuple[int, ...],
+) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(0, codebook_size, packets * transmitter.config.tokens_per_packet, dtype=np.int32)
+    frame = TokenFrame(tokens, "random", codebook_size)
+    layout_seed = int(rng.integers(1 << 16))
+    burst = transmitter.transmit(frame, layout_seed)
+    burst = replace(burst, symbols=awgn(burst.symbols, esn0_db, rng))
+    llrs = receiver.demap(burst.symbols, noise_variance(esn0_db), codebook_size)
+    decoded, ok = receiver.decode(llrs, codebook_size)
+    sent = pack(tokens, packet_layout(len(tokens), transmitter.config.tokens_per_packet, layout_seed))
+    wrong = (decoded != sent).any(axis=1)
+    return np.array([(~ok).sum(), wrong.sum(), (decoded != sent).sum(), (ok & wrong).sum()])

@@ -1,0 +1,79 @@
+"""Trained networks into the model zoo: half-precision weights, and their part of the card."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from tokcom.models.card import FORMAT, file_hash
+
+TRAINING_STATE = ("code_use", "code_sum")
+"""Buffers that only training needs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a part was trained, for its card."""
+
+    command: str
+    data: str
+    seed: int
+    steps: int
+    hours: float
+
+
+def export_part(
+    folder: Path,
+    part: str,
+    family: str,
+    network: nn.Module,
+    figures: dict[str, float],
+    run: Run,
+    classes: tuple[str, ...],
+) -> None:
+    """Write a part's weights (float16) and its entry in the folder's card.json, creating the card where there is none.
+
+    Args:
+        folder: the model's folder; its name is the model's.
+        part: "tokenizer", "context" or "classifier".
+        family: name of the network's family in `models.zoo.FAMILIES`.
+        network: the trained network; its `config` goes into the card.
+        figures: what was measured on the test split with these half-precision weights.
+        run: how it was trained.
+        classes: names of the labels.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{part}.safetensors"
+    save_file(half(network), weights)
+    weights.chmod(0o644)
+    path = folder / "card.json"
+    card = json.loads(path.read_text()) if path.exists() else _new_card(folder.name)
+    card["classes"] = list(classes)
+    card[part] = {
+        "family": family,
+        "config": network.config.as_dict(),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weights": weights.name,
+        "sha256": file_hash(weights),
+        "figures": {name: round(value, 4) for name, value in figures.items()},
+        "training": asdict(run) | {"hours": round(run.hours, 2)},
+    }
+    path.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def half(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The network's weights as they are stored: float16, without what only training needs."""
+    state = {name: tensor for name, tensor in network.state_dict().items() if name not in TRAINING_STATE}
+    return {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous() for name, tensor in state.items()
+    }
+
+
+def _new_card(name: str) -> dict:
+    return {
+        "format": FORMAT, "name": name, "modality": "image", "description": "", "licence": "unstated",
+        "data": {}, "classes": [],
+    }  # fmt: skip

@@ -1,0 +1,141 @@
+"""The one training loop: resumable at any moment, with progress and time left."""
+
+import math
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from tokcom.training.checkpoint import load_checkpoint, save_checkpoint
+
+
+class Task(ABC):
+    """What is trained: a network, its optimizer, a loss and a measure on the test split.
+
+    Everything that settings() names must be the same when a run is continued. Batches are drawn from
+    `rng(step)`, so a run that was stopped and continued sees what an uninterrupted one would have seen.
+    """
+
+    name: str
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    learning_rate: float
+    seed: int
+
+    @abstractmethod
+    def settings(self) -> dict:
+        """What a checkpoint must agree on to be continued."""
+
+    @abstractmethod
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one batch, and figures to report."""
+
+    @abstractmethod
+    def evaluate(self) -> dict[str, float]:
+        """Figures on the test split."""
+
+    def rng(self, step: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, step])
+
+    def measured(self) -> dict[str, float]:
+        """evaluate() with the network in evaluation mode and without gradients."""
+        self.model.eval()
+        with torch.inference_mode():
+            figures = self.evaluate()
+        self.model.train()
+        return figures
+
+
+def precision() -> torch.dtype:
+    """bfloat16 where the processor multiplies it natively, else float32."""
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def autocast() -> torch.autocast:
+    """Context in which networks run in the `precision()` of this machine."""
+    return torch.autocast("cpu", precision(), enabled=precision() != torch.float32)
+
+
+def train(
+    task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0, evaluate_every: int = 0, console: Console
+) -> float:
+    """Train up to `steps` steps, continuing from the checkpoint where there is one.
+
+    The learning rate rises over the first 200 steps and falls to zero at the last as a half cosine; a finished run may
+    be continued with more steps. Ctrl-C or SIGTERM saves a checkpoint and raises KeyboardInterrupt.
+
+    Args:
+        task: what to train.
+        steps: steps in all, those of earlier calls included.
+        checkpoint: file that holds the run's state.
+        save_every: seconds between checkpoints.
+        evaluate_every: steps between figures on the test split; 0: none.
+        console: where progress goes.
+
+    Returns:
+        The hours trained in all.
+    """
+    progress = load_checkpoint(checkpoint, task.model, task.optimizer, task.settings())
+    if progress.step:
+        console.print(f"continuing {checkpoint} at step {progress.step} of {steps}")
+    stopped = []
+    handlers = {
+        number: signal.signal(number, lambda *_: stopped.append(True)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+
+    def save() -> None:
+        save_checkpoint(checkpoint, task.model, task.optimizer, progress, task.settings())
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
+    )  # fmt: skip
+    figures = defaultdict(float)
+    try:
+        with Progress(*columns, console=console) as bar:
+            row = bar.add_task(f"training {task.name}", total=steps, completed=progress.step, figures="")
+            task.model.train()
+            last_save = last = time.monotonic()
+            while progress.step < steps and not stopped:
+                rate = task.learning_rate * min(1, (progress.step + 1) / 200)
+                rate *= (1 + math.cos(math.pi * progress.step / steps)) / 2
+                for group in task.optimizer.param_groups:
+                    group["lr"] = rate
+                torch.manual_seed(task.seed * 1_000_003 + progress.step)
+                loss, reported = task.loss(task.rng(progress.step))
+                task.optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
+                task.optimizer.step()
+                progress.step += 1
+                now = time.monotonic()
+                progress.seconds += now - last
+                last = now
+                for name, value in reported.items():
+                    figures[name] = value if name not in figures else 0.98 * figures[name] + 0.02 * value
+                text = " ".join(f"{name} {value:.3f}" for name, value in figures.items())
+                bar.update(row, completed=progress.step, figures=text)
+                if progress.step % 200 == 0 and not console.is_terminal:
+                    console.print(f"{task.name} step {progress.step} of {steps}: {text}")
+                if evaluate_every and progress.step % evaluate_every == 0:
+                    console.print(f"{task.name} step {progress.step}, test split: {task.measured()}")
+                    last = time.monotonic()
+                if now - last_save > save_every:
+                    save()
+                    last_save = last
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    save()
+    if stopped:
+        console.print(f"stopped at step {progress.step} of {steps}; the same command continues")
+        raise KeyboardInterrupt
+    return progress.seconds / 3600

@@ -1,0 +1,87 @@
+"""Training of MaskGIT: predict masked tokens from the rest and, most of the time, the class label."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
+from tokcom.training.loop import Task, autocast
+
+LABEL_DROPOUT = 0.1
+"""Share of pictures whose label is withheld, so that one network serves with and without CMI."""
+MASKED_SHARE = (0.02, 0.8)
+"""Range of the uniform share of tokens masked: what a bad channel may lose; generation from nothing is not wanted."""
+
+
+class MaskGitTask(Task):
+    """Cross-entropy over masked tokens.
+
+    Args:
+        config: shape of the network.
+        train_tokens: (n, variants, tokens), from `tokens.tokenized`.
+        train_labels: int64 (n,).
+        test_tokens: (n, variants, tokens), of which variant 0 is measured.
+        test_labels: int64 (n,).
+        batch: pictures a step.
+        seed: seed of weights, batches and masks.
+        codes: name of the tokens' origin; a run is continued only with the same.
+    """
+
+    name = "maskgit"
+    learning_rate = 1.2e-3
+
+    def __init__(
+        self, config: MaskGitConfig, train_tokens: np.ndarray, train_labels: np.ndarray, test_tokens: np.ndarray,
+        test_labels: np.ndarray, *, batch: int = 32, seed: int = 0, codes: str = "",
+    ):  # fmt: skip
+        torch.manual_seed(seed)
+        self.config, self.batch, self.seed, self.codes = config, batch, seed, codes
+        self.train_tokens, self.train_labels = train_tokens, train_labels
+        self.test_tokens, self.test_labels = test_tokens, test_labels
+        self.model = MaskGitNetwork(config)
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        rest = [p for p in self.model.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.96))
+
+    def settings(self) -> dict:
+        return {"network": self.config.as_dict(), "batch": self.batch, "seed": self.seed, "codes": self.codes}
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        chosen = rng.integers(0, len(self.train_labels), self.batch)
+        variant = rng.integers(0, self.train_tokens.shape[1], self.batch)
+        tokens = torch.from_numpy(self.train_tokens[chosen, variant].astype(np.int64))
+        labels = self.train_labels[chosen].copy()
+        labels[rng.random(self.batch) < LABEL_DROPOUT] = self.config.num_classes
+        share = rng.uniform(*MASKED_SHARE, (self.batch, 1))
+        masked = torch.from_numpy(rng.random(tokens.shape) < share)
+        with autocast():
+            logits = self.model(tokens.masked_fill(masked, self.config.codebook_size), torch.from_numpy(labels), masked)
+        loss = F.cross_entropy(logits.float(), tokens[masked])
+        return loss, {"bits": float(loss.detach()) / math.log(2)}
+
+    def evaluate(self) -> dict[str, float]:
+        """Bits per masked token, and the share of masked tokens whose likeliest guess is right, at 15%, 30% and 60%
+        masked with the label, at 15% also without. The masks are the same at every call."""
+        null = np.full_like(self.test_labels, self.config.num_classes)
+        figures = {}
+        for percent in (15, 30, 60):
+            figures |= self._bits(percent, self.test_labels, "")
+        return figures | self._bits(15, null, "_without_cmi")
+
+    def _bits(self, percent: int, labels: np.ndarray, suffix: str) -> dict[str, float]:
+        rng = np.random.default_rng(percent)
+        total = right = count = 0
+        for start in range(0, len(labels), 64):
+            tokens = torch.from_numpy(self.test_tokens[start : start + 64, 0].astype(np.int64))
+            masked = torch.from_numpy(rng.random(tokens.shape) < percent / 100)
+            hidden = tokens.masked_fill(masked, self.config.codebook_size)
+            with autocast():
+                logits = self.model(hidden, torch.from_numpy(labels[start : start + 64]), masked).float()
+            total += float(F.cross_entropy(logits, tokens[masked], reduction="sum")) / math.log(2)
+            right += int((logits.argmax(-1) == tokens[masked]).sum())
+            count += int(masked.sum())
+        return {f"bits_at_{percent}{suffix}": total / count, f"exact_at_{percent}{suffix}": right / count}

@@ -1,0 +1,111 @@
+"""`tokcom train`: from a folder of pictures to a part of a model, in one call each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tokcom.context.classifier_network import ClassifierConfig
+from tokcom.context.maskgit_network import MaskGitConfig
+from tokcom.models.card import file_hash
+from tokcom.models.zoo import load_tokenizer, model_card
+from tokcom.tokenizers.vq_network import VQConfig
+from tokcom.training.classifier import ClassifierTask
+from tokcom.training.dataset import Dataset, load_dataset
+from tokcom.training.export import Run, export_part, half
+from tokcom.training.loop import Task, train
+from tokcom.training.maskgit import MaskGitTask
+from tokcom.training.tokenizer import TokenizerTask
+from tokcom.training.tokens import tokenized
+
+CROPS = 4
+"""Squares cut from every training picture."""
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What the user asked to train.
+
+    Args:
+        data: folder or tar archive of train/<class>/* and test/<class>/*.
+        models: folder that holds models.
+        model: name of the model whose part is trained.
+        work: folder for checkpoints.
+        steps: steps in all.
+        batch: pictures a step.
+        seed: seed of everything random.
+        command: the command line, for the card.
+    """
+
+    data: Path
+    models: Path
+    model: str
+    work: Path
+    steps: int
+    batch: int
+    seed: int
+    command: str
+
+    @property
+    def folder(self) -> Path:
+        return self.models / self.model
+
+
+def train_tokenizer(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a VQ tokenizer; returns its figures on the test split."""
+    data, test = _pictures(request, console)
+    config = VQConfig(image_size=data.pictures.shape[2])
+    task = TokenizerTask(config, data, test, batch=request.batch, seed=request.seed)
+    return _run(request, task, "tokenizer", "vq", data.classes, console)
+
+
+def train_classifier(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a classifier; returns its figures on the test split."""
+    data, test = _pictures(request, console)
+    config = ClassifierConfig(image_size=data.pictures.shape[2], num_classes=len(data.classes))
+    task = ClassifierTask(config, data, test, batch=request.batch, seed=request.seed)
+    return _run(request, task, "classifier", "classifier", data.classes, console)
+
+
+def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a MaskGIT over the tokens of the model's tokenizer; returns its figures on the test split."""
+    data, test = _pictures(request, console)
+    model = str(request.folder)
+    tokenizer = load_tokenizer(model)
+    console.print(f"tokens of {request.model} (made once and kept)")
+    rows, columns = tokenizer.grid
+    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes))
+    task = MaskGitTask(
+        config, tokenized(data, model, "train"), data.labels, tokenized(test, model, "test"), test.labels,
+        batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
+    )  # fmt: skip
+    return _run(request, task, "context", "maskgit", data.classes, console)
+
+
+TRAINERS = {"tokenizer": train_tokenizer, "maskgit": train_maskgit, "classifier": train_classifier}
+
+
+def _pictures(request: TrainingRequest, console: Console, size: int = 64) -> tuple[Dataset, Dataset]:
+    console.print(f"pictures of {request.data}, {size} x {size} (prepared once and kept)")
+    data = load_dataset(request.data, "train", size=size, crops=CROPS, seed=0)
+    test = load_dataset(request.data, "test", size=size, crops=1, seed=0)
+    for name in (*data.broken, *test.broken):
+        console.print(f"left out, cannot be read: {name}")
+    console.print(
+        f"{len(data.labels)} pictures to train on, {len(test.labels)} to measure, {len(data.classes)} classes"
+    )
+    return data, test
+
+
+def _run(
+    request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console
+) -> dict[str, float]:
+    checkpoint = request.work / request.model / f"{task.name}.safetensors"
+    hours = train(task, steps=request.steps, checkpoint=checkpoint, console=console)
+    task.model.load_state_dict({name: value.float() for name, value in half(task.model).items()}, strict=False)
+    figures = task.measured()
+    run = Run(request.command, request.data.name, request.seed, request.steps, hours)
+    export_part(request.folder, part, family, task.model, figures, run, classes)
+    weights = request.folder / f"{part}.safetensors"
+    console.print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…, {figures}")
+    return figures

@@ -1,0 +1,117 @@
+"""Training of the VQ tokenizer: reconstruction, commitment, a codebook that follows the latents."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+from tokcom.training.dataset import Dataset
+from tokcom.training.loop import Task, autocast
+
+CODEBOOK_DECAY = 0.99
+REVIVAL_USE = 0.02
+"""Codes chosen less often a batch than this, smoothed, move to a latent of the batch (the average is 8 at batch 32)."""
+
+
+class TokenizerTask(Task):
+    """Mean squared error with straight-through gradients rotated onto the code (Fifty et al., ICLR 2025).
+
+    The codebook is a moving average of the latents that chose each code (van den Oord et al., 2017), kept on the unit
+    sphere; codes that nothing chooses are moved to random latents of the batch.
+    """
+
+    name = "tokenizer"
+    learning_rate = 1e-3
+
+    def __init__(self, config: VQConfig, train: Dataset, test: Dataset, *, batch: int = 32, seed: int = 0):
+        torch.manual_seed(seed)
+        self.config, self.train, self.test, self.batch, self.seed = config, train, test, batch, seed
+        self.model = VQNetwork(config).to(memory_format=torch.channels_last)
+        self.model.register_buffer("code_use", torch.zeros(config.codebook_size))
+        self.model.register_buffer("code_sum", torch.zeros(config.codebook_size, config.code_dim))
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.learning_rate, weight_decay=1e-4)
+
+    def settings(self) -> dict:
+        return {
+            "network": self.config.as_dict(),
+            "batch": self.batch,
+            "seed": self.seed,
+            "classes": list(self.train.classes),
+        }
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        pictures = as_input(draw_pictures(self.train, self.batch, rng)[0])
+        with autocast():
+            latents = self.model.latents(pictures)
+            with torch.no_grad():
+                tokens = self.model.quantize(latents)
+            codes = self.model.codebook[tokens]
+            decoded = self.model.decode_vectors(_rotate(latents, codes)).float()
+        error = F.mse_loss(decoded, pictures)
+        commitment = F.mse_loss(latents, codes)
+        self._move_codes(latents.detach().flatten(0, 2), tokens.flatten(), rng)
+        used = (self.model.code_use > REVIVAL_USE).float().mean()
+        # Pictures span [-1, 1]: PSNR = 10 log10(4 / MSE).
+        return error + 0.25 * commitment, {
+            "psnr_db": float(10 * torch.log10(4 / error.detach())),
+            "codes_used": float(used),
+        }
+
+    @torch.no_grad()
+    def _move_codes(self, latents: Tensor, tokens: Tensor, rng: np.random.Generator) -> None:
+        model, size = self.model, self.config.codebook_size
+        latents = latents.float()
+        use = torch.bincount(tokens, minlength=size).float()
+        total = torch.zeros_like(model.code_sum).index_add_(0, tokens, latents)
+        model.code_use.lerp_(use, 1 - CODEBOOK_DECAY)
+        model.code_sum.lerp_(total, 1 - CODEBOOK_DECAY)
+        dead = torch.nonzero(model.code_use < REVIVAL_USE).flatten()
+        if len(dead):
+            chosen = latents[torch.from_numpy(rng.integers(0, len(latents), len(dead)))]
+            model.code_sum[dead], model.code_use[dead] = chosen, 1.0
+        model.codebook.copy_(F.normalize(model.code_sum, dim=1))
+
+    def evaluate(self) -> dict[str, float]:
+        errors, tokens = [], []
+        for start in range(0, len(self.test.labels), 64):
+            pictures = as_input(self.test.pictures[start : start + 64, 0])
+            ids = self.model.encode(pictures)
+            decoded = self.model.decode(ids).clamp(-1, 1)
+            # To 8 bits and back, as a user gets it.
+            decoded = ((decoded + 1) * 127.5).round() / 127.5 - 1
+            errors.append((decoded - pictures).square().mean((1, 2, 3)))
+            tokens.append(ids.flatten())
+        share = torch.bincount(torch.cat(tokens), minlength=self.config.codebook_size) / sum(map(len, tokens))
+        return {
+            "psnr_db": float((10 * torch.log10(4 / torch.cat(errors))).mean()),
+            "token_entropy_bits": float(-(share * share.clamp_min(1e-12).log2()).sum()),
+            "codes_used": int((share > 0).sum()),
+        }
+
+
+def _rotate(latents: Tensor, codes: Tensor) -> Tensor:
+    """The codes, with gradients to the latents through the rotation that takes one to the other."""
+    start, end = latents.detach(), codes
+    middle = F.normalize(start + end, dim=-1)
+    return (
+        latents
+        - 2 * (latents * middle).sum(-1, keepdim=True) * middle
+        + 2 * (latents * start).sum(-1, keepdim=True) * end
+    )
+
+
+def draw_pictures(data: Dataset, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Random pictures, crops and mirrorings, uint8 (batch, size, size, 3), and their labels, int64 (batch,)."""
+    picture = rng.integers(0, data.pictures.shape[0], batch)
+    crop = rng.integers(0, data.pictures.shape[1], batch)
+    drawn = data.pictures[picture, crop]
+    mirrored = rng.random(batch) < 0.5
+    drawn[mirrored] = drawn[mirrored, :, ::-1]
+    return drawn, data.labels[picture]
+
+
+def as_input(pictures: np.ndarray) -> Tensor:
+    """uint8 (batch, size, size, 3) as float (batch, 3, size, size) in [-1, 1]."""
+    scaled = torch.tensor(pictures).float() / 127.5 - 1
+    return scaled.permute(0, 3, 1, 2)
