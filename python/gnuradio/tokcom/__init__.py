@@ -1,0 +1,25 @@
+"""GNU Radio blocks for token communications."""
+
+from .image_detokenizer import image_detokenizer
+from .image_sink import image_sink
+from .image_source import image_source
+from .image_tokenizer import image_tokenizer
+from .packet_decoder import packet_decoder
+from .packet_encoder import packet_encoder
+from .token_demapper import token_demapper
+from .token_mapper import token_mapper
+from .token_packetizer import token_packetizer
+from .token_recovery import token_recovery
+
+__all__ = [
+    "image_detokenizer",
+    "image_sink",
+    "image_source",
+    "image_tokenizer",
+    "packet_decoder",
+    "packet_encoder",
+    "token_demapper",
+    "token_mapper",
+    "token_packetizer",
+    "token_recovery",
+]

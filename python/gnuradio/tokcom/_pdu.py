@@ -1,0 +1,146 @@
+"""What the message blocks share: PDUs to arrays and back, refusal of bad ones, time keeping."""
+
+import time
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from tokcom import keys
+from tokcom.errors import FrameError, TokcomError
+from tokcom.frame import TokenFrame
+
+ELEMENTS = {
+    "uint8": (pmt.is_u8vector, pmt.u8vector_elements, pmt.init_u8vector),
+    "int32": (pmt.is_s32vector, pmt.s32vector_elements, pmt.init_s32vector),
+    "float32": (pmt.is_f32vector, pmt.f32vector_elements, pmt.init_f32vector),
+    "complex64": (pmt.is_c32vector, pmt.c32vector_elements, pmt.init_c32vector),
+}
+"""How each kind of uniform vector is recognised, read and made."""
+
+
+class PduBlock(gr.basic_block):
+    """One PDU in, one library call, one PDU out.
+
+    A subclass names its ports and element kind and writes `process`. Whatever that raises is logged and counted in
+    `frames_refused`, and the block goes on with the next frame.
+    """
+
+    INPUT: str
+    OUTPUT: str
+    INPUT_KIND: str
+    STAGE: str
+
+    def __init__(self, name: str):
+        gr.basic_block.__init__(self, name=name, in_sig=None, out_sig=None)
+        self.frames_refused = 0
+        self._input, self._output = pmt.intern(self.INPUT), pmt.intern(self.OUTPUT)
+        self.message_port_register_in(self._input)
+        self.message_port_register_out(self._output)
+        self.set_msg_handler(self._input, self._on_pdu)
+
+    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
+        """Keys to add to the metadata, and the PDU's new content; None to send nothing (now)."""
+        raise NotImplementedError
+
+    def _on_pdu(self, pdu: object) -> None:
+        started = time.perf_counter()
+        try:
+            meta, data = open_pdu(pdu, self.INPUT_KIND)
+            result = self.process(meta, data)
+        except Exception as error:
+            self.refuse(error)
+            return
+        if result is not None:
+            added, out = result
+            added = {**added, keys.SECONDS + self.STAGE: time.perf_counter() - started}
+            self.message_port_pub(self._output, make_pdu(pmt.car(pdu), added, out))
+
+    def refuse(self, error: Exception) -> None:
+        """Log and count a frame that could not be processed."""
+        self.frames_refused += 1
+        reason = str(error) if isinstance(error, TokcomError) else f"{type(error).__name__}: {error}"
+        self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason}")
+
+
+def open_pdu(pdu: object, kind: str) -> tuple[dict, np.ndarray]:
+    """Metadata and content of a PDU.
+
+    Raises:
+        FrameError: the message is no PDU, or of another kind than wanted.
+    """
+    if not pmt.is_pair(pdu) or not (pmt.is_dict(pmt.car(pdu)) or pmt.is_null(pmt.car(pdu))):
+        raise FrameError("the message is not a PDU (a pair of a dictionary and a vector)")
+    is_kind, elements, _ = ELEMENTS[kind]
+    if not is_kind(pmt.cdr(pdu)):
+        raise FrameError(f"the PDU does not hold {kind} values; check what is connected to this port")
+    meta = pmt.to_python(pmt.car(pdu)) or {}
+    return meta, np.array(elements(pmt.cdr(pdu)), dtype=kind)
+
+
+def make_pdu(meta: object, added: dict, data: np.ndarray) -> object:
+    """A PDU of a PMT dictionary with keys added, and an array's values in row-major order."""
+    for key, value in added.items():
+        meta = pmt.dict_add(meta, pmt.intern(key), value if isinstance(value, pmt.pmt_base) else pmt.to_pmt(value))
+    make = ELEMENTS[data.dtype.name][2]
+    # From a bytearray or a list these are tens of times faster than from an array.
+    values = bytearray(data.tobytes()) if data.dtype == np.uint8 else data.ravel().tolist()
+    return pmt.cons(meta, make(data.size, values))
+
+
+def required(meta: dict, key: str, kind: type) -> object:
+    """A key's value.
+
+    Raises:
+        FrameError: the key is missing or its value of another kind.
+    """
+    if key not in meta:
+        raise FrameError(f"the PDU lacks the key {key!r}; is the block before this one the right one?")
+    value = meta[key]
+    if kind is float and isinstance(value, int):
+        return float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise FrameError(f"the PDU's key {key!r} is {value!r}; it must be of type {kind.__name__}")
+    return value
+
+
+def frame_keys(frame: TokenFrame) -> dict:
+    """Metadata that describes a frame."""
+    described = {
+        keys.FRAME_ID: frame.frame_id,
+        keys.MODALITY: frame.modality,
+        keys.CODEBOOK: frame.codebook,
+        keys.CODEBOOK_SIZE: frame.codebook_size,
+        keys.GRID: tuple(frame.grid),
+    }
+    return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
+
+
+def frame_of(meta: dict, tokens: np.ndarray) -> TokenFrame:
+    """The frame of a PDU of tokens.
+
+    Raises:
+        FrameError: keys are missing, or the tokens do not fit them.
+    """
+    grid = required(meta, keys.GRID, tuple)
+    return TokenFrame(
+        tokens,
+        required(meta, keys.CODEBOOK, str),
+        required(meta, keys.CODEBOOK_SIZE, int),
+        grid,
+        required(meta, keys.MODALITY, str),
+        required(meta, keys.CMI, int) if keys.CMI in meta else None,
+        required(meta, keys.FRAME_ID, int),
+    )
+
+
+def packet_rows(meta: dict, data: np.ndarray) -> np.ndarray:
+    """Content of a PDU as one row a packet.
+
+    Raises:
+        FrameError: the values do not make that many rows.
+    """
+    packets = required(meta, keys.PACKETS, int)
+    if packets < 1 or data.size % packets:
+        raise FrameError(f"{data.size} values do not make {packets} packets of one length")
+    return data.reshape(packets, -1)

@@ -1,0 +1,143 @@
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from tokcom import keys
+from tokcom.errors import ParameterError, PictureError
+from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures
+
+from ._pdu import make_pdu
+
+
+class image_source(gr.basic_block):
+    """Send pictures, one PDU each.
+
+    With a window, the source waits for word of delivery before it sends more, so no queue behind it overflows, and
+    after the last picture it ends the flowgraph. Connect the sink's "delivered" port to the source's for that.
+
+    Input: message port "delivered", one message of any kind for each picture that has reached its end.
+    Output: message port "pictures", PDUs of u8 RGB values with height, width, name and frame_id.
+
+    Parameters:
+        path: a picture, a folder of pictures, or a list of pictures; empty for four sample photographs.
+        repeat: start again after the last picture.
+        interval: seconds from one picture to the next, at least 0.
+        window: pictures under way at most; 0 for no limit, then nothing need be connected to "delivered" and the
+            flowgraph runs on after the last picture.
+        patience: seconds to wait for word of a delivery before the pictures under way count as lost.
+    """
+
+    DELIVERED = pmt.intern("delivered")
+    PICTURES = pmt.intern("pictures")
+
+    def __init__(
+        self, path: str | Sequence[str] = "", repeat: bool = False, interval: float = 0.0, window: int = 4,
+        patience: float = 60.0,
+    ):  # fmt: skip
+        gr.basic_block.__init__(self, name="Image Source", in_sig=None, out_sig=None)
+        if interval < 0:
+            raise ParameterError(f"interval is {interval}; it must be at least 0 seconds")
+        if window < 0:
+            raise ParameterError(f"window is {window}; it must be at least 0")
+        if patience <= 0:
+            raise ParameterError(f"patience is {patience}; it must be above 0 seconds")
+        self._files = _picture_files(path)
+        self._repeat, self._interval, self._window, self._patience = repeat, interval, window, patience
+        self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = 0
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.message_port_register_in(self.DELIVERED)
+        self.message_port_register_out(self.PICTURES)
+        self.set_msg_handler(self.DELIVERED, self._on_delivered)
+
+    def start(self) -> bool:
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._send_all, name="image_source", daemon=True)
+        self._thread.start()
+        return True
+
+    def stop(self) -> bool:
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        return True
+
+    def _on_delivered(self, _message: object) -> None:
+        with self._changed:
+            self.frames_delivered += 1
+            self._changed.notify_all()
+
+    def _send_all(self) -> None:
+        while True:
+            sent_before = self.frames_sent
+            for file in self._files:
+                if self._window:
+                    self._wait_until_under_way_below(self._window)
+                if self._stopping.is_set():
+                    return
+                if self._send(file) and self._stopping.wait(self._interval):
+                    return
+            if self.frames_sent == sent_before:
+                self.logger.error(f"none of {len(self._files)} pictures can be read; nothing is left to send")
+                break
+            if not self._repeat:
+                break
+        if self._window:
+            self._wait_until_under_way_below(1)
+            if not self._stopping.is_set():
+                self.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
+
+    def _send(self, file: Path) -> bool:
+        try:
+            picture = load_picture(file)
+        except PictureError as error:
+            self.files_refused += 1
+            self.logger.warn(f"picture left out ({self.files_refused} so far): {error}")
+            return False
+        meta = {
+            keys.FRAME_ID: self.frames_sent,
+            keys.NAME: file.stem,
+            keys.HEIGHT: picture.shape[0],
+            keys.WIDTH: picture.shape[1],
+        }
+        self.frames_sent += 1
+        self.message_port_pub(self.PICTURES, make_pdu(pmt.make_dict(), meta, np.ascontiguousarray(picture)))
+        return True
+
+    def _wait_until_under_way_below(self, limit: int) -> None:
+        def under_way() -> int:
+            return self.frames_sent - self.frames_delivered - self.frames_missing
+
+        with self._changed:
+            while under_way() >= limit and not self._stopping.is_set():
+                delivered = self.frames_delivered
+                if not self._changed.wait(self._patience) and self.frames_delivered == delivered:
+                    missing = under_way()
+                    self.frames_missing += missing
+                    self.logger.warn(
+                        f"no word of {missing} pictures for {self._patience} s: they count as lost "
+                        f"({self.frames_missing} so far); is the sink's 'delivered' port connected?"
+                    )
+
+
+def _picture_files(path: str | Sequence[str]) -> list[Path]:
+    if not path:
+        files = sample_pictures()
+    elif not isinstance(path, str | os.PathLike):
+        files = [Path(entry) for entry in path]
+    elif Path(path).is_dir():
+        return find_pictures(path)
+    else:
+        files = [Path(path)]
+    for file in files:
+        if not file.is_file():
+            raise PictureError(f"{file}: no such picture or folder")
+    return files

@@ -1,0 +1,104 @@
+import threading
+from collections import deque
+
+import numpy as np
+
+from tokcom.context.recovery import Recovery, RecoverySettings
+from tokcom.errors import ParameterError
+from tokcom.models.zoo import DEFAULT_MODEL, load_context
+
+from ._pdu import PduBlock, frame_of
+
+DROP_POLICIES = ("oldest", "newest")
+
+
+class token_recovery(PduBlock):
+    """Fill in lost tokens with a masked transformer that knows the others and the class label.
+
+    The transformer works in a thread of its own behind a bounded queue, so that the flowgraph never waits for it.
+
+    Input: message port "tokens", PDUs of s32 tokens, -1 where lost.
+    Output: message port "tokens_recovered", the same frames without losses.
+
+    Parameters:
+        model: a model of the zoo, by name or folder.
+        steps: passes of the transformer at most, at least 1.
+        temperature: of the tokens drawn; 0 takes the likeliest.
+        choice_temperature: of the noise on the order in which tokens are settled, falling to 0 at the last step.
+        guidance: weight of classifier-free guidance towards the label.
+        seed: seed of the draws.
+        queue_size: frames that may wait, at least 1.
+        drop: "oldest" or "newest": which frame is dropped, logged and counted when the queue is full.
+    """
+
+    INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "tokens_recovered", "int32", "recovery"
+
+    def __init__(
+        self, model: str = DEFAULT_MODEL, steps: int = 8, temperature: float = 0.0, choice_temperature: float = 0.0,
+        guidance: float = 0.0, seed: int = 0, queue_size: int = 16, drop: str = "oldest",
+    ):  # fmt: skip
+        PduBlock.__init__(self, "Token Recovery")
+        if queue_size < 1:
+            raise ParameterError(f"queue_size is {queue_size}; it must be at least 1")
+        if drop not in DROP_POLICIES:
+            raise ParameterError(f"drop is {drop!r}; it must be one of {', '.join(DROP_POLICIES)}")
+        settings = RecoverySettings(steps, temperature, choice_temperature, guidance, seed)
+        self._recovery = Recovery(load_context(model), settings)
+        self._queue_size, self._drop = queue_size, drop
+        self._queue: deque = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.frames_recovered = self.frames_dropped = 0
+
+    @property
+    def queue_length(self) -> int:
+        """Frames that wait now."""
+        return len(self._queue)
+
+    def start(self) -> bool:
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="token_recovery", daemon=True)
+        self._thread.start()
+        return True
+
+    def stop(self) -> bool:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        if self._queue:
+            self.logger.warn(f"stopped with {len(self._queue)} frames not yet recovered")
+            self._queue.clear()
+        return True
+
+    def _on_pdu(self, pdu: object) -> None:
+        with self._changed:
+            full = len(self._queue) >= self._queue_size
+            if full:
+                self.frames_dropped += 1
+                self.logger.warn(
+                    f"queue of {self._queue_size} frames is full: {self._drop} dropped ({self.frames_dropped} so far)"
+                )
+                if self._drop == "oldest":
+                    self._queue.popleft()
+            if not full or self._drop == "oldest":
+                self._queue.append(pdu)
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._stopping)
+                if self._stopping:
+                    return
+                pdu = self._queue.popleft()
+            super()._on_pdu(pdu)
+
+    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
+        frame, _ = self._recovery.recover(frame_of(meta, data), lambda: self._stopping)
+        if frame.lost.any():
+            return None  # stopped on the way
+        self.frames_recovered += 1
+        return {}, frame.tokens
