@@ -16,7 +16,7 @@ SHIFT = 6
 
 
 class ClassifierTask(Task):
-    """Cross-entropy, labels smoothed, on mirrored, shifted, brightened and mixed pictures (mixup, Zhang et al., 2018)."""
+    """Cross-entropy, labels smoothed, on mirrored, shifted, brightened and mixed (mixup, 2018) pictures."""
 
     name = "classifier"
     learning_rate = 2e-3

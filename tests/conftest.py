@@ -1,0 +1,18 @@
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("tokcom", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("tokcom")
+
+# No window, no scheduler preferences of the user's, no writing outside of the test's folders.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """Paths of four photographs."""
+    from tokcom.tokenizers.pictures import sample_pictures
+
+    return sample_pictures()
