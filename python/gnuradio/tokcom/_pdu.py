@@ -141,6 +141,6 @@ def packet_rows(meta: dict, data: np.ndarray) -> np.ndarray:
         FrameError: the values do not make that many rows.
     """
     packets = required(meta, keys.PACKETS, int)
-    if packets < 1 or data.size % packets:
+    if packets < 1 or not data.size or data.size % packets:
         raise FrameError(f"{data.size} values do not make {packets} packets of one length")
     return data.reshape(packets, -1)

@@ -42,7 +42,9 @@ def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
         # Pillow's own conversion clips 16-bit values at 255 instead of scaling them.
         values = np.asarray(image, dtype=np.float64)
-        peak = 65535.0 if values.max(initial=0) > 255 else 255.0
+        largest = values.max(initial=0)
+        floats = image.mode == "F" and largest <= 255
+        peak = (1.0 if largest <= 1 else 255.0) if floats else 65535.0
         grey = np.clip(values * (255.0 / peak), 0, 255).round().astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if "A" in image.getbands() or "transparency" in image.info:

@@ -1,0 +1,45 @@
+import numpy as np
+import pmt
+import pytest
+from gnuradio import blocks, gr
+
+DONE = pmt.cons(pmt.intern("done"), pmt.from_long(1))
+VECTORS = {
+    "uint8": pmt.init_u8vector,
+    "int32": pmt.init_s32vector,
+    "float32": pmt.init_f32vector,
+    "complex64": pmt.init_c32vector,
+}
+
+
+@pytest.fixture
+def pdu():
+    """Makes a PDU of an array and metadata."""
+
+    def make(array, **meta):
+        array = np.asarray(array)
+        dictionary = pmt.make_dict()
+        for key, value in meta.items():
+            dictionary = pmt.dict_add(dictionary, pmt.intern(key), pmt.to_pmt(value))
+        return pmt.cons(dictionary, VECTORS[array.dtype.name](array.size, array.ravel().tolist()))
+
+    return make
+
+
+@pytest.fixture
+def send():
+    """Posts PDUs to a block in a strict flowgraph that runs to its end; returns (metadata, array) of what came out."""
+
+    def run(block, pdus, into=None, out=None):
+        top = gr.top_block(catch_exceptions=False)
+        store = blocks.message_debug()
+        top.msg_connect(block, out or block.OUTPUT, store, "store")
+        for message in pdus:
+            block.to_basic_block()._post(pmt.intern(into or block.INPUT), message)
+        block.to_basic_block()._post(pmt.intern("system"), DONE)
+        top.start()
+        top.wait()
+        messages = [store.get_message(i) for i in range(store.num_messages())]
+        return [(pmt.to_python(pmt.car(m)), np.asarray(pmt.to_python(pmt.cdr(m)))) for m in messages]
+
+    return run

@@ -1,0 +1,119 @@
+import threading
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import gr, tokcom
+from PIL import Image
+
+from tokcom.errors import ParameterError, PictureError
+
+
+class Echo(gr.basic_block):
+    """Takes pictures and, if asked, tells the source that they were delivered."""
+
+    def __init__(self, delivers=True, expected=0):
+        gr.basic_block.__init__(self, name="Echo", in_sig=None, out_sig=None)
+        self.metas, self.pictures, self.most_under_way = [], [], 0
+        self.enough, self._expected, self._delivers = threading.Event(), expected, delivers
+        self.message_port_register_in(pmt.intern("in"))
+        self.message_port_register_out(pmt.intern("out"))
+        self.set_msg_handler(pmt.intern("in"), self._take)
+
+    def _take(self, message):
+        meta = pmt.to_python(pmt.car(message))
+        self.metas.append(meta)
+        data = np.array(pmt.u8vector_elements(pmt.cdr(message)), np.uint8)
+        self.pictures.append(data.reshape(meta["height"], meta["width"], 3))
+        if len(self.metas) == self._expected:
+            self.enough.set()
+        if self._delivers:
+            self.message_port_pub(pmt.intern("out"), pmt.PMT_T)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(5):
+        Image.new("RGB", (4 + i, 3), (i, 0, 0)).save(tmp_path / f"p{i}.png")
+    (tmp_path / "p2.png").write_bytes(b"broken")
+    return tmp_path
+
+
+def flowgraph(source, echo):
+    top = gr.top_block(catch_exceptions=False)
+    top.msg_connect(source, "pictures", echo, "in")
+    top.msg_connect(echo, "out", source, "delivered")
+    return top
+
+
+def test_a_folder_is_sent_once_and_the_flowgraph_ends(folder):
+    source, echo = tokcom.image_source(str(folder), window=2), Echo()
+    flowgraph(source, echo).run()
+    assert [meta["name"] for meta in echo.metas] == ["p0", "p1", "p3", "p4"]
+    assert [meta["frame_id"] for meta in echo.metas] == [0, 1, 2, 3]
+    assert [picture.shape for picture in echo.pictures] == [(3, 4, 3), (3, 5, 3), (3, 7, 3), (3, 8, 3)]
+    assert all((picture[:, :, 0] == i).all() for picture, i in zip(echo.pictures, (0, 1, 3, 4), strict=True))
+    assert (source.frames_sent, source.frames_delivered, source.files_refused) == (4, 4, 1)
+
+
+def test_no_more_than_the_window_is_under_way(folder):
+    source, echo = tokcom.image_source(str(folder), window=2, patience=0.2), Echo(delivers=False, expected=2)
+    top = flowgraph(source, echo)
+    top.start()
+    assert echo.enough.wait(30)
+    assert len(echo.metas) == 2
+    top.wait()
+    assert source.frames_sent == source.frames_missing == 4, "after its patience the source goes on, and ends"
+
+
+def test_it_repeats_until_stopped(folder):
+    source, echo = tokcom.image_source(str(folder), repeat=True, window=0), Echo(delivers=False, expected=9)
+    top = flowgraph(source, echo)
+    top.start()
+    assert echo.enough.wait(30)
+    top.stop()
+    top.wait()
+    assert [meta["name"] for meta in echo.metas[:9]] == ["p0", "p1", "p3", "p4"] * 2 + ["p0"]
+
+
+def test_a_paced_source_stops_at_once(folder):
+    source, echo = tokcom.image_source(str(folder), interval=3600.0, window=0), Echo(expected=1)
+    top = flowgraph(source, echo)
+    top.start()
+    assert echo.enough.wait(30)
+    top.stop()
+    top.wait()
+    assert len(echo.metas) == 1
+
+
+def test_a_folder_without_one_good_picture_ends_too(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"broken")
+    source, echo = tokcom.image_source(str(tmp_path), repeat=True), Echo()
+    flowgraph(source, echo).run()
+    assert source.files_refused == 1 and not echo.metas
+
+
+def test_no_path_means_the_sample_photographs():
+    source, echo = tokcom.image_source(), Echo()
+    flowgraph(source, echo).run()
+    assert [meta["name"] for meta in echo.metas] == ["astronaut", "chelsea", "coffee", "rocket"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"path": "/nowhere"}, PictureError, "/nowhere: no such picture or folder"),
+        ({"path": ["/nowhere.png"]}, PictureError, r"/nowhere\.png"),
+        ({"interval": -1.0}, ParameterError, "interval is -1.0"),
+        ({"window": -1}, ParameterError, "window is -1"),
+        ({"patience": 0.0}, ParameterError, "patience is 0.0"),
+    ],
+)
+def test_bad_parameters_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        tokcom.image_source(**arguments)
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(PictureError, match="no pictures in this folder"):
+        tokcom.image_source(str(tmp_path))

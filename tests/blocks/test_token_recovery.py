@@ -1,0 +1,116 @@
+import threading
+import time
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import blocks, gr, tokcom
+
+from tokcom.frame import LOST
+
+FRAME = {"modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (16, 16)}
+
+
+@pytest.fixture
+def frames(pdu):
+    """Makes PDUs of frames with a third of their tokens lost."""
+
+    def make(count):
+        rng = np.random.default_rng(0)
+        tokens = [np.where(rng.random(256) < 0.3, LOST, rng.integers(0, 1024, 256)).astype(np.int32) for _ in range(count)]
+        return [pdu(t, frame_id=i, **FRAME) for i, t in enumerate(tokens)]
+
+    return make
+
+
+class Gated:
+    """A recovery that waits, at its first frame, until it is let go."""
+
+    def __init__(self, block):
+        self.entered, self.release = threading.Event(), threading.Event()
+        self._recover = block._recovery.recover
+        block._recovery.recover = self
+
+    def __call__(self, frame, cancelled):
+        self.entered.set()
+        while not self.release.wait(0.01):
+            if cancelled():
+                break
+        return self._recover(frame, cancelled)
+
+
+def running(block):
+    """A started strict flowgraph around a recovery block, and the store of what it sends."""
+    top, store = gr.top_block(catch_exceptions=False), blocks.message_debug()
+    top.msg_connect(block, "tokens_recovered", store, "store")
+    top.start()
+    return top, store
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "waited for a minute"
+        pause.wait(0.005)
+
+
+def test_lost_tokens_are_filled_in_and_known_ones_stay(frames):
+    block = tokcom.token_recovery(steps=3)
+    top, store = running(block)
+    sent = frames(2)
+    for message in sent:
+        block.to_basic_block()._post(pmt.intern("tokens"), message)
+    until(lambda: store.num_messages() == 2)
+    top.stop()
+    top.wait()
+    assert block.frames_recovered == 2 and block.frames_dropped == 0
+    for i, message in enumerate(sent):
+        before = np.array(pmt.s32vector_elements(pmt.cdr(message)))
+        after = np.array(pmt.s32vector_elements(pmt.cdr(store.get_message(i))))
+        assert np.array_equal(before[before != LOST], after[before != LOST]) and (after != LOST).all()
+        assert "seconds.recovery" in pmt.to_python(pmt.car(store.get_message(i)))
+
+
+@pytest.mark.parametrize(("drop", "survivors"), [("oldest", [0, 4, 5]), ("newest", [0, 1, 2])])
+def test_a_full_queue_drops_by_its_policy_and_counts(drop, survivors, frames):
+    block = tokcom.token_recovery(steps=1, queue_size=2, drop=drop)
+    gate = Gated(block)
+    top, store = running(block)
+    first, *rest = frames(6)
+    block.to_basic_block()._post(pmt.intern("tokens"), first)
+    assert gate.entered.wait(60)
+    for message in rest:
+        block.to_basic_block()._post(pmt.intern("tokens"), message)
+    until(lambda: block.frames_dropped == 3)
+    assert block.queue_length == 2
+    gate.release.set()
+    until(lambda: store.num_messages() == 3)
+    top.stop()
+    top.wait()
+    ids = [pmt.to_python(pmt.car(store.get_message(i)))["frame_id"] for i in range(3)]
+    assert ids == survivors
+
+
+def test_a_busy_flowgraph_stops_within_two_seconds(frames):
+    block = tokcom.token_recovery(steps=200, queue_size=64)
+    top, _ = running(block)
+    for message in frames(40):
+        block.to_basic_block()._post(pmt.intern("tokens"), message)
+    until(lambda: block.queue_length > 10)
+    started = time.monotonic()
+    top.stop()
+    top.wait()
+    assert time.monotonic() - started < 2
+
+
+def test_frames_of_another_codebook_are_refused(frames, pdu):
+    block = tokcom.token_recovery(steps=1)
+    top, store = running(block)
+    stranger = pdu(np.zeros(256, np.int32), frame_id=0, **FRAME | {"codebook": "other"})
+    for message in (stranger, *frames(1)):
+        block.to_basic_block()._post(pmt.intern("tokens"), message)
+    until(lambda: store.num_messages() == 1)
+    top.stop()
+    top.wait()
+    assert block.frames_refused == 1

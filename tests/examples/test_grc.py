@@ -1,0 +1,116 @@
+"""What GNU Radio Companion makes of the block files and the examples."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gnuradio import gr, tokcom
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
+
+
+@pytest.fixture(scope="module")
+def platform():
+    from gnuradio.grc.core.platform import Platform
+
+    platform = Platform(
+        version=gr.version(),
+        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
+        prefs=gr.prefs(),
+    )
+    platform.build_library(path=[str(ROOT / "grc"), str(Path(gr.prefix()) / "share/gnuradio/grc/blocks")])
+    return platform
+
+
+def test_every_block_has_its_file_and_every_file_its_block():
+    assert [path.name for path in BLOCK_FILES] == [f"tokcom_{name}.block.yml" for name in tokcom.__all__]
+
+
+@pytest.mark.parametrize("name", tokcom.__all__)
+def test_the_block_file_loads_and_says_what_the_class_says(name, platform):
+    import inspect
+
+    block = platform.blocks[f"tokcom_{name}"]
+    constructor = inspect.signature(getattr(tokcom, name).__init__).parameters
+    in_grc = {key: param for key, param in platform_parameters(block).items()}
+    assert list(in_grc) == [key for key in constructor if key != "self"]
+    for key, default in in_grc.items():
+        wanted = constructor[key].default
+        assert default.strip("'\"") == str(wanted) or float(default) == wanted, f"default of {key}"
+    documented = re.findall(r"^ {4}(\w+):", getattr(tokcom, name).__doc__.partition("Parameters:\n")[2], re.M)
+    assert not in_grc or {key for key in in_grc if f"{key}: " in block.documentation[""]} == set(in_grc)
+    assert in_grc.keys() >= set(documented) or not in_grc
+
+
+def platform_parameters(block):
+    hidden = {"id", "alias", "affinity", "minoutbuf", "maxoutbuf", "comment", "showports", "bus_structure_sink"}
+    return {p["id"]: str(p.get("default", "")) for p in block.parameters_data if p["id"] not in hidden | {"bus_structure_source"}}
+
+
+@pytest.mark.parametrize("name", tokcom.__all__)
+def test_ports_in_grc_are_the_ports_of_the_block(name, platform, tmp_path):
+    import pmt
+
+    arguments = {"image_sink": {"folder": str(tmp_path)}}.get(name, {})
+    instance = getattr(tokcom, name)(**arguments).to_basic_block()
+    block = platform.blocks[f"tokcom_{name}"]
+    for ports, registered in (
+        (block.inputs_data, instance.message_ports_in()),
+        (block.outputs_data, instance.message_ports_out()),
+    ):
+        names = set(pmt.to_python(registered)) - {"system"}
+        assert {port["id"] for port in ports} == names
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_example_is_valid_and_knows_all_of_its_blocks(path, platform):
+    flowgraph = platform.make_flow_graph(str(path))
+    flowgraph.rewrite()
+    flowgraph.validate()
+    assert not list(flowgraph.iter_error_messages())
+    assert not [block for block in flowgraph.blocks if block.is_dummy_block]
+    assert len(flowgraph.blocks) - 1 == path.read_text().count("\n  id: ")
+
+
+@pytest.mark.parametrize(
+    ("block_id", "key", "bad"),
+    [
+        ("tokcom_image_source", "interval", "-1"),
+        ("tokcom_token_packetizer", "tokens_per_packet", "0"),
+        ("tokcom_token_demapper", "esn0_db", "float('nan')"),
+        ("tokcom_token_recovery", "steps", "0"),
+        ("tokcom_token_recovery", "drop", "'both'"),
+    ],
+)
+def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, platform):
+    flowgraph = platform.make_flow_graph(str(EXAMPLES[0]))
+    block = next(block for block in flowgraph.blocks if block.key == block_id)
+    block.params[key].set_value(bad)
+    flowgraph.rewrite()
+    flowgraph.validate()
+    assert not block.is_valid()
+
+
+def test_the_loopback_compiles_runs_to_its_end_and_loses_no_picture(tmp_path, monkeypatch):
+    path = ROOT / "examples" / "image_loopback.grc"
+    done = subprocess.run(["grcc", "-o", str(tmp_path), str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "rror" not in done.stdout + done.stderr, done.stdout + done.stderr
+    generated = tmp_path / "image_loopback.py"
+    run = subprocess.run([sys.executable, str(generated)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    pictures = sorted(entry.name for entry in (tmp_path / "out" / "loopback").glob("*.png"))
+    assert len(pictures) == 16 and pictures[3] == "0000-astronaut-tokenized.png"
+    assert len((tmp_path / "out" / "loopback" / "figures.jsonl").read_text().splitlines()) == 4
+
+
+def test_the_variables_a_user_turns_are_there(tmp_path):
+    subprocess.run(["grcc", "-o", str(tmp_path), str(ROOT / "examples" / "image_loopback.grc")], check=True)
+    spec = importlib.util.spec_from_file_location("image_loopback", tmp_path / "image_loopback.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert all(hasattr(module.image_loopback, f"set_{name}") for name in ("esn0_db", "code", "cmi", "image_folder"))

@@ -1,0 +1,139 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tokcom.errors import ModelError, PictureError
+from tokcom.frame import LOST
+from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.zoo import list_models, load_classifier, load_context, load_tokenizer, model_card
+
+
+def edited(folder, **changes):
+    path = folder / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def edited_part(folder, part, **changes):
+    card = json.loads((folder / "card.json").read_text())
+    edited(folder, **{part: card[part] | changes})
+
+
+def test_a_model_loads_by_folder_and_by_name(tiny_model, monkeypatch):
+    monkeypatch.setenv("TOKCOM_MODELS", str(tiny_model.parent))
+    assert list_models()["tiny"] == tiny_model
+    tokenizer, context, classifier = load_tokenizer("tiny"), load_context("tiny"), load_classifier(str(tiny_model))
+    assert tokenizer.codebook == context.codebook == "tiny" and classifier.classes == ("cat", "dog", "owl")
+    assert tokenizer.grid == context.grid and tokenizer.codebook_size == context.codebook_size
+
+
+def test_weights_survive_half_precision(tiny_model):
+    stored = load_file(tiny_model / "tokenizer.safetensors")
+    network = load_tokenizer(str(tiny_model)).network
+    assert all(tensor.dtype == torch.float16 for tensor in stored.values())
+    assert all(torch.equal(network.state_dict()[name], tensor.float()) for name, tensor in stored.items())
+
+
+def test_log_probabilities_are_a_distribution_over_the_codebook(tiny_model):
+    context = load_context(str(tiny_model))
+    tokens = np.arange(16)
+    tokens[[2, 7, 8]] = LOST
+    for cmi in (None, 1):
+        found = context.log_probabilities(tokens, cmi)
+        assert found.shape == (3, 32) and np.allclose(np.exp(found).sum(axis=1), 1, atol=1e-5)
+    classifier = load_classifier(str(tiny_model))
+    pictures = np.zeros((2, 16, 16, 3), np.uint8)
+    assert np.allclose(np.exp(classifier.log_probabilities(pictures)).sum(axis=1), 1, atol=1e-5)
+    with pytest.raises(PictureError, match="16"):
+        classifier.log_probabilities(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_an_unknown_model_is_answered_with_those_installed(tiny_model, monkeypatch):
+    monkeypatch.setenv("TOKCOM_MODELS", str(tiny_model.parent))
+    with pytest.raises(ModelError, match=r"no model 'huge'; installed: tiny"):
+        model_card("huge")
+
+
+def test_a_folder_without_a_card_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"card\.json: no such file"):
+        model_card(str(tmp_path))
+
+
+def test_a_truncated_file_is_named(tiny_model):
+    path = tiny_model / "context.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ModelError, match=r"context\.safetensors: sha256 is .* truncated"):
+        load_context(str(tiny_model))
+
+
+def test_a_truncated_file_with_its_own_hash_is_named(tiny_model):
+    path = tiny_model / "context.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    edited_part(tiny_model, "context", sha256=file_hash(path))
+    with pytest.raises(ModelError, match=r"context\.safetensors: the weights do not fit"):
+        load_context(str(tiny_model))
+
+
+def test_another_models_weights_are_named(tiny_model):
+    path = tiny_model / "tokenizer.safetensors"
+    save_file({"something": torch.zeros(3)}, path)
+    edited_part(tiny_model, "tokenizer", sha256=file_hash(path))
+    with pytest.raises(ModelError, match="do not fit the card"):
+        load_tokenizer(str(tiny_model))
+
+
+def test_a_missing_file_is_named(tiny_model):
+    (tiny_model / "classifier.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"classifier\.safetensors: no such file"):
+        load_classifier(str(tiny_model))
+
+
+def test_a_pickle_is_not_loaded(tiny_model):
+    path = tiny_model / "context.safetensors"
+    torch.save({"weights": torch.zeros(3)}, path)
+    edited_part(tiny_model, "context", sha256=file_hash(path))
+    with pytest.raises(ModelError, match="do not fit"):
+        load_context(str(tiny_model))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": FORMAT + 1}, rf"format {FORMAT + 1}, this version reads up to {FORMAT}; update"),
+        ({"format": "one"}, "no format number"),
+        ({"context": {"family": "maskgit"}}, "context lacks config, weights, sha256"),
+    ],
+)
+def test_cards_from_elsewhere(tiny_model, change, message):
+    edited(tiny_model, **change)
+    with pytest.raises(ModelError, match=message):
+        load_context(str(tiny_model))
+
+
+def test_a_family_of_the_future_is_named(tiny_model):
+    edited_part(tiny_model, "context", family="mamba")
+    with pytest.raises(ModelError, match=r"family 'mamba'.*maskgit"):
+        load_context(str(tiny_model))
+
+
+def test_settings_of_the_future_are_named(tiny_model):
+    card = json.loads((tiny_model / "card.json").read_text())
+    edited_part(tiny_model, "context", config=card["context"]["config"] | {"experts": 8})
+    with pytest.raises(ModelError, match="experts"):
+        load_context(str(tiny_model))
+
+
+def test_a_part_that_is_not_there_is_named(tiny_model):
+    card = json.loads((tiny_model / "card.json").read_text())
+    del card["classifier"]
+    (tiny_model / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="tiny has no classifier; it has tokenizer, context"):
+        load_classifier(str(tiny_model))
+
+
+def test_a_broken_card_is_named(tiny_model):
+    (tiny_model / "card.json").write_text('{"format": 1,')
+    with pytest.raises(ModelError, match=r"card\.json: the card cannot be read"):
+        load_context(str(tiny_model))

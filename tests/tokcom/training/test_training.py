@@ -1,0 +1,141 @@
+import io
+import json
+import signal
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from tokcom.context.maskgit_network import MaskGitConfig
+from tokcom.errors import CheckpointError, DatasetError
+from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
+from tokcom.tokenizers.vq_network import VQConfig
+from tokcom.training.dataset import load_dataset
+from tokcom.training.loop import train
+from tokcom.training.maskgit import MaskGitTask
+from tokcom.training.runs import TRAINERS, TrainingRequest
+from tokcom.training.tokenizer import TokenizerTask
+
+QUIET = Console(file=io.StringIO())
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder of 12 training and 4 test pictures of 2 classes, one of them broken."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 6), ("test", 2)):
+        for name in ("owl", "cat"):
+            folder = tmp_path / "data" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                picture = rng.integers(0, 256, (20, 30 + i, 3), dtype=np.uint8)
+                Image.fromarray(picture).save(folder / f"{i}.png")
+    (tmp_path / "data" / "train" / "cat" / "broken.jpg").write_bytes(b"oops")
+    return tmp_path / "data"
+
+
+def pictures(data, tmp_path, split="train", crops=2):
+    return load_dataset(data, split, size=16, crops=crops, cache=tmp_path / "cache")
+
+
+def tokenizer_task(data, tmp_path):
+    config = VQConfig(16, 4, 32, 8, 16, 1, 1, 8, 1)
+    return TokenizerTask(config, pictures(data, tmp_path), pictures(data, tmp_path, "test", 1), batch=4)
+
+
+def maskgit_task(tokens=None):
+    tokens = np.random.default_rng(1).integers(0, 32, (12, 2, 16)) if tokens is None else tokens
+    labels = np.arange(12) % 3
+    return MaskGitTask(MaskGitConfig(32, 4, 4, 3, 16, 1, 2, 3, 2), tokens, labels, tokens, labels, batch=4)
+
+
+def test_folder_and_archive_give_the_same_pictures(data, tmp_path):
+    with tarfile.open(tmp_path / "data.tar", "w") as archive:
+        archive.add(data, "some/where")
+    folder, archive = (pictures(path, tmp_path) for path in (data, tmp_path / "data.tar"))
+    assert folder.classes == archive.classes == ("cat", "owl")
+    assert folder.pictures.shape == (12, 2, 16, 16, 3) and len(folder.broken) == 1
+    assert np.array_equal(folder.pictures[:, 0], archive.pictures[:, 0])
+    assert np.array_equal(folder.labels, archive.labels) and np.bincount(folder.labels).tolist() == [6, 6]
+
+
+def test_data_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DatasetError, match="nowhere: no such"):
+        load_dataset(tmp_path / "nowhere", "train", size=16, crops=1, cache=tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no pictures under train"):
+        load_dataset(tmp_path / "empty", "train", size=16, crops=1, cache=tmp_path)
+    (tmp_path / "file.tar").write_text("no archive")
+    with pytest.raises(DatasetError, match="neither a folder nor a tar archive"):
+        load_dataset(tmp_path / "file.tar", "train", size=16, crops=1, cache=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "maskgit"])
+def test_a_run_in_two_pieces_ends_where_one_run_does(kind, data, tmp_path, monkeypatch):
+    """Weights, optimizer, schedule and draws all continue: the weights agree bit for bit."""
+    torch.set_num_threads(1)
+    make = (lambda: tokenizer_task(data, tmp_path)) if kind == "tokenizer" else maskgit_task
+    whole = make()
+    train(whole, steps=6, checkpoint=tmp_path / "whole.safetensors", console=QUIET)
+    first = make()
+    monkeypatch.setattr(first, "loss", stopping_after(3, first.loss))
+    with pytest.raises(KeyboardInterrupt):
+        train(first, steps=6, checkpoint=tmp_path / "halves.safetensors", console=QUIET)
+    second = make()
+    train(second, steps=6, checkpoint=tmp_path / "halves.safetensors", console=QUIET)
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), second.model.state_dict().values(), strict=True))
+
+
+def stopping_after(count, loss):
+    calls = []
+
+    def stopped(rng):
+        calls.append(1)
+        if len(calls) == count:
+            signal.raise_signal(signal.SIGINT)
+        return loss(rng)
+
+    return stopped
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    train(maskgit_task(), steps=1, checkpoint=path, console=QUIET)
+    other = maskgit_task()
+    other.batch = 8
+    with pytest.raises(CheckpointError, match="differs in batch"):
+        train(other, steps=2, checkpoint=path, console=QUIET)
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    path = tmp_path / "run.safetensors"
+    path.write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"run\.safetensors: the checkpoint cannot be read"):
+        train(maskgit_task(), steps=1, checkpoint=path, console=QUIET)
+
+
+def test_maskgit_learns_what_there_is_to_learn(tmp_path):
+    """Every token equals its row: after training, masked ones are told from the known ones of their row."""
+    rows = np.random.default_rng(2).integers(0, 32, (12, 2, 4))
+    task = maskgit_task(np.repeat(rows, 4, axis=2))
+    task.learning_rate = 5e-3
+    before = task.measured()["bits_at_15"]
+    train(task, steps=600, checkpoint=tmp_path / "run.safetensors", console=QUIET)
+    assert before > 4.5 and task.measured()["bits_at_15"] < 2
+
+
+def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for part in ("tokenizer", "maskgit", "classifier"):
+        request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 2, 4, 0, "train it")
+        TRAINERS[part](request, QUIET)
+    folder = tmp_path / "models" / "mine"
+    card = json.loads((folder / "card.json").read_text())
+    assert card["classes"] == ["cat", "owl"] and card["context"]["training"]["command"] == "train it"
+    assert {"psnr_db", "codes_used"} <= card["tokenizer"]["figures"].keys()
+    frame = load_tokenizer(str(folder)).tokenize(np.zeros((5, 5, 3), np.uint8))
+    load_context(str(folder)).require_fit(frame)
+    assert load_classifier(str(folder)).classes == ("cat", "owl")
