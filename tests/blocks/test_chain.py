@@ -1,5 +1,6 @@
 """The blocks in a row do what link.Transmitter and link.Receiver do, bit for bit."""
 
+import itertools
 import math
 import threading
 
@@ -50,7 +51,7 @@ class Chain(gr.top_block):
         self.sent, self.received, self.recovered = (Collector(len(pictures)) for _ in range(3))
         row = (self.tokenizer, self.packetizer, self.encoder, self.mapper)
         self.msg_connect(self.source, "pictures", self.tokenizer, "pictures")
-        for block, after in zip(row, row[1:], strict=False):
+        for block, after in itertools.pairwise(row):
             self.msg_connect(block, block.OUTPUT, after, after.INPUT)
         self.msg_connect(self.mapper, "symbols", self.to_stream, "pdus")
         self.connect(self.to_stream, (self.add, 0))

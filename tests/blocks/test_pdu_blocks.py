@@ -107,7 +107,7 @@ def test_decoder_counts_lost_packets(pdu, send):
     llrs = LLRS.copy()
     llrs[3] = np.random.default_rng(0).normal(size=llrs.shape[1])
     block = tokcom.packet_decoder()
-    data, meta = GOOD["packet_decoder"]
+    _data, meta = GOOD["packet_decoder"]
     ((out, tokens),) = send(block, [pdu(llrs, **meta)])
     assert out["packets_lost"] == block.packets_lost == 1 and block.packets_seen == 64
     assert (tokens == LOST).sum() == 4

@@ -17,7 +17,9 @@ def frames(pdu):
 
     def make(count):
         rng = np.random.default_rng(0)
-        tokens = [np.where(rng.random(256) < 0.3, LOST, rng.integers(0, 1024, 256)).astype(np.int32) for _ in range(count)]
+        tokens = [
+            np.where(rng.random(256) < 0.3, LOST, rng.integers(0, 1024, 256)).astype(np.int32) for _ in range(count)
+        ]
         return [pdu(t, frame_id=i, **FRAME) for i, t in enumerate(tokens)]
 
     return make

@@ -49,7 +49,11 @@ def test_the_block_file_loads_and_says_what_the_class_says(name, platform):
 
 def platform_parameters(block):
     hidden = {"id", "alias", "affinity", "minoutbuf", "maxoutbuf", "comment", "showports", "bus_structure_sink"}
-    return {p["id"]: str(p.get("default", "")) for p in block.parameters_data if p["id"] not in hidden | {"bus_structure_source"}}
+    return {
+        p["id"]: str(p.get("default", ""))
+        for p in block.parameters_data
+        if p["id"] not in hidden | {"bus_structure_source"}
+    }
 
 
 @pytest.mark.parametrize("name", tokcom.__all__)

@@ -8,6 +8,11 @@ from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
 
 DECIMALS = 4
+FIGURES = (
+    "packets", "per", "ter_channel", "ter_recovered", "exact_recovery", "tce", "psnr_tokenizer_db", "psnr_lost_db",
+    "psnr_recovered_db", "ssim_recovered",
+)  # fmt: skip
+"""Keys of a frame's figures of which a mean makes sense."""
 
 
 def frame_report(
@@ -52,13 +57,12 @@ def frame_report(
     }
 
 
-def mean_report(frames: list[dict]) -> dict:
-    """Means over the frames of every figure that is a number in any of them, those that are None left out."""
+def mean_report(frames: list[dict]) -> dict[str, float | None]:
+    """Mean of each figure over the frames in which it exists; None where it exists in none."""
     means = {}
-    for key in frames[0] if frames else ():
-        values = [frame[key] for frame in frames if isinstance(frame[key], int | float)]
-        if values:
-            means[key] = _rounded(sum(values) / len(values))
+    for key in FIGURES:
+        values = [frame[key] for frame in frames if frame[key] is not None]
+        means[key] = _rounded(sum(values) / len(values)) if values else None
     return means
 
 

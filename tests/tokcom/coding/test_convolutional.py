@@ -44,9 +44,7 @@ def test_punctured_lengths(rate, length):
 
 def test_puncturing_drops_what_802_11_drops():
     """Figure 17-9: of A1 B1 A2 B2 A3 B3, rate 3/4 sends A1 B1 A2 B3."""
-    code, mother = (
-        ConvolutionalCode(3, (5, 7), terminated=False, keep=keep) for keep in (((1, 1, 0), (1, 0, 1)), ())
-    )
+    code, mother = (ConvolutionalCode(3, (5, 7), terminated=False, keep=keep) for keep in (((1, 1, 0), (1, 0, 1)), ()))
     bits = np.array([[1, 1, 0, 1, 0, 0]], np.uint8)
     full = mother.encode(bits)[0]
     assert code.encode(bits)[0].tolist() == full[[0, 1, 2, 5, 6, 7, 8, 11]].tolist()

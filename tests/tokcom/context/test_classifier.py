@@ -11,7 +11,9 @@ def test_classes_by_name_and_number(name, label):
     assert class_label(name, CLASSES) == label
 
 
-@pytest.mark.parametrize(("name", "hint"), [("airplane", "airplanes"), ("zebra", "Faces, airplanes, cougar_face"), ("3", "knows")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("airplane", "airplanes"), ("zebra", "Faces, airplanes, cougar_face"), ("3", "knows")]
+)
 def test_an_unknown_class_is_answered_with_what_there_is(name, hint):
     with pytest.raises(ParameterError, match=hint):
         class_label(name, CLASSES)

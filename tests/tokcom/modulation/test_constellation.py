@@ -34,8 +34,12 @@ def test_points_of_the_standards():
     """3GPP TS 38.211, 5.1.4; IEEE 802.11-2020, table 17-16."""
     gpp, ieee = Constellation("16qam", "3gpp"), Constellation("16qam", "ieee802.11")
     scale = 10**-0.5
-    assert np.allclose(gpp.points[[0b0000, 0b0011, 0b1000, 0b0110]], np.array([1 + 1j, 3 + 3j, -1 + 1j, 3 - 1j]) * scale)
-    assert np.allclose(ieee.points[[0b0000, 0b0100, 0b1100, 0b1010]], np.array([-3 - 3j, -1 - 3j, 1 - 3j, 3 + 3j]) * scale)
+    assert np.allclose(
+        gpp.points[[0b0000, 0b0011, 0b1000, 0b0110]], np.array([1 + 1j, 3 + 3j, -1 + 1j, 3 - 1j]) * scale
+    )
+    assert np.allclose(
+        ieee.points[[0b0000, 0b0100, 0b1100, 0b1010]], np.array([-3 - 3j, -1 - 3j, 1 - 3j, 3 + 3j]) * scale
+    )
 
 
 @given(
@@ -47,7 +51,7 @@ def test_exact_llrs_are_bayes_rule(name, order, esn0_db, seed):
     rng = np.random.default_rng(seed)
     variance = 10 ** (-esn0_db / 10)
     received = rng.normal(size=(2, 5)) + 1j * rng.normal(size=(2, 5))
-    likelihood = -np.abs(received[..., None] - constellation.points.astype(complex)) ** 2 / variance
+    likelihood = -(np.abs(received[..., None] - constellation.points.astype(complex)) ** 2) / variance
     width = constellation.bits_per_symbol
     ones = (np.arange(1 << width)[:, None] >> np.arange(width - 1, -1, -1) & 1).astype(bool)
     for method, total in (("exact", np.logaddexp.reduce), ("maxlog", np.maximum.reduce)):
@@ -58,7 +62,9 @@ def test_exact_llrs_are_bayes_rule(name, order, esn0_db, seed):
         assert np.allclose(got, expected.reshape(2, -1), rtol=1e-3, atol=1e-3 * max(1, 1 / variance))
 
 
-@given(name=st.sampled_from(NAMES), order=st.sampled_from(BIT_ORDERS), n_bits=st.integers(1, 40), seed=st.integers(0, 9))
+@given(
+    name=st.sampled_from(NAMES), order=st.sampled_from(BIT_ORDERS), n_bits=st.integers(1, 40), seed=st.integers(0, 9)
+)
 def test_bits_come_back_from_any_number_of_symbols(name, order, n_bits, seed):
     constellation = Constellation(name, order)
     bits = np.random.default_rng(seed).integers(0, 2, (3, n_bits), dtype=np.uint8)

@@ -85,7 +85,7 @@ def test_a_truncated_file_is_named(tmp_path):
 
 
 def test_missing_files_and_folders_are_named(tmp_path):
-    with pytest.raises(PictureError, match="none.png: no such file"):
+    with pytest.raises(PictureError, match=r"none\.png: no such file"):
         load_picture(tmp_path / "none.png")
     with pytest.raises(PictureError, match="cannot be read"):
         load_picture(tmp_path)

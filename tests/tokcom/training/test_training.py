@@ -86,7 +86,10 @@ def test_a_run_in_two_pieces_ends_where_one_run_does(kind, data, tmp_path, monke
         train(first, steps=6, checkpoint=tmp_path / "halves.safetensors", console=QUIET)
     second = make()
     train(second, steps=6, checkpoint=tmp_path / "halves.safetensors", console=QUIET)
-    assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), second.model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(whole.model.state_dict().values(), second.model.state_dict().values(), strict=True)
+    )
 
 
 def stopping_after(count, loss):

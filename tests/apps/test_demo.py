@@ -1,0 +1,68 @@
+"""The demo end to end, as a user starts it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAME_KEYS = {
+    "image", "esn0_db", "packets", "per", "ter_channel", "ter_recovered", "exact_recovery", "tce", "psnr_tokenizer_db",
+    "psnr_lost_db", "psnr_recovered_db", "ssim_recovered", "cmi", "seconds",
+}  # fmt: skip
+
+
+def demo(*arguments, cwd):
+    command = [sys.executable, str(ROOT / "apps" / "tokcom_demo"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_a_small_demo(tmp_path, photographs):
+    odd = tmp_path / "odd name & <b>.png"
+    Image.open(photographs[2]).convert("L").resize((90, 50)).save(odd)
+    done = demo(photographs[0], odd, "--esn0-db", "6,30", "--cmi", "none", "--out", "page", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "page" / "report.json").read_text())
+    assert report["settings"]["esn0_db"] == [6.0, 30.0] and report["settings"]["cmi"] == "none"
+    assert [frame["image"] for frame in report["frames"]] == ["astronaut", odd.stem] * 2
+    assert all(set(frame) == FRAME_KEYS for frame in report["frames"])
+    noisy, clean = report["frames"][0], report["frames"][2]
+    assert 0 < noisy["per"] < 1 and noisy["ter_channel"] == noisy["per"] and noisy["packets"] == 64
+    assert noisy["psnr_lost_db"] < noisy["psnr_recovered_db"] <= noisy["psnr_tokenizer_db"] + 1
+    assert clean["per"] == clean["ter_recovered"] == 0 and clean["exact_recovery"] is None
+    assert clean["psnr_recovered_db"] == clean["psnr_tokenizer_db"] == noisy["psnr_tokenizer_db"]
+    assert {"tokenizer", "decoder", "recovery"} <= noisy["seconds"].keys()
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "odd name &amp; &lt;b&gt;" in page and "<b>.png" not in page
+    assert len(list((tmp_path / "page").glob("esn0_*/*.png"))) == 16
+
+
+def test_the_same_seed_gives_the_same_figures(tmp_path, photographs):
+    reports = []
+    for out in ("a", "b"):
+        assert demo(photographs[1], "--esn0-db", "5", "--seed", "7", "--out", out, cwd=tmp_path).returncode == 0
+        frames = json.loads((tmp_path / out / "report.json").read_text())["frames"]
+        reports.append([{key: value for key, value in frame.items() if key != "seconds"} for frame in frames])
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.png"], "none.png: no such file"),
+        (["broken.png"], "broken.png: not a picture"),
+        (["--cmi", "unicorn"], "class 'unicorn' is unknown"),
+        (["--model", "giant"], "no model 'giant'"),
+        (["--esn0-db", "loud"], "'loud' is not a list of numbers"),
+        (["--esn0-db", "nan"], "esn0_db is nan"),
+        (["--out", "broken.png/below"], "broken.png/below"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_wrong_use_gets_one_clear_message(arguments, message, tmp_path):
+    (tmp_path / "broken.png").write_text("no picture")
+    done = demo(*arguments, cwd=tmp_path)
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
