@@ -51,6 +51,7 @@ def main() -> None:
 @click.option("--modulation", default="16qam", show_default=True, help="bpsk, qpsk, 16qam, 64qam or 256qam.")
 @click.option("--esn0-db", type=Numbers(), default="6,6.5,7", show_default=True, help="Points in dB, between commas.")
 @click.option("--packets", default=20000, show_default=True, help="Packets at each point.")
+@click.option("--llr", type=click.Choice(["exact", "maxlog"]), help="[default: maxlog; exact for k3]")
 @click.option("--tokens-per-packet", default=4, show_default=True)
 @click.option("--codebook-size", default=1024, show_default=True, help="Words in the tokens' codebook.")
 @click.option("--seed", default=0, show_default=True)
@@ -58,14 +59,14 @@ def main() -> None:
     "--json", "json_file", type=click.File("w"), help="Write the figures as JSON to a file; - for standard output."
 )
 def link(
-    code: str, modulation: str, esn0_db: list[float], packets: int, tokens_per_packet: int, codebook_size: int,
-    seed: int, json_file: click.utils.LazyFile | None,
+    code: str, modulation: str, esn0_db: list[float], packets: int, llr: str | None,
+    tokens_per_packet: int, codebook_size: int, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Error rates of the coded link over AWGN, without source or context."""
     from tokcom.experiments.link_curve import link_curve
     from tokcom.link import LinkConfig
 
-    config = LinkConfig(code, modulation, tokens_per_packet)
+    config = LinkConfig(code, modulation, tokens_per_packet, llr or "")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

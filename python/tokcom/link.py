@@ -11,9 +11,9 @@ import numpy as np
 
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.context.recovery import Recovery
-from tokcom.errors import FrameError
+from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.modulation.constellation import Constellation
+from tokcom.modulation.constellation import LLR_METHODS, Constellation
 from tokcom.packets.layout import pack, packet_layout, unpack
 from tokcom.tables import table_row
 
@@ -23,9 +23,10 @@ class LinkConfig:
     """What transmitter and receiver must agree on.
 
     Args:
-        code: row of coding/codes.json, "k7" or the paper's "k3"; it brings its CRC, LLR method and bit order along.
+        code: row of coding/codes.json, "k7" or the paper's "k3"; it brings its CRC and bit order along.
         modulation: row of modulation/constellations.json.
         tokens_per_packet: tokens in each packet, at least 1.
+        llr: "exact" or "maxlog"; empty for what the code's row says.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -34,8 +35,11 @@ class LinkConfig:
     code: str = "k7"
     modulation: str = "16qam"
     tokens_per_packet: int = 4
+    llr: str = ""
 
     def __post_init__(self) -> None:
+        if self.llr and self.llr not in LLR_METHODS:
+            raise ParameterError(f"llr is {self.llr!r}; it must be one of {', '.join(LLR_METHODS)}, or empty")
         PacketCodec(self.code, tokens_per_packet=self.tokens_per_packet)
         self.constellation()
 
@@ -49,7 +53,7 @@ class LinkConfig:
 
     @property
     def llr_method(self) -> str:
-        return self._code_row["llr"]
+        return self.llr or self._code_row["llr"]
 
     @property
     def _code_row(self) -> dict:

@@ -134,6 +134,7 @@ def test_demapper_follows_the_channel(pdu, send):
         ("packet_encoder", {"code": "k2"}, ParameterError, "'k2'"),
         ("token_mapper", {"modulation": "am"}, ParameterError, "'am'"),
         ("token_demapper", {"esn0_db": float("inf")}, ParameterError, "inf"),
+        ("token_demapper", {"llr": "soft"}, ParameterError, "'soft'"),
         ("token_recovery", {"steps": 0}, ParameterError, "steps is 0"),
         ("token_recovery", {"queue_size": 0}, ParameterError, "queue_size is 0"),
         ("token_recovery", {"drop": "all"}, ParameterError, "'all'"),

@@ -47,7 +47,7 @@ def test_the_receiver_is_not_told_the_tokens():
 
 
 def test_bad_links_are_named():
-    for bad in ({"code": "k8"}, {"modulation": "8psk"}, {"tokens_per_packet": 0}):
+    for bad in ({"code": "k8"}, {"modulation": "8psk"}, {"tokens_per_packet": 0}, {"llr": "soft"}):
         with pytest.raises(ParameterError, match=str(next(iter(bad.values())))):
             LinkConfig(**bad)
     with pytest.raises(FrameError, match="1 tokens of frame 0 are lost"):

@@ -15,12 +15,14 @@ class token_demapper(PduBlock):
 
     Parameters:
         esn0_db: Es/N0 of the channel in dB.
+        llr: "exact" sums over the constellation, "maxlog" takes the nearest points; empty for what goes with the code.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "symbols", "llrs", "complex64", "demapper"
 
-    def __init__(self, esn0_db: float = 7.0):
+    def __init__(self, esn0_db: float = 7.0, llr: str = ""):
         PduBlock.__init__(self, "Token Demapper")
+        self._llr = LinkConfig(llr=llr).llr
         self.set_esn0_db(esn0_db)
 
     def set_esn0_db(self, esn0_db: float) -> None:
@@ -30,7 +32,7 @@ class token_demapper(PduBlock):
     def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
         config = LinkConfig(
             required(meta, keys.CODE, str), required(meta, keys.MODULATION, str),
-            required(meta, keys.TOKENS_PER_PACKET, int),
+            required(meta, keys.TOKENS_PER_PACKET, int), self._llr,
         )  # fmt: skip
         size = required(meta, keys.CODEBOOK_SIZE, int)
         llrs = Receiver(config).demap(packet_rows(meta, data), self._noise_variance, size)

@@ -33,7 +33,7 @@ def model_folders() -> list[Path]:
     above it (a checkout's models/, a prefix's share/tokcom/models)."""
     given = [Path(entry) for entry in os.environ.get("TOKCOM_MODELS", "").split(os.pathsep) if entry]
     package = Path(__file__).resolve().parent.parent
-    beside = [package / "models" / "zoo"]
+    beside = [package / "models" / "weights"]
     above = [parent / sub for parent in package.parents for sub in ("models", "share/tokcom/models")]
     return given + [folder for folder in beside + above if folder.is_dir()]
 
