@@ -101,8 +101,17 @@ def link(
 @click.option("--steps", type=click.IntRange(1), help="Steps in all. [default: 7000, 6000 and 4000]")
 @click.option("--batch", type=click.IntRange(1), help="Pictures a step. [default: 32, 32 and 64]")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--warm-start", is_flag=True, help="Begin with the weights in the model's folder.")
 def train(
-    part: str, data: Path, model: str, models: Path, work: Path, steps: int | None, batch: int | None, seed: int
+    part: str,
+    data: Path,
+    model: str,
+    models: Path,
+    work: Path,
+    steps: int | None,
+    batch: int | None,
+    seed: int,
+    warm_start: bool,
 ) -> None:
     """Train a part of a model: its tokenizer first, then maskgit (over the tokenizer's tokens) and the classifier.
 
@@ -114,9 +123,9 @@ def train(
     steps, batch = steps or default_steps, batch or default_batch
     command = shlex.join(
         ["./run", "train", part, "--data", data.name, "--model", model, "--steps", str(steps), "--batch", str(batch),
-         "--seed", str(seed)]
+         "--seed", str(seed), *(["--warm-start"] if warm_start else [])]
     )  # fmt: skip
-    request = TrainingRequest(data, models, model, work, steps, batch, seed, command)
+    request = TrainingRequest(data, models, model, work, steps, batch, seed, warm_start, command)
     try:
         TRAINERS[part](request, console)
     except KeyboardInterrupt:

@@ -9,9 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tokcom.models.card import FORMAT, file_hash
-
-TRAINING_STATE = ("code_use", "code_sum")
-"""Buffers that only training needs."""
+from tokcom.training.loop import TRAINING_STATE
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,7 @@ class Run:
     seed: int
     steps: int
     hours: float
+    warm_start: bool = False
 
 
 def export_part(
@@ -52,6 +51,9 @@ def export_part(
     path = folder / "card.json"
     card = json.loads(path.read_text()) if path.exists() else _new_card(folder.name)
     card["classes"] = list(classes)
+    training = asdict(run) | {"hours": round(run.hours, 2)}
+    if run.warm_start and part in card:
+        training["continues"] = {"sha256": card[part]["sha256"], **card[part]["training"]}
     card[part] = {
         "family": family,
         "config": network.config.as_dict(),
@@ -59,7 +61,7 @@ def export_part(
         "weights": weights.name,
         "sha256": file_hash(weights),
         "figures": {name: round(value, 4) for name, value in figures.items()},
-        "training": asdict(run) | {"hours": round(run.hours, 2)},
+        "training": training,
     }
     path.write_text(json.dumps(card, indent=2) + "\n")
 

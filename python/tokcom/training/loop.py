@@ -13,7 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from tokcom.errors import CheckpointError
 from tokcom.training.checkpoint import load_checkpoint, save_checkpoint
+
+TRAINING_STATE = ("code_use", "code_sum")
+"""Buffers that only training needs; they are not exported."""
 
 
 class Task(ABC):
@@ -36,6 +40,21 @@ class Task(ABC):
     @abstractmethod
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch, and figures to report."""
+
+    def warm_start(self, weights: dict[str, Tensor]) -> None:
+        """Begin with a trained network's weights.
+
+        Raises:
+            CheckpointError: they are of another network.
+        """
+        try:
+            missing, unexpected = self.model.load_state_dict(
+                {name: tensor.float() for name, tensor in weights.items()}, strict=False
+            )
+        except RuntimeError as error:
+            raise CheckpointError(f"the {self.name}'s weights do not fit the network to train: {error}") from None
+        if unexpected or any(name not in TRAINING_STATE for name in missing):
+            raise CheckpointError(f"the {self.name}'s weights do not fit the network to train: {missing + unexpected}")
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from safetensors.torch import load_file
 
 from tokcom.context.classifier_network import ClassifierConfig
 from tokcom.context.maskgit_network import MaskGitConfig
@@ -34,6 +35,7 @@ class TrainingRequest:
         steps: steps in all.
         batch: pictures a step.
         seed: seed of everything random.
+        warm_start: begin with the weights in the model's folder instead of random ones.
         command: the command line, for the card.
     """
 
@@ -44,6 +46,7 @@ class TrainingRequest:
     steps: int
     batch: int
     seed: int
+    warm_start: bool
     command: str
 
     @property
@@ -101,10 +104,14 @@ def _run(
     request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console
 ) -> dict[str, float]:
     checkpoint = request.work / request.model / f"{task.name}.safetensors"
+    if request.warm_start and not checkpoint.exists():
+        weights = model_card(str(request.folder)).weights(part)
+        console.print(f"starting from {weights}")
+        task.warm_start(load_file(weights))
     hours = train(task, steps=request.steps, checkpoint=checkpoint, console=console)
     task.model.load_state_dict({name: value.float() for name, value in half(task.model).items()}, strict=False)
     figures = task.measured()
-    run = Run(request.command, request.data.name, request.seed, request.steps, hours)
+    run = Run(request.command, request.data.name, request.seed, request.steps, hours, request.warm_start)
     export_part(request.folder, part, family, task.model, figures, run, classes)
     weights = request.folder / f"{part}.safetensors"
     console.print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…, {figures}")

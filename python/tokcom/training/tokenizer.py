@@ -40,6 +40,12 @@ class TokenizerTask(Task):
             "classes": list(self.train.classes),
         }
 
+    def warm_start(self, weights: dict[str, Tensor]) -> None:
+        super().warm_start(weights)
+        use = self.batch * (self.config.image_size // self.config.patch_size) ** 2 / self.config.codebook_size
+        self.model.code_use.fill_(use)
+        self.model.code_sum.copy_(self.model.codebook * use)
+
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         pictures = as_input(draw_pictures(self.train, self.batch, rng)[0])
         with autocast():

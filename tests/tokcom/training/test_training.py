@@ -2,12 +2,14 @@ import io
 import json
 import signal
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from rich.console import Console
+from safetensors.torch import load_file
 
 from tokcom.context.maskgit_network import MaskGitConfig
 from tokcom.errors import CheckpointError, DatasetError
@@ -133,7 +135,7 @@ def test_maskgit_learns_what_there_is_to_learn(tmp_path):
 def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for part in ("tokenizer", "maskgit", "classifier"):
-        request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 2, 4, 0, "train it")
+        request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 2, 4, 0, False, "train it")
         TRAINERS[part](request, QUIET)
     folder = tmp_path / "models" / "mine"
     card = json.loads((folder / "card.json").read_text())
@@ -142,3 +144,30 @@ def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, monkeypat
     frame = load_tokenizer(str(folder)).tokenize(np.zeros((5, 5, 3), np.uint8))
     load_context(str(folder)).require_fit(frame)
     assert load_classifier(str(folder)).classes == ("cat", "owl")
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "maskgit"])
+def test_a_trained_model_can_be_trained_on(part, data, tmp_path, monkeypatch):
+    """Without its checkpoint: the second run begins with the first one's weights and says so in the card."""
+    monkeypatch.chdir(tmp_path)
+    request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 1, 4, 0, False, "first")
+    for name in ("tokenizer", part):
+        TRAINERS[name](request, QUIET)
+    path = tmp_path / "models" / "mine" / ("tokenizer" if part == "tokenizer" else "context")
+    before = load_file(path.with_suffix(".safetensors"))
+    again = replace(request, work=tmp_path / "elsewhere", warm_start=True, command="second")
+    TRAINERS[part](again, QUIET)
+    after = load_file(path.with_suffix(".safetensors"))
+    moved = max(
+        float((after[name].float() - before[name].float()).abs().max()) for name in before if name != "codebook"
+    )
+    assert moved < 1e-4, "one step at the start of the warm-up hardly moves the weights"
+    training = json.loads((tmp_path / "models" / "mine" / "card.json").read_text())[path.name]["training"]
+    assert training["command"] == "second" and training["continues"]["command"] == "first"
+
+
+def test_weights_of_another_shape_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="do not fit"):
+        maskgit_task().warm_start({"head.weight": torch.zeros(3, 3)})
+    with pytest.raises(CheckpointError, match="do not fit"):
+        maskgit_task().warm_start({})
