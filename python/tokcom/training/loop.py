@@ -83,20 +83,16 @@ def autocast() -> torch.autocast:
     return torch.autocast("cpu", precision(), enabled=precision() != torch.float32)
 
 
-def train(
-    task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0, evaluate_every: int = 0, console: Console
-) -> float:
+def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0, console: Console) -> float:
     """Train up to `steps` steps, continuing from the checkpoint where there is one.
 
-    The learning rate rises over the first 200 steps and falls to zero at the last as a half cosine; a finished run may
-    be continued with more steps. Ctrl-C or SIGTERM saves a checkpoint and raises KeyboardInterrupt.
+    A finished run may be continued with more steps. Ctrl-C or SIGTERM saves a checkpoint and raises KeyboardInterrupt.
 
     Args:
         task: what to train.
         steps: steps in all, those of earlier calls included.
         checkpoint: file that holds the run's state.
         save_every: seconds between checkpoints.
-        evaluate_every: steps between figures on the test split; 0: none.
         console: where progress goes.
 
     Returns:
@@ -124,10 +120,8 @@ def train(
             task.model.train()
             last_save = last = time.monotonic()
             while progress.step < steps and not stopped:
-                rate = task.learning_rate * min(1, (progress.step + 1) / 200)
-                rate *= (1 + math.cos(math.pi * progress.step / steps)) / 2
                 for group in task.optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = task.learning_rate * _rate(progress.step, steps)
                 torch.manual_seed(task.seed * 1_000_003 + progress.step)
                 loss, reported = task.loss(task.rng(progress.step))
                 task.optimizer.zero_grad()
@@ -144,9 +138,6 @@ def train(
                 bar.update(row, completed=progress.step, figures=text)
                 if progress.step % 200 == 0 and not console.is_terminal:
                     console.print(f"{task.name} step {progress.step} of {steps}: {text}")
-                if evaluate_every and progress.step % evaluate_every == 0:
-                    console.print(f"{task.name} step {progress.step}, test split: {task.measured()}")
-                    last = time.monotonic()
                 if now - last_save > save_every:
                     save()
                     last_save = last
@@ -158,3 +149,8 @@ def train(
         console.print(f"stopped at step {progress.step} of {steps}; the same command continues")
         raise KeyboardInterrupt
     return progress.seconds / 3600
+
+
+def _rate(step: int, steps: int) -> float:
+    """Share of the learning rate: it rises over the first 200 steps and falls to zero at the last as a half cosine."""
+    return min(1, (step + 1) / 200) * (1 + math.cos(math.pi * step / steps)) / 2
