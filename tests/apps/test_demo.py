@@ -1,8 +1,10 @@
 """The demo end to end, as a user starts it."""
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,15 @@ def test_wrong_use_gets_one_clear_message(arguments, message, tmp_path):
     (tmp_path / "broken.png").write_text("no picture")
     done = demo(*arguments, cwd=tmp_path)
     assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_it_in_good_order(tmp_path, photographs):
+    command = [sys.executable, str(ROOT / "apps" / "tokcom_demo"), *map(str, photographs * 20), "--out", "page"]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    pause, delivered = threading.Event(), tmp_path / "page" / "esn0_5dB" / "figures.jsonl"
+    while not delivered.exists():
+        assert running.poll() is None
+        pause.wait(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode == 130 and "stopped; no page was written" in said and "Traceback" not in said
