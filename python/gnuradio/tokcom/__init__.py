@@ -1,15 +1,24 @@
 """GNU Radio blocks for token communications."""
 
-from .image_detokenizer import image_detokenizer
-from .image_sink import image_sink
-from .image_source import image_source
-from .image_tokenizer import image_tokenizer
-from .packet_decoder import packet_decoder
-from .packet_encoder import packet_encoder
-from .token_demapper import token_demapper
-from .token_mapper import token_mapper
-from .token_packetizer import token_packetizer
-from .token_recovery import token_recovery
+try:
+    from .image_detokenizer import image_detokenizer
+    from .image_sink import image_sink
+    from .image_source import image_source
+    from .image_tokenizer import image_tokenizer
+    from .packet_decoder import packet_decoder
+    from .packet_encoder import packet_encoder
+    from .token_demapper import token_demapper
+    from .token_mapper import token_mapper
+    from .token_packetizer import token_packetizer
+    from .token_recovery import token_recovery
+except ModuleNotFoundError as error:
+    if error.name and error.name.split(".")[0] in ("gnuradio", "pmt"):
+        raise
+    raise ModuleNotFoundError(
+        f"gr-tokcom needs the Python package {error.name}, which this Python does not find: install those of its "
+        "requirements/run.txt, or use the checkout's ./run, which brings its own",
+        name=error.name,
+    ) from error
 
 __all__ = [
     "image_detokenizer",

@@ -59,8 +59,12 @@ class PduBlock(gr.basic_block):
     def refuse(self, error: Exception) -> None:
         """Log and count a frame that could not be processed."""
         self.frames_refused += 1
-        reason = str(error) if isinstance(error, TokcomError) else f"{type(error).__name__}: {error}"
-        self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason}")
+        self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
+
+
+def reason(error: Exception) -> str:
+    """Why a frame was refused; an error that nobody foresaw is named by its type, too."""
+    return str(error) if isinstance(error, TokcomError) else f"{type(error).__name__}: {error}"
 
 
 def open_pdu(pdu: object, kind: str) -> tuple[dict, np.ndarray]:

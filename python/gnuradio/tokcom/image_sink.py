@@ -7,11 +7,11 @@ from gnuradio import gr
 from PIL import Image
 
 from tokcom import keys
-from tokcom.errors import FrameError, PictureError, TokcomError
+from tokcom.errors import FrameError, PictureError
 from tokcom.metrics.frame_report import frame_report
 from tokcom.tokenizers.pictures import square
 
-from ._pdu import open_pdu, required
+from ._pdu import open_pdu, reason, required
 
 STAGES = ("sent", "tokenized", "lost", "recovered")
 PENDING = 256
@@ -79,8 +79,7 @@ class image_sink(gr.basic_block):
                 self._give_up(next(iter(self._pending)))
         except Exception as error:
             self.frames_refused += 1
-            reason = str(error) if isinstance(error, TokcomError) else f"{type(error).__name__}: {error}"
-            self.logger.warn(f"picture refused ({self.frames_refused} so far): {reason}")
+            self.logger.warn(f"picture refused ({self.frames_refused} so far): {reason(error)}")
 
     def _give_up(self, frame_id: int) -> None:
         stages = self._pending.pop(frame_id)
