@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -7,8 +9,8 @@ from tokcom.cli import main
 
 
 def test_link_prints_json():
-    result = CliRunner().invoke(main, ["link", "--code", "k3", "--esn0-db", "6,30", "--packets", "500", "--json", "-"])
-    points = json.loads(result.stdout)
+    command = [sys.executable, "-m", "tokcom.cli", "link", "--code", "k3", "--esn0-db", "6,30", "--packets", "500"]
+    points = json.loads(subprocess.run([*command, "--json", "-"], capture_output=True, text=True, check=True).stdout)
     assert [set(point) for point in points] == 2 * [{"esn0_db", "packets", "per", "per_genie", "ter", "undetected"}]
     assert points[0]["packets"] == 500 and points[0]["per"] > points[1]["per"] == 0
 
