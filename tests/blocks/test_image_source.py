@@ -1,3 +1,4 @@
+import os
 import threading
 
 import numpy as np
@@ -57,10 +58,13 @@ def test_a_folder_is_sent_once_and_the_flowgraph_ends(folder):
 
 
 def test_no_more_than_the_window_is_under_way(folder):
-    source, echo = tokcom.image_source(str(folder), window=2), Echo(delivers=False, expected=3)
+    source, echo = tokcom.image_source(str(folder), window=2), Echo(delivers=False, expected=2)
     top = flowgraph(source, echo)
-    source.to_basic_block()._post(pmt.intern("delivered"), pmt.PMT_T)
     top.start()
+    assert echo.enough.wait(30)
+    echo.enough.clear()
+    echo._expected = 3
+    source.to_basic_block()._post(pmt.intern("delivered"), pmt.PMT_T)
     assert echo.enough.wait(30), "two under way and one delivered make three"
     top.stop()
     top.wait()
@@ -124,3 +128,22 @@ def test_bad_parameters_are_named(arguments, error, message):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(PictureError, match="no pictures in this folder"):
         tokcom.image_source(str(tmp_path))
+
+
+def test_a_file_name_that_is_no_text_is_sent_all_the_same(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (2, 2)).save(path, "png")
+    source, echo = tokcom.image_source(str(tmp_path)), Echo()
+    flowgraph(source, echo).run()
+    assert [meta["name"] for meta in echo.metas] == ["caf?"]
+
+
+def test_word_that_comes_late_does_not_widen_the_window(folder):
+    source = tokcom.image_source(str(folder), window=2)
+    source._under_way = {5: None, 6: None}
+    late = pmt.cons(pmt.to_pmt({"frame_id": 1}), pmt.init_u8vector(0, []))
+    source._on_delivered(late)
+    assert list(source._under_way) == [5, 6]
+    source._on_delivered(pmt.cons(pmt.to_pmt({"frame_id": 6}), pmt.init_u8vector(0, [])))
+    source._on_delivered(pmt.PMT_T)
+    assert not source._under_way

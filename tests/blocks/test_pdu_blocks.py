@@ -79,6 +79,12 @@ def test_tokens_outside_the_codebook_are_refused(name, bad, pdu, send):
     assert send(block, [pdu(tokens, **meta)]) == [] and block.frames_refused == 1
 
 
+def test_words_that_the_codebook_lacks_are_refused_though_their_bits_would_fit(pdu, send):
+    block = tokcom.packet_encoder()
+    assert send(block, [pdu(np.full(256, 1000, np.int32), **FRAME | PACKETS | {"codebook_size": 1000})]) == []
+    assert block.frames_refused == 1
+
+
 def test_tokenizer_sends_the_label(pdu, send):
     data, meta = GOOD["image_tokenizer"]
     for cmi, expected in (("none", None), ("sunflower", "sunflower"), ("0", "BACKGROUND_Google")):

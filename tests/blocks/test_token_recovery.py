@@ -94,6 +94,14 @@ def test_a_full_queue_drops_by_its_policy_and_counts(drop, survivors, frames):
     assert ids == survivors
 
 
+def test_nothing_is_lost_when_the_run_ends(frames, send):
+    """The end is announced while nearly all frames still wait."""
+    block = tokcom.token_recovery(steps=2, queue_size=64)
+    out = send(block, frames(12))
+    assert [meta["frame_id"] for meta, _ in out] == list(range(12))
+    assert block.frames_recovered == 12 and block.frames_dropped == 0
+
+
 def test_a_busy_flowgraph_stops_within_two_seconds(frames):
     block = tokcom.token_recovery(steps=200, queue_size=64)
     top, _ = running(block)
@@ -104,6 +112,7 @@ def test_a_busy_flowgraph_stops_within_two_seconds(frames):
     top.stop()
     top.wait()
     assert time.monotonic() - started < 2
+    assert block.frames_recovered + block.frames_dropped == 40
 
 
 def test_frames_of_another_codebook_are_refused(frames, pdu):

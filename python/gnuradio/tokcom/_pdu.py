@@ -48,13 +48,12 @@ class PduBlock(gr.basic_block):
         try:
             meta, data = open_pdu(pdu, self.INPUT_KIND)
             result = self.process(meta, data)
+            if result is not None:
+                added, out = result
+                added = {**added, keys.SECONDS + self.STAGE: time.perf_counter() - started}
+                self.message_port_pub(self._output, make_pdu(pmt.car(pdu), added, out))
         except Exception as error:
             self.refuse(error)
-            return
-        if result is not None:
-            added, out = result
-            added = {**added, keys.SECONDS + self.STAGE: time.perf_counter() - started}
-            self.message_port_pub(self._output, make_pdu(pmt.car(pdu), added, out))
 
     def refuse(self, error: Exception) -> None:
         """Log and count a frame that could not be processed."""
@@ -75,10 +74,14 @@ def open_pdu(pdu: object, kind: str) -> tuple[dict, np.ndarray]:
     """
     if not pmt.is_pair(pdu) or not (pmt.is_dict(pmt.car(pdu)) or pmt.is_null(pmt.car(pdu))):
         raise FrameError("the message is not a PDU (a pair of a dictionary and a vector)")
-    is_kind, elements, _ = ELEMENTS[kind]
+    is_kind, elements = ELEMENTS[kind][:2]
     if not is_kind(pmt.cdr(pdu)):
         raise FrameError(f"the PDU does not hold {kind} values; check what is connected to this port")
     meta = pmt.to_python(pmt.car(pdu)) or {}
+    if kind == "uint8":
+        # A photograph's bytes, which end its serial form; as a list of integers they would take ten times as long.
+        length = pmt.length(pmt.cdr(pdu))
+        return meta, np.frombuffer(pmt.serialize_str(pmt.cdr(pdu)), np.uint8)[-length:][:length]
     return meta, np.array(elements(pmt.cdr(pdu)), dtype=kind)
 
 

@@ -22,7 +22,8 @@ class image_sink(gr.basic_block):
     """Save received pictures as PNG files and, where the sent ones are known, the link's figures.
 
     Pictures are named FRAME-NAME-STAGE.png. With `compare`, a frame is complete when all four of its pictures are here;
-    its figures are appended to figures.jsonl, one JSON object a line. Without, each recovered picture stands alone.
+    its figures go to figures.jsonl, one JSON object a line, begun anew with each run. Without, each recovered picture
+    stands alone.
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values. Only "recovered" is needed
     without `compare`; all four with it (a loopback).
@@ -51,6 +52,10 @@ class image_sink(gr.basic_block):
             self.set_msg_handler(pmt.intern(stage), handler)
         self.message_port_register_out(self.DELIVERED)
 
+    def start(self) -> bool:
+        (self._folder / "figures.jsonl").unlink(missing_ok=True)
+        return True
+
     def _on_sent(self, pdu: object) -> None:
         self._take("sent", pdu)
 
@@ -75,6 +80,8 @@ class image_sink(gr.basic_block):
             if len(stages) == len(STAGES) or (stage == "recovered" and not self._compare):
                 del self._pending[frame_id]
                 self._deliver(frame_id, stages)
+            elif not self._compare:
+                del self._pending[frame_id]
             elif len(self._pending) > PENDING:
                 self._give_up(next(iter(self._pending)))
         except Exception as error:
@@ -88,7 +95,7 @@ class image_sink(gr.basic_block):
         self.logger.warn(f"frame {frame_id} given up ({self.frames_incomplete} so far): no {missing} picture came")
 
     def _deliver(self, frame_id: int, stages: dict[str, tuple[dict, np.ndarray]]) -> None:
-        name = str(stages["recovered"][0].get(keys.NAME, "picture"))
+        name = Path(str(stages["recovered"][0].get(keys.NAME, "picture"))).name
         figures: dict = {"image": name}
         pictures = {stage: picture for stage, (_, picture) in stages.items()}
         if self._compare:

@@ -3,7 +3,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pmt
 from gnuradio import gr
 
@@ -11,7 +10,7 @@ from tokcom import keys
 from tokcom.errors import ParameterError, PictureError
 from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures
 
-from ._pdu import make_pdu
+from ._pdu import make_pdu, reason
 
 
 class image_source(gr.basic_block):
@@ -49,6 +48,7 @@ class image_source(gr.basic_block):
         self._files = _picture_files(path)
         self._repeat, self._interval, self._window, self._patience = repeat, interval, window, patience
         self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = 0
+        self._under_way: dict[int, None] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -58,6 +58,7 @@ class image_source(gr.basic_block):
 
     def start(self) -> bool:
         self._stopping.clear()
+        self._under_way.clear()
         self._thread = threading.Thread(target=self._send_all, name="image_source", daemon=True)
         self._thread.start()
         return True
@@ -70,9 +71,14 @@ class image_source(gr.basic_block):
             self._thread.join()
         return True
 
-    def _on_delivered(self, _message: object) -> None:
+    def _on_delivered(self, message: object) -> None:
+        meta = pmt.to_python(pmt.car(message)) if pmt.is_pair(message) else None
         with self._changed:
             self.frames_delivered += 1
+            # Word of a frame that was already given up changes nothing; word of no frame in particular is the oldest's.
+            oldest = next(iter(self._under_way), None)
+            frame_id = meta.get(keys.FRAME_ID, oldest) if isinstance(meta, dict) else oldest
+            self._under_way.pop(frame_id, None)
             self._changed.notify_all()
 
     def _send_all(self) -> None:
@@ -98,29 +104,30 @@ class image_source(gr.basic_block):
     def _send(self, file: Path) -> bool:
         try:
             picture = load_picture(file)
-        except PictureError as error:
+            meta = {
+                keys.FRAME_ID: self.frames_sent,
+                keys.NAME: file.stem.encode("utf-8", "replace").decode(),
+                keys.HEIGHT: picture.shape[0],
+                keys.WIDTH: picture.shape[1],
+            }
+            pdu = make_pdu(pmt.make_dict(), meta, picture)
+        except Exception as error:
             self.files_refused += 1
-            self.logger.warn(f"picture left out ({self.files_refused} so far): {error}")
+            self.logger.warn(f"picture left out ({self.files_refused} so far): {reason(error)}")
             return False
-        meta = {
-            keys.FRAME_ID: self.frames_sent,
-            keys.NAME: file.stem,
-            keys.HEIGHT: picture.shape[0],
-            keys.WIDTH: picture.shape[1],
-        }
+        with self._changed:
+            self._under_way[self.frames_sent] = None
         self.frames_sent += 1
-        self.message_port_pub(self.PICTURES, make_pdu(pmt.make_dict(), meta, np.ascontiguousarray(picture)))
+        self.message_port_pub(self.PICTURES, pdu)
         return True
 
     def _wait_until_under_way_below(self, limit: int) -> None:
-        def under_way() -> int:
-            return self.frames_sent - self.frames_delivered - self.frames_missing
-
         with self._changed:
-            while under_way() >= limit and not self._stopping.is_set():
+            while len(self._under_way) >= limit and not self._stopping.is_set():
                 delivered = self.frames_delivered
                 if not self._changed.wait(self._patience) and self.frames_delivered == delivered:
-                    missing = under_way()
+                    missing = len(self._under_way)
+                    self._under_way.clear()
                     self.frames_missing += missing
                     self.logger.warn(
                         f"no word of {missing} pictures for {self._patience} s: they count as lost "
