@@ -6,7 +6,7 @@ from hypothesis import settings
 settings.register_profile("tokcom", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("tokcom")
 
-# No window, no scheduler preferences of the user's, no writing outside of the test's folders.
+# No window.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 

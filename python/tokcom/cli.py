@@ -16,6 +16,8 @@ from rich.table import Table
 from tokcom.errors import TokcomError
 
 console = Console(stderr=True)
+SEEDS = click.IntRange(0, 2**31 - 10_000)
+"""What every random generator involved takes, with some room for seeds derived from it."""
 
 
 class Numbers(click.ParamType):
@@ -54,8 +56,14 @@ def main() -> None:
 @click.option("--packets", default=20000, show_default=True, help="Packets at each point.")
 @click.option("--llr", type=click.Choice(["exact", "maxlog"]), help="[default: maxlog; exact for k3]")
 @click.option("--tokens-per-packet", default=4, show_default=True)
-@click.option("--codebook-size", default=1024, show_default=True, help="Words in the tokens' codebook.")
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--codebook-size",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(2, 1 << 18),
+    help="Words in the tokens' codebook.",
+)
+@click.option("--seed", default=0, show_default=True, type=SEEDS)
 @click.option(
     "--json", "json_file", type=click.File("w"), help="Write the figures as JSON to a file; - for standard output."
 )
@@ -104,7 +112,7 @@ def link(
 )
 @click.option("--steps", type=click.IntRange(1), help="Steps in all. [default: 7000, 6000 and 4000]")
 @click.option("--batch", type=click.IntRange(1), help="Pictures a step. [default: 32, 32 and 64]")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=SEEDS)
 @click.option("--warm-start", is_flag=True, help="Begin with the weights in the model's folder.")
 def train(
     part: str,

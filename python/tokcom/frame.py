@@ -24,7 +24,7 @@ class TokenFrame:
         grid: shape that the tokens fill in row-major order; (n,) where they form a line.
         modality: "image", "text", "speech", …
         cmi: cross-modal information, a class label; None where there is none.
-        frame_id: running number at the source.
+        frame_id: running number at the source, at least 0.
 
     Raises:
         FrameError: the tokens are no such array, lie outside the codebook or do not fill the grid.
@@ -50,6 +50,8 @@ class TokenFrame:
             raise FrameError(
                 f"token {place} is {tokens[place]}, outside codebook {self.codebook} of {self.codebook_size} words"
             )
+        if self.frame_id < 0:
+            raise FrameError(f"frame_id is {self.frame_id}; it must be at least 0")
         grid = tuple(int(side) for side in self.grid) or (len(tokens),)
         if prod(grid) != len(tokens) or min(grid) < 1:
             raise FrameError(f"{len(tokens)} tokens do not fill a grid of {' x '.join(map(str, grid))}")

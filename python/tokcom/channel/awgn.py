@@ -11,14 +11,14 @@ def noise_variance(esn0_db: float) -> float:
     """N0 at a symbol energy of 1, from Es/N0 in dB.
 
     Raises:
-        ParameterError: esn0_db is not a finite number.
+        ParameterError: esn0_db is not a number from -100 to 200.
     """
     try:
         value = float(esn0_db)
     except (TypeError, ValueError):
         value = math.nan
-    if not math.isfinite(value):
-        raise ParameterError(f"esn0_db is {esn0_db!r}; it must be a finite number of dB")
+    if not -100 <= value <= 200:
+        raise ParameterError(f"esn0_db is {esn0_db!r}; it must be a number from -100 to 200 dB")
     return 10 ** (-value / 10)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.viterbi import viterbi
-from tokcom.errors import ParameterError
+from tokcom.errors import FrameError, ParameterError
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
 from tokcom.tables import table_row
@@ -42,11 +42,14 @@ class PacketCodec:
         """Coded bits, uint8 (n_packets, coded_length), of tokens (n_packets, tokens_per_packet).
 
         Raises:
-            FrameError: a token does not fit the codebook's bits.
+            FrameError: a token lies outside the codebook.
             ParameterError: the packets have another number of tokens.
         """
         if packets.ndim != 2 or packets.shape[1] != self.tokens_per_packet:
             raise ParameterError(f"packets have shape {packets.shape}; they must be (n, {self.tokens_per_packet})")
+        outside = (packets < 0) | (packets >= self.codebook_size)
+        if outside.any():
+            raise FrameError(f"token {packets[outside][0]} lies outside the codebook of {self.codebook_size} words")
         return self.code.encode(self.crc.append(tokens_to_bits(packets, self.token_bits)))
 
     def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """The demo's page and report: four pictures side by side for every photograph and Es/N0."""
 
 import json
+import shlex
 from importlib import resources
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": _percent, "figure": _figure}
+    environment.filters |= {"percent": _percent, "figure": _figure, "quoted": shlex.quote}
     template = environment.from_string(resources.files("tokcom.experiments").joinpath("demo_page.html.j2").read_text())
     page = out / "index.html"
     page.write_text(template.render(settings=settings, points=points, stages=STAGES, card=card, version=__version__))

@@ -105,6 +105,6 @@ def _build(folder: Path, part: str, sha256: str) -> nn.Module:
             network = network_class(config)
         weights = {name: tensor.float() for name, tensor in load_file(path).items()}
         network.load_state_dict(weights, assign=True)
-    except (TypeError, SafetensorError, RuntimeError, OSError) as error:
+    except (SafetensorError, RuntimeError, OSError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
     return network.eval().requires_grad_(False)

@@ -8,6 +8,10 @@ from tokcom.tables import table_row
 
 LLR_METHODS = ("exact", "maxlog")
 BIT_ORDERS = ("ieee802.11", "3gpp")
+CHUNK = 512
+"""Symbols demapped together."""
+SMALLEST_TOTAL = np.float32(1e-25)
+"""Likelihoods, relative to the nearest level's, whose sums are smaller have lost digits to underflow."""
 
 
 class Constellation:
@@ -16,7 +20,7 @@ class Constellation:
     Each component of a symbol is mapped and demapped alone. The order of bits matters to a code without interleaver: a
     component's first bit is safer than its last, and IEEE 802.11 gives neighbouring coded bits to one component where
     3GPP deals them to both, which puts two safe bits beside two unsafe ones. Without interleaver the latter costs K=7
-    about 0.15 dB, K=3 0.4 dB.
+    about 0.15 dB, K=3 up to 0.6 dB.
 
     Args:
         name: row of constellations.json: bpsk, qpsk, 16qam, 64qam, 256qam.
@@ -85,10 +89,10 @@ class Constellation:
         if not np.all((variance > 0) & np.isfinite(variance)):
             raise ParameterError(f"noise_variance is {noise_variance}; it must be positive and finite")
         symbols = np.ascontiguousarray(symbols, dtype=np.complex64)
-        out = np.empty((symbols.shape[0], symbols.shape[1] * self.bits_per_symbol), np.float32)
-        variance = np.broadcast_to(variance, symbols.shape)
-        _demap(symbols, variance, self._levels.astype(np.float32), self._places, method == "exact", out)
-        return out[:, :n_bits]
+        out = np.empty((symbols.size, self.bits_per_symbol), np.float32)
+        variance = np.broadcast_to(variance, symbols.shape).ravel()
+        _demap(symbols.ravel(), variance, self._levels.astype(np.float32), self._places, method == "exact", out)
+        return out.reshape(symbols.shape[0], -1)[:, :n_bits]
 
 
 def _gray_levels(n_bits: int, bit_order: str) -> np.ndarray:
@@ -119,32 +123,57 @@ def _label(bits, width, labels):
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _demap(symbols, variance, levels, places, exact, out):
+    """LLRs of flat arrays of symbols and variances, in chunks that vector instructions run along; out is (n, bits)."""
     n_levels = levels.shape[0]
     components, width = places.shape
-    metric = np.empty(n_levels, np.float32)
-    for row in range(symbols.shape[0]):
-        for i in range(symbols.shape[1]):
-            scale = np.float32(1) / variance[row, i]
-            for component in range(components):
-                value = symbols[row, i].imag if component else symbols[row, i].real
+    value, scale = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
+    metric, likelihood = np.empty((n_levels, CHUNK), np.float32), np.empty((n_levels, CHUNK), np.float32)
+    best, total = np.empty((2, CHUNK), np.float32), np.empty((2, CHUNK), np.float32)
+    for first in range(0, symbols.shape[0], CHUNK):
+        used = min(CHUNK, symbols.shape[0] - first)
+        for i in range(used):
+            scale[i] = np.float32(1) / variance[first + i]
+        for component in range(components):
+            for i in range(used):
+                value[i] = symbols[first + i].imag if component else symbols[first + i].real
+            for label in range(n_levels):
+                for i in range(used):
+                    distance = value[i] - levels[label]
+                    metric[label, i] = -distance * distance * scale[i]
+            if exact and n_levels > 2:
+                best[0] = metric[0]
+                for label in range(1, n_levels):
+                    for i in range(used):
+                        best[0, i] = max(best[0, i], metric[label, i])
                 for label in range(n_levels):
-                    distance = value - levels[label]
-                    metric[label] = -distance * distance * scale
-                for k in range(width):
-                    mask = 1 << (width - 1 - k)
-                    best0, best1 = np.float32(-3e38), np.float32(-3e38)
-                    for label in range(n_levels):
-                        if label & mask:
-                            best1 = max(best1, metric[label])
-                        else:
-                            best0 = max(best0, metric[label])
-                    llr = best1 - best0
-                    if exact and n_levels > 2:
+                    for i in range(used):
+                        likelihood[label, i] = np.exp(metric[label, i] - best[0, i])
+            for k in range(width):
+                place = places[component, k]
+                mask = 1 << (width - 1 - k)
+                best[:] = -3e38
+                for label in range(n_levels):
+                    bit = 1 if label & mask else 0
+                    for i in range(used):
+                        best[bit, i] = max(best[bit, i], metric[label, i])
+                if not exact or n_levels == 2:
+                    for i in range(used):
+                        out[first + i, place] = best[1, i] - best[0, i]
+                    continue
+                total[:] = 0
+                for label in range(n_levels):
+                    bit = 1 if label & mask else 0
+                    for i in range(used):
+                        total[bit, i] += likelihood[label, i]
+                for i in range(used):
+                    if min(total[0, i], total[1, i]) > SMALLEST_TOTAL:
+                        out[first + i, place] = np.log(total[1, i] / total[0, i])
+                    else:
+                        # One side underflows: each relative to its own nearest level.
                         sum0, sum1 = np.float32(0), np.float32(0)
                         for label in range(n_levels):
                             if label & mask:
-                                sum1 += np.exp(metric[label] - best1)
+                                sum1 += np.exp(metric[label, i] - best[1, i])
                             else:
-                                sum0 += np.exp(metric[label] - best0)
-                        llr += np.log(sum1 / sum0)
-                    out[row, i * components * width + places[component, k]] = llr
+                                sum0 += np.exp(metric[label, i] - best[0, i])
+                        out[first + i, place] = best[1, i] - best[0, i] + np.log(sum1 / sum0)

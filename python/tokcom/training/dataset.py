@@ -43,7 +43,7 @@ def load_dataset(
         size: side of the squares in pixels.
         crops: squares a picture: the central one and crops - 1 at random.
         seed: seed of the random crops.
-        cache: folder that keeps the prepared arrays, keyed by the data's name, size and date and these arguments.
+        cache: folder that keeps the prepared arrays, keyed by the files' names, sizes and dates and these arguments.
 
     Raises:
         DatasetError: no such data, or no pictures of that split in it.
@@ -51,8 +51,9 @@ def load_dataset(
     data = Path(data)
     if not data.exists():
         raise DatasetError(f"{data}: no such folder or archive")
-    stat = data.stat()
-    key = [str(data.resolve()), stat.st_size, stat.st_mtime_ns, split, size, crops, seed, SMALLEST_CROP]
+    files = sorted(data.rglob("*")) if data.is_dir() else [data]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+    key = [str(data.resolve()), stats, split, size, crops, seed, SMALLEST_CROP]
     folder = Path(cache) / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     if not (folder / "index.json").exists():
         _prepare(data, split, size, crops, seed, folder)

@@ -19,7 +19,7 @@ def test_the_same_seed_gives_the_same_noise():
     assert np.array_equal(first, second) and first.dtype == np.complex64
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), "six", None])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), "six", None, 5000, -5000])
 def test_what_is_no_number_of_db_is_named(bad):
     with pytest.raises(ParameterError, match=f"esn0_db is {bad!r}"):
         noise_variance(bad)

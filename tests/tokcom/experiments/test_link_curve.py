@@ -17,7 +17,7 @@ def close(measured, published, published_packets=20000):
 @pytest.mark.parametrize(
     ("code", "esn0_db", "figures"),
     [
-        # K=7, CRC-16, max-log (docs/benchmarks/link.md).
+        # K=7, CRC-16, max-log (docs/benchmarks/README.md).
         ("k7", 6, {"per": 0.132}),
         ("k7", 6.5, {"per": 0.063}),
         ("k7", 7, {"per": 0.025}),

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from tokcom.errors import ModelError, PictureError
 from tokcom.frame import LOST
-from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.card import FORMAT, PARTS, file_hash
 from tokcom.models.zoo import list_models, load_classifier, load_context, load_tokenizer, model_card
 
 
@@ -123,6 +123,21 @@ def test_settings_of_the_future_are_named(tiny_model):
     edited_part(tiny_model, "context", config=card["context"]["config"] | {"experts": 8})
     with pytest.raises(ModelError, match="experts"):
         load_context(str(tiny_model))
+
+
+@pytest.mark.parametrize("config", [[], {"patch_size": 0}, {"width": -1}, "none"])
+def test_nonsense_settings_are_named(config, tiny_model):
+    for part, load in (("tokenizer", load_tokenizer), ("context", load_context)):
+        edited_part(tiny_model, part, config=config)
+        with pytest.raises(ModelError):
+            load(str(tiny_model))
+
+
+def test_the_shipped_models_say_where_they_come_from():
+    for name in list_models():
+        content = model_card(name).content
+        assert content["licence"] and content["data"]["licence"] and content["description"]
+        assert all({"seed", "hours", "command"} <= content[part]["training"].keys() for part in PARTS)
 
 
 def test_a_part_that_is_not_there_is_named(tiny_model):
