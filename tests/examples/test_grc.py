@@ -100,11 +100,15 @@ def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, p
     assert not block.is_valid()
 
 
-def test_the_loopback_compiles_runs_to_its_end_and_loses_no_picture(tmp_path, monkeypatch):
-    path = ROOT / "examples" / "image_loopback.grc"
+@pytest.mark.parametrize("modulation", ["16qam", "bpsk"])
+def test_the_loopback_compiles_runs_to_its_end_and_loses_no_picture(modulation, tmp_path):
+    """With BPSK a burst is longer than the scheduler's usual buffers."""
+    path = tmp_path / "image_loopback.grc"
+    path.write_text((ROOT / "examples" / path.name).read_text().replace("'16qam'", f"'{modulation}'"))
     done = subprocess.run(["grcc", "-o", str(tmp_path), str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "rror" not in done.stdout + done.stderr, done.stdout + done.stderr
     generated = tmp_path / "image_loopback.py"
+    assert f"modulation = '{modulation}'" in generated.read_text()
     run = subprocess.run([sys.executable, str(generated)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     pictures = sorted(entry.name for entry in (tmp_path / "out" / "loopback").glob("*.png"))
