@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link import LinkConfig, Receiver, Transmitter
-from tokcom.packets.layout import pack, packet_layout
 
 PACKETS_PER_FRAME = 4096
 """Packets simulated at a time: one long frame of random tokens, whose arrays stay within the processor's caches."""
@@ -83,10 +82,8 @@ def _simulate(
     tokens = rng.integers(0, codebook_size, packets * transmitter.config.tokens_per_packet, dtype=np.int32)
     frame = TokenFrame(tokens, "random", codebook_size)
     layout_seed = int(rng.integers(1 << 16))
-    burst = transmitter.transmit(frame, layout_seed)
-    burst = replace(burst, symbols=awgn(burst.symbols, esn0_db, rng))
-    llrs = receiver.demap(burst.symbols, noise_variance(esn0_db), codebook_size)
-    decoded, ok = receiver.decode(llrs, codebook_size)
-    sent = pack(tokens, packet_layout(len(tokens), transmitter.config.tokens_per_packet, layout_seed))
+    sent = transmitter.packetize(frame, layout_seed)
+    symbols = awgn(transmitter.map(transmitter.encode(sent, codebook_size)), esn0_db, rng)
+    decoded, ok = receiver.decode(receiver.demap(symbols, noise_variance(esn0_db), codebook_size), codebook_size)
     wrong = (decoded != sent).any(axis=1)
     return np.array([(~ok).sum(), wrong.sum(), (decoded != sent).sum(), (ok & wrong).sum()])
