@@ -1,0 +1,57 @@
+"""Faults of front ends: clipping, IQ imbalance, DC offset."""
+
+import math
+
+import numba
+import numpy as np
+
+
+def clip(samples: np.ndarray, level: float) -> np.ndarray:
+    """Samples, complex64 (n,), limited in place to a magnitude, with their phase kept (an ideal soft limiter)."""
+    if math.isfinite(level):
+        _clip(samples, np.float32(level))
+    return samples
+
+
+def image_rejection_db(iq_gain_db: float, iq_phase_deg: float) -> float:
+    """Power of the signal over that of its mirror image, in dB; inf without imbalance.
+
+    (1 + 2 g cos p + g^2) / (1 - 2 g cos p + g^2), e.g. Valkama, Renfors, Koivunen, "Advanced methods for I/Q imbalance
+    compensation", IEEE Trans. Signal Processing 49(10), 2001.
+    """
+    gain, cosine = 10 ** (iq_gain_db / 20), math.cos(math.radians(iq_phase_deg))
+    image = 1 - 2 * gain * cosine + gain**2
+    return 10 * math.log10((1 + 2 * gain * cosine + gain**2) / image) if image > 0 else math.inf
+
+
+def receive(samples: np.ndarray, iq_gain_db: float, iq_phase_deg: float, dc_offset: complex) -> np.ndarray:
+    """Samples, complex64 (n,), as a direct-conversion receiver delivers them; changed in place.
+
+    The in-phase part stays; the quadrature part becomes g (Q cos p - I sin p). Then the DC offset is added.
+
+    Args:
+        samples: of full scale 1.
+        iq_gain_db: g in dB.
+        iq_phase_deg: p in degrees.
+        dc_offset: relative to full scale.
+    """
+    if iq_gain_db or iq_phase_deg or dc_offset:
+        gain, phase = 10 ** (iq_gain_db / 20), math.radians(iq_phase_deg)
+        straight, crossed = np.float32(gain * math.cos(phase)), np.float32(-gain * math.sin(phase))
+        _receive(samples.view(np.float32), straight, crossed, np.float32(dc_offset.real), np.float32(dc_offset.imag))
+    return samples
+
+
+@numba.njit(cache=True, nogil=True)
+def _clip(samples, level):
+    for i in range(samples.shape[0]):
+        magnitude = abs(samples[i])
+        if magnitude > level:
+            samples[i] *= level / magnitude
+
+
+@numba.njit(cache=True, nogil=True)
+def _receive(parts, straight, crossed, dc_in_phase, dc_quadrature):
+    for i in range(0, parts.shape[0], 2):
+        parts[i + 1] = parts[i + 1] * straight + parts[i] * crossed + dc_quadrature
+        parts[i] += dc_in_phase

@@ -1,0 +1,189 @@
+"""Multipath: tapped delay lines, static or fading."""
+
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from tokcom.channel.fading import FadingFilter, FadingGains, draw_gains
+from tokcom.channel.interpolation import DELAY, TAPS, fractional_delay
+from tokcom.errors import ParameterError
+from tokcom.tables import load_table, table_row
+
+NEAR = 1e-6
+"""Delays so close to a whole number of samples count as one."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Paths of a channel: a row of profiles.json.
+
+    Args:
+        name: the row's.
+        delays: of the paths, in seconds, or in samples where `in_samples`.
+        in_samples: which.
+        powers: mean powers of paths that fade, linear, of sum 1; None where static.
+        gains: complex gains of static paths; None where they fade.
+
+    Raises:
+        ParameterError: the row is not a profile.
+    """
+
+    name: str
+    delays: np.ndarray
+    in_samples: bool
+    powers: np.ndarray | None
+    gains: np.ndarray | None
+
+    def __post_init__(self) -> None:
+        given = self.powers if self.gains is None else self.gains
+        if given is None or not 0 < len(self.delays) == len(given) or min(self.delays) < 0:
+            raise ParameterError(f"profile {self.name!r} needs as many powers or gains as delays, none below 0")
+
+    @property
+    def fades(self) -> bool:
+        """Whether its gains are random."""
+        return self.powers is not None
+
+    def draw(self, rician_k_db: float, rng: np.random.Generator) -> np.ndarray:
+        """complex128 gains (paths,) at one instant; a static profile's own."""
+        return draw_gains(self.powers, rician_k_db, rng) if self.fades else self.gains
+
+
+def load_profile(name: str) -> Profile:
+    """A row of profiles.json: flat, epa, eva, etu (3GPP TS 36.104, annex B.2), three-path (static).
+
+    Raises:
+        ParameterError: there is no such row.
+    """
+    row = table_row("tokcom.channel", "profiles", "profile", name)
+    in_samples, static = "delays_samples" in row, "gains" in row
+    delays = np.array(row["delays_samples"], float) if in_samples else np.array(row["delays_ns"], float) * 1e-9
+    if static:
+        return Profile(name, delays, in_samples, None, np.array(row["gains"], float) @ [1, 1j])
+    powers = 10 ** (np.array(row["powers_db"], float) / 10)
+    return Profile(name, delays, in_samples, powers / powers.sum(), None)
+
+
+def profile_names() -> tuple[str, ...]:
+    """Names of the rows of profiles.json."""
+    return tuple(load_table("tokcom.channel", "profiles"))
+
+
+def path_filters(profile: Profile, sample_rate: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """How each path delays, as FIR filters over the offsets that any of them uses.
+
+    Paths between samples are interpolated (see `fractional_delay`), and then all are late by its DELAY. Where every
+    path falls on a sample, each is one tap and none is late.
+
+    Args:
+        profile: the paths.
+        sample_rate: in Hz.
+
+    Returns:
+        Offsets in samples, int64 (taps,), rising; filters, float64 (paths, taps); the delay of a path of delay 0.
+    """
+    delays = profile.delays * (1 if profile.in_samples else sample_rate)
+    whole = np.floor(delays + NEAR).astype(int)
+    fraction = np.where(np.abs(delays - np.rint(delays)) < NEAR, 0, delays - whole)
+    late = DELAY if fraction.any() else 0
+    dense = np.zeros((len(delays), whole.max() + (TAPS if late else 1)))
+    for row, first, part in zip(dense, whole, fraction, strict=True):
+        if part:
+            row[first : first + TAPS] = fractional_delay(part)
+        else:
+            row[first + late] = 1
+    offsets = np.flatnonzero(np.any(dense, axis=0))
+    return offsets, dense[:, offsets], late
+
+
+def draw_taps(profile: str, sample_rate: float, rng: np.random.Generator, rician_k_db: float = -math.inf) -> np.ndarray:
+    """One realisation of a profile, for a channel that is constant over a burst (block fading).
+
+    Args:
+        profile: row of profiles.json.
+        sample_rate: in Hz.
+        rng: source of the gains.
+        rician_k_db: K-factor of the first path in dB; -inf for Rayleigh fading.
+
+    Returns:
+        complex64 taps of an FIR filter, (n,). A fading profile's have a mean power of 1 in all over the band that
+        signals use. Where paths are interpolated, one of delay 0 is at tap `interpolation.DELAY`.
+
+    Raises:
+        ParameterError: there is no such profile.
+    """
+    paths = load_profile(profile)
+    offsets, filters, _ = path_filters(paths, sample_rate)
+    taps = np.zeros(offsets[-1] + 1, np.complex64)
+    taps[offsets] = paths.draw(rician_k_db, rng) @ filters
+    return taps
+
+
+def apply_taps(samples: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Bursts through a static channel, with their tails.
+
+    Args:
+        samples: complex array (..., n).
+        taps: complex array (k,).
+
+    Returns:
+        complex64 array (..., n + k - 1).
+    """
+    offsets = np.flatnonzero(taps)
+    values = np.asarray(taps)[offsets].astype(np.complex64)
+    memory = len(taps) - 1
+    out = np.zeros((*samples.shape[:-1], samples.shape[-1] + memory), np.complex64)
+    padding = [(0, 0)] * (samples.ndim - 1) + [(memory, memory)]
+    padded = np.pad(np.asarray(samples, np.complex64), padding)
+    for row in np.ndindex(samples.shape[:-1]):
+        _filter(padded[row], memory, offsets, values, out[row])
+    return out
+
+
+class Multipath:
+    """A stream through a profile's paths.
+
+    At a Doppler shift of 0 the gains are drawn once and stay (block fading); above, they follow the classical spectrum,
+    in straight lines between points close together.
+
+    Args:
+        profile: the paths.
+        sample_rate: in Hz.
+        doppler_hz: largest Doppler shift in Hz; a static profile has none.
+        rician_k_db: K-factor of the first path in dB; -inf for Rayleigh fading.
+        rng: source of the gains.
+    """
+
+    def __init__(
+        self, profile: Profile, sample_rate: float, doppler_hz: float, rician_k_db: float, rng: np.random.Generator
+    ):
+        self._offsets, filters, self.delay = path_filters(profile, sample_rate)
+        self._history = np.zeros(self._offsets[-1], np.complex64)
+        self._fading: FadingFilter | None = None
+        if profile.fades and doppler_hz > 0:
+            gains = FadingGains(profile.powers, doppler_hz / sample_rate, rician_k_db, rng)
+            self._fading = FadingFilter(gains, self._offsets, filters)
+        else:
+            self._taps = (profile.draw(rician_k_db, rng) @ filters).astype(np.complex64)
+
+    def process(self, samples: np.ndarray) -> np.ndarray:
+        """complex64 (n,) of the next samples of the stream, complex64 (n,)."""
+        padded = np.concatenate([self._history, samples])
+        memory, self._history = len(self._history), padded[len(samples) :].copy()
+        out = np.zeros(len(samples), np.complex64)
+        if self._fading:
+            self._fading.process(padded, out)
+        else:
+            _filter(padded, memory, self._offsets, self._taps, out)
+        return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _filter(padded, memory, offsets, taps, out):
+    """Adds to out; padded begins `memory` samples before it."""
+    for k in range(offsets.shape[0]):
+        tap, first = taps[k], memory - offsets[k]
+        for i in range(out.shape[0]):
+            out[i] += tap * padded[first + i]

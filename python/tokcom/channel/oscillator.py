@@ -1,0 +1,160 @@
+"""What oscillators do: carrier frequency offset, phase noise, sampling clock offset."""
+
+import math
+
+import numba
+import numpy as np
+
+from tokcom.channel.interpolation import DELAY, TAPS, fractional_delay
+
+TURN = 256
+"""Samples turned by a table before the phase is computed anew."""
+FRACTIONS = 128
+"""Steps of the interpolator's table; between them it is interpolated linearly, at an error below -80 dB."""
+
+
+class Rotator:
+    """Turns a stream at a frequency; the phase is continuous where the frequency changes.
+
+    Args:
+        frequency: in cycles per sample.
+        phase: in cycles.
+    """
+
+    def __init__(self, frequency: float = 0.0, phase: float = 0.0):
+        self._phase, self._place = phase % 1, 0
+        self._use(frequency)
+
+    def _use(self, frequency: float) -> None:
+        self._frequency = frequency
+        self._table = np.exp(2j * np.pi * ((frequency * np.arange(TURN)) % 1)).astype(np.complex64)
+
+    def set_frequency(self, frequency: float) -> None:
+        """Cycles per sample from here on."""
+        if frequency != self._frequency:
+            self._phase, self._place = (self._phase + self._frequency * self._place) % 1, 0
+            self._use(frequency)
+
+    def process(self, samples: np.ndarray) -> np.ndarray:
+        """The next samples of the stream, complex64 (n,), turned in place."""
+        if self._frequency or self._phase:
+            step = self._frequency * TURN % 1
+            self._phase, self._place = _rotate(samples, self._table, step, self._phase, self._place)
+        return samples
+
+
+class PhaseNoise:
+    """Phase noise of a free-running oscillator: a Wiener process whose variance grows by 2 pi times the linewidth.
+
+    Args:
+        rng: source of the steps.
+    """
+
+    def __init__(self, rng: np.random.Generator):
+        self._rng, self._deviation, self._phase = rng, 0.0, 0.0
+
+    def set_linewidth(self, linewidth: float) -> None:
+        """Full width of the Lorentzian spectrum at half its height, in cycles per sample."""
+        self._deviation = math.sqrt(2 * math.pi * linewidth)
+
+    def process(self, samples: np.ndarray) -> np.ndarray:
+        """The next samples of the stream, complex64 (n,), turned in place."""
+        if self._deviation:
+            steps = self._rng.standard_normal(len(samples), dtype=np.float32)
+        elif self._phase:
+            steps = np.zeros(len(samples), np.float32)
+        else:
+            return samples
+        self._phase = _wander(samples, steps, self._deviation, self._phase)
+        return samples
+
+
+class Resampler:
+    """A stream sampled by a clock that is off; between samples it is interpolated (`fractional_delay`).
+
+    From the first offset other than 0 on, the stream is late by `delay` samples; before, it passes unchanged.
+    """
+
+    def __init__(self) -> None:
+        self._table = fractional_delay(1 - np.arange(FRACTIONS + 1) / FRACTIONS).astype(np.float32)
+        self._history = np.zeros(TAPS, np.complex64)
+        self._offset, self._fraction, self._ahead = 0.0, 0.0, 0
+        self.delay = 0
+
+    def set_offset(self, offset: float) -> None:
+        """Input samples from one output sample to the next, less 1: -0.1 to 0.1."""
+        self._offset = offset
+        if offset:
+            self.delay = DELAY + 1
+
+    def most_outputs(self, n_inputs: int) -> int:
+        """Outputs that so many inputs can make at most."""
+        if not self.delay:
+            return n_inputs
+        return n_inputs + math.ceil(n_inputs * abs(self._offset) / (1 - abs(self._offset))) + 1
+
+    def process(self, samples: np.ndarray) -> np.ndarray:
+        """complex64 (m,) of the next samples of the stream, complex64 (n,)."""
+        if not self.delay:
+            return samples
+        padded = np.concatenate([self._history, samples])
+        self._history = padded[len(samples) :].copy()
+        out = np.empty(self.most_outputs(len(samples)), np.complex64)
+        length, self._ahead, self._fraction = _resample(
+            padded, self._table, self._offset, self._ahead, self._fraction, out
+        )
+        return out[:length]
+
+
+@numba.njit(cache=True, nogil=True)
+def _rotate(samples, table, step, phase, place):
+    """`phase` is that of the table's first entry."""
+    position = 0
+    while position < samples.shape[0]:
+        if place == TURN:
+            phase += step
+            phase -= math.floor(phase)
+            place = 0
+        base = np.complex64(complex(math.cos(2 * math.pi * phase), math.sin(2 * math.pi * phase)))
+        run = min(TURN - place, samples.shape[0] - position)
+        for i in range(run):
+            samples[position + i] *= base * table[place + i]
+        position += run
+        place += run
+    return phase, place
+
+
+@numba.njit(cache=True, nogil=True)
+def _wander(samples, steps, deviation, phase):
+    for i in range(samples.shape[0]):
+        phase += deviation * steps[i]
+        if abs(phase) > math.pi:
+            phase -= 2 * math.pi * np.round(phase / (2 * math.pi))
+        samples[i] *= np.complex64(complex(math.cos(phase), math.sin(phase)))
+    return phase
+
+
+@numba.njit(cache=True, nogil=True)
+def _resample(padded, table, offset, ahead, fraction, out):
+    """The next output is at input `ahead` + fraction; padded begins with as many earlier samples as there are taps."""
+    taps = table.shape[1]
+    index, length = taps + ahead, 0
+    while index < padded.shape[0]:
+        place = fraction * FRACTIONS
+        row = int(place)
+        weight = np.float32(place - row)
+        value = np.complex64(0)
+        for k in range(taps):
+            tap = table[row, k] + weight * (table[row + 1, k] - table[row, k])
+            value += tap * padded[index - k]
+        out[length] = value
+        length += 1
+        fraction += offset
+        carry = math.floor(fraction)
+        fraction -= carry
+        index += 1 + int(carry)
+        if fraction >= 1:
+            # A tiny negative number plus 1.
+            fraction = 0.0
+            index += 1
+    return length, index - padded.shape[0], fraction
