@@ -27,3 +27,23 @@ class DatasetError(TokcomError):
 
 class CheckpointError(TokcomError):
     """A training checkpoint cannot be continued."""
+
+
+class HeaderError(TokcomError):
+    """A burst's header cannot be used.
+
+    Attributes:
+        kind: "crc": it did not arrive whole; "version": it is of another version; "contents": it is whole and absurd.
+    """
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+
+class BurstError(TokcomError):
+    """Samples do not hold the burst that they should."""
+
+
+class RecordingError(TokcomError):
+    """A recording cannot be read or written."""

@@ -1,7 +1,7 @@
 """Convolutional codes: trellis tables, encoding, puncturing."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numba
 import numpy as np
@@ -88,9 +88,7 @@ class ConvolutionalCode:
 
     def kept(self, n_bits: int) -> np.ndarray:
         """int64 indices, in order, of the mother code's bits that are sent for `n_bits` bits of payload."""
-        stages = n_bits + self.tail
-        keep = np.array(self.keep, dtype=bool).T
-        return np.flatnonzero(np.tile(keep, (-(-stages // len(keep)), 1))[:stages])
+        return _kept(self.keep, n_bits + self.tail)
 
     def coded_length(self, n_bits: int) -> int:
         """Bits sent for `n_bits` bits of payload, tail included."""
@@ -130,6 +128,12 @@ class ConvolutionalCode:
     @cached_property
     def _whole(self) -> bool:
         return all(map(all, self.keep))
+
+
+@lru_cache(maxsize=256)
+def _kept(keep: tuple[tuple[int, ...], ...], stages: int) -> np.ndarray:
+    pattern = np.array(keep, dtype=bool).T
+    return np.flatnonzero(np.tile(pattern, (-(-stages // len(pattern)), 1))[:stages])
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,0 +1,116 @@
+"""The grid of carriers by OFDM symbols: which value sits where, how it is turned, and the way to samples and back."""
+
+from functools import lru_cache
+from math import ceil, gcd
+
+import numba
+import numpy as np
+from scipy import fft
+
+from tokcom.phy.numerology import (
+    CARRIERS,
+    CYCLIC_PREFIX,
+    DATA_PLACES,
+    FFT_SIZE,
+    N_DATA,
+    PILOT_PLACES,
+    SYMBOL_LENGTH,
+    pseudo_random_bits,
+)  # fmt: skip
+
+CARRIER_STEP = 13
+"""Data carriers, modulo 48, from one value of a packet to the next: 48 in a row use every carrier once, and any two
+fewer than 11 places apart are at least 4 carriers apart."""
+GOLDEN = (np.sqrt(5) - 1) / 2
+
+
+@lru_cache(maxsize=64)
+def interleaving(n_symbols: int) -> np.ndarray:
+    """Cell of each value, int64 (n_symbols * 48,): cells count carrier by carrier through one OFDM symbol after the
+    other. Value i sits in cell i * step modulo the number of cells, where the step is CARRIER_STEP more than a
+    multiple of 48 near the golden section: a packet is spread over all carriers and over the length of the burst.
+    """
+    cells = n_symbols * N_DATA
+    base = round(GOLDEN * n_symbols)
+    # The nearest symbol count to the golden section whose step visits every cell.
+    for offset in sorted(range(-n_symbols, n_symbols + 1), key=lambda o: (abs(o), o)):
+        step = (base + offset) * N_DATA + CARRIER_STEP
+        if step > 0 and gcd(step, cells) == 1:
+            break
+    return _kept(np.arange(cells, dtype=np.int64) * step % cells)
+
+
+@lru_cache(maxsize=64)
+def rotation(n_symbols: int) -> np.ndarray:
+    """complex64 (n_symbols, 48): powers of j that keep the waveform noise-like whatever it carries; two bits of the
+    pseudo-random sequence, the first one worth two, for each cell in order."""
+    bits = pseudo_random_bits(2 * n_symbols * N_DATA).reshape(-1, 2)
+    quarters = 2 * bits[:, 0] + bits[:, 1]
+    return _kept(np.array([1, 1j, -1, -1j], np.complex64)[quarters].reshape(n_symbols, N_DATA))
+
+
+@lru_cache(maxsize=64)
+def pilots(n_symbols: int) -> np.ndarray:
+    """float32 (n_symbols, 4): +-1 by carrier in rising order: 1, 1, 1, -1, all turned over in symbol t where bit t of
+    the pseudo-random sequence is 1."""
+    polarity = 1 - 2.0 * pseudo_random_bits(n_symbols)
+    return _kept((polarity[:, None] * np.array([1, 1, 1, -1])).astype(np.float32))
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    """The array, which nobody may change as others get it, too."""
+    array.flags.writeable = False
+    return array
+
+
+def symbols_for(n_values: int) -> int:
+    """OFDM symbols that carry so many values."""
+    return ceil(n_values / N_DATA)
+
+
+def spread(values: np.ndarray) -> np.ndarray:
+    """complex64 (n_symbols, 48) of values (n,), interleaved and turned. Cells left over hold (1+j)/sqrt(2)."""
+    n_symbols = symbols_for(values.size)
+    cells = np.full(n_symbols * N_DATA, np.sqrt(0.5) * (1 + 1j), np.complex64)
+    cells[interleaving(n_symbols)[: values.size]] = values
+    return cells.reshape(n_symbols, N_DATA) * rotation(n_symbols)
+
+
+def gather(cells: np.ndarray, n_values: int) -> np.ndarray:
+    """The values (n_values,) of cells (n_symbols, 48): the inverse of `spread`."""
+    turned_back = cells * rotation(len(cells)).conj()
+    return turned_back.ravel()[interleaving(len(cells))[:n_values]]
+
+
+def ofdm_symbols(cells: np.ndarray, pilot_values: np.ndarray) -> np.ndarray:
+    """complex64 samples (n_symbols * 80,), of unit mean power, of data cells (n_symbols, 48) and pilots
+    (n_symbols, 4)."""
+    spectrum = np.zeros((len(cells), FFT_SIZE), np.complex64)
+    spectrum[:, CARRIERS[DATA_PLACES]] = cells
+    spectrum[:, CARRIERS[PILOT_PLACES]] = pilot_values
+    out = np.empty((len(cells), SYMBOL_LENGTH), np.complex64)
+    spectrum *= np.float32(FFT_SIZE / np.sqrt(len(CARRIERS)))
+    out[:, CYCLIC_PREFIX:] = fft.ifft(spectrum, axis=1, overwrite_x=True)
+    out[:, :CYCLIC_PREFIX] = out[:, FFT_SIZE:]
+    return out.ravel()
+
+
+def carriers_of(samples: np.ndarray, starts: np.ndarray, frequency: float) -> np.ndarray:
+    """complex64 spectra (n, 64) of the 64 samples from each start, freed of a frequency offset, where unit noise power
+    a sample is unit noise power a carrier."""
+    windows = np.empty((len(starts), FFT_SIZE), np.complex64)
+    _derotated_windows(samples, starts, frequency, windows)
+    spectrum = fft.fft(windows, axis=1, overwrite_x=True)
+    spectrum *= np.float32(1 / np.sqrt(FFT_SIZE))
+    return spectrum
+
+
+@numba.njit(cache=True, nogil=True)
+def _derotated_windows(samples, starts, frequency, out):
+    turn = np.empty(out.shape[1], np.complex64)
+    for k in range(out.shape[1]):
+        turn[k] = np.exp(-1j * frequency * k)
+    for i in range(starts.shape[0]):
+        first = np.complex64(np.exp(-1j * frequency * starts[i]))
+        for k in range(out.shape[1]):
+            out[i, k] = samples[starts[i] + k] * (first * turn[k])

@@ -1,0 +1,86 @@
+"""The burst header on the air: rate 1/3, BPSK, repeated in the robust profile."""
+
+import numpy as np
+
+from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.coding.viterbi import viterbi
+from tokcom.errors import HeaderError
+from tokcom.packets.header import BASE_BITS, BurstHeader, HeaderBase, extension_length
+from tokcom.phy import grid
+from tokcom.phy.numerology import N_DATA
+from tokcom.phy.profile import Profile
+
+CODE = ConvolutionalCode(7, (0o133, 0o171, 0o165))
+"""K=7, rate 1/3, terminated: 4 dB below the payload's BPSK 1/2 in energy a bit, and both outputs 133, 171 the same."""
+BASE_SYMBOLS = grid.symbols_for(CODE.coded_length(BASE_BITS))
+
+
+def base_symbols(profile: Profile) -> int:
+    """OFDM symbols of the header's base, all copies counted."""
+    return BASE_SYMBOLS * profile.header_copies
+
+
+def extension_symbols(profile: Profile, n_bytes: int) -> int:
+    """OFDM symbols of an extension of so many bytes, all copies counted."""
+    if not n_bytes:
+        return 0
+    return grid.symbols_for(CODE.coded_length(extension_length(n_bytes))) * profile.header_copies
+
+
+def encode_header(header: BurstHeader, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
+    """BPSK values of base and extension, complex64 (copies, n) each, n being 0 for an extension that is not there."""
+    return tuple(_values(bits, profile.header_copies) for bits in header.to_bits())
+
+
+def header_cells(header: BurstHeader, profile: Profile) -> np.ndarray:
+    """complex64 cells (n_symbols, 48) of a header with its extension."""
+    return np.concatenate([_cells(values) for values in encode_header(header, profile)])
+
+
+def decode_base(cells: np.ndarray, profile: Profile) -> HeaderBase:
+    """The header's base.
+
+    Args:
+        cells: complex (base_symbols, 48), each weighted so that its real part, turned back, is in proportion to the
+            bit's LLR.
+        profile: the preamble's.
+
+    Raises:
+        HeaderError: it cannot be used.
+    """
+    return HeaderBase.from_bits(_bits(cells, BASE_BITS, profile.header_copies))
+
+
+def decode_extension(cells: np.ndarray, base: HeaderBase, profile: Profile) -> BurstHeader:
+    """The whole header, of the cells of its extension.
+
+    Raises:
+        HeaderError: it cannot be used.
+    """
+    return base.header(_bits(cells, extension_length(base.extension_bytes), profile.header_copies))
+
+
+def _values(bits: np.ndarray, copies: int) -> np.ndarray:
+    if not bits.size:
+        return np.zeros((copies, 0), np.complex64)
+    coded = 2.0 * CODE.encode(bits[None])[0] - 1
+    return np.repeat(coded[None].astype(np.complex64), copies, axis=0)
+
+
+def _cells(values: np.ndarray) -> np.ndarray:
+    """Copies one after the other, each further along in a common interleaving, so that no bit meets a carrier twice."""
+    copies, n_values = values.shape
+    if not n_values:
+        return np.zeros((0, N_DATA), np.complex64)
+    padded = np.ones((copies, grid.symbols_for(n_values) * N_DATA), np.complex64)
+    padded[:, :n_values] = values
+    return grid.spread(np.concatenate([np.roll(row, -5 * copy) for copy, row in enumerate(padded)]))
+
+
+def _bits(cells: np.ndarray, n_bits: int, copies: int) -> np.ndarray:
+    n_values = CODE.coded_length(n_bits)
+    if len(cells) != grid.symbols_for(n_values) * copies:
+        raise HeaderError("crc", f"{len(cells)} OFDM symbols do not hold a header part of {n_bits} bits")
+    rows = grid.gather(cells, cells.size).real.reshape(copies, -1)
+    llrs = sum(np.roll(row, 5 * copy) for copy, row in enumerate(rows))[:n_values]
+    return viterbi(CODE, llrs[None], n_bits)[0]

@@ -1,0 +1,65 @@
+"""Dimensions and fixed sequences of the waveform (docs/air-interface.md): OFDM with 64 carriers, 52 of them in use."""
+
+import numpy as np
+
+FFT_SIZE = 64
+CYCLIC_PREFIX = 16
+SYMBOL_LENGTH = FFT_SIZE + CYCLIC_PREFIX
+PILOT_CARRIERS = np.array([-21, -7, 7, 21])
+CARRIERS = np.array([k for k in range(-26, 27) if k])
+"""Carriers in use, in rising order of frequency."""
+PILOT_PLACES = np.flatnonzero(np.isin(CARRIERS, PILOT_CARRIERS))
+DATA_PLACES = np.flatnonzero(~np.isin(CARRIERS, PILOT_CARRIERS))
+"""Where, among CARRIERS, pilots and data are."""
+DATA_CARRIERS = CARRIERS[DATA_PLACES]
+N_DATA = len(DATA_CARRIERS)
+IDLE_CARRIERS = np.array([k for k in range(-32, 32) if abs(k) > 28])
+"""Carriers that stay empty, those beside the used ones and the one at DC left out: what they hear is noise."""
+ESN0_OVER_SNR_DB = float(10 * np.log10(FFT_SIZE / len(CARRIERS)))
+"""Es/N0 of a carrier over the signal-to-noise ratio of samples: 52 of 64 carriers hold the signal, all hold noise."""
+SHORT_PERIOD = 16
+MAX_PAYLOAD_SYMBOLS = 2048
+"""OFDM symbols of token packets in a burst: the receiver's memory, and what a clock 20 ppm off leaves in place."""
+
+SHORT_SEQUENCE = {-24: 1, -20: -1, -16: 1, -12: -1, -8: -1, -4: 1, 4: -1, 8: -1, 12: 1, 16: 1, 20: 1, 24: 1}
+LONG_SEQUENCES = {
+    "ieee802.11": "++--++-+-++++++--++-+-++++" + "+--++-+-+-----++--+-+-++++",
+    "robust": "-+-++-++-+++---+++++-+++---+-+----+-++--+--++++-+++-",
+}
+"""Signs of the long training symbol on CARRIERS."""
+
+
+def time_domain(values: np.ndarray, carriers: np.ndarray) -> np.ndarray:
+    """complex128 samples (..., 64) of values (..., carriers): an inverse DFT that gives unit mean power where 52
+    carriers have unit power."""
+    spectrum = np.zeros((*values.shape[:-1], FFT_SIZE), np.complex128)
+    spectrum[..., carriers] = values
+    return np.fft.ifft(spectrum) * FFT_SIZE / np.sqrt(len(CARRIERS))
+
+
+def short_symbol() -> np.ndarray:
+    """complex64 (16,): one period of the short training, of unit mean power."""
+    carriers, signs = np.array(list(SHORT_SEQUENCE)), np.array(list(SHORT_SEQUENCE.values()))
+    boost = np.sqrt(len(CARRIERS) / len(carriers) / 2)
+    return time_domain(signs * (1 + 1j) * boost, carriers)[:SHORT_PERIOD].astype(np.complex64)
+
+
+def long_values(sequence: str) -> np.ndarray:
+    """float64 (52,): values +-1 of the long training symbol on CARRIERS."""
+    return np.array([1.0 if sign == "+" else -1.0 for sign in LONG_SEQUENCES[sequence]])
+
+
+def pseudo_random_bits(count: int) -> np.ndarray:
+    """uint8 (count,): the sequence of the shift register x**15 + x**14 + 1 that starts with all ones (ETSI EN 300 429
+    has the polynomial)."""
+    return np.resize(_REGISTER_PERIOD, count)
+
+
+def _register_period() -> np.ndarray:
+    bits = np.ones((1 << 15) - 1 + 15, np.uint8)
+    for i in range(15, len(bits)):
+        bits[i] = bits[i - 15] ^ bits[i - 14]
+    return bits[: (1 << 15) - 1]
+
+
+_REGISTER_PERIOD = _register_period()

@@ -1,0 +1,256 @@
+"""From an endless stream of samples to bursts, each cut out whole, in constant memory."""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numba
+import numpy as np
+
+from tokcom.errors import HeaderError
+from tokcom.phy.burst import longest_burst
+from tokcom.phy.demodulator import LARGEST_SAMPLE, Synchronization, burst_end, header_end, receive_header
+from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training
+from tokcom.phy.numerology import CYCLIC_PREFIX, SHORT_PERIOD
+from tokcom.phy.profile import profile, profile_names
+
+CHUNK = 8192
+"""Samples that are worked on together."""
+MAX_PENDING = 16
+"""Bursts that may be under way at one time; more are counted and dropped."""
+SIDELOBE = 0.7
+"""Within the span of a preamble, another one that is weaker than this share of it is its sidelobe."""
+DC_SHARE = 1.0 / 4096
+"""Share of each sample in the running mean that is taken off: direct current and the local oscillator's leakage."""
+
+
+@dataclass(frozen=True)
+class FoundBurst:
+    """A burst cut out of the stream.
+
+    Attributes:
+        samples: complex64, from a little before the preamble to the burst's end.
+        sync: where the burst is in them.
+        position: index, in the stream, of the burst's first sample.
+    """
+
+    samples: np.ndarray
+    sync: Synchronization
+    position: int
+
+    @property
+    def length(self) -> int:
+        """Samples of the burst itself."""
+        return len(self.samples) - (self.sync.long_start - self.sync.profile.long_start)
+
+
+@dataclass
+class SearchCounters:
+    """What has happened in the stream so far."""
+
+    samples: int = 0
+    bad_samples: int = 0
+    """NaN, infinite or absurdly large; taken for 0."""
+    candidates: int = 0
+    """Places that looked like a short training."""
+    preambles: int = 0
+    """Those with a long training behind."""
+    bursts: int = 0
+    """Those whose header could be used."""
+    headers_failed: dict[str, int] = field(default_factory=lambda: {"crc": 0, "version": 0, "contents": 0})
+    dropped: int = 0
+    """Bursts given up because too many were under way."""
+
+
+SEEK, DECODE, CUT_OUT = range(3)
+
+
+@dataclass(frozen=True, order=True)
+class Step:
+    """Something to do once the samples reach far enough. Steps are sorted by what does not depend on how the stream was
+    cut into pieces.
+
+    Attributes:
+        ready: index in the stream of the sample after the last one needed.
+        stage: SEEK a long training, DECODE a header or CUT_OUT a burst.
+        place: index in the stream of the end of a short training or the start of a long one.
+        profile: index of the profile among those sought.
+        what: the place in full.
+    """
+
+    ready: int
+    stage: int
+    place: int
+    profile: int
+    what: Candidate | Synchronization = field(compare=False)
+
+
+class BurstSearcher:
+    """Finds bursts in a stream given in pieces of any size.
+
+    The search goes on while a burst comes in, so a burst that another one overlaps, or that a false header announces,
+    hides no other.
+
+    Args:
+        profiles: names of the profiles to seek; empty for all.
+    """
+
+    MARGIN = 64
+    """Samples kept ahead of a burst's preamble."""
+
+    def __init__(self, profiles: Sequence[str] = ()):
+        self._profiles = [profile(name) for name in (profiles or profile_names())]
+        longest = max(longest_burst(each) for each in self._profiles)
+        preamble = max(each.preamble_length for each in self._profiles)
+        self._reach = longest + preamble + 4 * self.MARGIN
+        self._buffer = np.zeros(2 * self._reach + 2 * CHUNK, np.complex64)
+        self.counters = SearchCounters()
+        self.last_error = ""
+        self.reset()
+
+    def reset(self, position: int = 0) -> None:
+        """Forget the stream, which goes on with the sample of this index; counters go on, too."""
+        self._detectors = [ShortTrainingDetector(each) for each in self._profiles]
+        self._used = SHORT_PERIOD  # zeros ahead of the first sample
+        self._buffer[: self._used] = 0
+        self._origin = position - SHORT_PERIOD
+        self._scanned = position
+        self._mean = np.zeros(1, np.complex128)
+        self._steps: list[Step] = []
+        self._recent: list[Synchronization] = []
+
+    def push(self, samples: np.ndarray) -> list[FoundBurst]:
+        """Bursts that end within the next samples, complex (n,), of the stream."""
+        found = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            samples = np.ascontiguousarray(samples, dtype=np.complex64)
+        for start in range(0, len(samples), CHUNK):
+            found += self._push_chunk(samples[start : start + CHUNK])
+        return found
+
+    def _push_chunk(self, samples: np.ndarray) -> list[FoundBurst]:
+        self._make_room(len(samples))
+        place = self._buffer[self._used : self._used + len(samples)]
+        self.counters.samples += len(samples)
+        self.counters.bad_samples += _clean(samples, place, self._mean, LARGEST_SAMPLE, DC_SHARE)
+        self._used += len(samples)
+        self._scan()
+        found = []
+        while self._steps and self._steps[0].ready <= self._end:
+            step = heapq.heappop(self._steps)
+            if step.stage == SEEK:
+                self._seek_long_training(step)
+            elif step.stage == DECODE:
+                self._decode_header(step)
+            else:
+                found.append(self._cut_out(step))
+        return found
+
+    @property
+    def _end(self) -> int:
+        """Index in the stream of the sample after the last one here."""
+        return self._origin + self._used
+
+    def _make_room(self, count: int) -> None:
+        if self._used + count > len(self._buffer):
+            drop = self._used - self._reach
+            self._buffer[: self._reach] = self._buffer[drop : self._used]
+            self._origin += drop
+            self._used = self._reach
+
+    def _view(self, first: int, stop: int) -> np.ndarray:
+        return self._buffer[first - self._origin : stop - self._origin]
+
+    def _scan(self) -> None:
+        blocks = (self._end - self._scanned) // BLOCK
+        if not blocks:
+            return
+        stop = self._scanned + blocks * BLOCK
+        sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop))
+        for index, detector in enumerate(self._detectors):
+            for candidate in detector.push(sums, self._scanned):
+                self.counters.candidates += 1
+                ready = max(self._places(index, candidate)[1], candidate.known_at)
+                heapq.heappush(self._steps, Step(ready, SEEK, candidate.end, index, candidate))
+        self._scanned = stop
+
+    def _places(self, index: int, candidate: Candidate) -> tuple[int, int]:
+        """First sample at which the first long symbol may begin, and the sample after the last long symbol's end."""
+        each = self._profiles[index]
+        span, middle = each.window // 3, candidate.end + each.long_guard
+        return middle - span, middle + span + each.preamble_length - each.long_start
+
+    def _seek_long_training(self, step: Step) -> None:
+        first, stop = self._places(step.profile, step.what)
+        first = max(first, self._origin)
+        # The first path may lie before the strongest.
+        back = min(self.MARGIN, first - self._origin)
+        each = self._profiles[step.profile]
+        sync = long_training(self._view(first - back, stop), back, each, step.what.frequency)
+        if sync is None:
+            return
+        absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
+        if any(_is_sidelobe(absolute, known) for known in self._recent):
+            return
+        self._recent = [*self._recent[-MAX_PENDING:], absolute]
+        self.counters.preambles += 1
+        self._queue(DECODE, header_end(absolute), step, absolute)
+
+    def _decode_header(self, step: Step) -> None:
+        sync = step.what
+        first, local = self._local(sync)
+        try:
+            reception = receive_header(self._view(first, step.ready), local)
+        except HeaderError as error:
+            self.counters.headers_failed[error.kind] += 1
+            self.last_error = str(error)
+            return
+        if isinstance(reception, int):
+            self._queue(DECODE, first + reception, step, sync)
+            return
+        self.counters.bursts += 1
+        self._queue(CUT_OUT, first + burst_end(local, reception.plan), step, sync)
+
+    def _cut_out(self, step: Step) -> FoundBurst:
+        sync = step.what
+        first, local = self._local(sync)
+        samples = self._view(first, step.ready).copy()
+        return FoundBurst(samples, local, sync.long_start + BACKOFF - sync.profile.long_start)
+
+    def _local(self, sync: Synchronization) -> tuple[int, Synchronization]:
+        """First sample to hand on for a burst, and its synchronization counted from there."""
+        first = max(sync.long_start - sync.profile.long_start - self.MARGIN, self._origin)
+        return first, Synchronization(sync.profile, sync.long_start - first, sync.frequency, sync.metric)
+
+    def _queue(self, stage: int, ready: int, step: Step, sync: Synchronization) -> None:
+        """The step after a step; the oldest of its stage makes room for it where there are too many."""
+        pending = [other for other in self._steps if other.stage == stage]
+        if len(pending) >= MAX_PENDING:
+            self.counters.dropped += 1
+            self._steps.remove(min(pending, key=lambda other: other.place))
+            heapq.heapify(self._steps)
+        heapq.heappush(self._steps, Step(max(ready, step.ready), stage, sync.long_start, step.profile, sync))
+
+
+def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
+    """Whether a preamble is but the echo, in the detector, of one that is known."""
+    apart = sync.long_start - known.long_start
+    span = known.profile.preamble_length
+    return abs(apart) < CYCLIC_PREFIX or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
+
+
+@numba.njit(cache=True, nogil=True)
+def _clean(samples, out, mean, largest, share):
+    """Copies the samples without their running mean; returns how many were none."""
+    bad = 0
+    real, imag = mean[0].real, mean[0].imag
+    for i in range(samples.shape[0]):
+        a, b = samples[i].real, samples[i].imag
+        if not (abs(a) <= largest and abs(b) <= largest):
+            a, b = np.float32(0), np.float32(0)
+            bad += 1
+        out[i] = complex(a - real, b - imag)
+        real += share * (a - real)
+        imag += share * (b - imag)
+    mean[0] = complex(real, imag)
+    return bad
