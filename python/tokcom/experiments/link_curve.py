@@ -9,11 +9,10 @@ import numpy as np
 
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import ParameterError
-from tokcom.frame import TokenFrame
-from tokcom.link import LinkConfig, Receiver, Transmitter
+from tokcom.link.packets import LinkConfig, PacketLink
 
 PACKETS_PER_FRAME = 4096
-"""Packets simulated at a time: one long frame of random tokens, whose arrays stay within the processor's caches."""
+"""Packets simulated at a time: their arrays stay within the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ def link_curve(
         raise ParameterError(f"packets is {packets}; it must be at least 1")
     for value in esn0_db:
         noise_variance(value)
-    transmitter, receiver = Transmitter(config), Receiver(config)
+    link = PacketLink(config, codebook_size)
     sizes = [min(PACKETS_PER_FRAME, packets - done) for done in range(0, packets, PACKETS_PER_FRAME)]
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         for index, value in enumerate(esn0_db):
             jobs = [
-                pool.submit(_simulate, transmitter, receiver, value, size, codebook_size, (seed, index, chunk))
+                pool.submit(_simulate, link, value, size, codebook_size, (seed, index, chunk))
                 for chunk, size in enumerate(sizes)
             ]
             total = np.zeros(4, dtype=np.int64)
@@ -70,20 +69,10 @@ def link_curve(
             )  # fmt: skip
 
 
-def _simulate(
-    transmitter: Transmitter,
-    receiver: Receiver,
-    esn0_db: float,
-    packets: int,
-    codebook_size: int,
-    seed: tuple[int, ...],
-) -> np.ndarray:
+def _simulate(link: PacketLink, esn0_db: float, packets: int, codebook_size: int, seed: tuple[int, ...]) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    tokens = rng.integers(0, codebook_size, packets * transmitter.config.tokens_per_packet, dtype=np.int32)
-    frame = TokenFrame(tokens, "random", codebook_size)
-    layout_seed = int(rng.integers(1 << 16))
-    sent = transmitter.packetize(frame, layout_seed)
-    symbols = awgn(transmitter.map(transmitter.encode(sent, codebook_size)), esn0_db, rng)
-    decoded, ok = receiver.decode(receiver.demap(symbols, noise_variance(esn0_db), codebook_size), codebook_size)
+    sent = rng.integers(0, codebook_size, (packets, link.config.tokens_per_packet), dtype=np.int32)
+    symbols = awgn(link.modulate(sent), esn0_db, rng)
+    decoded, ok = link.decode(link.demap(symbols, noise_variance(esn0_db)))
     wrong = (decoded != sent).any(axis=1)
     return np.array([(~ok).sum(), wrong.sum(), (decoded != sent).sum(), (ok & wrong).sum()])

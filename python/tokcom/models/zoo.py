@@ -15,6 +15,7 @@ from tokcom.context.maskgit import MaskGit
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import ModelError
 from tokcom.models.card import Card
+from tokcom.packets.codebook import Codebook
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 
@@ -61,6 +62,12 @@ def model_card(model: str) -> Card:
     raise ModelError(
         f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS names more folders)"
     )
+
+
+def codebook(model: str) -> Codebook:
+    """The codebook of a model, from its card alone; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return Codebook(card.name, card.part("tokenizer")["config"]["codebook_size"], card.content["modality"])
 
 
 def load_tokenizer(model: str) -> VQTokenizer:

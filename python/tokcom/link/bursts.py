@@ -1,0 +1,211 @@
+"""One transmitter and one receiver, composed once: blocks, simulator and benchmarks all use these.
+
+Each stage is a method of its own, so that a flowgraph can put a block between any two of them; `Transmitter.transmit`
+and `Receiver.receive` are nothing but the stages in a row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tokcom.adaptation.mcs import find_mcs
+from tokcom.context.recovery import Recovery
+from tokcom.errors import FrameError, ModelError, TokcomError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.link.packets import MixedPackets
+from tokcom.packets.bits import bits_per_token
+from tokcom.packets.codebook import Codebook, codebook_id
+from tokcom.packets.header import FRAME_IDS, BurstHeader
+from tokcom.packets.layout import pack, packet_layout, unpack
+from tokcom.phy.burst import modulate
+from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst
+from tokcom.phy.profile import profile
+from tokcom.phy.searcher import BurstSearcher, FoundBurst
+
+
+@dataclass(frozen=True)
+class TransmitConfig:
+    """What a transmitter does where nothing else is asked of it.
+
+    Args:
+        mcs: name or index of the MCS of all packets.
+        tokens_per_packet: 1 to 64.
+        profile: row of phy/profiles.json: length of preamble and header.
+        stream_id: 0 to 63.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    mcs: str | int = "16qam-1/2"
+    tokens_per_packet: int = 4
+    profile: str = "standard"
+    stream_id: int = 0
+
+    def __post_init__(self) -> None:
+        profile(self.profile)
+        find_mcs(self.mcs)
+        BurstHeader(self.stream_id, 0, 0, 0, 0, 1, self.tokens_per_packet, 1, None, np.zeros(1))
+
+
+class Transmitter:
+    """Token frames to bursts of samples."""
+
+    def __init__(self, config: TransmitConfig | None = None):
+        self.config = config or TransmitConfig()
+        self._profile = profile(self.config.profile)
+
+    def packetize(self, frame: TokenFrame, layout_seed: int) -> np.ndarray:
+        """int32 tokens (n_packets, tokens_per_packet), spread by the seeded permutation.
+
+        Raises:
+            FrameError: the frame has lost tokens.
+        """
+        if frame.lost.any():
+            raise FrameError(
+                f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames are sent"
+            )
+        return pack(frame.tokens, packet_layout(len(frame.tokens), self.config.tokens_per_packet, layout_seed))
+
+    def choose_mcs(self, n_packets: int) -> np.ndarray:
+        """uint8 (n_packets,): the configured MCS for every packet."""
+        return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
+
+    def header(self, outline: TokenFrame, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int) -> BurstHeader:
+        """The header of a frame, whose tokens do not matter.
+
+        Raises:
+            FrameError: the air interface has no header for such a grid.
+            ParameterError: a field is out of its range.
+        """
+        if len(outline.grid) > 2:
+            raise FrameError(
+                f"a grid of {len(outline.grid)} dimensions cannot be sent; the header has rows and columns"
+            )
+        rows, columns = outline.grid if len(outline.grid) == 2 else (0, *outline.grid)
+        return BurstHeader(
+            self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), layout_seed, rows,
+            columns, tokens_per_packet, bits_per_token(outline.codebook_size), outline.cmi, mcs,
+        )  # fmt: skip
+
+    def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
+        """complex64 samples, of unit mean power, of a burst with its packets' symbols."""
+        return modulate(header, symbols, self._profile)
+
+    def transmit(self, frame: TokenFrame, layout_seed: int, mcs: np.ndarray | None = None) -> np.ndarray:
+        """The burst of a frame, complex64 samples; `mcs`, uint8 (n_packets,), takes the place of the configured one."""
+        packets = self.packetize(frame, layout_seed)
+        mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
+        coded = MixedPackets(frame.codebook_size, packets.shape[1], mcs)
+        header = self.header(frame, layout_seed, mcs, packets.shape[1])
+        return self.modulate(coded.map(coded.encode(packets)), header)
+
+
+@dataclass(frozen=True)
+class Reception:
+    """What the receiver made of a burst.
+
+    Attributes:
+        header: the burst's header.
+        frame: the frame with LOST where a packet failed.
+        packets_ok: bool (n_packets,), which packets passed.
+        quality: what was measured on the burst; None where packets came without one.
+        position: index, in the stream, of the burst's first sample.
+        recovered: the frame with its losses filled in; None where the receiver has no recovery, or one that knows other
+            frames.
+    """
+
+    header: BurstHeader
+    frame: TokenFrame
+    packets_ok: np.ndarray
+    quality: BurstQuality | None = None
+    position: int = 0
+    recovered: TokenFrame | None = None
+
+
+class Receiver:
+    """A stream of samples to token frames.
+
+    Args:
+        codebooks: those that it knows. Frames of others come out, too, under a name that tells their id.
+        recovery: fills in what the channel lost; None: losses stay LOST.
+        profiles: names of the profiles to seek; empty for all.
+
+    Attributes:
+        unusable: bursts whose header could be used, but not what followed.
+        last_error: why not, of the last one.
+    """
+
+    def __init__(
+        self, codebooks: Sequence[Codebook] = (), recovery: Recovery | None = None, profiles: Sequence[str] = ()
+    ):
+        self._codebooks = {codebook.id: codebook for codebook in codebooks}
+        self.recovery = recovery
+        self.searcher = BurstSearcher(profiles)
+        self.unusable, self.last_error = 0, ""
+
+    def search(self, samples: np.ndarray) -> list[FoundBurst]:
+        """Bursts that end within the next samples, complex (n,), of the stream."""
+        return self.searcher.push(samples)
+
+    def demodulate(self, found: FoundBurst) -> DemodulatedBurst:
+        """Header, symbols and noise of a burst."""
+        return demodulate_burst(found.samples, found.sync)
+
+    def demap(self, burst: DemodulatedBurst) -> np.ndarray:
+        """float32 LLRs of all packets' coded bits, one packet after the other."""
+        return _packets_of(burst.header, 1 << burst.header.token_bits).demap(burst.symbols, burst.noise_variance)
+
+    def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds."""
+        return _packets_of(header, self.outline(header).codebook_size).decode(llrs)
+
+    def outline(self, header: BurstHeader) -> TokenFrame:
+        """The frame that a header announces, all of its tokens LOST.
+
+        Raises:
+            FrameError: the header's tokens have another width than its codebook.
+        """
+        known = self._codebooks.get(header.codebook_id)
+        if known is None:
+            known = Codebook(f"unknown-{header.codebook_id:04x}", 1 << header.token_bits, "unknown")
+        elif bits_per_token(known.size) != header.token_bits:
+            raise FrameError(
+                f"frame {header.frame_id} has tokens of {header.token_bits} bits, its codebook {known.name} of "
+                f"{bits_per_token(known.size)}: transmitter and receiver hold different models of one name"
+            )
+        lost = np.full(header.n_tokens, LOST, np.int32)
+        return TokenFrame(lost, known.name, known.size, header.grid, known.modality, header.cmi, header.frame_id)
+
+    def assemble(self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader) -> Reception:
+        """The frame in its own order, LOST where the packet failed."""
+        layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
+        believed = np.where(packets_ok[:, None], packets, LOST)
+        return Reception(header, self.outline(header).with_tokens(unpack(believed, layout)), packets_ok)
+
+    def receive(self, samples: np.ndarray) -> list[Reception]:
+        """The frames of bursts that end within the next samples of the stream."""
+        receptions = []
+        for found in self.search(samples):
+            try:
+                receptions.append(self._finish(found))
+            except TokcomError as error:
+                self.unusable += 1
+                self.last_error = str(error)
+        return receptions
+
+    def _finish(self, found: FoundBurst) -> Reception:
+        burst = self.demodulate(found)
+        packets, ok = self.decode(self.demap(burst), burst.header)
+        reception = self.assemble(packets, ok, burst.header)
+        reception = replace(reception, quality=burst.quality, position=found.position)
+        try:
+            recovered = None if self.recovery is None else self.recovery.recover(reception.frame)[0]
+        except ModelError:
+            recovered = None
+        return replace(reception, recovered=recovered)
+
+
+def _packets_of(header: BurstHeader, codebook_size: int) -> MixedPackets:
+    return MixedPackets(codebook_size, header.tokens_per_packet, header.mcs)

@@ -1,0 +1,191 @@
+"""Token packets as constellation symbols and back: the coded link beneath the waveform.
+
+`PacketLink` sends all packets alike, with any code: what curves of error rates are made of. `MixedPackets` gives each
+packet of a burst its own MCS.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from tokcom.adaptation.mcs import Mcs, mcs_table
+from tokcom.coding.packet_codec import PacketCodec
+from tokcom.errors import FrameError, ParameterError
+from tokcom.modulation.constellation import LLR_METHODS, Constellation
+from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.tables import table_row
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """A code and a constellation.
+
+    Args:
+        code: row of coding/codes.json, "k7" or the paper's "k3"; it brings its CRC and bit order along.
+        modulation: row of modulation/constellations.json.
+        tokens_per_packet: tokens in each packet, at least 1.
+        llr: "exact" or "maxlog"; empty for what the code's row says.
+        rate: row of coding/punctures.json.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    code: str = "k7"
+    modulation: str = "16qam"
+    tokens_per_packet: int = 4
+    llr: str = ""
+    rate: str = "1/2"
+
+    def __post_init__(self) -> None:
+        if self.llr and self.llr not in LLR_METHODS:
+            raise ParameterError(f"llr is {self.llr!r}; it must be one of {', '.join(LLR_METHODS)}, or empty")
+        PacketCodec(self.code, tokens_per_packet=self.tokens_per_packet, rate=self.rate)
+        self.constellation()
+
+    def codec(self, codebook_size: int) -> PacketCodec:
+        """The code of packets of a codebook's tokens."""
+        return _codec(self.code, codebook_size, self.tokens_per_packet, self.rate)
+
+    def constellation(self) -> Constellation:
+        """The constellation, with the code's bit order."""
+        return Constellation(self.modulation, self._code_row["bit_order"])
+
+    @property
+    def llr_method(self) -> str:
+        return self.llr or self._code_row["llr"]
+
+    @property
+    def _code_row(self) -> dict:
+        return table_row("tokcom.coding", "codes", "code", self.code)
+
+
+@lru_cache(maxsize=16)
+def _codec(code: str, codebook_size: int, tokens_per_packet: int, rate: str) -> PacketCodec:
+    return PacketCodec(code, codebook_size, tokens_per_packet, rate)
+
+
+class PacketLink:
+    """Packets that are all coded and modulated alike, one row each.
+
+    Args:
+        config: code and constellation.
+        codebook_size: words of the tokens' codebook.
+    """
+
+    def __init__(self, config: LinkConfig, codebook_size: int = 1024):
+        self.config = config
+        self._codec = config.codec(codebook_size)
+        self._constellation = config.constellation()
+
+    def modulate(self, packets: np.ndarray) -> np.ndarray:
+        """complex64 symbols (n_packets, n_symbols) of tokens (n_packets, tokens_per_packet)."""
+        return self._constellation.map(self._codec.encode(packets))
+
+    def demap(self, symbols: np.ndarray, noise_variance: float | np.ndarray) -> np.ndarray:
+        """float32 LLRs (n_packets, coded_length) of symbols (n_packets, n_symbols) in noise of the given variance."""
+        length = self._codec.coded_length
+        return self._constellation.llrs(symbols, noise_variance, length, self.config.llr_method)
+
+    def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds."""
+        return self._codec.decode(llrs)
+
+
+class MixedPackets:
+    """The packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
+
+    Args:
+        codebook_size: words of the tokens' codebook.
+        tokens_per_packet: tokens in each packet.
+        mcs: uint8 (n_packets,), indices of the MCS table, or MCS_NOT_SENT.
+
+    Raises:
+        ParameterError: an index is not in the table.
+    """
+
+    LLR_METHOD = "maxlog"
+
+    def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray):
+        self._size, self._tokens, self._mcs = codebook_size, tokens_per_packet, np.asarray(mcs)
+        bits, symbols = np.zeros(256, np.int64), np.zeros(256, np.int64)
+        for index in np.unique(self._mcs):
+            if index == MCS_NOT_SENT:
+                continue
+            if not 0 <= index < len(mcs_table()):
+                raise ParameterError(f"mcs holds {index}; it must be 0 to {len(mcs_table()) - 1}, or {MCS_NOT_SENT}")
+            scheme = mcs_table()[index]
+            bits[index] = scheme.codec(codebook_size, tokens_per_packet).coded_length
+            symbols[index] = scheme.symbols(codebook_size, tokens_per_packet)
+        self.bits, self.symbols = bits[self._mcs], symbols[self._mcs]
+        """int64 (n_packets,): coded bits and symbols of each packet."""
+
+    def encode(self, packets: np.ndarray) -> np.ndarray:
+        """uint8 coded bits of tokens (n_packets, tokens_per_packet).
+
+        Raises:
+            FrameError: the packets are not as many as there are MCS.
+        """
+        if len(packets) != len(self._mcs):
+            raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
+        out = np.empty(self.bits.sum(), np.uint8)
+        for scheme, rows, bits, _ in self._groups():
+            out[bits] = scheme.codec(self._size, self._tokens).encode(packets[rows])
+        return out
+
+    def map(self, bits: np.ndarray) -> np.ndarray:
+        """complex64 symbols of coded bits.
+
+        Raises:
+            FrameError: the bits are not as many as the MCS say.
+        """
+        self._check(bits, self.bits, "bits")
+        out = np.empty(self.symbols.sum(), np.complex64)
+        for scheme, _, places, symbols in self._groups():
+            out[symbols] = scheme.constellation().map(bits[places])
+        return out
+
+    def demap(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
+        """float32 LLRs of symbols and the noise variance on each.
+
+        Raises:
+            FrameError: the symbols are not as many as the MCS say.
+        """
+        self._check(symbols, self.symbols, "symbols")
+        out = np.empty(self.bits.sum(), np.float32)
+        for scheme, _, bits, places in self._groups():
+            values, variance = symbols[places], noise_variance[places]
+            out[bits] = scheme.constellation().llrs(values, variance, bits.shape[1], self.LLR_METHOD)
+        return out
+
+    def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int32 tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
+        Packets that were not sent are zeros that do not hold.
+
+        Raises:
+            FrameError: the LLRs are not as many as the MCS say.
+        """
+        self._check(llrs, self.bits, "LLRs")
+        tokens = np.zeros((len(self._mcs), self._tokens), np.int32)
+        ok = np.zeros(len(self._mcs), bool)
+        for scheme, rows, bits, _ in self._groups():
+            tokens[rows], ok[rows] = scheme.codec(self._size, self._tokens).decode(llrs[bits])
+        return tokens, ok
+
+    def _groups(self) -> Iterator[tuple[Mcs, np.ndarray, np.ndarray, np.ndarray]]:
+        """For each MCS in use: the scheme, its packets, and the places of their bits and symbols, a row a packet."""
+        bit_starts, symbol_starts = np.cumsum(self.bits) - self.bits, np.cumsum(self.symbols) - self.symbols
+        for index in np.unique(self._mcs):
+            if index == MCS_NOT_SENT:
+                continue
+            rows = np.flatnonzero(self._mcs == index)
+            bits = bit_starts[rows, None] + np.arange(self.bits[rows[0]])
+            symbols = symbol_starts[rows, None] + np.arange(self.symbols[rows[0]])
+            yield mcs_table()[index], rows, bits, symbols
+
+    @staticmethod
+    def _check(values: np.ndarray, lengths: np.ndarray, what: str) -> None:
+        if values.shape != (lengths.sum(),):
+            raise FrameError(f"{what} have shape {values.shape}; the packets' MCS ask for ({lengths.sum()},)")
