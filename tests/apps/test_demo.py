@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 FRAME_KEYS = {
     "image", "esn0_db", "packets", "per", "ter_channel", "ter_recovered", "exact_recovery", "tce", "psnr_tokenizer_db",
-    "psnr_lost_db", "psnr_recovered_db", "ssim_recovered", "cmi", "seconds",
+    "psnr_lost_db", "psnr_recovered_db", "ssim_recovered", "cmi", "seconds", "esn0_measured_db", "folder",
 }  # fmt: skip
 
 

@@ -1,22 +1,23 @@
-"""The blocks in a row do what link.Transmitter and link.Receiver do, bit for bit."""
+"""The blocks in a row do what link.Transmitter, channel.ChannelModel and link.Receiver do, bit for bit."""
 
 import itertools
-import math
 import threading
 
 import numpy as np
 import pmt
 import pytest
-from gnuradio import analog, blocks, gr, pdu, tokcom
+from gnuradio import gr, tokcom
 
-from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.recovery import Recovery, RecoverySettings
-from tokcom.link import Burst, LinkConfig, Receiver, Transmitter
-from tokcom.models.zoo import DEFAULT_MODEL, load_context, load_tokenizer
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.models.zoo import DEFAULT_MODEL, codebook, load_context, load_tokenizer
 from tokcom.tokenizers.pictures import load_picture
 
 SEED = 3
-ESN0_DB = 5.5
+RATE = 1e6
+AMPLITUDE = 0.25
+PADDING = 256
 
 
 class Collector(gr.basic_block):
@@ -35,54 +36,62 @@ class Collector(gr.basic_block):
 
 
 class Chain(gr.top_block):
-    """Source to recovery, with the noise of one long vector instead of a generator's."""
+    """Source to recovery."""
 
-    def __init__(self, pictures, code, noise):
+    def __init__(self, pictures, mcs, profile, snr_db, channel):
         gr.top_block.__init__(self, catch_exceptions=False)
         self.source = tokcom.image_source([str(path) for path in pictures], window=0)
         self.tokenizer = tokcom.image_tokenizer(cmi="7")
         self.packetizer = tokcom.token_packetizer(seed=SEED)
-        self.encoder, self.mapper = tokcom.packet_encoder(code), tokcom.token_mapper()
-        self.to_stream = pdu.pdu_to_tagged_stream(gr.types.complex_t, "packet_len")
-        self.noise, self.add = blocks.vector_source_c(noise.tolist()), blocks.add_cc()
-        self.to_pdu = pdu.tagged_stream_to_pdu(gr.types.complex_t, "packet_len")
-        self.demapper, self.decoder = tokcom.token_demapper(ESN0_DB), tokcom.packet_decoder()
+        self.encoder, self.mapper = tokcom.packet_encoder(mcs), tokcom.token_mapper()
+        self.framer = tokcom.burst_framer(AMPLITUDE, profile, padding=PADDING)
+        self.air = tokcom.channel_model(
+            RATE, SEED, AMPLITUDE**2, snr_db, cfo_hz=3e3, profile=channel, sfo_ppm=10, doppler_hz=5
+        )
+        self.sync, self.demodulator = tokcom.burst_sync(), tokcom.burst_demodulator()
+        self.decoder = tokcom.packet_decoder()
         self.recovery = tokcom.token_recovery(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)
-        self.sent, self.received, self.recovered = (Collector(len(pictures)) for _ in range(3))
-        row = (self.tokenizer, self.packetizer, self.encoder, self.mapper)
+        count = len(pictures)
+        self.sent, self.received, self.recovered, self.cqi, self.on_air = (Collector(count) for _ in range(5))
         self.msg_connect(self.source, "pictures", self.tokenizer, "pictures")
-        for block, after in itertools.pairwise(row):
-            self.msg_connect(block, block.OUTPUT, after, after.INPUT)
-        self.msg_connect(self.mapper, "symbols", self.to_stream, "pdus")
-        self.connect(self.to_stream, (self.add, 0))
-        self.connect(self.noise, (self.add, 1))
-        self.connect(self.add, self.to_pdu)
-        self.msg_connect(self.to_pdu, "pdus", self.demapper, "symbols")
-        self.msg_connect(self.demapper, "llrs", self.decoder, "llrs")
-        self.msg_connect(self.decoder, "tokens", self.recovery, "tokens")
+        for row in (
+            (self.tokenizer, self.packetizer, self.encoder, self.mapper),
+            (self.demodulator, self.decoder, self.recovery),
+        ):
+            for block, after in itertools.pairwise(row):
+                self.msg_connect(block, block.OUTPUT, after, after.INPUT)
+        self.msg_connect(self.mapper, "symbols", self.framer, "symbols")
+        self.connect(self.framer, self.air, self.sync)
+        self.msg_connect(self.sync, "bursts", self.demodulator, "bursts")
         self.msg_connect(self.tokenizer, "tokens", self.sent, "in")
         self.msg_connect(self.decoder, "tokens", self.received, "in")
         self.msg_connect(self.recovery, "tokens_recovered", self.recovered, "in")
+        self.msg_connect(self.demodulator, "cqi", self.cqi, "in")
+        self.msg_connect(self.framer, "sent", self.on_air, "in")
 
 
-@pytest.mark.parametrize("code", ["k7", "k3"])
-def test_flowgraph_and_library_agree_bit_for_bit(code, photographs):
-    config = LinkConfig(code)
-    tokenizer, transmitter = load_tokenizer(DEFAULT_MODEL), Transmitter(config)
+@pytest.mark.parametrize(
+    ("mcs", "profile", "snr_db", "channel"), [("16qam-1/2", "standard", 0.5, "epa"), ("qpsk-1/2", "robust", 0.5, "etu")]
+)
+def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, photographs):
+    tokenizer, transmitter = load_tokenizer(DEFAULT_MODEL), Transmitter(TransmitConfig(mcs, profile=profile))
     settings = RecoverySettings(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)
-    receiver = Receiver(config, Recovery(load_context(DEFAULT_MODEL), settings))
+    receiver = Receiver([codebook(DEFAULT_MODEL)], Recovery(load_context(DEFAULT_MODEL), settings))
+    air = ChannelModel(
+        ChannelSettings(
+            AMPLITUDE**2, snr_db=snr_db, cfo_hz=3e3, profile=channel, sfo_ppm=10, doppler_hz=5
+        ), RATE, SEED,
+    )  # fmt: skip
     frames = [tokenizer.tokenize(load_picture(path), cmi=7, frame_id=i) for i, path in enumerate(photographs)]
     bursts = [transmitter.transmit(frame, SEED + frame.frame_id) for frame in frames]
-    rng = np.random.default_rng(SEED)
-    noise = [awgn(np.zeros_like(burst.symbols), ESN0_DB, rng) for burst in bursts]
-    receptions = [
-        receiver.receive(Burst(burst.symbols + added, burst.frame, burst.layout_seed), noise_variance(ESN0_DB))
-        for burst, added in zip(bursts, noise, strict=True)
-    ]
+    silence = np.zeros(PADDING, np.complex64)
+    stream = np.concatenate([np.concatenate([burst * np.float32(AMPLITUDE), silence]) for burst in bursts])
+    receptions = receiver.receive(air.process(stream))
+    assert len(receptions) == len(frames)
 
-    top = Chain(photographs, code, np.concatenate([added.ravel() for added in noise]))
+    top = Chain(photographs, mcs, profile, snr_db, channel)
     top.start()
-    assert top.recovered.done.wait(120)
+    assert top.recovered.done.wait(120) and top.cqi.done.wait(10) and top.on_air.done.wait(10)
     top.stop()
     top.wait()
 
@@ -94,17 +103,15 @@ def test_flowgraph_and_library_agree_bit_for_bit(code, photographs):
     ):
         got = {meta["frame_id"]: tokens for meta, tokens in collector.messages}
         assert all(np.array_equal(got[i], tokens) for i, tokens in enumerate(expected))
-    metas = {meta["frame_id"]: meta for meta, _ in top.recovered.messages}
-    for i, (path, reception) in enumerate(zip(photographs, receptions, strict=True)):
-        assert metas[i]["name"] == path.stem, "metadata is forwarded to the end"
-        assert metas[i]["packets_lost"] == (~reception.packets_ok).sum()
-        assert metas[i]["esn0_db"] == ESN0_DB and metas[i]["layout_seed"] == SEED + i
-
-
-def test_the_stock_noise_source_has_the_power_that_the_demapper_is_told():
-    top = gr.top_block(catch_exceptions=False)
-    source = analog.noise_source_c(analog.GR_GAUSSIAN, math.sqrt(noise_variance(ESN0_DB)), 1)
-    head, sink = blocks.head(gr.sizeof_gr_complex, 200_000), blocks.vector_sink_c()
-    top.connect(source, head, sink)
-    top.run()
-    assert abs(np.mean(np.abs(sink.data()) ** 2) / noise_variance(ESN0_DB) - 1) < 5 / math.sqrt(200_000)
+    recovered = {meta["frame_id"]: meta for meta, _ in top.recovered.messages}
+    reports = {meta["frame_id"]: meta for meta, _ in top.cqi.messages}
+    for i, reception in enumerate(receptions):
+        meta, quality = recovered[i], reception.quality
+        assert meta["packets_lost"] == (~reception.packets_ok).sum() and meta["cmi"] == 7
+        assert meta["layout_seed"] == SEED + i and meta["codebook"] == DEFAULT_MODEL
+        assert meta["burst_start"] == reception.position and meta["profile"] == profile
+        for key in ("esn0_db", "cfo", "clock_offset_ppm", "evm_db", "sync_metric"):
+            assert meta[key] == reports[i][key] == getattr(quality, key)
+        assert np.array_equal(reports[i]["carrier_esn0_db"], quality.carrier_esn0_db)
+    for (meta, _), burst in zip(top.on_air.messages, bursts, strict=True):
+        assert meta["airtime_samples"] == len(burst) and 5 < meta["papr_db"] < 13

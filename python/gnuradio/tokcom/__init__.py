@@ -1,13 +1,17 @@
 """GNU Radio blocks for token communications."""
 
 try:
+    from .burst_demodulator import burst_demodulator
+    from .burst_framer import burst_framer
+    from .burst_sync import burst_sync
+    from .channel_model import channel_model
     from .image_detokenizer import image_detokenizer
     from .image_sink import image_sink
     from .image_source import image_source
     from .image_tokenizer import image_tokenizer
     from .packet_decoder import packet_decoder
     from .packet_encoder import packet_encoder
-    from .token_demapper import token_demapper
+    from .sigmf_recorder import sigmf_recorder
     from .token_mapper import token_mapper
     from .token_packetizer import token_packetizer
     from .token_recovery import token_recovery
@@ -21,13 +25,17 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "burst_demodulator",
+    "burst_framer",
+    "burst_sync",
+    "channel_model",
     "image_detokenizer",
     "image_sink",
     "image_source",
     "image_tokenizer",
     "packet_decoder",
     "packet_encoder",
-    "token_demapper",
+    "sigmf_recorder",
     "token_mapper",
     "token_packetizer",
     "token_recovery",

@@ -95,7 +95,9 @@ class image_sink(gr.basic_block):
         self.logger.warn(f"frame {frame_id} given up ({self.frames_incomplete} so far): no {missing} picture came")
 
     def _deliver(self, frame_id: int, stages: dict[str, tuple[dict, np.ndarray]]) -> None:
-        name = Path(str(stages["recovered"][0].get(keys.NAME, "picture"))).name
+        # Names do not travel over the air: only who has the sent picture knows it.
+        meta = stages["sent" if self._compare else "recovered"][0]
+        name = Path(str(meta.get(keys.NAME, "picture"))).name
         figures: dict = {"image": name}
         pictures = {stage: picture for stage, (_, picture) in stages.items()}
         if self._compare:
@@ -111,6 +113,8 @@ class image_sink(gr.basic_block):
 
     def _figures(self, name: str, stages: dict[str, tuple[dict, np.ndarray]], pictures: dict[str, np.ndarray]) -> dict:
         meta = stages["recovered"][0]
+        # The transmitter's stages are known from the picture that never was on the air.
+        timed = stages["tokenized"][0] | meta
         beginning = keys.SECONDS
         return frame_report(
             image=name,
@@ -123,5 +127,5 @@ class image_sink(gr.basic_block):
             received_tokens=required(stages["lost"][0], keys.TOKENS, np.ndarray),
             recovered_tokens=required(meta, keys.TOKENS, np.ndarray),
             **pictures,
-            seconds={key.removeprefix(beginning): value for key, value in meta.items() if key.startswith(beginning)},
+            seconds={key.removeprefix(beginning): value for key, value in timed.items() if key.startswith(beginning)},
         )

@@ -1,35 +1,43 @@
-from math import prod
-
 import numpy as np
 
 from tokcom import keys
-from tokcom.frame import LOST
-from tokcom.link import LinkConfig, Receiver
+from tokcom.link.bursts import Receiver
+from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card
 
-from ._pdu import PduBlock, frame_of, packet_rows, required
+from ._pdu import PduBlock, frame_keys, header_of
 
 
 class packet_decoder(PduBlock):
     """Decode packets (soft Viterbi), check their CRCs and put the tokens back in order; those of failed packets are -1.
 
-    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other.
-    Output: message port "tokens", PDUs of s32 tokens, one frame each, with packets_lost added.
+    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with what the burst's header says.
+    Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
+    and packets_lost added.
+
+    Parameters:
+        model: models whose codebooks are known, by name or folder, between commas. Frames of others are passed on under
+            a name that tells their codebook's id.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"
 
-    def __init__(self):
+    def __init__(self, model: str = DEFAULT_MODEL):
         PduBlock.__init__(self, "Packet Decoder")
+        models = [name.strip() for name in model.split(",") if name.strip()]
+        self._receiver = Receiver([codebook(name) for name in models])
+        self._classes = {codebook(name).name: model_card(name).classes for name in models}
         self.packets_seen = self.packets_lost = 0
 
     def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
-        outline = frame_of(meta, np.full(prod(required(meta, keys.GRID, tuple)), LOST, np.int32))
-        receiver = Receiver(
-            LinkConfig(required(meta, keys.CODE, str), tokens_per_packet=required(meta, keys.TOKENS_PER_PACKET, int))
-        )
-        packets, ok = receiver.decode(packet_rows(meta, data), outline.codebook_size)
-        reception = receiver.assemble(packets, ok, outline, required(meta, keys.LAYOUT_SEED, int))
+        header = header_of(meta)
+        packets, ok = self._receiver.decode(data, header)
+        reception = self._receiver.assemble(packets, ok, header)
         lost = int((~reception.packets_ok).sum())
         self.packets_seen += len(ok)
         self.packets_lost += lost
-        return {keys.PACKETS_LOST: lost}, reception.frame.tokens
+        frame = reception.frame
+        added = frame_keys(frame) | {keys.PACKETS_LOST: lost}
+        classes = self._classes.get(frame.codebook, ())
+        if frame.cmi is not None and frame.cmi < len(classes):
+            added[keys.CMI_NAME] = classes[frame.cmi]
+        return added, frame.tokens

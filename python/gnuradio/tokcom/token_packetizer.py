@@ -2,7 +2,7 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.errors import ParameterError
-from tokcom.link import LinkConfig, Transmitter
+from tokcom.link.bursts import TransmitConfig, Transmitter
 
 from ._pdu import PduBlock, frame_of
 
@@ -25,7 +25,7 @@ class token_packetizer(PduBlock):
         PduBlock.__init__(self, "Token Packetizer")
         if not 0 <= seed <= 0xFFFF:
             raise ParameterError(f"seed is {seed}; it must be 0 to 65535")
-        self._transmitter = Transmitter(LinkConfig(tokens_per_packet=tokens_per_packet))
+        self._transmitter = Transmitter(TransmitConfig(tokens_per_packet=tokens_per_packet))
         self._seed = seed
 
     def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:

@@ -12,8 +12,8 @@ from tokcom.training.loop import Task, autocast
 
 LABEL_DROPOUT = 0.1
 """Share of pictures whose label is withheld, so that one network serves with and without CMI."""
-MASKED_SHARE = (0.02, 0.8)
-"""Range of the uniform share of tokens masked: what a bad channel may lose; generation from nothing is not wanted."""
+MASKED_SHARE = (0.02, 1.0)
+"""Range of the uniform share of tokens masked: up to all, where a receiver starts from nothing but the label."""
 
 
 class MaskGitTask(Task):

@@ -1,0 +1,183 @@
+"""The blocks that meet the sample stream: burst_framer and burst_sync."""
+
+import threading
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import blocks, gr, tokcom
+
+from tokcom.frame import TokenFrame
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.packets import MixedPackets
+
+MCS = np.full(4, 3, np.uint8)
+DONE = pmt.cons(pmt.intern("done"), pmt.from_long(1))
+
+
+def frame(frame_id):
+    tokens = np.random.default_rng(frame_id).integers(0, 1024, 16).astype(np.int32)
+    return TokenFrame(tokens, "caltech64", 1024, (4, 4), frame_id=frame_id)
+
+
+def expected_burst(frame_id, **config):
+    return Transmitter(TransmitConfig("qpsk-1/2", **config)).transmit(frame(frame_id), frame_id)
+
+
+def symbols_pdu(pdu, frame_id, **more):
+    packets = Transmitter().packetize(frame(frame_id), frame_id)
+    coded = MixedPackets(1024, 4, MCS)
+    meta = {
+        "frame_id": frame_id, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (4, 4),
+        "packets": 4, "tokens_per_packet": 4, "layout_seed": frame_id, "mcs": MCS,
+    }  # fmt: skip
+    return pdu(coded.map(coded.encode(packets)), **meta | more)
+
+
+def run_framer(framer, pdus):
+    """Samples and tags that a framer makes of PDUs, to the end of the stream."""
+    top, sink = gr.top_block(catch_exceptions=False), blocks.vector_sink_c()
+    top.connect(framer, sink)
+    for message in [*pdus]:
+        framer.to_basic_block()._post(pmt.intern("symbols"), message)
+    framer.to_basic_block()._post(pmt.intern("system"), DONE)
+    top.start()
+    top.wait()
+    return np.array(sink.data(), np.complex64), sink.tags()
+
+
+def test_the_framer_sends_the_library_s_bursts_with_their_lengths(pdu):
+    framer = tokcom.burst_framer(0.2, stream_id=5, padding=100)
+    samples, tags = run_framer(framer, [symbols_pdu(pdu, i) for i in range(3)])
+    silence = np.zeros(100, np.complex64)
+    wanted = [np.concatenate([expected_burst(i, stream_id=5) * np.float32(0.2), silence]) for i in range(3)]
+    assert np.array_equal(samples, np.concatenate(wanted)) and framer.bursts_sent == 3
+    assert [(tag.offset, pmt.to_python(tag.key), pmt.to_python(tag.value)) for tag in tags] == [
+        (i * len(wanted[0]), "packet_len", len(wanted[0])) for i in range(3)
+    ]
+    assert np.mean(np.abs(samples[: -100 or None][:900]) ** 2) == pytest.approx(0.04, rel=0.1)
+
+
+def test_without_a_length_tag_bursts_lie_between_sob_and_eob_and_keep_their_time(pdu):
+    framer = tokcom.burst_framer(length_tag="", profile="robust", padding=7)
+    samples, tags = run_framer(framer, [symbols_pdu(pdu, 1, tx_time=(12, 0.25)), symbols_pdu(pdu, 2)])
+    length = len(expected_burst(1, profile="robust")) + 7
+    assert len(samples) == 2 * length
+    named = sorted((tag.offset, pmt.to_python(tag.key)) for tag in tags)
+    assert named == [
+        (0, "tx_sob"),
+        (0, "tx_time"),
+        (length - 1, "tx_eob"),
+        (length, "tx_sob"),
+        (2 * length - 1, "tx_eob"),
+    ]
+    (time,) = (tag.value for tag in tags if pmt.to_python(tag.key) == "tx_time")
+    assert pmt.to_uint64(pmt.tuple_ref(time, 0)) == 12 and pmt.to_double(pmt.tuple_ref(time, 1)) == 0.25
+
+
+@pytest.mark.parametrize("drop", ["oldest", "newest"])
+def test_a_full_queue_drops_counts_and_goes_on(drop, pdu):
+    framer = tokcom.burst_framer(1.0, queue_size=2, drop=drop, padding=0)
+    samples, _ = run_framer(framer, [symbols_pdu(pdu, i) for i in range(5)])
+    kept = (3, 4) if drop == "oldest" else (0, 1)
+    assert framer.bursts_dropped == 3
+    assert np.array_equal(samples, np.concatenate([expected_burst(i) for i in kept]))
+
+
+def test_bad_frames_are_counted_and_the_next_one_is_sent(pdu):
+    framer = tokcom.burst_framer(1.0, padding=0)
+    bad = [
+        pmt.intern("no PDU"),
+        symbols_pdu(pdu, 1, packets=5),
+        symbols_pdu(pdu, 1, grid=(2, 2, 4)),
+        symbols_pdu(pdu, 1, cmi=5000),
+        symbols_pdu(pdu, 1, mcs=np.full(4, 2, np.uint8)),
+        symbols_pdu(pdu, 1, mcs=np.full(4, 13, np.uint8)),
+        symbols_pdu(pdu, 1, tx_time="soon"),
+        symbols_pdu(pdu, 1, layout_seed=1 << 16),
+    ]
+    samples, _ = run_framer(framer, [*bad, symbols_pdu(pdu, 9)])
+    assert framer.frames_refused == len(bad) and np.array_equal(samples, expected_burst(9))
+
+
+def test_a_continuous_framer_is_silent_between_bursts(pdu):
+    framer = tokcom.burst_framer(1.0, continuous=True, padding=0)
+    top, head, sink = (
+        gr.top_block(catch_exceptions=False),
+        blocks.head(gr.sizeof_gr_complex, 20000),
+        blocks.vector_sink_c(),
+    )
+    top.connect(framer, head, sink)
+    framer.to_basic_block()._post(pmt.intern("symbols"), symbols_pdu(pdu, 1))
+    top.run()
+    samples = np.array(sink.data(), np.complex64)
+    start = np.flatnonzero(samples)[0]
+    burst = expected_burst(1)
+    assert np.array_equal(samples[start : start + len(burst)], burst) and not samples[start + len(burst) :].any()
+
+
+class Bursts(gr.basic_block):
+    def __init__(self, expected):
+        gr.basic_block.__init__(self, name="Bursts", in_sig=None, out_sig=None)
+        self.messages, self.done, self._expected = [], threading.Event(), expected
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self._take)
+
+    def _take(self, message):
+        self.messages.append((pmt.to_python(pmt.car(message)), np.asarray(pmt.to_python(pmt.cdr(message)))))
+        if len(self.messages) == self._expected:
+            self.done.set()
+
+
+def run_sync(sync, samples, expected, tags=()):
+    top, store = gr.top_block(catch_exceptions=False), Bursts(expected)
+    source = blocks.vector_source_c(samples.tolist(), False, 1, list(tags))
+    top.connect(source, sync)
+    top.msg_connect(sync, "bursts", store, "in")
+    # Messages under way when the stream ends would be lost: the store is waited for.
+    top.start()
+    assert store.done.wait(60)
+    top.stop()
+    top.wait()
+    return store.messages
+
+
+def stream_of(frame_ids, seed=0, **config):
+    rng = np.random.default_rng(seed)
+    parts = [np.concatenate([np.zeros(300), expected_burst(i, **config), np.zeros(300)]) for i in frame_ids]
+    samples = np.concatenate(parts)
+    return (samples + 0.1 * (rng.standard_normal(len(samples)) + 1j * rng.standard_normal(len(samples)))).astype(
+        np.complex64
+    )
+
+
+def test_sync_hands_on_what_the_library_finds():
+    samples = stream_of(range(5))
+    sync = tokcom.burst_sync()
+    messages = run_sync(sync, samples, 5)
+    found = Receiver().search(samples)
+    assert len(found) == 5 and sync.counters.bursts == 5
+    for (meta, burst), expected in zip(messages, found, strict=True):
+        assert np.array_equal(burst.astype(np.complex64), expected.samples)
+        assert meta["long_start"] == expected.sync.long_start and meta["cfo"] == expected.sync.frequency
+        assert meta["burst_start"] == expected.position and meta["burst_length"] == expected.length
+
+
+@pytest.mark.parametrize(("profile", "count"), [("any", 3), ("standard", 2), ("robust", 1)])
+def test_only_the_profile_that_is_wanted(profile, count):
+    samples = np.concatenate([stream_of([1, 2]), stream_of([3], profile="robust"), np.zeros(5000, np.complex64)])
+    messages = run_sync(tokcom.burst_sync(profile), samples, count)
+    assert len(messages) == count
+
+
+def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits():
+    samples = stream_of([1, 2, 3])
+    length = len(samples) // 3
+    cut = np.concatenate([samples[: length + 700], samples[length + 900 :]])
+    tag = gr.tag_t()
+    tag.offset, tag.key = length + 700, pmt.intern("rx_time")
+    tag.value = pmt.make_tuple(pmt.from_uint64(1), pmt.from_double(0.0))
+    sync = tokcom.burst_sync()
+    messages = run_sync(sync, cut, 2, [tag])
+    assert sync.discontinuities == 1
+    assert [meta["burst_start"] for meta, _ in messages] == pytest.approx([300, 2 * length + 100], abs=10)
