@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -73,17 +74,10 @@ def link(
 ) -> None:  # fmt: skip
     """Error rates of the coded link over AWGN, without source or context."""
     from tokcom.experiments.link_curve import link_curve
-    from tokcom.link import LinkConfig
+    from tokcom.link.packets import LinkConfig
 
     config = LinkConfig(code, modulation, tokens_per_packet, llr or "")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with progress_bar() as bar:
         row = bar.add_task(f"{code} {modulation}", total=packets * len(esn0_db))
         started = time.perf_counter()
         points = [
@@ -144,6 +138,60 @@ def train(
         sys.exit(130)
 
 
+@main.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--model", default="caltech64", show_default=True, help="Model whose codebook is known.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures, as PNG.")
+@click.option("--recover/--no-recover", default=True, show_default=True, help="Fill in the pictures' lost tokens.")
+@click.option(
+    "--json", "json_file", type=click.File("w"), help="Write bursts and tokens as JSON; - for standard output."
+)
+def replay(
+    recording: Path, model: str, out: Path | None, recover: bool, json_file: click.utils.LazyFile | None
+) -> None:
+    """Decode the bursts of a SigMF recording.
+
+    Stopped by Ctrl-C, it shows what it has found so far. In JSON, a lost token is -1.
+    """
+    from tokcom.link.bursts import Receiver
+    from tokcom.models.zoo import codebook
+    from tokcom.recording.pictures import PictureFolder
+    from tokcom.recording.reader import open_recording
+    from tokcom.recording.replay import burst_row, counters_line, replay
+
+    file, receiver = open_recording(recording), Receiver([codebook(model)])
+    pictures = None if out is None else PictureFolder(out, model, recover)
+    name, rows, refused, stopped = file.path.stem, [], [], False
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task(name, total=file.length)
+            for burst in replay(
+                file, receiver, progress=lambda done: bar.advance(task, done),
+                refused=lambda position, error: refused.append(f"burst at sample {position}: {error}"),
+            ):  # fmt: skip
+                saved = {} if pictures is None else {"picture": pictures.save(burst.frame, len(rows))}
+                rows.append(burst_row(burst, file.sample_rate) | saved)
+                bar.update(task, description=f"{name}, {len(rows)} bursts")
+    except KeyboardInterrupt:
+        stopped = True
+    if json_file:
+        show(rows, name, json_file)
+    elif rows:
+        show_bursts(rows, f"{name}, {file.seconds:.6g} s at {file.sample_rate:g} Hz")
+    for line in [*refused, counters_line(receiver.searcher.counters)]:
+        console.print(line, highlight=False, soft_wrap=True)
+    if stopped:
+        sys.exit(130)
+
+
+def progress_bar() -> Progress:
+    """A bar with the time left, on standard error, gone when done."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=console, transient=True)
+
+
 def show(rows: Iterable[dict], title: str, json_file: click.utils.LazyFile | None) -> None:
     """Rows as JSON where a file is given, else as a table on standard output."""
     rows = list(rows)
@@ -157,6 +205,20 @@ def show(rows: Iterable[dict], title: str, json_file: click.utils.LazyFile | Non
     for row in rows:
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
     Console().print(table)
+
+
+def show_bursts(rows: Iterable[dict], title: str) -> None:
+    """Rows of `recording.replay.burst_row` as a table on standard output."""
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("time s", "frame", "stream", "profile", "Es/N0 dB", "CFO Hz", "EVM dB", "lost", "codebook"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        figures = (f"{row['esn0_db']:.1f}", f"{row['cfo_hz']:.0f}", f"{row['evm_db']:.1f}")
+        table.add_row(
+            f"{row['seconds']:.6f}", str(row["frame"]), str(row["stream"]), row["profile"], *figures,
+            f"{row['packets_lost']}/{row['packets']}", row["codebook"],
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,10 @@ def platform_parameters(block):
 def test_ports_in_grc_are_the_ports_of_the_block(name, platform, tmp_path):
     import pmt
 
-    arguments = {"image_sink": {"folder": str(tmp_path)}}.get(name, {})
+    arguments = {
+        "image_sink": {"folder": str(tmp_path)},
+        "sigmf_recorder": {"file": str(tmp_path / "recording")},
+    }.get(name, {})
     instance = getattr(tokcom, name)(**arguments).to_basic_block()
     block = platform.blocks[f"tokcom_{name}"]
     for ports, registered in (

@@ -2,8 +2,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from tokcom.cli import main
 
@@ -20,6 +22,76 @@ def test_link_prints_a_table():
     assert result.exit_code == 0 and "per_genie" in result.stdout
 
 
+@pytest.fixture
+def recording(tiny_model, tmp_path):
+    """A recording of two pictures of the tiny model, one packet of the second not sent, and one burst of another."""
+    from tokcom.frame import TokenFrame
+    from tokcom.link.bursts import TransmitConfig, Transmitter
+    from tokcom.packets.header import MCS_NOT_SENT
+    from tokcom.recording.metadata import RecordingInfo
+    from tokcom.recording.writer import SigmfWriter
+
+    sender, tokens = Transmitter(TransmitConfig("qpsk-1/2")), np.arange(16)
+    with SigmfWriter(tmp_path / "air.sigmf-meta", RecordingInfo(1e6)) as writer:
+        for frame_id, (name, last) in enumerate((("tiny", 3), ("tiny", MCS_NOT_SENT), ("strange", 3))):
+            frame = TokenFrame(tokens, name, 32, (4, 4), cmi=2, frame_id=frame_id)
+            writer.write(np.zeros(1000))
+            writer.write(sender.transmit(frame, 1, np.array([3, 3, 3, last], np.uint8)))
+    return tmp_path / "air.sigmf-meta"
+
+
+def test_replay_prints_a_row_for_each_burst(recording, tiny_model):
+    result = CliRunner().invoke(main, ["replay", str(recording), "--model", str(tiny_model)])
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines() if "standard" in line]
+    assert [(row[1], row[7], row[8].split("-")[0]) for row in rows] == [
+        ("0", "0/4", "tiny"),
+        ("1", "1/4", "tiny"),
+        ("2", "0/4", "unknown"),
+    ]
+    assert "3 preambles, 3 bursts" in result.output
+
+
+@pytest.mark.parametrize("recover", ["--recover", "--no-recover"])
+def test_replay_writes_tokens_and_pictures(recover, recording, tiny_model, tmp_path):
+    out, report = tmp_path / "pictures", tmp_path / "report.json"
+    arguments = [
+        "replay",
+        str(recording),
+        "--model",
+        str(tiny_model),
+        "--json",
+        str(report),
+        "--out",
+        str(out),
+        recover,
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(report.read_text())
+    assert [row["tokens"].count(-1) for row in rows] == [0, 4, 0] and rows[0]["tokens"] == list(range(16))
+    assert [row["picture"] for row in rows] == ["0000-0000.png", "0001-0001.png", None]
+    assert sorted(path.name for path in out.iterdir()) == ["0000-0000.png", "0001-0001.png"]
+    with Image.open(out / "0001-0001.png") as picture:
+        grey = (np.asarray(picture) == 128).all(axis=2)
+    assert grey.sum() == (64 if recover == "--no-recover" else 0)
+
+
+def test_replay_stopped_shows_what_it_has(recording, tiny_model, monkeypatch, tmp_path):
+    from tokcom.recording.reader import Recording
+
+    def stopped(self, length):
+        yield from list(chunks(self, 5000))[:1]
+        raise KeyboardInterrupt
+
+    chunks = Recording.chunks
+    monkeypatch.setattr(Recording, "chunks", stopped)
+    report = tmp_path / "report.json"
+    result = CliRunner().invoke(main, ["replay", str(recording), "--model", str(tiny_model), "--json", str(report)])
+    assert result.exit_code == 130 and 1 <= len(json.loads(report.read_text())) < 3
+    assert "5000 samples" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -31,6 +103,7 @@ def test_link_prints_a_table():
         (["link", "--seed", "-1"], "--seed"),
         (["link", "--codebook-size", "0"], "--codebook-size"),
         (["train", "tokenizer", "--data", "/no/where"], "/no/where: no such folder or archive"),
+        (["replay", "/no/where"], "/no/where.sigmf-meta: no such file"),
         (["train", "maskgit", "--data", "/no/where", "--model", "none"], "/no/where"),
     ],
 )

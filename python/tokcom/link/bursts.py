@@ -110,6 +110,7 @@ class Reception:
         header: the burst's header.
         frame: the frame with LOST where a packet failed.
         packets_ok: bool (n_packets,), which packets passed.
+        profile: of the burst's preamble; empty where packets came without a burst.
         quality: what was measured on the burst; None where packets came without one.
         position: index, in the stream, of the burst's first sample.
         recovered: the frame with its losses filled in; None where the receiver has no recovery, or one that knows other
@@ -119,6 +120,7 @@ class Reception:
     header: BurstHeader
     frame: TokenFrame
     packets_ok: np.ndarray
+    profile: str = ""
     quality: BurstQuality | None = None
     position: int = 0
     recovered: TokenFrame | None = None
@@ -189,17 +191,22 @@ class Receiver:
         receptions = []
         for found in self.search(samples):
             try:
-                receptions.append(self._finish(found))
+                receptions.append(self.finish(found))
             except TokcomError as error:
                 self.unusable += 1
                 self.last_error = str(error)
         return receptions
 
-    def _finish(self, found: FoundBurst) -> Reception:
+    def finish(self, found: FoundBurst) -> Reception:
+        """The frame of a burst: all that follows the search.
+
+        Raises:
+            TokcomError: what follows the header cannot be used.
+        """
         burst = self.demodulate(found)
         packets, ok = self.decode(self.demap(burst), burst.header)
         reception = self.assemble(packets, ok, burst.header)
-        reception = replace(reception, quality=burst.quality, position=found.position)
+        reception = replace(reception, profile=burst.profile.name, quality=burst.quality, position=found.position)
         try:
             recovered = None if self.recovery is None else self.recovery.recover(reception.frame)[0]
         except ModelError:

@@ -1,0 +1,90 @@
+"""Three processes that talk through a virtual radio, one of which dies and comes back."""
+
+import importlib.util
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pmt
+import pytest
+from gnuradio import gr
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PATIENCE = 120
+
+
+class Counter(gr.basic_block):
+    """Counts messages; `wait` returns once so many have come since it was last called."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="Counter", in_sig=None, out_sig=None)
+        self._changed, self._count = threading.Condition(), 0
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self._take)
+
+    def _take(self, message):
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+
+    def wait(self, more):
+        with self._changed:
+            wanted = self._count + more
+            return self._changed.wait_for(lambda: self._count >= wanted, PATIENCE)
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    names = ("zmq_tx", "zmq_channel", "zmq_rx")
+    for name in names:
+        subprocess.run(["grcc", "-o", str(tmp_path), str(EXAMPLES / f"{name}.grc")], check=True, capture_output=True)
+    return {name: tmp_path / f"{name}.py" for name in names}
+
+
+@contextmanager
+def process(script, *arguments):
+    """A flowgraph in a process of its own, killed at the end; it waits for a line on its standard input."""
+    command = [sys.executable, str(script), *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.send_signal(signal.SIGKILL)
+
+
+def free_addresses(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"tcp://127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+def test_pictures_cross_three_processes_and_reception_goes_on_after_one_was_killed(scripts, tmp_path):
+    to_channel, to_receiver = free_addresses(2)
+    spec = importlib.util.spec_from_file_location("zmq_rx", scripts["zmq_rx"])
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    receiver, counter = module.zmq_rx(out_folder=str(tmp_path / "out"), address=to_receiver), Counter()
+    receiver.msg_connect(receiver.image_sink, "delivered", counter, "in")
+    receiver.start()
+    try:
+        channel = ("--address-in", to_channel, "--address-out", to_receiver)
+        with process(scripts["zmq_channel"], *channel):
+            with process(scripts["zmq_tx"], "--address", to_channel):
+                assert counter.wait(2), "no picture came"
+            with process(scripts["zmq_tx"], "--address", to_channel):
+                assert counter.wait(2), "no picture came after the transmitter was killed and started again"
+                assert receiver.burst_sync.counters.bursts >= 4
+        with process(scripts["zmq_channel"], *channel), process(scripts["zmq_tx"], "--address", to_channel):
+            assert counter.wait(1), "no picture came after the channel was killed and started again"
+    finally:
+        receiver.stop()
+        receiver.wait()
+    assert len(list((tmp_path / "out").glob("*-recovered.png"))) >= 2
