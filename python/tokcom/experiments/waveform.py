@@ -17,6 +17,8 @@ from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 CODEBOOK = Codebook("random", 1024)
 PER = 0.1
 """Packet error rate at which losses are read."""
+LOSS_POINTS = 7
+"""Values of Es/N0 at which packets are sent to find that rate."""
 SAMPLE_RATE = 1e6
 GAPS = (300, 500)
 """Least and greatest number of silent samples ahead of a burst."""
@@ -90,7 +92,7 @@ def sync_loss(
         ideal_db: the ideal link's Es/N0; None: it is simulated.
         progress: called with the number of bursts done since the last call.
     """
-    points = mcs.per10_esn0_db + np.arange(-0.4, 1.41, 0.3)
+    points = mcs.per10_esn0_db + np.linspace(-0.4, 1.4, LOSS_POINTS)
     transmitter = Transmitter(TransmitConfig(mcs.name))
     rates = []
     for index, value in enumerate(points):

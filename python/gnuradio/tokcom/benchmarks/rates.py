@@ -1,0 +1,119 @@
+"""How fast the blocks work, in flowgraphs of their own on as many processors as are asked for."""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pmt
+from gnuradio import blocks, gr, tokcom
+from gnuradio.tokcom._pdu import frame_keys, make_pdu
+
+from tokcom.frame import TokenFrame
+from tokcom.link.bursts import Transmitter
+
+PATIENCE = 600
+
+
+def on_processors(count: int, measure: Callable[..., float], *arguments: object) -> float:
+    """What a measurement gives in a process that has so many processors."""
+    with multiprocessing.get_context("spawn").Pool(1, _keep_to, (count,)) as pool:
+        return pool.apply(measure, arguments)
+
+
+def _keep_to(count: int) -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def sync_rate(samples: int, seed: int) -> float:
+    """Million samples of noise a second that burst_sync searches."""
+    return stream_rate(tokcom.burst_sync(), samples, seed)
+
+
+def receiver_rate(bursts: int, seed: int) -> float:
+    """Million samples a second of back-to-back bursts of 64 packets that burst_sync, burst_demodulator and
+    packet_decoder turn into tokens."""
+    rng = np.random.default_rng(seed)
+    sent = [Transmitter().transmit(frame, frame.frame_id) for frame in _frames(min(bursts, 100), seed)]
+    stream = np.concatenate(sent)
+    stream = stream + (rng.standard_normal((len(stream), 2)) @ np.array([0.1, 0.1j]))
+    rounds = bursts // len(sent)
+    source = blocks.vector_source_c(stream.astype(np.complex64).tolist(), True)
+    # Silence follows without end: messages under way would be lost with the end of the stream.
+    then = blocks.stream_mux(gr.sizeof_gr_complex, [rounds * len(stream), 1 << 30])
+    sync, demodulator, decoder = tokcom.burst_sync(), tokcom.burst_demodulator(), tokcom.packet_decoder("")
+    awaiting = Awaiting(rounds * len(sent))
+    top = gr.top_block(catch_exceptions=False)
+    top.connect(source, (then, 0))
+    top.connect(blocks.null_source(gr.sizeof_gr_complex), (then, 1))
+    top.connect(then, sync)
+    top.msg_connect(sync, "bursts", demodulator, "bursts")
+    top.msg_connect(demodulator, "llrs", decoder, "llrs")
+    top.msg_connect(decoder, "tokens", awaiting, "in")
+    return rounds * len(stream) / _seconds(top, awaiting) / 1e6
+
+
+def transmitter_rate(bursts: int, seed: int) -> float:
+    """Million samples a second of bursts of 64 packets that token_packetizer, packet_encoder, token_mapper and
+    burst_framer make of tokens."""
+    packetizer, encoder, mapper = tokcom.token_packetizer(), tokcom.packet_encoder(), tokcom.token_mapper()
+    framer, awaiting = tokcom.burst_framer(padding=0, queue_size=bursts), Awaiting(bursts)
+    top = gr.top_block(catch_exceptions=False)
+    top.msg_connect(packetizer, "packets", encoder, "packets")
+    top.msg_connect(encoder, "bits", mapper, "bits")
+    top.msg_connect(mapper, "symbols", framer, "symbols")
+    top.msg_connect(framer, "sent", awaiting, "in")
+    top.connect(framer, blocks.null_sink(gr.sizeof_gr_complex))
+    length = len(Transmitter().transmit(next(iter(_frames(1, seed))), 0))
+    for frame in _frames(bursts, seed):
+        pdu = make_pdu(pmt.make_dict(), frame_keys(frame), frame.tokens)
+        packetizer.to_basic_block()._post(pmt.intern("tokens"), pdu)
+    return bursts * length / _seconds(top, awaiting) / 1e6
+
+
+def _frames(count: int, seed: int) -> list[TokenFrame]:
+    rng = np.random.default_rng(seed)
+    return [TokenFrame(rng.integers(0, 1024, 256), "random", 1024, (16, 16), frame_id=i) for i in range(count)]
+
+
+def _seconds(top: gr.top_block, awaiting: "Awaiting") -> float:
+    started = time.perf_counter()
+    top.start()
+    arrived = awaiting.done.wait(PATIENCE)
+    taken = time.perf_counter() - started
+    top.stop()
+    top.wait()
+    if not arrived:
+        raise TimeoutError(f"{awaiting.count} messages came in {PATIENCE} s")
+    return taken
+
+
+def stream_rate(receiver: object, samples: int, seed: int, sink: object | None = None) -> float:
+    """Million samples of noise a second that a receiving block takes."""
+    rng = np.random.default_rng(seed)
+    noise = (rng.standard_normal((1 << 20, 2)) @ np.array([0.1, 0.1j])).astype(np.complex64)
+    top = gr.top_block(catch_exceptions=False)
+    source, head = blocks.vector_source_c(noise.tolist(), True), blocks.head(gr.sizeof_gr_complex, samples)
+    top.connect(source, head, receiver)
+    if sink is not None:
+        top.connect(receiver, sink)
+    started = time.perf_counter()
+    top.run()
+    return samples / (time.perf_counter() - started) / 1e6
+
+
+class Awaiting(gr.basic_block):
+    """Counts messages; `done` is set once as many as expected are here."""
+
+    def __init__(self, expected: int):
+        gr.basic_block.__init__(self, name="Awaiting", in_sig=None, out_sig=None)
+        self.done, self.count, self._expected = threading.Event(), 0, expected
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self._take)
+
+    def _take(self, message: object) -> None:
+        self.count += 1
+        if self.count == self._expected:
+            self.done.set()

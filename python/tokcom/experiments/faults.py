@@ -1,0 +1,118 @@
+"""What must never stop the receiver: headers made to fool it, and hours of a channel with every fault."""
+
+import resource
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from tokcom.channel.model import ChannelModel, ChannelSettings
+from tokcom.errors import HeaderError
+from tokcom.experiments.waveform import CODEBOOK, GAPS, SAMPLE_RATE
+from tokcom.frame import TokenFrame
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.packets.header import BASE_BITS, CRC, FIELDS, VERSION, HeaderBase, extension_length
+from tokcom.phy.burst import plan_burst
+from tokcom.phy.profile import profile
+
+FAULTS = ChannelSettings(
+    snr_db=12.0, cfo_hz=20e3, sfo_ppm=10.0, linewidth_hz=5.0, profile="epa", doppler_hz=5.0, clip_db=8.0,
+    iq_gain_db=0.3, iq_phase_deg=2.0, dc_offset=0.05, impulse_rate=20.0, impulse_length=50, impulse_db=20.0,
+    gap_rate=5.0, gap_length=300,
+)  # fmt: skip
+"""Every fault of a cheap radio on a busy computer at once."""
+SETTLED = 0.1
+"""Share of a soak after which memory counts as settled."""
+
+
+def random_headers(count: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> dict[str, int]:
+    """Parse random headers whose CRCs hold, half of them of the version and without reserved bits.
+
+    Args:
+        count: headers to parse.
+        seed: seed of their bits.
+        progress: called with the number of headers done since the last call.
+
+    Returns:
+        How many were refused, by kind, and how many announce a burst that could be.
+    """
+    rng = np.random.default_rng(seed)
+    result = {"headers": count, "usable": 0, "version": 0, "contents": 0, "extension": 0}
+    first = FIELDS["version"] + FIELDS["flags"]
+    for start in range(0, count, 4096):
+        size = min(4096, count - start)
+        fields = rng.integers(0, 2, (size, BASE_BITS - CRC.width), dtype=np.uint8)
+        fields[::2, :first] = [int(bit) for bit in f"{VERSION:0{FIELDS['version']}b}" + "0" * FIELDS["flags"]]
+        for bits in CRC.append(fields):
+            result[_parse(bits, rng)] += 1
+        progress(size)
+    return result
+
+
+def _parse(bits: np.ndarray, rng: np.random.Generator) -> str:
+    try:
+        base = HeaderBase.from_bits(bits)
+    except HeaderError as error:
+        return error.kind
+    extension = None
+    if base.extension_bytes:
+        length = extension_length(base.extension_bytes) - CRC.width
+        extension = CRC.append(rng.integers(0, 2, (1, length), dtype=np.uint8))[0]
+    try:
+        plan_burst(base.header(extension), profile("standard"))
+    except HeaderError:
+        return "extension" if base.extension_bytes else "contents"
+    return "usable"
+
+
+def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> dict:
+    """Send bursts of random length, MCS and profile through a channel with every fault.
+
+    Args:
+        bursts: bursts to send.
+        seed: seed of everything.
+        progress: called with the number of bursts done since the last call.
+
+    Returns:
+        Simulated seconds, bursts received, packets lost, the receiver's counters, and its memory in MB at a tenth of
+        the run and at its end.
+    """
+    rng = np.random.default_rng(seed)
+    senders = [Transmitter(TransmitConfig(profile=name)) for name in ("standard", "standard", "standard", "robust")]
+    channel, receiver = ChannelModel(FAULTS, SAMPLE_RATE, seed), Receiver([CODEBOOK])
+    received = packets = lost = sent_samples = 0
+    memory = _memory_mb()
+    for burst in range(bursts):
+        tokens = rng.integers(0, CODEBOOK.size, int(rng.integers(4, 260)), dtype=np.int32)
+        frame = TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, frame_id=burst)
+        mcs = np.full(-(-len(tokens) // 4), rng.integers(0, 7), np.uint8)
+        samples = senders[burst % len(senders)].transmit(frame, burst & 0xFFFF, mcs)
+        stream = np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
+        sent_samples += len(stream)
+        for reception in receiver.receive(channel.process(stream)):
+            received += 1
+            packets += len(reception.packets_ok)
+            lost += int((~reception.packets_ok).sum())
+        if burst == int(SETTLED * bursts):
+            memory = _memory_mb()
+        progress(1)
+    return {
+        "bursts": bursts,
+        "simulated_seconds": round(sent_samples / SAMPLE_RATE, 1),
+        "received": received,
+        "per": round(lost / max(packets, 1), 4),
+        "unusable": receiver.unusable,
+        "counters": asdict(receiver.searcher.counters),
+        "rss_mb_settled": round(memory, 1),
+        "rss_mb_end": round(_memory_mb(), 1),
+    }
+
+
+def _memory_mb() -> float:
+    """Resident memory now; where the system does not tell, the most that it was."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
