@@ -136,7 +136,7 @@ def test_bursts_found_in_the_flowgraph_are_noted_where_they_are(tmp_path):
     first = recording.annotations[0]
     assert abs(first["core:sample_start"] - 2000) <= 8 and first["tokcom:frame_id"] == 3
     found = list(replay(recording, Receiver([Codebook("random", 1024)])))
-    assert np.array_equal(found[0].reception.frame.tokens, frame.tokens)
+    assert np.array_equal(found[0].frame.tokens, frame.tokens)
 
 
 class Gate(gr.sync_block):

@@ -27,8 +27,8 @@ burst takes five times as long."""
 class PduBlock(gr.basic_block):
     """One PDU in, one library call, one PDU out.
 
-    A subclass names its ports and element kind and writes `process`. Whatever that raises is logged and counted in
-    `frames_refused`, and the block goes on with the next frame.
+    A subclass names its ports and element kind and writes `process`, during which `_received` is the PDU's metadata.
+    Whatever that raises is logged and counted in `frames_refused`, and the block goes on with the next frame.
     """
 
     INPUT: str
@@ -39,6 +39,7 @@ class PduBlock(gr.basic_block):
     def __init__(self, name: str):
         gr.basic_block.__init__(self, name=name, in_sig=None, out_sig=None)
         self.frames_refused = 0
+        self._received = pmt.make_dict()
         self._input, self._output = pmt.intern(self.INPUT), pmt.intern(self.OUTPUT)
         self.message_port_register_in(self._input)
         self.message_port_register_out(self._output)
@@ -52,6 +53,7 @@ class PduBlock(gr.basic_block):
         started = time.perf_counter()
         try:
             meta, data = open_pdu(pdu, self.INPUT_KIND)
+            self._received = pmt.car(pdu)
             result = self.process(meta, data)
             if result is not None:
                 added, out = result

@@ -7,12 +7,13 @@ from tokcom.phy.demodulator import Synchronization
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
 
-from ._pdu import PduBlock, header_keys, make_pdu, required, vector_of
+from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_of
 
 
 class burst_demodulator(PduBlock):
     """Demodulate a burst: frequency, timing, channel and noise from its preamble and header, phase and clock drift
-    followed through all of it, and a log-likelihood ratio for each coded bit.
+    followed through all of it, and a log-likelihood ratio for each coded bit. Where the metadata
+    tells the header, that is believed; else it is decoded.
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
@@ -35,9 +36,10 @@ class burst_demodulator(PduBlock):
             required(meta, keys.CFO, float),
             required(meta, keys.SYNC_METRIC, float),
         )
-        burst = self._receiver.demodulate(FoundBurst(data, sync, 0))
+        header = header_of(meta) if keys.LAYOUT_SEED in meta else None
+        burst = self._receiver.demodulate(FoundBurst(data, sync, 0, header))
         quality = burst.quality
-        added = header_keys(burst.header) | {
+        added = {
             keys.ESN0_DB: quality.esn0_db,
             keys.CFO: quality.cfo,
             keys.CLOCK_OFFSET_PPM: quality.clock_offset_ppm,
@@ -45,6 +47,7 @@ class burst_demodulator(PduBlock):
             keys.SYNC_METRIC: quality.sync_metric,
             keys.CARRIER_ESN0_DB: vector_of(quality.carrier_esn0_db),
         }
-        known = {key: meta[key] for key in (keys.PROFILE, keys.BURST_START, keys.BURST_LENGTH) if key in meta}
-        self.message_port_pub(self.CQI, make_pdu(pmt.make_dict(), known | added, np.zeros(0, np.uint8)))
+        if header is None:
+            added |= header_keys(burst.header)
+        self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
         return added, self._receiver.demap(burst)

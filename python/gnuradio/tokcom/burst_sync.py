@@ -5,7 +5,7 @@ from gnuradio import gr
 from tokcom import keys
 from tokcom.phy.searcher import BurstSearcher
 
-from ._pdu import make_pdu, reason
+from ._pdu import header_keys, make_pdu, reason
 
 
 class burst_sync(gr.sync_block):
@@ -17,7 +17,7 @@ class burst_sync(gr.sync_block):
     Input: complex samples. An rx_time tag after the first sample, as a radio sends it after an overflow, begins the
     search anew.
     Output: message port "bursts", PDUs of c32 samples, one burst each, with profile, long_start, cfo, sync_metric,
-    burst_start and burst_length.
+    burst_start and burst_length, and what the header says: frame_id, stream_id, grid, mcs, cmi …
 
     Parameters:
         profile: "any", "standard" or "robust": the bursts to find.
@@ -28,7 +28,6 @@ class burst_sync(gr.sync_block):
     def __init__(self, profile: str = "any"):
         gr.sync_block.__init__(self, name="Burst Sync", in_sig=[np.complex64], out_sig=None)
         self._searcher = BurstSearcher(() if profile == "any" else (profile,))
-        self._handed_on = 0
         self.discontinuities = 0
         self.message_port_register_out(self.BURSTS)
 
@@ -56,20 +55,20 @@ class burst_sync(gr.sync_block):
         done = 0
         for tag in self.get_tags_in_window(0, 0, len(samples), self.RX_TIME):
             if tag.offset > 0:
-                self._search(samples[done : tag.offset - read])
+                self._search(samples[done : tag.offset - read], tag.offset)
                 done = tag.offset - read
                 self._searcher.reset(position=int(tag.offset))
                 self.discontinuities += 1
-        self._search(samples[done:])
+        self._search(samples[done:], read + len(samples))
         return len(samples)
 
-    def _search(self, samples: np.ndarray) -> None:
+    def _search(self, samples: np.ndarray, end: int) -> None:
         try:
             found = self._searcher.push(samples)
         except Exception as error:
             # Nothing in a stream may end the reception of what follows.
             self.logger.error(f"search begun anew: {reason(error)}")
-            self._searcher.reset()
+            self._searcher.reset(end)
             return
         for burst in found:
             meta = {
@@ -80,4 +79,5 @@ class burst_sync(gr.sync_block):
                 keys.BURST_START: burst.position,
                 keys.BURST_LENGTH: burst.length,
             }
+            meta |= header_keys(burst.header)
             self.message_port_pub(self.BURSTS, make_pdu(pmt.make_dict(), meta, burst.samples))

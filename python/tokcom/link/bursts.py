@@ -153,7 +153,7 @@ class Receiver:
 
     def demodulate(self, found: FoundBurst) -> DemodulatedBurst:
         """Header, symbols and noise of a burst."""
-        return demodulate_burst(found.samples, found.sync)
+        return demodulate_burst(found.samples, found.sync, found.header)
 
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 LLRs of all packets' coded bits, one packet after the other."""

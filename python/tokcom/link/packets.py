@@ -151,9 +151,10 @@ class MixedPackets:
         """float32 LLRs of symbols and the noise variance on each.
 
         Raises:
-            FrameError: the symbols are not as many as the MCS say.
+            FrameError: the symbols or the variances are not as many as the MCS say.
         """
         self._check(symbols, self.symbols, "symbols")
+        self._check(noise_variance, self.symbols, "noise variances")
         out = np.empty(self.bits.sum(), np.float32)
         for scheme, _, bits, places in self._groups():
             values, variance = symbols[places], noise_variance[places]

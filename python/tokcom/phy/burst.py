@@ -76,10 +76,12 @@ def modulate(header: BurstHeader, symbols: np.ndarray, profile: Profile) -> np.n
         profile: length of preamble and header.
 
     Raises:
-        BurstError: the symbols are not as many as the header announces.
-        HeaderError: the burst would be too long.
+        BurstError: the symbols are not as many as the header announces, or the burst would be too long.
     """
-    plan = plan_burst(header, profile)
+    try:
+        plan = plan_burst(header, profile)
+    except HeaderError as error:
+        raise BurstError(str(error)) from None
     if symbols.shape != (plan.payload_values,):
         raise BurstError(f"symbols have shape {symbols.shape}; the header announces {plan.payload_values}")
     cells = np.concatenate([header_cells(header, profile), grid.spread(symbols)])

@@ -6,6 +6,7 @@ more training sequence: estimates are then made anew from all of its cells, and 
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from tokcom.errors import BurstError
@@ -16,9 +17,11 @@ from tokcom.phy.channel_estimate import smooth
 from tokcom.phy.header_codec import base_symbols, decode_base, decode_extension, extension_symbols, header_cells
 from tokcom.phy.numerology import (
     CARRIERS,
+    CYCLIC_PREFIX,
     DATA_PLACES,
     FFT_SIZE,
     IDLE_CARRIERS,
+    N_DATA,
     PILOT_PLACES,
     SYMBOL_LENGTH,
 )  # fmt: skip
@@ -55,8 +58,8 @@ class BurstQuality:
     Attributes:
         esn0_db: mean Es/N0 in dB over the carriers in use.
         cfo: frequency offset in rad/sample.
-        clock_offset_ppm: sampling clocks' offset in parts per million, positive where the receiver's is fast; a rough
-            value on short bursts.
+        clock_offset_ppm: sampling clocks' offset in parts per million, positive where the transmitter's is fast; a
+            rough value on short bursts.
         evm_db: error vector magnitude of header and pilots in dB, after equalisation.
         sync_metric: of the preamble, 0 to 1.
         carrier_esn0_db: float32 (52,), Es/N0 by carrier.
@@ -106,13 +109,13 @@ class HeaderReception:
 def header_end(sync: Synchronization, extension: int = 0) -> int:
     """Samples needed to decode a header with an extension of so many bytes."""
     symbols = base_symbols(sync.profile) + extension_symbols(sync.profile, extension)
-    return first_symbol_start(sync.long_start, sync.profile) + symbols * SYMBOL_LENGTH
+    return first_symbol_start(sync.long_start, sync.profile) + symbols * SYMBOL_LENGTH - CYCLIC_PREFIX
 
 
 def burst_end(sync: Synchronization, plan: BurstPlan) -> int:
     """Samples needed to demodulate a burst."""
     symbols = plan.header_symbols + plan.payload_symbols
-    return first_symbol_start(sync.long_start, sync.profile) + symbols * SYMBOL_LENGTH
+    return first_symbol_start(sync.long_start, sync.profile) + symbols * SYMBOL_LENGTH - CYCLIC_PREFIX
 
 
 def receive_header(samples: np.ndarray, sync: Synchronization) -> HeaderReception | int:
@@ -148,13 +151,18 @@ def receive_header(samples: np.ndarray, sync: Synchronization) -> HeaderReceptio
     return HeaderReception(header, plan_burst(header, profile), frequency, channel, noise, observed, spectra)
 
 
-def demodulate_burst(samples: np.ndarray, sync: Synchronization) -> DemodulatedBurst:
+def demodulate_burst(samples: np.ndarray, sync: Synchronization, header: BurstHeader | None = None) -> DemodulatedBurst:
     """Demodulate a burst that lies within the samples.
+
+    Args:
+        samples: complex64 (n,), from which `sync` counts.
+        sync: where the burst is.
+        header: the burst's; None: it is decoded.
 
     Raises:
         HeaderError: the header cannot be used.
-        BurstError: the samples begin after the burst's long training or end before the burst does, they or the frequency
-            are no numbers, or absurdly large.
+        BurstError: the samples begin after the burst's long training or end before the burst does; or they or the
+            frequency are no numbers, or absurdly large.
     """
     samples = np.ascontiguousarray(samples, np.complex64)
     if samples.size and not np.abs(samples.view(np.float32)).max() <= LARGEST_SAMPLE:
@@ -165,11 +173,23 @@ def demodulate_burst(samples: np.ndarray, sync: Synchronization) -> DemodulatedB
         raise BurstError(f"the long training begins at {sync.long_start}, ahead of the samples")
     if len(samples) < header_end(sync):
         raise BurstError(f"{len(samples)} samples do not reach to the header's end at {header_end(sync)}")
-    reception = receive_header(samples, sync)
+    reception = receive_header(samples, sync) if header is None else _reread(samples, sync, header)
     if isinstance(reception, int) or len(samples) < burst_end(sync, reception.plan):
         needed = reception if isinstance(reception, int) else burst_end(sync, reception.plan)
         raise BurstError(f"the burst is cut off: it has {needed} samples, {len(samples)} are here")
     return _demodulate_payload(samples, sync, reception)
+
+
+def _reread(samples: np.ndarray, sync: Synchronization, header: BurstHeader) -> HeaderReception | int:
+    """What `receive_header` gives, for a header that is known."""
+    plan = plan_burst(header, sync.profile)
+    needed = burst_end(sync, plan)
+    if len(samples) < needed:
+        return needed
+    frequency, observed, noise = _preamble_estimate(samples, sync)
+    channel = smooth(observed, noise / len(sync.profile.long_signs))
+    spectra = _symbol_spectra(samples, sync, frequency, 0, plan.header_symbols)
+    return HeaderReception(header, plan, frequency, channel, noise, observed, spectra)
 
 
 def _preamble_estimate(samples: np.ndarray, sync: Synchronization) -> tuple[float, np.ndarray, float]:
@@ -215,28 +235,61 @@ def _demodulate_payload(samples: np.ndarray, sync: Synchronization, reception: H
     spectra = np.concatenate([reception.spectra, payload])
     known = _known_cells(header, profile, len(spectra))
     n_header = plan.header_symbols
-    cells = spectra[:, CARRIERS].astype(np.complex128)
-    stripped = cells * known.conj()
-    loud = _loud_symbols(spectra)[:, None]
-    channel, noise = _refine(stripped[:n_header], loud[:n_header], reception, profile)
-    observed = stripped * channel.conj() / loud
-    power = np.where(known != 0, np.abs(channel) ** 2, 0) / loud
-    phase, timing = track(observed, power, CARRIERS.astype(np.float64), noise.mean())
-    turn = np.exp(-1j * (phase[:, None] + timing[:, None] * CARRIERS))
-    residual = np.abs(stripped * turn - channel)[known != 0]
-    tail = slice(n_header, None)
-    gain = np.abs(channel[DATA_PLACES]) ** 2
-    equalised = cells[tail, DATA_PLACES] * turn[tail, DATA_PLACES] * (channel[DATA_PLACES].conj() / gain)
-    variance = noise[DATA_PLACES] / gain * loud[tail]
-    symbols = grid.gather(equalised, plan.payload_values).astype(np.complex64)
-    variances = _gather_variance(variance, plan.payload_values)
-    quality = _quality(sync, reception, channel, noise, (phase, timing), residual)
+    cells = spectra[:, CARRIERS]
+    loud = _loud_symbols(spectra)
+    channel, noise = _refine(cells[:n_header] * known[:n_header].conj(), loud[:n_header, None], reception, profile)
+    observed, power = np.empty(cells.shape, np.complex128), np.empty(cells.shape)
+    _observe(cells, known, channel, loud, observed, power)
+    carriers = CARRIERS.astype(np.float64)
+    phase, timing = track(observed, power, carriers, noise.mean())
+    equalised = np.empty((plan.payload_symbols, N_DATA), np.complex64)
+    variance = np.empty(equalised.shape, np.float32)
+    error = _equalise(
+        cells, known, channel, noise, loud, phase, timing, carriers, DATA_PLACES, n_header, equalised, variance
+    )
+    symbols = grid.gather(equalised, plan.payload_values)
+    variances = variance.ravel()[grid.interleaving(plan.payload_symbols)[: plan.payload_values]]
+    quality = _quality(sync, reception, channel, noise, (phase, timing), error)
     return DemodulatedBurst(header, profile, symbols, variances, quality)
 
 
+@numba.njit(cache=True, nogil=True)
+def _observe(cells, known, channel, loud, observed, power):
+    """What known cells say of phase and timing, and how much; 0 for those that are not known."""
+    for t in range(cells.shape[0]):
+        for k in range(cells.shape[1]):
+            if known[t, k] == 0:
+                observed[t, k], power[t, k] = 0, 0
+            else:
+                observed[t, k] = cells[t, k] * np.conj(known[t, k] * channel[k]) / loud[t]
+                power[t, k] = (channel[k].real ** 2 + channel[k].imag ** 2) / loud[t]
+
+
+@numba.njit(cache=True, nogil=True)
+def _equalise(cells, known, channel, noise, loud, phase, timing, carriers, data, n_header, equalised, variance):
+    """Data cells of the packets without channel and phase, and the noise on them; returns the mean squared error of the
+    known cells."""
+    total, count = 0.0, 0
+    for t in range(cells.shape[0]):
+        for k in range(cells.shape[1]):
+            if known[t, k] != 0:
+                turned = cells[t, k] * np.conj(known[t, k]) * np.exp(-1j * (phase[t] + timing[t] * carriers[k]))
+                total += abs(turned - channel[k]) ** 2
+                count += 1
+        if t < n_header:
+            continue
+        for i in range(data.shape[0]):
+            k = data[i]
+            gain = max(channel[k].real ** 2 + channel[k].imag ** 2, 1e-30)
+            turn = np.exp(-1j * (phase[t] + timing[t] * carriers[k]))
+            equalised[t - n_header, i] = cells[t, k] * turn * np.conj(channel[k]) / gain
+            variance[t - n_header, i] = min(max(noise[k] / gain * loud[t], 1e-12), 1e12)
+    return total / count
+
+
 def _known_cells(header: BurstHeader, profile: Profile, n_symbols: int) -> np.ndarray:
-    """complex128 (n_symbols, 52): values that the decoded header and the pilots have; 0 where packets are."""
-    known = np.zeros((n_symbols, len(CARRIERS)), np.complex128)
+    """complex64 (n_symbols, 52): values that the decoded header and the pilots have; 0 where packets are."""
+    known = np.zeros((n_symbols, len(CARRIERS)), np.complex64)
     cells = header_cells(header, profile)
     known[: len(cells), DATA_PLACES] = cells
     known[:, PILOT_PLACES] = grid.pilots(n_symbols)
@@ -271,24 +324,25 @@ def _loud_symbols(spectra: np.ndarray) -> np.ndarray:
     return np.where(ratio > LOUD, ratio, 1.0)
 
 
-def _gather_variance(variance: np.ndarray, n_values: int) -> np.ndarray:
-    flat = np.clip(variance, 1e-12, 1e12).astype(np.float32).ravel()
-    return flat[grid.interleaving(len(variance))[:n_values]]
-
-
 def _quality(
     sync: Synchronization, reception: HeaderReception, channel: np.ndarray, noise: np.ndarray,
-    tracks: tuple[np.ndarray, np.ndarray], residual: np.ndarray,
+    tracks: tuple[np.ndarray, np.ndarray], error: float,
 ) -> BurstQuality:  # fmt: skip
     ratio = np.maximum(np.abs(channel) ** 2 / noise, 1e-10)
     # Both tracks as rates by the sample.
-    turn, drift = (np.polyfit(np.arange(len(values)), np.unwrap(values), 1)[0] / SYMBOL_LENGTH for values in tracks)
+    turn, drift = (_slope(values) / SYMBOL_LENGTH for values in tracks)
     mean_gain = float(np.mean(np.abs(channel) ** 2))
     return BurstQuality(
         esn0_db=float(10 * np.log10(ratio.mean())),
         cfo=reception.frequency + float(turn),
         clock_offset_ppm=float(drift * FFT_SIZE / (2 * np.pi) * 1e6),
-        evm_db=float(10 * np.log10(max(np.mean(residual**2) / max(mean_gain, 1e-30), 1e-12))),
+        evm_db=float(10 * np.log10(max(error / max(mean_gain, 1e-30), 1e-12))),
         sync_metric=sync.metric,
         carrier_esn0_db=(10 * np.log10(ratio)).astype(np.float32),
     )
+
+
+def _slope(values: np.ndarray) -> float:
+    """Of the straight line through equally spaced values that fits best."""
+    places = np.arange(len(values)) - (len(values) - 1) / 2
+    return float(places @ values) / max(float(places @ places), 1.0)

@@ -11,7 +11,7 @@ from tokcom.phy.numerology import N_DATA
 from tokcom.phy.profile import Profile
 
 CODE = ConvolutionalCode(7, (0o133, 0o171, 0o165))
-"""K=7, rate 1/3, terminated: 4 dB below the payload's BPSK 1/2 in energy a bit, and both outputs 133, 171 the same."""
+"""K=7, rate 1/3 (3GPP TS 36.212, 5.1.3.1), here terminated: the packets' code with one output more."""
 BASE_SYMBOLS = grid.symbols_for(CODE.coded_length(BASE_BITS))
 
 

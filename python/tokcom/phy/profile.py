@@ -38,17 +38,17 @@ class Profile:
     threshold: float
     source: str
 
-    @property
+    @cached_property
     def short_length(self) -> int:
         """Samples of the short training."""
         return self.short_periods * numerology.SHORT_PERIOD
 
-    @property
+    @cached_property
     def long_start(self) -> int:
         """Samples from the burst's start to its first long symbol, after that symbol's guard."""
         return self.short_length + self.long_guard
 
-    @property
+    @cached_property
     def preamble_length(self) -> int:
         """Samples of the whole preamble."""
         return self.long_start + (len(self.long_signs) - 1) * self.long_spacing + numerology.FFT_SIZE

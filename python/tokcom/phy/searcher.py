@@ -8,11 +8,12 @@ import numba
 import numpy as np
 
 from tokcom.errors import HeaderError
+from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
 from tokcom.phy.demodulator import LARGEST_SAMPLE, Synchronization, burst_end, header_end, receive_header
 from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training
 from tokcom.phy.numerology import CYCLIC_PREFIX, SHORT_PERIOD
-from tokcom.phy.profile import profile, profile_names
+from tokcom.phy.profile import Profile, profile, profile_names
 
 CHUNK = 8192
 """Samples that are worked on together."""
@@ -22,6 +23,8 @@ SIDELOBE = 0.7
 """Within the span of a preamble, another one that is weaker than this share of it is its sidelobe."""
 DC_SHARE = 1.0 / 4096
 """Share of each sample in the running mean that is taken off: direct current and the local oscillator's leakage."""
+LARGEST_STEP = 8.0
+"""Times the usual size from which a sample says no more of the mean: an impulse must not move it for long."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class FoundBurst:
         samples: complex64, from a little before the preamble to the burst's end.
         sync: where the burst is in them.
         position: index, in the stream, of the burst's first sample.
+        header: what the burst's header says; None where that is still to be decoded.
     """
 
     samples: np.ndarray
     sync: Synchronization
     position: int
+    header: BurstHeader | None = None
 
     @property
     def length(self) -> int:
@@ -76,6 +81,7 @@ class Step:
         place: index in the stream of the end of a short training or the start of a long one.
         profile: index of the profile among those sought.
         what: the place in full.
+        header: of a burst to cut out.
     """
 
     ready: int
@@ -83,6 +89,7 @@ class Step:
     place: int
     profile: int
     what: Candidate | Synchronization = field(compare=False)
+    header: BurstHeader | None = field(default=None, compare=False)
 
 
 class BurstSearcher:
@@ -115,9 +122,10 @@ class BurstSearcher:
         self._buffer[: self._used] = 0
         self._origin = position - SHORT_PERIOD
         self._scanned = position
-        self._mean = np.zeros(1, np.complex128)
+        self._mean = np.zeros(3)
         self._steps: list[Step] = []
         self._recent: list[Synchronization] = []
+        self._decoded: list[Synchronization] = []
 
     def push(self, samples: np.ndarray) -> list[FoundBurst]:
         """Bursts that end within the next samples, complex (n,), of the stream."""
@@ -186,6 +194,8 @@ class BurstSearcher:
         # The first path may lie before the strongest.
         back = min(self.MARGIN, first - self._origin)
         each = self._profiles[step.profile]
+        if any(_explains(known, step.what, each) for known in self._decoded):
+            return
         sync = long_training(self._view(first - back, stop), back, each, step.what.frequency)
         if sync is None:
             return
@@ -209,27 +219,36 @@ class BurstSearcher:
             self._queue(DECODE, first + reception, step, sync)
             return
         self.counters.bursts += 1
-        self._queue(CUT_OUT, first + burst_end(local, reception.plan), step, sync)
+        self._decoded = [*self._decoded[-MAX_PENDING:], sync]
+        self._queue(CUT_OUT, first + burst_end(local, reception.plan), step, sync, reception.header)
 
     def _cut_out(self, step: Step) -> FoundBurst:
         sync = step.what
         first, local = self._local(sync)
         samples = self._view(first, step.ready).copy()
-        return FoundBurst(samples, local, sync.long_start + BACKOFF - sync.profile.long_start)
+        return FoundBurst(samples, local, sync.long_start + BACKOFF - sync.profile.long_start, step.header)
 
     def _local(self, sync: Synchronization) -> tuple[int, Synchronization]:
         """First sample to hand on for a burst, and its synchronization counted from there."""
         first = max(sync.long_start - sync.profile.long_start - self.MARGIN, self._origin)
         return first, Synchronization(sync.profile, sync.long_start - first, sync.frequency, sync.metric)
 
-    def _queue(self, stage: int, ready: int, step: Step, sync: Synchronization) -> None:
+    def _queue(
+        self, stage: int, ready: int, step: Step, sync: Synchronization, header: BurstHeader | None = None
+    ) -> None:
         """The step after a step; the oldest of its stage makes room for it where there are too many."""
         pending = [other for other in self._steps if other.stage == stage]
         if len(pending) >= MAX_PENDING:
             self.counters.dropped += 1
             self._steps.remove(min(pending, key=lambda other: other.place))
             heapq.heapify(self._steps)
-        heapq.heappush(self._steps, Step(max(ready, step.ready), stage, sync.long_start, step.profile, sync))
+        heapq.heappush(self._steps, Step(max(ready, step.ready), stage, sync.long_start, step.profile, sync, header))
+
+
+def _explains(known: Synchronization, candidate: Candidate, sought: Profile) -> bool:
+    """Whether a long detector's window was filled by the shorter preamble of a burst whose header is decoded."""
+    end = known.long_start - known.profile.long_guard
+    return known.profile.window < sought.window and candidate.end - sought.window < end <= candidate.end + BLOCK
 
 
 def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
@@ -241,16 +260,23 @@ def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
 
 @numba.njit(cache=True, nogil=True)
 def _clean(samples, out, mean, largest, share):
-    """Copies the samples without their running mean; returns how many were none."""
+    """Copies the samples without their running mean; returns how many were none. mean: its real and imaginary part, and
+    the usual size of what is left, beyond a multiple of which nothing moves it further."""
     bad = 0
-    real, imag = mean[0].real, mean[0].imag
+    real, imag, usual = mean
     for i in range(samples.shape[0]):
         a, b = samples[i].real, samples[i].imag
         if not (abs(a) <= largest and abs(b) <= largest):
             a, b = np.float32(0), np.float32(0)
             bad += 1
-        out[i] = complex(a - real, b - imag)
-        real += share * (a - real)
-        imag += share * (b - imag)
-    mean[0] = complex(real, imag)
+        a, b = a - real, b - imag
+        out[i] = complex(a, b)
+        size = max(abs(a), abs(b))
+        if usual == 0:
+            usual = size
+        limit = LARGEST_STEP * usual
+        real += share * min(max(a, -limit), limit)
+        imag += share * min(max(b, -limit), limit)
+        usual += share * (min(size, limit) - usual)
+    mean[:] = real, imag, usual
     return bad

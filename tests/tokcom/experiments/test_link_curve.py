@@ -3,7 +3,7 @@ import pytest
 
 from tokcom.errors import ParameterError
 from tokcom.experiments.link_curve import link_curve
-from tokcom.link import LinkConfig
+from tokcom.link.packets import LinkConfig
 
 PACKETS = 20000
 

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokcom.adaptation.mcs import find_mcs, mcs_table
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.errors import FrameError, ParameterError
+from tokcom.link.packets import LinkConfig, MixedPackets, PacketLink
+from tokcom.packets.header import MCS_NOT_SENT
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+SIZES = st.sampled_from((2, 3, 1000, 1024, 8192, 1 << 18))
+MCS_MAPS = st.lists(st.sampled_from((*range(12), MCS_NOT_SENT)), min_size=1, max_size=40)
+
+
+@given(
+    n_packets=st.integers(1, 100), size=SIZES, per_packet=st.integers(1, 7), code=st.sampled_from(("k3", "k7")),
+    modulation=st.sampled_from(("bpsk", "qpsk", "16qam", "64qam")), rate=st.sampled_from(("1/2", "2/3", "3/4")),
+    llr=st.sampled_from(("", "exact", "maxlog")), seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_any_packets_cross_a_clean_channel(n_packets, size, per_packet, code, modulation, rate, llr, seed):
+    link = PacketLink(LinkConfig(code, modulation, per_packet, llr, rate), size)
+    packets = np.random.default_rng(seed).integers(0, size, (n_packets, per_packet))
+    tokens, ok = link.decode(link.demap(link.modulate(packets), noise_variance(25)))
+    assert ok.all() and np.array_equal(tokens, packets)
+
+
+def test_a_failed_packet_takes_no_other_with_it():
+    link = PacketLink(LinkConfig())
+    packets = np.random.default_rng(5).integers(0, 1024, (64, 4))
+    symbols = link.modulate(packets)
+    symbols[7] = awgn(np.zeros_like(symbols[7]), -10, np.random.default_rng(0))
+    tokens, ok = link.decode(link.demap(symbols, noise_variance(20)))
+    assert np.flatnonzero(~ok).tolist() == [7]
+    assert np.array_equal(np.delete(tokens, 7, axis=0), np.delete(packets, 7, axis=0))
+
+
+def test_bad_links_are_named():
+    for bad in ({"code": "k8"}, {"modulation": "8psk"}, {"tokens_per_packet": 0}, {"llr": "soft"}, {"rate": "7/8"}):
+        with pytest.raises(ParameterError, match=str(next(iter(bad.values())))):
+            LinkConfig(**bad)
+
+
+@given(mcs=MCS_MAPS, size=SIZES, per_packet=st.integers(1, 9), seed=st.integers(0, 2**32 - 1))
+def test_packets_of_mixed_mcs_come_back_but_for_those_not_sent(mcs, size, per_packet, seed):
+    coded = MixedPackets(size, per_packet, np.array(mcs))
+    packets = np.random.default_rng(seed).integers(0, size, (len(mcs), per_packet))
+    symbols = coded.map(coded.encode(packets))
+    tokens, ok = coded.decode(coded.demap(symbols, np.full(symbols.shape, 0.003, np.float32)))
+    sent = np.array(mcs) != MCS_NOT_SENT
+    assert np.array_equal(ok, sent) and np.array_equal(tokens[sent], packets[sent]) and not tokens[~sent].any()
+
+
+@given(mcs=MCS_MAPS, seed=st.integers(0, 2**32 - 1))
+def test_each_packet_is_coded_and_mapped_as_it_would_be_alone(mcs, seed):
+    """In order, one packet's symbols after the other's."""
+    coded = MixedPackets(1024, 4, np.array(mcs))
+    packets = np.random.default_rng(seed).integers(0, 1024, (len(mcs), 4))
+    alone = []
+    for index, packet in zip(mcs, packets, strict=True):
+        if index != MCS_NOT_SENT:
+            row = find_mcs(index)
+            alone.append(PacketLink(LinkConfig(modulation=row.modulation, rate=row.rate)).modulate(packet[None])[0])
+    symbols = coded.map(coded.encode(packets))
+    assert np.array_equal(symbols, np.concatenate([np.zeros(0, np.complex64), *alone]))
+    assert coded.symbols[coded.symbols > 0].tolist() == list(map(len, alone))
+    assert coded.bits.sum() == len(coded.encode(packets))
+
+
+def test_soft_values_are_those_of_each_packet_alone():
+    """Noise that differs from symbol to symbol stays with its symbol."""
+    rng = np.random.default_rng(1)
+    mcs = rng.permutation(np.repeat([row.index for row in mcs_table()] + [MCS_NOT_SENT], 3))
+    coded = MixedPackets(1024, 4, mcs)
+    variance = rng.uniform(0.01, 1, coded.symbols.sum()).astype(np.float32)
+    noise = rng.normal(size=(2, len(variance)))
+    received = coded.map(coded.encode(rng.integers(0, 1024, (len(mcs), 4)))) + 0.3 * (noise[0] + 1j * noise[1])
+    expected = []
+    for index, last, length in zip(mcs, np.cumsum(coded.symbols), coded.symbols, strict=True):
+        if length:
+            row, place = find_mcs(int(index)), slice(last - length, last)
+            n_bits = row.codec(1024, 4).coded_length
+            constellation = row.constellation()
+            expected.append(constellation.llrs(received[None, place], variance[None, place], n_bits, "maxlog")[0])
+    assert np.allclose(coded.demap(received, variance), np.concatenate(expected), rtol=1e-5, atol=1e-4)
+
+
+def test_no_packets_at_all_take_no_symbols():
+    coded = MixedPackets(1024, 4, np.full(3, MCS_NOT_SENT))
+    symbols = coded.map(coded.encode(np.ones((3, 4), int)))
+    assert symbols.shape == (0,)
+    tokens, ok = coded.decode(coded.demap(symbols, np.zeros(0, np.float32)))
+    assert tokens.tolist() == [[0] * 4] * 3 and not ok.any()
+
+
+@pytest.mark.parametrize("bad", [12, 14, 16, 255, 262, -1])
+def test_an_mcs_that_is_none_is_named(bad):
+    with pytest.raises(ParameterError, match=f"mcs holds {bad}; it must be 0 to 11, or 15"):
+        MixedPackets(1024, 4, np.array([0, bad, 3]))
+
+
+def test_lengths_that_do_not_fit_are_named():
+    coded = MixedPackets(1024, 4, np.array([6, 3]))
+    with pytest.raises(FrameError, match="3 packets are here, the MCS of 2"):
+        coded.encode(np.zeros((3, 4), int))
+    with pytest.raises(FrameError, match=r"bits have shape \(247,\).*\(248,\)"):
+        coded.map(np.zeros(247, np.uint8))
+    with pytest.raises(FrameError, match=r"symbols have shape \(92,\).*\(93,\)"):
+        coded.demap(np.zeros(92, np.complex64), np.ones(92))
+    with pytest.raises(FrameError, match=r"noise variances have shape \(92,\).*\(93,\)"):
+        coded.demap(np.zeros(93, np.complex64), np.ones(92))
+    with pytest.raises(FrameError, match=r"LLRs have shape \(1, 248\).*\(248,\)"):
+        coded.decode(np.zeros((1, 248), np.float32))

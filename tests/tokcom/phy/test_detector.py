@@ -1,0 +1,157 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokcom.phy.detector import BACKOFF, BLOCK, ShortTrainingDetector, block_sums, long_training
+from tokcom.phy.profile import profile
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+STANDARD, ROBUST = profile("standard"), profile("robust")
+both = pytest.mark.parametrize("each", (STANDARD, ROBUST), ids=lambda each: each.name)
+SPACING = 2 * np.pi / 16
+"""Of frequencies that the short training cannot tell apart."""
+
+
+def gaussian(rng, n, power=1.0):
+    return ((rng.normal(size=n) + 1j * rng.normal(size=n)) * np.sqrt(power / 2)).astype(np.complex64)
+
+
+def turned(samples, frequency):
+    return (samples * np.exp(1j * frequency * np.arange(len(samples)))).astype(np.complex64)
+
+
+def seek(each, samples):
+    """Candidates of a stream that begins with these samples, whose number is a multiple of 8."""
+    return ShortTrainingDetector(each).push(block_sums(np.r_[np.zeros(16, np.complex64), samples]), 0)
+
+
+@given(n=st.integers(1, 60), scale=st.sampled_from((1e-6, 1.0, 1e6)), seed=st.integers(0, 2**32 - 1))
+def test_sums_over_blocks_are_those_of_the_definition(n, scale, seed):
+    samples = scale * gaussian(np.random.default_rng(seed), 16 + BLOCK * n)
+    exact = samples.astype(np.complex128)
+    at = np.arange(16, len(samples)).reshape(n, BLOCK)
+    lag16 = (exact[at] * exact[at - 16].conj()).sum(axis=1)
+    lag8 = (exact[at] * exact[at - 8].conj()).sum(axis=1)
+    energy = (np.abs(exact[at]) ** 2 + np.abs(exact[at - 16]) ** 2).sum(axis=1) / 2
+    expected = [lag16.real, lag16.imag, energy, lag8.real, lag8.imag]
+    assert np.allclose(block_sums(samples), expected, rtol=1e-5, atol=1e-4 * scale**2)
+
+
+@given(n=st.integers(2, 60), data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_sums_of_a_block_do_not_depend_on_its_neighbours(n, data, seed):
+    samples = gaussian(np.random.default_rng(seed), 16 + BLOCK * n)
+    first = data.draw(st.integers(0, n - 1))
+    last = data.draw(st.integers(first + 1, n))
+    alone = block_sums(samples[BLOCK * first : 16 + BLOCK * last])
+    assert np.array_equal(alone, block_sums(samples)[:, first:last])
+
+
+@both
+@given(frequency=st.floats(-0.3, 0.3), start=st.integers(0, 400), seed=st.integers(0, 2**32 - 1))
+def test_a_short_training_is_found_with_its_frequency(each, frequency, start, seed):
+    rng = np.random.default_rng(seed)
+    signal = turned(np.r_[np.zeros(start), each.preamble, np.zeros(2400 - start)], frequency)
+    found = seek(each, signal + gaussian(rng, len(signal), 0.1))
+    end = start + each.short_length
+    # The window ends within the training; what follows is sought a third of a window to both sides.
+    near = [c for c in found if abs(c.end - end) <= each.window // 3]
+    assert near
+    off = (near[0].frequency - frequency + SPACING / 2) % SPACING - SPACING / 2
+    assert abs(off) < 0.02
+
+
+@given(cuts=st.lists(st.integers(0, 500), max_size=20), robust=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_candidates_do_not_depend_on_how_the_stream_is_cut(cuts, robust, seed):
+    each, rng = ROBUST if robust else STANDARD, np.random.default_rng(seed)
+    parts = [gaussian(rng, int(rng.integers(0, 800)), 0.3 * 10 ** rng.uniform(-3, 3)) for _ in range(4)]
+    stream = np.concatenate([np.r_[part, each.preamble] for part in parts])
+    stream = stream[: len(stream) // BLOCK * BLOCK] + gaussian(rng, len(stream) // BLOCK * BLOCK, 0.2)
+    sums = block_sums(np.r_[np.zeros(16, np.complex64), stream])
+    expected = ShortTrainingDetector(each).push(sums, 0)
+    detector, found = ShortTrainingDetector(each), []
+    edges = sorted({0, *(min(cut, sums.shape[1]) for cut in cuts), sums.shape[1]})
+    for first, last in pairwise(edges):
+        found += detector.push(sums[:, first:last], BLOCK * first)
+    assert found == expected and len(expected) >= 1
+    assert all(c.known_at > c.end for c in found)
+
+
+@both
+@pytest.mark.parametrize("frequency", [0.0, 0.1, 0.3, SPACING, 1.0, 3.0])
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_a_tone_is_no_short_training(each, frequency, level):
+    samples = turned(np.ones(16000), frequency) + gaussian(np.random.default_rng(0), 16000, level)
+    found = seek(each, samples)
+    # Where the tone sets in the first window may be unsure.
+    assert all(c.end < 2 * each.window for c in found)
+
+
+@both
+def test_silence_is_no_short_training(each):
+    assert seek(each, np.zeros(4000, np.complex64)) == []
+
+
+@both
+@pytest.mark.parametrize("frequency", [-0.3, -0.19, -0.01, 0.0, 0.05, 0.2, 0.3])
+def test_the_long_training_tells_time_and_frequency(each, frequency):
+    """At 10 dB: the time to a sample; the frequency to a few times the root of 6 / (SNR * 64 * 64**2) rad/sample."""
+    rng = np.random.default_rng(3)
+    for start in range(0, 90, 9):
+        signal = turned(np.r_[np.zeros(100 + start), each.preamble, np.zeros(200)], frequency)
+        received = signal + gaussian(rng, len(signal), 0.1)
+        sync = long_training(received, start + each.long_start, each, wrapped(frequency))
+        assert abs(sync.long_start + BACKOFF - (100 + start + each.long_start)) <= 1
+        assert sync.profile is each and abs(sync.frequency - frequency) < 0.01 and 0.8 < sync.metric <= 1
+
+
+def wrapped(frequency):
+    """As the short training would tell it."""
+    return (frequency + SPACING / 2) % SPACING - SPACING / 2
+
+
+@both
+def test_the_first_path_counts_and_not_the_strongest(each):
+    signal = np.r_[np.zeros(100), each.preamble, np.zeros(200)].astype(np.complex64)
+    received = 0.7 * signal + np.roll(signal, 5) * 1j
+    received += gaussian(np.random.default_rng(0), len(signal), 0.001)
+    sync = long_training(received, 60 + each.long_start, each, 0.0)
+    assert abs(sync.long_start + BACKOFF - (100 + each.long_start)) <= 1
+
+
+@both
+def test_the_metric_is_the_share_of_the_energy(each):
+    """Power 1 in noise of power 1: about a half."""
+    signal = np.r_[np.zeros(100), each.preamble, np.zeros(200)]
+    rng = np.random.default_rng(5)
+    metrics = [
+        long_training(signal + gaussian(rng, len(signal), 1.0), 60 + each.long_start, each, 0.0).metric
+        for _ in range(40)
+    ]
+    assert np.mean(metrics) == pytest.approx(0.52, abs=0.06)
+
+
+@both
+@pytest.mark.parametrize("kind", ["noise", "tone", "dc", "zero", "other training", "short training"])
+def test_other_signals_have_no_long_training(each, kind):
+    rng = np.random.default_rng(6)
+    other = STANDARD if each is ROBUST else ROBUST
+    signal = {
+        "noise": gaussian(rng, 1500),
+        "tone": turned(np.ones(1500), 0.2),
+        "dc": np.ones(1500, np.complex64),
+        "zero": np.zeros(1500, np.complex64),
+        "other training": np.resize(other.long_symbol, 1500),
+        "short training": np.resize(each.preamble[:16], 1500),
+    }[kind]
+    assert long_training(signal.astype(np.complex64), 50, each, 0.0) is None
+
+
+@both
+def test_samples_too_few_have_no_long_training(each):
+    span = each.preamble_length - each.long_start
+    for n in (0, 1, 63, span + 9):
+        assert long_training(np.ones(n, np.complex64), 10, each, 0.0) is None
