@@ -1,6 +1,7 @@
 """What the message blocks share: PDUs to arrays and back, refusal of bad ones, time keeping."""
 
 import time
+from collections.abc import Iterator, Mapping
 from math import prod
 
 import numpy as np
@@ -24,6 +25,9 @@ UNIFORM_VECTOR = b"\x0a"
 burst takes five times as long."""
 
 
+MISSING = pmt.intern("no such key")
+
+
 class PduBlock(gr.basic_block):
     """One PDU in, one library call, one PDU out.
 
@@ -45,7 +49,7 @@ class PduBlock(gr.basic_block):
         self.message_port_register_out(self._output)
         self.set_msg_handler(self._input, self._on_pdu)
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
+    def process(self, meta: "Metadata", data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         """Keys to add to the metadata, and the PDU's new content; None to send nothing (now)."""
         raise NotImplementedError
 
@@ -73,7 +77,29 @@ def reason(error: Exception) -> str:
     return str(error) if isinstance(error, TokcomError) else f"{type(error).__name__}: {error}"
 
 
-def open_pdu(pdu: object, kind: str) -> tuple[dict, np.ndarray]:
+class Metadata(Mapping):
+    """A PDU's metadata as Python values, each made when it is asked for: most blocks want few of many."""
+
+    def __init__(self, entries: object):
+        self._entries = entries if pmt.is_dict(entries) else pmt.make_dict()
+
+    def __getitem__(self, key: str) -> object:
+        value = pmt.dict_ref(self._entries, pmt.intern(key), MISSING)
+        if pmt.eq(value, MISSING):
+            raise KeyError(key)
+        return pmt.to_python(value)
+
+    def __iter__(self) -> Iterator[str]:
+        names = pmt.dict_keys(self._entries)
+        while pmt.is_pair(names):
+            yield pmt.symbol_to_string(pmt.car(names))
+            names = pmt.cdr(names)
+
+    def __len__(self) -> int:
+        return pmt.length(pmt.dict_keys(self._entries))
+
+
+def open_pdu(pdu: object, kind: str) -> tuple[Metadata, np.ndarray]:
     """Metadata and content of a PDU.
 
     Raises:
@@ -85,10 +111,9 @@ def open_pdu(pdu: object, kind: str) -> tuple[dict, np.ndarray]:
     vector = pmt.cdr(pdu)
     if not is_kind(vector):
         raise FrameError(f"the PDU does not hold {kind} values; check what is connected to this port")
-    meta = pmt.to_python(pmt.car(pdu)) or {}
     size = pmt.length(vector) * np.dtype(element).itemsize
     serial = pmt.serialize_str(vector)
-    return meta, np.frombuffer(serial[len(serial) - size :], element).astype(kind)
+    return Metadata(pmt.car(pdu)), np.frombuffer(serial[len(serial) - size :], element).astype(kind)
 
 
 def make_pdu(meta: object, added: dict, data: np.ndarray) -> object:
@@ -105,15 +130,15 @@ def vector_of(data: np.ndarray) -> object:
     return pmt.deserialize_str(head + data.astype(element).tobytes())
 
 
-def required(meta: dict, key: str, kind: type) -> object:
+def required(meta: Mapping, key: str, kind: type) -> object:
     """A key's value.
 
     Raises:
         FrameError: the key is missing or its value of another kind.
     """
-    if key not in meta:
+    value = meta.get(key, MISSING)
+    if value is MISSING:
         raise FrameError(f"the PDU lacks the key {key!r}; is the block before this one the right one?")
-    value = meta[key]
     if kind is float and isinstance(value, int):
         return float(value)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -133,7 +158,7 @@ def frame_keys(frame: TokenFrame) -> dict:
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
-def frame_of(meta: dict, tokens: np.ndarray) -> TokenFrame:
+def frame_of(meta: Mapping, tokens: np.ndarray) -> TokenFrame:
     """The frame of a PDU of tokens.
 
     Raises:
@@ -151,7 +176,7 @@ def frame_of(meta: dict, tokens: np.ndarray) -> TokenFrame:
     )
 
 
-def outline_of(meta: dict) -> TokenFrame:
+def outline_of(meta: Mapping) -> TokenFrame:
     """The frame that metadata describes, all of its tokens lost.
 
     Raises:
@@ -160,7 +185,7 @@ def outline_of(meta: dict) -> TokenFrame:
     return frame_of(meta, np.full(prod(required(meta, keys.GRID, tuple)), LOST, np.int32))
 
 
-def mcs_of(meta: dict) -> np.ndarray:
+def mcs_of(meta: Mapping) -> np.ndarray:
     """uint8 (n_packets,): the MCS of each packet.
 
     Raises:
@@ -188,7 +213,7 @@ def header_keys(header: BurstHeader) -> dict:
     return described if header.cmi is None else described | {keys.CMI: header.cmi}
 
 
-def header_of(meta: dict) -> BurstHeader:
+def header_of(meta: Mapping) -> BurstHeader:
     """The burst header that metadata describes.
 
     Raises:
@@ -209,7 +234,7 @@ def header_of(meta: dict) -> BurstHeader:
     )
 
 
-def packet_rows(meta: dict, data: np.ndarray) -> np.ndarray:
+def packet_rows(meta: Mapping, data: np.ndarray) -> np.ndarray:
     """Content of a PDU as one row a packet.
 
     Raises:

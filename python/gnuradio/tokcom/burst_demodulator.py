@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 import pmt
 
@@ -29,7 +31,7 @@ class burst_demodulator(PduBlock):
         self._receiver = Receiver()
         self.message_port_register_out(self.CQI)
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         sync = Synchronization(
             profile(required(meta, keys.PROFILE, str)),
             required(meta, keys.LONG_START, int),

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 import pmt
 
@@ -23,7 +25,7 @@ class image_detokenizer(PduBlock):
         PduBlock.__init__(self, "Image Detokenizer")
         self._tokenizer = load_tokenizer(model)
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         frame = frame_of(meta, data)
         picture = self._tokenizer.detokenize(frame)
         tokens = pmt.init_s32vector(data.size, data.tolist())

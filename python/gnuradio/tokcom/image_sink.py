@@ -114,7 +114,7 @@ class image_sink(gr.basic_block):
     def _figures(self, name: str, stages: dict[str, tuple[dict, np.ndarray]], pictures: dict[str, np.ndarray]) -> dict:
         meta = stages["recovered"][0]
         # The transmitter's stages are known from the picture that never was on the air.
-        timed = stages["tokenized"][0] | meta
+        timed = {**stages["tokenized"][0], **meta}
         beginning = keys.SECONDS
         return frame_report(
             image=name,

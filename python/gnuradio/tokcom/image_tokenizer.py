@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 
 from tokcom import keys
@@ -32,7 +34,7 @@ class image_tokenizer(PduBlock):
         self._classifier = load_classifier(model) if cmi == "auto" else None
         self._label = None if cmi in ("auto", "none") else class_label(cmi, self._classes)
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         height, width = required(meta, keys.HEIGHT, int), required(meta, keys.WIDTH, int)
         if data.size != height * width * 3 or not data.size:
             raise FrameError(f"{data.size} values are not a picture of {width} x {height} RGB pixels")

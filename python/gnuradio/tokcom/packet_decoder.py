@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 
 from tokcom import keys
@@ -28,7 +30,7 @@ class packet_decoder(PduBlock):
         self._classes = {codebook(name).name: model_card(name).classes for name in models}
         self.packets_seen = self.packets_lost = 0
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         header = header_of(meta)
         packets, ok = self._receiver.decode(data, header)
         reception = self._receiver.assemble(packets, ok, header)

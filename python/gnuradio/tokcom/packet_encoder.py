@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 
 from tokcom import keys
@@ -28,8 +30,8 @@ class packet_encoder(PduBlock):
     def set_mcs(self, mcs: str) -> None:
         self._transmitter = Transmitter(TransmitConfig(mcs))
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
         mcs = mcs_of(meta) if keys.MCS in meta else self._transmitter.choose_mcs(len(packets))
-        coded = MixedPackets(required(meta, keys.CODEBOOK_SIZE, int), packets.shape[1], mcs)
+        coded = MixedPackets.of(required(meta, keys.CODEBOOK_SIZE, int), packets.shape[1], mcs)
         return {keys.MCS: vector_of(mcs)}, coded.encode(packets)

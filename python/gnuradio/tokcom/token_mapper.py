@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 
 from tokcom import keys
@@ -18,6 +20,6 @@ class token_mapper(PduBlock):
     def __init__(self):
         PduBlock.__init__(self, "Token Mapper")
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         sizes = required(meta, keys.CODEBOOK_SIZE, int), required(meta, keys.TOKENS_PER_PACKET, int)
-        return {}, MixedPackets(*sizes, mcs_of(meta)).map(data)
+        return {}, MixedPackets.of(*sizes, mcs_of(meta)).map(data)

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 
 from tokcom import keys
@@ -28,7 +30,7 @@ class token_packetizer(PduBlock):
         self._transmitter = Transmitter(TransmitConfig(tokens_per_packet=tokens_per_packet))
         self._seed = seed
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         frame = frame_of(meta, data)
         seed = (self._seed + frame.frame_id) & 0xFFFF
         packets = self._transmitter.packetize(frame, seed)

@@ -1,5 +1,6 @@
 import threading
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 import pmt
@@ -122,7 +123,7 @@ class token_recovery(PduBlock):
                 if self._ending is not None and not self._queue:
                     self.to_basic_block()._post(self.SYSTEM, self._ending)
 
-    def process(self, meta: dict, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         frame, _ = self._recovery.recover(frame_of(meta, data), lambda: self._stopping)
         if frame.lost.any():
             self.frames_dropped += 1

@@ -97,7 +97,7 @@ class Transmitter:
         """The burst of a frame, complex64 samples; `mcs`, uint8 (n_packets,), takes the place of the configured one."""
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
-        coded = MixedPackets(frame.codebook_size, packets.shape[1], mcs)
+        coded = MixedPackets.of(frame.codebook_size, packets.shape[1], mcs)
         header = self.header(frame, layout_seed, mcs, packets.shape[1])
         return self.modulate(coded.map(coded.encode(packets)), header)
 
@@ -215,4 +215,4 @@ class Receiver:
 
 
 def _packets_of(header: BurstHeader, codebook_size: int) -> MixedPackets:
-    return MixedPackets(codebook_size, header.tokens_per_packet, header.mcs)
+    return MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs)

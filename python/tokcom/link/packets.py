@@ -4,9 +4,8 @@
 packet of a burst its own MCS.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -108,6 +107,11 @@ class MixedPackets:
 
     LLR_METHOD = "maxlog"
 
+    @classmethod
+    def of(cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray) -> "MixedPackets":
+        """The same as the constructor, kept for when it is asked for again: bursts are often alike."""
+        return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes())
+
     def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray):
         self._size, self._tokens, self._mcs = codebook_size, tokens_per_packet, np.asarray(mcs)
         bits, symbols = np.zeros(256, np.int64), np.zeros(256, np.int64)
@@ -131,7 +135,7 @@ class MixedPackets:
         if len(packets) != len(self._mcs):
             raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
         out = np.empty(self.bits.sum(), np.uint8)
-        for scheme, rows, bits, _ in self._groups():
+        for scheme, rows, bits, _ in self._groups:
             out[bits] = scheme.codec(self._size, self._tokens).encode(packets[rows])
         return out
 
@@ -143,7 +147,7 @@ class MixedPackets:
         """
         self._check(bits, self.bits, "bits")
         out = np.empty(self.symbols.sum(), np.complex64)
-        for scheme, _, places, symbols in self._groups():
+        for scheme, _, places, symbols in self._groups:
             out[symbols] = scheme.constellation().map(bits[places])
         return out
 
@@ -156,7 +160,7 @@ class MixedPackets:
         self._check(symbols, self.symbols, "symbols")
         self._check(noise_variance, self.symbols, "noise variances")
         out = np.empty(self.bits.sum(), np.float32)
-        for scheme, _, bits, places in self._groups():
+        for scheme, _, bits, places in self._groups:
             values, variance = symbols[places], noise_variance[places]
             out[bits] = scheme.constellation().llrs(values, variance, bits.shape[1], self.LLR_METHOD)
         return out
@@ -171,12 +175,14 @@ class MixedPackets:
         self._check(llrs, self.bits, "LLRs")
         tokens = np.zeros((len(self._mcs), self._tokens), np.int32)
         ok = np.zeros(len(self._mcs), bool)
-        for scheme, rows, bits, _ in self._groups():
+        for scheme, rows, bits, _ in self._groups:
             tokens[rows], ok[rows] = scheme.codec(self._size, self._tokens).decode(llrs[bits])
         return tokens, ok
 
-    def _groups(self) -> Iterator[tuple[Mcs, np.ndarray, np.ndarray, np.ndarray]]:
+    @cached_property
+    def _groups(self) -> list[tuple[Mcs, np.ndarray, np.ndarray, np.ndarray]]:
         """For each MCS in use: the scheme, its packets, and the places of their bits and symbols, a row a packet."""
+        groups = []
         bit_starts, symbol_starts = np.cumsum(self.bits) - self.bits, np.cumsum(self.symbols) - self.symbols
         for index in np.unique(self._mcs):
             if index == MCS_NOT_SENT:
@@ -184,9 +190,15 @@ class MixedPackets:
             rows = np.flatnonzero(self._mcs == index)
             bits = bit_starts[rows, None] + np.arange(self.bits[rows[0]])
             symbols = symbol_starts[rows, None] + np.arange(self.symbols[rows[0]])
-            yield mcs_table()[index], rows, bits, symbols
+            groups.append((mcs_table()[index], rows, bits, symbols))
+        return groups
 
     @staticmethod
     def _check(values: np.ndarray, lengths: np.ndarray, what: str) -> None:
         if values.shape != (lengths.sum(),):
             raise FrameError(f"{what} have shape {values.shape}; the packets' MCS ask for ({lengths.sum()},)")
+
+
+@lru_cache(maxsize=32)
+def _kept(codebook_size: int, tokens_per_packet: int, mcs: bytes) -> MixedPackets:
+    return MixedPackets(codebook_size, tokens_per_packet, np.frombuffer(mcs, np.int64))

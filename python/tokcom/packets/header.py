@@ -80,7 +80,7 @@ class BurstHeader:
                 f"mcs has shape {mcs.shape}; {self.n_tokens} tokens make {self.n_packets} packets of "
                 f"{self.tokens_per_packet}"
             )
-        unknown = ((mcs < 0) | (mcs >= MCS_COUNT)) & (mcs != MCS_NOT_SENT)
+        unknown = ((mcs < 0) | (mcs >= MCS_COUNT) | (mcs % 1 != 0)) & (mcs != MCS_NOT_SENT)
         if unknown.any():
             raise ParameterError(f"mcs holds {mcs[unknown][0]}; it must be 0 to {MCS_COUNT - 1}, or {MCS_NOT_SENT}")
         mcs = mcs.astype(np.uint8)

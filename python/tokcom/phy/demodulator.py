@@ -34,6 +34,11 @@ LOUD = 5.0
 """Times the usual noise from which a carrier or an OFDM symbol gets a noise estimate of its own."""
 
 
+NUMBERS = CARRIERS.astype(np.float64)
+DATA_ORDER = np.cumsum(np.isin(np.arange(len(CARRIERS)), DATA_PLACES)) - 1
+"""Number of the data cell of each of CARRIERS, for those that are one."""
+
+
 @dataclass(frozen=True)
 class Synchronization:
     """Where a burst is.
@@ -92,18 +97,12 @@ class DemodulatedBurst:
     quality: BurstQuality
 
 
-@dataclass
+@dataclass(frozen=True)
 class HeaderReception:
-    """A decoded header, and what it cost to get there."""
+    """A decoded header, and where in the burst everything is."""
 
     header: BurstHeader
     plan: BurstPlan
-    frequency: float
-    channel: np.ndarray
-    noise_variance: float
-    long_observed: np.ndarray
-    spectra: np.ndarray
-    """complex64 (n, 64) of the header's OFDM symbols, freed of `frequency`."""
 
 
 def header_end(sync: Synchronization, extension: int = 0) -> int:
@@ -132,23 +131,17 @@ def receive_header(samples: np.ndarray, sync: Synchronization) -> HeaderReceptio
         HeaderError: the header cannot be used.
     """
     profile = sync.profile
-    frequency, observed, noise = _preamble_estimate(samples, sync)
-    count = len(profile.long_signs)
-    channel = smooth(observed, noise / count)
     n_base = base_symbols(profile)
-    spectra = _symbol_spectra(samples, sync, frequency, 0, n_base)
-    base = decode_base(_soft_cells(spectra, channel, noise), profile)
+    base = decode_base(_soft_cells(samples, sync, n_base), profile)
     n_extension = extension_symbols(profile, base.extension_bytes)
-    if n_extension:
-        needed = header_end(sync, base.extension_bytes)
-        if needed > len(samples):
-            return needed
-        more = _symbol_spectra(samples, sync, frequency, n_base, n_extension)
-        spectra = np.concatenate([spectra, more])
-        header = decode_extension(_soft_cells(spectra, channel, noise)[n_base:], base, profile)
-    else:
+    if not n_extension:
         header = base.header()
-    return HeaderReception(header, plan_burst(header, profile), frequency, channel, noise, observed, spectra)
+    elif header_end(sync, base.extension_bytes) > len(samples):
+        return header_end(sync, base.extension_bytes)
+    else:
+        cells = _soft_cells(samples, sync, n_base + n_extension)
+        header = decode_extension(cells[n_base:], base, profile)
+    return HeaderReception(header, plan_burst(header, profile))
 
 
 def demodulate_burst(samples: np.ndarray, sync: Synchronization, header: BurstHeader | None = None) -> DemodulatedBurst:
@@ -173,169 +166,183 @@ def demodulate_burst(samples: np.ndarray, sync: Synchronization, header: BurstHe
         raise BurstError(f"the long training begins at {sync.long_start}, ahead of the samples")
     if len(samples) < header_end(sync):
         raise BurstError(f"{len(samples)} samples do not reach to the header's end at {header_end(sync)}")
-    reception = receive_header(samples, sync) if header is None else _reread(samples, sync, header)
+    if header is None:
+        reception = receive_header(samples, sync)
+    else:
+        reception = HeaderReception(header, plan_burst(header, sync.profile))
     if isinstance(reception, int) or len(samples) < burst_end(sync, reception.plan):
         needed = reception if isinstance(reception, int) else burst_end(sync, reception.plan)
         raise BurstError(f"the burst is cut off: it has {needed} samples, {len(samples)} are here")
-    return _demodulate_payload(samples, sync, reception)
+    return _demodulate(samples, sync, reception.header, reception.plan)
 
 
-def _reread(samples: np.ndarray, sync: Synchronization, header: BurstHeader) -> HeaderReception | int:
-    """What `receive_header` gives, for a header that is known."""
-    plan = plan_burst(header, sync.profile)
-    needed = burst_end(sync, plan)
-    if len(samples) < needed:
-        return needed
-    frequency, observed, noise = _preamble_estimate(samples, sync)
-    channel = smooth(observed, noise / len(sync.profile.long_signs))
-    spectra = _symbol_spectra(samples, sync, frequency, 0, plan.header_symbols)
-    return HeaderReception(header, plan, frequency, channel, noise, observed, spectra)
-
-
-def _preamble_estimate(samples: np.ndarray, sync: Synchronization) -> tuple[float, np.ndarray, float]:
-    """Frequency offset, channel as observed on CARRIERS (complex128 (52,)), and noise variance of a cell."""
+def _spectra(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """complex64 carriers of the long symbols, freed of their values, (n_long, 52), spectra (n_symbols, 64) of the first
+    OFDM symbols after the preamble, and the frequency offset of which both are freed."""
     profile = sync.profile
-    signs = np.array(profile.long_signs)
-    starts = sync.long_start + profile.long_spacing * np.arange(len(signs))
-    spectra = grid.carriers_of(samples, starts, sync.frequency)[:, CARRIERS]
-    rows = spectra.astype(np.complex128) * (signs[:, None] * profile.long_values)
-    turn = float(np.angle(np.vdot(rows[:-1], rows[1:])))
-    rows *= np.exp(-1j * turn * np.arange(len(signs)))[:, None]
-    observed = rows.mean(axis=0)
-    noise = float(np.mean(np.abs(rows - observed) ** 2)) * len(signs) / (len(signs) - 1)
-    frequency = sync.frequency + turn / profile.long_spacing
-    # The change of frequency turns a window by its middle, too.
-    observed *= np.exp(-1j * turn / profile.long_spacing * FFT_SIZE / 2)
-    noise = max(noise, 1e-12 * float(np.mean(np.abs(observed) ** 2)), 1e-30)
-    return frequency, observed * np.exp(1j * (sync.frequency - frequency) * sync.long_start), noise
+    n_long = len(profile.long_signs)
+    starts = np.empty(n_long + n_symbols, np.int64)
+    starts[:n_long] = sync.long_start + profile.long_spacing * np.arange(n_long)
+    starts[n_long:] = first_symbol_start(sync.long_start, profile) + SYMBOL_LENGTH * np.arange(n_symbols)
+    coarse = grid.carriers_of(samples, starts[:n_long], sync.frequency)[:, CARRIERS] * profile.long_pattern
+    frequency = sync.frequency + float(np.angle(np.vdot(coarse[:-1], coarse[1:]))) / profile.long_spacing
+    spectra = grid.carriers_of(samples, starts, frequency)
+    return spectra[:n_long, CARRIERS] * profile.long_pattern, spectra[n_long:], frequency
 
 
-def _symbol_spectra(samples: np.ndarray, sync: Synchronization, frequency: float, first: int, count: int) -> np.ndarray:
-    start = first_symbol_start(sync.long_start, sync.profile)
-    starts = start + SYMBOL_LENGTH * np.arange(first, first + count)
-    return grid.carriers_of(samples, starts, frequency)
+def _soft_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
+    """complex64 (n_symbols, 48): the first data cells after the preamble, matched-filtered, freed of the phase."""
+    long_rows, spectra, _ = _spectra(samples, sync, n_symbols)
+    soft = np.empty((n_symbols, N_DATA), np.complex64)
+    _match_cells(long_rows, spectra, grid.pilots(n_symbols), soft)
+    return soft
 
 
-def _soft_cells(spectra: np.ndarray, channel: np.ndarray, noise: float) -> np.ndarray:
-    """complex (n, 48) matched-filter outputs of data cells, phases followed by the pilots."""
-    cells = spectra[:, CARRIERS]
-    known = grid.pilots(len(cells))
-    at = PILOT_PLACES
-    loud = _loud_symbols(spectra)[:, None]
-    observed = cells[:, at].astype(np.complex128) * (known * channel[at].conj()) / loud
-    power = np.abs(channel[at]) ** 2 / loud
-    phase, timing = track(observed, power, CARRIERS[at].astype(np.float64), noise)
-    turn = np.exp(-1j * (phase[:, None] + timing[:, None] * CARRIERS[DATA_PLACES]))
-    return cells[:, DATA_PLACES] * (channel[DATA_PLACES].conj() * turn) / (noise * loud)
-
-
-def _demodulate_payload(samples: np.ndarray, sync: Synchronization, reception: HeaderReception) -> DemodulatedBurst:
-    header, plan, profile = reception.header, reception.plan, sync.profile
-    payload = _symbol_spectra(samples, sync, reception.frequency, plan.header_symbols, plan.payload_symbols)
-    spectra = np.concatenate([reception.spectra, payload])
-    known = _known_cells(header, profile, len(spectra))
-    n_header = plan.header_symbols
-    cells = spectra[:, CARRIERS]
-    loud = _loud_symbols(spectra)
-    channel, noise = _refine(cells[:n_header] * known[:n_header].conj(), loud[:n_header, None], reception, profile)
-    observed, power = np.empty(cells.shape, np.complex128), np.empty(cells.shape)
-    _observe(cells, known, channel, loud, observed, power)
-    carriers = CARRIERS.astype(np.float64)
-    phase, timing = track(observed, power, carriers, noise.mean())
+def _demodulate(samples: np.ndarray, sync: Synchronization, header: BurstHeader, plan: BurstPlan) -> DemodulatedBurst:
+    long_rows, spectra, frequency = _spectra(samples, sync, plan.header_symbols + plan.payload_symbols)
+    known = np.zeros((len(spectra), len(CARRIERS)), np.complex64)
+    known[: plan.header_symbols, DATA_PLACES] = header_cells(header, sync.profile)
+    known[:, PILOT_PLACES] = grid.pilots(len(spectra))
     equalised = np.empty((plan.payload_symbols, N_DATA), np.complex64)
     variance = np.empty(equalised.shape, np.float32)
-    error = _equalise(
-        cells, known, channel, noise, loud, phase, timing, carriers, DATA_PLACES, n_header, equalised, variance
-    )
+    measured = _equalise(long_rows, spectra, known, plan.header_symbols, equalised, variance)
     symbols = grid.gather(equalised, plan.payload_values)
     variances = variance.ravel()[grid.interleaving(plan.payload_symbols)[: plan.payload_values]]
-    quality = _quality(sync, reception, channel, noise, (phase, timing), error)
-    return DemodulatedBurst(header, profile, symbols, variances, quality)
+    return DemodulatedBurst(header, sync.profile, symbols, variances, _quality(sync, frequency, *measured))
 
 
 @numba.njit(cache=True, nogil=True)
-def _observe(cells, known, channel, loud, observed, power):
-    """What known cells say of phase and timing, and how much; 0 for those that are not known."""
-    for t in range(cells.shape[0]):
-        for k in range(cells.shape[1]):
-            if known[t, k] == 0:
-                observed[t, k], power[t, k] = 0, 0
-            else:
-                observed[t, k] = cells[t, k] * np.conj(known[t, k] * channel[k]) / loud[t]
-                power[t, k] = (channel[k].real ** 2 + channel[k].imag ** 2) / loud[t]
+def _preamble_channel(long_rows):
+    """Channel observed on the long symbols (52,), and noise variance of a cell."""
+    n, k = long_rows.shape
+    observed = np.zeros(k, np.complex128)
+    for j in range(n):
+        observed += long_rows[j] / n
+    noise = power = 0.0
+    for i in range(k):
+        power += abs(observed[i]) ** 2 / k
+        for j in range(n):
+            noise += abs(long_rows[j, i] - observed[i]) ** 2
+    return observed, max(noise / (k * (n - 1)), 1e-12 * power, 1e-30)
 
 
 @numba.njit(cache=True, nogil=True)
-def _equalise(cells, known, channel, noise, loud, phase, timing, carriers, data, n_header, equalised, variance):
-    """Data cells of the packets without channel and phase, and the noise on them; returns the mean squared error of the
-    known cells."""
-    total, count = 0.0, 0
-    for t in range(cells.shape[0]):
-        for k in range(cells.shape[1]):
-            if known[t, k] != 0:
-                turned = cells[t, k] * np.conj(known[t, k]) * np.exp(-1j * (phase[t] + timing[t] * carriers[k]))
-                total += abs(turned - channel[k]) ** 2
-                count += 1
-        if t < n_header:
-            continue
-        for i in range(data.shape[0]):
-            k = data[i]
-            gain = max(channel[k].real ** 2 + channel[k].imag ** 2, 1e-30)
-            turn = np.exp(-1j * (phase[t] + timing[t] * carriers[k]))
-            equalised[t - n_header, i] = cells[t, k] * turn * np.conj(channel[k]) / gain
-            variance[t - n_header, i] = min(max(noise[k] / gain * loud[t], 1e-12), 1e12)
-    return total / count
+def _loud_symbols(spectra):
+    """Factor (n,) by which the noise of each OFDM symbol exceeds the usual, 1 for most: impulses are heard on the idle
+    carriers."""
+    n = spectra.shape[0]
+    loud = np.ones(n)
+    idle = np.zeros(n)
+    for t in range(n):
+        for carrier in IDLE_CARRIERS:
+            idle[t] += abs(spectra[t, carrier]) ** 2
+    usual = max(np.median(idle), 1e-30)
+    for t in range(n):
+        if idle[t] > LOUD * usual:
+            loud[t] = idle[t] / usual
+    return loud
 
 
-def _known_cells(header: BurstHeader, profile: Profile, n_symbols: int) -> np.ndarray:
-    """complex64 (n_symbols, 52): values that the decoded header and the pilots have; 0 where packets are."""
-    known = np.zeros((n_symbols, len(CARRIERS)), np.complex64)
-    cells = header_cells(header, profile)
-    known[: len(cells), DATA_PLACES] = cells
-    known[:, PILOT_PLACES] = grid.pilots(n_symbols)
-    return known
+@numba.njit(cache=True, nogil=True)
+def _observe(spectra, known, channel, loud):
+    """What known cells say of phase and timing, and how much, (n, 52) each; 0 for those that are not known."""
+    n, k = known.shape
+    observed, power = np.zeros((n, k), np.complex128), np.zeros((n, k))
+    for t in range(n):
+        for i in range(k):
+            if known[t, i] != 0:
+                observed[t, i] = spectra[t, CARRIERS[i]] * np.conj(known[t, i] * channel[i]) / loud[t]
+                power[t, i] = (channel[i].real ** 2 + channel[i].imag ** 2) / loud[t]
+    return observed, power
 
 
-def _refine(
-    stripped: np.ndarray, loud: np.ndarray, reception: HeaderReception, profile: Profile
-) -> tuple[np.ndarray, np.ndarray]:
-    """Channel (52,) and noise variance by carrier (52,), from the preamble and all of the header's cells."""
-    channel, noise = reception.channel, reception.noise_variance
-    carriers = CARRIERS.astype(np.float64)
-    n_long, n, weight = len(profile.long_signs), len(stripped), np.sum(1 / loud)
+@numba.njit(cache=True, nogil=True)
+def _match_cells(long_rows, spectra, pilots, soft):
+    raw, noise = _preamble_channel(long_rows)
+    channel = smooth(raw, noise / long_rows.shape[0])
+    loud = _loud_symbols(spectra)
+    known = np.zeros((spectra.shape[0], CARRIERS.shape[0]), np.complex64)
+    for p in range(PILOT_PLACES.shape[0]):
+        known[:, PILOT_PLACES[p]] = pilots[:, p]
+    observed, power = _observe(spectra, known, channel, loud)
+    phase, timing = track(observed, power, NUMBERS, noise)
+    for t in range(soft.shape[0]):
+        for i in range(soft.shape[1]):
+            k = DATA_PLACES[i]
+            turned = spectra[t, CARRIERS[k]] * np.exp(-1j * (phase[t] + timing[t] * NUMBERS[k]))
+            soft[t, i] = turned * np.conj(channel[k]) / (noise * loud[t])
+
+
+@numba.njit(cache=True, nogil=True)
+def _refine(long_rows, spectra, known, loud):
+    """Channel (52,) and noise variance by carrier (52,), from the preamble and all cells of the header."""
+    raw, noise = _preamble_channel(long_rows)
+    n_long, n, k = long_rows.shape[0], known.shape[0], known.shape[1]
+    channel = smooth(raw, noise / n_long)
+    weight = np.sum(1 / loud)
+    straight = np.empty((n, k), np.complex128)
+    by_carrier = np.zeros(k)
     for _ in range(2):
-        power = np.abs(channel) ** 2 / loud
-        phase, timing = track(stripped * channel.conj() / loud, power, carriers, noise)
+        observed, power = _observe(spectra, known, channel, loud)
+        phase, timing = track(observed, power, NUMBERS, noise)
         # The header's timing is the reference: the channel estimate holds its mean.
-        straight = stripped * np.exp(-1j * (phase[:, None] + (timing - timing.mean())[:, None] * carriers))
-        observed = (straight / loud).sum(axis=0) + n_long * reception.long_observed
-        channel = smooth(observed / (weight + n_long), noise / (weight + n_long))
-        error = np.abs(straight - channel) ** 2 / loud
-        noise = max(float(error.mean()) * n * 52 / (n * 52 - 16 - 4), 1e-30)
-    by_carrier = error.mean(axis=0)
-    return channel, np.where(by_carrier > LOUD * noise, by_carrier, noise)
+        middle = np.mean(timing)
+        mean = n_long * raw
+        for t in range(n):
+            for i in range(k):
+                back = np.exp(-1j * (phase[t] + (timing[t] - middle) * NUMBERS[i]))
+                straight[t, i] = spectra[t, CARRIERS[i]] * np.conj(known[t, i]) * back
+                mean[i] += straight[t, i] / loud[t]
+        channel = smooth(mean / (weight + n_long), noise / (weight + n_long))
+        for i in range(k):
+            by_carrier[i] = 0
+            for t in range(n):
+                by_carrier[i] += abs(straight[t, i] - channel[i]) ** 2 / loud[t] / n
+        noise = max(np.mean(by_carrier) * n * k / (n * k - CYCLIC_PREFIX - 4), 1e-30)
+    for i in range(k):
+        if by_carrier[i] < LOUD * noise:
+            by_carrier[i] = noise
+    return channel, by_carrier
 
 
-def _loud_symbols(spectra: np.ndarray) -> np.ndarray:
-    """float64 (n,): factor by which the noise of each OFDM symbol exceeds the usual, 1 for most: impulses are heard on
-    the idle carriers."""
-    idle = np.mean(np.abs(spectra[:, IDLE_CARRIERS]) ** 2, axis=1)
-    ratio = idle / max(float(np.median(idle)), 1e-30)
-    return np.where(ratio > LOUD, ratio, 1.0)
+@numba.njit(cache=True, nogil=True)
+def _equalise(long_rows, spectra, known, n_header, equalised, variance):
+    """Data cells of the packets without channel and phase, and the noise on them; returns channel, noise, phase, timing
+    and the mean squared error of the known cells."""
+    loud = _loud_symbols(spectra)
+    channel, noise = _refine(long_rows, spectra[:n_header], known[:n_header], loud[:n_header])
+    observed, power = _observe(spectra, known, channel, loud)
+    phase, timing = track(observed, power, NUMBERS, np.mean(noise))
+    error, count = 0.0, 0
+    for t in range(spectra.shape[0]):
+        for k in range(known.shape[1]):
+            turned = spectra[t, CARRIERS[k]] * np.exp(-1j * (phase[t] + timing[t] * NUMBERS[k]))
+            if known[t, k] != 0:
+                error += abs(turned * np.conj(known[t, k]) - channel[k]) ** 2
+                count += 1
+            elif t >= n_header:
+                gain = max(channel[k].real ** 2 + channel[k].imag ** 2, 1e-30)
+                place = DATA_ORDER[k]
+                equalised[t - n_header, place] = turned * np.conj(channel[k]) / gain
+                variance[t - n_header, place] = min(max(noise[k] / gain * loud[t], 1e-12), 1e12)
+    return channel, noise, phase, timing, error / count
 
 
 def _quality(
-    sync: Synchronization, reception: HeaderReception, channel: np.ndarray, noise: np.ndarray,
-    tracks: tuple[np.ndarray, np.ndarray], error: float,
-) -> BurstQuality:  # fmt: skip
+    sync: Synchronization,
+    frequency: float,
+    channel: np.ndarray,
+    noise: np.ndarray,
+    phase: np.ndarray,
+    timing: np.ndarray,
+    error: float,
+) -> BurstQuality:
     ratio = np.maximum(np.abs(channel) ** 2 / noise, 1e-10)
-    # Both tracks as rates by the sample.
-    turn, drift = (_slope(values) / SYMBOL_LENGTH for values in tracks)
     mean_gain = float(np.mean(np.abs(channel) ** 2))
     return BurstQuality(
         esn0_db=float(10 * np.log10(ratio.mean())),
-        cfo=reception.frequency + float(turn),
-        clock_offset_ppm=float(drift * FFT_SIZE / (2 * np.pi) * 1e6),
+        cfo=frequency + _slope(phase) / SYMBOL_LENGTH,
+        clock_offset_ppm=_slope(timing) / SYMBOL_LENGTH * FFT_SIZE / (2 * np.pi) * 1e6,
         evm_db=float(10 * np.log10(max(error / max(mean_gain, 1e-30), 1e-12))),
         sync_metric=sync.metric,
         carrier_esn0_db=(10 * np.log10(ratio)).astype(np.float32),
@@ -343,6 +350,6 @@ def _quality(
 
 
 def _slope(values: np.ndarray) -> float:
-    """Of the straight line through equally spaced values that fits best."""
+    """Of the straight line through equally spaced values that fits best, by the symbol."""
     places = np.arange(len(values)) - (len(values) - 1) / 2
     return float(places @ values) / max(float(places @ places), 1.0)

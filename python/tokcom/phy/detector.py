@@ -169,27 +169,39 @@ def long_training(samples: np.ndarray, first: int, profile: Profile, frequency: 
     places = len(samples) - first - span + 1
     if places < 1:
         return None
-    part = samples[first:]
-    steps = np.array(profile.long_signs[1:], np.float64) * np.array(profile.long_signs[:-1])
-    best, chosen = 0.0, None
-    metric = np.empty(places)
-    product = np.empty(places, np.complex128)
-    for alias in ALIASES:
-        offset = frequency + alias * 2 * np.pi / SHORT_PERIOD
-        reference = profile.long_symbol * np.exp(1j * offset * np.arange(FFT_SIZE))
-        _match(part, np.conj(reference).astype(np.complex64), profile.long_spacing, steps, metric, product)
-        at = int(metric.argmax())
-        if metric[at] > best:
-            best, chosen = metric[at], (at, offset, metric.copy(), product[at])
-    if chosen is None or best < LONG_THRESHOLD:
+    signs = np.array(profile.long_signs, np.float64)
+    share, offset, turn, path = _seek(
+        samples[first:], profile.long_symbol, frequency, profile.long_spacing, signs[1:] * signs[:-1], places
+    )
+    if share < LONG_THRESHOLD:
         return None
-    at, offset, metric, turn = chosen
+    residual = np.angle(turn * np.exp(-1j * offset * profile.long_spacing)) / profile.long_spacing
+    return Synchronization(profile, first + max(path - BACKOFF, -first), float(offset + residual), min(share, 1.0))
+
+
+@numba.njit(cache=True, nogil=True)
+def _seek(samples, symbol, frequency, spacing, steps, places):
+    """The best of all places and aliases of the frequency: metric, frequency and product, and the place of the first
+    path, which is not always the strongest."""
+    length = symbol.shape[0]
+    metric, best_metric = np.empty(places), np.empty(places)
+    product = np.empty(places, np.complex128)
+    best, at, offset, turn = -1.0, 0, 0.0, 0j
+    reference = np.empty(length, np.complex64)
+    for alias in ALIASES:
+        tried = frequency + alias * 2 * np.pi / SHORT_PERIOD
+        for k in range(length):
+            reference[k] = np.conj(symbol[k]) * np.exp(-1j * tried * k)
+        _match(samples, reference, spacing, steps, metric, product)
+        place = np.argmax(metric)
+        if metric[place] > best:
+            best, at, offset, turn = metric[place], place, tried, product[place]
+            best_metric[:] = metric
     # Products are of power, twice: a path's share of the strongest's power is the root's.
-    window = metric[max(0, at - CYCLIC_PREFIX + BACKOFF) : at + 1]
-    path = at + 1 - len(window) + int(np.argmax(window > PATH_SHARE * best))
-    expected = np.angle(np.exp(1j * offset * profile.long_spacing))
-    residual = np.angle(turn * np.exp(-1j * expected)) / profile.long_spacing
-    return Synchronization(profile, first + max(path - BACKOFF, -first), offset + residual, float(min(best, 1.0)))
+    path = max(0, at - CYCLIC_PREFIX + BACKOFF)
+    while path < at and best_metric[path] <= PATH_SHARE * best:
+        path += 1
+    return best, offset, turn, path
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

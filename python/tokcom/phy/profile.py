@@ -59,6 +59,11 @@ class Profile:
         return numerology.long_values(self.long_sequence)
 
     @cached_property
+    def long_pattern(self) -> np.ndarray:
+        """float32 (n, 52): the values of each long symbol, its sign included."""
+        return (np.array(self.long_signs)[:, None] * self.long_values).astype(np.float32)
+
+    @cached_property
     def long_symbol(self) -> np.ndarray:
         """complex64 (64,): the long symbol, of unit mean power."""
         return numerology.time_domain(self.long_values, numerology.CARRIERS).astype(np.complex64)

@@ -219,7 +219,7 @@ class BurstSearcher:
             self._queue(DECODE, first + reception, step, sync)
             return
         self.counters.bursts += 1
-        self._decoded = [*self._decoded[-MAX_PENDING:], sync]
+        self._decoded = [*self._decoded[-3:], sync]
         self._queue(CUT_OUT, first + burst_end(local, reception.plan), step, sync, reception.header)
 
     def _cut_out(self, step: Step) -> FoundBurst:

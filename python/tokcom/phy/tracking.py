@@ -18,34 +18,6 @@ TIMING_PRIOR = 1e-4
 """Variance, (rad/carrier)**2, of the timing at the start: a tenth of a sample."""
 
 
-def track(
-    observed: np.ndarray, power: np.ndarray, carriers: np.ndarray, noise_variance: float, rate_prior: float = RATE_PRIOR
-) -> tuple[np.ndarray, np.ndarray]:
-    """Phase and timing of each symbol.
-
-    Args:
-        observed: complex128 (n, k): what known cells say: received times the conjugates of value and channel; 0 where
-            a cell is not known.
-        power: float64 (n, k): squared channel magnitude of the cells that are known, else 0.
-        carriers: float64 (k,): numbers of the carriers.
-        noise_variance: of a cell.
-        rate_prior: variance of the phase's rate at the start, (rad/symbol)**2.
-
-    Returns:
-        float64 (n,) phase in rad, float64 (n,) timing in rad a carrier.
-    """
-    n = len(observed)
-    if not n:
-        return np.zeros(0), np.zeros(0)
-    best, phase, timing = -np.inf, np.zeros(n), np.zeros(n)
-    for noise in PHASE_NOISE:
-        trial = np.empty((2, n))
-        likelihood = _track(observed, power, carriers, noise_variance, noise, rate_prior, trial)
-        if likelihood > best:
-            best, (phase, timing) = likelihood, trial
-    return phase, timing
-
-
 @numba.njit(cache=True, nogil=True)
 def _update(state, cov, innovation, variance):
     total = cov[0, 0] + variance
@@ -89,10 +61,10 @@ def _smooth(states, covs, predicted, predicted_covs):
 
 
 @numba.njit(cache=True, nogil=True)
-def _track(observed, power, carriers, noise_variance, phase_noise, rate_prior, out):
+def _track(observed, power, carriers, noise_variance, phase_noise, out):
     n, k = observed.shape
     phase, timing = np.zeros(2), np.zeros(2)
-    phase_cov = np.array([[10.0, 0.0], [0.0, rate_prior]])
+    phase_cov = np.array([[10.0, 0.0], [0.0, RATE_PRIOR]])
     timing_cov = np.array([[TIMING_PRIOR, 0.0], [0.0, DRIFT_PRIOR]])
     turned = np.empty(k, np.complex128)
     states, covs = np.empty((2, n, 2)), np.empty((2, n, 2, 2))
@@ -127,3 +99,31 @@ def _track(observed, power, carriers, noise_variance, phase_noise, rate_prior, o
         _smooth(states[which], covs[which], predicted[which], predicted_covs[which])
         out[which] = states[which, :, 0]
     return likelihood
+
+
+@numba.njit(cache=True, nogil=True)
+def track(
+    observed: np.ndarray, power: np.ndarray, carriers: np.ndarray, noise_variance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Phase and timing of each symbol.
+
+    Args:
+        observed: complex128 (n, k): what known cells say: received times the conjugates of value and channel; 0 where
+            a cell is not known.
+        power: float64 (n, k): squared channel magnitude of the cells that are known, else 0.
+        carriers: float64 (k,): numbers of the carriers.
+        noise_variance: of a cell.
+
+    Returns:
+        float64 (n,) phase in rad, float64 (n,) timing in rad a carrier.
+    """
+    n = observed.shape[0]
+    phase, timing = np.zeros(n), np.zeros(n)
+    best = -np.inf
+    for noise in PHASE_NOISE:
+        trial = np.empty((2, n))
+        likelihood = _track(observed, power, carriers, noise_variance, noise, trial)
+        if n and likelihood > best:
+            best = likelihood
+            phase, timing = trial[0], trial[1]
+    return phase, timing

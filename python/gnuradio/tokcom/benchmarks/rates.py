@@ -41,18 +41,20 @@ def receiver_rate(bursts: int, seed: int) -> float:
     stream = stream + (rng.standard_normal((len(stream), 2)) @ np.array([0.1, 0.1j]))
     rounds = bursts // len(sent)
     source = blocks.vector_source_c(stream.astype(np.complex64).tolist(), True)
-    # Silence follows without end: messages under way would be lost with the end of the stream.
+    # The stream must not end while messages are under way: they would be lost. It waits, then, at an empty pipe.
+    pipe, other_end = os.pipe()
+    waiting = blocks.file_descriptor_source(gr.sizeof_gr_complex, pipe)
     then = blocks.stream_mux(gr.sizeof_gr_complex, [rounds * len(stream), 1 << 30])
     sync, demodulator, decoder = tokcom.burst_sync(), tokcom.burst_demodulator(), tokcom.packet_decoder("")
     awaiting = Awaiting(rounds * len(sent))
     top = gr.top_block(catch_exceptions=False)
     top.connect(source, (then, 0))
-    top.connect(blocks.null_source(gr.sizeof_gr_complex), (then, 1))
+    top.connect(waiting, (then, 1))
     top.connect(then, sync)
     top.msg_connect(sync, "bursts", demodulator, "bursts")
     top.msg_connect(demodulator, "llrs", decoder, "llrs")
     top.msg_connect(decoder, "tokens", awaiting, "in")
-    return rounds * len(stream) / _seconds(top, awaiting) / 1e6
+    return rounds * len(stream) / _seconds(top, awaiting, lambda: os.close(other_end)) / 1e6
 
 
 def transmitter_rate(bursts: int, seed: int) -> float:
@@ -78,11 +80,12 @@ def _frames(count: int, seed: int) -> list[TokenFrame]:
     return [TokenFrame(rng.integers(0, 1024, 256), "random", 1024, (16, 16), frame_id=i) for i in range(count)]
 
 
-def _seconds(top: gr.top_block, awaiting: "Awaiting") -> float:
+def _seconds(top: gr.top_block, awaiting: "Awaiting", release: Callable[[], None] = lambda: None) -> float:
     started = time.perf_counter()
     top.start()
     arrived = awaiting.done.wait(PATIENCE)
     taken = time.perf_counter() - started
+    release()
     top.stop()
     top.wait()
     if not arrived:
