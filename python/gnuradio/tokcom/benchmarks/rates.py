@@ -32,9 +32,9 @@ def sync_rate(samples: int, seed: int) -> float:
     return stream_rate(tokcom.burst_sync(), samples, seed)
 
 
-def receiver_rate(bursts: int, seed: int) -> float:
+def receiver_rate(bursts: int, seed: int, together: bool = True) -> float:
     """Million samples a second of back-to-back bursts of 64 packets that burst_sync, burst_demodulator and
-    packet_decoder turn into tokens."""
+    packet_decoder turn into tokens; `together`: with one core affinity, as in the examples."""
     rng = np.random.default_rng(seed)
     sent = [Transmitter().transmit(frame, frame.frame_id) for frame in _frames(min(bursts, 100), seed)]
     stream = np.concatenate(sent)
@@ -46,6 +46,9 @@ def receiver_rate(bursts: int, seed: int) -> float:
     waiting = blocks.file_descriptor_source(gr.sizeof_gr_complex, pipe)
     then = blocks.stream_mux(gr.sizeof_gr_complex, [rounds * len(stream), 1 << 30])
     sync, demodulator, decoder = tokcom.burst_sync(), tokcom.burst_demodulator(), tokcom.packet_decoder("")
+    if together:
+        for block in (sync, demodulator, decoder):
+            block.set_processor_affinity([min(os.sched_getaffinity(0))])
     awaiting = Awaiting(rounds * len(sent))
     top = gr.top_block(catch_exceptions=False)
     top.connect(source, (then, 0))
