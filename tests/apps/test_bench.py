@@ -28,3 +28,29 @@ def test_the_decoders_of_the_coding_benchmark_agree():
     theirs = [value for name, value in wrong.items() if name.startswith("gr-fec")]
     assert len(set(ours)) == 1 and 0.05 < ours[0] < 0.25
     assert all(abs(value - ours[0]) < 0.02 for value in theirs)
+
+
+def bench(*arguments):
+    command = [sys.executable, str(BENCH), *arguments, "--json", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_waveform_benchmark_says_what_it_promises():
+    few = "--bursts 20 --loss-bursts 2 --noise-samples 1e5 --rate-bursts 100 --rounds 1"
+    report = bench("phy", *few.split())
+    good = [point for point in report["header"] if point["esn0_db"] >= 3]
+    assert good and all(point["success"] == 1 for point in good)
+    assert all(set(point) >= {"channel", "esn0_db", "cfo", "bursts", "success"} for point in report["header"])
+    assert [point["success"] > 0.9 for point in report["rival_header"]] == [False, False, True, True]
+    assert set(report["false_alarms"].values()) == {0}
+    assert len(report["sync_loss_db"]) == 11 and len(report["clock_loss_db"]) == 6
+    assert {"burst_sync", "receiver", "transmitter", "ofdm_rx"} <= set(report["rate_msps"])
+    assert all(rate > 0 for rate in report["rate_msps"].values())
+
+
+def test_the_fault_benchmark_says_what_it_promises():
+    report = bench("faults", "--bursts", "100", "--headers", "500")
+    assert report["random_headers"]["headers"] == 500
+    assert report["soak"]["bursts"] == 100 and report["soak"]["received"] > 50

@@ -1,7 +1,7 @@
 """What must never stop the receiver: headers made to fool it, and hours of a channel with every fault."""
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -78,17 +78,10 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
         Simulated seconds, bursts received, packets lost, the receiver's counters, and its memory in MB at a tenth of
         the run and at its end.
     """
-    rng = np.random.default_rng(seed)
-    senders = [Transmitter(TransmitConfig(profile=name)) for name in ("standard", "standard", "standard", "robust")]
     channel, receiver = ChannelModel(FAULTS, SAMPLE_RATE, seed), Receiver([CODEBOOK])
     received = packets = lost = sent_samples = 0
     memory = _memory_mb()
-    for burst in range(bursts):
-        tokens = rng.integers(0, CODEBOOK.size, int(rng.integers(4, 260)), dtype=np.int32)
-        frame = TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, frame_id=burst)
-        mcs = np.full(-(-len(tokens) // 4), rng.integers(0, 7), np.uint8)
-        samples = senders[burst % len(senders)].transmit(frame, burst & 0xFFFF, mcs)
-        stream = np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
+    for burst, stream in enumerate(_bursts(bursts, seed)):
         sent_samples += len(stream)
         for reception in receiver.receive(channel.process(stream)):
             received += 1
@@ -96,7 +89,7 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
             lost += int((~reception.packets_ok).sum())
         if burst == int(SETTLED * bursts):
             memory = _memory_mb()
-        progress(1)
+        progress(burst < bursts)
     return {
         "bursts": bursts,
         "simulated_seconds": round(sent_samples / SAMPLE_RATE, 1),
@@ -107,6 +100,19 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
         "rss_mb_settled": round(memory, 1),
         "rss_mb_end": round(_memory_mb(), 1),
     }
+
+
+def _bursts(count: int, seed: int) -> Iterator[np.ndarray]:
+    """Bursts of random length, MCS and profile, each after a gap; last, what brings the end of the last one out."""
+    rng = np.random.default_rng(seed)
+    senders = [Transmitter(TransmitConfig(profile=name)) for name in ("standard", "standard", "standard", "robust")]
+    for burst in range(count):
+        tokens = rng.integers(0, CODEBOOK.size, int(rng.integers(4, 260)), dtype=np.int32)
+        frame = TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, frame_id=burst)
+        mcs = np.full(-(-len(tokens) // 4), rng.integers(0, 7), np.uint8)
+        samples = senders[burst % len(senders)].transmit(frame, burst & 0xFFFF, mcs)
+        yield np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
+    yield np.zeros(2 * GAPS[1], np.complex64)
 
 
 def _memory_mb() -> float:

@@ -1,0 +1,22 @@
+from tokcom.experiments.faults import random_headers, soak
+from tokcom.packets.header import FIELDS
+
+
+def test_every_random_header_is_accounted_for():
+    count, done = 6000, []
+    counts = random_headers(count, 1, done.append)
+    assert sum(done) == count
+    assert counts["usable"] + counts["version"] + counts["contents"] + counts["extension"] == count
+    # Half of them have a random version: all but one in 16 of those are of none.
+    expected = count / 2 * (1 - 2 ** -FIELDS["version"])
+    assert abs(counts["version"] - expected) < 5 * (expected / 16) ** 0.5
+    assert counts == random_headers(count, 1)
+
+
+def test_a_short_soak_loses_few_bursts_and_counts_what_it_lost():
+    done = []
+    report = soak(150, 1, done.append)
+    assert sum(done) == report["bursts"] == 150
+    assert 110 <= report["received"] <= 150 and report["received"] == report["counters"]["bursts"] - report["unusable"]
+    assert report["counters"]["samples"] > 150 * 1000 and 0 <= report["per"] < 0.5
+    assert report["rss_mb_end"] > 0 and report["simulated_seconds"] > 0.1
