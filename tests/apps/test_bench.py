@@ -54,3 +54,13 @@ def test_the_fault_benchmark_says_what_it_promises():
     report = bench("faults", "--bursts", "100", "--headers", "500")
     assert report["random_headers"]["headers"] == 500
     assert report["soak"]["bursts"] == 100 and report["soak"]["received"] > 50
+
+
+def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path):
+    for arguments, said in (
+        (["phy", "--noise-samples", "nan"], "noise_samples is nan; it must be 1 to 1e12"),
+        (["phy", "--json", str(tmp_path / "none" / "x.json")], "there is no folder"),
+        (["coding", "--esn0-db", "nan"], "esn0_db is nan"),
+    ):
+        done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, arguments

@@ -94,6 +94,8 @@ def test_bad_frames_are_counted_and_the_next_one_is_sent(pdu):
         symbols_pdu(pdu, 1, mcs=np.full(4, 2, np.uint8)),
         symbols_pdu(pdu, 1, mcs=np.full(4, 13, np.uint8)),
         symbols_pdu(pdu, 1, tx_time="soon"),
+        symbols_pdu(pdu, 1, tx_time=(-1, 0.0)),
+        symbols_pdu(pdu, 1, tx_time=(1, float("nan"))),
         symbols_pdu(pdu, 1, layout_seed=1 << 16),
     ]
     samples, _ = run_framer(framer, [*bad, symbols_pdu(pdu, 9)])
@@ -181,3 +183,15 @@ def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits():
     messages = run_sync(sync, cut, 2, [tag])
     assert sync.discontinuities == 1
     assert [meta["burst_start"] for meta, _ in messages] == pytest.approx([300, 2 * length + 100], abs=10)
+
+
+def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch, capfd):
+    monkeypatch.setattr("tokcom.packets.header.VERSION", 2)
+    later = np.concatenate([np.zeros(300), expected_burst(1), np.zeros(300)])
+    monkeypatch.undo()
+    sync = tokcom.burst_sync()
+    messages = run_sync(sync, np.concatenate([later, later, stream_of([2])]).astype(np.complex64), 1)
+    assert [meta["frame_id"] for meta, _ in messages] == [2]
+    assert sync.counters.headers_failed["version"] == 2
+    said = capfd.readouterr()
+    assert "the header is of version 2; this receiver knows 1" in said.out + said.err

@@ -176,6 +176,7 @@ def test_a_different_model_of_the_same_name_is_refused(pdu, send):
         ("burst_framer", {"padding": -1}, ParameterError, "padding is -1"),
         ("burst_framer", {"queue_size": 0}, ParameterError, "queue_size is 0"),
         ("burst_framer", {"drop": "all"}, ParameterError, "'all'"),
+        ("burst_demodulator", {"queue_size": 0}, ParameterError, "queue_size is 0"),
         ("burst_sync", {"profile": "loud"}, ParameterError, "'loud'"),
         ("packet_decoder", {"model": "caltech64, none"}, ModelError, "no model 'none'"),
         ("token_recovery", {"steps": 0}, ParameterError, "steps is 0"),
@@ -187,3 +188,9 @@ def test_a_different_model_of_the_same_name_is_refused(pdu, send):
 def test_bad_parameters_stop_the_flowgraph_before_it_starts(name, arguments, error, message):
     with pytest.raises(error, match=message):
         getattr(tokcom, name)(**arguments)
+
+
+def test_a_demodulator_that_falls_behind_drops_the_oldest_bursts_and_counts_them(pdu, send):
+    block = tokcom.burst_demodulator(queue_size=3)
+    out = send(block, [pdu(FOUND.samples, **BURST | {"burst_start": i}) for i in range(10)])
+    assert block.bursts_dropped == 7 and [meta["burst_start"] for meta, _ in out] == [7, 8, 9]

@@ -4,6 +4,7 @@ import numpy as np
 import pmt
 
 from tokcom import keys
+from tokcom.errors import ParameterError
 from tokcom.link.bursts import Receiver
 from tokcom.phy.demodulator import Synchronization
 from tokcom.phy.profile import profile
@@ -21,15 +22,30 @@ class burst_demodulator(PduBlock):
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
     with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db. Message port "cqi": the same
     metadata, without LLRs.
+
+    Parameters:
+        queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "llrs", "complex64", "demodulator"
     CQI = pmt.intern("cqi")
 
-    def __init__(self):
+    def __init__(self, queue_size: int = 256):
         PduBlock.__init__(self, "Burst Demodulator")
+        if queue_size < 1:
+            raise ParameterError(f"queue_size is {queue_size}; it must be at least 1")
+        self._queue_size, self.bursts_dropped = queue_size, 0
         self._receiver = Receiver()
         self.message_port_register_out(self.CQI)
+
+    def _on_pdu(self, pdu: object) -> None:
+        if self.to_basic_block().nmsgs(self._input) < self._queue_size:
+            super()._on_pdu(pdu)
+            return
+        self.bursts_dropped += 1
+        # Each time that their number has doubled: a log of every one would cost more time than they did.
+        if self.bursts_dropped.bit_count() == 1:
+            self.logger.warn(f"queue of {self._queue_size} bursts is full: {self.bursts_dropped} dropped so far")
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         sync = Synchronization(

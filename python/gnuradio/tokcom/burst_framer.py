@@ -36,6 +36,7 @@ class burst_framer(gr.sync_block):
     """
 
     SENT, SYMBOLS, SYSTEM = pmt.intern("sent"), pmt.intern("symbols"), pmt.intern("system")
+    END = pmt.intern("end of run")
 
     def __init__(
         self, amplitude: float = 0.25, profile: str = "standard", stream_id: int = 0, padding: int = 256,
@@ -78,10 +79,13 @@ class burst_framer(gr.sync_block):
         return True
 
     def _on_system(self, message: object) -> None:
-        """The end is announced: what waits is sent first."""
-        self._ending = True
+        """The end is announced: it takes its place behind the bursts that wait at the input port."""
+        self.to_basic_block()._post(self.SYMBOLS, self.END)
 
     def _on_symbols(self, pdu: object) -> None:
+        if pmt.eq(pdu, self.END):
+            self._ending = True
+            return
         try:
             meta, symbols = open_pdu(pdu, "complex64")
             seed, per_packet = required(meta, keys.LAYOUT_SEED, int), required(meta, keys.TOKENS_PER_PACKET, int)
@@ -153,6 +157,9 @@ class burst_framer(gr.sync_block):
 def _tx_time(value: object) -> tuple[int, float]:
     try:
         seconds, fraction = value
-        return int(seconds), float(fraction)
-    except (TypeError, ValueError):
-        raise FrameError(f"tx_time is {value!r}; it must be whole seconds and a fraction") from None
+        seconds, fraction = int(seconds), float(fraction)
+    except (OverflowError, TypeError, ValueError):
+        seconds, fraction = -1, 0.0
+    if not (0 <= seconds < 1 << 63 and 0 <= fraction < 1):
+        raise FrameError(f"tx_time is {value!r}; it must be whole seconds from 0 on and a fraction below 1")
+    return seconds, fraction

@@ -28,6 +28,7 @@ class burst_sync(gr.sync_block):
     def __init__(self, profile: str = "any"):
         gr.sync_block.__init__(self, name="Burst Sync", in_sig=[np.complex64], out_sig=None)
         self._searcher = BurstSearcher(() if profile == "any" else (profile,))
+        self._reported = {"version": 0, "contents": 0}
         self.discontinuities = 0
         self.message_port_register_out(self.BURSTS)
 
@@ -62,6 +63,14 @@ class burst_sync(gr.sync_block):
         self._search(samples[done:], read + len(samples))
         return len(samples)
 
+    def _report(self) -> None:
+        """Log headers that came whole and cannot be used: the first, and each time that they have doubled."""
+        for kind in ("version", "contents"):
+            count = self.counters.headers_failed[kind]
+            if count >= max(1, 2 * self._reported[kind]):
+                self._reported[kind] = count
+                self.logger.warn(f"burst skipped ({count} for its {kind} so far): {self._searcher.last_error}")
+
     def _search(self, samples: np.ndarray, end: int) -> None:
         try:
             found = self._searcher.push(samples)
@@ -70,6 +79,7 @@ class burst_sync(gr.sync_block):
             self.logger.error(f"search begun anew: {reason(error)}")
             self._searcher.reset(end)
             return
+        self._report()
         for burst in found:
             meta = {
                 keys.PROFILE: burst.sync.profile.name,

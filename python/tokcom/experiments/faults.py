@@ -9,7 +9,7 @@ import numpy as np
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.errors import HeaderError
-from tokcom.experiments.waveform import CODEBOOK, GAPS, SAMPLE_RATE
+from tokcom.experiments.waveform import CODEBOOK
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.packets.header import BASE_BITS, CRC, FIELDS, VERSION, HeaderBase, extension_length
@@ -17,11 +17,14 @@ from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
 
 FAULTS = ChannelSettings(
-    snr_db=12.0, cfo_hz=20e3, sfo_ppm=10.0, linewidth_hz=5.0, profile="epa", doppler_hz=5.0, clip_db=8.0,
+    snr_db=12.0, cfo_hz=5e3, sfo_ppm=10.0, linewidth_hz=5.0, profile="epa", doppler_hz=5.0, clip_db=8.0,
     iq_gain_db=0.3, iq_phase_deg=2.0, dc_offset=0.05, impulse_rate=20.0, impulse_length=50, impulse_db=20.0,
     gap_rate=5.0, gap_length=300,
 )  # fmt: skip
 """Every fault of a cheap radio on a busy computer at once."""
+SAMPLE_RATE = 250e3
+GAPS = (300, 6500)
+"""Least and greatest number of silent samples ahead of a burst: 100,000 bursts make an hour."""
 SETTLED = 0.1
 """Share of a soak after which memory counts as settled."""
 

@@ -113,6 +113,7 @@ class BurstSearcher:
         self._buffer = np.zeros(2 * self._reach + 2 * CHUNK, np.complex64)
         self.counters = SearchCounters()
         self.last_error = ""
+        """Why the last header that came whole could not be used."""
         self.reset()
 
     def reset(self, position: int = 0) -> None:
@@ -213,7 +214,8 @@ class BurstSearcher:
             reception = receive_header(self._view(first, step.ready), local)
         except HeaderError as error:
             self.counters.headers_failed[error.kind] += 1
-            self.last_error = str(error)
+            if error.kind != "crc":
+                self.last_error = str(error)
             return
         if isinstance(reception, int):
             self._queue(DECODE, first + reception, step, sync)

@@ -45,7 +45,7 @@ def receiver_rate(bursts: int, seed: int, together: bool = True) -> float:
     pipe, other_end = os.pipe()
     waiting = blocks.file_descriptor_source(gr.sizeof_gr_complex, pipe)
     then = blocks.stream_mux(gr.sizeof_gr_complex, [rounds * len(stream), 1 << 30])
-    sync, demodulator, decoder = tokcom.burst_sync(), tokcom.burst_demodulator(), tokcom.packet_decoder("")
+    sync, demodulator, decoder = tokcom.burst_sync(), tokcom.burst_demodulator(bursts + 1), tokcom.packet_decoder("")
     if together:
         for block in (sync, demodulator, decoder):
             block.set_processor_affinity([min(os.sched_getaffinity(0))])
