@@ -68,6 +68,8 @@ class channel_model(gr.basic_block):
             impulse_db=impulse_db, snr_db=_level("snr_db", snr_db), iq_gain_db=iq_gain_db, iq_phase_deg=iq_phase_deg,
             dc_offset=dc_offset, gap_rate=gap_rate, gap_length=gap_length,
         )  # fmt: skip
+        # Numba compiles now what would hold up the first samples.
+        ChannelModel(settings, sample_rate, seed).process(np.zeros(64, np.complex64))
         self._model = ChannelModel(settings, sample_rate, seed)
         self._turn = threading.Lock()
         self.set_tag_propagation_policy(gr.TPP_CUSTOM)

@@ -6,6 +6,7 @@ and `Receiver.receive` are nothing but the stages in a row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -212,6 +213,17 @@ class Receiver:
         except ModelError:
             recovered = None
         return replace(reception, recovered=recovered)
+
+
+@cache
+def compile_kernels() -> None:
+    """Send a burst from a transmitter to a receiver, after which Numba has compiled what they need.
+
+    The first time on a machine that takes up to a minute, in which a radio's samples would be lost; later calls find
+    the kernels on disk.
+    """
+    burst = Transmitter().transmit(TokenFrame(np.zeros(4, np.int32), "random", 2), 0)
+    Receiver().receive(np.pad(burst, 400))
 
 
 def _packets_of(header: BurstHeader, codebook_size: int) -> MixedPackets:
