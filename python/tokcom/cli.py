@@ -157,7 +157,7 @@ def replay(
     from tokcom.models.zoo import codebook
     from tokcom.recording.pictures import PictureFolder
     from tokcom.recording.reader import open_recording
-    from tokcom.recording.replay import burst_row, counters_line, replay
+    from tokcom.recording.replay import burst_row, replay
 
     file, receiver = open_recording(recording), Receiver([codebook(model)])
     pictures = None if out is None else PictureFolder(out, model, recover)
@@ -178,7 +178,7 @@ def replay(
         show(rows, name, json_file)
     elif rows:
         show_bursts(rows, f"{name}, {file.seconds:.6g} s at {file.sample_rate:g} Hz")
-    for line in [*refused, counters_line(receiver.searcher.counters)]:
+    for line in [*refused, str(receiver.searcher.counters)]:
         console.print(line, highlight=False, soft_wrap=True)
     if stopped:
         sys.exit(130)

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pmt
 import pytest
@@ -43,3 +45,24 @@ def send():
         return [(pmt.to_python(pmt.car(m)), np.asarray(pmt.to_python(pmt.cdr(m)))) for m in messages]
 
     return run
+
+
+class Collector(gr.basic_block):
+    """Keeps messages as (metadata, array); `done` is set once as many as expected are here."""
+
+    def __init__(self, expected):
+        gr.basic_block.__init__(self, name="Collector", in_sig=None, out_sig=None)
+        self.messages, self.done, self._expected = [], threading.Event(), expected
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self._take)
+
+    def _take(self, message):
+        self.messages.append((pmt.to_python(pmt.car(message)), np.asarray(pmt.to_python(pmt.cdr(message)))))
+        if len(self.messages) == self._expected:
+            self.done.set()
+
+
+@pytest.fixture
+def collector():
+    """Makes a block that collects messages until as many as expected are here."""
+    return Collector

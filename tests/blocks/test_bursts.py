@@ -1,7 +1,5 @@
 """The blocks that meet the sample stream: burst_framer and burst_sync."""
 
-import threading
-
 import numpy as np
 import pmt
 import pytest
@@ -118,30 +116,23 @@ def test_a_continuous_framer_is_silent_between_bursts(pdu):
     assert np.array_equal(samples[start : start + len(burst)], burst) and not samples[start + len(burst) :].any()
 
 
-class Bursts(gr.basic_block):
-    def __init__(self, expected):
-        gr.basic_block.__init__(self, name="Bursts", in_sig=None, out_sig=None)
-        self.messages, self.done, self._expected = [], threading.Event(), expected
-        self.message_port_register_in(pmt.intern("in"))
-        self.set_msg_handler(pmt.intern("in"), self._take)
+@pytest.fixture
+def run_sync(collector):
+    """Runs samples through burst_sync until as many bursts as expected are here; returns (metadata, array) of each."""
 
-    def _take(self, message):
-        self.messages.append((pmt.to_python(pmt.car(message)), np.asarray(pmt.to_python(pmt.cdr(message)))))
-        if len(self.messages) == self._expected:
-            self.done.set()
+    def run(sync, samples, expected, tags=()):
+        top, store = gr.top_block(catch_exceptions=False), collector(expected)
+        source = blocks.vector_source_c(samples.tolist(), False, 1, list(tags))
+        top.connect(source, sync)
+        top.msg_connect(sync, "bursts", store, "in")
+        # Messages under way when the stream ends would be lost: the store is waited for.
+        top.start()
+        assert store.done.wait(60)
+        top.stop()
+        top.wait()
+        return store.messages
 
-
-def run_sync(sync, samples, expected, tags=()):
-    top, store = gr.top_block(catch_exceptions=False), Bursts(expected)
-    source = blocks.vector_source_c(samples.tolist(), False, 1, list(tags))
-    top.connect(source, sync)
-    top.msg_connect(sync, "bursts", store, "in")
-    # Messages under way when the stream ends would be lost: the store is waited for.
-    top.start()
-    assert store.done.wait(60)
-    top.stop()
-    top.wait()
-    return store.messages
+    return run
 
 
 def stream_of(frame_ids, seed=0, **config):
@@ -153,7 +144,7 @@ def stream_of(frame_ids, seed=0, **config):
     )
 
 
-def test_sync_hands_on_what_the_library_finds():
+def test_sync_hands_on_what_the_library_finds(run_sync):
     samples = stream_of(range(5))
     sync = tokcom.burst_sync()
     messages = run_sync(sync, samples, 5)
@@ -166,13 +157,13 @@ def test_sync_hands_on_what_the_library_finds():
 
 
 @pytest.mark.parametrize(("profile", "count"), [("any", 3), ("standard", 2), ("robust", 1)])
-def test_only_the_profile_that_is_wanted(profile, count):
+def test_only_the_profile_that_is_wanted(profile, count, run_sync):
     samples = np.concatenate([stream_of([1, 2]), stream_of([3], profile="robust"), np.zeros(5000, np.complex64)])
     messages = run_sync(tokcom.burst_sync(profile), samples, count)
     assert len(messages) == count
 
 
-def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits():
+def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits(run_sync):
     samples = stream_of([1, 2, 3])
     length = len(samples) // 3
     cut = np.concatenate([samples[: length + 700], samples[length + 900 :]])
@@ -185,7 +176,7 @@ def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits():
     assert [meta["burst_start"] for meta, _ in messages] == pytest.approx([300, 2 * length + 100], abs=10)
 
 
-def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch, capfd):
+def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch, capfd, run_sync):
     monkeypatch.setattr("tokcom.packets.header.VERSION", 2)
     later = np.concatenate([np.zeros(300), expected_burst(1), np.zeros(300)])
     monkeypatch.undo()

@@ -1,10 +1,8 @@
 """The blocks in a row do what link.Transmitter, channel.ChannelModel and link.Receiver do, bit for bit."""
 
 import itertools
-import threading
 
 import numpy as np
-import pmt
 import pytest
 from gnuradio import gr, tokcom
 
@@ -20,25 +18,10 @@ AMPLITUDE = 0.25
 PADDING = 256
 
 
-class Collector(gr.basic_block):
-    """Keeps messages; `done` is set once as many as expected are here."""
-
-    def __init__(self, expected):
-        gr.basic_block.__init__(self, name="Collector", in_sig=None, out_sig=None)
-        self.messages, self.done, self._expected = [], threading.Event(), expected
-        self.message_port_register_in(pmt.intern("in"))
-        self.set_msg_handler(pmt.intern("in"), self._take)
-
-    def _take(self, message):
-        self.messages.append((pmt.to_python(pmt.car(message)), np.asarray(pmt.to_python(pmt.cdr(message)))))
-        if len(self.messages) == self._expected:
-            self.done.set()
-
-
 class Chain(gr.top_block):
     """Source to recovery."""
 
-    def __init__(self, pictures, mcs, profile, snr_db, channel):
+    def __init__(self, pictures, mcs, profile, snr_db, channel, collector):
         gr.top_block.__init__(self, catch_exceptions=False)
         self.source = tokcom.image_source([str(path) for path in pictures], window=0)
         self.tokenizer = tokcom.image_tokenizer(cmi="7")
@@ -52,7 +35,7 @@ class Chain(gr.top_block):
         self.decoder = tokcom.packet_decoder()
         self.recovery = tokcom.token_recovery(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)
         count = len(pictures)
-        self.sent, self.received, self.recovered, self.cqi, self.on_air = (Collector(count) for _ in range(5))
+        self.sent, self.received, self.recovered, self.cqi, self.on_air = (collector(count) for _ in range(5))
         self.msg_connect(self.source, "pictures", self.tokenizer, "pictures")
         for row in (
             (self.tokenizer, self.packetizer, self.encoder, self.mapper),
@@ -73,7 +56,7 @@ class Chain(gr.top_block):
 @pytest.mark.parametrize(
     ("mcs", "profile", "snr_db", "channel"), [("16qam-1/2", "standard", 0.5, "epa"), ("qpsk-1/2", "robust", 0.5, "etu")]
 )
-def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, photographs):
+def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, photographs, collector):
     tokenizer, transmitter = load_tokenizer(DEFAULT_MODEL), Transmitter(TransmitConfig(mcs, profile=profile))
     settings = RecoverySettings(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)
     receiver = Receiver([codebook(DEFAULT_MODEL)], Recovery(load_context(DEFAULT_MODEL), settings))
@@ -89,7 +72,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, 
     receptions = receiver.receive(air.process(stream))
     assert len(receptions) == len(frames)
 
-    top = Chain(photographs, mcs, profile, snr_db, channel)
+    top = Chain(photographs, mcs, profile, snr_db, channel, collector)
     top.start()
     assert top.recovered.done.wait(120) and top.cqi.done.wait(10) and top.on_air.done.wait(10)
     top.stop()

@@ -5,7 +5,7 @@ import pmt
 
 from tokcom import keys
 from tokcom.errors import ParameterError
-from tokcom.link.bursts import Receiver
+from tokcom.link.bursts import Receiver, compile_kernels
 from tokcom.phy.demodulator import Synchronization
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
@@ -35,6 +35,7 @@ class burst_demodulator(PduBlock):
         if queue_size < 1:
             raise ParameterError(f"queue_size is {queue_size}; it must be at least 1")
         self._queue_size, self.bursts_dropped = queue_size, 0
+        compile_kernels()
         self._receiver = Receiver()
         self.message_port_register_out(self.CQI)
 

@@ -1,16 +1,13 @@
-from collections import deque
-
 import numpy as np
 import pmt
 from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.bursts import TransmitConfig, Transmitter, compile_kernels
 
 from ._pdu import make_pdu, mcs_of, open_pdu, outline_of, reason, required
-
-DROP_POLICIES = ("oldest", "newest")
+from ._queue import BoundedQueue
 
 
 class burst_framer(gr.sync_block):
@@ -45,15 +42,11 @@ class burst_framer(gr.sync_block):
         gr.sync_block.__init__(self, name="Burst Framer", in_sig=None, out_sig=[np.complex64])
         if padding < 0:
             raise ParameterError(f"padding is {padding}; it must be at least 0 samples")
-        if queue_size < 1:
-            raise ParameterError(f"queue_size is {queue_size}; it must be at least 1")
-        if drop not in DROP_POLICIES:
-            raise ParameterError(f"drop is {drop!r}; it must be one of {', '.join(DROP_POLICIES)}")
         self.set_amplitude(amplitude)
+        compile_kernels()
         self._transmitter = Transmitter(TransmitConfig(profile=profile, stream_id=stream_id))
         self._profile, self._padding, self._length_tag = profile, padding, length_tag
-        self._continuous, self._queue_size, self._drop = continuous, queue_size, drop
-        self._queue: deque[tuple[object, dict, np.ndarray]] = deque()
+        self._continuous, self._queue = continuous, BoundedQueue(queue_size, drop)
         self._burst, self._done = np.zeros(0, np.complex64), 0
         self._ending = False
         self.bursts_sent = self.bursts_dropped = self.frames_refused = 0
@@ -107,15 +100,11 @@ class burst_framer(gr.sync_block):
             self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
 
     def _enqueue(self, burst: tuple[object, dict, np.ndarray]) -> None:
-        if len(self._queue) >= self._queue_size:
+        if self._queue.put(burst):
             self.bursts_dropped += 1
             self.logger.warn(
-                f"queue of {self._queue_size} bursts is full: {self._drop} dropped ({self.bursts_dropped} so far)"
+                f"queue of {self._queue.size} bursts is full: {self._queue.drop} dropped ({self.bursts_dropped} so far)"
             )
-            if self._drop == "newest":
-                return
-            self._queue.popleft()
-        self._queue.append(burst)
 
     def work(self, input_items: list, output_items: list) -> int:
         out = output_items[0]

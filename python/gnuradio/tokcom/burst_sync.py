@@ -3,7 +3,8 @@ import pmt
 from gnuradio import gr
 
 from tokcom import keys
-from tokcom.phy.searcher import BurstSearcher
+from tokcom.link.bursts import compile_kernels
+from tokcom.phy.searcher import BurstSearcher, SearchCounters
 
 from ._pdu import header_keys, make_pdu, reason
 
@@ -27,14 +28,15 @@ class burst_sync(gr.sync_block):
 
     def __init__(self, profile: str = "any"):
         gr.sync_block.__init__(self, name="Burst Sync", in_sig=[np.complex64], out_sig=None)
+        compile_kernels()
         self._searcher = BurstSearcher(() if profile == "any" else (profile,))
         self._reported = {"version": 0, "contents": 0}
         self.discontinuities = 0
         self.message_port_register_out(self.BURSTS)
 
     @property
-    def counters(self) -> object:
-        """What has happened in the stream: a `tokcom.phy.searcher.SearchCounters`."""
+    def counters(self) -> SearchCounters:
+        """What has happened in the stream."""
         return self._searcher.counters
 
     def start(self) -> bool:
@@ -42,12 +44,7 @@ class burst_sync(gr.sync_block):
         return True
 
     def stop(self) -> bool:
-        c = self.counters
-        failed = ", ".join(f"{count} {kind}" for kind, count in c.headers_failed.items() if count)
-        self.logger.info(
-            f"{c.samples} samples ({c.bad_samples} bad), {c.preambles} preambles, {c.bursts} bursts, "
-            f"headers failed: {failed or 'none'}, {c.dropped} dropped"
-        )
+        self.logger.info(str(self.counters))
         return True
 
     def work(self, input_items: list, output_items: list) -> int:

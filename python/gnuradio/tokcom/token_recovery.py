@@ -1,17 +1,14 @@
 import threading
-from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
 import pmt
 
 from tokcom.context.recovery import Recovery, RecoverySettings
-from tokcom.errors import ParameterError
 from tokcom.models.zoo import DEFAULT_MODEL, load_context
 
 from ._pdu import PduBlock, frame_of
-
-DROP_POLICIES = ("oldest", "newest")
+from ._queue import BoundedQueue
 
 
 class token_recovery(PduBlock):
@@ -42,14 +39,9 @@ class token_recovery(PduBlock):
         guidance: float = 0.0, seed: int = 0, queue_size: int = 16, drop: str = "oldest",
     ):  # fmt: skip
         PduBlock.__init__(self, "Token Recovery")
-        if queue_size < 1:
-            raise ParameterError(f"queue_size is {queue_size}; it must be at least 1")
-        if drop not in DROP_POLICIES:
-            raise ParameterError(f"drop is {drop!r}; it must be one of {', '.join(DROP_POLICIES)}")
         settings = RecoverySettings(steps, temperature, choice_temperature, guidance, seed)
         self._recovery = Recovery(load_context(model), settings)
-        self._queue_size, self._drop = queue_size, drop
-        self._queue: deque = deque()
+        self._queue = BoundedQueue(queue_size, drop)
         self._changed = threading.Condition()
         self._stopping = self._busy = False
         self._ending: object | None = None
@@ -97,16 +89,10 @@ class token_recovery(PduBlock):
             self._on_end(pmt.cdr(pdu))
             return
         with self._changed:
-            full = len(self._queue) >= self._queue_size
-            if full:
+            if self._queue.put(pdu):
                 self.frames_dropped += 1
-                self.logger.warn(
-                    f"queue of {self._queue_size} frames is full: {self._drop} dropped ({self.frames_dropped} so far)"
-                )
-                if self._drop == "oldest":
-                    self._queue.popleft()
-            if not full or self._drop == "oldest":
-                self._queue.append(pdu)
+                dropped = f"{self._queue.drop} dropped ({self.frames_dropped} so far)"
+                self.logger.warn(f"queue of {self._queue.size} frames is full: {dropped}")
             self._changed.notify_all()
 
     def _work(self) -> None:

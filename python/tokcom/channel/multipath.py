@@ -1,6 +1,5 @@
 """Multipath: tapped delay lines, static or fading."""
 
-import math
 from dataclasses import dataclass
 
 import numba
@@ -96,50 +95,6 @@ def path_filters(profile: Profile, sample_rate: float) -> tuple[np.ndarray, np.n
             row[first + late] = 1
     offsets = np.flatnonzero(np.any(dense, axis=0))
     return offsets, dense[:, offsets], late
-
-
-def draw_taps(profile: str, sample_rate: float, rng: np.random.Generator, rician_k_db: float = -math.inf) -> np.ndarray:
-    """One realisation of a profile, for a channel that is constant over a burst (block fading).
-
-    Args:
-        profile: row of profiles.json.
-        sample_rate: in Hz.
-        rng: source of the gains.
-        rician_k_db: K-factor of the first path in dB; -inf for Rayleigh fading.
-
-    Returns:
-        complex64 taps of an FIR filter, (n,). A fading profile's have a mean power of 1 in all over the band that
-        signals use. Where paths are interpolated, one of delay 0 is at tap `interpolation.DELAY`.
-
-    Raises:
-        ParameterError: there is no such profile.
-    """
-    paths = load_profile(profile)
-    offsets, filters, _ = path_filters(paths, sample_rate)
-    taps = np.zeros(offsets[-1] + 1, np.complex64)
-    taps[offsets] = paths.draw(rician_k_db, rng) @ filters
-    return taps
-
-
-def apply_taps(samples: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """Bursts through a static channel, with their tails.
-
-    Args:
-        samples: complex array (..., n).
-        taps: complex array (k,).
-
-    Returns:
-        complex64 array (..., n + k - 1).
-    """
-    offsets = np.flatnonzero(taps)
-    values = np.asarray(taps)[offsets].astype(np.complex64)
-    memory = len(taps) - 1
-    out = np.zeros((*samples.shape[:-1], samples.shape[-1] + memory), np.complex64)
-    padding = [(0, 0)] * (samples.ndim - 1) + [(memory, memory)]
-    padded = np.pad(np.asarray(samples, np.complex64), padding)
-    for row in np.ndindex(samples.shape[:-1]):
-        _filter(padded[row], memory, offsets, values, out[row])
-    return out
 
 
 class Multipath:

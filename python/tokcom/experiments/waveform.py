@@ -15,6 +15,8 @@ from tokcom.packets.codebook import Codebook
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 
 CODEBOOK = Codebook("random", 1024)
+HEADER_ESN0_DB = -0.8
+"""Es/N0 in dB at which about a tenth of the standard profile's headers fails."""
 PER = 0.1
 """Packet error rate at which losses are read."""
 LOSS_POINTS = 7
@@ -134,9 +136,9 @@ def false_alarms(samples: int, seed: int, *, tone_db: float | None = None, offse
     return asdict(receiver.searcher.counters)
 
 
-def above_the_header(profile_threshold_db: float = -1.0) -> list[Mcs]:
+def above_the_header() -> list[Mcs]:
     """Schemes that need a better channel than the standard profile's header."""
-    return [row for row in mcs_table() if row.per10_esn0_db > profile_threshold_db]
+    return [row for row in mcs_table() if row.per10_esn0_db > HEADER_ESN0_DB]
 
 
 def _noisy(settings: ChannelSettings, esn0_db: float, cfo: float) -> ChannelSettings:

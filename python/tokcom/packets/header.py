@@ -4,6 +4,7 @@ It has a base of fixed length and, where packets differ in their MCS, an extensi
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -105,6 +106,11 @@ class BurstHeader:
         """Packets of the frame, those not sent included."""
         return ceil(self.n_tokens / self.tokens_per_packet)
 
+    @property
+    def extension_bytes(self) -> int:
+        """Length of the extension; 0: there is none."""
+        return max(0, len(self._bits[1]) - CRC.width) // 8
+
     def to_bits(self) -> tuple[np.ndarray, np.ndarray]:
         """uint8 bits of the base, BASE_BITS of them, and of the extension (none where it is not needed), each with
         its CRC.
@@ -112,6 +118,10 @@ class BurstHeader:
         Raises:
             ParameterError: the packets' MCS do not fit in the extension's 255 bytes.
         """
+        return tuple(bits.copy() for bits in self._bits)
+
+    @cached_property
+    def _bits(self) -> tuple[np.ndarray, np.ndarray]:
         uniform = (self.mcs == self.mcs[0]).all() and self.mcs[0] < MCS_COUNT
         extension = np.zeros(0, np.uint8) if uniform else _extension_bits(self.mcs)
         values = {

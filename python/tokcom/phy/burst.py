@@ -51,14 +51,8 @@ def plan_burst(header: BurstHeader, profile: Profile) -> BurstPlan:
             "contents",
             f"{header.n_packets} packets take {payload} OFDM symbols; a burst has at most {MAX_PAYLOAD_SYMBOLS}",
         )
-    symbols = base_symbols(profile) + extension_symbols(profile, extension_bytes(header))
+    symbols = base_symbols(profile) + extension_symbols(profile, header.extension_bytes)
     return BurstPlan(symbols, payload, values, profile.preamble_length + (symbols + payload) * SYMBOL_LENGTH)
-
-
-def extension_bytes(header: BurstHeader) -> int:
-    """Length of a header's extension."""
-    bits = header.to_bits()[1].size
-    return max(0, bits - 16) // 8
 
 
 def longest_burst(profile: Profile) -> int:

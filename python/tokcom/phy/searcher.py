@@ -66,6 +66,13 @@ class SearchCounters:
     dropped: int = 0
     """Bursts given up because too many were under way."""
 
+    def __str__(self) -> str:
+        failed = ", ".join(f"{count} {kind}" for kind, count in self.headers_failed.items())
+        return (
+            f"{self.samples} samples ({self.bad_samples} bad), {self.preambles} preambles, {self.bursts} bursts "
+            f"({self.dropped} given up), failed headers: {failed}"
+        )
+
 
 SEEK, DECODE, CUT_OUT = range(3)
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from tokcom.errors import TokcomError
 from tokcom.link.bursts import Receiver, Reception
-from tokcom.phy.searcher import SearchCounters
 from tokcom.recording.reader import CHUNK, Recording
 
 
@@ -59,12 +58,3 @@ def burst_row(burst: Reception, sample_rate: float) -> dict:
         "codebook": frame.codebook,
         "tokens": frame.tokens.tolist(),
     }
-
-
-def counters_line(counters: SearchCounters) -> str:
-    """What a receiver counted."""
-    failed = ", ".join(f"{count} {kind}" for kind, count in counters.headers_failed.items())
-    return (
-        f"{counters.samples} samples ({counters.bad_samples} bad), {counters.preambles} preambles, {counters.bursts} "
-        f"bursts ({counters.dropped} given up), failed headers: {failed}"
-    )
