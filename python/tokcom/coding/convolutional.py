@@ -125,6 +125,11 @@ class ConvolutionalCode:
         full[:, self.kept(n_bits)] = llrs
         return full
 
+    @property
+    def pairwise(self) -> bool:
+        """Whether every step of the trellis sends exactly two bits."""
+        return self._whole and len(self.generators) == 2
+
     @cached_property
     def _whole(self) -> bool:
         return all(map(all, self.keep))

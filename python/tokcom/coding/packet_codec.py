@@ -1,8 +1,11 @@
 """Token packets as coded bits and back: tokens · CRC · convolutional code."""
 
+from functools import cached_property
+
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.coding.list_decoding import ListDecoder
 from tokcom.coding.viterbi import viterbi
 from tokcom.errors import FrameError, ParameterError
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
@@ -69,3 +72,8 @@ class PacketCodec:
         payload = bits[:, : self._protected - self.crc.width]
         tokens = bits_to_tokens(payload, self.token_bits)
         return tokens, self.crc.check(bits) & (tokens < self.codebook_size).all(axis=1)
+
+    @cached_property
+    def list_decoder(self) -> ListDecoder:
+        """The decoder that takes the CRC for a part of the code and knows the tokens' priors."""
+        return ListDecoder(self.code, self.crc, self.token_bits, self.tokens_per_packet)

@@ -94,6 +94,32 @@ class Constellation:
         _demap(symbols.ravel(), variance, self._levels.astype(np.float32), self._places, method == "exact", out)
         return out.reshape(symbols.shape[0], -1)[:, :n_bits]
 
+    def pair_metrics(self, llrs: np.ndarray) -> np.ndarray | None:
+        """Log-likelihoods of both bits of a component together, from their max-log LLRs.
+
+        Bit by bit, LLRs lose what the bits of one amplitude tell about each other: some 0.6 dB for a code of low rate.
+        The two max-log LLRs of a 4-level component determine its received value over N0 and 1/N0, hence the likelihood
+        of each of its levels.
+
+        Args:
+            llrs: float32 (batch, n), n even, by "maxlog".
+
+        Returns:
+            float32 (batch, n / 2, 4), by the pair's label, up to a constant; None where pairs of neighbouring bits do
+            not make a component of this constellation, or its components have one bit and LLRs say all.
+        """
+        if self._places.shape[1] != 2 or self.bit_order != "ieee802.11" or llrs.shape[1] % 2:
+            return None
+        sign, inner = llrs[:, 0::2], llrs[:, 1::2]
+        # Levels -3a, -a, a, 3a for labels 00, 01, 11, 10; in units of 1/N0: near = 4a |y|, and far = 8a^2.
+        near = np.abs(sign) + np.minimum(inner, 0)
+        far = np.maximum(inner + near, 0)
+        toward = np.copysign(near / 2, sign)
+        out = np.empty((*sign.shape, 4), np.float32)
+        out[..., 0b00], out[..., 0b01] = -3 * toward - far, -toward
+        out[..., 0b11], out[..., 0b10] = toward, 3 * toward - far
+        return out
+
 
 def _gray_levels(n_bits: int, bit_order: str) -> np.ndarray:
     """Amplitudes, odd integers, by label."""

@@ -98,3 +98,30 @@ def test_unknown_names_are_answered_with_those_that_exist():
         Constellation("32qam")
     with pytest.raises(ParameterError, match="3gpp"):
         Constellation("16qam", "dvb")
+
+
+def test_pair_metrics_are_the_likelihoods_of_levels():
+    """Two max-log LLRs of a 4-level component hold all that its received value said about the four levels."""
+    rng = np.random.default_rng(8)
+    constellation = Constellation("16qam")
+    symbols = (rng.normal(size=(50, 31)) + 1j * rng.normal(size=(50, 31))).astype(np.complex64)
+    variance = rng.uniform(0.01, 3, symbols.shape)
+    metrics = constellation.pair_metrics(constellation.llrs(symbols, variance, 124, "maxlog"))
+    # The point of label 5 (0101) has the component of pair 01 on both axes, and so on.
+    levels = constellation.points[[0b0000, 0b0101, 0b1010, 0b1111]].real
+    received = np.stack([symbols.real, symbols.imag], axis=-1).reshape(50, 62)
+    expected = -((received[..., None] - levels) ** 2) / np.repeat(variance, 2, axis=1)[..., None]
+    difference = metrics - expected
+    assert np.ptp(difference, axis=-1).max() < 1e-3
+
+
+def test_pair_metrics_of_nothing_say_nothing():
+    assert not Constellation("16qam").pair_metrics(np.zeros((1, 4), np.float32)).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "n_bits"),
+    [("qpsk", "ieee802.11", 4), ("64qam", "ieee802.11", 6), ("16qam", "3gpp", 4), ("16qam", "ieee802.11", 3)],
+)
+def test_where_neighbours_make_no_component_there_are_no_pair_metrics(name, order, n_bits):
+    assert Constellation(name, order).pair_metrics(np.ones((1, n_bits), np.float32)) is None

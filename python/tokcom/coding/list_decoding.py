@@ -1,0 +1,200 @@
+"""List decoding on the token trellis, with the CRC as part of the code and a prior for every token.
+
+A receiver that decodes check bits as if they were information, and then compares, wastes them. Here the decoder lists
+the token sequences whose metric (log-likelihood of the coded bits plus log-prior of the tokens) is largest, completes
+each with its own CRC and tail, whose likelihood counts too, and takes the best. The list is exact: every sequence that
+could reach the threshold is on it, for the code's backward metrics say how well a path can end. As soon as the best
+completed sequence beats the threshold nothing outside can win, and the search stops.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+
+from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.coding.token_trellis import Trellis, decode_packets
+from tokcom.errors import ParameterError
+from tokcom.packets.crc import Crc
+
+LARGEST_TRELLIS = 1 << 24
+"""Branches of a stage that are worth holding in memory."""
+PACKETS_A_TASK = 4
+"""Packets that a thread decodes before it asks for more."""
+
+
+@dataclass(frozen=True)
+class ListSettings:
+    """How far the search goes.
+
+    Args:
+        list_size: sequences at most that a packet's list holds at any number of tokens, at least 1.
+        reach: how far, in nepers, a listed sequence may lie below the best that ignores the CRC.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    list_size: int = 4096
+    reach: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.list_size <= 1 << 24:
+            raise ParameterError(f"list_size is {self.list_size}; it must be 1 to {1 << 24}")
+        if not 0 < self.reach <= 1000:
+            raise ParameterError(f"reach is {self.reach}; it must be above 0 and at most 1000")
+
+
+@dataclass(frozen=True)
+class ListDecision:
+    """What list decoding made of packets.
+
+    Attributes:
+        tokens: int32 (n, n_tokens), the likeliest sequence of each packet.
+        log_odds: float64 (n,), log of its posterior over that of everything else, the unlisted included.
+        left_out: float64 (n,), share of the posterior that the list is expected to have left out: what the trellis
+            says of unlisted sequences, each of whose checks fits with a chance of 2**-(CRC width).
+        left_out_bound: float64 (n,), share that it cannot exceed, every unlisted sequence given the best check.
+        exact: bool (n,), no sequence outside of the list can be likelier.
+        lengths: int64 (n,), sequences on the list.
+        marginals: float32 (n, n_tokens, codebook_size), posterior of every token.
+    """
+
+    tokens: np.ndarray
+    log_odds: np.ndarray
+    left_out: np.ndarray
+    left_out_bound: np.ndarray
+    exact: np.ndarray
+    lengths: np.ndarray
+    marginals: np.ndarray
+
+    @classmethod
+    def empty(cls, n: int, n_tokens: int, codebook_size: int) -> "ListDecision":
+        """Room for the decision on n packets."""
+        return cls(
+            np.zeros((n, n_tokens), np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool),
+            np.zeros(n, np.int64), np.zeros((n, n_tokens, codebook_size), np.float32),
+        )  # fmt: skip
+
+    def set(self, rows: np.ndarray, decision: "ListDecision") -> None:
+        """Put the decision on other packets into these rows."""
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(decision, field.name)
+
+    @property
+    def posterior(self) -> np.ndarray:
+        """float64 (n,), probability of each packet's tokens."""
+        return 1 / (1 + np.exp(-self.log_odds))
+
+
+class ListDecoder:
+    """Decodes packets of tokens · CRC · convolutional code.
+
+    Args:
+        code: the convolutional code.
+        crc: the check; it may have no bits.
+        token_bits: bits a token.
+        n_tokens: tokens a packet.
+
+    Raises:
+        ParameterError: the trellis would not fit in memory.
+    """
+
+    def __init__(self, code: ConvolutionalCode, crc: Crc, token_bits: int, n_tokens: int):
+        branches = len(code.outputs) << min(token_bits, code.constraint_length - 1)
+        if branches > LARGEST_TRELLIS:
+            raise ParameterError(
+                f"a token trellis of K={code.constraint_length} and {token_bits} bits a token has {branches} branches "
+                f"a stage; {LARGEST_TRELLIS} are the most that fit"
+            )
+        self.code, self.crc, self.token_bits, self.n_tokens = code, crc, token_bits, n_tokens
+        self._trellis = Trellis(
+            code.outputs, token_bits, code.constraint_length - 1, crc.width, code.tail, code.terminated,
+            *_check_tables(crc, token_bits, n_tokens),
+        )  # fmt: skip
+
+    def steps(self, llrs: np.ndarray) -> np.ndarray:
+        """Log-likelihoods, each up to a constant a step, of the code words of every trellis step.
+
+        Args:
+            llrs: float array (n, coded_length), log P(bit 1) / P(bit 0).
+
+        Returns:
+            float32 (n, stages, 2**outputs), the first output in the most significant bit of a word.
+
+        Raises:
+            ParameterError: the LLRs have another shape.
+        """
+        full = self.code.depuncture(llrs, self.n_tokens * self.token_bits + self.crc.width)
+        outputs = len(self.code.generators)
+        bits = (np.arange(1 << outputs) >> np.arange(outputs - 1, -1, -1)[:, None]) & 1
+        return full.reshape(len(full), -1, outputs) @ bits.astype(np.float32)
+
+    def decode(self, steps: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None) -> ListDecision:
+        """The likeliest tokens of each packet, and how certain they are.
+
+        Args:
+            steps: from `steps`, or of a demapper that knows more: float32 (n, stages, 2**outputs).
+            log_priors: natural log-probabilities, float32 (n, n_tokens, codebook_size), -inf where a token is ruled
+                out.
+            settings: how far the search goes.
+
+        Raises:
+            ParameterError: an array has another shape.
+        """
+        settings = settings or ListSettings()
+        stages = self.n_tokens * self.token_bits + self.crc.width + self.code.tail
+        words = 1 << len(self.code.generators)
+        if steps.ndim != 3 or steps.shape[1:] != (stages, words):
+            raise ParameterError(f"steps have shape {steps.shape}; they must be (n, {stages}, {words})")
+        size = log_priors.shape[-1]
+        if log_priors.shape != (len(steps), self.n_tokens, size) or not 2 <= size <= 1 << self.token_bits:
+            raise ParameterError(
+                f"log_priors have shape {log_priors.shape}; they must be ({len(steps)}, {self.n_tokens}, codebook "
+                f"size) with a codebook of 2 to {1 << self.token_bits} words"
+            )
+        n = len(steps)
+        steps = np.ascontiguousarray(steps, np.float32)
+        priors = np.maximum(np.ascontiguousarray(log_priors, np.float32), np.float32(-3e38))
+        result = ListDecision.empty(n, self.n_tokens, size)
+        outputs = [getattr(result, field.name) for field in fields(result)]
+
+        def work(rows: slice) -> None:
+            decode_packets(
+                steps[rows], priors[rows], self._trellis, settings.list_size, settings.reach,
+                *(array[rows] for array in outputs),
+            )  # fmt: skip
+
+        if n <= PACKETS_A_TASK:
+            work(slice(0, n))
+        else:
+            list(_pool().map(work, [slice(row, row + PACKETS_A_TASK) for row in range(0, n, PACKETS_A_TASK)]))
+        return result
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "list-decoding")
+
+
+@lru_cache(maxsize=32)
+def _check_tables(crc: Crc, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """What the high and the low bits of each token add (by exclusive or) to a packet's check, int64 (n_tokens, values),
+    and the check of all zeros: CRCs are affine."""
+    n_bits, low = n_tokens * token_bits, token_bits // 2
+    weights = 1 << np.arange(crc.width - 1, -1, -1, dtype=np.int64)
+    units = np.concatenate([np.zeros((1, n_bits), np.uint8), np.eye(n_bits, dtype=np.uint8)])
+    checks = crc.append(units)[:, n_bits:].astype(np.int64) @ weights
+    single = (checks[1:] ^ checks[0]).reshape(n_tokens, token_bits)
+
+    def table(bits: np.ndarray) -> np.ndarray:
+        width = bits.shape[1]
+        values = np.zeros((n_tokens, 1 << width), np.int64)
+        for place in range(width):
+            chosen = (np.arange(1 << width) >> (width - 1 - place)) & 1 == 1
+            values[:, chosen] ^= bits[:, place, None]
+        return values
+
+    return table(single[:, : token_bits - low]), table(single[:, token_bits - low :]), int(checks[0])

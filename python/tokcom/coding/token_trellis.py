@@ -1,0 +1,365 @@
+"""The kernel of list decoding: the token trellis of a packet, its backward metrics, and the list above a threshold.
+
+A stage is a whole token. From a state the token's first bits, as many as fill the encoder's memory, cost
+`start[state, first bits]`; they alone decide the state they lead to, so the token's other bits, its prior and all that
+may follow cost `rest[token]`, whatever the state was. Tokens with the same first bits form a group: a path looks once
+at each group's best token, and at more only while they are good enough. Tokens too short to fill the memory form one
+group a state.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+NEVER = -1e30
+"""Metric of what cannot be."""
+TINY = 1e-300
+SLACK = 1e-6
+"""What rounding may cost a path, in nepers."""
+FIRST_GAP = 6.0
+FINEST_GAP = 0.1
+"""Nepers between a list that fits and one that does not, below which the search for a longer list ends."""
+
+
+class Trellis(NamedTuple):
+    """What a code, its check and its tokens are like."""
+
+    outputs: np.ndarray
+    """int64 (states, 2), code words."""
+    width: int
+    """Bits a token."""
+    memory: int
+    """Bits that a state holds."""
+    check_width: int
+    tail: int
+    terminated: bool
+    check_high: np.ndarray
+    """int64 (n_tokens, values): what the high bits of each token add to the check by exclusive or."""
+    check_low: np.ndarray
+    """The same of the lower width // 2 bits."""
+    check_zero: int
+    """Check of zeros."""
+
+
+class Stages(NamedTuple):
+    """Metrics of one packet, stage by stage; rows of `total` are sums that count, for unlisted sequences, the average
+    check and the best check."""
+
+    step: np.ndarray
+    likelihood: np.ndarray
+    start: np.ndarray
+    start_likelihood: np.ndarray
+    branch: np.ndarray
+    weight: np.ndarray
+    rest: np.ndarray
+    members: np.ndarray
+    counts: np.ndarray
+    after: np.ndarray
+    total: np.ndarray
+    relaxed: np.ndarray
+
+
+class Paths(NamedTuple):
+    """Listed sequences as parent links; those of k tokens are the entries level[k] .. level[k + 1]."""
+
+    metric: np.ndarray
+    whole: np.ndarray
+    state: np.ndarray
+    check: np.ndarray
+    parent: np.ndarray
+    token: np.ndarray
+    level: np.ndarray
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _grow(step, likelihood, outputs, first, n_bits, metrics, products):
+    """Metrics, and products of likelihoods, (states, 2**n_bits) of all runs of n_bits bits from each state."""
+    mask = outputs.shape[0] - 1
+    for origin in range(outputs.shape[0]):
+        metrics[origin, 0], products[origin, 0] = 0.0, 1.0
+        for depth in range(n_bits):
+            cost, factor = step[first + depth], likelihood[first + depth]
+            for run in range((1 << depth) - 1, -1, -1):
+                state = ((origin << depth) | run) & mask
+                metric, product = metrics[origin, run], products[origin, run]
+                for bit in range(1, -1, -1):
+                    word = outputs[state, bit]
+                    metrics[origin, 2 * run + bit] = metric + cost[word]
+                    products[origin, 2 * run + bit] = product * factor[word]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _end(trellis, stages, first):
+    """Set after[-1] and total[-1] to what check and tail make of each end state; returns the scale's logarithm."""
+    n_states = trellis.outputs.shape[0]
+    mask = n_states - 1
+    best, total = np.full(n_states, NEVER), np.zeros(n_states)
+    for s in range(1 if trellis.terminated else n_states):
+        best[s], total[s] = 0.0, 1.0
+    scale = -trellis.check_width * np.log(2.0)
+    for t in range(stages.step.shape[0] - 1, first - 1, -1):
+        free = t < stages.step.shape[0] - trellis.tail
+        best_before, total_before = np.empty(n_states), np.empty(n_states)
+        for s in range(n_states):
+            to, word = (s << 1) & mask, trellis.outputs[s, 0]
+            value, mass = best[to] + stages.step[t, word], total[to] * stages.likelihood[t, word]
+            if free:
+                word = trellis.outputs[s, 1]
+                value = max(value, best[to | 1] + stages.step[t, word])
+                mass += total[to | 1] * stages.likelihood[t, word]
+            best_before[s], total_before[s] = value, mass
+        peak = max(total_before.max(), TINY)
+        best, total = best_before, total_before / peak
+        scale += np.log(peak)
+    stages.after[-1] = best
+    stages.total[-1, 0] = total
+    for s in range(n_states):
+        stages.total[-1, 1, s] = np.exp(best[s] - scale) if best[s] > NEVER / 2 else 0.0
+    return scale
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _backward(trellis, stages, prior, scale):
+    """Metrics of every token and, for every state before it, the best end and the sum of all; returns the scale."""
+    n_tokens, n_groups, size = stages.rest.shape
+    n_states, mask = trellis.outputs.shape[0], trellis.outputs.shape[0] - 1
+    head = trellis.memory if stages.start.shape[2] > 1 else 0
+    for k in range(n_tokens - 1, -1, -1):
+        first = k * trellis.width
+        _grow(stages.step, stages.likelihood, trellis.outputs, first, head, stages.start[k], stages.start_likelihood[k])
+        _grow(
+            stages.step, stages.likelihood, trellis.outputs, first + head, trellis.width - head, stages.branch[k],
+            stages.weight[k],
+        )  # fmt: skip
+        best, total = np.full(n_groups, NEVER), np.zeros((2, n_groups))
+        for g in range(n_groups):
+            for place in range(size):
+                word = (g * size + place) & ((1 << trellis.width) - 1)
+                if word >= prior.shape[1] or prior[k, word] < NEVER:
+                    stages.branch[k, g, place] = stages.rest[k, g, place] = 2 * NEVER
+                    stages.weight[k, g, place] = 0.0
+                    continue
+                to = ((g << trellis.width) | word) & mask
+                stages.branch[k, g, place] += prior[k, word]
+                stages.weight[k, g, place] *= np.exp(np.float64(prior[k, word]))
+                stages.rest[k, g, place] = stages.branch[k, g, place] + stages.after[k + 1, to]
+                best[g] = max(best[g], stages.rest[k, g, place])
+                total[0, g] += stages.weight[k, g, place] * stages.total[k + 1, 0, to]
+                total[1, g] += stages.weight[k, g, place] * stages.total[k + 1, 1, to]
+        for s in range(n_states):
+            value, mass, bound = NEVER, 0.0, 0.0
+            for g in range(stages.start.shape[2]):
+                group = g if head else s
+                factor = stages.start_likelihood[k, s, g]
+                value = max(value, stages.start[k, s, g] + best[group])
+                mass += factor * total[0, group]
+                bound += factor * total[1, group]
+            stages.after[k, s], stages.total[k, 0, s], stages.total[k, 1, s] = value, mass, bound
+        peak = max(stages.total[k].max(), TINY)
+        stages.total[k] /= peak
+        scale += np.log(peak)
+    return scale
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _forward(trellis, stages, reach):
+    """Sort each group's tokens that a path within reach may hold, and set the relaxed posteriors of all."""
+    n_tokens, n_groups, size = stages.rest.shape
+    n_states, mask = trellis.outputs.shape[0], trellis.outputs.shape[0] - 1
+    wide = stages.start.shape[2] > 1
+    best, total = np.full(n_states, NEVER), np.zeros(n_states)
+    best[0], total[0] = 0.0, 1.0
+    lowest = stages.after[0, 0] - reach
+    for k in range(n_tokens):
+        best_next, total_next = np.full(n_states, NEVER), np.zeros(n_states)
+        stages.relaxed[k] = 0.0
+        for g in range(n_groups):
+            arrive, mass = best[g] if not wide else NEVER, total[g] if not wide else 0.0
+            if wide:
+                for s in range(n_states):
+                    arrive = max(arrive, best[s] + stages.start[k, s, g])
+                    mass += total[s] * stages.start_likelihood[k, s, g]
+            for place in range(size):
+                word = (g * size + place) & ((1 << trellis.width) - 1)
+                if word >= stages.relaxed.shape[1]:
+                    continue
+                to = ((g << trellis.width) | word) & mask
+                here = mass * stages.weight[k, g, place]
+                best_next[to] = max(best_next[to], arrive + stages.branch[k, g, place])
+                total_next[to] += here
+                stages.relaxed[k, word] += here * stages.total[k + 1, 0, to]
+            stages.counts[k, g] = _sort(stages.rest[k, g], lowest - arrive, stages.members[k, g])
+        best, total = best_next, total_next / max(total_next.max(), TINY)
+        stages.relaxed[k] /= max(stages.relaxed[k].sum(), TINY)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sort(values, floor, members):
+    """Places of the values from `floor` up, the largest first, into `members`; returns how many they are."""
+    count = 0
+    for place in range(len(values)):
+        if values[place] >= max(floor, NEVER):
+            members[count] = place
+            count += 1
+    if count > 32:
+        members[:count] = members[:count][np.argsort(-values[members[:count]])]
+        return count
+    for i in range(1, count):
+        moved, j = members[i], i
+        while j > 0 and values[members[j - 1]] < values[moved]:
+            members[j] = members[j - 1]
+            j -= 1
+        members[j] = moved
+    return count
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _expand(trellis, stages, threshold, capacity, paths):
+    """List every token sequence whose metric, completed as well as may be, reaches the threshold.
+
+    Returns whether all fitted: a level holds at most `capacity`, and what is beyond that is left out.
+    """
+    n_tokens, _, size = stages.rest.shape
+    mask = trellis.outputs.shape[0] - 1
+    heads = stages.start.shape[2]
+    low_bits = trellis.width // 2
+    paths.metric[0], paths.state[0], paths.check[0], paths.parent[0] = 0.0, 0, trellis.check_zero, -1
+    paths.level[0], paths.level[1] = 0, 1
+    filled, whole = 1, True
+    for k in range(n_tokens):
+        limit = filled + capacity
+        for i in range(paths.level[k], paths.level[k + 1]):
+            s = paths.state[i]
+            for g in range(heads):
+                group = g if heads > 1 else s
+                sofar = paths.metric[i] + stages.start[k, s, g]
+                for rank in range(stages.counts[k, group]):
+                    place = stages.members[k, group, rank]
+                    value = sofar + stages.rest[k, group, place]
+                    if value < threshold:
+                        break
+                    if filled == limit:
+                        whole = False
+                        break
+                    word = (group * size + place) & ((1 << trellis.width) - 1)
+                    to = ((group << trellis.width) | word) & mask
+                    high, low = word >> low_bits, word & ((1 << low_bits) - 1)
+                    paths.metric[filled] = value - stages.after[k + 1, to]
+                    paths.state[filled] = to
+                    paths.check[filled] = paths.check[i] ^ trellis.check_high[k, high] ^ trellis.check_low[k, low]
+                    paths.parent[filled] = i
+                    paths.token[filled] = word
+                    filled += 1
+        paths.level[k + 2] = filled
+    return whole
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _complete(trellis, stages, first, paths):
+    """Metrics of the listed sequences with their own check and tail, into `whole`; returns the index of the best."""
+    mask, n_tokens = trellis.outputs.shape[0] - 1, stages.rest.shape[0]
+    best = paths.level[n_tokens]
+    for i in range(paths.level[n_tokens], paths.level[n_tokens + 1]):
+        s, value = paths.state[i], paths.metric[i]
+        for t in range(trellis.check_width + trellis.tail):
+            shift = trellis.check_width - 1 - t
+            bit = (paths.check[i] >> shift) & 1 if shift >= 0 else 0
+            value += stages.step[first + t, trellis.outputs[s, bit]]
+            s = ((s << 1) | bit) & mask
+        paths.whole[i] = value
+        if value > paths.whole[best]:
+            best = i
+    return best
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _search(trellis, stages, first, list_size, reach, paths):
+    """Fill the list from ever lower thresholds until nothing outside can beat the winner, or it is full.
+
+    Returns the winner's index and whether it is proven to be the likeliest of all.
+    """
+    n_tokens = stages.rest.shape[0]
+    top = stages.after[0, 0] - SLACK
+    gap, fitting, bursting = min(FIRST_GAP, reach), 0.0, np.inf
+    while True:
+        if _expand(trellis, stages, top - gap, list_size, paths):
+            winner = _complete(trellis, stages, first, paths)
+            if paths.whole[winner] >= top - gap:
+                return winner, True
+            count = paths.level[n_tokens + 1] - paths.level[n_tokens]
+            if gap >= reach or 2 * count > list_size:
+                return winner, False
+            fitting = gap
+            # Lists grow about exponentially with the gap: eight times as long next, or nearly full.
+            growth = max(np.log(count) / gap, 0.25)
+            gap += max(np.log(min(8.0, 0.8 * list_size / count)) / growth, 0.5)
+        else:
+            bursting = gap
+        if bursting - fitting < FINEST_GAP:
+            _expand(trellis, stages, top - fitting, list_size, paths)
+            return _complete(trellis, stages, first, paths), False
+        gap = min(gap, reach) if gap < bursting else (fitting + bursting) / 2
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def decode_packets(
+    steps, priors, trellis, list_size, reach, tokens, log_odds, left_out, left_out_bound, exact, lengths, marginals
+):
+    """List-decode packets one after the other; `list_decoding.ListDecoder.decode` says what goes in and out."""
+    n_tokens, n_words = priors.shape[1], priors.shape[2]
+    n_states = trellis.outputs.shape[0]
+    wide = trellis.width >= trellis.memory
+    heads = n_states if wide else 1
+    size = 1 << (trellis.width - trellis.memory if wide else trellis.width)
+    groups = (n_tokens, n_states, size)
+    stages = Stages(
+        np.empty(steps.shape[1:]), np.empty(steps.shape[1:]),
+        np.empty((n_tokens, n_states, heads)), np.empty((n_tokens, n_states, heads)),
+        np.empty(groups), np.empty(groups), np.empty(groups), np.empty(groups, np.int32),
+        np.empty(groups[:2], np.int64), np.empty((n_tokens + 1, n_states)), np.empty((n_tokens + 1, 2, n_states)),
+        np.empty((n_tokens, n_words)),
+    )  # fmt: skip
+    room = list_size * n_tokens + 1
+    paths = Paths(
+        np.empty(room), np.empty(room), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
+        np.empty(room, np.int64), np.empty(n_tokens + 2, np.int64),
+    )  # fmt: skip
+    first = n_tokens * trellis.width
+    for p in range(len(steps)):
+        for t in range(steps.shape[1]):
+            stages.step[t] = steps[p, t] - steps[p, t].max()
+        stages.likelihood[:] = np.exp(stages.step)
+        end_scale = _end(trellis, stages, first)
+        scale = _backward(trellis, stages, priors[p], end_scale)
+        _forward(trellis, stages, reach)
+        winner, exact[p] = _search(trellis, stages, first, list_size, reach, paths)
+        begin, end = paths.level[n_tokens], paths.level[n_tokens + 1]
+        # Posteriors relative to the winner's: of the other listed ones, and of all that is not listed.
+        top = paths.whole[winner]
+        everything = scale + np.log(max(stages.total[0, 0, 0], TINY))
+        everything_at_best = scale + np.log(max(stages.total[0, 1, 0], TINY))
+        others, listed, listed_at_best = 0.0, 0.0, 0.0
+        for i in range(begin, end):
+            s = paths.state[i]
+            listed += np.exp(paths.metric[i] + end_scale - everything) * stages.total[-1, 0, s]
+            listed_at_best += np.exp(paths.metric[i] + stages.after[-1, s] - everything_at_best)
+            if i != winner:
+                others += np.exp(paths.whole[i] - top)
+        outside = np.exp(min(everything - top, 700.0)) * max(1.0 - listed, 0.0)
+        bound = np.exp(min(everything_at_best - top, 700.0)) * max(1.0 - listed_at_best, 0.0)
+        mass = 1.0 + others + outside
+        log_odds[p] = -np.log(max(others + outside, TINY))
+        left_out[p] = outside / mass
+        left_out_bound[p] = bound / (1.0 + others + bound)
+        lengths[p] = end - begin
+        for k in range(n_tokens):
+            for word in range(n_words):
+                marginals[p, k, word] = stages.relaxed[k, word] * outside / mass
+        for i in range(begin, end):
+            share, node = np.exp(paths.whole[i] - top) / mass, i
+            for k in range(n_tokens - 1, -1, -1):
+                marginals[p, k, paths.token[node]] += share
+                if i == winner:
+                    tokens[p, k] = paths.token[node]
+                node = paths.parent[node]
