@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from tokcom.errors import TokcomError
+from tokcom.link.modes import DEFAULT_MODE, MODES
 
 console = Console(stderr=True)
 SEEDS = click.IntRange(0, 2**31 - 10_000)
@@ -139,28 +140,82 @@ def train(
 
 
 @main.command()
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."
+)
+@click.option("--model", default="caltech64", show_default=True, help="Model whose context is calibrated.")
+@click.option(
+    "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
+)
+@click.option("--images", default=300, show_default=True, type=click.IntRange(1), help="Photographs of each split.")
+@click.option("--esn0-db", type=Numbers(), default="1,2,3,4", show_default=True, help="Points in dB, pooled.")
+@click.option("--seed", default=0, show_default=True, type=SEEDS)
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the reliability diagram here.")
+@click.option("--json", "json_file", type=click.File("w"), help="Write the reliability as JSON; - for standard output.")
+def calibrate(
+    data: Path, model: str, models: Path, images: int, esn0_db: list[float], seed: int, svg: Path | None,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Fit what packets' posteriors are worth on the training split, write it to the model's card, check it on the test
+    split."""
+    from tokcom.context.acceptance import Acceptance, fit_acceptance
+    from tokcom.experiments.calibration import outcomes, reliability
+    from tokcom.experiments.context_curve import Bench
+    from tokcom.experiments.context_plot import draw_reliability
+    from tokcom.experiments.photographs import load_photographs
+    from tokcom.models.zoo import load_classifier, load_recovery, load_tokenizer
+    from tokcom.training.export import export_acceptance
+
+    folder = str(models / model)
+    tokenizer, classifier = load_tokenizer(folder), load_classifier(folder)
+    recovery = load_recovery(folder, "context", acceptance=Acceptance())
+    found = {}
+    with progress_bar() as bar:
+        for split in ("train", "test"):
+            photographs = load_photographs(data, images, tokenizer.image_size, classifier, seed, split)
+            row = bar.add_task(split, total=len(photographs.pictures) * len(esn0_db))
+            bench = Bench(photographs, folder, tokenizer, seed=seed)
+            found[split] = outcomes(bench, recovery, esn0_db, lambda done, row=row: bar.advance(row, done))
+    acceptance = fit_acceptance(found["train"].log_odds, found["train"].right)
+    command = shlex.join(
+        ["./run", "calibrate", "--data", data.name, "--model", model, "--images", str(images), "--esn0-db",
+         ",".join(f"{value:g}" for value in esn0_db), "--seed", str(seed)]
+    )  # fmt: skip
+    export_acceptance(models / model, acceptance, command)
+    before, after = (reliability(found["test"], curve) for curve in (Acceptance(), acceptance))
+    if svg is not None:
+        draw_reliability(before, after, svg)
+    show(after, f"{model}, test split, {len(found['test'].right)} packets", json_file)
+
+
+@main.command()
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--model", default="caltech64", show_default=True, help="Model whose codebook is known.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures, as PNG.")
-@click.option("--recover/--no-recover", default=True, show_default=True, help="Fill in the pictures' lost tokens.")
+@click.option(
+    "--mode",
+    type=click.Choice(["none", *MODES]),
+    default=DEFAULT_MODE,
+    show_default=True,
+    help="How the pictures' lost tokens are recovered; none: they are left grey.",
+)
 @click.option(
     "--json", "json_file", type=click.File("w"), help="Write bursts and tokens as JSON; - for standard output."
 )
-def replay(
-    recording: Path, model: str, out: Path | None, recover: bool, json_file: click.utils.LazyFile | None
-) -> None:
+def replay(recording: Path, model: str, out: Path | None, mode: str, json_file: click.utils.LazyFile | None) -> None:
     """Decode the bursts of a SigMF recording.
 
     Stopped by Ctrl-C, it shows what it has found so far. In JSON, a lost token is -1.
     """
     from tokcom.link.bursts import Receiver
-    from tokcom.models.zoo import codebook
+    from tokcom.models.zoo import codebook, load_recovery
     from tokcom.recording.pictures import PictureFolder
     from tokcom.recording.reader import open_recording
     from tokcom.recording.replay import burst_row, replay
 
-    file, receiver = open_recording(recording), Receiver([codebook(model)])
-    pictures = None if out is None else PictureFolder(out, model, recover)
+    recovery = None if out is None or mode == "none" else load_recovery(model, mode)
+    file, receiver = open_recording(recording), Receiver([codebook(model)], recovery)
+    pictures = None if out is None else PictureFolder(out, model)
     name, rows, refused, stopped = file.path.stem, [], [], False
     try:
         with progress_bar() as bar:
@@ -169,7 +224,8 @@ def replay(
                 file, receiver, progress=lambda done: bar.advance(task, done),
                 refused=lambda position, error: refused.append(f"burst at sample {position}: {error}"),
             ):  # fmt: skip
-                saved = {} if pictures is None else {"picture": pictures.save(burst.frame, len(rows))}
+                whole = burst.frame if burst.recovered is None else burst.recovered.frame
+                saved = {} if pictures is None else {"picture": pictures.save(whole, len(rows))}
                 rows.append(burst_row(burst, file.sample_rate) | saved)
                 bar.update(task, description=f"{name}, {len(rows)} bursts")
     except KeyboardInterrupt:

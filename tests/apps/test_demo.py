@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 FRAME_KEYS = {
     "image", "esn0_db", "packets", "per", "ter_channel", "ter_recovered", "exact_recovery", "tce", "psnr_tokenizer_db",
-    "psnr_lost_db", "psnr_recovered_db", "ssim_recovered", "cmi", "seconds", "esn0_measured_db",
+    "psnr_lost_db", "psnr_recovered_db", "ssim_recovered", "cmi", "seconds", "esn0_measured_db", "mode",
 }  # fmt: skip
 
 
@@ -25,13 +25,27 @@ def demo(*arguments, cwd):
 def test_a_small_demo(tmp_path, photographs):
     odd = tmp_path / "odd name & <b>.png"
     Image.open(photographs[2]).convert("L").resize((90, 50)).save(odd)
-    done = demo(photographs[0], odd, "--esn0-db", "6,30", "--cmi", "none", "--out", "page", cwd=tmp_path)
+    done = demo(
+        photographs[0],
+        odd,
+        "--esn0-db",
+        "6,30",
+        "--cmi",
+        "none",
+        "--modes",
+        "mask,context",
+        "--out",
+        "page",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "page" / "report.json").read_text())
     assert report["settings"]["esn0_db"] == [6.0, 30.0] and report["settings"]["cmi"] == "none"
-    assert [frame["image"] for frame in report["frames"]] == ["astronaut", odd.stem] * 2
+    assert [frame["image"] for frame in report["frames"]] == ["astronaut", odd.stem] * 4
     assert all(set(frame) == FRAME_KEYS for frame in report["frames"])
-    noisy, clean = report["frames"][0], report["frames"][2]
+    noisy, context, clean = (report["frames"][index] for index in (0, 2, 4))
+    assert (noisy["mode"], context["mode"], clean["mode"]) == ("mask", "context", "mask")
+    assert context["per"] == noisy["per"] and context["ter_recovered"] < noisy["ter_recovered"] / 2
     assert 0 < noisy["per"] < 1 and noisy["ter_channel"] == noisy["per"] and noisy["packets"] == 64
     assert noisy["psnr_lost_db"] < noisy["psnr_recovered_db"] <= noisy["psnr_tokenizer_db"] + 1
     assert clean["per"] == clean["ter_recovered"] == 0 and clean["exact_recovery"] is None
@@ -39,13 +53,18 @@ def test_a_small_demo(tmp_path, photographs):
     assert {"tokenizer", "decoder", "recovery"} <= noisy["seconds"].keys()
     page = (tmp_path / "page" / "index.html").read_text()
     assert "odd name &amp; &lt;b&gt;" in page and "<b>.png" not in page
-    assert len(list((tmp_path / "page").glob("esn0_*/*.png"))) == 16
+    assert len(list((tmp_path / "page").glob("esn0_*/*/*.png"))) == 32
 
 
 def test_the_same_seed_gives_the_same_figures(tmp_path, photographs):
     reports = []
     for out in ("a", "b"):
-        assert demo(photographs[1], "--esn0-db", "5", "--seed", "7", "--out", out, cwd=tmp_path).returncode == 0
+        assert (
+            demo(
+                photographs[1], "--esn0-db", "5", "--modes", "context", "--seed", "7", "--out", out, cwd=tmp_path
+            ).returncode
+            == 0
+        )
         frames = json.loads((tmp_path / out / "report.json").read_text())["frames"]
         reports.append([{key: value for key, value in frame.items() if key != "seconds"} for frame in frames])
     assert reports[0] == reports[1]
@@ -62,6 +81,7 @@ def test_the_same_seed_gives_the_same_figures(tmp_path, photographs):
         (["--esn0-db", "nan"], "esn0_db is nan"),
         (["--out", "broken.png/below"], "broken.png/below"),
         (["--seed", "-1"], "--seed"),
+        (["--modes", "keep,guess"], "mode is 'guess'"),
     ],
 )
 def test_wrong_use_gets_one_clear_message(arguments, message, tmp_path):
@@ -73,7 +93,7 @@ def test_wrong_use_gets_one_clear_message(arguments, message, tmp_path):
 def test_ctrl_c_ends_it_in_good_order(tmp_path, photographs):
     command = [sys.executable, str(ROOT / "apps" / "tokcom_demo"), *map(str, photographs * 20), "--out", "page"]
     running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    pause, delivered = threading.Event(), tmp_path / "page" / "esn0_5dB" / "figures.jsonl"
+    pause, delivered = threading.Event(), tmp_path / "page" / "esn0_3dB" / "keep" / "figures.jsonl"
     for _ in range(2400):
         assert running.poll() is None
         if delivered.exists():

@@ -7,9 +7,9 @@ import pytest
 from gnuradio import gr, tokcom
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
-from tokcom.context.recovery import Recovery, RecoverySettings
+from tokcom.context.recovery import RecoverySettings
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
-from tokcom.models.zoo import DEFAULT_MODEL, codebook, load_context, load_tokenizer
+from tokcom.models.zoo import DEFAULT_MODEL, codebook, load_recovery, load_tokenizer
 from tokcom.tokenizers.pictures import load_picture
 
 SEED = 3
@@ -21,7 +21,7 @@ PADDING = 256
 class Chain(gr.top_block):
     """Source to recovery."""
 
-    def __init__(self, pictures, mcs, profile, snr_db, channel, collector):
+    def __init__(self, pictures, mcs, profile, snr_db, channel, mode, collector):
         gr.top_block.__init__(self, catch_exceptions=False)
         self.source = tokcom.image_source([str(path) for path in pictures], window=0)
         self.tokenizer = tokcom.image_tokenizer(cmi="7")
@@ -33,7 +33,9 @@ class Chain(gr.top_block):
         )
         self.sync, self.demodulator = tokcom.burst_sync(), tokcom.burst_demodulator()
         self.decoder = tokcom.packet_decoder()
-        self.recovery = tokcom.token_recovery(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)
+        self.recovery = tokcom.token_recovery(
+            mode=mode, temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED
+        )
         count = len(pictures)
         self.sent, self.received, self.recovered, self.cqi, self.on_air = (collector(count) for _ in range(5))
         self.msg_connect(self.source, "pictures", self.tokenizer, "pictures")
@@ -54,12 +56,17 @@ class Chain(gr.top_block):
 
 
 @pytest.mark.parametrize(
-    ("mcs", "profile", "snr_db", "channel"), [("16qam-1/2", "standard", 0.5, "epa"), ("qpsk-1/2", "robust", 0.5, "etu")]
-)
-def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, photographs, collector):
+    ("mcs", "profile", "snr_db", "channel", "mode"),
+    [
+        ("16qam-1/2", "standard", 0.5, "epa", "mask"), ("16qam-1/2", "standard", 2.5, "none", "context"),
+        ("qpsk-1/2", "robust", 0.5, "etu", "context"), ("16qam-1/2", "standard", 0.5, "epa", "list"),
+        ("16qam-1/2", "standard", 0.5, "epa", "keep"),
+    ],
+)  # fmt: skip
+def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, mode, photographs, collector):
     tokenizer, transmitter = load_tokenizer(DEFAULT_MODEL), Transmitter(TransmitConfig(mcs, profile=profile))
     settings = RecoverySettings(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)
-    receiver = Receiver([codebook(DEFAULT_MODEL)], Recovery(load_context(DEFAULT_MODEL), settings))
+    receiver = Receiver([codebook(DEFAULT_MODEL)], load_recovery(DEFAULT_MODEL, mode, masked=settings))
     air = ChannelModel(
         ChannelSettings(
             AMPLITUDE**2, snr_db=snr_db, cfo_hz=3e3, profile=channel, sfo_ppm=10, doppler_hz=5
@@ -72,7 +79,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, 
     receptions = receiver.receive(air.process(stream))
     assert len(receptions) == len(frames)
 
-    top = Chain(photographs, mcs, profile, snr_db, channel, collector)
+    top = Chain(photographs, mcs, profile, snr_db, channel, mode, collector)
     top.start()
     assert top.recovered.done.wait(120) and top.cqi.done.wait(10) and top.on_air.done.wait(10)
     top.stop()
@@ -82,7 +89,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, 
     for collector, expected in (
         (top.sent, [frame.tokens for frame in frames]),
         (top.received, [reception.frame.tokens for reception in receptions]),
-        (top.recovered, [reception.recovered.tokens for reception in receptions]),
+        (top.recovered, [reception.recovered.frame.tokens for reception in receptions]),
     ):
         got = {meta["frame_id"]: tokens for meta, tokens in collector.messages}
         assert all(np.array_equal(got[i], tokens) for i, tokens in enumerate(expected))
@@ -91,6 +98,10 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, 
     for i, reception in enumerate(receptions):
         meta, quality = recovered[i], reception.quality
         assert meta["packets_lost"] == (~reception.packets_ok).sum() and meta["cmi"] == 7
+        assert meta["mode"] == mode and "llrs" not in meta
+        assert np.array_equal(meta["confidence"], reception.recovered.confidence)
+        if reception.frame.lost.any():
+            assert meta["packets_open"] == (~reception.recovered.packets_ok).sum()
         assert meta["layout_seed"] == SEED + i and meta["codebook"] == DEFAULT_MODEL
         assert meta["burst_start"] == reception.position and meta["profile"] == profile
         for key in ("esn0_db", "cfo", "clock_offset_ppm", "evm_db", "sync_metric"):

@@ -6,7 +6,14 @@ import pmt
 import pytest
 from gnuradio import blocks, gr, tokcom
 
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.errors import ParameterError
 from tokcom.frame import LOST
+from tokcom.link.packets import MixedPackets
+from tokcom.models.zoo import load_tokenizer
+from tokcom.packets.codebook import codebook_id
+from tokcom.packets.layout import pack, packet_layout
+from tokcom.tokenizers.pictures import load_picture
 
 FRAME = {"modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (16, 16)}
 
@@ -33,12 +40,12 @@ class Gated:
         self._recover = block._recovery.recover
         block._recovery.recover = self
 
-    def __call__(self, frame, cancelled):
+    def __call__(self, frame, header, llrs, cancelled):
         self.entered.set()
         while not self.release.wait(0.01):
             if cancelled():
                 break
-        return self._recover(frame, cancelled)
+        return self._recover(frame, header, llrs, cancelled)
 
 
 def running(block):
@@ -125,3 +132,56 @@ def test_frames_of_another_codebook_are_refused(frames, pdu):
     top.stop()
     top.wait()
     assert block.frames_refused == 1
+
+
+@pytest.fixture
+def noisy(pdu, photographs):
+    """A photograph's tokens and their LLRs at 4 dB, where three packets in four fail."""
+    tokens = load_tokenizer("caltech64").tokenize(load_picture(photographs[1])).tokens
+    packets = pack(tokens, packet_layout(256, 4, 4))
+    coded = MixedPackets(1024, 4, np.full(64, 6))
+    symbols = awgn(coded.map(coded.encode(packets)), 4.0, np.random.default_rng(0))
+    llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(4.0)))
+    header = {
+        "frame_id": 4, "stream_id": 9, "codebook_id": codebook_id("caltech64"), "layout_seed": 4, "grid": (16, 16),
+        "tokens_per_packet": 4, "token_bits": 10, "packets": 64, "mcs": np.full(64, 6, np.uint8), "cmi": 7,
+    }  # fmt: skip
+    return tokens, pdu(llrs, **header)
+
+
+@pytest.mark.parametrize("mode", ["keep", "mask", "list", "context"])
+def test_every_mode_works_behind_the_packet_decoder(mode, noisy, send, pdu):
+    tokens, llrs = noisy
+    ((meta, received),) = send(tokcom.packet_decoder(), [llrs])
+    assert meta["packets_lost"] > 32 and (received == LOST).sum() == 4 * meta["packets_lost"]
+    assert len(meta["llrs"]) == 64 * 124
+    block = tokcom.token_recovery(mode=mode)
+    ((meta, recovered),) = send(block, [pdu(received, **meta)])
+    assert not (recovered == LOST).any() and meta["mode"] == mode and "llrs" not in meta
+    assert len(meta["confidence"]) == 256 and meta["cmi"] == 7
+    if mode in ("list", "context"):
+        assert (recovered == tokens).mean() > 0.95 and meta["packets_open"] < meta["packets_lost"] / 2
+    else:
+        assert meta["packets_open"] == meta["packets_lost"]
+
+
+def test_the_label_can_be_kept_from_the_model(noisy, send, pdu):
+    _, llrs = noisy
+    ((meta, received),) = send(tokcom.packet_decoder(), [llrs])
+    seen = []
+    for use_cmi in (True, False):
+        block = tokcom.token_recovery(mode="mask", use_cmi=use_cmi)
+        recover = block._recovery.recover
+        block._recovery.recover = lambda frame, *more, recover=recover: seen.append(frame.cmi) or recover(frame, *more)
+        send(block, [pdu(received, **meta)])
+    assert seen == [7, None]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [({"mode": "guess"}, "mode is 'guess'"), ({"rounds": 0}, "rounds is 0"), ({"list_size": 0}, "list_size is 0"),
+     ({"max_seconds": -1.0}, "seconds is -1")],
+)  # fmt: skip
+def test_bad_parameters_are_named(bad, message):
+    with pytest.raises(ParameterError, match=message):
+        tokcom.token_recovery(**bad)

@@ -52,8 +52,8 @@ def test_replay_prints_a_row_for_each_burst(recording, tiny_model):
     assert "3 preambles, 3 bursts" in result.output
 
 
-@pytest.mark.parametrize("recover", ["--recover", "--no-recover"])
-def test_replay_writes_tokens_and_pictures(recover, recording, tiny_model, tmp_path):
+@pytest.mark.parametrize("mode", ["context", "mask", "none"])
+def test_replay_writes_tokens_and_pictures(mode, recording, tiny_model, tmp_path):
     out, report = tmp_path / "pictures", tmp_path / "report.json"
     arguments = [
         "replay",
@@ -64,7 +64,8 @@ def test_replay_writes_tokens_and_pictures(recover, recording, tiny_model, tmp_p
         str(report),
         "--out",
         str(out),
-        recover,
+        "--mode",
+        mode,
     ]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
@@ -74,7 +75,7 @@ def test_replay_writes_tokens_and_pictures(recover, recording, tiny_model, tmp_p
     assert sorted(path.name for path in out.iterdir()) == ["0000-0000.png", "0001-0001.png"]
     with Image.open(out / "0001-0001.png") as picture:
         grey = (np.asarray(picture) == 128).all(axis=2)
-    assert grey.sum() == (64 if recover == "--no-recover" else 0)
+    assert grey.sum() == (64 if mode == "none" else 0)
 
 
 def test_replay_stopped_shows_what_it_has(recording, tiny_model, monkeypatch, tmp_path):

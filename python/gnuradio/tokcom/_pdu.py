@@ -50,7 +50,8 @@ class PduBlock(gr.basic_block):
         self.set_msg_handler(self._input, self._on_pdu)
 
     def process(self, meta: "Metadata", data: np.ndarray) -> tuple[dict, np.ndarray] | None:
-        """Keys to add to the metadata, and the PDU's new content; None to send nothing (now)."""
+        """Keys to add to the metadata, or with the value None to take out, and the PDU's new content; None to send
+        nothing (now)."""
         raise NotImplementedError
 
     def _on_pdu(self, pdu: object) -> None:
@@ -117,8 +118,12 @@ def open_pdu(pdu: object, kind: str) -> tuple[Metadata, np.ndarray]:
 
 
 def make_pdu(meta: object, added: dict, data: np.ndarray) -> object:
-    """A PDU of a PMT dictionary with keys added, and an array's values in row-major order."""
+    """A PDU of a PMT dictionary with keys added, or with the value None taken out, and an array's values in row-major
+    order."""
     for key, value in added.items():
+        if value is None:
+            meta = pmt.dict_delete(meta, pmt.intern(key))
+            continue
         meta = pmt.dict_add(meta, pmt.intern(key), value if isinstance(value, pmt.pmt_base) else pmt.to_pmt(value))
     return pmt.cons(meta, vector_of(data))
 

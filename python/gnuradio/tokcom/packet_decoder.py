@@ -6,7 +6,7 @@ from tokcom import keys
 from tokcom.link.bursts import Receiver
 from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card
 
-from ._pdu import PduBlock, frame_keys, header_of
+from ._pdu import PduBlock, frame_keys, header_of, vector_of
 
 
 class packet_decoder(PduBlock):
@@ -14,7 +14,7 @@ class packet_decoder(PduBlock):
 
     Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with what the burst's header says.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
-    and packets_lost added.
+    and packets_lost added, and the LLRs where packets were lost: Token Recovery decodes them again.
 
     Parameters:
         model: models whose codebooks are known, by name or folder, between commas. Frames of others are passed on under
@@ -39,6 +39,8 @@ class packet_decoder(PduBlock):
         self.packets_lost += lost
         frame = reception.frame
         added = frame_keys(frame) | {keys.PACKETS_LOST: lost}
+        if lost:
+            added[keys.LLRS] = vector_of(data)
         classes = self._classes.get(frame.codebook, ())
         if frame.cmi is not None and frame.cmi < len(classes):
             added[keys.CMI_NAME] = classes[frame.cmi]

@@ -1,29 +1,42 @@
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pmt
 
-from tokcom.context.recovery import Recovery, RecoverySettings
-from tokcom.models.zoo import DEFAULT_MODEL, load_context
+from tokcom import keys
+from tokcom.coding.list_decoding import ListSettings
+from tokcom.context.joint_decoding import ContextSettings
+from tokcom.context.recovery import RecoverySettings
+from tokcom.models.zoo import DEFAULT_MODEL, load_recovery
 
-from ._pdu import PduBlock, frame_of
+from ._pdu import PduBlock, frame_of, header_of, vector_of
 from ._queue import BoundedQueue
 
 
 class token_recovery(PduBlock):
-    """Fill in lost tokens with a masked transformer that knows the others and the class label.
+    """Make frames whole: decode failed packets together with a masked transformer that knows the other tokens and the
+    class label, and let it guess what is left.
 
-    The transformer works in a thread of its own behind a bounded queue, so that the flowgraph never waits for it. At
-    the end of a finite run the block ends when its queue is empty; stopped before, it counts what is left as dropped.
+    It works in a thread of its own behind a bounded queue, so that the flowgraph never waits for it. At the end of a
+    finite run the block ends when its queue is empty; stopped before, it counts what is left as dropped.
 
-    Input: message port "tokens", PDUs of s32 tokens, -1 where lost.
-    Output: message port "tokens_recovered", the same frames without losses.
+    Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs and what the burst's header says in
+    their metadata. Without LLRs, lost tokens are guessed in every mode.
+    Output: message port "tokens_recovered", the same frames without losses, with mode, confidence and packets_open
+    added and the LLRs taken out.
 
     Parameters:
         model: a model of the zoo, by name or folder.
-        steps: passes of the transformer at most, at least 1.
-        temperature: of the tokens drawn; 0 takes the likeliest.
+        mode: "context": channel, CRC and model decide together; "list": channel and CRC; "mask": lost tokens are
+            guessed by the model (the paper); "keep": the Viterbi decoder's tokens as they are.
+        use_cmi: tell the model the class label that came with the frame.
+        rounds: times at most that each failed packet is decoded with the model, at least 1 (mode "context").
+        list_size: token sequences at most that a packet's list holds, at least 1 (modes "list" and "context").
+        max_seconds: time a frame, after which the best so far counts (mode "context"); 0: no limit.
+        steps: passes at most in which tokens are guessed, at least 1.
+        temperature: of the tokens guessed; 0 takes the likeliest.
         choice_temperature: of the noise on the order in which tokens are settled, falling to 0 at the last step.
         guidance: weight of classifier-free guidance towards the label.
         seed: seed of the draws.
@@ -35,12 +48,17 @@ class token_recovery(PduBlock):
     SYSTEM, END = pmt.intern("system"), pmt.intern("end of run")
 
     def __init__(
-        self, model: str = DEFAULT_MODEL, steps: int = 8, temperature: float = 0.0, choice_temperature: float = 0.0,
-        guidance: float = 0.0, seed: int = 0, queue_size: int = 16, drop: str = "oldest",
+        self, model: str = DEFAULT_MODEL, mode: str = "context", use_cmi: bool = True, rounds: int = 6,
+        list_size: int = 4096, max_seconds: float = 0.0, steps: int = 8, temperature: float = 0.0,
+        choice_temperature: float = 0.0, guidance: float = 0.0, seed: int = 0, queue_size: int = 16,
+        drop: str = "oldest",
     ):  # fmt: skip
         PduBlock.__init__(self, "Token Recovery")
-        settings = RecoverySettings(steps, temperature, choice_temperature, guidance, seed)
-        self._recovery = Recovery(load_context(model), settings)
+        self._recovery = load_recovery(
+            model, mode, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
+            context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
+        )  # fmt: skip
+        self._use_cmi = use_cmi
         self._queue = BoundedQueue(queue_size, drop)
         self._changed = threading.Condition()
         self._stopping = self._busy = False
@@ -110,10 +128,21 @@ class token_recovery(PduBlock):
                     self.to_basic_block()._post(self.SYSTEM, self._ending)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
-        frame, _ = self._recovery.recover(frame_of(meta, data), lambda: self._stopping)
-        if frame.lost.any():
+        frame = frame_of(meta, data)
+        if not self._use_cmi:
+            frame = replace(frame, cmi=None)
+        llrs = meta.get(keys.LLRS)
+        header = None if llrs is None else header_of(meta)
+        recovered = self._recovery.recover(frame, header, llrs, lambda: self._stopping)
+        if recovered.frame.lost.any():
             self.frames_dropped += 1
             self.logger.warn(f"stopped: the frame in work is dropped ({self.frames_dropped} so far)")
             return None
         self.frames_recovered += 1
-        return {}, frame.tokens
+        added = {
+            keys.MODE: self._recovery.mode,
+            keys.CONFIDENCE: vector_of(recovered.confidence),
+            keys.PACKETS_OPEN: int((~recovered.packets_ok).sum()),
+            keys.LLRS: None,
+        }
+        return added, recovered.frame.tokens

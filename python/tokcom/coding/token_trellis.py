@@ -304,8 +304,10 @@ def _search(trellis, stages, first, list_size, reach, paths):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def decode_packets(
-    steps, priors, trellis, list_size, reach, tokens, log_odds, left_out, left_out_bound, exact, lengths, marginals
-):
+    steps: np.ndarray, priors: np.ndarray, trellis: Trellis, list_size: int, reach: float, tokens: np.ndarray,
+    log_odds: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray,
+    marginals: np.ndarray,
+) -> None:  # fmt: skip
     """List-decode packets one after the other; `list_decoding.ListDecoder.decode` says what goes in and out."""
     n_tokens, n_words = priors.shape[1], priors.shape[2]
     n_states = trellis.outputs.shape[0]

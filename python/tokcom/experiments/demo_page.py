@@ -1,4 +1,4 @@
-"""The demo's page and report: four pictures side by side for every photograph and Es/N0."""
+"""The demo's page and report: for every photograph and Es/N0, what each mode of the receiver made of it."""
 
 import json
 import shlex
@@ -11,12 +11,11 @@ from tokcom import __version__
 from tokcom.metrics.frame_report import mean_report
 from tokcom.models.card import Card
 
-STAGES = {
-    "sent": "sent",
-    "tokenized": "tokenized, nothing lost",
-    "lost": "received, losses in grey",
-    "recovered": "recovered",
-}
+STAGES = {"sent": "sent", "tokenized": "tokenized, nothing lost", "lost": "received, losses in grey"}
+MODES = {
+    "keep": "kept as decoded", "mask": "masked and guessed", "list": "channel and CRC",
+    "context": "channel, CRC, context",
+}  # fmt: skip
 
 
 def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Path:
@@ -25,7 +24,7 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
     Args:
         out: folder that holds, for each frame, `folder`/FRAME-NAME-STAGE.png.
         settings: how the demo was run.
-        frames: figures of each frame as `metrics.frame_report` makes them, with frame_id and folder.
+        frames: figures of each frame as `metrics.frame_report` makes them, with mode, frame_id and folder.
         card: of the model used.
 
     Returns:
@@ -33,20 +32,31 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
     """
     out.mkdir(parents=True, exist_ok=True)
     figures = [{key: value for key, value in frame.items() if key not in ("frame_id", "folder")} for frame in frames]
-    report = {"settings": settings | {"version": __version__}, "frames": figures, "mean": mean_report(figures)}
+    report = {"settings": settings | {"version": __version__}, "frames": figures, "mean": _means(figures, settings)}
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     points = []
     for value in settings["esn0_db"]:
         here = [frame for frame in frames if frame["esn0_db"] == value]
-        points.append({"esn0_db": value, "frames": here, "mean": mean_report(here)})
+        photographs = [
+            {frame["mode"]: frame for frame in here if frame["frame_id"] == number}
+            for number in dict.fromkeys(frame["frame_id"] for frame in here)
+        ]
+        points.append({"esn0_db": value, "photographs": photographs, "means": _means(here, settings)})
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"percent": _percent, "figure": _figure, "quoted": shlex.quote}
     template = environment.from_string(resources.files("tokcom.experiments").joinpath("demo_page.html.j2").read_text())
     page = out / "index.html"
-    page.write_text(template.render(settings=settings, points=points, stages=STAGES, card=card, version=__version__))
+    page.write_text(
+        template.render(settings=settings, points=points, stages=STAGES, modes=MODES, card=card, version=__version__)
+    )
     return page
+
+
+def _means(frames: list[dict], settings: dict) -> dict[str, dict]:
+    """Mean figures by mode."""
+    return {mode: mean_report([f for f in frames if f["mode"] == mode]) for mode in settings["modes"]}
 
 
 def _percent(share: float | None) -> str:

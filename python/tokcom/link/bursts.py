@@ -11,10 +11,10 @@ from functools import cache
 import numpy as np
 
 from tokcom.adaptation.mcs import find_mcs
-from tokcom.context.recovery import Recovery
 from tokcom.errors import FrameError, ModelError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.packets import MixedPackets
+from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.header import FRAME_IDS, BurstHeader
@@ -124,7 +124,7 @@ class Reception:
     profile: str = ""
     quality: BurstQuality | None = None
     position: int = 0
-    recovered: TokenFrame | None = None
+    recovered: RecoveredFrame | None = None
 
 
 class Receiver:
@@ -132,7 +132,7 @@ class Receiver:
 
     Args:
         codebooks: those that it knows. Frames of others come out, too, under a name that tells their id.
-        recovery: fills in what the channel lost; None: losses stay LOST.
+        recovery: makes frames whole; None: losses stay LOST.
         profiles: names of the profiles to seek; empty for all.
 
     Attributes:
@@ -141,7 +141,7 @@ class Receiver:
     """
 
     def __init__(
-        self, codebooks: Sequence[Codebook] = (), recovery: Recovery | None = None, profiles: Sequence[str] = ()
+        self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | None = None, profiles: Sequence[str] = ()
     ):
         self._codebooks = {codebook.id: codebook for codebook in codebooks}
         self.recovery = recovery
@@ -205,11 +205,14 @@ class Receiver:
             TokcomError: what follows the header cannot be used.
         """
         burst = self.demodulate(found)
-        packets, ok = self.decode(self.demap(burst), burst.header)
+        llrs = self.demap(burst)
+        packets, ok = self.decode(llrs, burst.header)
         reception = self.assemble(packets, ok, burst.header)
         reception = replace(reception, profile=burst.profile.name, quality=burst.quality, position=found.position)
         try:
-            recovered = None if self.recovery is None else self.recovery.recover(reception.frame)[0]
+            recovered = None
+            if self.recovery is not None:
+                recovered = self.recovery.recover(reception.frame, burst.header, llrs)
         except ModelError:
             recovered = None
         return replace(reception, recovered=recovered)

@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from tokcom.adaptation.mcs import Mcs, mcs_table
+from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import FrameError, ParameterError
 from tokcom.modulation.constellation import LLR_METHODS, Constellation
@@ -178,6 +179,35 @@ class MixedPackets:
         for scheme, rows, bits, _ in self._groups:
             tokens[rows], ok[rows] = scheme.codec(self._size, self._tokens).decode(llrs[bits])
         return tokens, ok
+
+    def list_decode(
+        self, llrs: np.ndarray, rows: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None
+    ) -> ListDecision:
+        """List-decode some of the packets. Of one that was not sent only the priors are known.
+
+        Args:
+            llrs: float32, of all packets, as from `demap`.
+            rows: int (n,), the packets to decode.
+            log_priors: float32 (n, tokens_per_packet, codebook_size).
+            settings: how far the search goes.
+
+        Raises:
+            FrameError: the LLRs are not as many as the MCS say.
+        """
+        self._check(llrs, self.bits, "LLRs")
+        size = log_priors.shape[-1]
+        decision = ListDecision.empty(len(rows), self._tokens, size)
+        for scheme, packets, bits, _ in self._groups:
+            here = np.flatnonzero(np.isin(rows, packets))
+            if len(here):
+                own = llrs[bits[np.searchsorted(packets, rows[here])]]
+                decision.set(here, scheme.list_decode(own, log_priors[here], self._size, self._tokens, settings))
+        here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
+        if len(here):
+            scheme = mcs_table()[0]
+            nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
+            decision.set(here, scheme.list_decode(nothing, log_priors[here], self._size, self._tokens, settings))
+        return decision
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, np.ndarray, np.ndarray]]:

@@ -9,11 +9,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from tokcom.context.acceptance import Acceptance
 from tokcom.context.classifier import Classifier
 from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
 from tokcom.context.maskgit import MaskGit
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import ModelError
+from tokcom.link.modes import DEFAULT_MODE
+from tokcom.link.recovery import FrameRecovery
 from tokcom.models.card import Card
 from tokcom.packets.codebook import Codebook
 from tokcom.tokenizers.vq import VQTokenizer
@@ -84,6 +87,33 @@ def load_context(model: str) -> MaskGit:
     """The context model of a model; raises as `load_tokenizer` does."""
     card = model_card(model)
     return MaskGit(_network(card, "context"), card.name)
+
+
+def load_acceptance(model: str) -> Acceptance:
+    """The calibration of posteriors under a model's context, from its card; the identity where it has none.
+
+    Raises:
+        ModelError: there is no such model, or its card is broken.
+    """
+    card = model_card(model)
+    curve = card.part("context").get("acceptance", {})
+    try:
+        return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{card.folder / 'card.json'}: the acceptance of its context is no curve: {error}") from None
+
+
+def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> FrameRecovery:
+    """What makes frames of a model whole; raises as `load_tokenizer` does.
+
+    Args:
+        model: the model, by name or folder.
+        mode: one of `link.modes.MODES`.
+        settings: further arguments of `FrameRecovery`.
+    """
+    if mode == "context":
+        settings = {"acceptance": load_acceptance(model)} | settings
+    return FrameRecovery(mode, load_context(model), **settings)
 
 
 def load_classifier(model: str) -> Classifier:

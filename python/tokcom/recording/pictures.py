@@ -4,29 +4,26 @@ from pathlib import Path
 
 from PIL import Image
 
-from tokcom.context.recovery import Recovery
-from tokcom.errors import FrameError, ModelError, PictureError
+from tokcom.errors import FrameError, PictureError
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import load_context, load_tokenizer
+from tokcom.models.zoo import load_tokenizer
 
 
 class PictureFolder:
-    """Saves the pictures of frames as PNG files.
+    """Saves the pictures of frames as PNG files; patches of lost tokens are grey.
 
     Args:
         folder: created where there is none.
         model: the model that made the tokens; frames of others have no picture.
-        recover: fill in lost tokens; else their patches are grey.
 
     Raises:
         ModelError: there is no such model, or it is broken.
         PictureError: the folder cannot be created.
     """
 
-    def __init__(self, folder: str | Path, model: str, recover: bool = True):
+    def __init__(self, folder: str | Path, model: str):
         self._folder = Path(folder)
         self._tokenizer = load_tokenizer(model)
-        self._recovery = Recovery(load_context(model)) if recover else None
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -36,15 +33,14 @@ class PictureFolder:
         """Write the picture of a frame as NUMBER-FRAME.png.
 
         Returns:
-            The file's name; None where the frame is not the model's: codebook, grid or label are others.
+            The file's name; None where the frame is not the model's: codebook or grid are others.
 
         Raises:
             PictureError: the file cannot be written.
         """
         try:
-            whole = frame if self._recovery is None else self._recovery.recover(frame)[0]
-            picture = self._tokenizer.detokenize(whole)
-        except (FrameError, ModelError):
+            picture = self._tokenizer.detokenize(frame)
+        except FrameError:
             return None
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"
         try:

@@ -5,6 +5,7 @@ the code of the nearest direction in a codebook of unit vectors. Cosine look-up 
 scale (Yu et al., "Vector-quantized image modeling with improved VQGAN", ICLR 2022).
 """
 
+from collections import OrderedDict
 from dataclasses import asdict, dataclass
 
 import torch
@@ -21,10 +22,10 @@ class VQConfig:
     codebook_size: int = 1024
     code_dim: int = 16
     width: int = 128
-    encoder_blocks: int = 2
-    decoder_blocks: int = 4
+    encoder_blocks: int = 4
+    decoder_blocks: int = 8
     detail_width: int = 64
-    detail_blocks: int = 1
+    detail_blocks: int = 3
 
     as_dict = asdict
 
@@ -50,23 +51,27 @@ class VQNetwork(nn.Module):
         super().__init__()
         self.config = config
         width, patch = config.width, config.patch_size
-        self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(patch),
-            nn.Conv2d(3 * patch**2, width, 3, padding=1),
-            *(ResidualBlock(width) for _ in range(config.encoder_blocks)),
-            nn.GELU(),
-            nn.Conv2d(width, config.code_dim, 1),
-        )
         half = patch // 2
+        self.encoder = nn.Sequential(
+            OrderedDict(
+                unshuffle=nn.PixelUnshuffle(patch),
+                stem=nn.Conv2d(3 * patch**2, width, 3, padding=1),
+                blocks=nn.Sequential(*(ResidualBlock(width) for _ in range(config.encoder_blocks))),
+                activation=nn.GELU(),
+                head=nn.Conv2d(width, config.code_dim, 1),
+            )
+        )
         self.decoder = nn.Sequential(
-            nn.Conv2d(config.code_dim, width, 3, padding=1),
-            *(ResidualBlock(width) for _ in range(config.decoder_blocks)),
-            nn.Conv2d(width, config.detail_width * half**2, 1),
-            nn.PixelShuffle(half),
-            *(ResidualBlock(config.detail_width) for _ in range(config.detail_blocks)),
-            nn.GELU(),
-            nn.Conv2d(config.detail_width, 3 * 2**2, 3, padding=1),
-            nn.PixelShuffle(2),
+            OrderedDict(
+                stem=nn.Conv2d(config.code_dim, width, 3, padding=1),
+                blocks=nn.Sequential(*(ResidualBlock(width) for _ in range(config.decoder_blocks))),
+                widen=nn.Conv2d(width, config.detail_width * half**2, 1),
+                shuffle=nn.PixelShuffle(half),
+                detail=nn.Sequential(*(ResidualBlock(config.detail_width) for _ in range(config.detail_blocks))),
+                activation=nn.GELU(),
+                head=nn.Conv2d(config.detail_width, 3 * 2**2, 3, padding=1),
+                pixels=nn.PixelShuffle(2),
+            )
         )
         codebook = torch.randn(config.codebook_size, config.code_dim)
         self.register_buffer("codebook", F.normalize(codebook, dim=1))

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tokcom.context.acceptance import Acceptance
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.training.loop import TRAINING_STATE
 
@@ -66,9 +67,25 @@ def export_part(
     path.write_text(json.dumps(card, indent=2) + "\n")
 
 
+def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> None:
+    """Write the calibration of a model's context into its card.
+
+    Args:
+        folder: the model's folder.
+        acceptance: the curve.
+        command: the command line that fitted it.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text())
+    card["context"]["acceptance"] = {
+        "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
+    }  # fmt: skip
+    path.write_text(json.dumps(card, indent=2) + "\n")
+
+
 def half(network: nn.Module) -> dict[str, torch.Tensor]:
     """The network's weights as they are stored: float16, without what only training needs."""
-    state = {name: tensor for name, tensor in network.state_dict().items() if name not in TRAINING_STATE}
+    state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(TRAINING_STATE)}
     return {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous() for name, tensor in state.items()
     }

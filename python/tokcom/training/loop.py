@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tokcom.errors import CheckpointError
 from tokcom.training.checkpoint import load_checkpoint, save_checkpoint
 
-TRAINING_STATE = ("code_use", "code_sum")
-"""Buffers that only training needs; they are not exported."""
+TRAINING_STATE = ("code_use", "code_sum", "predictor.")
+"""Beginnings of the names of what only training needs; it is not exported."""
 
 
 class Task(ABC):
@@ -32,6 +32,8 @@ class Task(ABC):
     optimizer: torch.optim.Optimizer
     learning_rate: float
     seed: int
+    growing: tuple[str, ...] = ()
+    """Beginnings of the names of residual blocks, which do nothing at first: a warm start may lack the last of them."""
 
     @abstractmethod
     def settings(self) -> dict:
@@ -53,7 +55,8 @@ class Task(ABC):
             )
         except RuntimeError as error:
             raise CheckpointError(f"the {self.name}'s weights do not fit the network to train: {error}") from None
-        if unexpected or any(name not in TRAINING_STATE for name in missing):
+        missing = [name for name in missing if not name.startswith(TRAINING_STATE + self.growing)]
+        if unexpected or missing:
             raise CheckpointError(f"the {self.name}'s weights do not fit the network to train: {missing + unexpected}")
 
     @abstractmethod

@@ -19,7 +19,7 @@ from tokcom.training.maskgit import MaskGitTask
 from tokcom.training.tokenizer import TokenizerTask
 from tokcom.training.tokens import tokenized
 
-CROPS = 4
+CROPS = 8
 """Squares cut from every training picture."""
 
 

@@ -6,10 +6,10 @@ from scipy.signal import czt
 
 from tokcom.adaptation.mcs import mcs_table
 from tokcom.channel.awgn import awgn
-from tokcom.context.recovery import Recovery
 from tokcom.errors import BurstError, FrameError, ModelError, ParameterError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.recovery import FrameRecovery
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.layout import packet_layout
@@ -243,15 +243,15 @@ def test_what_is_lost_is_recovered_and_the_rest_stays():
     mcs = np.full(64, 6)
     mcs[10:20] = MCS_NOT_SENT
     frame = random_frame()
-    receiver = Receiver([Codebook("random", 1024)], Recovery(Zeros()))
+    receiver = Receiver([Codebook("random", 1024)], FrameRecovery("context", Zeros()))
     (reception,) = receiver.receive(on_air(Transmitter().transmit(frame, 0, mcs)))
     lost = reception.frame.lost
-    assert lost.sum() == 40 and not reception.recovered.tokens[lost].any()
-    assert np.array_equal(reception.recovered.tokens[~lost], frame.tokens[~lost])
+    assert lost.sum() == 40 and not reception.recovered.frame.tokens[lost].any()
+    assert np.array_equal(reception.recovered.frame.tokens[~lost], frame.tokens[~lost])
 
 
 def test_a_frame_that_the_recovery_does_not_know_comes_out_as_it_is():
-    receiver = Receiver([], Recovery(Zeros()))
+    receiver = Receiver([], FrameRecovery("context", Zeros()))
     (reception,) = receiver.receive(on_air(Transmitter().transmit(random_frame(), 0)))
     assert reception.recovered is None and reception.packets_ok.all()
 

@@ -4,11 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tokcom.context.recovery import Recovery
 from tokcom.errors import FrameError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
-from tokcom.models.zoo import codebook, load_context
+from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.header import MCS_NOT_SENT, VERSION
 from tokcom.recording.metadata import RecordingInfo
@@ -75,14 +74,14 @@ def test_a_burst_that_cannot_be_decoded_hides_no_other(tmp_path):
 
 
 def test_recovery_fills_in_the_frames_it_knows_and_leaves_others(tmp_path, tiny_model):
-    recovery = Recovery(load_context(str(tiny_model)))
+    recovery = load_recovery(str(tiny_model))
     tokens, gap = np.arange(16), np.zeros(300, np.complex64)
     known, other = (TokenFrame(tokens, name, 32, (4, 4), cmi=1) for name in ("tiny", "strange"))
     mcs = np.array([3, MCS_NOT_SENT, 3, 3], np.uint8)
     samples = [Transmitter().transmit(frame, 1, mcs) for frame in (known, other)]
     recording = record(tmp_path / "a", np.concatenate([samples[0], gap, samples[1]]))
     first, second = replay(recording, Receiver([codebook(str(tiny_model))], recovery))
-    assert first.frame.lost.sum() == 4 and not first.recovered.lost.any()
+    assert first.frame.lost.sum() == 4 and not first.recovered.frame.lost.any()
     assert second.frame.lost.sum() == 4 and second.recovered is None
 
 

@@ -1,0 +1,53 @@
+"""How predictable a tokenizer's tokens are from their neighbours: the rate term of its training."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tokcom.tokenizers.vq_network import ResidualBlock
+
+WIDTH = 96
+BLOCKS = 2
+SHARPNESS = 25.0
+"""Inverse temperature of the soft choice among codes: half of it falls to the nearest code or two."""
+MASKED_SHARE = (0.05, 0.5)
+
+
+class NeighbourPredictor(nn.Module):
+    """Logits over the codebook for masked cells of a grid of code vectors, from the cells around (7 x 7 in all).
+
+    It is small on purpose: what it finds predictable, every context model will.
+    """
+
+    def __init__(self, code_dim: int, codebook_size: int):
+        super().__init__()
+        self.stem = nn.Conv2d(code_dim + 1, WIDTH, 3, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock(WIDTH) for _ in range(BLOCKS)))
+        self.head = nn.Linear(WIDTH, codebook_size)
+
+    def forward(self, vectors: Tensor, masked: Tensor) -> Tensor:
+        """Logits (n, codebook_size) at the n True entries of `masked`, bool (batch, rows, columns); `vectors` are
+        (batch, rows, columns, code_dim)."""
+        shown = torch.cat([vectors * ~masked[..., None], masked[..., None].to(vectors.dtype)], -1)
+        hidden = self.blocks(self.stem(shown.permute(0, 3, 1, 2)))
+        return self.head(F.gelu(hidden).permute(0, 2, 3, 1)[masked])
+
+
+def neighbour_bits(
+    predictor: NeighbourPredictor, latents: Tensor, vectors: Tensor, codebook: Tensor, masked: Tensor
+) -> Tensor:
+    """Mean bits that the masked cells' codes cost given the others.
+
+    Each cell chooses its code softly, by its latent's nearness to all codes, so that the gradient tells the encoder
+    which of the codes at hand is the likelier one; the vectors around carry their gradient, too.
+
+    Args:
+        predictor: trained by the same loss.
+        latents: (batch, rows, columns, code_dim), unit vectors before quantization.
+        vectors: the same after it, with a straight-through gradient.
+        codebook: (codebook_size, code_dim).
+        masked: bool (batch, rows, columns).
+    """
+    choice = (SHARPNESS * latents[masked] @ codebook.T).softmax(-1)
+    log_probability = predictor(vectors, masked).float().log_softmax(-1)
+    return -(choice * log_probability).sum(-1).mean() / torch.log(torch.tensor(2.0))

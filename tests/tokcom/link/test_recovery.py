@@ -1,0 +1,205 @@
+"""The four modes beside each other, on frames whose statistics a model knows exactly."""
+
+import numpy as np
+import pytest
+
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.coding.list_decoding import ListSettings
+from tokcom.context.joint_decoding import ContextSettings
+from tokcom.context.model import ContextModel
+from tokcom.errors import FrameError, ModelError, ParameterError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.modes import MODES
+from tokcom.link.packets import MixedPackets
+from tokcom.link.recovery import FrameRecovery
+from tokcom.packets.codebook import Codebook
+from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.layout import packet_layout
+
+SIZE, N, STAY = 1024, 96, 0.9
+BOOK = Codebook("chain", SIZE)
+
+
+class Markov(ContextModel):
+    """A line of tokens, each the left neighbour's with probability 0.9, else any: the exact posterior of lost ones."""
+
+    codebook, codebook_size, grid, num_classes = "chain", SIZE, None, 5
+
+    def log_probabilities(self, tokens, cmi):
+        def messages(line):
+            out = np.full((len(line) + 1, SIZE), 1 / SIZE)
+            for place, token in enumerate(line):
+                here = out[place] if token == LOST else np.eye(SIZE)[token]
+                out[place + 1] = STAY * here + (1 - STAY) * here.sum() / SIZE
+            return out[:-1]
+
+        both = messages(tokens) * messages(tokens[::-1])[::-1]
+        lost = both[tokens == LOST]
+        return np.log(lost / lost.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def chain(seed, n=N):
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(0, SIZE, n)
+    for place in np.flatnonzero(rng.random(n - 1) < STAY) + 1:
+        tokens[place] = tokens[place - 1]
+    return TokenFrame(tokens, BOOK.name, SIZE, cmi=1, frame_id=seed)
+
+
+def received(frame, esn0_db, mcs=6, tokens_per_packet=4):
+    """LLRs and header of a frame after AWGN, and what the Viterbi decoder leaves of it."""
+    transmitter, receiver = Transmitter(TransmitConfig(tokens_per_packet=tokens_per_packet)), Receiver([BOOK])
+    packets = transmitter.packetize(frame, frame.frame_id)
+    mcs = np.broadcast_to(mcs, len(packets))
+    coded = MixedPackets.of(SIZE, tokens_per_packet, mcs)
+    symbols = awgn(coded.map(coded.encode(packets)), esn0_db, np.random.default_rng(frame.frame_id))
+    llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(esn0_db)))
+    header = transmitter.header(frame, frame.frame_id, mcs, tokens_per_packet)
+    return llrs, header, receiver.assemble(*receiver.decode(llrs, header), header).frame
+
+
+def recovery(mode, **settings):
+    return FrameRecovery(mode, Markov(), **settings)
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    """Token error rate, share of packets not ok, and wrong ok packets by mode: ten frames at 3.5 dB."""
+    result = {}
+    cases = [(chain(seed), *received(chain(seed), 3.5)) for seed in range(10)]
+    for mode in MODES:
+        wrong, open_, false = [], [], []
+        for sent, llrs, header, frame in cases:
+            got = recovery(mode).recover(frame, header, llrs)
+            errors = got.frame.tokens != sent.tokens
+            bad = errors[packet_layout(N, 4, header.layout_seed)].any(axis=1)
+            (
+                wrong.append(errors.mean()),
+                open_.append(np.mean(~got.packets_ok)),
+                false.append((bad & got.packets_ok).sum()),
+            )
+        result[mode] = np.mean(wrong), np.mean(open_), np.sum(false)
+    return result
+
+
+def test_each_mode_knows_more_than_the_one_before(outcome):
+    assert outcome["context"][0] < 0.1 * outcome["list"][0] < 0.1 * outcome["keep"][0]
+    assert outcome["context"][0] < 0.1 * outcome["mask"][0]
+    assert outcome["context"][1] < outcome["list"][1] < outcome["keep"][1] == outcome["mask"][1]
+    assert outcome["keep"][1] > 0.5
+
+
+def test_packets_declared_good_are(outcome):
+    assert [outcome[mode][2] for mode in MODES] == [0, 0, 0, 0]
+
+
+def test_kept_tokens_are_the_viterbi_decoders():
+    frame = chain(3)
+    llrs, header, left = received(frame, 4.0)
+    tokens, ok = Receiver([BOOK]).decode(llrs, header)
+    got = recovery("keep").recover(left, header, llrs)
+    assert not ok.all() and np.array_equal(got.packets_ok, ok)
+    assert np.array_equal(got.frame.tokens[packet_layout(N, 4, 3)], tokens)
+    assert (got.confidence == ~left.lost).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_known_stays_and_nothing_stays_lost(mode):
+    frame = chain(4)
+    llrs, header, left = received(frame, 4.5)
+    got = recovery(mode).recover(left, header, llrs)
+    assert np.array_equal(got.frame.tokens[~left.lost], left.tokens[~left.lost]) and not got.frame.lost.any()
+    assert got.confidence.shape == (N,) and (got.confidence >= 0).all() and (got.confidence <= 1 + 1e-5).all()
+    assert got.packets_ok.shape == (N // 4,)
+    again = recovery(mode).recover(left, header, llrs)
+    assert np.array_equal(again.frame.tokens, got.frame.tokens)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_packets_that_were_not_sent_are_guessed(mode):
+    frame = chain(5)
+    mcs = np.where(np.arange(N // 4) % 3, 6, MCS_NOT_SENT)
+    llrs, header, left = received(frame, 12.0, mcs)
+    got = recovery(mode).recover(left, header, llrs)
+    assert left.lost.sum() == N // 3 and not got.frame.lost.any()
+    assert (got.frame.tokens == frame.tokens)[left.lost].mean() > 0.7
+    if mode == "list":
+        assert not got.packets_ok[mcs == MCS_NOT_SENT].any()
+
+
+@pytest.mark.parametrize("mcs", [0, 3, 7, 8, 10])
+def test_context_helps_with_every_constellation_and_rate(mcs):
+    """About 3 dB below what Viterbi needs, packets of every MCS come through."""
+    from tokcom.adaptation.mcs import mcs_table
+
+    frame = chain(6)
+    llrs, header, left = received(frame, mcs_table()[mcs].per10_esn0_db - 3, mcs)
+    got = recovery("context").recover(left, header, llrs)
+    assert left.lost.mean() > 0.5 and (got.frame.tokens != frame.tokens).mean() < 0.1
+
+
+@pytest.mark.parametrize("mode", ["list", "context"])
+def test_any_number_of_tokens_a_packet_with_slots_left_over(mode):
+    for tokens_per_packet in (1, 5, 7):
+        frame = chain(7)
+        llrs, header, left = received(frame, 4.5, tokens_per_packet=tokens_per_packet)
+        got = recovery(mode).recover(left, header, llrs)
+        assert (got.frame.tokens != frame.tokens).mean() <= left.lost.mean() / 2 + 0.01
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_without_llrs_the_model_guesses(mode):
+    frame = chain(8)
+    tokens = frame.tokens.copy()
+    tokens[::3] = LOST
+    got = recovery(mode).recover(frame.with_tokens(tokens))
+    assert (got.frame.tokens == frame.tokens).mean() > 0.8 and not got.frame.lost.any()
+    assert got.packets_ok.size == 0
+
+
+def test_without_a_model_losses_of_other_modes_stay():
+    frame = chain(9)
+    llrs, header, left = received(frame, 4.0, np.where(np.arange(N // 4) == 2, MCS_NOT_SENT, 6))
+    kept = FrameRecovery("keep").recover(left, header, llrs)
+    assert kept.frame.lost.sum() == 4
+    listed = FrameRecovery("list").recover(left, header, llrs)
+    assert (listed.frame.tokens == frame.tokens).mean() > (kept.frame.tokens == frame.tokens).mean()
+
+
+def test_the_schedule_and_the_list_reach_the_decoders():
+    frame = chain(10)
+    llrs, header, left = received(frame, 3.0)
+    short = recovery("context", context=ContextSettings(rounds=1, turns=1), lists=ListSettings(16))
+    assert short.recover(left, header, llrs).passes == 1
+    long = recovery("context", context=ContextSettings(rounds=3, turns=2)).recover(left, header, llrs)
+    assert 1 < long.passes <= 6
+
+
+@pytest.mark.parametrize("mode", ["list", "context"])
+def test_acceptance_follows_the_threshold(mode):
+    frame = chain(11)
+    llrs, header, left = received(frame, 3.0 if mode == "list" else 0.0)
+    ok = {
+        accept: recovery(mode, context=ContextSettings(accept=accept)).recover(left, header, llrs).packets_ok.sum()
+        for accept in (0.5, 0.9999)
+    }
+    assert ok[0.5] > ok[0.9999]
+
+
+def test_bad_modes_are_named():
+    with pytest.raises(ParameterError, match="mode is 'guess'; it must be one of keep, mask, list, context"):
+        FrameRecovery("guess")
+    for mode in ("mask", "context"):
+        with pytest.raises(ParameterError, match=f"mode '{mode}' needs a context model"):
+            FrameRecovery(mode)
+
+
+def test_frames_and_llrs_that_do_not_fit_are_named():
+    frame = chain(12)
+    llrs, header, left = received(frame, 4.0)
+    with pytest.raises(FrameError, match="LLRs have shape"):
+        recovery("list").recover(left, header, llrs[:-1])
+    stranger = TokenFrame(left.tokens, "other", SIZE)
+    with pytest.raises(ModelError, match="other"):
+        recovery("context").recover(stranger, header, llrs)
