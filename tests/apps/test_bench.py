@@ -50,6 +50,19 @@ def test_the_waveform_benchmark_says_what_it_promises():
     assert all(rate > 0 for rate in report["rate_msps"].values())
 
 
+def test_the_context_benchmark_says_what_it_promises(tmp_path):
+    figure, pictures = tmp_path / "curve.svg", tmp_path / "received.png"
+    few = "--images 2 --esn0-db 3,10 --modes keep,context --cmi both".split()
+    report = bench("context", *few, "--svg", str(figure), "--pictures", str(pictures))
+    keys = {"esn0_db", "mode", "cmi", "per", "ter", "undetected", "ms_per_frame"}
+    assert len(report["curve"]) == 8 and all(keys <= set(point) for point in report["curve"])
+    per = {(point["esn0_db"], point["mode"], point["cmi"]): point["per"] for point in report["curve"]}
+    assert per[3, "keep", True] > 0.7 > per[3, "context", True] and per[10, "context", False] == 0
+    assert set(report["esn0_db_at_per_10"]) == {"keep", "context"} and report["esn0_db_at_per_10"]["keep"] > 3
+    assert {"bits_cmi", "bits_no_cmi", "psnr_db", "top1"} <= set(report["model"])
+    assert figure.stat().st_size > 10_000 and pictures.stat().st_size > 10_000
+
+
 def test_the_fault_benchmark_says_what_it_promises():
     report = bench("faults", "--bursts", "100", "--headers", "500")
     assert report["random_headers"]["headers"] == 500
@@ -61,6 +74,9 @@ def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path)
         (["phy", "--noise-samples", "nan"], "noise_samples is nan; it must be 1 to 1e12"),
         (["phy", "--json", str(tmp_path / "none" / "x.json")], "there is no folder"),
         (["coding", "--esn0-db", "nan"], "esn0_db is nan"),
+        (["context", "--modes", "keep,guess"], "'guess' is not one of keep, mask, list, context"),
+        (["context", "--esn0-db", "nan"], "esn0_db is nan"),
+        (["context", "--data", str(tmp_path)], "no photographs"),
     ):
         done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, check=False)
         assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, arguments

@@ -111,3 +111,21 @@ def test_replay_stopped_shows_what_it_has(recording, tiny_model, monkeypatch, tm
 def test_errors_are_one_line_without_a_traceback(arguments, message):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code != 0 and message in result.output and "Traceback" not in result.output
+
+
+def test_calibrate_writes_its_curve_into_the_card(tiny_model, tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        (tmp_path / "data" / split / "owl").mkdir(parents=True)
+        for i in range(12):
+            picture = Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8))
+            picture.save(tmp_path / "data" / split / "owl" / f"{i}.png")
+    arguments = ["calibrate", "--data", str(tmp_path / "data"), "--models", str(tiny_model.parent), "--model", "tiny"]
+    figure = tmp_path / "reliability.svg"
+    result = CliRunner().invoke(
+        main, [*arguments, "--images", "12", "--esn0-db", "2,3", "--svg", str(figure), "--json", "-"]
+    )
+    assert result.exit_code == 0, result.output
+    curve = json.loads((tiny_model / "card.json").read_text())["context"]["acceptance"]
+    assert curve["log_odds"] == sorted(curve["log_odds"]) and curve["calibrated"] == sorted(curve["calibrated"])
+    assert curve["command"].startswith("./run calibrate --data data --model tiny") and figure.stat().st_size > 5000

@@ -5,10 +5,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError, PictureError
 from tokcom.frame import LOST
 from tokcom.models.card import FORMAT, PARTS, file_hash
-from tokcom.models.zoo import list_models, load_classifier, load_context, load_tokenizer, model_card
+from tokcom.models.zoo import (
+    list_models,
+    load_acceptance,
+    load_classifier,
+    load_context,
+    load_recovery,
+    load_tokenizer,
+    model_card,
+)  # fmt: skip
+from tokcom.training.export import export_acceptance
 
 
 def edited(folder, **changes):
@@ -152,3 +162,16 @@ def test_a_broken_card_is_named(tiny_model):
     (tiny_model / "card.json").write_text('{"format": 1,')
     with pytest.raises(ModelError, match=r"card\.json: the card cannot be read"):
         load_context(str(tiny_model))
+
+
+def test_a_contexts_calibration_comes_from_its_card(tiny_model):
+    assert load_acceptance(str(tiny_model)) == Acceptance()
+    export_acceptance(tiny_model, Acceptance((0.0, 4.0), (-1.0, 3.0)), "./run calibrate")
+    assert load_acceptance(str(tiny_model)) == Acceptance((0.0, 4.0), (-1.0, 3.0))
+    assert load_recovery(str(tiny_model), "context").mode == "context"
+    card = json.loads((tiny_model / "card.json").read_text())
+    for broken in ({"log_odds": [1, 0], "calibrated": [0, 1]}, {"log_odds": 3}, {"log_odds": [0.0]}):
+        card["context"]["acceptance"] = broken
+        (tiny_model / "card.json").write_text(json.dumps(card))
+        with pytest.raises(ModelError, match="acceptance"):
+            load_acceptance(str(tiny_model))

@@ -1,0 +1,56 @@
+import torch
+from torch import nn
+
+from tokcom.training.optimizers import MuonAdamW
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def optimizer(model):
+    hidden = model[0].weight
+    return MuonAdamW([hidden], [p for p in model.parameters() if p is not hidden], 0.02, 0.0)
+
+
+def step(model, optimizer, seed):
+    x = torch.randn(32, 8, generator=torch.Generator().manual_seed(seed))
+    loss = (model(x)[:, 0] - x[:, 0] * x[:, 1]).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+def test_it_learns():
+    model = network()
+    learner = optimizer(model)
+    losses = [step(model, learner, seed) for seed in range(300)]
+    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+
+
+def test_a_matrix_moves_along_its_orthogonalised_gradient():
+    """All singular values of an update are about alike, whatever the gradient's were."""
+    model = network()
+    learner, before = optimizer(model), model[0].weight.detach().clone()
+    step(model, learner, 0)
+    values = torch.linalg.svdvals(model[0].weight.detach() - before)
+    gradient = torch.linalg.svdvals(model[0].weight.grad)
+    assert values[0] / values[-1] < 4 < gradient[0] / gradient[-1]
+
+
+def test_its_state_goes_on_where_it_was():
+    whole, stopped = network(), network()
+    learner, first = optimizer(whole), optimizer(stopped)
+    for seed in range(6):
+        step(whole, learner, seed)
+    for seed in range(3):
+        step(stopped, first, seed)
+    second = optimizer(stopped)
+    second.load_state_dict(first.state_dict())
+    for seed in range(3, 6):
+        step(stopped, second, seed)
+    for a, b in zip(whole.parameters(), stopped.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert len(learner.param_groups) == 3 and all(group["lr"] == 0.02 for group in learner.param_groups)
