@@ -55,7 +55,7 @@ class ContextSettings:
     rounds: int = 6
     turns: int = 4
     inform: float = 0.9
-    accept: float = 0.998
+    accept: float = 0.9985
     settle: float = 0.99999
     seconds: float | None = None
 

@@ -97,7 +97,7 @@ class Constellation:
     def pair_metrics(self, llrs: np.ndarray) -> np.ndarray | None:
         """Log-likelihoods of both bits of a component together, from their max-log LLRs.
 
-        Bit by bit, LLRs lose what the bits of one amplitude tell about each other: some 0.6 dB for a code of low rate.
+        Bit by bit, LLRs lose what the bits of one amplitude tell about each other: half a dB at rate 1/2.
         The two max-log LLRs of a 4-level component determine its received value over N0 and 1/N0, hence the likelihood
         of each of its levels.
 
