@@ -15,12 +15,13 @@ def grids(n, words, seed=0):
 def test_what_neighbours_tell_costs_few_bits_and_what_nothing_tells_all():
     torch.manual_seed(0)
     codebook, tokens = grids(64, 16)
-    chance = torch.randint(0, 16, tokens.shape)
     told, untold = [], []
-    for source, bits in ((tokens, told), (chance, untold)):
+    for by_row, bits in ((True, told), (False, untold)):
         predictor = NeighbourPredictor(8, 16)
         learner = torch.optim.AdamW(predictor.parameters(), 3e-3)
         for _ in range(150):
+            # Drawn anew each time: nothing can be learnt by heart.
+            source = tokens[torch.randperm(len(tokens))] if by_row else torch.randint(0, 16, tokens.shape)
             masked = torch.rand(source.shape) < 0.2
             vectors = codebook[source]
             cost = neighbour_bits(predictor, vectors, vectors, codebook, masked)
@@ -28,7 +29,7 @@ def test_what_neighbours_tell_costs_few_bits_and_what_nothing_tells_all():
             cost.backward()
             learner.step()
             bits.append(float(cost.detach()))
-    assert sum(told[-10:]) / 10 < 1 < 3 < sum(untold[-10:]) / 10
+    assert sum(told[-10:]) / 10 < 1.2 < 3 < sum(untold[-10:]) / 10
 
 
 def test_the_encoder_is_told_which_code_is_likelier():

@@ -31,13 +31,13 @@ def test_it_learns():
 
 
 def test_a_matrix_moves_along_its_orthogonalised_gradient():
-    """All singular values of an update are about alike, whatever the gradient's were."""
+    """An update's singular values are far more alike than the gradient's."""
     model = network()
     learner, before = optimizer(model), model[0].weight.detach().clone()
     step(model, learner, 0)
     values = torch.linalg.svdvals(model[0].weight.detach() - before)
     gradient = torch.linalg.svdvals(model[0].weight.grad)
-    assert values[0] / values[-1] < 4 < gradient[0] / gradient[-1]
+    assert values[0] / values[-1] < gradient[0] / gradient[-1] / 3
 
 
 def test_its_state_goes_on_where_it_was():
