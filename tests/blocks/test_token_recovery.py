@@ -78,7 +78,8 @@ def test_lost_tokens_are_filled_in_and_known_ones_stay(frames):
         before = np.array(pmt.s32vector_elements(pmt.cdr(message)))
         after = np.array(pmt.s32vector_elements(pmt.cdr(store.get_message(i))))
         assert np.array_equal(before[before != LOST], after[before != LOST]) and (after != LOST).all()
-        assert "seconds.recovery" in pmt.to_python(pmt.car(store.get_message(i)))
+        meta = pmt.to_python(pmt.car(store.get_message(i)))
+        assert "seconds.recovery" in meta and "packets_open" not in meta, "nothing is known of their packets"
 
 
 @pytest.mark.parametrize(("drop", "survivors"), [("oldest", [0, 4, 5]), ("newest", [0, 1, 2])])

@@ -9,6 +9,7 @@ from tokcom import keys
 from tokcom.coding.list_decoding import ListSettings
 from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.recovery import RecoverySettings
+from tokcom.link.bursts import compile_kernels
 from tokcom.models.zoo import DEFAULT_MODEL, load_recovery
 
 from ._pdu import PduBlock, frame_of, header_of, vector_of
@@ -24,8 +25,8 @@ class token_recovery(PduBlock):
 
     Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs and what the burst's header says in
     their metadata. Without LLRs, lost tokens are guessed in every mode.
-    Output: message port "tokens_recovered", the same frames without losses, with mode, confidence and packets_open
-    added and the LLRs taken out.
+    Output: message port "tokens_recovered", the same frames without losses, with mode, confidence and, where the
+    packets are known, packets_open added and the LLRs taken out.
 
     Parameters:
         model: a model of the zoo, by name or folder.
@@ -54,6 +55,7 @@ class token_recovery(PduBlock):
         drop: str = "oldest",
     ):  # fmt: skip
         PduBlock.__init__(self, "Token Recovery")
+        compile_kernels()
         self._recovery = load_recovery(
             model, mode, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
@@ -142,7 +144,8 @@ class token_recovery(PduBlock):
         added = {
             keys.MODE: self._recovery.mode,
             keys.CONFIDENCE: vector_of(recovered.confidence),
-            keys.PACKETS_OPEN: int((~recovered.packets_ok).sum()),
             keys.LLRS: None,
         }
+        if llrs is not None or not frame.lost.any():
+            added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())
         return added, recovered.frame.tokens

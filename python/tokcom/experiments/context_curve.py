@@ -12,10 +12,10 @@ from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.classifier import Classifier
 from tokcom.context.model import ContextModel
 from tokcom.context.recovery import Recovery
-from tokcom.errors import ParameterError
+from tokcom.errors import ParameterError, TokcomError
 from tokcom.experiments.photographs import Photographs
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.metrics.pictures import psnr_db
@@ -25,11 +25,10 @@ from tokcom.packets.layout import packet_layout
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer
 
+MCS = "16qam-1/2"
 MASKED = 0.15
 """Share of tokens masked where the model alone is measured."""
 SAMPLE_RATE, DOPPLER_HZ, CFO_HZ = 1e6, 5.0, 2000.0
-WARM_UP_DB = 5.0
-"""Es/N0 at which packets fail and headers do not: a frame to compile kernels with."""
 PER = 0.1
 """Packet error rate whose Es/N0 is reported."""
 
@@ -45,7 +44,7 @@ class ContextPoint:
         per: share of packets that were not declared good, or are wrong; those of bursts that were not found count.
         ter: share of tokens that are wrong in the end, guesses included.
         undetected: share of packets that were declared good and are wrong.
-        ms_per_frame: from LLRs to pixels, in milliseconds, on average.
+        ms_per_frame: from LLRs to pixels, in milliseconds, on average over the frames whose bursts were found.
         passes: passes of the context model in mode "context", on average.
         images: photographs.
     """
@@ -62,13 +61,12 @@ class ContextPoint:
 
 
 class Bench:
-    """Frames of photographs, sent with one MCS: as symbols in white Gaussian noise, or as bursts through a channel.
+    """Frames of photographs, sent with `MCS`: as symbols in white Gaussian noise, or as bursts through a channel.
 
     Args:
         photographs: what is sent.
         model: name or folder of the model.
         tokenizer: the model's tokenizer.
-        mcs: name of the MCS of all packets.
         seed: seed of the noise; the layout of a frame's packets is drawn from its number.
         channel: a multipath profile, for bursts that the receiver must find, estimate and equalise, each with a draw of
             the paths of its own at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols of known noise.
@@ -79,13 +77,12 @@ class Bench:
         photographs: Photographs,
         model: str,
         tokenizer: VQTokenizer,
-        mcs: str = "16qam-1/2",
         seed: int = 0,
         channel: str | None = None,
     ):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
         self._channel = channel
-        self._transmitter, self._receiver = Transmitter(TransmitConfig(mcs)), Receiver([codebook(model)])
+        self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS)), Receiver([codebook(model)])
         tokens = np.concatenate([tokenizer.encode(picture[None]) for picture in photographs.pictures])
         self.frames = [
             TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
@@ -111,12 +108,13 @@ class Bench:
         )
         channel = ChannelModel(settings, SAMPLE_RATE, self.seed + frame.frame_id)
         burst = self._transmitter.transmit(frame, frame.frame_id & 0xFFFF)
-        receiver = Receiver([codebook(self.model)])
+        receiver = Receiver()
         found = receiver.search(channel.process(np.pad(burst, 500)))
-        if not found:
-            return None
-        demodulated = receiver.demodulate(found[0])
-        return receiver.demap(demodulated), demodulated.header
+        try:
+            demodulated = receiver.demodulate(found[0]) if found else None
+        except TokcomError:
+            demodulated = None
+        return None if demodulated is None else (receiver.demap(demodulated), demodulated.header)
 
     def receive(self, llrs: np.ndarray, header: BurstHeader, recovery: FrameRecovery) -> RecoveredFrame:
         """What the receiver makes of a frame's LLRs."""
@@ -150,18 +148,21 @@ def context_curve(
         noise_variance(value)
     recoveries = {mode: load_recovery(bench.model, mode) for mode in modes}
     count = len(bench.frames)
-    for mode in modes:  # compiled and loaded before the clock runs
-        bench.tokenizer.detokenize(bench.receive(*bench.received(0, WARM_UP_DB, True), recoveries[mode]).frame)
+    compile_kernels()
+    for mode in modes:  # networks are at work before the clock runs
+        recoveries[mode].recover(bench.frames[0].with_tokens(np.full_like(bench.frames[0].tokens, LOST)))
+    bench.tokenizer.detokenize(bench.frames[0])
     for value in esn0_db:
         for mode in modes:
             for told in cmi:
-                total, seconds, passes = np.zeros(3), 0.0, 0
+                total, seconds, passes, found = np.zeros(3), 0.0, 0, 0
                 for number in range(count):
                     progress(1)
                     got = bench.received(number, value, told)
                     if got is None:
                         total += 1, 1, 0
                         continue
+                    found += 1
                     started = time.perf_counter()
                     recovered = bench.receive(*got, recoveries[mode])
                     bench.tokenizer.detokenize(recovered.frame)
@@ -172,8 +173,9 @@ def context_curve(
                     passes += recovered.passes
                 per, ter, undetected = total / count
                 yield ContextPoint(
-                    value, mode, told, per, ter, undetected, 1000 * seconds / count, passes / count, count
-                )
+                    value, mode, told, per, ter, undetected, 1000 * seconds / max(found, 1), passes / max(found, 1),
+                    count,
+                )  # fmt: skip
 
 
 def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | None:

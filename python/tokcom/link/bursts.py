@@ -220,13 +220,16 @@ class Receiver:
 
 @cache
 def compile_kernels() -> None:
-    """Send a burst from a transmitter to a receiver, after which Numba has compiled what they need.
+    """Send a burst from a transmitter to a receiver and list-decode a packet, so that Numba compiles what they need.
 
     The first time on a machine that takes up to a minute, in which a radio's samples would be lost; later calls find
     the kernels on disk.
     """
-    burst = Transmitter().transmit(TokenFrame(np.zeros(4, np.int32), "random", 2), 0)
+    frame = TokenFrame(np.zeros(4, np.int32), "random", 2)
+    burst = Transmitter().transmit(frame, 0)
     Receiver().receive(np.pad(burst, 400))
+    coded = MixedPackets.of(frame.codebook_size, 4, np.zeros(1))
+    coded.list_decode(np.ones(coded.bits.sum(), np.float32), np.arange(1), np.zeros((1, 4, 2), np.float32))
 
 
 def _packets_of(header: BurstHeader, codebook_size: int) -> MixedPackets:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tokcom.errors import CheckpointError
+from tokcom.training.optimizers import MuonAdamW
 
 
 @dataclass
@@ -21,7 +22,9 @@ class Progress:
     seconds: float = 0.0
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, progress: Progress, settings: dict) -> None:
+def save_checkpoint(
+    path: Path, model: nn.Module, optimizer: Optimizer | MuonAdamW, progress: Progress, settings: dict
+) -> None:
     """Write a checkpoint; a run stopped midway through leaves the previous one whole."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -35,7 +38,7 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, progress
     os.replace(unfinished, path)
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, settings: dict) -> Progress:
+def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer | MuonAdamW, settings: dict) -> Progress:
     """Continue from a checkpoint, or from nothing where there is none.
 
     Raises:

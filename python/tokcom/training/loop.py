@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tokcom.errors import CheckpointError
 from tokcom.training.checkpoint import load_checkpoint, save_checkpoint
+from tokcom.training.optimizers import MuonAdamW
 
 TRAINING_STATE = ("code_use", "code_sum", "predictor.")
 """Beginnings of the names of what only training needs; it is not exported."""
@@ -29,7 +30,7 @@ class Task(ABC):
 
     name: str
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | MuonAdamW
     learning_rate: float
     seed: int
     growing: tuple[str, ...] = ()
