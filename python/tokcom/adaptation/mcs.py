@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-
-from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
 from tokcom.modulation.constellation import Constellation
@@ -46,19 +43,6 @@ class Mcs:
     def symbols(self, codebook_size: int, tokens_per_packet: int) -> int:
         """Symbols of one packet."""
         return self.constellation().symbols_for(self.codec(codebook_size, tokens_per_packet).coded_length)
-
-    def list_decode(
-        self, llrs: np.ndarray, log_priors: np.ndarray, codebook_size: int, tokens_per_packet: int,
-        settings: ListSettings | None = None,
-    ) -> ListDecision:  # fmt: skip
-        """List-decode packets of max-log LLRs, float32 (n, coded_length), with priors of their tokens.
-
-        Where both code bits of a trellis step lie on one component of a symbol, its levels are compared as such.
-        """
-        codec = self.codec(codebook_size, tokens_per_packet)
-        decoder = codec.list_decoder
-        pairs = self.constellation().pair_metrics(llrs) if codec.code.pairwise else None
-        return decoder.decode(decoder.steps(llrs) if pairs is None else pairs, log_priors, settings)
 
 
 @cache

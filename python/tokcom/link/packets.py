@@ -93,6 +93,18 @@ class PacketLink:
         """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds."""
         return self._codec.decode(llrs)
 
+    def list_decode(
+        self, llrs: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None
+    ) -> ListDecision:
+        """List-decode packets.
+
+        Args:
+            llrs: float32 (n, coded_length), as from `demap`.
+            log_priors: float32 (n, tokens_per_packet, codebook_size).
+            settings: how far the search goes.
+        """
+        return _list_decode(self._codec, self._constellation, self.config.llr_method, llrs, log_priors, settings)
+
 
 class MixedPackets:
     """The packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
@@ -201,13 +213,19 @@ class MixedPackets:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
                 own = llrs[bits[np.searchsorted(packets, rows[here])]]
-                decision.set(here, scheme.list_decode(own, log_priors[here], self._size, self._tokens, settings))
+                decision.set(here, self._listed(scheme, own, log_priors[here], settings))
         here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
         if len(here):
             scheme = mcs_table()[0]
             nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
-            decision.set(here, scheme.list_decode(nothing, log_priors[here], self._size, self._tokens, settings))
+            decision.set(here, self._listed(scheme, nothing, log_priors[here], settings))
         return decision
+
+    def _listed(
+        self, scheme: Mcs, llrs: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None
+    ) -> ListDecision:
+        codec = scheme.codec(self._size, self._tokens)
+        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, log_priors, settings)
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, np.ndarray, np.ndarray]]:
@@ -227,6 +245,17 @@ class MixedPackets:
     def _check(values: np.ndarray, lengths: np.ndarray, what: str) -> None:
         if values.shape != (lengths.sum(),):
             raise FrameError(f"{what} have shape {values.shape}; the packets' MCS ask for ({lengths.sum()},)")
+
+
+def _list_decode(
+    codec: PacketCodec, constellation: Constellation, llr_method: str, llrs: np.ndarray, log_priors: np.ndarray,
+    settings: ListSettings | None,
+) -> ListDecision:  # fmt: skip
+    """List-decode LLRs, float32 (n, coded_length); where both code bits of a trellis step lie on one component of a
+    symbol, its levels are compared as such."""
+    decoder = codec.list_decoder
+    pairs = constellation.pair_metrics(llrs) if codec.code.pairwise and llr_method == "maxlog" else None
+    return decoder.decode(decoder.steps(llrs) if pairs is None else pairs, log_priors, settings)
 
 
 @lru_cache(maxsize=32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tokcom.coding.list_decoding import ListSettings
+from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.joint_decoding import ContextSettings, JointDecoder
 from tokcom.context.model import ContextModel
@@ -36,6 +36,33 @@ class RecoveredFrame:
     packets_ok: np.ndarray
     passes: int = 0
     log_odds: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True)
+class ReceivedPackets:
+    """The packets of a frame as they came from the channel.
+
+    Attributes:
+        positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens, or PADDING.
+        sent: bool (n_packets,), packets that the channel says something of.
+        decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
+        list_decode: as `MixedPackets.list_decode` with the LLRs given.
+    """
+
+    positions: np.ndarray
+    sent: np.ndarray
+    decode: Callable[[], np.ndarray]
+    list_decode: Callable[[np.ndarray, np.ndarray, ListSettings], ListDecision]
+
+    @classmethod
+    def of_burst(cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray) -> "ReceivedPackets":
+        """Those of a burst, from its header and the LLRs, float32, of all packets."""
+        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs)
+        return cls(
+            packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed), coded.bits > 0,
+            lambda: coded.decode(llrs)[0],
+            lambda rows, log_priors, settings: coded.list_decode(llrs, rows, log_priors, settings),
+        )  # fmt: skip
 
 
 class FrameRecovery:
@@ -83,31 +110,40 @@ class FrameRecovery:
             ModelError: the model does not fit the frame.
             TokcomError: header, LLRs and frame do not belong together.
         """
+        received = None
+        if header is not None and llrs is not None:
+            received = ReceivedPackets.of_burst(header, frame.codebook_size, llrs)
+        return self.recover_packets(frame, received, cancelled)
+
+    def recover_packets(
+        self, frame: TokenFrame, received: ReceivedPackets | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> RecoveredFrame:  # fmt: skip
+        """The same for packets that came by another link than bursts; None: nothing is known of them."""
         if self.model is not None:
             self.model.require_fit(frame)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
-        if header is None or llrs is None:
+        if received is None:
             return RecoveredFrame(*self._guessed(frame, known, cancelled), np.zeros(0, bool))
-        positions = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
+        positions = received.positions
         packets = np.where(positions == PADDING, 0, frame.tokens[positions])
         ok = (packets != LOST).all(axis=1)
-        coded = MixedPackets.of(frame.codebook_size, header.tokens_per_packet, header.mcs)
         passes, log_odds = 0, np.zeros(0)
         if self.mode == "mask" or ok.all():
             whole, confidence = frame, known
         elif self.mode == "keep":
-            kept, _ = coded.decode(llrs)
-            unusable = (kept >= frame.codebook_size) | (coded.bits == 0)[:, None]
+            kept = received.decode()
+            unusable = (kept >= frame.codebook_size) | ~received.sent[:, None]
             kept = np.where(ok[:, None], packets, np.where(unusable, LOST, kept)).astype(np.int32)
             whole, confidence = frame.with_tokens(unpack(kept, positions)), known
         else:
             decision = self._joint.decode(
                 frame, positions, packets, ok,
-                lambda rows, log_priors: coded.list_decode(llrs, rows, log_priors, self._lists), cancelled,
+                lambda rows, log_priors: received.list_decode(rows, log_priors, self._lists), cancelled,
             )  # fmt: skip
             ok, passes, log_odds = decision.accepted, decision.passes, decision.log_odds
             # Where nothing was sent and no model spoke, nothing is known.
-            unknown = (coded.bits == 0)[:, None] & (self.mode == "list")
+            unknown = ~received.sent[:, None] & (self.mode == "list")
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
             confidence = unpack(decision.confidence, positions)
         return RecoveredFrame(*self._guessed(whole, confidence, cancelled), ok, passes, log_odds)
