@@ -25,15 +25,29 @@ class Classifier:
         Raises:
             PictureError: the pictures are not of the network's size.
         """
+        scaled = self._scaled(pictures)
+        with torch.inference_mode():
+            # A picture and its mirror image show the same thing.
+            return (self.network(scaled) + self.network(scaled.flip(3))).div(2).log_softmax(-1).numpy()
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """float32 (batch, width), what the last layer sees of uint8 pictures (batch, size, size, 3): their cosine tells
+        how alike pictures are in what they show.
+
+        Raises:
+            PictureError: the pictures are not of the network's size.
+        """
+        scaled = self._scaled(pictures)
+        with torch.inference_mode():
+            return (self.network.features(scaled) + self.network.features(scaled.flip(3))).div(2).numpy()
+
+    def _scaled(self, pictures: np.ndarray) -> torch.Tensor:
         size = self.network.config.image_size
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (size, size, 3):
             raise PictureError(
                 f"the classifier takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
             )
-        scaled = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
-        with torch.inference_mode():
-            # A picture and its mirror image show the same thing.
-            return (self.network(scaled) + self.network(scaled.flip(3))).div(2).log_softmax(-1).numpy()
+        return torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
 
     def label(self, picture: np.ndarray) -> int:
         """The likeliest class of one picture (size, size, 3)."""

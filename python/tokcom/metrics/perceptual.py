@@ -1,0 +1,97 @@
+"""Perceptual and semantic likeness by large networks that are not part of this package: LPIPS and CLIP.
+
+Both need a Python package and a file of weights, which the user brings; without them a measure says why it is absent.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from tokcom.errors import ModelError
+
+LPIPS_WEIGHTS = "lpips-alex.safetensors"
+CLIP_WEIGHTS = "clip-ViT-B-32.safetensors"
+
+
+class Likeness(Protocol):
+    """Compares two pictures, uint8 (height, width, 3)."""
+
+    def __call__(self, sent: np.ndarray, received: np.ndarray) -> float: ...
+
+
+class Lpips:
+    """Learned perceptual image patch similarity (Zhang et al., CVPR 2018), AlexNet; 0 for equal pictures.
+
+    Args:
+        folder: holds LPIPS_WEIGHTS, the state dict of lpips.LPIPS(net="alex").
+
+    Raises:
+        ModelError: the package or the weights are not there or do not fit.
+    """
+
+    def __init__(self, folder: Path | None):
+        try:
+            import lpips
+        except ImportError:
+            raise ModelError("lpips is not installed") from None
+        self._network = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False).eval()
+        _load(self._network, folder, LPIPS_WEIGHTS)
+
+    def __call__(self, sent: np.ndarray, received: np.ndarray) -> float:
+        with torch.inference_mode():
+            return float(self._network(*(_tensor(picture) * 2 - 1 for picture in (sent, received))))
+
+
+class ClipScore:
+    """Cosine of the pictures' embeddings by CLIP (Radford et al., 2021), ViT-B/32; 1 for equal pictures.
+
+    Args:
+        folder: holds CLIP_WEIGHTS, the state dict of open_clip's model "ViT-B-32".
+
+    Raises:
+        ModelError: the package or the weights are not there or do not fit.
+    """
+
+    MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    SIDE = 224
+
+    def __init__(self, folder: Path | None):
+        try:
+            import open_clip
+        except ImportError:
+            raise ModelError("open_clip_torch is not installed") from None
+        if folder is None or not (folder / CLIP_WEIGHTS).exists():
+            raise ModelError("weights not installed")
+        self._network = open_clip.create_model("ViT-B-32", pretrained=None).eval()
+        _load(self._network, folder, CLIP_WEIGHTS)
+
+    def __call__(self, sent: np.ndarray, received: np.ndarray) -> float:
+        pair = torch.cat([_tensor(picture) for picture in (sent, received)])
+        pair = F.interpolate(pair, size=(self.SIDE, self.SIDE), mode="bicubic", antialias=True).clamp(0, 1)
+        mean, deviation = (torch.tensor(values)[:, None, None] for values in (self.MEAN, self.DEVIATION))
+        with torch.inference_mode():
+            features = self._network.encode_image((pair - mean) / deviation)
+        return float(F.cosine_similarity(features[:1], features[1:]))
+
+
+LIKENESSES = {"lpips": Lpips, "clip": ClipScore}
+"""By the name of their figure."""
+
+
+def _tensor(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+
+def _load(network: torch.nn.Module, folder: Path | None, name: str) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if folder is None or not (folder / name).exists():
+        raise ModelError("weights not installed")
+    try:
+        network.load_state_dict(load_file(folder / name))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise ModelError(f"{folder / name}: the weights do not fit: {error}") from None
