@@ -14,10 +14,6 @@ from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_recovery
 
 COLOURS = {"keep": "#8a8f98", "mask": "#c2571a", "list": "#2f6fb7", "context": "#0b7a5f"}
-LABELS = {
-    "keep": "keep: Viterbi's tokens", "mask": "mask and guess (the paper)", "list": "list: channel and CRC",
-    "context": "context: channel, CRC and model",
-}  # fmt: skip
 MARKERS = {"keep": "s", "mask": "^", "list": "D", "context": "o"}
 SYMBOLS = 31
 """16-QAM symbols of a packet of 40 bits, CRC-16 and tail at rate 1/2."""
@@ -45,7 +41,7 @@ def draw_context_curve(points: Sequence[ContextPoint], path: Path) -> None:
                 axis.semilogy(
                     [p.esn0_db for p in line], [getattr(p, key) for p in line], color=COLOURS[mode],
                     marker=MARKERS[mode] if told else None, markersize=4.5, linewidth=1.8 if told else 1.0,
-                    linestyle="-" if told else "--", label=LABELS[mode] + ("" if told else ", no label"),
+                    linestyle="-" if told else "--", label=f"{mode}: {MODES[mode]}" + ("" if told else ", no label"),
                 )  # fmt: skip
         axis.set_xlabel("Es/N0 (dB)")
         axis.set_ylim(FLOOR, 1.15)

@@ -8,14 +8,11 @@ from pathlib import Path
 import jinja2
 
 from tokcom import __version__
+from tokcom.link.modes import MODES
 from tokcom.metrics.frame_report import mean_report
 from tokcom.models.card import Card
 
 STAGES = {"sent": "sent", "tokenized": "tokenized, nothing lost", "lost": "received, losses in grey"}
-MODES = {
-    "keep": "kept as decoded", "mask": "masked and guessed", "list": "channel and CRC",
-    "context": "channel, CRC, context",
-}  # fmt: skip
 
 
 def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Path:

@@ -1,9 +1,12 @@
-"""The four ways to make a frame whole when packets failed.
+"""The four ways to make a frame whole when packets failed, and what people read of them."""
 
-keep: the Viterbi decoder's tokens, right or wrong. mask: tokens of failed packets are thrown away and guessed by the
-context model (the paper). list: the CRC, as part of the code, helps to correct. context: channel, CRC and context model
-decide together.
-"""
-
-MODES = ("keep", "mask", "list", "context")
+MODES = {
+    "keep": "kept as decoded",
+    "mask": "masked and guessed (the paper)",
+    "list": "channel and CRC",
+    "context": "channel, CRC and model",
+}
+"""keep: the Viterbi decoder's tokens, right or wrong. mask: tokens of failed packets are thrown away and guessed by the
+context model. list: the CRC, as part of the code, helps to correct. context: channel, CRC and context model decide
+together."""
 DEFAULT_MODE = "context"

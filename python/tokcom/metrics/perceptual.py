@@ -3,7 +3,9 @@
 Both need a Python package and a file of weights, which the user brings; without them a measure says why it is absent.
 """
 
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
@@ -26,17 +28,15 @@ class Lpips:
     """Learned perceptual image patch similarity (Zhang et al., CVPR 2018), AlexNet; 0 for equal pictures.
 
     Args:
-        folder: holds LPIPS_WEIGHTS, the state dict of lpips.LPIPS(net="alex").
+        folder: holds LPIPS_WEIGHTS, lpips.LPIPS(net="alex") by safetensors.torch.save_model.
 
     Raises:
         ModelError: the package or the weights are not there or do not fit.
     """
 
     def __init__(self, folder: Path | None):
-        try:
-            import lpips
-        except ImportError:
-            raise ModelError("lpips is not installed") from None
+        lpips = _package("lpips")
+        _require(folder, LPIPS_WEIGHTS)
         self._network = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False).eval()
         _load(self._network, folder, LPIPS_WEIGHTS)
 
@@ -49,7 +49,7 @@ class ClipScore:
     """Cosine of the pictures' embeddings by CLIP (Radford et al., 2021), ViT-B/32; 1 for equal pictures.
 
     Args:
-        folder: holds CLIP_WEIGHTS, the state dict of open_clip's model "ViT-B-32".
+        folder: holds CLIP_WEIGHTS, open_clip's model "ViT-B-32" by safetensors.torch.save_model.
 
     Raises:
         ModelError: the package or the weights are not there or do not fit.
@@ -59,12 +59,8 @@ class ClipScore:
     SIDE = 224
 
     def __init__(self, folder: Path | None):
-        try:
-            import open_clip
-        except ImportError:
-            raise ModelError("open_clip_torch is not installed") from None
-        if folder is None or not (folder / CLIP_WEIGHTS).exists():
-            raise ModelError("weights not installed")
+        open_clip = _package("open_clip")
+        _require(folder, CLIP_WEIGHTS)
         self._network = open_clip.create_model("ViT-B-32", pretrained=None).eval()
         _load(self._network, folder, CLIP_WEIGHTS)
 
@@ -85,13 +81,25 @@ def _tensor(picture: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32) / 255)
 
 
-def _load(network: torch.nn.Module, folder: Path | None, name: str) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _package(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ModelError(f"{name} is not installed") from None
+    except Exception as error:  # a package built for another PyTorch fails in ways of its own
+        raise ModelError(f"{name} cannot be imported: {error}") from None
 
+
+def _require(folder: Path | None, name: str) -> None:
     if folder is None or not (folder / name).exists():
         raise ModelError("weights not installed")
+
+
+def _load(network: torch.nn.Module, folder: Path, name: str) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
     try:
-        network.load_state_dict(load_file(folder / name))
+        load_model(network, folder / name)
     except (SafetensorError, RuntimeError, OSError) as error:
         raise ModelError(f"{folder / name}: the weights do not fit: {error}") from None

@@ -37,7 +37,7 @@ SCHEMES = {
     for scheme in (
         Scheme("vqgan", "VQ tokens", "keep"),
         Scheme("vqgan+r", "VQ tokens, repeated", "keep", repeats=True),
-        Scheme("tokcom", "TokCom with CMI (the paper's)", "mask", cmi=True),
+        Scheme("tokcom", "TokCom with CMI (the paper)", "mask", cmi=True),
         Scheme("tokcom-nocmi", "TokCom without CMI", "mask", cmi=False),
         Scheme("list", "list: channel and CRC", "list"),
         Scheme("context", "context with CMI: channel, CRC and model", "context", cmi=True),
