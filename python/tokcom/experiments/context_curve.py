@@ -16,7 +16,6 @@ from tokcom.errors import ParameterError, TokcomError
 from tokcom.experiments.photographs import Photographs
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
-from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import codebook, load_recovery
@@ -96,7 +95,7 @@ class Bench:
             return self._through_the_air(frame, esn0_db)
         packets = self._transmitter.packetize(frame, number & 0xFFFF)
         mcs = self._transmitter.choose_mcs(len(packets))
-        coded = MixedPackets.of(frame.codebook_size, packets.shape[1], mcs)
+        coded = self._transmitter.coded(frame, mcs, packets.shape[1])
         rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
         symbols = awgn(coded.map(coded.encode(packets)), esn0_db, rng)
         llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(esn0_db), np.float32))
