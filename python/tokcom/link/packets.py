@@ -117,9 +117,7 @@ class MixedPackets:
         """The same as the constructor, kept for when it is asked for again: bursts are often alike."""
         return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes(), labels)
 
-    def __init__(
-        self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None
-    ):
+    def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None):
         if labels is not None and len(labels) != codebook_size:
             raise ParameterError(f"the labels are of a codebook of {len(labels)} words, the tokens of {codebook_size}")
         self._size, self._tokens, self._mcs, self._labels = codebook_size, tokens_per_packet, np.asarray(mcs), labels

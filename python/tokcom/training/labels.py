@@ -88,7 +88,8 @@ def semantic_labels(
 
     Returns:
         Labels by purpose, CODED or a scheme, int32 (size,); and for each the mean cosine distance after an error,
-        relative to that of labels drawn at random. Codebooks of more than LARGEST_IMPROVED words have the fast start alone, and no figures.
+        relative to that of labels drawn at random. Codebooks of more than LARGEST_IMPROVED words have the fast start
+        alone, and no figures.
     """
     size = len(embeddings)
     bits = tokens_to_bits(np.arange(size)[:, None], bits_per_token(size))
