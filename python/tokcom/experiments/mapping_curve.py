@@ -24,6 +24,11 @@ from tokcom.modulation.semantic import cosine_distances
 from tokcom.packets.labels import NATURAL, SEMANTIC, TokenLabels
 from tokcom.tokenizers.vq import VQTokenizer
 
+ESN0_DB = {
+    "1024qam": (15, 20, 25, 30), "32qam 32qam": (8, 11, 14, 17), "16qam 16qam qpsk": (3, 6, 9, 12),
+    "1024psk": (20, 30, 40),
+}  # fmt: skip
+"""Where the schemes are measured, in dB."""
 RANDOM = "random"
 WITH_CONTEXT = " map"
 """Ends the name of an uncoded scheme whose receiver takes the MAP token under the context model's prior."""

@@ -12,6 +12,8 @@ from tokcom.frame import TokenFrame
 from tokcom.modulation.direct import DirectMapping, likeliest_tokens
 from tokcom.packets.labels import TokenLabels
 
+SCHEDULE = ContextSettings(rounds=3, turns=2)
+"""A token more or less tells the model little: fewer turns than of coded packets."""
 SMALLEST = 1e-12
 """Probability of all other tokens together below which nothing is made of how small it is."""
 
@@ -47,7 +49,7 @@ class UncodedLink:
         settings: ContextSettings | None = None,
     ):  # fmt: skip
         self.mapping, self.labels = DirectMapping(scheme, len(labels)), labels
-        self._joint = JointDecoder(model, settings)
+        self._joint = JointDecoder(model, settings or SCHEDULE)
 
     def transmit(self, frame: TokenFrame) -> np.ndarray:
         """complex64 symbols (n_tokens, n_symbols) of a frame.

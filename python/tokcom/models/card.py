@@ -8,7 +8,7 @@ from pathlib import Path
 from tokcom.errors import ModelError
 
 FORMAT = 1
-PARTS = ("tokenizer", "context", "classifier", "labels")
+PARTS = ("tokenizer", "context", "classifier")
 
 
 @dataclass(frozen=True)

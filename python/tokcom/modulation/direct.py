@@ -14,7 +14,7 @@ from scipy.stats import norm
 from tokcom.errors import ParameterError
 
 SCHEMES = {
-    "1024qam": (15, 18, 22, 26, 30), "32qam 32qam": (5, 8, 11, 14, 17), "16qam 16qam qpsk": (3, 6, 9, 12, 15),
+    "1024qam": (15, 16, 18, 22, 28), "32qam 32qam": (5, 8, 11, 14, 17), "16qam 16qam qpsk": (3, 6, 9, 12, 15),
     "1024psk": (15, 22, 30, 38, 46),
 }  # fmt: skip
 """Ways to send a token of 10 bits, and the Es/N0 in dB that their semantic labels are made for."""

@@ -175,7 +175,7 @@ def test_a_whole_header_that_makes_no_sense_is_named(changed, kind, message):
 def test_semantic_labels_are_a_flag():
     header = a_header(labels="semantic")
     base, _ = header.to_bits()
-    assert "".join(map(str, base[:9])) == "0001" "00001"
+    assert "".join(map(str, base[:9])) == "000100001"
     assert HeaderBase.from_bits(base).header() == header != a_header()
     with pytest.raises(ParameterError, match="labels is 'gray'; it must be one of natural, semantic"):
         a_header(labels="gray")
