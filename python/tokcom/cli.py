@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tokcom.errors import TokcomError
@@ -186,6 +186,58 @@ def calibrate(
     if svg is not None:
         draw_reliability(before, after, svg)
     show(after, f"{model}, test split, {len(found['test'].right)} packets", json_file)
+
+
+@main.group()
+def models() -> None:
+    """Work on the models of the zoo."""
+
+
+@models.command(name="map")
+@click.argument("name")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder or tar of train/CLASS/* and test/CLASS/*: how often each token is sent. [default: all alike]",
+)
+@click.option(
+    "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
+)
+@click.option("--images", default=2000, show_default=True, type=click.IntRange(1), help="Photographs to count on.")
+@click.option(
+    "--proposals", default=20_000_000, show_default=True, type=click.IntRange(0), help="Swaps tried for each purpose."
+)
+@click.option("--seed", default=0, show_default=True, type=SEEDS)
+@click.option("--json", "json_file", type=click.File("w"), help="Write the figures as JSON; - for standard output.")
+def map_labels(
+    name: str, data: Path | None, models: Path, images: int, proposals: int, seed: int,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Give the words of a model's codebook labels so that what the channel confuses means nearly the same.
+
+    The labels go beside the model's weights, and into its card: those of the coded bits, and those of every way to send
+    tokens of its size without code. The figures are mean distances after an error, relative to random labels.
+    """
+    from tokcom.training.labels import map_model, token_use
+
+    command = shlex.join(
+        ["./run", "models", "map", name, *([] if data is None else ["--data", data.name, "--images", str(images)]),
+         "--proposals", str(proposals), "--seed", str(seed)]
+    )  # fmt: skip
+    use = None if data is None else token_use(data, models / name, images, seed)
+    with progress_bar() as bar:
+        rows: dict[str, TaskID] = {}
+
+        def advance(purpose: str, done: int) -> None:
+            if purpose not in rows:
+                rows[purpose] = bar.add_task(purpose, total=proposals)
+            bar.advance(rows[purpose], done)
+
+        figures = map_model(models / name, use, proposals, seed, command, advance)
+    if not figures:
+        console.print("a codebook of this size has the fast start alone; its pairs are too many to improve")
+        return
+    show([{"purpose": each, "distance": value} for each, value in figures.items()], f"{name}, labels", json_file)
 
 
 @main.command()

@@ -63,6 +63,18 @@ def test_the_context_benchmark_says_what_it_promises(tmp_path):
     assert figure.stat().st_size > 10_000 and pictures.stat().st_size > 10_000
 
 
+def test_the_mapping_benchmark_says_what_it_promises(tmp_path):
+    pictures = tmp_path / "errors.png"
+    few = "--images 2 --esn0-db 22 --modes keep --keep-esn0-db 4".split()
+    report = bench("mapping", *few, "--uncoded", "1024qam,1024qam map", "--pictures", str(pictures))
+    keys = {"scheme", "labels", "esn0_db", "embedding_distance", "token_error_rate", "psnr_db"}
+    assert len(report["mapping"]) == 8 and all(keys <= set(point) for point in report["mapping"])
+    distance = {(point["scheme"], point["labels"]): point["embedding_distance"] for point in report["mapping"]}
+    assert distance["1024qam", "semantic"] < 0.5 * distance["1024qam", "natural"]
+    assert distance["coded keep", "semantic"] < distance["coded keep", "natural"]
+    assert pictures.stat().st_size > 10_000
+
+
 def test_the_fault_benchmark_says_what_it_promises():
     report = bench("faults", "--bursts", "100", "--headers", "500")
     assert report["random_headers"]["headers"] == 500
@@ -77,6 +89,7 @@ def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path)
         (["context", "--modes", "keep,guess"], "'guess' is not one of keep, mask, list, context"),
         (["context", "--esn0-db", "nan"], "esn0_db is nan"),
         (["context", "--data", str(tmp_path)], "no photographs"),
+        (["mapping", "--uncoded", "1000qam"], "scheme is '1000qam'; it must be one of 1024qam"),
     ):
         done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, check=False)
         assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, arguments

@@ -21,12 +21,12 @@ PADDING = 256
 class Chain(gr.top_block):
     """Source to recovery."""
 
-    def __init__(self, pictures, mcs, profile, snr_db, channel, mode, collector):
+    def __init__(self, pictures, mcs, labels, profile, snr_db, channel, mode, collector):
         gr.top_block.__init__(self, catch_exceptions=False)
         self.source = tokcom.image_source([str(path) for path in pictures], window=0)
         self.tokenizer = tokcom.image_tokenizer(cmi="7")
         self.packetizer = tokcom.token_packetizer(seed=SEED)
-        self.encoder, self.mapper = tokcom.packet_encoder(mcs), tokcom.token_mapper()
+        self.encoder, self.mapper = tokcom.packet_encoder(mcs, labels), tokcom.token_mapper()
         self.framer = tokcom.burst_framer(AMPLITUDE, profile, padding=PADDING)
         self.air = tokcom.channel_model(
             RATE, SEED, AMPLITUDE**2, snr_db, cfo_hz=3e3, profile=channel, sfo_ppm=10, doppler_hz=5
@@ -56,15 +56,20 @@ class Chain(gr.top_block):
 
 
 @pytest.mark.parametrize(
-    ("mcs", "profile", "snr_db", "channel", "mode"),
+    ("mcs", "labels", "profile", "snr_db", "channel", "mode"),
     [
-        ("16qam-1/2", "standard", 0.5, "epa", "mask"), ("16qam-1/2", "standard", 2.5, "none", "context"),
-        ("qpsk-1/2", "robust", 0.5, "etu", "context"), ("16qam-1/2", "standard", 0.5, "epa", "list"),
-        ("16qam-1/2", "standard", 0.5, "epa", "keep"),
+        ("16qam-1/2", "natural", "standard", 0.5, "epa", "mask"),
+        ("16qam-1/2", "semantic", "standard", 2.5, "none", "context"),
+        ("qpsk-1/2", "natural", "robust", 0.5, "etu", "context"),
+        ("16qam-1/2", "natural", "standard", 0.5, "epa", "list"),
+        ("16qam-1/2", "semantic", "standard", 0.5, "epa", "keep"),
     ],
 )  # fmt: skip
-def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, mode, photographs, collector):
-    tokenizer, transmitter = load_tokenizer(DEFAULT_MODEL), Transmitter(TransmitConfig(mcs, profile=profile))
+def test_flowgraph_and_library_agree_bit_for_bit(mcs, labels, profile, snr_db, channel, mode, photographs, collector):
+    tokenizer, transmitter = (
+        load_tokenizer(DEFAULT_MODEL),
+        Transmitter(TransmitConfig(mcs, profile=profile, labels=labels), [codebook(DEFAULT_MODEL)]),
+    )
     settings = RecoverySettings(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)
     receiver = Receiver([codebook(DEFAULT_MODEL)], load_recovery(DEFAULT_MODEL, mode, masked=settings))
     air = ChannelModel(
@@ -79,7 +84,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, 
     receptions = receiver.receive(air.process(stream))
     assert len(receptions) == len(frames)
 
-    top = Chain(photographs, mcs, profile, snr_db, channel, mode, collector)
+    top = Chain(photographs, mcs, labels, profile, snr_db, channel, mode, collector)
     top.start()
     assert top.recovered.done.wait(120) and top.cqi.done.wait(10) and top.on_air.done.wait(10)
     top.stop()
@@ -99,6 +104,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, profile, snr_db, channel, 
         meta, quality = recovered[i], reception.quality
         assert meta["packets_lost"] == (~reception.packets_ok).sum() and meta["cmi"] == 7
         assert meta["mode"] == mode and "llrs" not in meta
+        assert meta.get("labels", "natural") == labels == reception.header.labels
         assert np.array_equal(meta["confidence"], reception.recovered.confidence)
         if reception.frame.lost.any():
             assert meta["packets_open"] == (~reception.recovered.packets_ok).sum()

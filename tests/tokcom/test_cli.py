@@ -129,3 +129,29 @@ def test_calibrate_writes_its_curve_into_the_card(tiny_model, tmp_path):
     curve = json.loads((tiny_model / "card.json").read_text())["context"]["acceptance"]
     assert curve["log_odds"] == sorted(curve["log_odds"]) and curve["calibrated"] == sorted(curve["calibrated"])
     assert curve["command"].startswith("./run calibrate --data data --model tiny") and figure.stat().st_size > 5000
+
+
+def test_models_map_writes_labels_into_the_card(tiny_model, tmp_path):
+    report = tmp_path / "labels.json"
+    command = [
+        "models",
+        "map",
+        "tiny",
+        "--models",
+        str(tiny_model.parent),
+        "--proposals",
+        "2000",
+        "--json",
+        str(report),
+    ]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    card, weights = json.loads((tiny_model / "card.json").read_text()), tiny_model / "labels.safetensors"
+    rows = {row["purpose"]: row["distance"] for row in json.loads(report.read_text())}
+    assert set(rows) == {"coded", "1024qam", "32qam 32qam", "16qam 16qam qpsk", "1024psk"}
+    assert card["labels"]["figures"] == {name: round(value, 4) for name, value in rows.items()}
+    assert card["labels"]["command"] == "./run models map tiny --proposals 2000 --seed 0"
+    before = weights.read_bytes()
+    assert CliRunner().invoke(main, command).exit_code == 0 and weights.read_bytes() == before
+    refused = CliRunner().invoke(main, ["models", "map", "none", "--models", str(tmp_path)])
+    assert refused.exit_code and "no such file; a model's folder holds a card.json" in refused.output

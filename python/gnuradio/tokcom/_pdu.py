@@ -12,6 +12,7 @@ from tokcom import keys
 from tokcom.errors import FrameError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.header import BurstHeader
+from tokcom.packets.labels import NATURAL
 
 KINDS = {
     "uint8": (pmt.is_u8vector, 0, "u1"),
@@ -202,6 +203,15 @@ def mcs_of(meta: Mapping) -> np.ndarray:
     return mcs.astype(np.uint8)
 
 
+def labels_of(meta: Mapping) -> str:
+    """Under which numbers tokens are sent: one of `labels.LABELS`, "natural" where nothing is said.
+
+    Raises:
+        FrameError: the key is no string.
+    """
+    return required(meta, keys.LABELS, str) if keys.LABELS in meta else NATURAL
+
+
 def header_keys(header: BurstHeader) -> dict:
     """Metadata that says what a burst header says."""
     described = {
@@ -215,6 +225,8 @@ def header_keys(header: BurstHeader) -> dict:
         keys.PACKETS: header.n_packets,
         keys.MCS: vector_of(header.mcs),
     }
+    if header.labels != NATURAL:
+        described[keys.LABELS] = header.labels
     return described if header.cmi is None else described | {keys.CMI: header.cmi}
 
 
@@ -236,6 +248,7 @@ def header_of(meta: Mapping) -> BurstHeader:
         required(meta, keys.TOKEN_BITS, int),
         required(meta, keys.CMI, int) if keys.CMI in meta else None,
         mcs_of(meta),
+        labels_of(meta),
     )
 
 

@@ -6,7 +6,7 @@ from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
 from tokcom.link.bursts import TransmitConfig, Transmitter, compile_kernels
 
-from ._pdu import make_pdu, mcs_of, open_pdu, outline_of, reason, required
+from ._pdu import labels_of, make_pdu, mcs_of, open_pdu, outline_of, reason, required
 from ._queue import BoundedQueue
 
 
@@ -82,7 +82,7 @@ class burst_framer(gr.sync_block):
         try:
             meta, symbols = open_pdu(pdu, "complex64")
             seed, per_packet = required(meta, keys.LAYOUT_SEED, int), required(meta, keys.TOKENS_PER_PACKET, int)
-            header = self._transmitter.header(outline_of(meta), seed, mcs_of(meta), per_packet)
+            header = self._transmitter.header(outline_of(meta), seed, mcs_of(meta), per_packet, labels_of(meta))
             samples = self._transmitter.modulate(symbols, header)
             papr = 10 * np.log10(float(np.max(np.abs(samples) ** 2)) / float(np.mean(np.abs(samples) ** 2)))
             report = {

@@ -4,9 +4,10 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.link.packets import MixedPackets
+from tokcom.models.zoo import DEFAULT_MODEL, codebook
+from tokcom.packets.labels import NATURAL, SEMANTIC
 
-from ._pdu import PduBlock, mcs_of, packet_rows, required, vector_of
+from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, vector_of
 
 
 class packet_encoder(PduBlock):
@@ -15,23 +16,31 @@ class packet_encoder(PduBlock):
     Packets whose metadata names an MCS for each keep those.
 
     Input: message port "packets", PDUs of s32 tokens in packet order.
-    Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs added.
+    Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs added,
+    and labels where they are semantic.
 
     Parameters:
         mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 11).
+        labels: "natural": tokens are sent under their own numbers; "semantic": under labels that let wrong tokens of a
+            failed packet mean nearly the same.
+        model: models whose semantic labels are known, by name or folder, between commas.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "bits", "int32", "encoder"
 
-    def __init__(self, mcs: str = "16qam-1/2"):
+    def __init__(self, mcs: str = "16qam-1/2", labels: str = NATURAL, model: str = DEFAULT_MODEL):
         PduBlock.__init__(self, "Packet Encoder")
+        self._labels, self._codebooks = labels, []
+        if labels == SEMANTIC:
+            self._codebooks = [codebook(name.strip()) for name in model.split(",") if name.strip()]
         self.set_mcs(mcs)
 
     def set_mcs(self, mcs: str) -> None:
-        self._transmitter = Transmitter(TransmitConfig(mcs))
+        self._transmitter = Transmitter(TransmitConfig(mcs, labels=self._labels), self._codebooks)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
         mcs = mcs_of(meta) if keys.MCS in meta else self._transmitter.choose_mcs(len(packets))
-        coded = MixedPackets.of(required(meta, keys.CODEBOOK_SIZE, int), packets.shape[1], mcs)
-        return {keys.MCS: vector_of(mcs)}, coded.encode(packets)
+        coded = self._transmitter.coded(outline_of(meta), mcs, packets.shape[1])
+        added = {keys.MCS: vector_of(mcs), keys.LABELS: None if self._labels == NATURAL else self._labels}
+        return added, coded.encode(packets)

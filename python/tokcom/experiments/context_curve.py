@@ -16,11 +16,11 @@ from tokcom.errors import ParameterError, TokcomError
 from tokcom.experiments.photographs import Photographs
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
-from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.header import BurstHeader
+from tokcom.packets.labels import NATURAL
 from tokcom.packets.layout import packet_layout
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer
@@ -70,6 +70,7 @@ class Bench:
         seed: seed of the noise; the layout of a frame's packets is drawn from its number.
         channel: a multipath profile, for bursts that the receiver must find, estimate and equalise, each with a draw of
             the paths of its own at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols of known noise.
+        labels: under which the tokens are sent, "natural" or "semantic".
     """
 
     def __init__(
@@ -79,10 +80,12 @@ class Bench:
         tokenizer: VQTokenizer,
         seed: int = 0,
         channel: str | None = None,
+        labels: str = NATURAL,
     ):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
         self._channel = channel
-        self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS)), Receiver([codebook(model)])
+        known = [codebook(model)]
+        self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS, labels=labels), known), Receiver(known)
         tokens = np.concatenate([tokenizer.encode(picture[None]) for picture in photographs.pictures])
         self.frames = [
             TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
@@ -96,7 +99,7 @@ class Bench:
             return self._through_the_air(frame, esn0_db)
         packets = self._transmitter.packetize(frame, number & 0xFFFF)
         mcs = self._transmitter.choose_mcs(len(packets))
-        coded = MixedPackets.of(frame.codebook_size, packets.shape[1], mcs)
+        coded = self._transmitter.coded(frame, mcs, packets.shape[1])
         rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
         symbols = awgn(coded.map(coded.encode(packets)), esn0_db, rng)
         llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(esn0_db), np.float32))

@@ -59,7 +59,7 @@ def draw_context_curve(points: Sequence[ContextPoint], path: Path) -> None:
     axes[0].set_ylabel("packet error rate")
     axes[1].set_ylabel("token error rate after recovery")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_reliability(before: Sequence[dict], after: Sequence[dict], path: Path) -> None:
@@ -87,7 +87,7 @@ def draw_reliability(before: Sequence[dict], after: Sequence[dict], path: Path) 
     axis.grid(True, color="#d9dde3", linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_received(bench: Bench, esn0_db: Sequence[float], path: Path, photographs: int = 3) -> None:
@@ -122,10 +122,15 @@ def draw_received(bench: Bench, esn0_db: Sequence[float], path: Path, photograph
         axis.set_xticks([])
         axis.set_yticks([])
         axis.spines[:].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure without the date of its making.
+
+    Raises:
+        TokcomError: the file cannot be written.
+    """
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     try:
         figure.savefig(path, dpi=110, metadata=metadata)

@@ -18,6 +18,7 @@ from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.header import FRAME_IDS, BurstHeader
+from tokcom.packets.labels import NATURAL, SEMANTIC, TokenLabels
 from tokcom.packets.layout import pack, packet_layout, unpack
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst
@@ -34,6 +35,7 @@ class TransmitConfig:
         tokens_per_packet: 1 to 64.
         profile: row of phy/profiles.json: length of preamble and header.
         stream_id: 0 to 63.
+        labels: "natural": tokens are sent under their own numbers; "semantic": under the labels of their codebook.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -43,18 +45,25 @@ class TransmitConfig:
     tokens_per_packet: int = 4
     profile: str = "standard"
     stream_id: int = 0
+    labels: str = NATURAL
 
     def __post_init__(self) -> None:
         profile(self.profile)
         find_mcs(self.mcs)
-        BurstHeader(self.stream_id, 0, 0, 0, 0, 1, self.tokens_per_packet, 1, None, np.zeros(1))
+        BurstHeader(self.stream_id, 0, 0, 0, 0, 1, self.tokens_per_packet, 1, None, np.zeros(1), self.labels)
 
 
 class Transmitter:
-    """Token frames to bursts of samples."""
+    """Token frames to bursts of samples.
 
-    def __init__(self, config: TransmitConfig | None = None):
+    Args:
+        config: what it does where nothing else is asked of it.
+        codebooks: whose semantic labels it knows; natural ones need none.
+    """
+
+    def __init__(self, config: TransmitConfig | None = None, codebooks: Sequence[Codebook] = ()):
         self.config = config or TransmitConfig()
+        self._codebooks = {codebook.name: codebook for codebook in codebooks}
         self._profile = profile(self.config.profile)
 
     def packetize(self, frame: TokenFrame, layout_seed: int) -> np.ndarray:
@@ -73,8 +82,22 @@ class Transmitter:
         """uint8 (n_packets,): the configured MCS for every packet."""
         return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
 
-    def header(self, outline: TokenFrame, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int) -> BurstHeader:
-        """The header of a frame, whose tokens do not matter.
+    def coded(self, outline: TokenFrame, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
+        """The code of a frame's packets, under the configured labels.
+
+        Raises:
+            FrameError: the labels are semantic, and the frame's codebook has none here.
+            ParameterError: an MCS is not in the table.
+        """
+        labels = None
+        if self.config.labels == SEMANTIC:
+            labels = _semantic(self._codebooks.get(outline.codebook), outline.frame_id, outline.codebook)
+        return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels)
+
+    def header(
+        self, outline: TokenFrame, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None
+    ) -> BurstHeader:
+        """The header of a frame, whose tokens do not matter; `labels` takes the place of the configured ones.
 
         Raises:
             FrameError: the air interface has no header for such a grid.
@@ -88,6 +111,7 @@ class Transmitter:
         return BurstHeader(
             self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), layout_seed, rows,
             columns, tokens_per_packet, bits_per_token(outline.codebook_size), outline.cmi, mcs,
+            self.config.labels if labels is None else labels,
         )  # fmt: skip
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
@@ -98,7 +122,7 @@ class Transmitter:
         """The burst of a frame, complex64 samples; `mcs`, uint8 (n_packets,), takes the place of the configured one."""
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
-        coded = MixedPackets.of(frame.codebook_size, packets.shape[1], mcs)
+        coded = self.coded(frame, mcs, packets.shape[1])
         header = self.header(frame, layout_seed, mcs, packets.shape[1])
         return self.modulate(coded.map(coded.encode(packets)), header)
 
@@ -158,11 +182,19 @@ class Receiver:
 
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 LLRs of all packets' coded bits, one packet after the other."""
-        return _packets_of(burst.header, 1 << burst.header.token_bits).demap(burst.symbols, burst.noise_variance)
+        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        return coded.demap(burst.symbols, burst.noise_variance)
 
     def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds."""
-        return _packets_of(header, self.outline(header).codebook_size).decode(llrs)
+        """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
+
+        Raises:
+            FrameError: they are sent under semantic labels of a codebook that has none here.
+        """
+        outline, labels = self.outline(header), None
+        if header.labels == SEMANTIC:
+            labels = _semantic(self._codebooks.get(header.codebook_id), outline.frame_id, outline.codebook)
+        return MixedPackets.of(outline.codebook_size, header.tokens_per_packet, header.mcs, labels).decode(llrs)
 
     def outline(self, header: BurstHeader) -> TokenFrame:
         """The frame that a header announces, all of its tokens LOST.
@@ -232,5 +264,10 @@ def compile_kernels() -> None:
     coded.list_decode(np.ones(coded.bits.sum(), np.float32), np.arange(1), np.zeros((1, 4, 2), np.float32))
 
 
-def _packets_of(header: BurstHeader, codebook_size: int) -> MixedPackets:
-    return MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs)
+def _semantic(codebook: Codebook | None, frame_id: int, name: str) -> TokenLabels:
+    if codebook is None or codebook.labels is None:
+        raise FrameError(
+            f"frame {frame_id} is to have semantic labels, and its codebook {name} has none here; "
+            "`./run models map NAME` makes those of a model"
+        )
+    return codebook.labels

@@ -4,7 +4,7 @@
 packet of a burst its own MCS.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import FrameError, ParameterError
 from tokcom.modulation.constellation import LLR_METHODS, Constellation
 from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.labels import TokenLabels
 from tokcom.tables import table_row
 
 
@@ -113,20 +114,25 @@ class MixedPackets:
         codebook_size: words of the tokens' codebook.
         tokens_per_packet: tokens in each packet.
         mcs: uint8 (n_packets,), indices of the MCS table, or MCS_NOT_SENT.
+        labels: under which the tokens are sent; None: each under its own number.
 
     Raises:
-        ParameterError: an index is not in the table.
+        ParameterError: an index is not in the table, or the labels are of another codebook.
     """
 
     LLR_METHOD = "maxlog"
 
     @classmethod
-    def of(cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray) -> "MixedPackets":
+    def of(
+        cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None
+    ) -> "MixedPackets":
         """The same as the constructor, kept for when it is asked for again: bursts are often alike."""
-        return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes())
+        return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes(), labels)
 
-    def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray):
-        self._size, self._tokens, self._mcs = codebook_size, tokens_per_packet, np.asarray(mcs)
+    def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None):
+        if labels is not None and len(labels) != codebook_size:
+            raise ParameterError(f"the labels are of a codebook of {len(labels)} words, the tokens of {codebook_size}")
+        self._size, self._tokens, self._mcs, self._labels = codebook_size, tokens_per_packet, np.asarray(mcs), labels
         bits, symbols = np.zeros(256, np.int64), np.zeros(256, np.int64)
         for index in np.unique(self._mcs):
             if index == MCS_NOT_SENT:
@@ -147,6 +153,7 @@ class MixedPackets:
         """
         if len(packets) != len(self._mcs):
             raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
+        packets = packets if self._labels is None else self._labels.label(packets)
         out = np.empty(self.bits.sum(), np.uint8)
         for scheme, rows, bits, _ in self._groups:
             out[bits] = scheme.codec(self._size, self._tokens).encode(packets[rows])
@@ -190,6 +197,8 @@ class MixedPackets:
         ok = np.zeros(len(self._mcs), bool)
         for scheme, rows, bits, _ in self._groups:
             tokens[rows], ok[rows] = scheme.codec(self._size, self._tokens).decode(llrs[bits])
+            if self._labels is not None:
+                tokens[rows] = self._labels.tokens(tokens[rows])
         return tokens, ok
 
     def list_decode(
@@ -208,6 +217,8 @@ class MixedPackets:
         """
         self._check(llrs, self.bits, "LLRs")
         size = log_priors.shape[-1]
+        if self._labels is not None:
+            log_priors = log_priors[..., self._labels.to_tokens]
         decision = ListDecision.empty(len(rows), self._tokens, size)
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
@@ -219,7 +230,12 @@ class MixedPackets:
             scheme = mcs_table()[0]
             nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
             decision.set(here, self._listed(scheme, nothing, log_priors[here], settings))
-        return decision
+        if self._labels is None:
+            return decision
+        return replace(
+            decision, tokens=self._labels.tokens(decision.tokens),
+            marginals=decision.marginals[..., self._labels.of_tokens],
+        )  # fmt: skip
 
     def _listed(
         self, scheme: Mcs, llrs: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None
@@ -259,5 +275,5 @@ def _list_decode(
 
 
 @lru_cache(maxsize=32)
-def _kept(codebook_size: int, tokens_per_packet: int, mcs: bytes) -> MixedPackets:
-    return MixedPackets(codebook_size, tokens_per_packet, np.frombuffer(mcs, np.int64))
+def _kept(codebook_size: int, tokens_per_packet: int, mcs: bytes, labels: TokenLabels | None) -> MixedPackets:
+    return MixedPackets(codebook_size, tokens_per_packet, np.frombuffer(mcs, np.int64), labels)

@@ -10,11 +10,12 @@ from tokcom.context.acceptance import Acceptance
 from tokcom.context.joint_decoding import ContextSettings, JointDecoder
 from tokcom.context.model import ContextModel
 from tokcom.context.recovery import Recovery, RecoverySettings
-from tokcom.errors import ParameterError
+from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.modes import DEFAULT_MODE, MODES
 from tokcom.link.packets import MixedPackets
 from tokcom.packets.header import BurstHeader
+from tokcom.packets.labels import SEMANTIC, TokenLabels
 from tokcom.packets.layout import PADDING, packet_layout, unpack
 
 
@@ -55,9 +56,12 @@ class ReceivedPackets:
     list_decode: Callable[[np.ndarray, np.ndarray, ListSettings], ListDecision]
 
     @classmethod
-    def of_burst(cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray) -> "ReceivedPackets":
-        """Those of a burst, from its header and the LLRs, float32, of all packets."""
-        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs)
+    def of_burst(
+        cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None
+    ) -> "ReceivedPackets":
+        """Those of a burst, from its header, the LLRs, float32, of all packets, and the labels of its tokens (None:
+        natural)."""
+        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
         return cls(
             packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed), coded.bits > 0,
             lambda: coded.decode(llrs)[0],
@@ -75,6 +79,7 @@ class FrameRecovery:
         context: the schedule of mode "context".
         lists: how far list decoding goes.
         acceptance: calibration of posteriors.
+        labels: semantic labels of the frames' codebook; None: it has none.
 
     Raises:
         ParameterError: there is no such mode, or it lacks its model.
@@ -83,7 +88,7 @@ class FrameRecovery:
     def __init__(
         self, mode: str = DEFAULT_MODE, model: ContextModel | None = None, *, masked: RecoverySettings | None = None,
         context: ContextSettings | None = None, lists: ListSettings | None = None,
-        acceptance: Acceptance | None = None,
+        acceptance: Acceptance | None = None, labels: TokenLabels | None = None,
     ):  # fmt: skip
         if mode not in MODES:
             raise ParameterError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
@@ -92,7 +97,7 @@ class FrameRecovery:
         self.mode, self.model = mode, model
         self._guess = None if model is None else Recovery(model, masked)
         self._joint = JointDecoder(model if mode == "context" else None, context, acceptance)
-        self._lists = lists or ListSettings()
+        self._lists, self._labels = lists or ListSettings(), labels
 
     def recover(
         self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
@@ -107,12 +112,15 @@ class FrameRecovery:
             cancelled: asked before every pass of the model; once true, the frame comes back as far as it is.
 
         Raises:
-            ModelError: the model does not fit the frame.
+            ModelError: the model does not fit the frame, or the labels that it was sent under are not here.
             TokcomError: header, LLRs and frame do not belong together.
         """
         received = None
         if header is not None and llrs is not None:
-            received = ReceivedPackets.of_burst(header, frame.codebook_size, llrs)
+            labels = self._labels if header.labels == SEMANTIC else None
+            if header.labels == SEMANTIC and labels is None:
+                raise ModelError(f"frame {frame.frame_id} has semantic labels, and none of {frame.codebook} are here")
+            received = ReceivedPackets.of_burst(header, frame.codebook_size, llrs, labels)
         return self.recover_packets(frame, received, cancelled)
 
     def recover_packets(

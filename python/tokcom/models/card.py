@@ -17,6 +17,8 @@ class Card:
 
     The card's keys: `format`, `name`, `modality`, `description`, `licence`, `data`, `classes`, and for each part
     (`tokenizer`, `context`, `classifier`) an object of `family`, `config`, `weights`, `sha256`, `figures`, `training`.
+    `labels`, where there are semantic labels, has `command` instead of `training`, and `tokenizer`, the hash of that
+    part's weights.
     """
 
     folder: Path

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 from torch import nn
 
@@ -14,15 +15,18 @@ from tokcom.context.classifier import Classifier
 from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
 from tokcom.context.maskgit import MaskGit
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
-from tokcom.errors import ModelError
+from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.card import Card
 from tokcom.packets.codebook import Codebook
+from tokcom.packets.labels import TokenLabels
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 
 DEFAULT_MODEL = "caltech64"
+CODED = "coded"
+"""Use of the semantic labels that go into coded bits."""
 
 FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "vq": (VQConfig, VQNetwork),
@@ -68,9 +72,29 @@ def model_card(model: str) -> Card:
 
 
 def codebook(model: str) -> Codebook:
-    """The codebook of a model, from its card alone; raises as `load_tokenizer` does."""
+    """The codebook of a model, from its card and its labels; raises as `load_tokenizer` does."""
     card = model_card(model)
-    return Codebook(card.name, card.part("tokenizer")["config"]["codebook_size"], card.content["modality"])
+    size = card.part("tokenizer")["config"]["codebook_size"]
+    labels = load_labels(model)[CODED] if "labels" in card.content else None
+    return Codebook(card.name, size, card.content["modality"], labels)
+
+
+def load_labels(model: str) -> dict[str, TokenLabels]:
+    """The semantic labels of a model by their use: CODED, and schemes of `modulation.direct`.
+
+    Raises:
+        ModelError: the model has none, or they are of another tokenizer, or broken.
+    """
+    card = model_card(model)
+    if "labels" not in card.content:
+        raise ModelError(f"model {card.name} has no semantic labels; `./run models map {card.name}` makes them")
+    entry, tokenizer = card.part("labels"), card.part("tokenizer")
+    if entry.get("tokenizer") != tokenizer["sha256"]:
+        raise ModelError(
+            f"model {card.name}: its semantic labels are of another tokenizer; `./run models map {card.name}` makes "
+            "new ones"
+        )
+    return _labels(card.weights("labels"), entry["sha256"], tokenizer["config"]["codebook_size"])
 
 
 def load_tokenizer(model: str) -> VQTokenizer:
@@ -111,6 +135,8 @@ def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> F
         mode: one of `link.modes.MODES`.
         settings: further arguments of `FrameRecovery`.
     """
+    if "labels" in model_card(model).content:
+        settings = {"labels": load_labels(model)[CODED]} | settings
     if mode == "context":
         settings = {"acceptance": load_acceptance(model)} | settings
     return FrameRecovery(mode, load_context(model), **settings)
@@ -124,6 +150,18 @@ def load_classifier(model: str) -> Classifier:
 
 def _network(card: Card, part: str) -> nn.Module:
     return _build(card.folder, part, card.part(part)["sha256"])
+
+
+@lru_cache(maxsize=8)
+def _labels(path: Path, sha256: str, size: int) -> dict[str, TokenLabels]:
+    """The labels in a file of that hash."""
+    try:
+        labels = {use: TokenLabels(each) for use, each in load_arrays(path).items()}
+    except (SafetensorError, OSError, ParameterError) as error:
+        raise ModelError(f"{path}: the labels cannot be read: {error}") from None
+    if CODED not in labels or any(len(each) != size for each in labels.values()):
+        raise ModelError(f"{path}: the labels are not those of a codebook of {size} words")
+    return labels
 
 
 @lru_cache(maxsize=8)

@@ -3,6 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
+from tokcom.packets.labels import TokenLabels
+
 
 @dataclass(frozen=True)
 class Codebook:
@@ -12,11 +14,13 @@ class Codebook:
         name: the model that made it.
         size: its words.
         modality: what its tokens stand for.
+        labels: its semantic labels; None: it has none.
     """
 
     name: str
     size: int
     modality: str = "image"
+    labels: TokenLabels | None = None
 
     @property
     def id(self) -> int:

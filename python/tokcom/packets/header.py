@@ -12,6 +12,7 @@ import numpy as np
 from tokcom.errors import HeaderError, ParameterError
 from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
+from tokcom.packets.labels import LABELS, NATURAL, SEMANTIC
 
 VERSION = 1
 FIELDS = {
@@ -29,6 +30,8 @@ MCS_COUNT = 12
 MCS_NOT_SENT = 15
 """MCS of a packet that the burst leaves out."""
 MCS_IN_EXTENSION = 15
+SEMANTIC_LABELS = 0b00001
+"""Flag: tokens are sent under the semantic labels of their codebook."""
 RAW, RUNS = 0, 1
 """Forms of the extension: the MCS of every packet; or MCS and number of packets, run by run."""
 LONGEST_RUN = 256
@@ -49,6 +52,7 @@ class BurstHeader:
         token_bits: bits a token, 1 to 18.
         cmi: class label, 0 to 4094, or None.
         mcs: uint8 (n_packets,): index of each packet's MCS, or MCS_NOT_SENT.
+        labels: one of `labels.LABELS`: under which numbers the tokens are sent.
 
     Raises:
         ParameterError: a field is out of its range.
@@ -64,6 +68,7 @@ class BurstHeader:
     token_bits: int
     cmi: int | None
     mcs: np.ndarray
+    labels: str = NATURAL
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -74,6 +79,8 @@ class BurstHeader:
             _within(name, getattr(self, name), low, high)
         if self.cmi is not None:
             _within("cmi", self.cmi, 0, 4094)
+        if self.labels not in LABELS:
+            raise ParameterError(f"labels is {self.labels!r}; it must be one of {', '.join(LABELS)}")
         _within("the number of packets", self.n_packets, 1, MAX_PACKETS)
         mcs = np.array(self.mcs)
         if mcs.shape != (self.n_packets,):
@@ -125,9 +132,10 @@ class BurstHeader:
         uniform = (self.mcs == self.mcs[0]).all() and self.mcs[0] < MCS_COUNT
         extension = np.zeros(0, np.uint8) if uniform else _extension_bits(self.mcs)
         values = {
-            "version": VERSION, "flags": 0, "stream_id": self.stream_id, "frame_id": self.frame_id,
-            "codebook_id": self.codebook_id, "layout_seed": self.layout_seed, "rows": self.rows,
-            "columns": self.columns, "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,
+            "version": VERSION, "flags": SEMANTIC_LABELS if self.labels == SEMANTIC else 0,
+            "stream_id": self.stream_id, "frame_id": self.frame_id, "codebook_id": self.codebook_id,
+            "layout_seed": self.layout_seed, "rows": self.rows, "columns": self.columns,
+            "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,
             "cmi": 0 if self.cmi is None else self.cmi + 1, "mcs": self.mcs[0] if uniform else MCS_IN_EXTENSION,
             "extension_bytes": extension.size // 8,
         }  # fmt: skip
@@ -158,9 +166,9 @@ class HeaderBase:
             start += width
         if fields["version"] != VERSION:
             raise HeaderError("version", f"the header is of version {fields['version']}; this receiver knows {VERSION}")
-        if fields["flags"]:
+        if fields["flags"] & ~SEMANTIC_LABELS:
             raise HeaderError(
-                "contents", f"the header's reserved bits are {fields['flags']:05b}; version 1 sends zeros"
+                "contents", f"the header's flags are {fields['flags']:05b}; version 1 knows {SEMANTIC_LABELS:05b} alone"
             )
         base = cls(fields)
         if (fields["mcs"] == MCS_IN_EXTENSION) != (fields["extension_bytes"] > 0):
@@ -205,8 +213,9 @@ class HeaderBase:
         values = {name: value for name, value in self.fields.items() if name not in own}
         values["tokens_per_packet"] += 1
         values["cmi"] = values["cmi"] - 1 if values["cmi"] else None
+        labels = SEMANTIC if self.fields["flags"] & SEMANTIC_LABELS else NATURAL
         try:
-            return BurstHeader(**values, mcs=mcs)
+            return BurstHeader(**values, mcs=mcs, labels=labels)
         except ParameterError as error:
             raise HeaderError("contents", f"absurd header: {error}") from None
 

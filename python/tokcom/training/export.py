@@ -4,7 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import nn
 
@@ -52,6 +54,8 @@ def export_part(
     path = folder / "card.json"
     card = json.loads(path.read_text()) if path.exists() else _new_card(folder.name)
     card["classes"] = list(classes)
+    if part == "tokenizer":
+        card.pop("labels", None)  # of the codebook that was
     training = asdict(run) | {"hours": round(run.hours, 2)}
     if run.warm_start and part in card:
         training["continues"] = {"sha256": card[part]["sha256"], **card[part]["training"]}
@@ -80,6 +84,34 @@ def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> Non
     card["context"]["acceptance"] = {
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
     }  # fmt: skip
+    path.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def export_labels(
+    folder: Path, labels: dict[str, np.ndarray], config: dict, figures: dict[str, float], command: str
+) -> None:
+    """Write the semantic labels of a model's codebook beside its weights, and their entry in the card.
+
+    Args:
+        folder: the model's folder.
+        labels: by use, int (codebook_size,), the label of each token.
+        config: how they were sought.
+        figures: what they are worth.
+        command: the command line that made them.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text())
+    kind = np.int16 if card["tokenizer"]["config"]["codebook_size"] <= 1 << 15 else np.int32
+    weights = folder / "labels.safetensors"
+    save_arrays({use: each.astype(kind) for use, each in labels.items()}, weights)
+    weights.chmod(0o644)
+    card["labels"] = {
+        "family": "permutation", "config": config, "weights": weights.name, "sha256": file_hash(weights),
+        "tokenizer": card["tokenizer"]["sha256"],
+        "figures": {name: round(value, 4) for name, value in figures.items()}, "command": command,
+    }  # fmt: skip
+    # The class names, which are long, stay last.
+    card["classes"] = card.pop("classes")
     path.write_text(json.dumps(card, indent=2) + "\n")
 
 

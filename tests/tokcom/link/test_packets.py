@@ -8,6 +8,7 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import FrameError, ParameterError
 from tokcom.link.packets import LinkConfig, MixedPackets, PacketLink
 from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.labels import TokenLabels
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -113,3 +114,44 @@ def test_lengths_that_do_not_fit_are_named():
         coded.demap(np.zeros(93, np.complex64), np.ones(92))
     with pytest.raises(FrameError, match=r"LLRs have shape \(1, 248\).*\(248,\)"):
         coded.decode(np.zeros((1, 248), np.float32))
+
+
+@given(mcs=MCS_MAPS, size=st.sampled_from((2, 1000, 1024)), seed=st.integers(0, 2**32 - 1))
+def test_labelled_tokens_are_sent_as_their_labels_and_come_back(mcs, size, seed):
+    rng = np.random.default_rng(seed)
+    labels = TokenLabels(rng.permutation(size))
+    plain, labelled = (MixedPackets(size, 3, np.array(mcs), each) for each in (None, labels))
+    packets = rng.integers(0, size, (len(mcs), 3))
+    bits = labelled.encode(packets)
+    assert np.array_equal(bits, plain.encode(labels.of_tokens[packets]))
+    symbols = labelled.map(bits)
+    tokens, ok = labelled.decode(labelled.demap(symbols, np.full(symbols.shape, 0.003, np.float32)))
+    sent = np.array(mcs) != MCS_NOT_SENT
+    assert np.array_equal(ok, sent) and np.array_equal(tokens[sent], packets[sent])
+
+
+def test_list_decoding_under_labels_is_that_of_the_labels_with_their_priors():
+    rng = np.random.default_rng(8)
+    labels = TokenLabels(rng.permutation(50))
+    mcs = np.array([6, 3, MCS_NOT_SENT, 6])
+    plain, labelled = MixedPackets(50, 2, mcs), MixedPackets(50, 2, mcs, labels)
+    packets = rng.integers(0, 50, (4, 2))
+    symbols = awgn(labelled.map(labelled.encode(packets)), 2, rng)
+    llrs = labelled.demap(symbols, np.full(len(symbols), noise_variance(2), np.float32))
+    priors = np.log(rng.dirichlet(np.ones(50), (4, 2))).astype(np.float32)
+    of_labels = np.empty_like(priors)
+    of_labels[..., labels.of_tokens] = priors
+    expected = plain.list_decode(llrs, np.arange(4), of_labels)
+    found = labelled.list_decode(llrs, np.arange(4), priors)
+    assert np.array_equal(labels.of_tokens[found.tokens], expected.tokens)
+    assert np.array_equal(found.log_odds, expected.log_odds)
+    for token in range(50):
+        assert np.array_equal(found.marginals[..., token], expected.marginals[..., labels.of_tokens[token]])
+
+
+def test_labels_of_another_codebook_and_tokens_outside_are_named():
+    labels = TokenLabels(np.arange(32)[::-1])
+    with pytest.raises(ParameterError, match="a codebook of 32 words, the tokens of 1024"):
+        MixedPackets(1024, 4, np.array([6]), labels)
+    with pytest.raises(FrameError, match="token -1 lies outside the codebook of 32 words"):
+        MixedPackets(32, 2, np.array([6]), labels).encode(np.array([[3, -1]]))

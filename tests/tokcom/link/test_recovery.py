@@ -15,6 +15,7 @@ from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.labels import TokenLabels
 from tokcom.packets.layout import packet_layout
 
 SIZE, N, STAY = 1024, 96, 0.9
@@ -203,3 +204,43 @@ def test_frames_and_llrs_that_do_not_fit_are_named():
     stranger = TokenFrame(left.tokens, "other", SIZE)
     with pytest.raises(ModelError, match="other"):
         recovery("context").recover(stranger, header, llrs)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_semantic_labels_cross_the_air_in_every_mode(mode):
+    """Samples to samples: what the channel leaves whole comes back, and context mends the rest."""
+    labels = TokenLabels(np.random.default_rng(2).permutation(SIZE))
+    book = Codebook(BOOK.name, SIZE, labels=labels)
+    frame = chain(6)
+    burst = np.pad(Transmitter(TransmitConfig(labels="semantic"), [book]).transmit(frame, 6), 500)
+    for esn0_db in (30.0, 4.0):
+        receiver = Receiver([book], recovery(mode, labels=labels))
+        (reception,) = receiver.receive(awgn(burst, esn0_db, np.random.default_rng(1)))
+        assert reception.header.labels == "semantic" and reception.packets_ok.all() == (esn0_db == 30)
+        kept = ~reception.frame.lost
+        assert np.array_equal(reception.frame.tokens[kept], frame.tokens[kept])
+        if esn0_db == 30 or mode == "context":
+            assert np.array_equal(reception.recovered.frame.tokens, frame.tokens)
+
+
+def test_labels_that_are_not_here_are_named():
+    book = Codebook(BOOK.name, SIZE, labels=TokenLabels(np.arange(SIZE)[::-1]))
+    frame = chain(7)
+    burst = np.pad(Transmitter(TransmitConfig(labels="semantic"), [book]).transmit(frame, 7), 500)
+    for sender in (
+        Transmitter(TransmitConfig(labels="semantic")),
+        Transmitter(TransmitConfig(labels="semantic"), [BOOK]),
+    ):
+        with pytest.raises(
+            FrameError, match="frame 7 is to have semantic labels, and its codebook chain has none here"
+        ):
+            sender.transmit(frame, 7)
+    for receiver in (Receiver([BOOK]), Receiver()):
+        assert receiver.receive(burst) == [] and receiver.unusable == 1
+        assert "semantic labels" in receiver.last_error
+    (reception,) = Receiver([book], recovery("list")).receive(burst)
+    assert reception.recovered is None and np.array_equal(reception.frame.tokens, frame.tokens)
+    with pytest.raises(ModelError, match="frame 7 has semantic labels, and none of chain are here"):
+        recovery("list").recover(reception.frame, reception.header, np.zeros(24 * 124, np.float32))
+    with pytest.raises(ParameterError, match="labels is 'gray'"):
+        TransmitConfig(labels="gray")

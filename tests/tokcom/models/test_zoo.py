@@ -10,15 +10,17 @@ from tokcom.errors import ModelError, PictureError
 from tokcom.frame import LOST
 from tokcom.models.card import FORMAT, PARTS, file_hash
 from tokcom.models.zoo import (
+    codebook,
     list_models,
     load_acceptance,
     load_classifier,
     load_context,
+    load_labels,
     load_recovery,
     load_tokenizer,
     model_card,
 )  # fmt: skip
-from tokcom.training.export import export_acceptance
+from tokcom.training.export import Run, export_acceptance, export_labels, export_part
 
 
 def edited(folder, **changes):
@@ -175,3 +177,46 @@ def test_a_contexts_calibration_comes_from_its_card(tiny_model):
         (tiny_model / "card.json").write_text(json.dumps(card))
         with pytest.raises(ModelError, match="acceptance"):
             load_acceptance(str(tiny_model))
+
+
+def labelled(folder, **more):
+    labels = {"coded": np.random.default_rng(0).permutation(32)} | more
+    export_labels(folder, labels, {}, {"coded": 0.5}, "none")
+    return labels
+
+
+def test_semantic_labels_come_with_the_codebook_and_the_recovery(tiny_model):
+    assert codebook(str(tiny_model)).labels is None
+    wanted = labelled(tiny_model, **{"64qam": np.arange(32)})
+    found = load_labels(str(tiny_model))
+    assert {use: each.of_tokens.tolist() for use, each in found.items()} == {
+        use: each.tolist() for use, each in wanted.items()
+    }
+    assert codebook(str(tiny_model)).labels == found["coded"]
+    assert load_file(tiny_model / "labels.safetensors")["coded"].dtype == torch.int16
+    card = json.loads((tiny_model / "card.json").read_text())
+    assert card["labels"]["tokenizer"] == card["tokenizer"]["sha256"]
+    load_tokenizer(str(tiny_model)), load_recovery(str(tiny_model), "list")
+
+
+def test_labels_that_do_not_belong_to_the_model_are_named(tiny_model):
+    with pytest.raises(ModelError, match=r"no semantic labels; `\./run models map tiny` makes them"):
+        load_labels(str(tiny_model))
+    labelled(tiny_model)
+    edited_part(tiny_model, "tokenizer", sha256="0" * 64)
+    with pytest.raises(ModelError, match=r"of another tokenizer; `\./run models map tiny` makes new ones"):
+        codebook(str(tiny_model))
+
+
+@pytest.mark.parametrize("bad", [np.zeros(32), np.arange(31)], ids=["no permutation", "of another size"])
+def test_broken_labels_are_named(tiny_model, bad):
+    export_labels(tiny_model, {"coded": bad}, {}, {}, "none")
+    with pytest.raises(ModelError, match="labels"):
+        load_labels(str(tiny_model))
+
+
+def test_a_new_tokenizer_takes_the_labels_away(tiny_model):
+    labelled(tiny_model)
+    network = load_tokenizer(str(tiny_model)).network
+    export_part(tiny_model, "tokenizer", "vq", network, {}, Run("none", "none", 0, 0, 0.0), ("cat", "dog", "owl"))
+    assert codebook(str(tiny_model)).labels is None

@@ -154,8 +154,8 @@ def test_every_wrong_bit_is_seen():
         ({"version": 0}, "version", "version 0; this receiver knows 1"),
         ({"version": 2}, "version", "version 2"),
         ({"version": 15, "flags": 31}, "version", "version 15"),
-        ({"flags": 1}, "contents", "reserved bits are 00001"),
-        ({"flags": 16}, "contents", "reserved bits are 10000"),
+        ({"flags": 2}, "contents", "flags are 00010"),
+        ({"flags": 17}, "contents", "flags are 10001"),
         ({"columns": 0}, "contents", "0 packets"),
         ({"rows": 255, "columns": 4095, "tokens_per_packet": 0}, "contents", "1044225 packets"),
         ({"token_bits": 0}, "contents", "token_bits is 0"),
@@ -170,6 +170,15 @@ def test_a_whole_header_that_makes_no_sense_is_named(changed, kind, message):
     with pytest.raises(HeaderError, match=message) as caught:
         HeaderBase.from_bits(signed(base_text(**changed)))
     assert caught.value.kind == kind
+
+
+def test_semantic_labels_are_a_flag():
+    header = a_header(labels="semantic")
+    base, _ = header.to_bits()
+    assert "".join(map(str, base[:9])) == "000100001"
+    assert HeaderBase.from_bits(base).header() == header != a_header()
+    with pytest.raises(ParameterError, match="labels is 'gray'; it must be one of natural, semantic"):
+        a_header(labels="gray")
 
 
 def test_the_good_base_that_these_tests_change_is_good():

@@ -1,0 +1,94 @@
+"""Frames whose tokens go to constellation points without bits, code or packets, and come back by MAP detection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom.context.joint_decoding import ContextSettings, JointDecoder
+from tokcom.context.model import ContextModel
+from tokcom.errors import ParameterError
+from tokcom.frame import TokenFrame
+from tokcom.modulation.direct import DirectMapping, likeliest_tokens
+from tokcom.packets.labels import TokenLabels
+
+SCHEDULE = ContextSettings(rounds=3, turns=2)
+"""A token more or less tells the model little: fewer turns than of coded packets."""
+SMALLEST = 1e-12
+"""Probability of all other tokens together below which nothing is made of how small it is."""
+
+
+@dataclass(frozen=True)
+class TokenDecision:
+    """What MAP detection made of single tokens, as packets of one (`context.joint_decoding.Decision`)."""
+
+    tokens: np.ndarray
+    log_odds: np.ndarray
+    marginals: np.ndarray
+
+
+class UncodedLink:
+    """Sends the tokens of frames without code.
+
+    With a context model the prior of every token is the model's, given the tokens that are certain by now: detection
+    and context go in turns as in mode "context" of coded packets (`context.joint_decoding`), each token a packet of its
+    own. Without one all tokens are equally likely, and the decision is the nearest point.
+
+    Args:
+        scheme: as in `modulation.direct.DirectMapping`.
+        labels: of the codebook.
+        model: the context model; None: no prior.
+        settings: the schedule of detection with context.
+
+    Raises:
+        ParameterError: the scheme is unknown, or has too few points.
+    """
+
+    def __init__(
+        self, scheme: str, labels: TokenLabels, model: ContextModel | None = None,
+        settings: ContextSettings | None = None,
+    ):  # fmt: skip
+        self.mapping, self.labels = DirectMapping(scheme, len(labels)), labels
+        self._joint = JointDecoder(model, settings or SCHEDULE)
+
+    def transmit(self, frame: TokenFrame) -> np.ndarray:
+        """complex64 symbols (n_tokens, n_symbols) of a frame.
+
+        Raises:
+            FrameError: a token lies outside the codebook, or is lost.
+        """
+        return self.mapping.map(self.labels.label(frame.tokens))
+
+    def receive(
+        self, outline: TokenFrame, symbols: np.ndarray, noise_variance: float | np.ndarray,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[TokenFrame, np.ndarray]:  # fmt: skip
+        """The frame that is likeliest, token by token.
+
+        Args:
+            outline: tells codebook, grid and CMI; its tokens do not matter.
+            symbols: complex (n_tokens, n_symbols), equalised to unit mean energy.
+            noise_variance: N0; one value, or an array that broadcasts to the symbols.
+            cancelled: asked before every pass of the model; once true, the frame comes back as far as it is.
+
+        Returns:
+            The frame, and the posterior of each of its tokens, float32 (n_tokens,).
+
+        Raises:
+            ModelError: the model does not fit the frame.
+            ParameterError: the symbols are not those of the frame.
+        """
+        count = len(outline.tokens)
+        if len(symbols) != count:
+            raise ParameterError(f"{len(symbols)} rows of symbols are no frame of {count} tokens")
+        likelihoods = self.mapping.log_likelihoods(symbols, noise_variance)
+
+        def detect(rows: np.ndarray, log_priors: np.ndarray) -> TokenDecision:
+            tokens, posterior = likeliest_tokens(likelihoods[rows], self.labels.of_tokens, log_priors[:, 0])
+            rest = np.maximum(1 - posterior.max(axis=1).astype(np.float64), SMALLEST)
+            return TokenDecision(tokens[:, None], np.log1p(-rest) - np.log(rest), posterior[:, None])
+
+        decision = self._joint.decode(
+            outline, np.arange(count)[:, None], np.zeros((count, 1), np.int32), np.zeros(count, bool), detect, cancelled
+        )
+        return outline.with_tokens(decision.tokens[:, 0]), decision.confidence[:, 0]

@@ -1,0 +1,192 @@
+"""Tokens straight to constellation points, without bits or code: one symbol a token, or a few.
+
+What a receiver then has of a token is a likelihood of every word of the codebook, to be weighed with what the context
+says: no error is hidden behind a check, and every noise moves the token a little. How much that little means depends on
+the labels (`semantic`).
+"""
+
+import re
+from math import log2, prod
+
+import numpy as np
+from scipy.stats import norm
+
+from tokcom.errors import ParameterError
+
+SCHEMES = {
+    "1024qam": (15, 16, 18, 22, 28), "32qam 32qam": (5, 8, 11, 14, 17), "16qam 16qam qpsk": (3, 6, 9, 12, 15),
+    "1024psk": (15, 22, 30, 38, 46),
+}  # fmt: skip
+"""Ways to send a token of 10 bits, and the Es/N0 in dB that their semantic labels are made for."""
+LARGEST_CONFUSION = 1 << 12
+"""Labels up to which the confusion of every pair is given."""
+
+
+def symbol_points(name: str) -> np.ndarray:
+    """complex128 points of a constellation of unit mean energy.
+
+    Args:
+        name: "bpsk", "qpsk", "8psk" and so on, counter-clockwise from 1; "16qam", "64qam", … row by row from the
+            lower left; "32qam", "128qam", …: the cross, a square whose corners are left out, in the same order.
+
+    Raises:
+        ParameterError: there is no such constellation.
+    """
+    found = re.fullmatch(r"(\d+)(qam|psk)", {"bpsk": "2psk", "qpsk": "4qam"}.get(name, name))
+    size = int(found[1]) if found else 0
+    bits = size.bit_length() - 1
+    if size < 2 or size != 1 << bits or bits > 18 or (found[2] == "qam" and bits in (1, 3)):
+        raise ParameterError(
+            f"constellation is {name!r}; it must be bpsk, qpsk, or a power of two up to 2^18 followed by psk or qam "
+            "(qam: not 2 or 8)"
+        )
+    if found[2] == "psk":
+        return np.exp(2j * np.pi * np.arange(size) / size)
+    if bits % 2 == 0:
+        side, corner = 1 << (bits // 2), 0
+    else:
+        side, corner = 3 << ((bits - 3) // 2), 1 << ((bits - 5) // 2)
+    levels = 2.0 * np.arange(side) - (side - 1)
+    inphase, quadrature = np.meshgrid(levels, levels)
+    rim = side - 1 - 2 * corner
+    points = (inphase + 1j * quadrature)[(np.abs(inphase) <= rim) | (np.abs(quadrature) <= rim)]
+    return points / np.sqrt(np.mean(np.abs(points) ** 2))
+
+
+class DirectMapping:
+    """Labels as rows of symbols: the first symbol's points count the highest digits of the label.
+
+    Args:
+        scheme: names of constellations, a space between them: "1024qam"; "32qam 32qam" is two symbols of 32 points.
+        size: labels in use, 0 to size - 1.
+
+    Raises:
+        ParameterError: a constellation is unknown, or they have fewer points than there are labels.
+
+    Attributes:
+        points: complex64 (size, n_symbols), the symbols of each label, of unit mean energy if all labels are in use.
+    """
+
+    def __init__(self, scheme: str, size: int):
+        self.scheme, self.size = scheme, size
+        self._symbols = [symbol_points(name) for name in scheme.split()]
+        room = self.room(scheme)
+        if not 2 <= size <= room:
+            raise ParameterError(f"{scheme!r} has {room} labels; {size} tokens need another scheme")
+        digits = np.unravel_index(np.arange(size), [len(points) for points in self._symbols])
+        self._digits = np.stack(digits, axis=1)
+        self.points = np.stack([points[d] for points, d in zip(self._symbols, digits, strict=True)], axis=1).astype(
+            np.complex64
+        )
+
+    @staticmethod
+    def room(scheme: str) -> int:
+        """Labels that a scheme has; raises as the constructor does where a constellation is unknown."""
+        return prod(len(symbol_points(name)) for name in scheme.split())
+
+    @property
+    def n_symbols(self) -> int:
+        """Symbols a token."""
+        return self.points.shape[1]
+
+    @property
+    def places(self) -> np.ndarray:
+        """float64 (size, 2 · n_symbols): real and imaginary part of each label's symbols."""
+        return np.concatenate([self.points.real, self.points.imag], axis=1).astype(np.float64)
+
+    def map(self, labels: np.ndarray) -> np.ndarray:
+        """complex64 symbols (…, n_symbols) of labels (…).
+
+        Raises:
+            ParameterError: a label is not in use.
+        """
+        labels = np.asarray(labels)
+        if labels.size and (labels.min() < 0 or labels.max() >= self.size):
+            raise ParameterError(f"labels run from {labels.min()} to {labels.max()}; they must be 0 to {self.size - 1}")
+        return self.points[labels]
+
+    def log_likelihoods(self, symbols: np.ndarray, noise_variance: float | np.ndarray) -> np.ndarray:
+        """Log-likelihood of every label, up to a constant a token, in Gaussian noise.
+
+        Args:
+            symbols: complex (n, n_symbols), equalised to unit mean energy.
+            noise_variance: N0; one value, or an array that broadcasts to the symbols.
+
+        Returns:
+            float32 (n, size).
+
+        Raises:
+            ParameterError: the arrays have other shapes, or a variance is not positive.
+        """
+        symbols, variance = np.asarray(symbols), np.asarray(noise_variance, np.float64)
+        if symbols.ndim != 2 or symbols.shape[1] != self.n_symbols:
+            raise ParameterError(f"symbols have shape {symbols.shape}; {self.scheme!r} needs (n, {self.n_symbols})")
+        if not np.all((variance > 0) & np.isfinite(variance)):
+            raise ParameterError(f"noise_variance is {noise_variance}; it must be positive and finite")
+        variance = np.broadcast_to(variance, symbols.shape)
+        total = np.zeros((len(symbols), self.size), np.float32)
+        for k, points in enumerate(self._symbols):
+            each = -(np.abs(symbols[:, k, None] - points) ** 2) / variance[:, k, None]
+            total += each.astype(np.float32)[:, self._digits[:, k]]
+        return total
+
+    def confusion(self, esn0_db: float) -> np.ndarray:
+        """Probability that a label arrives where another was sent, the nearest point taken symbol by symbol.
+
+        In AWGN, in closed form: of square constellations the probability of each point's region; of a PSK and of the
+        cross that of the half-plane beyond the line between two points, divided among all so that the rows' sums hold
+        the symbol error rate of the union of neighbours, at most 1.
+
+        Args:
+            esn0_db: Es/N0 in dB.
+
+        Returns:
+            float64 (size, size).
+
+        Raises:
+            ParameterError: there are too many labels to hold every pair.
+        """
+        if self.size > LARGEST_CONFUSION:
+            raise ParameterError(f"{self.size} labels are too many for a table of all pairs; {LARGEST_CONFUSION} fit")
+        total = np.ones((self.size, self.size))
+        for k, points in enumerate(self._symbols):
+            digits = self._digits[:, k]
+            total *= _symbol_confusion(points, esn0_db)[np.ix_(digits, digits)]
+        return total
+
+
+def likeliest_tokens(
+    log_likelihoods: np.ndarray, labels: np.ndarray, log_priors: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The MAP decision: the token whose log-likelihood and log-prior add up to most, over the whole codebook.
+
+    Args:
+        log_likelihoods: float (n, size), by label.
+        labels: int (size,), the label of each token.
+        log_priors: float (n, size), by token; None: all alike.
+
+    Returns:
+        int32 tokens (n,), and the posterior of every token, float32 (n, size).
+    """
+    metric = log_likelihoods[:, labels].astype(np.float64)
+    if log_priors is not None:
+        metric = metric + log_priors
+    posterior = np.exp(metric - metric.max(axis=1, keepdims=True))
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    return metric.argmax(axis=1).astype(np.int32), posterior.astype(np.float32)
+
+
+def _symbol_confusion(points: np.ndarray, esn0_db: float) -> np.ndarray:
+    """float64 (n, n) for one symbol."""
+    deviation = np.sqrt(10 ** (-esn0_db / 10) / 2)
+    side = round(2 ** (log2(len(points)) / 2))
+    levels = points.real[:side]
+    if side > 1 and side**2 == len(points) and np.allclose(points.reshape(side, side).real, levels):
+        edges = np.r_[-np.inf, (levels[1:] + levels[:-1]) / 2, np.inf]
+        component = np.diff(norm.cdf((edges - levels[:, None]) / deviation), axis=1)
+        return np.kron(component, component)
+    pairwise = norm.sf(np.abs(points[:, None] - points) / (2 * deviation))
+    np.fill_diagonal(pairwise, 0)
+    pairwise /= np.maximum(pairwise.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(pairwise, 1 - pairwise.sum(axis=1))
+    return pairwise

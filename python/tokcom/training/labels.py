@@ -1,0 +1,154 @@
+"""The semantic labels of a model's codebook: for its coded bits, and for each way to send tokens without code."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tokcom.adaptation.mcs import find_mcs
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.models.zoo import CODED, load_tokenizer
+from tokcom.modulation.direct import SCHEMES, DirectMapping
+from tokcom.modulation.semantic import (
+    LARGEST_IMPROVED,
+    bisected_labels,
+    cosine_distances,
+    expected_distance,
+    improved_labels,
+)
+from tokcom.packets.bits import bits_per_token, tokens_to_bits
+from tokcom.training.dataset import load_dataset
+from tokcom.training.export import export_labels
+
+MCS, TOKENS_PER_PACKET, CODED_ESN0_DB = "16qam-1/2", 4, (3, 4, 5, 6, 7)
+"""The code whose errors the labels of coded bits are made for."""
+PACKETS = 20_000
+"""Packets at each Es/N0 on which its errors are counted."""
+RANDOM_LABELS = 5
+"""Random labels whose mean the figures are relative to."""
+BATCH = 64
+
+
+def error_patterns(token_bits: int, esn0_db: float, packets: int = PACKETS, seed: int = 0) -> np.ndarray:
+    """How often each pattern of wrong bits befalls a token, Viterbi-decoded, CRC or not.
+
+    The code is linear: which bits go wrong does not depend on the label, apart from what the levels of 16-QAM differ.
+
+    Args:
+        token_bits: bits a token.
+        esn0_db: Es/N0 in dB, AWGN.
+        packets: random packets that are sent.
+        seed: seed of tokens and noise.
+
+    Returns:
+        float64 (2**token_bits,), share of tokens whose received label is the label sent, XOR the index.
+    """
+    rng = np.random.default_rng([seed, round(esn0_db * 1000) & 0xFFFFFFFF])
+    scheme, size = find_mcs(MCS), 1 << token_bits
+    codec, constellation = scheme.codec(size, TOKENS_PER_PACKET), scheme.constellation()
+    sent = rng.integers(0, size, (packets, TOKENS_PER_PACKET))
+    symbols = awgn(constellation.map(codec.encode(sent)), esn0_db, rng)
+    llrs = constellation.llrs(symbols, noise_variance(esn0_db), codec.coded_length, "maxlog")
+    received, _ = codec.decode(llrs)
+    return np.bincount((sent ^ received).ravel(), minlength=size) / sent.size
+
+
+def coded_confusion(size: int, seed: int = 0) -> np.ndarray:
+    """Errors of the coded bits at all CODED_ESN0_DB as a table of label pairs, float64 (size, size), as
+    `mean_confusion`."""
+    labels = np.arange(size)
+    differences = labels[:, None] ^ labels
+    bits = bits_per_token(size)
+    return mean_confusion([error_patterns(bits, value, seed=seed)[differences] for value in CODED_ESN0_DB])
+
+
+def mean_confusion(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of confusions at several Es/N0, each scaled to one error a label, so that all count alike."""
+    total = np.zeros_like(tables[0])
+    for table in tables:
+        errors = table.sum() - np.trace(table)
+        total += table * (len(table) / errors / len(tables))
+    np.fill_diagonal(total, 0)
+    return total
+
+
+def semantic_labels(
+    embeddings: np.ndarray, use: np.ndarray | None, proposals: int, seed: int = 0,
+    progress: Callable[[str, int], None] = lambda name, done: None,
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:  # fmt: skip
+    """Labels for every purpose that has room for the codebook.
+
+    Args:
+        embeddings: float (size, dimension), the code vectors.
+        use: float (size,), how often each token is sent; None: all alike.
+        proposals: swaps tried for each purpose.
+        seed: seed of errors and swaps.
+        progress: called with the purpose and the number of swaps tried since the last call.
+
+    Returns:
+        Labels by purpose, CODED or a scheme, int32 (size,); and for each the mean cosine distance after an error,
+        relative to that of labels drawn at random. Codebooks of more than LARGEST_IMPROVED words have the fast start
+        alone, and no figures.
+    """
+    size = len(embeddings)
+    bits = tokens_to_bits(np.arange(size)[:, None], bits_per_token(size))
+    mappings = {scheme: DirectMapping(scheme, size) for scheme in SCHEMES if size <= DirectMapping.room(scheme)}
+    places = {CODED: bits.astype(np.float64)} | {scheme: mapping.places for scheme, mapping in mappings.items()}
+    labels = {purpose: bisected_labels(embeddings, each) for purpose, each in places.items()}
+    if size > LARGEST_IMPROVED:
+        return labels, {}
+    distance, figures = cosine_distances(embeddings), {}
+    for purpose, start in labels.items():
+        if purpose == CODED:
+            confusion = coded_confusion(size, seed)
+        else:
+            confusion = mean_confusion([mappings[purpose].confusion(value) for value in SCHEMES[purpose]])
+        labels[purpose] = improved_labels(
+            start, confusion, distance, use, proposals=proposals, seed=seed, progress=partial(progress, purpose)
+        )
+        random = np.mean(
+            [
+                expected_distance(rng.permutation(size).astype(np.int32), confusion, distance, use)
+                for rng in (np.random.default_rng([seed, k]) for k in range(RANDOM_LABELS))
+            ]
+        )
+        figures[purpose] = float(expected_distance(labels[purpose], confusion, distance, use) / random)
+    return labels, figures
+
+
+def token_use(data: Path, model: Path, pictures: int, seed: int = 0) -> np.ndarray:
+    """float64 (codebook_size,): how often each token occurs in so many pictures of the training split, one more each,
+    so that none is of no account.
+
+    Raises:
+        DatasetError: there are no pictures.
+        ModelError: the model's tokenizer is missing or broken.
+    """
+    tokenizer = load_tokenizer(str(model))
+    found = load_dataset(data, "train", size=tokenizer.image_size, crops=1)
+    chosen = np.random.default_rng(seed).permutation(len(found.labels))[:pictures]
+    use = np.ones(tokenizer.codebook_size)
+    for first in range(0, len(chosen), BATCH):
+        tokens = tokenizer.encode(np.ascontiguousarray(found.pictures[chosen[first : first + BATCH], 0]))
+        use += np.bincount(tokens.ravel(), minlength=len(use))
+    return use
+
+
+def map_model(
+    folder: Path, use: np.ndarray | None, proposals: int, seed: int, command: str,
+    progress: Callable[[str, int], None] = lambda name, done: None,
+) -> dict[str, float]:  # fmt: skip
+    """Make the labels of a model and store them beside its weights; the figures of `semantic_labels`.
+
+    Raises:
+        ModelError: there is no such model, or its tokenizer is broken.
+    """
+    embeddings = load_tokenizer(str(folder)).network.codebook.numpy()
+    labels, figures = semantic_labels(embeddings, use, proposals, seed, progress)
+    config = {
+        "distance": "cosine", "proposals": proposals, "seed": seed,
+        CODED: {"mcs": MCS, "tokens_per_packet": TOKENS_PER_PACKET, "esn0_db": list(CODED_ESN0_DB), "packets": PACKETS},
+    } | {scheme: {"esn0_db": list(SCHEMES[scheme])} for scheme in labels if scheme != CODED}  # fmt: skip
+    export_labels(folder, labels, config, figures, command)
+    return figures
