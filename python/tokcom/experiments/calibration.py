@@ -71,6 +71,74 @@ def reliability(found: Outcomes, acceptance: Acceptance) -> list[dict]:
     return rows
 
 
+@dataclass(frozen=True)
+class ThresholdPoint:
+    """What a threshold of acceptance does at one Es/N0.
+
+    Attributes:
+        accept: calibrated posterior from which packets are declared good.
+        esn0_db: Es/N0 in dB.
+        per: share of packets that are not declared good, or are wrong.
+        undetected: share of packets that are declared good and wrong.
+        promised: the same as the posteriors have it: the sum of what they lack to 1. Of exact posteriors no other rule
+            accepts as many packets with so few wrong ones.
+        packets: packets sent.
+    """
+
+    accept: float
+    esn0_db: float
+    per: float
+    undetected: float
+    promised: float
+    packets: int
+
+
+def threshold_curve(
+    bench: Bench, recovery: FrameRecovery, acceptance: Acceptance, esn0_db: Sequence[float],
+    accepts: Sequence[float], progress: Callable[[int], None] = lambda done: None,
+) -> list[ThresholdPoint]:  # fmt: skip
+    """Weigh packets that are lost against packets that are wrong, over the threshold of acceptance.
+
+    Args:
+        bench: the frames; the receiver knows their labels.
+        recovery: in mode "list" or "context".
+        acceptance: calibration of its log-odds.
+        esn0_db: Es/N0 in dB.
+        accepts: thresholds.
+        progress: called with the number of frames done since the last call.
+
+    Raises:
+        ParameterError: an Es/N0 that is no number.
+    """
+    for value in esn0_db:
+        noise_variance(value)
+    points = []
+    for value in esn0_db:
+        posterior, right, lost = [np.zeros(0)], [np.zeros(0, bool)], 0
+        for number in range(len(bench.frames)):
+            progress(1)
+            got = bench.received(number, value, True)
+            if got is None:
+                lost += -(-len(bench.frames[number].tokens) // 4)
+                continue
+            recovered = bench.receive(*got, recovery)
+            # Where no packet failed nothing was decoded by list, and there are no odds.
+            odds = recovered.log_odds if len(recovered.log_odds) else np.full(len(recovered.packets_ok), np.inf)
+            posterior.append(acceptance.posterior(odds))
+            right.append(~bench.errors(number, got[1], recovered).any(axis=1))
+        believed, correct = np.concatenate(posterior), np.concatenate(right)
+        count = len(believed) + lost
+        for accept in accepts:
+            good = believed >= accept
+            points.append(
+                ThresholdPoint(
+                    accept, value, (lost + np.sum(~good | ~correct)) / count, np.sum(good & ~correct) / count,
+                    np.sum(1 - believed[good]) / count, count,
+                )
+            )  # fmt: skip
+    return points
+
+
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     """Interval of a share by Wilson's score, 95% as it stands."""
     share, square = successes / trials, z * z

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tokcom.context.acceptance import Acceptance
 from tokcom.errors import DatasetError, TokcomError
-from tokcom.experiments.calibration import Outcomes, outcomes, reliability, wilson
+from tokcom.experiments.calibration import Outcomes, outcomes, reliability, threshold_curve, wilson
 from tokcom.experiments.context_curve import Bench, ContextPoint, context_curve, esn0_at_per, model_figures
 from tokcom.experiments.context_plot import COLOURS, draw_context_curve, draw_received, draw_reliability
 from tokcom.experiments.photographs import load_photographs
@@ -86,6 +86,17 @@ def test_reliability_counts_what_came_true():
     low, high = reliability(Outcomes(odds, right), Acceptance())
     assert low["packets"] == 10 and low["right"] == 0 and high["right"] == 0.94
     assert high["posterior"] == pytest.approx(0.95) and high["low"] < 0.94 < high["high"]
+
+
+def test_thresholds_weigh_lost_packets_against_wrong_ones(bench, curve):
+    recovery = load_recovery(DEFAULT_MODEL, "list")
+    points = threshold_curve(bench, recovery, Acceptance(), (4.0, 12.0), (0.5, 0.9985, 1.0))
+    loose, usual, strict, *clean = points
+    assert loose.per < usual.per < strict.per and loose.promised > usual.promised > strict.promised == 0
+    assert loose.undetected >= usual.undetected >= strict.undetected
+    (own,) = (point for point in curve if (point.esn0_db, point.mode) == (4.0, "list"))
+    assert (usual.per, usual.undetected) == pytest.approx((own.per, own.undetected))
+    assert all(point.per == point.undetected == point.promised == 0 for point in clean)
 
 
 def test_wilsons_interval_is_the_textbooks():
