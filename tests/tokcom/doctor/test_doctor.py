@@ -16,7 +16,7 @@ from tokcom.doctor.finding import Finding, State
 from tokcom.doctor.process import Answer, ask
 
 ROOT = Path(__file__).resolve().parents[3]
-SILENT = Answer(False, "", "there is no program")
+SILENT, THERE = Answer(False, "", "there is no program"), Answer(True, "3.10.5.1", "")
 
 
 def states(findings):
@@ -100,8 +100,8 @@ def test_versions_of_gnu_radio(said, state, monkeypatch):
     ("config", "complaint", "found", "remedy"),
     [
         (SILENT, "No module named 'gnuradio'", "not installed", "apt-get install gnuradio"),
-        (Answer(True, "3.10.5.1", ""), "No module named 'gnuradio'", "this Python cannot load it", "run it under the Python"),
-        (Answer(True, "3.10.5.1", ""), "numpy.core.multiarray failed to import", "cannot load it", '"numpy<2"'),
+        (THERE, "No module named 'gnuradio'", "this Python cannot load it", "run it under the Python"),
+        (THERE, "numpy.core.multiarray failed to import", "cannot load it", '"numpy<2"'),
     ],
 )  # fmt: skip
 def test_gnu_radio_that_does_not_load(config, complaint, found, remedy, monkeypatch):
