@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -11,9 +12,9 @@ def place(tmp_path, monkeypatch):
         (folder / name).mkdir(parents=True)
     (folder / "text.png").write_text("no picture")
     (folder / "broken.sigmf-meta").write_text("{")
-    (folder / "lonely.sigmf-meta").write_text(
-        '{"global": {"core:datatype": "cf32_le", "core:version": "1.0.0", "core:sample_rate": 1e6}, "captures": [], "annotations": []}'
-    )
+    described = {"core:datatype": "cf32_le", "core:version": "1.0.0", "core:sample_rate": 1e6}
+    lonely = {"global": described, "captures": [], "annotations": []}
+    (folder / "lonely.sigmf-meta").write_text(json.dumps(lonely))
     (folder / "file").write_text("a file")
     monkeypatch.chdir(folder)
     return folder
