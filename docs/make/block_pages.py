@@ -14,6 +14,8 @@ CLASSES = ROOT / "python" / "gnuradio" / "tokcom"
 KEYS_FILE = ROOT / "python" / "tokcom" / "keys.py"
 CATEGORIES = ("Sources", "Transmit", "Channel", "Receive", "Sinks")
 """The order in which data flows; categories not named here come last."""
+COMMON = {"gui_hint": "place in the window: row, column, rows, columns; empty: below the others."}
+"""Parameters that GNU Radio Companion knows and explains by itself."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Block:
 
     def described(self, heading: str) -> dict[str, str]:
         """What the documentation says of each port or parameter; "" for a line without a name."""
-        found: dict[str, str] = {}
+        found = dict(COMMON) if heading == "Parameters" else {}
         for line in self.documentation.get(heading, "").splitlines():
             name, colon, text = line.strip().partition(": ")
             if colon and re.fullmatch(r"\w+", name):

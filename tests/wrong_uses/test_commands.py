@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -174,15 +175,36 @@ def test_ctrl_c_during_the_imports(program, nothing_left):
     assert done.returncode == -signal.SIGINT and done.stdout == done.stderr == ""
 
 
-def run(*arguments, **environment):
-    """The checkout's ./run, as far as it goes without setting anything up."""
-    here = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")} | environment
-    return subprocess.run([str(ROOT / "run"), *arguments], env=here, capture_output=True, text=True, check=False)
+@pytest.fixture
+def checkout(place):
+    """A checkout in which nothing was set up yet."""
+    shutil.copy(ROOT / "run", place)
+    shutil.copytree(ROOT / "python/tokcom", place / "python/tokcom", ignore=shutil.ignore_patterns("__pycache__"))
+    return place
 
 
-def test_companion_without_a_display(nothing_left):
-    done = run("grc")
+def run(checkout, *arguments):
+    """Call ./run as on a machine without a display."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "PYTHONPATH")
+    here = {key: value for key, value in os.environ.items() if key not in names} | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([str(checkout / "run"), *arguments], env=here, capture_output=True, text=True, check=False)
+
+
+def test_companion_without_a_display(checkout, nothing_left):
+    done = run(checkout, "grc")
     assert done.returncode == 1 and "What to do: there is no display" in done.stderr and done.stdout == ""
+
+
+def test_a_checkout_that_cannot_be_written(checkout):
+    (checkout / ".cache").write_text("in the way")
+    done = run(checkout, "link")
+    assert done.returncode == 1 and "What to do: this folder cannot be written" in done.stderr
+
+
+def test_the_doctor_before_anything_is_installed(checkout, nothing_left):
+    """It finds no model beside this checkout, says so, and installs nothing."""
+    done = run(checkout, "doctor")
+    assert done.returncode == 1 and "FAIL  Models: none in" in done.stdout and done.stderr == ""
 
 
 def test_a_port_that_another_program_holds(nothing_left):
