@@ -25,6 +25,7 @@ def maker(name, monkeypatch):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Folder of the built pages."""
+    pytest.importorskip("mkdocs", reason="MkDocs could not be installed")
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
