@@ -37,13 +37,33 @@ class Numbers(click.ParamType):
 
 
 class ErrorsAsMessages(click.Group):
-    """A command group whose TokcomErrors reach the user as one line."""
+    """A command group whose errors reach the user as one line: TokcomErrors, and what the disk refuses."""
 
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
         except TokcomError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            what = error.filename or "the results could not be written"
+            raise click.ClickException(f"{what}: {error.strerror or error}") from error
+        except KeyboardInterrupt:
+            console.print("stopped")
+            sys.exit(130)
+
+
+def require_folder(
+    context: click.Context, parameter: click.Parameter, file: click.utils.LazyFile | Path | None
+) -> click.utils.LazyFile | Path | None:
+    """Refuse a file that cannot be written now, not after the measurement; an old one stays until there are figures."""
+    path = file if isinstance(file, Path) else Path(file.name) if isinstance(file, click.utils.LazyFile) else None
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"{path}: there is no folder {path.parent}")
+    if path is not None and path.is_dir():
+        raise click.BadParameter(f"{path} is a folder; name a file")
+    return file
 
 
 @click.group(cls=ErrorsAsMessages, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,7 +87,11 @@ def main() -> None:
 )
 @click.option("--seed", default=0, show_default=True, type=SEEDS)
 @click.option(
-    "--json", "json_file", type=click.File("w"), help="Write the figures as JSON to a file; - for standard output."
+    "--json",
+    "json_file",
+    type=click.File("w"),
+    callback=require_folder,
+    help="Write the figures as JSON to a file; - for standard output.",
 )
 def link(
     code: str, modulation: str, esn0_db: list[float], packets: int, llr: str | None,
@@ -150,8 +174,19 @@ def train(
 @click.option("--images", default=300, show_default=True, type=click.IntRange(1), help="Photographs of each split.")
 @click.option("--esn0-db", type=Numbers(), default="1,2,3,4", show_default=True, help="Points in dB, pooled.")
 @click.option("--seed", default=0, show_default=True, type=SEEDS)
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the reliability diagram here.")
-@click.option("--json", "json_file", type=click.File("w"), help="Write the reliability as JSON; - for standard output.")
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=require_folder,
+    help="Draw the reliability diagram here.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.File("w"),
+    callback=require_folder,
+    help="Write the reliability as JSON; - for standard output.",
+)
 def calibrate(
     data: Path, model: str, models: Path, images: int, esn0_db: list[float], seed: int, svg: Path | None,
     json_file: click.utils.LazyFile | None,
@@ -252,7 +287,11 @@ def map_labels(
     help="How the pictures' lost tokens are recovered; none: they are left grey.",
 )
 @click.option(
-    "--json", "json_file", type=click.File("w"), help="Write bursts and tokens as JSON; - for standard output."
+    "--json",
+    "json_file",
+    type=click.File("w"),
+    callback=require_folder,
+    help="Write bursts and tokens as JSON; - for standard output.",
 )
 def replay(recording: Path, model: str, out: Path | None, mode: str, json_file: click.utils.LazyFile | None) -> None:
     """Decode the bursts of a SigMF recording.
@@ -404,6 +443,19 @@ def case_study(
     console.print(f"{out / 'index.html'}")
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(as_json: bool) -> None:
+    """Check the installation, and say what to do.
+
+    GNU Radio, Python's packages, GNU Radio Companion's paths, models and their hashes, USRPs, processor, memory and
+    real-time scheduling. The exit code is 1 where something stops the module.
+    """
+    from tokcom.doctor.report import doctor
+
+    sys.exit(doctor(as_json))
+
+
 def progress_bar() -> Progress:
     """A bar with the time left, on standard error, gone when done."""
     columns = (
@@ -416,8 +468,8 @@ def show(rows: Iterable[dict], title: str, json_file: click.utils.LazyFile | Non
     """Rows as JSON where a file is given, else as a table on standard output."""
     rows = list(rows)
     if json_file is not None:
-        json.dump(rows, json_file, indent=1)
-        json_file.write("\n")
+        json_file.write(json.dumps(rows, indent=1) + "\n")
+        json_file.flush()
         return
     table = Table(title=title)
     for name in rows[0]:
@@ -442,4 +494,4 @@ def show_bursts(rows: Iterable[dict], title: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="tokcom")

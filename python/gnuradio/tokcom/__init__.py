@@ -1,5 +1,9 @@
 """GNU Radio blocks for token communications."""
 
+from ._compat import make_alike
+
+make_alike()
+
 try:
     from .burst_demodulator import burst_demodulator
     from .burst_framer import burst_framer
@@ -20,7 +24,8 @@ except ModuleNotFoundError as error:
         raise
     raise ModuleNotFoundError(
         f"gr-tokcom needs the Python package {error.name}, which this Python does not find: install those of its "
-        "requirements/run.txt, or use the checkout's ./run, which brings its own",
+        "requirements/run.txt, or use the checkout's ./run, which brings its own, or with the Debian package call "
+        "sudo gr-tokcom-setup; `tokcom doctor` tells more",
         name=error.name,
     ) from error
 

@@ -7,9 +7,8 @@ is; a context model's is not quite, so its log-odds go through a monotone curve,
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
-from tokcom.errors import ParameterError
+from tokcom.errors import ParameterError, TokcomError
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,12 @@ def fit_acceptance(log_odds: np.ndarray, right: np.ndarray, knots: int = 16) -> 
 
     Raises:
         ParameterError: there is nothing to fit.
+        TokcomError: SciPy is too old.
     """
+    try:
+        from scipy.optimize import isotonic_regression  # only who calibrates needs SciPy 1.12
+    except ImportError:
+        raise TokcomError("calibrating needs SciPy 1.12 or later; what this Python has is older") from None
     finite = np.isfinite(log_odds)
     odds, right = np.asarray(log_odds, float)[finite], np.asarray(right, bool)[finite]
     if not len(odds):

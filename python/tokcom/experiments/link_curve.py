@@ -52,7 +52,8 @@ def link_curve(
         noise_variance(value)
     link = PacketLink(config, codebook_size)
     sizes = [min(PACKETS_PER_FRAME, packets - done) for done in range(0, packets, PACKETS_PER_FRAME)]
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(threads or os.cpu_count())
+    try:
         for index, value in enumerate(esn0_db):
             jobs = [
                 pool.submit(_simulate, link, value, size, codebook_size, (seed, index, chunk))
@@ -67,6 +68,9 @@ def link_curve(
                 value, packets, lost / packets, wrong / packets, tokens_wrong / (packets * config.tokens_per_packet),
                 undetected / packets,
             )  # fmt: skip
+    finally:
+        # Stopped in between, it does not wait for what was not begun.
+        pool.shutdown(cancel_futures=True)
 
 
 def _simulate(link: PacketLink, esn0_db: float, packets: int, codebook_size: int, seed: tuple[int, ...]) -> np.ndarray:

@@ -19,6 +19,7 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.card import Card
+from tokcom.models.folders import list_models
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
 from tokcom.tokenizers.vq import VQTokenizer
@@ -34,25 +35,6 @@ FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "classifier": (ClassifierConfig, ClassifierNetwork),
 }
 """Families of networks by the name that cards use: the class of the configuration and that of the network."""
-
-
-def model_folders() -> list[Path]:
-    """Folders that are searched for models, first match wins: those of $TOKCOM_MODELS, then beside this package and
-    above it (a checkout's models/, a prefix's share/tokcom/models)."""
-    given = [Path(entry) for entry in os.environ.get("TOKCOM_MODELS", "").split(os.pathsep) if entry]
-    package = Path(__file__).resolve().parent.parent
-    beside = [package / "models" / "weights"]
-    above = [parent / sub for parent in package.parents for sub in ("models", "share/tokcom/models")]
-    return given + [folder for folder in beside + above if folder.is_dir()]
-
-
-def list_models() -> dict[str, Path]:
-    """Folders of all models by name."""
-    found: dict[str, Path] = {}
-    for folder in model_folders():
-        for card in sorted(folder.glob("*/card.json")):
-            found.setdefault(card.parent.name, card.parent)
-    return found
 
 
 def model_card(model: str) -> Card:

@@ -32,6 +32,8 @@ def load_picture(file: str | Path | BinaryIO) -> np.ndarray:
             return _rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise PictureError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise PictureError(f"{name}: a folder, not a picture") from None
     except UnidentifiedImageError:
         raise PictureError(f"{name}: not a picture in a format that Pillow reads") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:

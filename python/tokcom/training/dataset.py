@@ -99,8 +99,8 @@ def _entries(data: Path, split: str, classes: set[str]) -> Iterator[tuple[str, b
             for name in sorted(members):
                 if _belongs(name, split, classes):
                     yield name, archive.extractfile(members[name]).read()
-    except tarfile.TarError as error:
-        raise DatasetError(f"{data}: neither a folder nor a tar archive: {error}") from None
+    except tarfile.TarError:
+        raise DatasetError(f"{data}: neither a folder nor a tar archive") from None
 
 
 def _belongs(name: str, split: str, classes: set[str]) -> bool:

@@ -9,9 +9,9 @@ from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError, PictureError
 from tokcom.frame import LOST
 from tokcom.models.card import FORMAT, PARTS, file_hash
+from tokcom.models.folders import list_models
 from tokcom.models.zoo import (
     codebook,
-    list_models,
     load_acceptance,
     load_classifier,
     load_context,

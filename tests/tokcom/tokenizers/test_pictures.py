@@ -87,7 +87,7 @@ def test_a_truncated_file_is_named(tmp_path):
 def test_missing_files_and_folders_are_named(tmp_path):
     with pytest.raises(PictureError, match=r"none\.png: no such file"):
         load_picture(tmp_path / "none.png")
-    with pytest.raises(PictureError, match="cannot be read"):
+    with pytest.raises(PictureError, match="a folder, not a picture"):
         load_picture(tmp_path)
     with pytest.raises(PictureError, match="no such folder"):
         find_pictures(tmp_path / "none")

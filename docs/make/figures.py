@@ -1,0 +1,119 @@
+"""Draw the figures of docs/concepts.md from the library itself: ./run docs figures."""
+
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
+
+from tokcom.adaptation.mcs import mcs_table
+from tokcom.channel.model import ChannelModel, ChannelSettings
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.models.zoo import codebook, load_recovery, load_tokenizer
+from tokcom.phy.numerology import ESN0_OVER_SNR_DB
+from tokcom.tokenizers.pictures import load_picture, sample_pictures, square
+
+plt.switch_backend("Agg")
+plt.rcParams |= {"svg.hashsalt": "tokcom", "font.size": 9}
+IMAGES = Path(__file__).resolve().parents[1] / "images"
+MODEL = "caltech64"
+ESN0_DB, MCS, SEED = 4.0, "16qam-1/2", 2
+
+
+def save(figure: plt.Figure, name: str) -> None:
+    path = IMAGES / name
+    figure.savefig(
+        path, dpi=110, bbox_inches="tight", facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else {}
+    )
+    plt.close(figure)
+    print(path)
+
+
+def draw_token() -> None:
+    """A picture, its tokens, what arrives of them, and the picture made of that with and without the model."""
+    tokenizer = load_tokenizer(MODEL)
+    picture = square(load_picture(sample_pictures()[0]), tokenizer.image_size)
+    frame = tokenizer.tokenize(picture)
+    burst = Transmitter(TransmitConfig(mcs=MCS)).transmit(frame, layout_seed=1)
+    channel = ChannelModel(ChannelSettings(snr_db=ESN0_DB - ESN0_OVER_SNR_DB), sample_rate=1e6, seed=SEED)
+    receiver = Receiver([codebook(MODEL)], load_recovery(MODEL))
+    (reception,) = receiver.receive(channel.process(np.pad(burst, 500)).astype(np.complex64))
+    colours = np.random.default_rng(7).uniform(0.15, 1, (frame.codebook_size, 3))
+    sent, received = (np.asarray(each.tokens).reshape(frame.grid) for each in (frame, reception.frame))
+    maps = [np.where((tokens >= 0)[..., None], colours[tokens], 0.87) for tokens in (sent, received)]
+    failed = f"{int((~reception.packets_ok).sum())} of {len(reception.packets_ok)} packets fail"
+    panels = [
+        (picture, "64 x 64 pixels"),
+        (maps[0], "16 x 16 tokens,\na colour for each word"),
+        (maps[1], f"what passes its CRC at {ESN0_DB:g} dB:\n{failed}"),
+        (tokenizer.detokenize(reception.frame), "pixels of these tokens"),
+        (tokenizer.detokenize(reception.recovered.frame), "after context decoding"),
+    ]
+    figure, axes = plt.subplots(1, len(panels), figsize=(11, 2.7))
+    for axis, (image, title) in zip(axes, panels, strict=True):
+        axis.imshow(image, interpolation="nearest")
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
+    save(figure, "tokens.png")
+
+
+def draw_burst() -> None:
+    """Samples of a real burst, with its parts named."""
+    frame = load_tokenizer(MODEL).tokenize(load_picture(sample_pictures()[0]))
+    burst = np.abs(Transmitter(TransmitConfig(mcs=MCS)).transmit(frame, layout_seed=1))
+    header = 320 + 9 * 80
+    parts = [(0, 320, "preamble"), (320, header, "header"), (header, len(burst), "64 packets of 4 tokens, 16-QAM 1/2")]
+    figure, axis = plt.subplots(figsize=(11, 2.4))
+    axis.plot(burst, color="#303f9f", linewidth=0.4)
+    top = 1.15 * burst.max()
+    for (start, stop, name), colour in zip(parts, ("#ffe082", "#c5e1a5", "#b3e5fc"), strict=True):
+        axis.add_patch(Rectangle((start, 0), stop - start, top, color=colour, alpha=0.6, linewidth=0))
+        axis.text((start + stop) / 2, top * 1.03, name, ha="center", va="bottom", fontsize=9)
+    axis.set(
+        xlim=(0, len(burst)),
+        ylim=(0, top),
+        xlabel="sample (at 1 MS/s a thousand of them last a millisecond)",
+        ylabel="|sample|",
+    )
+    save(figure, "burst.png")
+
+
+def draw_mcs() -> None:
+    """What each MCS carries, and the Es/N0 from which a tenth of its packets or less fails."""
+    rows = mcs_table()
+    bits = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6}
+    colours = {"bpsk": "#303f9f", "qpsk": "#00796b", "16qam": "#ef6c00", "64qam": "#c2185b"}
+    figure, axis = plt.subplots(figsize=(7.5, 4.8))
+    for row in rows:
+        carried = bits[row.modulation] * float(Fraction(row.rate))
+        axis.plot(
+            [row.per10_esn0_db, row.per1_esn0_db],
+            [carried] * 2,
+            color=colours[row.modulation],
+            linewidth=2.5,
+            marker="|",
+            markersize=9,
+        )
+        crowded = row.name in ("16qam-3/4", "bpsk-2/3")  # others stand where their names would
+        place, side = (row.per10_esn0_db - 0.3, "right") if crowded else (row.per1_esn0_db + 0.3, "left")
+        axis.text(place, carried, row.name, va="center", ha=side, fontsize=8)
+    levels = np.linspace(-3, 18, 200)
+    axis.plot(levels, np.log2(1 + 10 ** (levels / 10)), color="black", linewidth=0.8, linestyle="--")
+    axis.text(11, 4.15, "capacity of AWGN", fontsize=8, ha="right")
+    axis.set(
+        xlim=(-3, 18.5),
+        ylim=(0, 5),
+        xlabel="Es/N0, dB: from 10% of packets lost to 1%",
+        ylabel="information bits a symbol",
+    )
+    axis.grid(alpha=0.3)
+    save(figure, "mcs.svg")
+
+
+if __name__ == "__main__":
+    IMAGES.mkdir(exist_ok=True)
+    for draw in (draw_token, draw_burst, draw_mcs):
+        draw()
+    sys.exit()

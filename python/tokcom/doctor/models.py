@@ -1,0 +1,43 @@
+"""Checks of the models: which are found, and whether their weights are those that their cards describe."""
+
+import os
+from pathlib import Path
+
+from tokcom.doctor.finding import Finding, State
+from tokcom.errors import ModelError
+from tokcom.models.card import PARTS, Card
+from tokcom.models.folders import list_models, model_folders
+
+AGAIN = "fetch the model again: in a checkout git checkout -- models, else install the module anew"
+
+
+def models() -> list[Finding]:
+    """All models that are found by name."""
+    findings = []
+    for entry in os.environ.get("TOKCOM_MODELS", "").split(os.pathsep):
+        if entry and not Path(entry).is_dir():
+            remedy = "correct the variable; folders stand between colons"
+            findings.append(
+                Finding("Models", State.WARNING, f"TOKCOM_MODELS names {entry}, which is no folder", remedy)
+            )
+    found = list_models()
+    if not found:
+        searched = ", ".join(map(str, model_folders())) or "no folder that exists"
+        remedy = f"{AGAIN}; TOKCOM_MODELS names more folders"
+        return [*findings, Finding("Models", State.FAILURE, f"none in {searched}", remedy)]
+    return findings + [model(name, folder) for name, folder in found.items()]
+
+
+def model(name: str, folder: Path) -> Finding:
+    """One model: its card, its files and their hashes."""
+    try:
+        card = Card.read(folder)
+        parts = [part for part in PARTS if part in card.content]
+        size = sum(card.weights(part).stat().st_size for part in parts)
+    except (ModelError, OSError) as error:
+        return Finding("Models", State.FAILURE, str(error), AGAIN)
+    missing = [part for part in ("tokenizer", "context") if part not in parts]
+    if missing:
+        remedy = f"train it: ./run train {'maskgit' if 'context' in missing else 'tokenizer'} --data DIR --model {name}"
+        return Finding("Models", State.WARNING, f"{name} in {folder} has no {' and no '.join(missing)}", remedy)
+    return Finding("Models", State.OK, f"{name}: {', '.join(parts)}, {size / 1e6:.0f} MB, hashes right, in {folder}")

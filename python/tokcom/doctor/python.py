@@ -1,0 +1,86 @@
+"""Checks of Python and of the packages that the library needs."""
+
+import json
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from tokcom.doctor.finding import Finding, State
+from tokcom.doctor.process import ask
+
+LEAST_PYTHON = (3, 11)
+PACKAGES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("packages.json").read_text())
+"""For each package that pyproject.toml asks for: the name it is imported by, and the least version."""
+INSTALL = (
+    "call ./run of a checkout, which brings its own; or install requirements/run.txt for this Python; with the Debian "
+    "package, sudo gr-tokcom-setup"
+)
+
+
+def python() -> Finding:
+    """The Python that runs this, and the library's folder."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    found = f"{version}, {sys.executable}; library in {Path(__file__).resolve().parents[1]}"
+    if sys.version_info < LEAST_PYTHON:
+        return Finding("Python", State.FAILURE, found, "use Python 3.11 or later, one that GNU Radio is built for")
+    return Finding("Python", State.OK, found)
+
+
+def packages() -> list[Finding]:
+    """The packages of the library: there, recent enough, and not broken."""
+    missing, old, here = [], [], {}
+    for name, row in PACKAGES.items():
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+            continue
+        here[name] = version
+        if numbers(version) < numbers(row["at_least"]):
+            old.append(f"{name} {version} (at least {row['at_least']} is asked for)")
+    if missing:
+        return [Finding("Packages", State.FAILURE, f"missing: {', '.join(missing)}", INSTALL)]
+    findings = []
+    if old:
+        findings.append(Finding("Packages", State.WARNING, f"old: {', '.join(old)}", INSTALL))
+    for name, complaint in _broken(list(here)).items():
+        remedy = f"install {name} anew: {sys.executable} -m pip install --force-reinstall {name}"
+        findings.append(Finding("Packages", State.FAILURE, f"{name} cannot be loaded: {complaint}", remedy))
+    if not findings:
+        named = ", ".join(f"{name} {here[name]}" for name in ("numpy", "numba", "torch"))
+        findings.append(Finding("Packages", State.OK, f"all {len(PACKAGES)} there: {named} …"))
+    return findings
+
+
+IMPORT_ALL = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+        print(json.dumps([name, ""]), flush=True)
+    except BaseException as error:
+        print(json.dumps([name, f"{type(error).__name__}: {error}"]), flush=True)
+"""
+
+
+def _broken(names: list[str]) -> dict[str, str]:
+    """Which packages cannot be imported, and why."""
+    imports = {PACKAGES[name]["import"]: name for name in names}
+    answer = ask([sys.executable, "-c", IMPORT_ALL, *imports])
+    told = dict(json.loads(line) for line in answer.text.splitlines() if line.startswith("["))
+    broken = {imports[module]: complaint for module, complaint in told.items() if complaint}
+    if len(told) < len(imports):
+        crashed = next(module for module in imports if module not in told)
+        broken[imports[crashed]] = answer.complaint
+    return broken
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: (2, 13, 0) of "2.13.0+cpu"."""
+    parts = []
+    for part in version.partition("+")[0].split("."):
+        digits = "".join(c for c in part if c.isdigit()) if part[:1].isdigit() else ""
+        if not digits:
+            break
+        parts.append(int(digits))
+    return tuple(parts)
