@@ -239,6 +239,18 @@ def header_of(meta: Mapping) -> BurstHeader:
     )
 
 
+def picture_of(meta: Mapping, data: np.ndarray) -> np.ndarray:
+    """The picture of a PDU, uint8 (height, width, 3).
+
+    Raises:
+        FrameError: the values do not make a picture of the size that the metadata tells.
+    """
+    height, width = required(meta, keys.HEIGHT, int), required(meta, keys.WIDTH, int)
+    if data.size != height * width * 3 or not data.size:
+        raise FrameError(f"{data.size} values are not a picture of {width} x {height} RGB pixels")
+    return data.reshape(height, width, 3)
+
+
 def packet_rows(meta: Mapping, data: np.ndarray) -> np.ndarray:
     """Content of a PDU as one row a packet.
 

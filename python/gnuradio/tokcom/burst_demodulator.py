@@ -20,8 +20,9 @@ class burst_demodulator(PduBlock):
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
-    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db. Message port "cqi": the same
-    metadata, without LLRs.
+    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, and queued.demodulator and
+    dropped.demodulator (bursts that wait and that were dropped so far). Message port "cqi": the same metadata, without
+    LLRs.
 
     Parameters:
         queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
@@ -65,6 +66,8 @@ class burst_demodulator(PduBlock):
             keys.EVM_DB: quality.evm_db,
             keys.SYNC_METRIC: quality.sync_metric,
             keys.CARRIER_ESN0_DB: vector_of(quality.carrier_esn0_db),
+            keys.QUEUED + self.STAGE: self.to_basic_block().nmsgs(self._input),
+            keys.DROPPED + self.STAGE: self.bursts_dropped,
         }
         if header is None:
             added |= header_keys(burst.header)

@@ -4,11 +4,10 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.context.classifier import class_label
-from tokcom.errors import FrameError
 from tokcom.models.zoo import DEFAULT_MODEL, load_classifier, load_tokenizer, model_card
 from tokcom.tokenizers.pictures import square
 
-from ._pdu import PduBlock, frame_keys, required
+from ._pdu import PduBlock, frame_keys, picture_of, required
 
 
 class image_tokenizer(PduBlock):
@@ -35,10 +34,7 @@ class image_tokenizer(PduBlock):
         self._label = None if cmi in ("auto", "none") else class_label(cmi, self._classes)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
-        height, width = required(meta, keys.HEIGHT, int), required(meta, keys.WIDTH, int)
-        if data.size != height * width * 3 or not data.size:
-            raise FrameError(f"{data.size} values are not a picture of {width} x {height} RGB pixels")
-        picture = square(data.reshape(height, width, 3), self._tokenizer.image_size)
+        picture = square(picture_of(meta, data), self._tokenizer.image_size)
         label = self._label if self._classifier is None else self._classifier.label(picture)
         frame = self._tokenizer.tokenize(picture, cmi=label, frame_id=required(meta, keys.FRAME_ID, int))
         named = {} if label is None else {keys.CMI_NAME: self._classes[label]}
