@@ -48,7 +48,17 @@ def test_the_block_file_loads_and_says_what_the_class_says(name, platform):
 
 
 def platform_parameters(block):
-    hidden = {"id", "alias", "affinity", "minoutbuf", "maxoutbuf", "comment", "showports", "bus_structure_sink"}
+    hidden = {
+        "id",
+        "alias",
+        "affinity",
+        "minoutbuf",
+        "maxoutbuf",
+        "comment",
+        "showports",
+        "bus_structure_sink",
+        "gui_hint",
+    }
     return {
         p["id"]: str(p.get("default", ""))
         for p in block.parameters_data
@@ -57,20 +67,30 @@ def platform_parameters(block):
 
 
 @pytest.mark.parametrize("name", tokcom.__all__)
-def test_ports_in_grc_are_the_ports_of_the_block(name, platform, tmp_path):
+def test_ports_in_grc_are_the_ports_of_the_block(name, platform, qt, tmp_path, monkeypatch):
     import pmt
 
     arguments = {
         "image_sink": {"folder": str(tmp_path)},
         "sigmf_recorder": {"file": str(tmp_path / "recording")},
     }.get(name, {})
-    instance = getattr(tokcom, name)(**arguments).to_basic_block()
+    # A hierarchical block does not tell its ports: it is listened to as it registers them.
+    hier_in, hier_out = set(), set()
+    for method, heard in (("message_port_register_hier_in", hier_in), ("message_port_register_hier_out", hier_out)):
+        register = getattr(gr.hier_block2, method)
+        monkeypatch.setattr(
+            gr.hier_block2,
+            method,
+            lambda self, port, heard=heard, register=register: (heard.add(port), register(self, port)),
+        )
+    made = getattr(tokcom, name)(**arguments)
+    instance = made.to_basic_block()
     block = platform.blocks[f"tokcom_{name}"]
-    for ports, registered in (
-        (block.inputs_data, instance.message_ports_in()),
-        (block.outputs_data, instance.message_ports_out()),
+    for ports, registered, hier in (
+        (block.inputs_data, instance.message_ports_in(), hier_in),
+        (block.outputs_data, instance.message_ports_out(), hier_out),
     ):
-        names = set(pmt.to_python(registered)) - {"system"}
+        names = (set(pmt.to_python(registered)) | hier) - {"system"}
         assert {port["id"] for port in ports if port["domain"] == "message"} == names
 
 

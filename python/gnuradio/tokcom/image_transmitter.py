@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from gnuradio import gr
+from gnuradio import blocks, gr
 
 from tokcom.errors import ParameterError
 from tokcom.models.zoo import DEFAULT_MODEL
@@ -42,7 +42,8 @@ class image_transmitter(gr.hier_block2):
         tokens_per_packet: tokens in each packet, at least 1.
         padding: samples of silence behind each burst, at least 0; 200 or more carry its end through filters.
         length_tag: name of the tag that holds a burst's length with its padding; empty: tx_sob and tx_eob instead.
-        continuous: send silence between bursts, as fast as the blocks behind take it; not for a radio.
+        continuous: send silence between bursts, for a simulated channel; a radio sends it by itself.
+        sample_rate: in Hz, at which bursts and silence are sent (continuous); without, nothing depends on it.
         seed: of the order in which tokens are spread over packets, 0 to 65535.
     """
 
@@ -50,7 +51,7 @@ class image_transmitter(gr.hier_block2):
         self, images: str | Sequence[str] = "", repeat: bool = True, interval: float = 0.5, window: int = 0,
         model: str = DEFAULT_MODEL, cmi: str = "auto", mcs: str = "16qam-1/2", amplitude: float = 0.25,
         profile: str = "standard", stream_id: int = 0, tokens_per_packet: int = 4, padding: int = 256,
-        length_tag: str = "packet_len", continuous: bool = False, seed: int = 0,
+        length_tag: str = "packet_len", continuous: bool = False, sample_rate: float = 1e6, seed: int = 0,
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
@@ -59,6 +60,8 @@ class image_transmitter(gr.hier_block2):
             raise ParameterError(
                 f"interval is {interval} and window {window}: pictures would pile up without end; one must be above 0"
             )
+        if not 0 < sample_rate <= 1e12:
+            raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
         self.image_source = image_source(images, repeat, interval, window)
         self.image_tokenizer = image_tokenizer(model, cmi)
         self.token_packetizer = token_packetizer(tokens_per_packet, seed)
@@ -82,7 +85,11 @@ class image_transmitter(gr.hier_block2):
         self.msg_connect(self.packet_encoder, "bits", self.token_mapper, "bits")
         self.msg_connect(self.token_mapper, "symbols", self.burst_framer, "symbols")
         self.msg_connect(self.burst_framer, "sent", self, "bursts")
-        self.connect(self.burst_framer, self)
+        if continuous:
+            self.throttle = blocks.throttle(gr.sizeof_gr_complex, sample_rate)
+            self.connect(self.burst_framer, self.throttle, self)
+        else:
+            self.connect(self.burst_framer, self)
 
     def set_mcs(self, mcs: str) -> None:
         self.packet_encoder.set_mcs(mcs)
