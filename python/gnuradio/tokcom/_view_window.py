@@ -3,7 +3,7 @@
 import numpy as np
 from PyQt5.QtCore import QLineF, QRectF, QSize, Qt, QTimer
 from PyQt5.QtGui import QBrush, QColor, QFont, QImage, QPainter, QPainterPath, QPen
-from PyQt5.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from PyQt5.QtWidgets import QGridLayout, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from tokcom.metrics.frame_panels import TITLES, Panel
 from tokcom.metrics.overlays import LOSS, heat_scale
@@ -24,9 +24,10 @@ class ViewWindow(QWidget):
 
     def __init__(self, title: str, view: object):
         super().__init__()
-        self._view = view
+        self._view, self._fitted = view, False
         self.setWindowTitle(title)
         self.setMinimumSize(820, 560)
+        self.setAttribute(Qt.WA_StyledBackground)
         self.setStyleSheet(f"background: {PAPER.name()}; color: {INK.name()};")
         heading = QLabel(title)
         heading.setStyleSheet("font-size: 17px; font-weight: 600;")
@@ -55,6 +56,24 @@ class ViewWindow(QWidget):
             timer.start(milliseconds)
             self._timers.append(timer)
         self.show_figures()
+
+    def showEvent(self, event: object) -> None:
+        super().showEvent(event)
+        if not self._fitted:
+            self._fitted = True
+            QTimer.singleShot(0, self._fit)
+
+    def _fit(self) -> None:
+        """Where a scroll area shows only a part of it, as in a flowgraph's window, enlarge that window; never beyond
+        the screen."""
+        area, top = self.parentWidget(), self.window()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is None or area.widget() is None:
+            return
+        room = top.screen().availableGeometry().size() - QSize(20, 60)
+        wanted = top.size() - area.viewport().size() + area.widget().sizeHint()
+        top.resize(top.size().expandedTo(wanted).boundedTo(room))
 
     def sizeHint(self) -> QSize:
         return QSize(1120, 650)
