@@ -67,6 +67,12 @@ def test_reports_go_on_while_nothing_comes(collector, received):
     assert len(reports) >= 4 and reports[-1]["frames"] == 1
 
 
+def test_a_finite_run_ends_with_a_report(send, received):
+    monitor = tokcom.link_monitor(interval=3600)
+    ((report, _),) = send(monitor, [received(i) for i in range(5)], into="recovered", out="figures")
+    assert report["frames"] == 5
+
+
 def test_bad_frames_are_counted_and_the_next_one_passes(collector, received, pdu):
     monitor = tokcom.link_monitor(interval=0)
     bad = [

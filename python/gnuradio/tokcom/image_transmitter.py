@@ -69,8 +69,9 @@ class image_transmitter(gr.hier_block2):
         self.token_mapper = token_mapper()
         self.burst_framer = burst_framer(amplitude, profile, stream_id, padding, length_tag, continuous)
         self.image_detokenizer = image_detokenizer(model)
-        # A burst in one piece: split over calls it makes a radio stutter.
-        self.burst_framer.set_min_output_buffer(1 << 16)
+        if not continuous:
+            # A burst in one piece: split over calls it makes a radio stutter. Of silence it would only be a queue.
+            self.burst_framer.set_min_output_buffer(1 << 16)
 
         self.message_port_register_hier_in("delivered")
         for port in ("sent", "tokenized", "bursts"):

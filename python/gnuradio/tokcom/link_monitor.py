@@ -37,7 +37,8 @@ class link_monitor(gr.basic_block):
         http_port: port of http://127.0.0.1:PORT/metrics, where Prometheus finds the figures; 0 for none.
     """
 
-    FIGURES = pmt.intern("figures")
+    FIGURES, RECOVERED = pmt.intern("figures"), pmt.intern("recovered")
+    SYSTEM, END = pmt.intern("system"), pmt.intern("end of run")
 
     def __init__(
         self, sample_rate: float = 1e6, window: int = 100, interval: float = 1.0, csv_file: str = "", http_port: int = 0
@@ -58,6 +59,7 @@ class link_monitor(gr.basic_block):
             self.message_port_register_in(pmt.intern(port))
             self.set_msg_handler(pmt.intern(port), handler)
         self.message_port_register_out(self.FIGURES)
+        self.set_msg_handler(self.SYSTEM, self._on_system)
 
     def figures(self) -> dict:
         """The running figures now, as `tokcom.metrics.link_figures.LinkFigures.figures` gives them."""
@@ -79,7 +81,6 @@ class link_monitor(gr.basic_block):
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            self._report()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -92,7 +93,15 @@ class link_monitor(gr.basic_block):
 
             self._server = FiguresServer(self.figures, self._port)
 
+    def _on_system(self, message: object) -> None:
+        """The end is announced: it takes its place behind the frames that wait at the input port."""
+        self.to_basic_block()._post(self.RECOVERED, pmt.cons(self.END, message))
+
     def _on_recovered(self, pdu: object) -> None:
+        if pmt.is_pair(pdu) and pmt.eq(pmt.car(pdu), self.END):
+            self._report()
+            self.gateway.system_handler(pmt.cdr(pdu))
+            return
         self._take(pdu, self._add)
 
     def _on_tokenized(self, pdu: object) -> None:
