@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 LOOPBACK = ROOT / "examples" / "image_loopback.grc"
+FIRST_LINK = ROOT / "examples" / "first_link.grc"
 
 
 @pytest.fixture(scope="module")
@@ -116,15 +117,30 @@ def test_the_example_is_valid_and_knows_all_of_its_blocks(path, platform):
         ("tokcom_channel_model", "snr_db", "float('nan')"),
         ("tokcom_token_recovery", "steps", "0"),
         ("tokcom_token_recovery", "drop", "'both'"),
+        ("tokcom_image_transmitter", "interval", "0"),
+        ("tokcom_image_transmitter", "mcs", "'8psk-1/2'"),
+        ("tokcom_image_transmitter", "tokens_per_packet", "65"),
+        ("tokcom_image_receiver", "mode", "'guess'"),
+        ("tokcom_image_receiver", "sample_rate", "0"),
+        ("tokcom_image_view", "window", "0"),
     ],
 )
 def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, platform):
-    flowgraph = platform.make_flow_graph(str(LOOPBACK))
+    in_one = block_id.startswith(("tokcom_image_transmitter", "tokcom_image_receiver", "tokcom_image_view"))
+    flowgraph = platform.make_flow_graph(str(FIRST_LINK if in_one else LOOPBACK))
     block = next(block for block in flowgraph.blocks if block.key == block_id)
     block.params[key].set_value(bad)
     flowgraph.rewrite()
     flowgraph.validate()
     assert not block.is_valid()
+
+
+def test_image_view_is_marked_where_no_window_is_generated(platform):
+    flowgraph = platform.make_flow_graph(str(FIRST_LINK))
+    flowgraph.options_block.params["generate_options"].set_value("no_gui")
+    flowgraph.rewrite()
+    flowgraph.validate()
+    assert [block.key for block in flowgraph.blocks if not block.is_valid()] == ["tokcom_image_view"]
 
 
 def generated(path, folder):
