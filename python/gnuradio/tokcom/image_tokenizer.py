@@ -9,11 +9,15 @@ from tokcom.tokenizers.pictures import square
 
 from ._pdu import PduBlock, frame_keys, picture_of, required
 
+QUEUE_SIZE = 64
+"""Pictures that may wait."""
+
 
 class image_tokenizer(PduBlock):
     """Turn pictures into tokens of a model's codebook.
 
-    The central square of each picture is resampled to the model's size.
+    The central square of each picture is resampled to the model's size. Where pictures come faster than that is done,
+    the oldest of more than 64 are dropped, logged and counted.
 
     Input: message port "pictures", PDUs of u8 RGB values with height and width.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, grid,
@@ -27,7 +31,7 @@ class image_tokenizer(PduBlock):
     INPUT, OUTPUT, INPUT_KIND, STAGE = "pictures", "tokens", "uint8", "tokenizer"
 
     def __init__(self, model: str = DEFAULT_MODEL, cmi: str = "auto"):
-        PduBlock.__init__(self, "Image Tokenizer")
+        PduBlock.__init__(self, "Image Tokenizer", QUEUE_SIZE)
         self._tokenizer = load_tokenizer(model)
         self._classes = model_card(model).classes
         self._classifier = load_classifier(model) if cmi == "auto" else None

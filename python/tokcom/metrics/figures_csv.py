@@ -9,7 +9,7 @@ from tokcom.errors import MonitorError
 from tokcom.metrics.link_figures import CHANNEL, COUNTS, NOT_SENT, RATES
 
 LONGEST_HEAD = 4096
-STAGES = ("framer", "demodulator", "recovery")
+STAGES = ("tokenizer", "framer", "demodulator", "recovery", "detokenizer")
 """Stages whose queues and drops have columns."""
 
 

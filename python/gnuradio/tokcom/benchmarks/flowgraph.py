@@ -93,8 +93,11 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
 def _drops(transmitter: tokcom.image_transmitter, receiver: tokcom.image_receiver, sink: tokcom.image_sink) -> int:
     """Frames that any queue has dropped, or that were given up."""
     return (
-        transmitter.image_source.frames_missing + transmitter.burst_framer.bursts_dropped
-        + receiver.burst_demodulator.bursts_dropped + receiver.token_recovery.frames_dropped + sink.frames_incomplete
+        transmitter.image_source.frames_missing + transmitter.image_tokenizer.inputs_dropped
+        + transmitter.image_detokenizer.inputs_dropped + transmitter.burst_framer.bursts_dropped
+        + receiver.burst_demodulator.bursts_dropped + receiver.token_recovery.frames_dropped
+        + receiver.detokenize_lost.inputs_dropped + receiver.detokenize_recovered.inputs_dropped
+        + sink.frames_incomplete
     )  # fmt: skip
 
 
