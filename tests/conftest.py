@@ -16,3 +16,11 @@ def photographs():
     from tokcom.tokenizers.pictures import sample_pictures
 
     return sample_pictures()
+
+
+@pytest.fixture(scope="session")
+def qt():
+    """The Qt application that windows need; without a display."""
+    from PyQt5.QtWidgets import QApplication
+
+    return QApplication.instance() or QApplication([])

@@ -47,3 +47,7 @@ class BurstError(TokcomError):
 
 class RecordingError(TokcomError):
     """A recording cannot be read or written."""
+
+
+class MonitorError(TokcomError):
+    """A link's figures cannot be shown, written or served."""

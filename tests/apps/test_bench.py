@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCH = Path(__file__).resolve().parents[2] / "apps" / "tokcom_bench"
 
 
@@ -81,6 +83,17 @@ def test_the_fault_benchmark_says_what_it_promises():
     assert report["soak"]["bursts"] == 100 and report["soak"]["received"] > 50
 
 
+def test_the_flowgraph_benchmark_says_what_it_promises():
+    (row,) = bench("flowgraph", "--sample-rate", "5e5", "--seconds", "2", "--esn0-db", "12")
+    promised = {"sample_rate", "frames_per_second", "latency_ms", "cpu_cores", "rss_mb_start", "rss_mb_end", "drops"}
+    assert promised <= set(row) and row["sample_rate"] == 5e5 and row["drops"] == 0
+    assert row["frames"] > 0 and row["frames_per_second"] == pytest.approx(row["frames"] / 2, rel=0.2)
+    # Four pictures are under way all of the time (Little's law), but for the window's beginning and end.
+    assert 0 < row["latency_ms"]["p50"] / 1000 * row["frames_per_second"] < 8
+    assert row["latency_ms"]["p50"] <= row["latency_ms"]["p99"] and 0 < row["cpu_cores"] <= 64
+    assert 0.8 < row["msps"] / 0.5 < 1.2 and row["rss_mb_end"] < 1.2 * row["rss_mb_start"]
+
+
 def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path):
     for arguments, said in (
         (["phy", "--noise-samples", "nan"], "noise_samples is nan; it must be 1 to 1e12"),
@@ -90,6 +103,7 @@ def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path)
         (["context", "--esn0-db", "nan"], "esn0_db is nan"),
         (["context", "--data", str(tmp_path)], "no photographs"),
         (["mapping", "--uncoded", "1000qam"], "scheme is '1000qam'; it must be one of 1024qam"),
+        (["flowgraph", "--sample-rate", "1"], "1 Hz; it must be 1e4 to 1e9"),
     ):
         done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, check=False)
         assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, arguments

@@ -194,3 +194,10 @@ def test_a_demodulator_that_falls_behind_drops_the_oldest_bursts_and_counts_them
     block = tokcom.burst_demodulator(queue_size=3)
     out = send(block, [pdu(FOUND.samples, **BURST | {"burst_start": i}) for i in range(10)])
     assert block.bursts_dropped == 7 and [meta["burst_start"] for meta, _ in out] == [7, 8, 9]
+
+
+def test_pictures_that_come_too_fast_are_dropped_counted_and_told_of(pdu, send):
+    block = tokcom.image_detokenizer()
+    out = send(block, [pdu(TOKENS, **FRAME | {"frame_id": i}) for i in range(70)])
+    assert block.inputs_dropped == 6 and [meta["frame_id"] for meta, _ in out] == list(range(6, 70))
+    assert out[0][0]["dropped.detokenizer"] == 6 and out[0][0]["queued.detokenizer"] == 63

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 LOOPBACK = ROOT / "examples" / "image_loopback.grc"
+FIRST_LINK = ROOT / "examples" / "first_link.grc"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,17 @@ def test_the_block_file_loads_and_says_what_the_class_says(name, platform):
 
 
 def platform_parameters(block):
-    hidden = {"id", "alias", "affinity", "minoutbuf", "maxoutbuf", "comment", "showports", "bus_structure_sink"}
+    hidden = {
+        "id",
+        "alias",
+        "affinity",
+        "minoutbuf",
+        "maxoutbuf",
+        "comment",
+        "showports",
+        "bus_structure_sink",
+        "gui_hint",
+    }
     return {
         p["id"]: str(p.get("default", ""))
         for p in block.parameters_data
@@ -57,20 +68,30 @@ def platform_parameters(block):
 
 
 @pytest.mark.parametrize("name", tokcom.__all__)
-def test_ports_in_grc_are_the_ports_of_the_block(name, platform, tmp_path):
+def test_ports_in_grc_are_the_ports_of_the_block(name, platform, qt, tmp_path, monkeypatch):
     import pmt
 
     arguments = {
         "image_sink": {"folder": str(tmp_path)},
         "sigmf_recorder": {"file": str(tmp_path / "recording")},
     }.get(name, {})
-    instance = getattr(tokcom, name)(**arguments).to_basic_block()
+    # A hierarchical block does not tell its ports: it is listened to as it registers them.
+    hier_in, hier_out = set(), set()
+    for method, heard in (("message_port_register_hier_in", hier_in), ("message_port_register_hier_out", hier_out)):
+        register = getattr(gr.hier_block2, method)
+        monkeypatch.setattr(
+            gr.hier_block2,
+            method,
+            lambda self, port, heard=heard, register=register: (heard.add(port), register(self, port)),
+        )
+    made = getattr(tokcom, name)(**arguments)
+    instance = made.to_basic_block()
     block = platform.blocks[f"tokcom_{name}"]
-    for ports, registered in (
-        (block.inputs_data, instance.message_ports_in()),
-        (block.outputs_data, instance.message_ports_out()),
+    for ports, registered, hier in (
+        (block.inputs_data, instance.message_ports_in(), hier_in),
+        (block.outputs_data, instance.message_ports_out(), hier_out),
     ):
-        names = set(pmt.to_python(registered)) - {"system"}
+        names = (set(pmt.to_python(registered)) | hier) - {"system"}
         assert {port["id"] for port in ports if port["domain"] == "message"} == names
 
 
@@ -96,15 +117,30 @@ def test_the_example_is_valid_and_knows_all_of_its_blocks(path, platform):
         ("tokcom_channel_model", "snr_db", "float('nan')"),
         ("tokcom_token_recovery", "steps", "0"),
         ("tokcom_token_recovery", "drop", "'both'"),
+        ("tokcom_image_transmitter", "interval", "0"),
+        ("tokcom_image_transmitter", "mcs", "'8psk-1/2'"),
+        ("tokcom_image_transmitter", "tokens_per_packet", "65"),
+        ("tokcom_image_receiver", "mode", "'guess'"),
+        ("tokcom_image_receiver", "sample_rate", "0"),
+        ("tokcom_image_view", "window", "0"),
     ],
 )
 def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, platform):
-    flowgraph = platform.make_flow_graph(str(LOOPBACK))
+    in_one = block_id.startswith(("tokcom_image_transmitter", "tokcom_image_receiver", "tokcom_image_view"))
+    flowgraph = platform.make_flow_graph(str(FIRST_LINK if in_one else LOOPBACK))
     block = next(block for block in flowgraph.blocks if block.key == block_id)
     block.params[key].set_value(bad)
     flowgraph.rewrite()
     flowgraph.validate()
     assert not block.is_valid()
+
+
+def test_image_view_is_marked_where_no_window_is_generated(platform):
+    flowgraph = platform.make_flow_graph(str(FIRST_LINK))
+    flowgraph.options_block.params["generate_options"].set_value("no_gui")
+    flowgraph.rewrite()
+    flowgraph.validate()
+    assert [block.key for block in flowgraph.blocks if not block.is_valid()] == ["tokcom_image_view"]
 
 
 def generated(path, folder):

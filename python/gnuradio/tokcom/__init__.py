@@ -10,9 +10,13 @@ try:
     from .burst_sync import burst_sync
     from .channel_model import channel_model
     from .image_detokenizer import image_detokenizer
+    from .image_receiver import image_receiver
     from .image_sink import image_sink
     from .image_source import image_source
     from .image_tokenizer import image_tokenizer
+    from .image_transmitter import image_transmitter
+    from .image_view import image_view
+    from .link_monitor import link_monitor
     from .packet_decoder import packet_decoder
     from .packet_encoder import packet_encoder
     from .sigmf_recorder import sigmf_recorder
@@ -35,9 +39,13 @@ __all__ = [
     "burst_sync",
     "channel_model",
     "image_detokenizer",
+    "image_receiver",
     "image_sink",
     "image_source",
     "image_tokenizer",
+    "image_transmitter",
+    "image_view",
+    "link_monitor",
     "packet_decoder",
     "packet_encoder",
     "sigmf_recorder",

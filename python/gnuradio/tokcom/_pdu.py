@@ -34,6 +34,11 @@ class PduBlock(gr.basic_block):
 
     A subclass names its ports and element kind and writes `process`, during which `_received` is the PDU's metadata.
     Whatever that raises is logged and counted in `frames_refused`, and the block goes on with the next frame.
+
+    Parameters:
+        name: what GNU Radio calls the block.
+        queue_size: PDUs that may wait at the input; of more, the oldest are dropped, logged and counted in
+            `inputs_dropped`, and the metadata tells of both. 0: no limit.
     """
 
     INPUT: str
@@ -41,9 +46,10 @@ class PduBlock(gr.basic_block):
     INPUT_KIND: str
     STAGE: str
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, queue_size: int = 0):
         gr.basic_block.__init__(self, name=name, in_sig=None, out_sig=None)
-        self.frames_refused = 0
+        self.frames_refused = self.inputs_dropped = 0
+        self._queue_size = queue_size
         self._received = pmt.make_dict()
         self._input, self._output = pmt.intern(self.INPUT), pmt.intern(self.OUTPUT)
         self.message_port_register_in(self._input)
@@ -57,6 +63,10 @@ class PduBlock(gr.basic_block):
 
     def _on_pdu(self, pdu: object) -> None:
         started = time.perf_counter()
+        waiting = self.to_basic_block().nmsgs(self._input) if self._queue_size else 0
+        if waiting and waiting >= self._queue_size:
+            self._drop()
+            return
         try:
             meta, data = open_pdu(pdu, self.INPUT_KIND)
             self._received = pmt.car(pdu)
@@ -64,9 +74,17 @@ class PduBlock(gr.basic_block):
             if result is not None:
                 added, out = result
                 added = {**added, keys.SECONDS + self.STAGE: time.perf_counter() - started}
+                if self._queue_size:
+                    added |= {keys.QUEUED + self.STAGE: waiting, keys.DROPPED + self.STAGE: self.inputs_dropped}
                 self.message_port_pub(self._output, make_pdu(pmt.car(pdu), added, out))
         except Exception as error:
             self.refuse(error)
+
+    def _drop(self) -> None:
+        self.inputs_dropped += 1
+        # Each time that their number has doubled: a log of every one would cost more time than they did.
+        if self.inputs_dropped.bit_count() == 1:
+            self.logger.warn(f"queue of {self._queue_size} {self.INPUT} is full: {self.inputs_dropped} dropped so far")
 
     def refuse(self, error: Exception) -> None:
         """Log and count a frame that could not be processed."""
@@ -250,6 +268,18 @@ def header_of(meta: Mapping) -> BurstHeader:
         mcs_of(meta),
         labels_of(meta),
     )
+
+
+def picture_of(meta: Mapping, data: np.ndarray) -> np.ndarray:
+    """The picture of a PDU, uint8 (height, width, 3).
+
+    Raises:
+        FrameError: the values do not make a picture of the size that the metadata tells.
+    """
+    height, width = required(meta, keys.HEIGHT, int), required(meta, keys.WIDTH, int)
+    if data.size != height * width * 3 or not data.size:
+        raise FrameError(f"{data.size} values are not a picture of {width} x {height} RGB pixels")
+    return data.reshape(height, width, 3)
 
 
 def packet_rows(meta: Mapping, data: np.ndarray) -> np.ndarray:

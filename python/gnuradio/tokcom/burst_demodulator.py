@@ -20,8 +20,9 @@ class burst_demodulator(PduBlock):
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
-    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db. Message port "cqi": the same
-    metadata, without LLRs.
+    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, and queued.demodulator and
+    dropped.demodulator (bursts that wait and that were dropped so far). Message port "cqi": what was measured, without
+    LLRs.
 
     Parameters:
         queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
@@ -31,22 +32,17 @@ class burst_demodulator(PduBlock):
     CQI = pmt.intern("cqi")
 
     def __init__(self, queue_size: int = 256):
-        PduBlock.__init__(self, "Burst Demodulator")
+        PduBlock.__init__(self, "Burst Demodulator", queue_size)
         if queue_size < 1:
             raise ParameterError(f"queue_size is {queue_size}; it must be at least 1")
-        self._queue_size, self.bursts_dropped = queue_size, 0
         compile_kernels()
         self._receiver = Receiver()
         self.message_port_register_out(self.CQI)
 
-    def _on_pdu(self, pdu: object) -> None:
-        if self.to_basic_block().nmsgs(self._input) < self._queue_size:
-            super()._on_pdu(pdu)
-            return
-        self.bursts_dropped += 1
-        # Each time that their number has doubled: a log of every one would cost more time than they did.
-        if self.bursts_dropped.bit_count() == 1:
-            self.logger.warn(f"queue of {self._queue_size} bursts is full: {self.bursts_dropped} dropped so far")
+    @property
+    def bursts_dropped(self) -> int:
+        """Bursts that found the queue full."""
+        return self.inputs_dropped
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         sync = Synchronization(

@@ -17,8 +17,8 @@ class burst_framer(gr.sync_block):
     becomes a tag, too. Between bursts the stream waits, or is silent where it is to go on.
 
     Input: message port "symbols", PDUs of c32 symbols, one packet after the other.
-    Output: complex samples. Message port "sent": the metadata of each burst as it goes out, with papr_db and
-    airtime_samples added.
+    Output: complex samples. Message port "sent": the metadata of each burst as it goes out, with papr_db,
+    airtime_samples, queued.framer and dropped.framer (bursts that wait and that were dropped so far) added.
 
     Parameters:
         amplitude: root mean square of a burst's samples, above 0; peaks are about 10 dB higher and should stay below 1
@@ -33,7 +33,7 @@ class burst_framer(gr.sync_block):
     """
 
     SENT, SYMBOLS, SYSTEM = pmt.intern("sent"), pmt.intern("symbols"), pmt.intern("system")
-    END = pmt.intern("end of run")
+    END, STAGE = pmt.intern("end of run"), "framer"
 
     def __init__(
         self, amplitude: float = 0.25, profile: str = "standard", stream_id: int = 0, padding: int = 256,
@@ -139,6 +139,7 @@ class burst_framer(gr.sync_block):
             seconds, fraction = report[keys.TX_TIME]
             time = pmt.make_tuple(pmt.from_uint64(seconds), pmt.from_double(fraction))
             self.add_item_tag(0, offset, pmt.intern("tx_time"), time)
+        report |= {keys.QUEUED + self.STAGE: len(self._queue), keys.DROPPED + self.STAGE: self.bursts_dropped}
         self.message_port_pub(self.SENT, make_pdu(meta, report, np.zeros(0, np.uint8)))
         return True
 

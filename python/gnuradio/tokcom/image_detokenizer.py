@@ -8,9 +8,14 @@ from tokcom.models.zoo import DEFAULT_MODEL, load_tokenizer
 
 from ._pdu import PduBlock, frame_of
 
+QUEUE_SIZE = 64
+"""Frames that may wait."""
+
 
 class image_detokenizer(PduBlock):
     """Turn tokens back into pictures; lost tokens (-1) come out plain grey.
+
+    Where frames come faster than they can be shown, the oldest of more than 64 are dropped, logged and counted.
 
     Input: message port "tokens", PDUs of s32 tokens, one frame each.
     Output: message port "pictures", PDUs of u8 RGB values, with height, width and the tokens added.
@@ -22,7 +27,7 @@ class image_detokenizer(PduBlock):
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "pictures", "int32", "detokenizer"
 
     def __init__(self, model: str = DEFAULT_MODEL):
-        PduBlock.__init__(self, "Image Detokenizer")
+        PduBlock.__init__(self, "Image Detokenizer", QUEUE_SIZE)
         self._tokenizer = load_tokenizer(model)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:

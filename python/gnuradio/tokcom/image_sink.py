@@ -7,11 +7,11 @@ from gnuradio import gr
 from PIL import Image
 
 from tokcom import keys
-from tokcom.errors import FrameError, PictureError
+from tokcom.errors import PictureError
 from tokcom.metrics.frame_report import frame_report
 from tokcom.tokenizers.pictures import square
 
-from ._pdu import open_pdu, reason, required
+from ._pdu import open_pdu, picture_of, reason, required
 
 STAGES = ("sent", "tokenized", "lost", "recovered")
 PENDING = 256
@@ -71,12 +71,9 @@ class image_sink(gr.basic_block):
     def _take(self, stage: str, pdu: object) -> None:
         try:
             meta, data = open_pdu(pdu, "uint8")
-            shape = required(meta, keys.HEIGHT, int), required(meta, keys.WIDTH, int), 3
-            if data.size != shape[0] * shape[1] * 3:
-                raise FrameError(f"{data.size} values are not a picture of {shape[1]} x {shape[0]} RGB pixels")
-            frame_id = required(meta, keys.FRAME_ID, int)
+            picture, frame_id = picture_of(meta, data), required(meta, keys.FRAME_ID, int)
             stages = self._pending.setdefault(frame_id, {})
-            stages[stage] = meta, data.reshape(shape)
+            stages[stage] = meta, picture
             if len(stages) == len(STAGES) or (stage == "recovered" and not self._compare):
                 del self._pending[frame_id]
                 self._deliver(frame_id, stages)

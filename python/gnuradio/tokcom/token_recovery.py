@@ -26,7 +26,8 @@ class token_recovery(PduBlock):
     Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs and what the burst's header says in
     their metadata. Without LLRs, lost tokens are guessed in every mode.
     Output: message port "tokens_recovered", the same frames without losses, with mode, confidence and, where the
-    packets are known, packets_open added and the LLRs taken out.
+    packets are known, packets_open added and the LLRs taken out, and queued.recovery and dropped.recovery: frames that
+    wait and that were dropped so far.
 
     Parameters:
         model: a model of the zoo, by name or folder.
@@ -145,6 +146,8 @@ class token_recovery(PduBlock):
             keys.MODE: self._recovery.mode,
             keys.CONFIDENCE: vector_of(recovered.confidence),
             keys.LLRS: None,
+            keys.QUEUED + self.STAGE: len(self._queue),
+            keys.DROPPED + self.STAGE: self.frames_dropped,
         }
         if llrs is not None or not frame.lost.any():
             added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())

@@ -1,0 +1,338 @@
+"""The window of image_view. Only that block imports this file, and with it Qt."""
+
+import numpy as np
+from PyQt5.QtCore import QLineF, QRectF, QSize, Qt, QTimer
+from PyQt5.QtGui import QBrush, QColor, QFont, QImage, QPainter, QPainterPath, QPen
+from PyQt5.QtWidgets import QGridLayout, QLabel, QScrollArea, QSizePolicy, QWidget
+
+from tokcom.metrics.frame_panels import TITLES, Panel
+from tokcom.metrics.overlays import LOSS, heat_scale
+
+PICTURES_MS, FIGURES_MS = 40, 250
+"""How often the window looks for pictures and for figures."""
+INK, QUIET, LINE, PAPER, CARD = (QColor(code) for code in ("#1c2330", "#5d6778", "#dde2ea", "#f3f5f9", "#ffffff"))
+ACCENT, ACCENT_2 = QColor("#0b6e63"), QColor(*LOSS)
+
+
+class ViewWindow(QWidget):
+    """Four pictures above, figures and charts below.
+
+    Parameters:
+        title: the heading.
+        view: the image_view that has the pictures and figures.
+    """
+
+    def __init__(self, title: str, view: object):
+        super().__init__()
+        self._view, self._fitted = view, False
+        self.setWindowTitle(title)
+        self.setMinimumSize(820, 560)
+        self.setAttribute(Qt.WA_StyledBackground)
+        self.setStyleSheet(f"background: {PAPER.name()}; color: {INK.name()};")
+        heading = QLabel(title)
+        heading.setStyleSheet("font-size: 17px; font-weight: 600;")
+        self._pictures = [PictureCard(name.capitalize(), legend=name == "confidence") for name in TITLES]
+        self._numbers, self._packets, self._quality = NumbersCard(), PacketsChart(), QualityChart()
+        self._mcs, self._counters = McsChart(), CountersCard()
+        layout = QGridLayout(self)
+        layout.setContentsMargins(14, 10, 14, 14)
+        layout.setSpacing(10)
+        layout.addWidget(heading, 0, 0, 1, 12)
+        for column, card in enumerate(self._pictures):
+            layout.addWidget(card, 1, 3 * column, 1, 3)
+        layout.addWidget(self._numbers, 2, 0, 2, 3)
+        layout.addWidget(self._packets, 2, 3, 1, 3)
+        layout.addWidget(self._quality, 3, 3, 1, 3)
+        layout.addWidget(self._mcs, 2, 6, 2, 3)
+        layout.addWidget(self._counters, 2, 9, 2, 3)
+        for column in range(12):
+            layout.setColumnStretch(column, 1)
+        for row, share in ((1, 6), (2, 3), (3, 3)):
+            layout.setRowStretch(row, share)
+        self._timers = []
+        for milliseconds, action in ((PICTURES_MS, self.show_next), (FIGURES_MS, self.show_figures)):
+            timer = QTimer(self)
+            timer.timeout.connect(action)
+            timer.start(milliseconds)
+            self._timers.append(timer)
+        self.show_figures()
+
+    def showEvent(self, event: object) -> None:
+        super().showEvent(event)
+        if not self._fitted:
+            self._fitted = True
+            QTimer.singleShot(0, self._fit)
+
+    def _fit(self) -> None:
+        """Where a scroll area shows only a part of it, as in a flowgraph's window, enlarge that window; never beyond
+        the screen."""
+        area, top = self.parentWidget(), self.window()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is None or area.widget() is None:
+            return
+        room = top.screen().availableGeometry().size() - QSize(20, 60)
+        wanted = top.size() - area.viewport().size() + area.widget().sizeHint()
+        top.resize(top.size().expandedTo(wanted).boundedTo(room))
+
+    def sizeHint(self) -> QSize:
+        return QSize(1120, 650)
+
+    def show_next(self) -> None:
+        """Show the next frame that waits, if one does."""
+        panels = self._view.next_panels()
+        if panels is not None:
+            for card, panel in zip(self._pictures, panels, strict=True):
+                card.show_panel(panel)
+
+    def show_figures(self) -> None:
+        """Show the figures as they are now."""
+        figures, frames = self._view.figures(), self._view.recent_figures()
+        self._numbers.show_figures(figures)
+        self._mcs.show_histogram(figures["mcs"])
+        self._counters.show_figures(figures)
+        self._packets.show_values([100 * frame.per for frame in frames])
+        self._quality.show_values([np.nan if frame.esn0_db is None else frame.esn0_db for frame in frames])
+
+
+class Card(QWidget):
+    """A white plate with a title; what is on it is painted by `paint`."""
+
+    def __init__(self, title: str):
+        super().__init__()
+        self._title = title
+        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
+
+    def sizeHint(self) -> QSize:
+        return QSize(240, 120)
+
+    def paintEvent(self, event: object) -> None:
+        painter = QPainter(self)
+        painter.setRenderHints(QPainter.Antialiasing | QPainter.TextAntialiasing)
+        plate = QPainterPath()
+        plate.addRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 7, 7)
+        painter.fillPath(plate, CARD)
+        painter.setPen(QPen(LINE))
+        painter.drawPath(plate)
+        painter.setPen(INK)
+        painter.setFont(font(12, bold=True))
+        painter.drawText(QRectF(12, 8, self.width() - 24, 18), Qt.AlignLeft | Qt.AlignVCenter, self._title)
+        self.paint(painter, QRectF(12, 32, self.width() - 24, self.height() - 44))
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        """Paint what the card shows into an area."""
+
+
+class PictureCard(Card):
+    """A picture with its caption."""
+
+    def __init__(self, title: str, legend: bool = False):
+        super().__init__(title)
+        self._image: QImage | None = None
+        self._caption, self._empty = "", "no picture yet"
+        scale = heat_scale(64)
+        self._legend = image_of(scale) if legend else None
+
+    def show_panel(self, panel: Panel) -> None:
+        self._image = None if panel.picture is None else image_of(panel.picture)
+        self._caption, self._empty = panel.caption, "no picture"
+        self.update()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        frame = area.adjusted(0, 0, 0, -24)
+        side = min(frame.width(), frame.height())
+        place = QRectF(frame.center().x() - side / 2, frame.top(), side, side)
+        painter.setFont(font(11))
+        if self._image is None:
+            painter.fillRect(place, PAPER)
+            painter.setPen(QUIET)
+            painter.drawText(place, Qt.AlignCenter, self._empty)
+        else:
+            painter.setRenderHint(QPainter.SmoothPixmapTransform)
+            painter.drawImage(place, self._image)
+        painter.setPen(QUIET)
+        below = QRectF(area.left(), place.bottom() + 5, area.width(), 19)
+        text = painter.fontMetrics().elidedText(self._caption, Qt.ElideRight, int(area.width()))
+        painter.drawText(below, Qt.AlignHCenter | Qt.AlignVCenter, text)
+        if self._legend is not None:
+            painter.setFont(font(10))
+            bar = QRectF(self.width() - 104, 14, 48, 8)
+            painter.drawImage(bar, self._legend)
+            painter.drawText(QRectF(bar.left() - 40, 8, 36, 20), Qt.AlignRight | Qt.AlignVCenter, "sure")
+            painter.drawText(QRectF(bar.right() + 4, 8, 44, 20), Qt.AlignLeft | Qt.AlignVCenter, "doubt")
+
+
+class NumbersCard(Card):
+    """The running figures as numbers."""
+
+    def __init__(self):
+        super().__init__("Link")
+        self._rows: list[tuple[str, str]] = []
+
+    def show_figures(self, figures: dict) -> None:
+        self._rows = [
+            ("packets lost (PER)", percent(figures["per"])),
+            ("… after recovery", percent(figures["per_recovered"])),
+            ("tokens wrong (TER)", percent(figures["ter"])),
+            ("… as expected", percent(figures["ter_expected"])),
+            ("Es/N0", number(figures["esn0_db"], 1, "dB")),
+            ("frequency offset", number(figures["cfo_hz"], 0, "Hz")),
+            ("clock offset", number(figures["clock_offset_ppm"], 1, "ppm")),
+            ("EVM", number(figures["evm_db"], 1, "dB")),
+        ]
+        self.update()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        paint_rows(painter, area, self._rows)
+
+
+class CountersCard(Card):
+    """Frames, queues and drops."""
+
+    def __init__(self):
+        super().__init__("Frames, queues, drops")
+        self._rows: list[tuple[str, str]] = []
+
+    def show_figures(self, figures: dict) -> None:
+        queued, dropped = figures["queued"], figures["dropped"]
+        self._rows = [
+            ("frames", f"{figures['frames']}"),
+            ("… a second", f"{figures['frames_per_second']:.1f}"),
+            ("… missed", f"{figures['frames_missed']}"),
+            ("stage", "waiting / dropped"),
+            *((name, f"{queued.get(name, 0)} / {dropped.get(name, 0)}") for name in sorted(queued | dropped)),
+        ]
+        self.update()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        paint_rows(painter, area, self._rows, least=8)
+
+
+class Chart(Card):
+    """A value for each of the last frames."""
+
+    def __init__(self, title: str):
+        super().__init__(title)
+        self._values: list[float] = []
+
+    def show_values(self, values: list[float]) -> None:
+        self._values = values
+        self.update()
+
+    def paint_axis(self, painter: QPainter, area: QRectF, low: float, high: float, unit: str) -> QRectF:
+        """Two lines and their values; returns the plot's area."""
+        plot = area.adjusted(40, 4, 0, -4)
+        painter.setFont(font(10))
+        for value, y in ((high, plot.top()), (low, plot.bottom())):
+            painter.setPen(QPen(LINE))
+            painter.drawLine(QLineF(plot.left(), y, plot.right(), y))
+            painter.setPen(QUIET)
+            label = QRectF(area.left(), y - 8, 34, 16)
+            painter.drawText(label, Qt.AlignRight | Qt.AlignVCenter, f"{value:g}{unit}")
+        return plot
+
+
+class PacketsChart(Chart):
+    """Packets lost of each frame, as bars."""
+
+    def __init__(self):
+        super().__init__("Packets lost, frame by frame")
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        highest = max(self._values, default=0)
+        top = next(limit for limit in (5, 10, 25, 50, 100) if highest <= limit)
+        plot = self.paint_axis(painter, area, 0, top, "%")
+        step = plot.width() / max(40, len(self._values))
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(QBrush(ACCENT_2))
+        for place, value in enumerate(reversed(self._values)):
+            height = plot.height() * value / top
+            width = max(1.0, step - 1.5)
+            painter.drawRect(QRectF(plot.right() - (place + 1) * step, plot.bottom() - height, width, height))
+
+
+class QualityChart(Chart):
+    """Es/N0 of each frame, as a line."""
+
+    def __init__(self):
+        super().__init__("Es/N0 in dB, frame by frame")
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        known = [value for value in self._values if np.isfinite(value)]
+        low, high = (min(known), max(known)) if known else (0, 10)
+        low, high = 5 * np.floor((low - 0.5) / 5), 5 * np.ceil((high + 0.5) / 5)
+        plot = self.paint_axis(painter, area, low, high, "")
+        step = plot.width() / max(40, len(self._values))
+        path = QPainterPath()
+        for place, value in enumerate(reversed(self._values)):
+            if np.isfinite(value):
+                x = plot.right() - (place + 0.5) * step
+                y = plot.bottom() - plot.height() * (value - low) / (high - low)
+                path.lineTo(x, y) if path.elementCount() else path.moveTo(x, y)
+        painter.setBrush(Qt.NoBrush)
+        painter.setPen(QPen(ACCENT, 1.8))
+        painter.drawPath(path)
+
+
+class McsChart(Card):
+    """Packets of the last frames by their MCS."""
+
+    def __init__(self):
+        super().__init__("Packets by modulation and coding")
+        self._counts: dict[str, int] = {}
+
+    def show_histogram(self, counts: dict[str, int]) -> None:
+        self._counts = counts
+        self.update()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        total = sum(self._counts.values())
+        line = area.height() / max(1, len(self._counts))
+        painter.setFont(font(10))
+        for row, (name, count) in enumerate(self._counts.items()):
+            top = area.top() + row * line
+            painter.setPen(INK if count else QUIET)
+            painter.drawText(QRectF(area.left(), top, 70, line), Qt.AlignLeft | Qt.AlignVCenter, name)
+            share = count / total if total else 0
+            bar = QRectF(area.left() + 74, top + line * 0.2, (area.width() - 74 - 40) * share, line * 0.6)
+            painter.fillRect(bar, ACCENT)
+            if count:
+                text = QRectF(bar.right() + 5, top, 40, line)
+                painter.drawText(text, Qt.AlignLeft | Qt.AlignVCenter, f"{100 * share:.0f}%")
+
+
+def paint_rows(painter: QPainter, area: QRectF, rows: list[tuple[str, str]], least: int = 0) -> None:
+    """Names on the left, values on the right."""
+    line = min(26.0, area.height() / max(1, len(rows), least))
+    for row, (name, value) in enumerate(rows):
+        place = QRectF(area.left(), area.top() + row * line, area.width(), line)
+        painter.setPen(QUIET)
+        painter.setFont(font(11))
+        painter.drawText(place, Qt.AlignLeft | Qt.AlignVCenter, name)
+        painter.setPen(INK)
+        painter.setFont(font(12, bold=True))
+        painter.drawText(place, Qt.AlignRight | Qt.AlignVCenter, value)
+
+
+def font(pixels: int, bold: bool = False) -> QFont:
+    """The application's font in a size."""
+    made = QFont()
+    made.setPixelSize(pixels)
+    made.setBold(bold)
+    return made
+
+
+def image_of(picture: np.ndarray) -> QImage:
+    """uint8 (height, width, 3) as Qt's image, which keeps the values."""
+    height, width = picture.shape[:2]
+    return QImage(np.ascontiguousarray(picture).tobytes(), width, height, 3 * width, QImage.Format_RGB888).copy()
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as text."""
+    return "-" if share is None else f"{100 * share:.2f}%"
+
+
+def number(value: float | None, decimals: int, unit: str) -> str:
+    """A value with its unit as text."""
+    return "-" if value is None else f"{value:.{decimals}f} {unit}"

@@ -1,0 +1,99 @@
+from collections.abc import Sequence
+
+from gnuradio import blocks, gr
+
+from tokcom.errors import ParameterError
+from tokcom.models.zoo import DEFAULT_MODEL
+
+from .burst_framer import burst_framer
+from .image_detokenizer import image_detokenizer
+from .image_source import image_source
+from .image_tokenizer import image_tokenizer
+from .packet_encoder import packet_encoder
+from .token_mapper import token_mapper
+from .token_packetizer import token_packetizer
+
+
+class image_transmitter(gr.hier_block2):
+    """Send pictures as bursts of samples: the whole transmitter in one block.
+
+    Inside are Image Source, Image Tokenizer, Token Packetizer, Packet Encoder, Token Mapper and Burst Framer, and an
+    Image Detokenizer for the port "tokenized".
+
+    Input: message port "delivered", one message of any kind for each picture that has reached its end; it need be
+    connected only where `window` is above 0.
+    Output: complex samples, to a radio or a channel. Message ports "sent": the pictures as they set out; "tokenized":
+    the same as their tokens alone would show them, with the tokens: what a receiver is compared with; "bursts": the
+    metadata of each burst as it goes out.
+
+    Parameters:
+        images: a picture, a folder of pictures, or a list of pictures; empty for four sample photographs.
+        repeat: start again after the last picture.
+        interval: seconds from one picture to the next, at least 0.
+        window: pictures under way at most; 0 for no limit, then the interval must be above 0.
+        model: a model of the zoo, by name or folder; the receiver needs the same.
+        cmi: class label sent beside each picture: "auto": the model's classifier names it; "none": no label; else the
+            class, by name or number.
+        mcs: modulation and coding of every packet, by name ("16qam-1/2") or index (0 to 11).
+        amplitude: root mean square of a burst's samples, above 0; peaks are about 10 dB higher and should stay below 1
+            for a radio.
+        profile: "standard", or "robust" with a longer preamble and a header sent three times, for use below 0 dB.
+        stream_id: of several transmitters on one channel, 0 to 63.
+        tokens_per_packet: tokens in each packet, at least 1.
+        padding: samples of silence behind each burst, at least 0; 200 or more carry its end through filters.
+        length_tag: name of the tag that holds a burst's length with its padding; empty: tx_sob and tx_eob instead.
+        continuous: send silence between bursts, for a simulated channel; a radio sends it by itself.
+        sample_rate: in Hz, at which bursts and silence are sent (continuous); without, nothing depends on it.
+        seed: of the order in which tokens are spread over packets, 0 to 65535.
+    """
+
+    def __init__(
+        self, images: str | Sequence[str] = "", repeat: bool = True, interval: float = 0.5, window: int = 0,
+        model: str = DEFAULT_MODEL, cmi: str = "auto", mcs: str = "16qam-1/2", amplitude: float = 0.25,
+        profile: str = "standard", stream_id: int = 0, tokens_per_packet: int = 4, padding: int = 256,
+        length_tag: str = "packet_len", continuous: bool = False, sample_rate: float = 1e6, seed: int = 0,
+    ):  # fmt: skip
+        gr.hier_block2.__init__(
+            self, "TokCom Image Transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
+        )
+        if not window and not interval > 0:
+            raise ParameterError(
+                f"interval is {interval} and window {window}: pictures would pile up without end; one must be above 0"
+            )
+        if not 0 < sample_rate <= 1e12:
+            raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
+        self.image_source = image_source(images, repeat, interval, window)
+        self.image_tokenizer = image_tokenizer(model, cmi)
+        self.token_packetizer = token_packetizer(tokens_per_packet, seed)
+        self.packet_encoder = packet_encoder(mcs)
+        self.token_mapper = token_mapper()
+        self.burst_framer = burst_framer(amplitude, profile, stream_id, padding, length_tag, continuous)
+        self.image_detokenizer = image_detokenizer(model)
+        if not continuous:
+            # A burst in one piece: split over calls it makes a radio stutter. Of silence it would only be a queue.
+            self.burst_framer.set_min_output_buffer(1 << 16)
+
+        self.message_port_register_hier_in("delivered")
+        for port in ("sent", "tokenized", "bursts"):
+            self.message_port_register_hier_out(port)
+        self.msg_connect(self, "delivered", self.image_source, "delivered")
+        self.msg_connect(self.image_source, "pictures", self, "sent")
+        self.msg_connect(self.image_source, "pictures", self.image_tokenizer, "pictures")
+        self.msg_connect(self.image_tokenizer, "tokens", self.token_packetizer, "tokens")
+        self.msg_connect(self.image_tokenizer, "tokens", self.image_detokenizer, "tokens")
+        self.msg_connect(self.image_detokenizer, "pictures", self, "tokenized")
+        self.msg_connect(self.token_packetizer, "packets", self.packet_encoder, "packets")
+        self.msg_connect(self.packet_encoder, "bits", self.token_mapper, "bits")
+        self.msg_connect(self.token_mapper, "symbols", self.burst_framer, "symbols")
+        self.msg_connect(self.burst_framer, "sent", self, "bursts")
+        if continuous:
+            self.throttle = blocks.throttle(gr.sizeof_gr_complex, sample_rate)
+            self.connect(self.burst_framer, self.throttle, self)
+        else:
+            self.connect(self.burst_framer, self)
+
+    def set_mcs(self, mcs: str) -> None:
+        self.packet_encoder.set_mcs(mcs)
+
+    def set_amplitude(self, amplitude: float) -> None:
+        self.burst_framer.set_amplitude(amplitude)

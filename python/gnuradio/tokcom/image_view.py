@@ -1,0 +1,151 @@
+import os
+import threading
+import time
+
+import pmt
+from gnuradio import gr
+
+from tokcom import keys
+from tokcom.errors import MonitorError
+from tokcom.metrics.frame_panels import frame_panels
+from tokcom.metrics.link_figures import LinkFigures, frame_figures
+
+from ._pdu import open_pdu, picture_of, reason, required
+from ._queue import BoundedQueue
+from ._recent import RecentFrames
+
+REMEMBERED = 64
+"""Frames whose pictures wait for the rest of them."""
+LATE_LOOKS = 3
+"""Times that a frame whose pictures are not all here is left for the next look."""
+
+
+class image_view(gr.basic_block):
+    """Show pictures as they come, and the link's running figures, in a window.
+
+    Sent, received (lost tokens outlined), recovered, and confidence as heat; error rates, Es/N0, offset, MCS, queues
+    and drops. Pictures wait for the window in a bounded queue, so that the flowgraph never waits for it; those dropped
+    there are counted, and their figures count all the same.
+
+    Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values, as for the Image Sink; only
+    "recovered" is needed. "tokenized" brings the token error rate. "counters": PDUs whose metadata tells of queues and
+    drops elsewhere (the framer's "sent").
+
+    Parameters:
+        title: the window's heading.
+        sample_rate: in Hz; it turns the frequency offset into Hz.
+        window: frames at most over which rates and means go, at least 1.
+        queue_size: pictures that may wait to be shown, at least 1; of more, the oldest are dropped.
+    """
+
+    def __init__(
+        self, title: str = "Token communications", sample_rate: float = 1e6, window: int = 100, queue_size: int = 16
+    ):
+        gr.basic_block.__init__(self, name="Image View", in_sig=None, out_sig=None)
+        self._link = LinkFigures(sample_rate, window)
+        self._queue, self._turn = BoundedQueue(queue_size, "oldest"), threading.Lock()
+        self._recent = RecentFrames(REMEMBERED)
+        self._seen, self._waits = set(), LATE_LOOKS
+        self.frames_shown = self.frames_dropped = self.frames_refused = 0
+        for port, handler in (
+            ("sent", self._on_sent), ("tokenized", self._on_tokenized), ("lost", self._on_lost),
+            ("recovered", self._on_recovered), ("counters", self._on_counters),
+        ):  # fmt: skip
+            self.message_port_register_in(pmt.intern(port))
+            self.set_msg_handler(pmt.intern(port), handler)
+        self.widget = _window(title, self)
+
+    def next_panels(self) -> list | None:
+        """For the window: panels of the next frame, as `tokcom.metrics.frame_panels` makes them; None: come again."""
+        while True:
+            with self._turn:
+                if not self._queue:
+                    return None
+                # The pictures of a frame are made side by side: the last one may be a moment late.
+                if self._seen - self._queue[0].keys() and len(self._queue) <= self._queue.size // 4 and self._waits:
+                    self._waits -= 1
+                    return None
+                self._waits = LATE_LOOKS
+                parts = dict(self._queue.popleft())
+            try:
+                panels = frame_panels(parts)
+            except Exception as error:
+                self._refuse(error)
+                continue
+            self.frames_shown += 1
+            return panels
+
+    @property
+    def queue_length(self) -> int:
+        """Pictures that wait now."""
+        return len(self._queue)
+
+    def figures(self) -> dict:
+        """For the window: the running figures, this block's own queue and drops among them."""
+        figures = self._link.figures(time.monotonic())
+        figures["queued"]["view"], figures["dropped"]["view"] = len(self._queue), self.frames_dropped
+        return figures
+
+    def recent_figures(self) -> list:
+        """For the window: the figures of each of the last frames."""
+        return self._link.frames()
+
+    def _on_sent(self, pdu: object) -> None:
+        self._take("sent", pdu)
+
+    def _on_tokenized(self, pdu: object) -> None:
+        self._take("tokenized", pdu)
+
+    def _on_lost(self, pdu: object) -> None:
+        self._take("lost", pdu)
+
+    def _on_recovered(self, pdu: object) -> None:
+        self._take("recovered", pdu)
+
+    def _on_counters(self, pdu: object) -> None:
+        try:
+            self._link.note_counters(open_pdu(pdu, "uint8")[0])
+        except Exception as error:
+            self._refuse(error)
+
+    def _take(self, stage: str, pdu: object) -> None:
+        try:
+            meta, data = open_pdu(pdu, "uint8")
+            picture, frame_id = picture_of(meta, data), required(meta, keys.FRAME_ID, int)
+            with self._turn:
+                self._seen.add(stage)
+                parts = self._recent.put(frame_id, stage, (meta, picture))
+                sent = parts["tokenized"][0].get(keys.TOKENS) if "tokenized" in parts else None
+            if stage != "recovered":
+                return
+            self._link.note_counters(meta)
+            self._link.add(frame_figures(meta, meta.get(keys.TOKENS), sent), time.monotonic())
+            with self._turn:
+                self.frames_dropped += self._queue.put(parts)
+        except Exception as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        self.frames_refused += 1
+        self.logger.warn(f"picture refused ({self.frames_refused} so far): {reason(error)}")
+
+
+def _window(title: str, view: image_view) -> object:
+    """The widget; Qt is looked for only here, so that all other blocks work without."""
+    try:
+        from PyQt5.QtWidgets import QApplication
+    except ModuleNotFoundError as error:
+        raise MonitorError(
+            f"Image View needs PyQt5, which is not here ({error}): install python3-pyqt5, or watch with a Link Monitor"
+        ) from None
+    if QApplication.instance() is None:
+        shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+        raise MonitorError(
+            "Image View needs a Qt application: make a QApplication first, or let GNU Radio Companion generate a QT GUI"
+            if shown
+            else "Image View needs a display and there is none (DISPLAY is not set): watch with a Link Monitor and an "
+            "Image Sink, or set QT_QPA_PLATFORM=offscreen"
+        )
+    from ._view_window import ViewWindow
+
+    return ViewWindow(title, view)

@@ -1,0 +1,68 @@
+"""A link's running figures as a CSV file."""
+
+import csv
+from datetime import datetime
+from pathlib import Path
+
+from tokcom.adaptation.mcs import mcs_table
+from tokcom.errors import MonitorError
+from tokcom.metrics.link_figures import CHANNEL, COUNTS, NOT_SENT, RATES
+
+LONGEST_HEAD = 4096
+STAGES = ("tokenizer", "framer", "demodulator", "recovery", "detokenizer")
+"""Stages whose queues and drops have columns."""
+
+
+def columns() -> list[str]:
+    """Names of the columns, in their order."""
+    by_mcs = [f"mcs.{name}" for name in (*(row.name for row in mcs_table()), NOT_SENT)]
+    counters = [f"{kind}.{stage}" for kind in ("queued", "dropped") for stage in STAGES]
+    return ["time", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *by_mcs, *counters]
+
+
+class FiguresFile:
+    """A CSV file to which rows are added: of an earlier run's, nothing is lost.
+
+    Args:
+        path: the file; its folder is created where there is none.
+
+    Raises:
+        MonitorError: the file cannot be written, or is another kind of file.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+", newline="") as file:
+                file.seek(0)
+                # No more than a head of ours could be long: another file's line may have no end.
+                head = next(csv.reader([file.readline(LONGEST_HEAD)]), [])
+                if not head:
+                    csv.writer(file).writerow(columns())
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise MonitorError(f"{path}: figures cannot be written here: {_why(error)}") from None
+        if head not in ([], columns()):
+            raise MonitorError(f"{path}: this file has other columns than a link's figures; name another one")
+
+    def write(self, figures: dict, time: datetime) -> None:
+        """Add a row: figures as `LinkFigures.figures` gives them, what is not known left empty.
+
+        Raises:
+            MonitorError: the file cannot be written.
+        """
+        flat = {"time": time.isoformat(timespec="milliseconds")}
+        for key, value in figures.items():
+            if isinstance(value, dict):
+                flat |= {f"{key}.{name}": entry for name, entry in value.items()}
+            else:
+                flat[key] = round(value, 6) if isinstance(value, float) else value
+        try:
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, columns(), extrasaction="ignore").writerow(flat)
+        except OSError as error:
+            raise MonitorError(f"{self.path}: figures cannot be written here: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

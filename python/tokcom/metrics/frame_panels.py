@@ -1,0 +1,94 @@
+"""One frame's way through the link as a row of pictures with captions, for people who watch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom import keys
+from tokcom.errors import FrameError
+from tokcom.frame import LOST
+from tokcom.metrics.overlays import enlarge, heat_map, outline_tokens
+from tokcom.metrics.pictures import psnr_db
+from tokcom.metrics.tokens import token_error_rate
+from tokcom.tokenizers.pictures import square
+
+TITLES = ("sent", "received", "recovered", "confidence")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture, uint8 (height, width, 3), or None where there is none, and what to say of it."""
+
+    picture: np.ndarray | None
+    caption: str
+
+
+def frame_panels(stages: Mapping[str, tuple[Mapping, np.ndarray]], side: int = 320) -> list[Panel]:
+    """The panels of a frame, in the order of TITLES.
+
+    Args:
+        stages: metadata and picture, uint8 (height, width, 3), by stage: "recovered", and where they are known "sent",
+            "tokenized" and "lost".
+        side: pictures are enlarged by a whole number to at most so many pixels.
+
+    Raises:
+        FrameError: tokens and pictures do not belong together.
+        PictureError: an array is no picture, or a grid of tokens does not divide it.
+    """
+    meta, recovered = stages["recovered"]
+    size = recovered.shape[0]
+    sent = square(stages["sent"][1], size) if "sent" in stages else None
+    return [
+        _sent(stages, meta, sent, side),
+        _received(stages, meta, side),
+        Panel(enlarge(recovered, side), _recovered_caption(stages, meta, recovered, sent)),
+        _confidence(meta, recovered, side),
+    ]
+
+
+def _sent(stages: Mapping, meta: Mapping, sent: np.ndarray | None, side: int) -> Panel:
+    name = str(stages["sent"][0].get(keys.NAME, "")) if sent is not None else "not known here"
+    label = meta.get(keys.CMI_NAME)
+    caption = " · ".join(part for part in (name, f"label {label}" if label else "") if part)
+    return Panel(None if sent is None else enlarge(sent, side), caption)
+
+
+def _received(stages: Mapping, meta: Mapping, side: int) -> Panel:
+    lost, packets = meta.get(keys.PACKETS_LOST), meta.get(keys.PACKETS)
+    caption = f"{lost} of {packets} packets lost"
+    if "lost" not in stages:
+        return Panel(None, caption)
+    received_meta, picture = stages["lost"]
+    tokens = _grid(received_meta.get(keys.TOKENS), meta)
+    return Panel(outline_tokens(enlarge(picture, side), tokens == LOST), caption)
+
+
+def _recovered_caption(stages: Mapping, meta: Mapping, recovered: np.ndarray, sent: np.ndarray | None) -> str:
+    parts = []
+    if sent is not None:
+        parts.append(f"PSNR {psnr_db(sent, recovered):.1f} dB")
+    if "tokenized" in stages:
+        wrong = token_error_rate(stages["tokenized"][0].get(keys.TOKENS), np.asarray(meta.get(keys.TOKENS)))
+        parts.append(f"{100 * wrong:.1f}% of tokens wrong")
+    if not parts:
+        still_open = meta.get(keys.PACKETS_OPEN)
+        parts.append("all packets good" if still_open == 0 else f"{still_open} packets not declared good")
+    return " · ".join(parts)
+
+
+def _confidence(meta: Mapping, recovered: np.ndarray, side: int) -> Panel:
+    confidence = meta.get(keys.CONFIDENCE)
+    if confidence is None or meta.get(keys.MODE) == "keep":
+        return Panel(None, "not known: tokens are kept as decoded" if confidence is not None else "not known")
+    doubt = float(1 - np.mean(confidence))
+    return Panel(heat_map(enlarge(recovered, side), _grid(confidence, meta)), f"{100 * doubt:.1f}% expected wrong")
+
+
+def _grid(values: np.ndarray | None, meta: Mapping) -> np.ndarray:
+    """A value for each token in the shape of the frame's grid."""
+    grid = tuple(meta.get(keys.GRID, ()))
+    values = np.asarray(values)
+    if len(grid) != 2 or values.size != grid[0] * grid[1]:
+        raise FrameError(f"{values.size} values do not fill a grid of {grid}")
+    return values.reshape(grid)

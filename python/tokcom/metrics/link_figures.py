@@ -1,0 +1,208 @@
+"""The running figures of a link: what its last frames say of it."""
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom import keys
+from tokcom.adaptation.mcs import mcs_table
+from tokcom.errors import FrameError, ParameterError
+from tokcom.metrics.tokens import token_error_rate
+from tokcom.packets.header import FRAME_IDS, MCS_NOT_SENT
+
+RATE_SECONDS = 5.0
+"""Frames a second are counted over this time."""
+LARGEST_GAP = 256
+"""A frame number that has moved on by more is no gap: the transmitter began anew."""
+RATES = ("per", "per_recovered", "ter", "ter_expected")
+CHANNEL = ("esn0_db", "cfo_hz", "clock_offset_ppm", "evm_db")
+COUNTS = ("frames", "frames_missed")
+NOT_SENT = "not sent"
+"""Stands among the MCS for packets that the transmitter left out."""
+
+
+@dataclass(frozen=True)
+class FrameFigures:
+    """What is known of one frame at the end of its way; None where nothing is.
+
+    Attributes:
+        stream_id, frame_id: which frame it is.
+        packets: packets in its burst.
+        packets_lost: of these, those that failed their CRC.
+        packets_open: those that recovery could not declare good.
+        mcs: uint8 (packets,), their MCS.
+        ter: share of tokens wrong after recovery, where the sent ones are known.
+        ter_expected: the same as the receiver expects it: the mean of 1 - confidence.
+        esn0_db: Es/N0 in dB.
+        cfo: carrier frequency offset in rad/sample.
+        clock_offset_ppm: offset of the sampling clocks.
+        evm_db: error vector magnitude in dB.
+    """
+
+    stream_id: int
+    frame_id: int
+    packets: int
+    packets_lost: int
+    packets_open: int | None = None
+    mcs: np.ndarray | None = None
+    ter: float | None = None
+    ter_expected: float | None = None
+    esn0_db: float | None = None
+    cfo: float | None = None
+    clock_offset_ppm: float | None = None
+    evm_db: float | None = None
+
+    @property
+    def per(self) -> float:
+        """Share of packets lost."""
+        return self.packets_lost / self.packets
+
+
+def frame_figures(
+    meta: Mapping, tokens: np.ndarray | None = None, sent_tokens: np.ndarray | None = None
+) -> FrameFigures:
+    """A frame's figures from the metadata that it has gathered on its way.
+
+    Args:
+        meta: by the keys of `tokcom.keys`.
+        tokens: int array (n,) after recovery.
+        sent_tokens: int array (n,), those that were sent.
+
+    Raises:
+        FrameError: the metadata do not say how many packets were sent and lost, or tokens differ in number.
+    """
+    packets, lost = meta.get(keys.PACKETS), meta.get(keys.PACKETS_LOST)
+    if not isinstance(packets, int) or not isinstance(lost, int) or not 0 <= lost <= packets or packets < 1:
+        raise FrameError(f"{lost!r} of {packets!r} packets lost makes no figures; is this a received frame?")
+    confidence = meta.get(keys.CONFIDENCE)
+    # Tokens that are kept as they were decoded have no confidence.
+    told = confidence is not None and meta.get(keys.MODE) != "keep"
+    return FrameFigures(
+        stream_id=meta.get(keys.STREAM_ID, 0),
+        frame_id=meta.get(keys.FRAME_ID, 0),
+        packets=packets,
+        packets_lost=lost,
+        packets_open=meta.get(keys.PACKETS_OPEN),
+        mcs=meta.get(keys.MCS),
+        ter=None if tokens is None or sent_tokens is None else token_error_rate(sent_tokens, tokens),
+        ter_expected=float(1 - np.mean(confidence)) if told else None,
+        esn0_db=meta.get(keys.ESN0_DB),
+        cfo=meta.get(keys.CFO),
+        clock_offset_ppm=meta.get(keys.CLOCK_OFFSET_PPM),
+        evm_db=meta.get(keys.EVM_DB),
+    )
+
+
+class LinkFigures:
+    """Gathers frames and counters of a link; any thread may add and ask.
+
+    Args:
+        sample_rate: in Hz, above 0; it turns rad/sample into Hz.
+        window: frames at most over which rates and means go, at least 1.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    def __init__(self, sample_rate: float = 1e6, window: int = 100):
+        if not 0 < sample_rate <= 1e12:
+            raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
+        if window < 1:
+            raise ParameterError(f"window is {window}; it must be at least 1 frame")
+        self._hz = sample_rate / (2 * np.pi)
+        self._frames: deque[FrameFigures] = deque(maxlen=window)
+        self._times: deque[float] = deque()
+        self._began: float | None = None
+        self._count = self._missed = 0
+        self._last: dict[int, int] = {}
+        self._counters: dict[str, int] = {}
+        self._turn = threading.Lock()
+
+    def add(self, frame: FrameFigures, now: float) -> None:
+        """Take in a frame that has come at this time in seconds; times never go back."""
+        with self._turn:
+            if self._began is None:
+                self._began = now
+            self._frames.append(frame)
+            self._times.append(now)
+            self._forget(now)
+            self._count += 1
+            gap = (frame.frame_id - self._last.get(frame.stream_id, frame.frame_id - 1)) % FRAME_IDS
+            if 1 < gap <= LARGEST_GAP:
+                self._missed += gap - 1
+            self._last[frame.stream_id] = frame.frame_id
+
+    def note_counters(self, meta: Mapping) -> None:
+        """Take in what metadata tell of queues and drops."""
+        found = {key: meta[key] for key in meta if key.startswith((keys.QUEUED, keys.DROPPED))}
+        with self._turn:
+            self._counters |= found
+
+    def frames(self) -> list[FrameFigures]:
+        """The frames of the window, the latest one last."""
+        with self._turn:
+            return list(self._frames)
+
+    def figures(self, now: float) -> dict:
+        """The running figures at this time in seconds.
+
+        Returns:
+            frames: frames received in all; frames_missed: gaps in their numbers (bursts not found, frames dropped);
+            frames_per_second: over the last RATE_SECONDS. Over the window: per, packets lost; per_recovered, those that
+            recovery could not declare good; ter, tokens wrong in the end, where the sent ones are known; ter_expected,
+            as the receiver expects it; the means esn0_db, cfo_hz, clock_offset_ppm and evm_db; mcs, packets by the
+            name of their MCS. queued and dropped: frames by stage. Shares are of 1; what is not known is None.
+        """
+        with self._turn:
+            self._forget(now)
+            frames, counters = list(self._frames), dict(self._counters)
+            seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
+            rate = len(self._times) / seconds if seconds >= 1 else float(len(self._times))
+            count, missed = self._count, self._missed
+        opened = [frame for frame in frames if frame.packets_open is not None]
+        cfo = _mean(frame.cfo for frame in frames)
+        return {
+            "frames": count,
+            "frames_missed": missed,
+            "frames_per_second": rate,
+            "per": _share(frames, "packets_lost"),
+            "per_recovered": _share(opened, "packets_open"),
+            "ter": _mean(frame.ter for frame in frames),
+            "ter_expected": _mean(frame.ter_expected for frame in frames),
+            "esn0_db": _mean(frame.esn0_db for frame in frames),
+            "cfo_hz": None if cfo is None else cfo * self._hz,
+            "clock_offset_ppm": _mean(frame.clock_offset_ppm for frame in frames),
+            "evm_db": _mean(frame.evm_db for frame in frames),
+            "mcs": _histogram(frames),
+            "queued": _stages(counters, keys.QUEUED),
+            "dropped": _stages(counters, keys.DROPPED),
+        }
+
+    def _forget(self, now: float) -> None:
+        while self._times and self._times[0] <= now - RATE_SECONDS:
+            self._times.popleft()
+
+
+def _mean(values: object) -> float | None:
+    known = [value for value in values if value is not None and np.isfinite(value)]
+    return float(np.mean(known)) if known else None
+
+
+def _share(frames: list[FrameFigures], name: str) -> float | None:
+    packets = sum(frame.packets for frame in frames)
+    return sum(getattr(frame, name) for frame in frames) / packets if packets else None
+
+
+def _histogram(frames: list[FrameFigures]) -> dict[str, int]:
+    """Packets by the name of their MCS, all names in the table's order."""
+    names = {row.index: row.name for row in mcs_table()} | {MCS_NOT_SENT: NOT_SENT}
+    used = [frame.mcs for frame in frames if frame.mcs is not None]
+    counts = np.bincount(np.concatenate(used), minlength=MCS_NOT_SENT + 1) if used else np.zeros(MCS_NOT_SENT + 1, int)
+    return {name: int(counts[index]) for index, name in names.items()}
+
+
+def _stages(counters: dict[str, int], beginning: str) -> dict[str, int]:
+    return {key.removeprefix(beginning): n for key, n in sorted(counters.items()) if key.startswith(beginning)}

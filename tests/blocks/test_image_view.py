@@ -1,0 +1,156 @@
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import gr, tokcom
+from PyQt5.QtGui import QImage
+
+from tokcom.errors import ParameterError
+from tokcom.metrics.overlays import LOSS
+
+RNG = np.random.default_rng(0)
+SENT = np.arange(16, dtype=np.int32)
+PICTURES = {stage: RNG.integers(0, 256, (16, 16, 3)).astype(np.uint8) for stage in ("sent", "tokenized", "recovered")}
+PICTURES["lost"] = np.full((16, 16, 3), 128, np.uint8)
+STAGES = ("sent", "tokenized", "lost", "recovered")
+
+
+@pytest.fixture
+def frames(pdu):
+    """The PDUs of frames, by port."""
+
+    def make(count, stages=STAGES):
+        posted = []
+        for frame_id in range(count):
+            shared = {"frame_id": frame_id, "name": "owl", "height": 16, "width": 16, "grid": (4, 4)}
+            known = {"packets": 4, "packets_lost": 1, "packets_open": 0, "esn0_db": 6.0, "mode": "context", "cfo": 0.01}
+            confidence = np.linspace(0.5, 1, 16).astype(np.float32)
+            extra = {
+                "sent": {}, "tokenized": {"tokens": SENT}, "lost": {"tokens": np.where(SENT < 4, -1, SENT)},
+                "recovered": {"tokens": SENT, "mcs": np.full(4, 6, np.uint8), "confidence": confidence} | known,
+            }  # fmt: skip
+            posted += [(stage, pdu(PICTURES[stage], **shared, **extra[stage])) for stage in stages]
+        return posted
+
+    return make
+
+
+@pytest.fixture
+def run(qt):
+    """Posts (port, PDU) pairs to a view in a flowgraph that runs to its end; no timer of the window fires meanwhile."""
+
+    def post(view, messages):
+        top = gr.top_block(catch_exceptions=False)
+        relay = Keeper()
+        top.msg_connect(relay, "out", view, "recovered")
+        for port, message in messages:
+            view.to_basic_block()._post(pmt.intern(port), message)
+        for block in (relay, view):
+            block.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
+        top.start()
+        top.wait()
+
+    return post
+
+
+class Keeper(gr.basic_block):
+    """Something to connect the view to: a flowgraph runs only what is connected."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="Keeper", in_sig=None, out_sig=None)
+        self.message_port_register_out(pmt.intern("out"))
+
+
+def painted(view):
+    """The window as an array, uint8 (height, width, 3)."""
+    image = view.widget.grab().toImage().convertToFormat(QImage.Format_RGB888)
+    values = np.frombuffer(image.constBits().asstring(image.byteCount()), np.uint8)
+    return values.reshape(image.height(), image.bytesPerLine())[:, : 3 * image.width()].reshape(image.height(), -1, 3)
+
+
+def test_a_frame_is_shown_with_its_losses_outlined(run, frames, qt):
+    view = tokcom.image_view()
+    view.widget.resize(1000, 700)
+    before = painted(view)
+    run(view, frames(1))
+    view.widget.show_next()
+    after = painted(view)
+    assert view.frames_shown == 1 and view.frames_refused == 0 and view.next_panels() is None
+    orange = (np.abs(after.astype(int) - LOSS) < 40).all(axis=2).sum()
+    assert orange > 200 + (np.abs(before.astype(int) - LOSS) < 40).all(axis=2).sum()
+    figures = view.figures()
+    assert figures["per"] == 0.25 and figures["ter"] == 0 and figures["dropped"] == {"view": 0}
+
+
+def test_a_receiver_alone_shows_what_it_knows(run, frames):
+    view = tokcom.image_view()
+    run(view, frames(1, ["recovered"]))
+    sent, received, recovered, confidence = view.next_panels()
+    assert sent.picture is received.picture is None and recovered.caption == "all packets good"
+    assert confidence.caption == "25.0% expected wrong"
+    assert view.figures()["ter"] is None and view.figures()["ter_expected"] == pytest.approx(0.25)
+
+
+def test_what_waits_is_bounded_and_what_is_dropped_is_counted(run, frames):
+    view = tokcom.image_view(queue_size=5)
+    run(view, frames(40))
+    assert view.queue_length == 5 and view.frames_dropped == 35
+    assert view.figures()["frames"] == 40 and view.figures()["dropped"]["view"] == 35
+    view.widget.show_figures()
+    while view.next_panels():
+        pass
+    assert view.frames_shown == 5
+
+
+def test_the_window_is_faster_than_twenty_frames_a_second(run, frames):
+    """Everything that the window does for a frame, painting included, as a share of the time it has."""
+    view = tokcom.image_view(queue_size=64)
+    view.widget.resize(1120, 700)
+    run(view, frames(60))
+    used = time.process_time()
+    while view.queue_length:
+        view.widget.show_next()
+        view.widget.show_figures()
+        view.widget.grab()
+    used = (time.process_time() - used) / view.frames_shown
+    assert view.frames_shown == 60 and used < 1 / 20, f"{1000 * used:.1f} ms a frame"
+
+
+def test_bad_pictures_are_counted_and_the_next_frame_passes(run, frames, pdu):
+    view = tokcom.image_view()
+    wrong_grid = pdu(PICTURES["lost"], frame_id=9, height=16, width=16, packets=4, packets_lost=0, grid=(3, 3),
+                     tokens=SENT, confidence=np.ones(16, np.float32))  # fmt: skip
+    bad = [("sent", pmt.intern("no PDU")), ("recovered", pdu(PICTURES["lost"], frame_id=0, height=16, width=15)),
+           ("recovered", pdu(PICTURES["lost"], frame_id=0, height=16, width=16)),
+           ("recovered", wrong_grid)]  # fmt: skip
+    run(view, bad + frames(1))
+    assert view.frames_refused == 3
+    looks = [view.next_panels() for _ in range(10)]  # frames whose pictures are not all here are given some time
+    assert sum(panels is not None for panels in looks) == 1 and view.frames_refused == 4
+
+
+def alone(code, **environment):
+    """Run code in a process of its own, without a display; returns what it ends with."""
+    kept = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    }
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=kept | environment)
+    return done.stdout + done.stderr
+
+
+def test_without_a_display_qt_or_its_application_the_view_says_so_and_the_module_works():
+    code = "from gnuradio import tokcom; import sys; assert 'PyQt5' not in sys.modules; {}tokcom.image_view()"
+    assert "Image View needs a display and there is none" in alone(code.format(""))
+    assert "Image View needs a Qt application" in alone(code.format(""), QT_QPA_PLATFORM="offscreen")
+    assert "Image View needs PyQt5" in alone(code.format("sys.modules['PyQt5.QtWidgets'] = None; "))
+
+
+@pytest.mark.parametrize("bad", [{"sample_rate": 0}, {"window": 0}, {"queue_size": 0}])
+def test_bad_parameters_are_named(bad, qt):
+    with pytest.raises(ParameterError, match=next(iter(bad))):
+        tokcom.image_view(**bad)

@@ -1,0 +1,120 @@
+"""The examples with a window, without a display: they run until pictures are shown."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import QEventLoop, QTimer
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PATIENCE = 60_000
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    """Compiles an example; returns the path of its program."""
+    folder = tmp_path_factory.mktemp("compiled")
+
+    @cache
+    def compiled(name):
+        subprocess.run(["grcc", "-o", str(folder), str(EXAMPLES / f"{name}.grc")], check=True, capture_output=True)
+        return folder / f"{name}.py"
+
+    return compiled
+
+
+@pytest.fixture
+def window(qt, script, tmp_path, monkeypatch):
+    """Makes an example's flowgraph with its window, running until the test ends."""
+    running = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def start(name, **arguments):
+        spec = importlib.util.spec_from_file_location(name, script(name))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        running.append(getattr(module, name)(**arguments))
+        running[-1].show()
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for flowgraph in running:
+        flowgraph.stop()
+        flowgraph.wait()
+        flowgraph.close()
+
+
+def until(condition):
+    """Let the window live until a condition holds; returns whether it did."""
+    loop, looking = QEventLoop(), QTimer()
+    looking.timeout.connect(lambda: condition() and loop.quit())
+    looking.start(20)
+    QTimer.singleShot(PATIENCE, loop.quit)
+    loop.exec_()
+    return condition()
+
+
+def test_a_first_link_shows_pictures_and_fits_its_window(window):
+    flowgraph = window("first_link")
+    view = flowgraph.image_view
+    assert until(lambda: view.frames_shown >= 3)
+    figures = view.figures()
+    assert figures["per"] > 0.4 and figures["ter"] < 0.2 and figures["cfo_hz"] == pytest.approx(2000, abs=100)
+    assert set(figures["dropped"]) == {"demodulator", "framer", "recovery", "view"} and view.frames_refused == 0
+    room = flowgraph.screen().availableGeometry()
+    assert flowgraph.width() >= min(1120, room.width() - 20) and flowgraph.height() >= min(650, room.height() - 60)
+
+
+def test_sliders_turn_the_channel_while_pictures_come(window):
+    flowgraph = window("impairments")
+    view = flowgraph.image_view
+    assert until(lambda: view.frames_shown >= 2)
+    flowgraph.set_esn0_db(30)
+    flowgraph.set_cfo_hz(-30e3)
+    flowgraph.set_mcs("64qam-1/2")
+    turned = view.frames_shown
+    assert until(lambda: view.frames_shown >= turned + 6)
+    last = view.recent_figures()[-1]
+    assert (
+        last.esn0_db > 20 and last.cfo == pytest.approx(-30e3 * 2 * 3.14159 / 1e6, rel=0.01) and last.packets_lost == 0
+    )
+    assert set(last.mcs) == {9}
+    for name, value in (("fading", "epa"), ("doppler_hz", 50), ("linewidth_hz", 20), ("sfo_ppm", 20), ("clip_db", 6),
+                        ("interferer_db", -10), ("gap_rate", 2)):  # fmt: skip
+        getattr(flowgraph, f"set_{name}")(value)
+    turned = view.frames_shown
+    assert until(lambda: view.frames_shown >= turned + 2) and view.frames_refused == 0
+
+
+def test_what_is_recorded_is_replayed(script, window, tmp_path):
+    recording = tmp_path / "out" / "recording"
+    run = subprocess.run(
+        [sys.executable, str(script("record"))], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    notes = json.loads(recording.with_suffix(".sigmf-meta").read_text())["annotations"]
+    assert [note["tokcom:frame_id"] for note in notes] == [0, 1, 2, 3]
+    flowgraph = window("replay", file=str(recording))
+    assert until(lambda: flowgraph.image_view.frames_shown >= 6)
+    figures = flowgraph.image_view.figures()
+    assert figures["frames_missed"] == 0 and figures["ter"] is None and figures["ter_expected"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("none-such", "none-such.sigmf-meta"), ("bytes", "its samples are ci8, a File Source wants cf32_le")],
+)
+def test_without_a_recording_replay_says_so_and_ends(script, name, said, tmp_path):
+    (tmp_path / "bytes.sigmf-data").write_bytes(bytes(64))
+    meta = {"global": {"core:datatype": "ci8", "core:version": "1.0.0", "core:sample_rate": 1e6}, "annotations": [],
+            "captures": [{"core:sample_start": 0}]}  # fmt: skip
+    (tmp_path / "bytes.sigmf-meta").write_text(json.dumps(meta))
+    command = [sys.executable, str(script("replay")), "--file", str(tmp_path / name)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"HOME": str(tmp_path)})
+    assert run.returncode == 1 and said in run.stderr and "Traceback" not in run.stderr
