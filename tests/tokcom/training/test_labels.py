@@ -39,7 +39,7 @@ def test_every_purpose_of_that_size_gets_labels_better_than_random(size):
     purposes = {"coded"} if size == 50 else {"coded", *SCHEMES}
     assert set(labels) == set(figures) == set(seen) == purposes and set(seen.values()) == {20_000}
     assert all(np.array_equal(np.sort(each), np.arange(size)) for each in labels.values())
-    assert all(figure < 0.85 for figure in figures.values())
+    assert all(figure < 0.9 for figure in figures.values())
 
 
 def test_a_large_codebook_has_the_fast_start_alone():
