@@ -148,7 +148,7 @@ def test_models_map_writes_labels_into_the_card(tiny_model, tmp_path):
     assert result.exit_code == 0, result.output
     card, weights = json.loads((tiny_model / "card.json").read_text()), tiny_model / "labels.safetensors"
     rows = {row["purpose"]: row["distance"] for row in json.loads(report.read_text())}
-    assert set(rows) == {"coded", "1024qam", "32qam 32qam", "16qam 16qam qpsk", "1024psk"}
+    assert set(rows) == {"coded"} and 0 < rows["coded"] < 1
     assert card["labels"]["figures"] == {name: round(value, 4) for name, value in rows.items()}
     assert card["labels"]["command"] == "./run models map tiny --proposals 2000 --seed 0"
     before = weights.read_bytes()

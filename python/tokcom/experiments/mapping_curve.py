@@ -30,8 +30,11 @@ ESN0_DB = {
 }  # fmt: skip
 """Where the schemes are measured, in dB."""
 RANDOM = "random"
-WITH_CONTEXT = " map"
-"""Ends the name of an uncoded scheme whose receiver takes the MAP token under the context model's prior."""
+CODED, WITH_CONTEXT = "coded ", " map"
+"""Beginning of coded schemes' names; end of those of uncoded ones whose receiver takes the MAP token under the context
+model's prior."""
+BATCH = 25
+"""Pictures decoded together."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,21 @@ class MappingBench:
         symbols = awgn(link.transmit(frame), esn0_db, rng)
         return link.receive(frame, symbols, noise_variance(esn0_db))[0]
 
-    def measures(self, number: int, received: TokenFrame) -> np.ndarray:
-        """Cosine and Euclidean distance, share of wrong tokens, PSNR of a frame."""
-        sent, got = self.frames[number].tokens, received.tokens
-        cosine = self._cosine[sent, got]
-        picture = psnr_db(self.photographs.pictures[number], self.tokenizer.detokenize(received))
-        return np.array([cosine.mean(), np.sqrt(2 * cosine).mean(), np.mean(sent != got), picture])
+    def measures(self, received: Sequence[TokenFrame]) -> list[float]:
+        """Mean cosine and Euclidean distance, share of wrong tokens and mean PSNR of what arrived of all frames."""
+        sent = np.stack([frame.tokens for frame in self.frames])
+        got = np.stack([frame.tokens for frame in received])
+        cosine, grids = self._cosine[sent, got], got.reshape(-1, *self.tokenizer.grid)
+        psnr = [
+            psnr_db(sent_picture, picture)
+            for first in range(0, len(grids), BATCH)
+            for sent_picture, picture in zip(
+                self.photographs.pictures[first : first + BATCH],
+                self.tokenizer.decode(grids[first : first + BATCH]), strict=True,
+            )
+        ]  # fmt: skip
+        means = cosine.mean(), np.sqrt(2 * cosine).mean(), np.mean(sent != got), np.mean(psnr)
+        return [float(mean) for mean in means]
 
 
 def mapping_curve(
@@ -141,31 +153,30 @@ def labels_of(scheme: str) -> tuple[str, ...]:
     """
     if scheme.removesuffix(WITH_CONTEXT) in SCHEMES:
         return NATURAL, RANDOM, SEMANTIC
-    if scheme in [f"coded {mode}" for mode in MODES]:
+    if scheme in [CODED + mode for mode in MODES]:
         return NATURAL, SEMANTIC
-    known = [*SCHEMES, *(each + WITH_CONTEXT for each in SCHEMES), *(f"coded {mode}" for mode in MODES)]
+    known = [*SCHEMES, *(each + WITH_CONTEXT for each in SCHEMES), *(CODED + mode for mode in MODES)]
     raise ParameterError(f"scheme is {scheme!r}; it must be one of {', '.join(known)}")
 
 
 def _point(
     bench: MappingBench, scheme: str, name: str, esn0_db: float, progress: Callable[[int], None]
 ) -> MappingPoint:
-    total, lost, count = np.zeros(4), 0.0, len(bench.frames)
-    if scheme.startswith("coded "):
-        coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix("coded "))
+    received, lost, count = [], 0.0, len(bench.frames)
+    if scheme.startswith(CODED):
+        coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED))
         for number in range(count):
             llrs, header = coded.received(number, esn0_db, True)
             recovered = coded.receive(llrs, header, recovery)
-            total += bench.measures(number, recovered.frame)
+            received.append(recovered.frame)
             wrong = coded.errors(number, header, recovered).any(axis=1)
             lost += np.mean(~recovered.packets_ok | wrong)
             progress(1)
     else:
         plain = scheme.removesuffix(WITH_CONTEXT)
-        model = load_context(bench.model) if plain != scheme else None
-        link = UncodedLink(plain, bench.labels(plain, name), model)
+        link = UncodedLink(plain, bench.labels(plain, name), load_context(bench.model) if plain != scheme else None)
         for number in range(count):
-            total += bench.measures(number, bench.uncoded(link, number, esn0_db))
+            received.append(bench.uncoded(link, number, esn0_db))
             progress(1)
-    per = lost / count if scheme.startswith("coded ") else None
-    return MappingPoint(scheme, name, float(esn0_db), *(total / count).tolist(), per, count)
+    per = lost / count if scheme.startswith(CODED) else None
+    return MappingPoint(scheme, name, float(esn0_db), *bench.measures(received), per, count)

@@ -142,9 +142,12 @@ def improved_labels(
     tokens = np.argsort(labels)
     cost = np.ascontiguousarray(weights[np.ix_(tokens, tokens)])
     typical = float(np.vdot(rates, cost)) / n
+    given = np.asarray(labels, np.int32)
+    if not typical > 0:
+        return given
     rng = np.random.default_rng(seed)
     done = 0
-    while done < proposals and typical > 0:
+    while done < proposals:
         count = min(ROUND, proposals - done)
         pairs = rng.integers(0, n, (count, 2))
         heat = typical * HOTTEST * (COLDEST / HOTTEST) ** ((done + np.arange(count)) / proposals)
@@ -159,7 +162,6 @@ def improved_labels(
         if not _swap(rates, cost, tokens, order, np.full(len(order), -1e-6 * typical)):
             break
     found = np.argsort(tokens).astype(np.int32)
-    given = np.asarray(labels, np.int32)
     before, after = (expected_distance(each, confusion, distance, use) for each in (given, found))
     return found if after < before else given
 

@@ -27,6 +27,8 @@ PACKETS = 20_000
 """Packets at each Es/N0 on which its errors are counted."""
 RANDOM_LABELS = 5
 """Random labels whose mean the figures are relative to."""
+SMALLEST_ERRORS = 1e-9
+"""Errors a table that rounding cannot have made."""
 BATCH = 64
 
 
@@ -64,10 +66,13 @@ def coded_confusion(size: int, seed: int = 0) -> np.ndarray:
 
 
 def mean_confusion(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of confusions at several Es/N0, each scaled to one error a label, so that all count alike."""
+    """The mean of confusions at several Es/N0, each scaled to one error a label, so that all count alike; those
+    without errors do not count."""
     total = np.zeros_like(tables[0])
     for table in tables:
         errors = table.sum() - np.trace(table)
+        if errors < SMALLEST_ERRORS:
+            continue
         total += table * (len(table) / errors / len(tables))
     np.fill_diagonal(total, 0)
     return total
@@ -77,7 +82,7 @@ def semantic_labels(
     embeddings: np.ndarray, use: np.ndarray | None, proposals: int, seed: int = 0,
     progress: Callable[[str, int], None] = lambda name, done: None,
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:  # fmt: skip
-    """Labels for every purpose that has room for the codebook.
+    """Labels for coded bits, and for every scheme that is made for a codebook of this size.
 
     Args:
         embeddings: float (size, dimension), the code vectors.
@@ -93,7 +98,7 @@ def semantic_labels(
     """
     size = len(embeddings)
     bits = tokens_to_bits(np.arange(size)[:, None], bits_per_token(size))
-    mappings = {scheme: DirectMapping(scheme, size) for scheme in SCHEMES if size <= DirectMapping.room(scheme)}
+    mappings = {scheme: DirectMapping(scheme, size) for scheme in SCHEMES if has_room(scheme, size)}
     places = {CODED: bits.astype(np.float64)} | {scheme: mapping.places for scheme, mapping in mappings.items()}
     labels = {purpose: bisected_labels(embeddings, each) for purpose, each in places.items()}
     if size > LARGEST_IMPROVED:
@@ -115,6 +120,11 @@ def semantic_labels(
         )
         figures[purpose] = float(expected_distance(labels[purpose], confusion, distance, use) / random)
     return labels, figures
+
+
+def has_room(scheme: str, size: int) -> bool:
+    """Whether a scheme has as many labels as a codebook's words have numbers: no fewer, and not twice as many."""
+    return DirectMapping.room(scheme) == 1 << bits_per_token(size)
 
 
 def token_use(data: Path, model: Path, pictures: int, seed: int = 0) -> np.ndarray:
