@@ -11,6 +11,7 @@ try:
     from .image_tokenizer import image_tokenizer
     from .packet_decoder import packet_decoder
     from .packet_encoder import packet_encoder
+    from .semantic_mcs import semantic_mcs
     from .sigmf_recorder import sigmf_recorder
     from .token_mapper import token_mapper
     from .token_packetizer import token_packetizer
@@ -35,6 +36,7 @@ __all__ = [
     "image_tokenizer",
     "packet_decoder",
     "packet_encoder",
+    "semantic_mcs",
     "sigmf_recorder",
     "token_mapper",
     "token_packetizer",

@@ -10,7 +10,14 @@ PASSES = 8
 
 
 def token_bits(model: ContextModel, frame: TokenFrame, passes: int = PASSES, seed: int = 0) -> np.ndarray:
-    """Bits of surprise in each token, given most of the others and the CMI.
+    """float32 (n_tokens,): the bits of `predictability`."""
+    return predictability(model, frame, passes, seed)[0]
+
+
+def predictability(
+    model: ContextModel, frame: TokenFrame, passes: int = PASSES, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bits of surprise in each token, given most of the others and the CMI, and whether the model would guess it.
 
     The tokens are dealt at random into as many groups as there are passes; each group is masked once and predicted
     from all others.
@@ -22,7 +29,7 @@ def token_bits(model: ContextModel, frame: TokenFrame, passes: int = PASSES, see
         seed: of the groups, together with the frame's number.
 
     Returns:
-        float32 (n_tokens,): -log2 of the model's probability of each token.
+        float32 (n_tokens,): -log2 of the model's probability of each token; bool (n_tokens,): it is the likeliest.
 
     Raises:
         FrameError: the frame has lost tokens.
@@ -36,9 +43,10 @@ def token_bits(model: ContextModel, frame: TokenFrame, passes: int = PASSES, see
     model.require_fit(frame)
     n_tokens = len(frame.tokens)
     group = np.random.default_rng([seed, frame.frame_id]).permutation(n_tokens) % passes
-    bits = np.empty(n_tokens, np.float32)
+    bits, guessed = np.empty(n_tokens, np.float32), np.empty(n_tokens, bool)
     for number in range(min(passes, n_tokens)):
         hidden = group == number
         logs = model.log_probabilities(np.where(hidden, LOST, frame.tokens).astype(np.int32), frame.cmi)
         bits[hidden] = -logs[np.arange(len(logs)), frame.tokens[hidden]] / np.log(2)
-    return bits
+        guessed[hidden] = logs.argmax(axis=1) == frame.tokens[hidden]
+    return bits, guessed

@@ -17,7 +17,8 @@ class ResidualModel:
 
     Nothing of a packet may be known: then a token is wrong with the probability *guess*, a logistic curve over its
     bits. Over Es/N0 that share falls along a logistic curve, whose middle lies higher for tokens that surprise, in the
-    packet itself and in the frame around it, from which the receiver knows its context.
+    packet itself and in the frame around it, from which the receiver knows its context. A small share falls more
+    slowly: frames whose context fails, and packets that are believed and wrong.
 
     Args:
         middle_db: (n_mcs,), where half of what could be wrong is right, for tokens of 0 bits.
@@ -25,6 +26,7 @@ class ResidualModel:
         packet_db: dB by which a packet's bits a token shift the middle, each.
         frame_db: the same for the bits a token of the whole frame.
         guess: constant and slope per bit, in log-odds, of a token of which nothing is known.
+        tail: share that falls more slowly, and its slope as a part of `slope`.
         command: that fitted it.
 
     Raises:
@@ -36,6 +38,7 @@ class ResidualModel:
     packet_db: float
     frame_db: float
     guess: tuple[float, float]
+    tail: tuple[float, float] = (0.0, 1.0)
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -57,7 +60,9 @@ class ResidualModel:
         bits = np.asarray(packet_bits, float)[..., None]
         middle = np.array(self.middle_db) + self.frame_db * frame_bits + self.packet_db * bits
         guess = _logistic(self.guess[0] + self.guess[1] * bits)
-        sent = guess * _logistic(-np.array(self.slope) * (np.asarray(esn0_db, float) - middle))
+        below = np.array(self.slope) * (middle - np.asarray(esn0_db, float))
+        share, slower = self.tail
+        sent = guess * ((1 - share) * _logistic(below) + share * _logistic(slower * below))
         return np.concatenate([sent, guess], axis=-1)
 
 

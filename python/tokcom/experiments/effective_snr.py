@@ -7,23 +7,26 @@ import numpy as np
 from tokcom.adaptation.cqi import effective_esn0_db, predicted_per
 from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.channel.awgn import awgn
-from tokcom.channel.multipath import load_profile
+from tokcom.channel.multipath import Profile, load_profile
 from tokcom.link.packets import MixedPackets
-from tokcom.phy.numerology import N_DATA
+from tokcom.phy.numerology import CARRIERS, DATA_PLACES, FFT_SIZE, N_DATA
 
 CODEBOOK_SIZE, TOKENS = 1024, 4
 BETAS_DB = np.arange(-2, 22.01, 0.1)
-CARRIER_HZ = 15625.0
-"""At 1 MS/s."""
+CARRIERS_HZ = CARRIERS[DATA_PLACES] * 1e6 / FFT_SIZE
+"""Frequencies of the data carriers at 1 MS/s."""
+
+
+def carrier_response(paths: Profile, gains: np.ndarray) -> np.ndarray:
+    """complex128 (48,): the channel at the data carriers, of complex gains (paths,) of a profile whose delays are in
+    seconds."""
+    return np.exp(-2j * np.pi * np.outer(CARRIERS_HZ, paths.delays)) @ gains
 
 
 def carrier_gains(profile: str, rng: np.random.Generator) -> np.ndarray:
-    """complex128 (48,): gains of the data carriers for one draw of a profile's paths, of mean power 1 over draws."""
+    """complex128 (48,): the data carriers for one draw of a fading profile's paths, of mean power 1 over draws."""
     paths = load_profile(profile)
-    places = np.concatenate([np.arange(-26, 0), np.arange(1, 27)])
-    places = places[~np.isin(np.abs(places), [7, 21])]
-    delays = paths.delays / (1e6 if paths.in_samples else 1)
-    return np.exp(-2j * np.pi * CARRIER_HZ * np.outer(places, delays)) @ paths.draw(-np.inf, rng)
+    return carrier_response(paths, paths.draw(-np.inf, rng))
 
 
 def packets_lost(scheme: Mcs, carrier_esn0_db: np.ndarray, packets: int, rng: np.random.Generator) -> float:
@@ -66,7 +69,7 @@ def fit_betas(
     rows = []
     for scheme in mcs_table():
         rng = np.random.default_rng([seed, scheme.index])
-        start = {"bpsk": 0.0, "qpsk": 2.0, "16qam": 6.5, "64qam": 11.0, "256qam": 16.0}[scheme.modulation]
+        start = {"bpsk": 0, "qpsk": 2, "16qam": 6.5, "64qam": 11, "256qam": 16}[scheme.modulation]
         lost, carriers = [], []
         for _ in range(draws):
             shape = 20 * np.log10(np.abs(carrier_gains(profile, rng)))

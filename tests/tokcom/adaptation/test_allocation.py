@@ -7,7 +7,7 @@ from tokcom.adaptation.allocation import COLUMNS, FUTILE, allocate_freely, alloc
 from tokcom.errors import ParameterError
 from tokcom.packets.header import MCS_COUNT, SHARES, two_groups
 
-SYMBOLS = np.array([124, 93, 83, 62, 47, 42, 31, 24, 21, 21, 16, 14, 12, 11, 0])
+SYMBOLS = np.array([124, 93, 83, 62, 47, 42, 31, 24, 21, 21, 16, 14, 12, 11, 8, 0])
 ALL = np.ones(len(COLUMNS), bool)
 
 
@@ -93,5 +93,5 @@ def test_columns_that_are_not_allowed_are_not_used():
 def test_tables_that_do_not_fit_are_refused():
     with pytest.raises(ParameterError, match="no MCS is allowed"):
         allocate_two_groups(tables(0, 4), SYMBOLS, 1, np.zeros(len(COLUMNS), bool))
-    with pytest.raises(ParameterError, match=r"do not fit 14 MCS"):
+    with pytest.raises(ParameterError, match=r"do not fit 15 MCS"):
         allocate_two_groups(tables(0, 4), SYMBOLS[:-1], 1, ALL)
