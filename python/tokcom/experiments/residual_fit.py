@@ -144,7 +144,7 @@ def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> Re
         rate = rate.clamp(1e-6, 1 - 1e-6)
         loss = -(wrong * rate.log() + (data.tokens - wrong) * (1 - rate).log()).mean()
         # Few frames cannot tell one scheme's slope from another's.
-        loss = loss + 0.02 * slope.var()
+        loss = loss + 0.5 * slope.var()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
