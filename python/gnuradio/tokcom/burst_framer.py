@@ -14,8 +14,8 @@ class burst_framer(gr.sync_block):
     """Turn packets into bursts of samples: preamble, header, packets, and silence behind.
 
     Each burst starts with the tag of its length, or lies between tx_sob and tx_eob; tx_time, where the metadata has it,
-    becomes a tag, too; power_db, where it has that, makes the burst so much stronger. Between bursts the stream waits, or
-    is silent where it is to go on.
+    becomes a tag, too; power_db, where it has that, makes the burst so much stronger. Between bursts the stream waits,
+    or is silent where it is to go on.
 
     Input: message port "symbols", PDUs of c32 symbols, one packet after the other.
     Output: complex samples. Message port "sent": the metadata of each burst as it goes out, with papr_db and

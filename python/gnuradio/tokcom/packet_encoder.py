@@ -18,7 +18,7 @@ class packet_encoder(PduBlock):
     Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs added.
 
     Parameters:
-        mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 11).
+        mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 14).
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "bits", "int32", "encoder"

@@ -125,8 +125,8 @@ def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> M
 
 
 class AdaptationBench:
-    """Sends photographs by every policy: symbols over the data carriers, in noise that the receiver knows, with CQI that
-    is true.
+    """Sends photographs by every policy: symbols over the data carriers, in noise that the receiver knows, with CQI
+    that is true.
 
     Args:
         model: name or folder.
@@ -287,10 +287,11 @@ def outer_loop(
 
 def as_row(point: AdaptationPoint) -> dict:
     """A point for JSON, which has no NaN."""
-    return {
-        name: None if isinstance(value, float) and np.isnan(value) else round(value, 6) if isinstance(value, float) else value
-        for name, value in asdict(point).items()
-    }  # fmt: skip
+    row = asdict(point)
+    for name, value in row.items():
+        if isinstance(value, float):
+            row[name] = None if np.isnan(value) else round(value, 6)
+    return row
 
 
 @cache

@@ -12,8 +12,9 @@ COLOURS = {
     "semantic-strict": "#5a3d8a",
 }  # fmt: skip
 LABELS = {
-    "fixed": "fixed: best single MCS", "cqi": "cqi: channel alone, Viterbi", "cqi-context": "cqi-context: the same, decoded with context",
-    "semantic": "semantic, at the errors of cqi", "semantic-power": "semantic-power", "semantic-strict": "semantic, at the errors of cqi-context",
+    "fixed": "fixed: best single MCS", "cqi": "cqi: channel alone, Viterbi",
+    "cqi-context": "cqi-context: the same, decoded with context", "semantic": "semantic, at the errors of cqi",
+    "semantic-power": "semantic-power", "semantic-strict": "semantic, at the errors of cqi-context",
 }  # fmt: skip
 TITLES = {"awgn": "AWGN", "epa": "Rayleigh block fading (EPA)"}
 LEFT_OUT = ("semantic-power",)
@@ -52,7 +53,9 @@ def draw_airtime(rows: Sequence[dict], path: Path) -> None:
             axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("airtime of a picture (ms at 1 MS/s)")
     axes[1, 0].set_ylabel("tokens wrong in the end")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9
+    )
     try:
         figure.savefig(path, format="svg", metadata={"Date": None})
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The table behind link adaptation, measured: thresholds in AWGN, and EESM's beta of every MCS on selective channels."""
+"""The table behind link adaptation, measured: losses on given carriers, and beta of EESM for every MCS."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What is left wrong after context decoding, measured on photographs and fitted: `adaptation.residual.ResidualModel`."""
+"""What is left wrong after context decoding, measured and fitted: `adaptation.residual.ResidualModel`."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor

@@ -1,5 +1,5 @@
-"""Frames as constellation symbols over the carriers of a burst, in noise that the receiver knows: no preamble, no header,
-no estimation."""
+"""Frames as constellation symbols over the carriers of a burst, in noise that the receiver knows: no preamble, no
+header, no estimation."""
 
 import numpy as np
 

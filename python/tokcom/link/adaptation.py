@@ -34,8 +34,8 @@ class AdaptationConfig:
         policy: one of POLICIES. "fixed": always `mcs`. "cqi" and "cqi-context": the fastest MCS whose predicted PER
             meets `target`, the same for all packets; they differ in what the receiver makes of the packets, and with it
             in what it reports. "semantic": the shortest burst whose expected share of wrong tokens after context
-            decoding is within `bound`. "semantic-power": the burst of least energy within `bound` that is no longer than
-            that of "cqi".
+            decoding is within `bound`. "semantic-power": the burst of least energy within `bound` that is no longer
+            than that of "cqi".
         mcs: name or index, of "fixed".
         target: PER of "cqi" and "cqi-context", above 0 and below 1.
         bound: expected share of wrong tokens in a frame, above 0 and below 1.
@@ -172,7 +172,9 @@ class LinkAdapter:
     def _choice(self, frame, layout_seed, mcs, power_db, esn0_db, ter, feasible, gap=0.0) -> Choice:
         header = self._transmitter.header(frame, layout_seed, mcs, self._transmitter.config.tokens_per_packet)
         sent = mcs[mcs != MCS_NOT_SENT]
-        lost = sum(float(predicted_per(mcs_table()[i], esn0_db[i] + power_db)) * np.sum(sent == i) for i in np.unique(sent))
+        lost = sum(
+            float(predicted_per(mcs_table()[i], esn0_db[i] + power_db)) * np.sum(sent == i) for i in np.unique(sent)
+        )
         first = int(sent[0]) if len(sent) else 0
         return Choice(
             mcs, layout_seed, power_db, float(esn0_db[first]) + power_db, float(ter), float(lost),
@@ -222,9 +224,7 @@ class _Solver:
         levels = np.arange(np.ceil(lowest / POWER_STEP_DB), np.floor(highest / POWER_STEP_DB) + 1) * POWER_STEP_DB
         best, least = min(0.0, highest), np.inf
         for level in levels:
-            found = allocate_two_groups(
-                self.errors(level, slice(0, 1)), self.symbols, self.bound, self.allowed
-            )
+            found = allocate_two_groups(self.errors(level, slice(0, 1)), self.symbols, self.bound, self.allowed)
             energy = grid.symbols_for(found.symbols) * 10 ** (level / 10)
             if found.feasible and grid.symbols_for(found.symbols) <= longest and energy < least:
                 best, least = float(level), energy

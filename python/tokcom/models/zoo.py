@@ -115,7 +115,9 @@ def load_residual(model: str) -> ResidualModel:
     if entry is None:
         raise ModelError(f"{card.folder / 'card.json'}: its context has no residual errors; ./run residual fits them")
     try:
-        return ResidualModel(**{name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()})
+        return ResidualModel(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+        )
     except (TypeError, ValueError) as error:
         raise ModelError(f"{card.folder / 'card.json'}: the residual errors of its context: {error}") from None
 

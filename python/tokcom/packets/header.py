@@ -1,7 +1,7 @@
 """The burst header: what a receiver must know to make a frame of a burst (docs/air-interface.md, "Header").
 
-It has a base of fixed length and, where packets differ in their MCS in a way that the base cannot say, an extension that
-holds the MCS of each. Version 2 says more in the base: MCS 12 to 14, and two groups of packets, the second one sent a
+It has a base of fixed length and, where packets differ in their MCS in a way that the base cannot say, an extension
+that holds the MCS of each. Version 2 says more in the base: MCS 12 to 14, and two groups of packets, the second one sent a
 step lighter. It is used only where version 1 lacks the words.
 """
 
@@ -149,7 +149,7 @@ class BurstHeader:
             "version": version, "flags": share, "stream_id": self.stream_id, "frame_id": self.frame_id,
             "codebook_id": self.codebook_id, "layout_seed": self.layout_seed, "rows": self.rows,
             "columns": self.columns, "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,
-            "cmi": 0 if self.cmi is None else self.cmi + 1, "mcs": self.mcs[0] if uniform or share else MCS_IN_EXTENSION,
+            "cmi": 0 if self.cmi is None else self.cmi + 1, "mcs": MCS_IN_EXTENSION if extension.size else self.mcs[0],
             "extension_bytes": extension.size // 8,
         }  # fmt: skip
         text = "".join(f"{int(values[name]):0{width}b}" for name, width in FIELDS.items())
@@ -210,8 +210,8 @@ class HeaderBase:
         if extension is None or not CRC.check(extension[None])[0]:
             raise HeaderError("crc", "the header extension's CRC fails")
         header = self._header(_mcs_of_extension(extension[: -CRC.width], self._n_packets))
-        base, shortest = header.to_bits()
-        if not np.array_equal(shortest, extension) or header.version != self.fields["version"] or self.fields["flags"]:
+        as_it_came = np.array_equal(header.to_bits()[1], extension) and header.version == self.fields["version"]
+        if not as_it_came or self.fields["flags"]:
             raise HeaderError("contents", "the header extension is not the shortest that says the same")
         return header
 

@@ -86,7 +86,10 @@ def test_columns_that_are_not_allowed_are_not_used():
     errors = tables(0, 64, 2)
     allowed = ALL.copy()
     allowed[[MCS_COUNT, 10, 11]] = False
-    for found in (allocate_two_groups(errors, SYMBOLS, 100, allowed), allocate_freely(errors[0], SYMBOLS, 100, allowed)):
+    for found in (
+        allocate_two_groups(errors, SYMBOLS, 100, allowed),
+        allocate_freely(errors[0], SYMBOLS, 100, allowed),
+    ):
         assert not np.isin(found.mcs, [10, 11, 15]).any()
 
 
