@@ -29,9 +29,9 @@ class semantic_mcs(PduBlock):
     whose metadata holds carrier_esn0_db, or esn0_db, of a burst received. Message port "reports", PDUs whose metadata
     says what became of a burst: packets, mcs, packets_lost and, with policy "cqi-context", packets_open.
     Output: message port "packets", the same tokens in the order of the layout chosen, with layout_seed, mcs and
-    power_db. Message port "choice": for each frame policy, mcs_summary, power_db, esn0_db, offset_db, cqi_state, cqi_age,
-    expected_ter, airtime_samples and signalling_bits. Message port "readout": the same as a pair of the word "readout"
-    and a line of text, for Message Pair to Var and a label.
+    power_db. Message port "choice": for each frame policy, mcs_summary, power_db, esn0_db, offset_db, cqi_state,
+    cqi_age, expected_ter, airtime_samples and signalling_bits. Message port "readout": the same as a pair of the word
+    "readout" and a line of text, for Message Pair to Var and a label.
 
     Parameters:
         policy: "fixed": always the same MCS; "cqi" and "cqi-context": the fastest whose expected PER meets the target,

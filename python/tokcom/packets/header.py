@@ -1,8 +1,8 @@
 """The burst header: what a receiver must know to make a frame of a burst (docs/air-interface.md, "Header").
 
 It has a base of fixed length and, where packets differ in their MCS in a way that the base cannot say, an extension
-that holds the MCS of each. Version 2 says more in the base: MCS 12 to 14, and two groups of packets, the second one sent a
-step lighter. It is used only where version 1 lacks the words.
+that holds the MCS of each. Version 2 says more in the base: MCS 12 to 14, and two groups of packets, the second one
+sent a step lighter. It is used only where version 1 lacks the words.
 """
 
 from dataclasses import dataclass
