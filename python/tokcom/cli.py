@@ -276,6 +276,61 @@ def map_labels(
 
 
 @main.command()
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."
+)
+@click.option("--model", default="caltech64", show_default=True, help="Model whose context is measured.")
+@click.option(
+    "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
+)
+@click.option("--images", default=15, show_default=True, type=click.IntRange(1), help="Photographs.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--seed", default=0, show_default=True, type=SEEDS)
+@click.option("--json", "json_file", type=click.File("w"), help="Write table and fit as JSON; - for standard output.")
+def residual(
+    data: Path, model: str, models: Path, images: int, jobs: int, seed: int, json_file: click.utils.LazyFile | None
+) -> None:
+    """Fit what is left wrong after context decoding on the training split, and write it to the model's card."""
+    from tokcom.experiments.adaptation_bench import prepare
+    from tokcom.experiments.photographs import load_photographs
+    from tokcom.experiments.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
+    from tokcom.models.zoo import load_classifier, load_tokenizer
+    from tokcom.training.export import export_residual
+
+    folder = str(models / model)
+    photographs = load_photographs(
+        data, images, load_tokenizer(folder).image_size, load_classifier(folder), seed, "train"
+    )
+    material = prepare(folder, photographs.pictures, photographs.labels)
+    with progress_bar() as bar:
+        row = bar.add_task("frames", total=len(material.frames) * len(SCHEMES) * EACH)
+        found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done))
+    command = shlex.join(
+        ["./run", "residual", "--data", data.name, "--model", model, "--images", str(images), "--seed", str(seed)]
+    )
+    fitted = fit_residual(found, command)
+    export_residual(models / model, fitted)
+    show(fit_rows(found, fitted), f"{model}, training split, {images} photographs", json_file)
+
+
+@main.command()
+@click.option("--profile", default="etu", show_default=True, help="Fading profile of the channel models.")
+@click.option("--draws", default=30, show_default=True, type=click.IntRange(2), help="Of its paths, for each MCS.")
+@click.option("--packets", default=200, show_default=True, type=click.IntRange(10), help="Sent through each draw.")
+@click.option("--seed", default=0, show_default=True, type=SEEDS)
+@click.option("--json", "json_file", type=click.File("w"), help="Write the figures as JSON; - for standard output.")
+def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.utils.LazyFile | None) -> None:
+    """Fit beta of the exponential effective SNR mapping for every MCS, as in the MCS table."""
+    from tokcom.adaptation.mcs import mcs_table
+    from tokcom.experiments.effective_snr import fit_betas
+
+    with progress_bar() as bar:
+        row = bar.add_task(profile, total=draws * len(mcs_table()))
+        rows = fit_betas(profile, draws, packets, seed, lambda done: bar.advance(row, done))
+    show(rows, f"{profile}, {draws} draws of {packets} packets", json_file)
+
+
+@main.command()
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--model", default="caltech64", show_default=True, help="Model whose codebook is known.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures, as PNG.")

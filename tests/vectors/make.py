@@ -1,4 +1,4 @@
-"""Makes the recording in this folder: three bursts of random tokens through a noisy channel, and what they held.
+"""Makes the recording in this folder: bursts of random tokens through a noisy channel, and what they held.
 
 Made once for each version of the air interface, so that later receivers are held to it:
 `./run exec python tests/vectors/make.py`. The channel is plain NumPy, on purpose not the library's.
@@ -15,14 +15,16 @@ from sigmf import SigMFFile
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.header import MCS_NOT_SENT, VERSION
+from tokcom.packets.header import MCS_NOT_SENT, VERSIONS, two_groups
 from tokcom.packets.layout import packet_layout
 
 FOLDER = Path(__file__).parent
+VERSION = VERSIONS[-1]
 NAME = f"air-interface-{VERSION}"
 CODEBOOK = Codebook("vector-1024", 1024)
 SAMPLE_RATE = 1e6
-ESN0_DB = 15.0
+ESN0_DB = 35.0
+"""15 dB in version 1, which knew no 256-QAM."""
 SILENCE = 3000
 PATHS = {0: 1.0, 2: 0.25j, 5: -0.12 + 0.05j}
 """Delay in samples, and gain."""
@@ -61,11 +63,12 @@ def bursts(rng: np.random.Generator) -> list[Sent]:
         tokens = rng.integers(0, CODEBOOK.size, n_tokens)
         return TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, grid, CODEBOOK.modality, cmi, frame_id)
 
-    mixed = np.array([0, 3, 6, 8, MCS_NOT_SENT, 7, 4, 1, 2, 5, 6, 3], np.uint8)
+    mixed = np.array([0, 3, 12, 8, MCS_NOT_SENT, 14, 13, 11, 2, 5, 6, 13], np.uint8)
     return [
-        Sent(TransmitConfig("16qam-1/2", 4, "standard", 5), frame(64, (8, 8), 42, 1), 11, 0.02, 1.0),
+        Sent(TransmitConfig(8, 4, "standard", 5), frame(64, (8, 8), 42, 1), 11, 0.02, 1.0, two_groups(8, 20, 16)),
         Sent(TransmitConfig("16qam-1/2", 3, "standard", 0), frame(35, (35,), None, 2), 12, -0.013, 0.7, mixed),
-        Sent(TransmitConfig("qpsk-1/2", 4, "robust", 63), frame(24, (4, 6), 4094, 0xFFFFF), 0xFFFF, 0.009, 1.2),
+        Sent(TransmitConfig("256qam-1/1", 4, "robust", 63), frame(24, (4, 6), 4094, 0xFFFFF), 0xFFFF, 0.009, 1.2),
+        Sent(TransmitConfig(14, 4, "standard", 7), frame(48, (6, 8), None, 3), 5, 0.0, 1.0, two_groups(14, 16, 12)),
     ]
 
 
@@ -115,7 +118,7 @@ def main() -> None:
         "global": {
             "core:datatype": "ci16_le",
             "core:sample_rate": SAMPLE_RATE,
-            "core:description": f"Three bursts of air interface version {VERSION}, made by tests/vectors/make.py",
+            "core:description": f"Bursts of air interface version {VERSION}, made by tests/vectors/make.py",
             "core:sha512": hashlib.sha512(data).hexdigest(),
         },
         "captures": [{"core:sample_start": 0}, {"core:sample_start": starts[2] - SILENCE // 2}],

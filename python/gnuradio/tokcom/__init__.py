@@ -19,6 +19,7 @@ try:
     from .link_monitor import link_monitor
     from .packet_decoder import packet_decoder
     from .packet_encoder import packet_encoder
+    from .semantic_mcs import semantic_mcs
     from .sigmf_recorder import sigmf_recorder
     from .token_mapper import token_mapper
     from .token_packetizer import token_packetizer
@@ -48,6 +49,7 @@ __all__ = [
     "link_monitor",
     "packet_decoder",
     "packet_encoder",
+    "semantic_mcs",
     "sigmf_recorder",
     "token_mapper",
     "token_packetizer",

@@ -14,7 +14,8 @@ class burst_framer(gr.sync_block):
     """Turn packets into bursts of samples: preamble, header, packets, and silence behind.
 
     Each burst starts with the tag of its length, or lies between tx_sob and tx_eob; tx_time, where the metadata has it,
-    becomes a tag, too. Between bursts the stream waits, or is silent where it is to go on.
+    becomes a tag, too; power_db, where it has that, makes the burst so much stronger. Between bursts the stream waits,
+    or is silent where it is to go on.
 
     Input: message port "symbols", PDUs of c32 symbols, one packet after the other.
     Output: complex samples. Message port "sent": the metadata of each burst as it goes out, with papr_db,
@@ -93,7 +94,9 @@ class burst_framer(gr.sync_block):
             }
             if keys.TX_TIME in meta:
                 report[keys.TX_TIME] = _tx_time(meta[keys.TX_TIME])
-            padded = np.concatenate([samples * self._amplitude, np.zeros(self._padding, np.complex64)])
+            power_db = required(meta, keys.POWER_DB, float) if keys.POWER_DB in meta else 0.0
+            amplitude = self._amplitude * np.float32(10 ** (power_db / 20))
+            padded = np.concatenate([samples * amplitude, np.zeros(self._padding, np.complex64)])
             self._enqueue((pmt.car(pdu), report, padded))
         except Exception as error:
             self.frames_refused += 1

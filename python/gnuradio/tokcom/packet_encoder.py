@@ -20,7 +20,7 @@ class packet_encoder(PduBlock):
     and labels where they are semantic.
 
     Parameters:
-        mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 11).
+        mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 14).
         labels: "natural": tokens are sent under their own numbers; "semantic": under labels that let wrong tokens of a
             failed packet mean nearly the same.
         model: models whose semantic labels are known, by name or folder, between commas.

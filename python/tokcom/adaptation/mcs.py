@@ -23,6 +23,7 @@ class Mcs:
         rate: row of coding/punctures.json.
         per10_esn0_db: Es/N0 in dB at which 10% of packets of 56 bits (40 and CRC-16) fail in AWGN.
         per1_esn0_db: the same for 1%.
+        eesm_beta_db: beta of the exponential effective SNR mapping (`cqi.effective_esn0_db`) in dB.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Mcs:
     rate: str
     per10_esn0_db: float
     per1_esn0_db: float
+    eesm_beta_db: float
 
     def constellation(self) -> Constellation:
         """Its constellation, in the mother code's bit order."""

@@ -12,7 +12,7 @@ from tokcom.errors import HeaderError
 from tokcom.experiments.waveform import CODEBOOK
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
-from tokcom.packets.header import BASE_BITS, CRC, FIELDS, VERSION, HeaderBase, extension_length
+from tokcom.packets.header import BASE_BITS, CRC, FIELDS, VERSIONS, HeaderBase, extension_length
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
 
@@ -46,7 +46,7 @@ def random_headers(count: int, seed: int, progress: Callable[[int], None] = lamb
     for start in range(0, count, 4096):
         size = min(4096, count - start)
         fields = rng.integers(0, 2, (size, BASE_BITS - CRC.width), dtype=np.uint8)
-        fields[::2, :first] = [int(bit) for bit in f"{VERSION:0{FIELDS['version']}b}" + "0" * FIELDS["flags"]]
+        fields[::2, :first] = [int(bit) for bit in f"{VERSIONS[0]:0{FIELDS['version']}b}" + "0" * FIELDS["flags"]]
         for bits in CRC.append(fields):
             result[_parse(bits, rng)] += 1
         progress(size)

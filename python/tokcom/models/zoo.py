@@ -10,6 +10,7 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 from torch import nn
 
+from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.classifier import Classifier
 from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
@@ -107,6 +108,24 @@ def load_acceptance(model: str) -> Acceptance:
         return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{card.folder / 'card.json'}: the acceptance of its context is no curve: {error}") from None
+
+
+def load_residual(model: str) -> ResidualModel:
+    """What is expected of a model's context decoding, from its card.
+
+    Raises:
+        ModelError: there is no such model, its card is broken, or it has no such table.
+    """
+    card = model_card(model)
+    entry = card.part("context").get("residual")
+    if entry is None:
+        raise ModelError(f"{card.folder / 'card.json'}: its context has no residual errors; ./run residual fits them")
+    try:
+        return ResidualModel(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+        )
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{card.folder / 'card.json'}: the residual errors of its context: {error}") from None
 
 
 def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> FrameRecovery:

@@ -1,6 +1,9 @@
 """The burst header: what a receiver must know to make a frame of a burst (docs/air-interface.md, "Header").
 
-It has a base of fixed length and, where packets differ in their MCS, an extension that holds the MCS of each.
+It has a base of fixed length and, where packets differ in their MCS in a way that the base cannot say, an extension
+that holds the MCS of each. Version 2 says more in the base: MCS 12 to 14, and two groups of packets, the second one
+sent a step lighter. It is used only where version 1 lacks the words. Version 3 is version 2 with tokens under semantic
+labels.
 """
 
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
 from tokcom.packets.labels import LABELS, NATURAL, SEMANTIC
 
-VERSION = 1
+VERSIONS = (1, 2, 3)
 FIELDS = {
     "version": 4, "flags": 5, "stream_id": 6, "frame_id": 20, "codebook_id": 16, "layout_seed": 16, "rows": 8,
     "columns": 12, "tokens_per_packet": 6, "token_bits": 5, "cmi": 12, "mcs": 4, "extension_bytes": 8,
@@ -26,12 +29,18 @@ BASE_BITS = sum(FIELDS.values()) + CRC.width
 FRAME_IDS = 1 << FIELDS["frame_id"]
 """Frames are counted modulo this."""
 MAX_PACKETS = 4096
-MCS_COUNT = 12
+MCS_COUNT = 15
+MCS_COUNT_V1 = 12
+"""MCS that version 1 knows."""
 MCS_NOT_SENT = 15
 """MCS of a packet that the burst leaves out."""
+LIGHTER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 10, 11, 12, 13, 14, MCS_NOT_SENT)
+"""MCS of the second group by that of the first, in version 2."""
+SHARES = 1 << 5
+"""The flags of version 2 give the first group's share of the packets in this many parts."""
 MCS_IN_EXTENSION = 15
 SEMANTIC_LABELS = 0b00001
-"""Flag: tokens are sent under the semantic labels of their codebook."""
+"""Flag of version 1: tokens are sent under the semantic labels of their codebook."""
 RAW, RUNS = 0, 1
 """Forms of the extension: the MCS of every packet; or MCS and number of packets, run by run."""
 LONGEST_RUN = 256
@@ -51,7 +60,7 @@ class BurstHeader:
         tokens_per_packet: 1 to 64.
         token_bits: bits a token, 1 to 18.
         cmi: class label, 0 to 4094, or None.
-        mcs: uint8 (n_packets,): index of each packet's MCS, or MCS_NOT_SENT.
+        mcs: uint8 (n_packets,): index of each packet's MCS, 0 to 14, or MCS_NOT_SENT.
         labels: one of `labels.LABELS`: under which numbers the tokens are sent.
 
     Raises:
@@ -118,6 +127,16 @@ class BurstHeader:
         """Length of the extension; 0: there is none."""
         return max(0, len(self._bits[1]) - CRC.width) // 8
 
+    @property
+    def version(self) -> int:
+        """Of the air interface: 2 or 3 where version 1 lacks the words."""
+        return bits_to_tokens(self._bits[0][: FIELDS["version"]], FIELDS["version"]).item()
+
+    @property
+    def bits(self) -> int:
+        """Bits of base and extension, CRCs counted."""
+        return sum(len(part) for part in self._bits)
+
     def to_bits(self) -> tuple[np.ndarray, np.ndarray]:
         """uint8 bits of the base, BASE_BITS of them, and of the extension (none where it is not needed), each with
         its CRC.
@@ -130,18 +149,21 @@ class BurstHeader:
     @cached_property
     def _bits(self) -> tuple[np.ndarray, np.ndarray]:
         uniform = (self.mcs == self.mcs[0]).all() and self.mcs[0] < MCS_COUNT
-        extension = np.zeros(0, np.uint8) if uniform else _extension_bits(self.mcs)
+        share = 0 if uniform else _share_of(self.mcs)
+        extension = np.zeros(0, np.uint8) if uniform or share else _extension_bits(self.mcs)
+        sent = self.mcs[self.mcs != MCS_NOT_SENT]
+        version = 1
+        if share or (sent >= MCS_COUNT_V1).any():
+            version = 2 if self.labels == NATURAL else 3
         values = {
-            "version": VERSION, "flags": SEMANTIC_LABELS if self.labels == SEMANTIC else 0,
+            "version": version, "flags": share if version > 1 else SEMANTIC_LABELS * (self.labels == SEMANTIC),
             "stream_id": self.stream_id, "frame_id": self.frame_id, "codebook_id": self.codebook_id,
             "layout_seed": self.layout_seed, "rows": self.rows, "columns": self.columns,
             "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,
-            "cmi": 0 if self.cmi is None else self.cmi + 1, "mcs": self.mcs[0] if uniform else MCS_IN_EXTENSION,
+            "cmi": 0 if self.cmi is None else self.cmi + 1, "mcs": MCS_IN_EXTENSION if extension.size else self.mcs[0],
             "extension_bytes": extension.size // 8,
         }  # fmt: skip
-        text = "".join(f"{int(values[name]):0{width}b}" for name, width in FIELDS.items())
-        base = CRC.append(np.frombuffer(text.encode(), np.uint8)[None] - ord("0"))[0]
-        return base, CRC.append(extension[None])[0] if extension.size else extension
+        return _base_bits(values), CRC.append(extension[None])[0] if extension.size else extension
 
 
 @dataclass(frozen=True)
@@ -155,7 +177,7 @@ class HeaderBase:
         """The fields of BASE_BITS bits.
 
         Raises:
-            HeaderError: the CRC fails, the version is unknown, or a field has a value that version 1 does not.
+            HeaderError: the CRC fails, the version is unknown, or a field has a value that its version does not.
         """
         if not CRC.check(bits[None])[0]:
             raise HeaderError("crc", "the header's CRC fails")
@@ -164,16 +186,21 @@ class HeaderBase:
         for name, width in FIELDS.items():
             fields[name] = int(text[start : start + width], 2)
             start += width
-        if fields["version"] != VERSION:
-            raise HeaderError("version", f"the header is of version {fields['version']}; this receiver knows {VERSION}")
-        if fields["flags"] & ~SEMANTIC_LABELS:
+        if fields["version"] not in VERSIONS:
+            known = ", ".join(map(str, VERSIONS))
+            raise HeaderError("version", f"the header is of version {fields['version']}; this receiver knows {known}")
+        if fields["version"] == 1 and fields["flags"] & ~SEMANTIC_LABELS:
             raise HeaderError(
                 "contents", f"the header's flags are {fields['flags']:05b}; version 1 knows {SEMANTIC_LABELS:05b} alone"
             )
         base = cls(fields)
         if (fields["mcs"] == MCS_IN_EXTENSION) != (fields["extension_bytes"] > 0):
             raise HeaderError("contents", f"MCS {fields['mcs']} with an extension of {fields['extension_bytes']} bytes")
-        base._header(np.zeros(base._n_packets, np.uint8) if base.extension_bytes else base._uniform_mcs())
+        if base.extension_bytes:
+            base._header(np.zeros(base._n_packets, np.uint8))
+        # A receiver rebuilds the header's waveform from its contents, so that there may be but one.
+        elif not np.array_equal(base._header(base._mcs()).to_bits()[0], bits):
+            raise HeaderError("contents", "the header is not the simplest that says the same")
         return base
 
     @property
@@ -188,12 +215,11 @@ class HeaderBase:
             HeaderError: the extension's CRC fails, or it does not name the MCS of every packet in the shortest way.
         """
         if not self.extension_bytes:
-            return self._header(self._uniform_mcs())
+            return self._header(self._mcs())
         if extension is None or not CRC.check(extension[None])[0]:
             raise HeaderError("crc", "the header extension's CRC fails")
         header = self._header(_mcs_of_extension(extension[: -CRC.width], self._n_packets))
-        # A receiver rebuilds the header's waveform from its contents, so that there may be but one.
-        if not np.array_equal(header.to_bits()[1], extension):
+        if not all(map(np.array_equal, header.to_bits(), (_base_bits(self.fields), extension))):
             raise HeaderError("contents", "the header extension is not the shortest that says the same")
         return header
 
@@ -205,19 +231,54 @@ class HeaderBase:
             raise HeaderError("contents", f"the header claims {packets} packets; a burst has 1 to {MAX_PACKETS}")
         return packets
 
-    def _uniform_mcs(self) -> np.ndarray:
-        return np.full(self._n_packets, self.fields["mcs"], np.uint8)
+    def _mcs(self) -> np.ndarray:
+        """The MCS of every packet where the base tells it."""
+        first = self.fields["mcs"]
+        if first >= MCS_COUNT:
+            raise HeaderError("contents", f"the header names MCS {first}; there are 0 to {MCS_COUNT - 1}")
+        return two_groups(first, self.fields["flags"] if self.fields["version"] > 1 else 0, self._n_packets)
 
     def _header(self, mcs: np.ndarray) -> BurstHeader:
         own = ("version", "flags", "mcs", "extension_bytes")
         values = {name: value for name, value in self.fields.items() if name not in own}
         values["tokens_per_packet"] += 1
         values["cmi"] = values["cmi"] - 1 if values["cmi"] else None
-        labels = SEMANTIC if self.fields["flags"] & SEMANTIC_LABELS else NATURAL
+        version, flags = self.fields["version"], self.fields["flags"]
+        labels = SEMANTIC if version == 3 or (version == 1 and flags & SEMANTIC_LABELS) else NATURAL
         try:
             return BurstHeader(**values, mcs=mcs, labels=labels)
         except ParameterError as error:
             raise HeaderError("contents", f"absurd header: {error}") from None
+
+
+def _base_bits(fields: dict[str, int]) -> np.ndarray:
+    """uint8 (BASE_BITS,) of the base's fields, with their CRC."""
+    text = "".join(f"{int(fields[name]):0{width}b}" for name, width in FIELDS.items())
+    return CRC.append(np.frombuffer(text.encode(), np.uint8)[None] - ord("0"))[0]
+
+
+def two_groups(first: int, share: int, n_packets: int) -> np.ndarray:
+    """uint8 (n_packets,): the MCS of every packet as version 2 tells it without an extension.
+
+    Args:
+        first: MCS of the first group, 0 to MCS_COUNT - 1.
+        share: its share of the packets in parts of SHARES, rounded down to whole packets; 0: all are of that MCS.
+        n_packets: packets of the frame.
+    """
+    mcs = np.full(n_packets, first, np.uint8)
+    if share:
+        mcs[n_packets * share // SHARES :] = LIGHTER[first]
+    return mcs
+
+
+def _share_of(mcs: np.ndarray) -> int:
+    """The smallest share that makes `two_groups` say these MCS; 0 where none does."""
+    first, n_packets = int(mcs[0]), len(mcs)
+    if first == MCS_NOT_SENT:
+        return 0
+    length = int(np.argmin(mcs == first))
+    share = -(-length * SHARES // n_packets)
+    return share if share < SHARES and np.array_equal(two_groups(first, share, n_packets), mcs) else 0
 
 
 def extension_length(n_bytes: int) -> int:
@@ -259,7 +320,7 @@ def _mcs_of_extension(bits: np.ndarray, n_packets: int) -> np.ndarray:
             mcs += [value] * (16 * high + low + 1)
             used += 3
     else:
-        raise HeaderError("contents", f"the header extension is of form {form}; version 1 knows {RAW} and {RUNS}")
+        raise HeaderError("contents", f"the header extension is of form {form}; there are {RAW} and {RUNS}")
     if len(mcs) != n_packets or any(nibbles[used:]) or len(nibbles) - used > 1:
         raise HeaderError("contents", f"the header extension does not name the MCS of {n_packets} packets")
     return np.array(mcs, np.uint8)

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import nn
 
+from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.acceptance import Acceptance
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.training.loop import TRAINING_STATE
@@ -112,6 +113,19 @@ def export_labels(
     }  # fmt: skip
     # The class names, which are long, stay last.
     card["classes"] = card.pop("classes")
+    path.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def export_residual(folder: Path, residual: ResidualModel) -> None:
+    """Write what is expected of a model's context decoding into its card.
+
+    Args:
+        folder: the model's folder.
+        residual: the fitted model.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text())
+    card["context"]["residual"] = asdict(residual)
     path.write_text(json.dumps(card, indent=2) + "\n")
 
 

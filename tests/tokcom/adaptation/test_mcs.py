@@ -15,7 +15,7 @@ DATA_BITS = {
     "bpsk-1/2": 24, "bpsk-3/4": 36, "qpsk-1/2": 48, "qpsk-3/4": 72, "16qam-1/2": 96, "16qam-3/4": 144, "64qam-2/3": 192,
     "64qam-3/4": 216,
 }  # fmt: skip
-BITS_PER_SYMBOL = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6}
+BITS_PER_SYMBOL = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
 
 
 @cache
@@ -59,8 +59,8 @@ def test_symbols_of_a_packet_hold_its_coded_bits(row, size, tokens):
     assert (row.symbols(size, tokens) - 1) * BITS_PER_SYMBOL[row.modulation] < coded.shape[1]
 
 
-@pytest.mark.parametrize("bad", [12, -1, "16qam", "8psk-1/2", "", None, 6.5])
+@pytest.mark.parametrize("bad", [15, -1, "16qam", "8psk-1/2", "", None, 6.5])
 def test_an_unknown_scheme_is_answered_with_those_that_exist(bad):
-    with pytest.raises(ParameterError, match=r"0 to 11 or one of bpsk-1/2, .*64qam-3/4") as caught:
+    with pytest.raises(ParameterError, match=r"0 to 14 or one of bpsk-1/2, .*256qam-1/1") as caught:
         find_mcs(bad)
     assert repr(bad) in str(caught.value)

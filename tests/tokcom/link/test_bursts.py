@@ -61,7 +61,7 @@ def grids(draw):
 @settings(max_examples=60)
 @given(
     grid=grids(), size=st.integers(2, 1 << 18) | st.sampled_from((2, 1024, 1 << 18)), per_packet=st.integers(1, 64),
-    schemes=st.lists(st.sampled_from((*range(12), MCS_NOT_SENT)), min_size=1, max_size=13), robust=st.booleans(),
+    schemes=st.lists(st.sampled_from((*range(15), MCS_NOT_SENT)), min_size=1, max_size=13), robust=st.booleans(),
     cmi=st.none() | st.integers(0, 4094), layout_seed=st.integers(0, 0xFFFF), seed=st.integers(0, 2**32 - 1),
 )  # fmt: skip
 def test_any_frame_crosses_a_clean_channel(grid, size, per_packet, schemes, robust, cmi, layout_seed, seed):
@@ -259,7 +259,7 @@ def test_a_frame_that_the_recovery_does_not_know_comes_out_as_it_is():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"mcs": "8psk-1/2"}, "8psk"), ({"mcs": 12}, "12"), ({"tokens_per_packet": 0}, "tokens_per_packet is 0"),
+        ({"mcs": "8psk-1/2"}, "8psk"), ({"mcs": 16}, "16"), ({"tokens_per_packet": 0}, "tokens_per_packet is 0"),
         ({"tokens_per_packet": 65}, "tokens_per_packet is 65"), ({"profile": "fast"}, "fast"),
         ({"stream_id": 64}, "stream_id is 64"), ({"stream_id": -1}, "stream_id is -1"),
     ],
@@ -280,7 +280,7 @@ def test_bad_transmitters_are_named(bad, message):
         (random_frame(), 70000, None, "seed is 70000"),
         (random_frame(cmi=4095), 0, None, "cmi is 4095"),
         (random_frame(), 0, np.full(63, 6), r"mcs has shape \(63,\); 256 tokens make 64 packets"),
-        (random_frame(), 0, np.full(64, 12), "mcs holds 12"),
+        (random_frame(), 0, np.full(64, 16), "mcs holds 16"),
         (random_frame(20 * 4000, grid=(20, 4000)), 0, None, "packets"),
         (random_frame(16000, grid=(4, 4000)), 0, np.zeros(4000, int), "4000 packets take .* at most 2048"),
         (random_frame(4 * 600), 0, np.arange(600) % 12, "the MCS of 600 packets take 301 bytes"),

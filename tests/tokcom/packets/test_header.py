@@ -10,13 +10,17 @@ from tokcom.packets.header import (
     BASE_BITS,
     FIELDS,
     FRAME_IDS,
+    LIGHTER,
     MAX_PACKETS,
     MCS_COUNT,
     MCS_NOT_SENT,
+    SHARES,
     BurstHeader,
     HeaderBase,
     extension_length,
+    two_groups,
 )
+from tokcom.packets.labels import LABELS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -70,7 +74,7 @@ def headers(draw):
     return BurstHeader(
         draw(st.integers(0, 63)), draw(st.integers(0, FRAME_IDS - 1)), draw(st.integers(0, 0xFFFF)),
         draw(st.integers(0, 0xFFFF)), rows, columns, per_packet, draw(st.integers(1, 18)),
-        draw(st.none() | st.integers(0, 4094)), mcs,
+        draw(st.none() | st.integers(0, 4094)), mcs, draw(st.sampled_from(LABELS)),
     )  # fmt: skip
 
 
@@ -138,6 +142,50 @@ def test_an_mcs_map_too_wild_is_refused():
         a_header(510, np.arange(510) % 2).to_bits()
 
 
+@pytest.mark.parametrize(
+    ("mcs", "version", "flags", "first"),
+    [
+        ([6] * 64, 1, 0, 6),
+        ([14] * 64, 2, 0, 14),
+        ([8] * 40 + [10] * 24, 2, 20, 8),
+        ([14] * 2 + [15] * 62, 2, 1, 14),
+        # An odd length has no share of 32 parts, another step no name.
+        ([8] * 41 + [10] * 23, 1, 0, 15),
+        ([8] * 40 + [11] * 24, 1, 0, 15),
+        ([13] * 41 + [14] * 23, 2, 0, 15),
+        # Of several shares with one length, the smallest.
+        ([6, 7], 2, 16, 6),
+    ],
+)
+def test_the_simplest_version_that_can_say_it_is_used(mcs, version, flags, first):
+    header = a_header(len(mcs), mcs)
+    base, extension = header.to_bits()
+    text = "".join(map(str, base))
+    assert (int(text[:4], 2), int(text[4:9], 2), int(text[110:114], 2)) == (version, flags, first)
+    assert header.version == version and header.bits == len(base) + len(extension)
+    assert (extension.size > 0) == (first == 15)
+    assert HeaderBase.from_bits(base).header(extension if extension.size else None) == header
+
+
+@given(first=st.integers(0, MCS_COUNT - 1), share=st.integers(0, SHARES - 1), n_packets=st.integers(1, 4095))
+def test_two_groups_come_back_without_an_extension(first, share, n_packets):
+    mcs = two_groups(first, share, n_packets)
+    assert (mcs[: n_packets * share // SHARES] == first).all()
+    assert (mcs[n_packets * share // SHARES :] == (LIGHTER[first] if share else first)).all()
+    header = BurstHeader(0, 0, 0, 0, 0, n_packets, 1, 10, None, mcs)
+    base, extension = header.to_bits()
+    # Only where the first group is empty and nothing else is sent does it take one.
+    assert not extension.size or (header.mcs == MCS_NOT_SENT).all()
+    assert HeaderBase.from_bits(base).header(extension if extension.size else None) == header
+
+
+def test_an_extension_with_the_flags_of_two_groups_is_refused():
+    text = "0000" + "0110" + "0111" + "0110" + "0110" + "0000"
+    base = HeaderBase.from_bits(signed(base_text(version=2, flags=3, columns=16, mcs=15, extension_bytes=3)))
+    with pytest.raises(HeaderError, match="not the shortest"):
+        base.header(signed(text))
+
+
 def test_every_wrong_bit_is_seen():
     good = a_header().to_bits()[0]
     for place in range(BASE_BITS):
@@ -151,8 +199,13 @@ def test_every_wrong_bit_is_seen():
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
-        ({"version": 0}, "version", "version 0; this receiver knows 1"),
-        ({"version": 2}, "version", "version 2"),
+        ({"version": 0}, "version", "version 0; this receiver knows 1, 2, 3"),
+        ({"version": 4}, "version", "version 4"),
+        ({"version": 3}, "contents", "not the simplest"),
+        # What version 1 says as well is said in version 1.
+        ({"version": 2}, "contents", "not the simplest"),
+        # 64 packets in 32 parts: the first group has two.
+        ({"version": 2, "flags": 1, "columns": 4}, "contents", "not the simplest"),
         ({"version": 15, "flags": 31}, "version", "version 15"),
         ({"flags": 2}, "contents", "flags are 00010"),
         ({"flags": 17}, "contents", "flags are 10001"),
@@ -160,8 +213,9 @@ def test_every_wrong_bit_is_seen():
         ({"rows": 255, "columns": 4095, "tokens_per_packet": 0}, "contents", "1044225 packets"),
         ({"token_bits": 0}, "contents", "token_bits is 0"),
         ({"token_bits": 19}, "contents", "token_bits is 19"),
-        ({"mcs": 12}, "contents", "mcs holds 12"),
-        ({"mcs": 14}, "contents", "mcs holds 14"),
+        ({"mcs": 12}, "contents", "not the simplest"),
+        ({"mcs": 14, "flags": 1}, "contents", "not the simplest"),
+        ({"mcs": 14, "flags": 4}, "contents", "flags are 00100"),
         ({"mcs": 15}, "contents", "MCS 15 with an extension of 0 bytes"),
         ({"mcs": 6, "extension_bytes": 3}, "contents", "MCS 6 with an extension of 3 bytes"),
     ],
@@ -170,6 +224,21 @@ def test_a_whole_header_that_makes_no_sense_is_named(changed, kind, message):
     with pytest.raises(HeaderError, match=message) as caught:
         HeaderBase.from_bits(signed(base_text(**changed)))
     assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(("labels", "version"), [("natural", 2), ("semantic", 3)])
+def test_labels_that_version_1_has_a_flag_for_are_a_version_of_their_own_beside_groups(labels, version):
+    for mcs in (two_groups(8, 20, 64), np.full(64, 13), np.r_[np.full(40, 13), np.full(24, 2)]):
+        header = a_header(mcs=mcs, labels=labels)
+        base, extension = header.to_bits()
+        assert header.version == version
+        assert HeaderBase.from_bits(base).header(extension if extension.size else None) == header
+    # What version 1 can say may not come in another.
+    plain = a_header(mcs=np.r_[np.full(40, 6), np.full(24, 2)], labels=labels)
+    assert plain.version == 1
+    claimed = HeaderBase.from_bits(signed(base_text(version=version, mcs=15, extension_bytes=plain.extension_bytes)))
+    with pytest.raises(HeaderError, match="not the shortest"):
+        claimed.header(plain.to_bits()[1])
 
 
 def test_semantic_labels_are_a_flag():
@@ -191,7 +260,7 @@ def test_the_good_base_that_these_tests_change_is_good():
         ("0010" + "0110" + "00000011", "form 2"),
         ("0001" + "0110" + "00000010", "4 packets"),
         ("0001" + "0110" + "00000100", "4 packets"),
-        ("0001" + "1100" + "00000011", "mcs holds 12"),
+        ("0001" + "1100" + "00000011", "not the shortest"),
         ("0000" + "0110" * 3, "4 packets"),
         ("0000" + "0110" * 3 + "0101" + "0001" + "0000", "4 packets"),
         ("0000" + "0110" * 3 + "0101" + "0000" * 3, "4 packets"),
@@ -252,9 +321,9 @@ def test_fields_out_of_range_are_named(bad):
         a_header(**bad)
 
 
-@pytest.mark.parametrize("bad", [12, 14, 16, 255, 256, 262, -1, -250, 6.5, float("nan")])
+@pytest.mark.parametrize("bad", [16, 255, 256, 262, -1, -250, 6.5, float("nan")])
 def test_an_mcs_that_is_none_is_named_and_not_wrapped(bad):
-    with pytest.raises(ParameterError, match=rf"mcs holds {bad}; it must be 0 to 11, or 15"):
+    with pytest.raises(ParameterError, match=rf"mcs holds {bad}; it must be 0 to 14, or 15"):
         a_header(4, np.array([0, 1, bad, 2]))
 
 

@@ -1,0 +1,193 @@
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import numpy as np
+import pmt
+
+from tokcom import keys
+from tokcom.adaptation.cqi import CqiMemory
+from tokcom.adaptation.mcs import find_mcs
+from tokcom.adaptation.outer_loop import OuterLoop
+from tokcom.errors import FrameError
+from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
+from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.models.zoo import DEFAULT_MODEL, load_context, load_residual
+from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.layout import packet_layout, unpack
+
+from ._pdu import PduBlock, make_pdu, open_pdu, outline_of, packet_rows, required, vector_of
+
+
+class semantic_mcs(PduBlock):
+    """Choose the modulation and coding of every packet, the packets' layout and the burst's power from what is known of
+    the channel and from how predictable the tokens are to the receiver.
+
+    Without CQI, or with one that is old, it falls back to a poor channel and says so.
+
+    Input: message port "packets", PDUs of s32 tokens in packet order from token_packetizer. Message port "cqi", PDUs
+    whose metadata holds carrier_esn0_db, or esn0_db, of a burst received. Message port "reports", PDUs whose metadata
+    says what became of a burst: packets, mcs, packets_lost and, with policy "cqi-context", packets_open.
+    Output: message port "packets", the same tokens in the order of the layout chosen, with layout_seed, mcs and
+    power_db. Message port "choice": for each frame policy, mcs_summary, power_db, esn0_db, offset_db, cqi_state,
+    cqi_age, expected_ter, airtime_samples and signalling_bits. Message port "readout": the same as a pair of the word
+    "readout" and a line of text, for Message Pair to Var and a label.
+
+    Parameters:
+        policy: "fixed": always the same MCS; "cqi" and "cqi-context": the fastest whose expected PER meets the target,
+            as today's networks do; "semantic": the shortest burst whose expected token errors are within the bound;
+            "semantic-power": the one of least energy that is no longer than that of "cqi".
+        model: a model of the zoo, by name or folder: the receiver's.
+        mcs: of policy "fixed", by name or index.
+        target: packet error rate of "cqi" and "cqi-context", above 0 and below 1.
+        bound: share of tokens that may come out wrong, as expected for each frame, above 0 and below 1.
+        max_age: seconds for which a CQI is fresh.
+        fallback_esn0_db: Es/N0 in dB that is assumed without a CQI.
+        step_db: of the outer loop, in dB, for a lost packet; 0: no outer loop.
+        peak_db: largest power of a burst in dB, with "semantic-power".
+        profile: "standard" or "robust", as in burst_framer.
+    """
+
+    INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"
+    CQI, REPORTS = pmt.intern("cqi"), pmt.intern("reports")
+    CHOICE, READOUT = pmt.intern("choice"), pmt.intern("readout")
+    REMEMBERED = 64
+    """Frames whose reports may still come."""
+
+    def __init__(
+        self, policy: str = "semantic", model: str = DEFAULT_MODEL, mcs: str = "16qam-1/2", target: float = 0.1,
+        bound: float = 0.02, max_age: float = 1.0, fallback_esn0_db: float = 1.5, step_db: float = 0.02,
+        peak_db: float = 3.0, profile: str = "standard",
+    ):  # fmt: skip
+        PduBlock.__init__(self, "Semantic MCS")
+        self._model_name, self._transmit = model, TransmitConfig(profile=profile)
+        self._settings = {"policy": policy, "mcs": mcs, "target": target, "bound": bound, "peak_db": peak_db}
+        self._memory = CqiMemory(max_age, fallback_esn0_db=fallback_esn0_db)
+        self._loop = OuterLoop(target, step_db) if step_db else None
+        self._sent: OrderedDict[int, Choice] = OrderedDict()
+        self.last_choice: Choice | None = None
+        self._configure()
+        self.message_port_register_in(self.CQI)
+        self.message_port_register_in(self.REPORTS)
+        self.message_port_register_out(self.CHOICE)
+        self.message_port_register_out(self.READOUT)
+        self.set_msg_handler(self.CQI, self._on_cqi)
+        self.set_msg_handler(self.REPORTS, self._on_report)
+
+    def set_policy(self, policy: str) -> None:
+        self._configure(policy=policy)
+
+    def set_mcs(self, mcs: str) -> None:
+        self._configure(mcs=mcs)
+
+    def set_target(self, target: float) -> None:
+        self._configure(target=target)
+        if self._loop is not None:
+            self._loop.target = target
+
+    def set_bound(self, bound: float) -> None:
+        self._configure(bound=bound)
+
+    def _configure(self, **changed: object) -> None:
+        settings = self._settings | changed
+        config = AdaptationConfig(**settings)
+        known = config.policy in SEMANTIC
+        model = load_context(self._model_name) if known else None
+        self._adapters = {}
+        self._new_adapter = lambda transmit: LinkAdapter(
+            config, transmit, model, load_residual(self._model_name) if known else None
+        )
+        self._adapters[self._transmit.tokens_per_packet] = self._new_adapter(self._transmit)
+        self._settings = settings
+
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
+        packets = packet_rows(meta, data)
+        outline, seed = outline_of(meta), required(meta, keys.LAYOUT_SEED, int)
+        frame = outline.with_tokens(unpack(packets, packet_layout(len(outline.tokens), packets.shape[1], seed)))
+        now = time.monotonic()
+        known = self._memory.now(now)
+        offset = self._loop.offset_db if self._loop is not None else 0.0
+        choice = self._adapter(packets.shape[1]).choose(frame, seed, known.carrier_esn0_db, offset)
+        self.last_choice = self._sent[frame.frame_id] = choice
+        while len(self._sent) > self.REMEMBERED:
+            self._sent.popitem(last=False)
+        said = {
+            keys.FRAME_ID: frame.frame_id,
+            keys.POLICY: self._settings["policy"],
+            keys.MCS_SUMMARY: summary(choice.mcs),
+            keys.POWER_DB: choice.power_db,
+            keys.ESN0_DB: choice.esn0_db,
+            keys.OFFSET_DB: offset,
+            keys.CQI_STATE: known.state,
+            keys.CQI_AGE: known.age,
+            keys.AIRTIME_SAMPLES: choice.airtime,
+            keys.SIGNALLING_BITS: choice.signalling_bits,
+        }
+        if not np.isnan(choice.expected_ter):
+            said[keys.EXPECTED_TER] = choice.expected_ter
+        self.message_port_pub(self.CHOICE, make_pdu(pmt.make_dict(), said, np.zeros(0, np.uint8)))
+        self.message_port_pub(self.READOUT, pmt.cons(self.READOUT, pmt.intern(readout(said))))
+        again = Transmitter(TransmitConfig(tokens_per_packet=packets.shape[1])).packetize(frame, choice.layout_seed)
+        added = {keys.LAYOUT_SEED: choice.layout_seed, keys.MCS: vector_of(choice.mcs), keys.POWER_DB: choice.power_db}
+        return added, again
+
+    def _adapter(self, tokens_per_packet: int) -> LinkAdapter:
+        if tokens_per_packet not in self._adapters:
+            config = TransmitConfig(tokens_per_packet=tokens_per_packet, profile=self._transmit.profile)
+            self._adapters[tokens_per_packet] = self._new_adapter(config)
+        return self._adapters[tokens_per_packet]
+
+    def _on_cqi(self, pdu: object) -> None:
+        try:
+            meta = metadata_of(pdu)
+            carriers = meta.get(keys.CARRIER_ESN0_DB)
+            carriers = np.array([required(meta, keys.ESN0_DB, float)]) if carriers is None else np.asarray(carriers)
+            # What was measured holds the power of its burst.
+            sent = self._sent.get(meta.get(keys.FRAME_ID))
+            self._memory.update(carriers - (sent.power_db if sent else 0.0), time.monotonic())
+        except Exception as error:
+            self.refuse(error)
+
+    def _on_report(self, pdu: object) -> None:
+        try:
+            meta = metadata_of(pdu)
+            sent = self._sent.pop(required(meta, keys.FRAME_ID, int), None)
+            if self._loop is None or sent is None:
+                return
+            with_context = self._settings["policy"] == "cqi-context" and keys.PACKETS_OPEN in meta
+            left_out = int(np.sum(sent.mcs == MCS_NOT_SENT))
+            lost = required(meta, keys.PACKETS_OPEN if with_context else keys.PACKETS_LOST, int)
+            packets = len(sent.mcs) - left_out
+            lost = min(packets, max(0, lost - (0 if with_context else left_out)))
+            follows_target = self._settings["policy"] in ("cqi", "cqi-context")
+            self._loop.report(lost, packets, None if follows_target else sent.expected_lost)
+        except Exception as error:
+            self.refuse(error)
+
+
+def metadata_of(pdu: object) -> Mapping:
+    """Metadata of a PDU of any kind.
+
+    Raises:
+        FrameError: the message is none.
+    """
+    if not pmt.is_pair(pdu):
+        raise FrameError("the message is not a PDU (a pair of a dictionary and a vector)")
+    return open_pdu(pmt.cons(pmt.car(pdu), vector_of(np.zeros(0, np.uint8))), "uint8")[0]
+
+
+def summary(mcs: np.ndarray) -> str:
+    """How many packets have which MCS."""
+    values, counts = np.unique(mcs, return_counts=True)
+    names = ["not sent" if value == MCS_NOT_SENT else find_mcs(int(value)).name for value in values]
+    return ", ".join(f"{count} x {name}" for name, count in zip(names, counts, strict=True))
+
+
+def readout(said: dict) -> str:
+    """A choice in one line."""
+    age = f", {said[keys.CQI_AGE]:.1f} s old" if said[keys.CQI_STATE] != "missing" else ""
+    expected = f", {100 * said[keys.EXPECTED_TER]:.2g}% of tokens wrong" if keys.EXPECTED_TER in said else ""
+    return (
+        f"frame {said[keys.FRAME_ID]}: {said[keys.MCS_SUMMARY]}; {said[keys.AIRTIME_SAMPLES]} samples at "
+        f"{said[keys.POWER_DB]:.1f} dB{expected}; CQI {said[keys.CQI_STATE]}{age}, Es/N0 {said[keys.ESN0_DB]:.1f} dB"
+    )

@@ -1,0 +1,137 @@
+"""Channel quality: what the receiver measured, in the one number that predicts packet errors, and how old it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom.adaptation.mcs import Mcs, mcs_table
+from tokcom.errors import ParameterError
+
+
+def effective_esn0_db(carrier_esn0_db: np.ndarray, beta_db: float | np.ndarray) -> np.ndarray:
+    """Es/N0 in dB of the flat channel on which packets fail as often: exponential effective SNR mapping (EESM).
+
+    Source: 3GPP TSG-RAN WG1 R1-031303, "System-level evaluation of OFDM"; *-beta ln mean exp(-snr / beta)*.
+
+    Args:
+        carrier_esn0_db: float (n_carriers,), Es/N0 of each carrier.
+        beta_db: of an MCS, in dB, or an array of any shape.
+
+    Returns:
+        float64 of the shape of `beta_db`.
+
+    Raises:
+        ParameterError: there are no carriers, or one that is no number.
+    """
+    carriers = np.asarray(carrier_esn0_db, float).ravel()
+    if not carriers.size or not np.isfinite(carriers).all():
+        raise ParameterError(f"carrier_esn0_db is {carrier_esn0_db!r}; it must hold the finite Es/N0 of each carrier")
+    snr, beta = 10 ** (carriers / 10), 10 ** (np.asarray(beta_db, float) / 10)
+    scaled = -snr / beta[..., None]
+    largest = scaled.max(axis=-1)
+    # The largest exponent is taken out: at high Es/N0 all of the others underflow.
+    mean = np.exp(scaled - largest[..., None]).mean(axis=-1)
+    return 10 * np.log10(-beta * (np.log(mean) + largest))
+
+
+def table_esn0_db(carrier_esn0_db: np.ndarray) -> np.ndarray:
+    """float64 (n_mcs,): effective Es/N0 in dB for each scheme of the MCS table."""
+    return effective_esn0_db(carrier_esn0_db, np.array([row.eesm_beta_db for row in mcs_table()]))
+
+
+def predicted_per(scheme: Mcs, esn0_db: float | np.ndarray) -> np.ndarray:
+    """Share of packets that the Viterbi decoder loses: a logistic curve through the table's 10% and 1%.
+
+    Args:
+        scheme: row of the MCS table; for packets of 56 bits.
+        esn0_db: effective Es/N0 in dB.
+    """
+    slope = (_logit(0.01) - _logit(0.1)) / (scheme.per1_esn0_db - scheme.per10_esn0_db)
+    return 1 / (1 + np.exp(-(_logit(0.1) + slope * (np.asarray(esn0_db, float) - scheme.per10_esn0_db))))
+
+
+def choose_by_cqi(esn0_db: np.ndarray, target: float, symbols: np.ndarray) -> int:
+    """Index of the MCS of fewest symbols whose predicted PER meets a target; 0, the most robust one, where none does.
+
+    Args:
+        esn0_db: float (n_mcs,), effective Es/N0 for each scheme, an outer loop's offset included.
+        target: PER, above 0 and below 1.
+        symbols: int (n_mcs,), of a packet.
+
+    Raises:
+        ParameterError: the target is out of its range.
+    """
+    if not 0 < target < 1:
+        raise ParameterError(f"target is {target}; it must lie between 0 and 1")
+    good = [
+        (symbols[row.index], predicted_per(row, esn0_db[row.index]), row.index)
+        for row in mcs_table()
+        if predicted_per(row, esn0_db[row.index]) <= target
+    ]
+    return min(good)[2] if good else 0
+
+
+@dataclass(frozen=True)
+class CqiState:
+    """What is known of the channel now.
+
+    Attributes:
+        carrier_esn0_db: float (n_carriers,), backed off where it is stale.
+        state: "fresh", "stale" or "missing".
+        age: seconds since it was measured; infinite where it is missing.
+    """
+
+    carrier_esn0_db: np.ndarray
+    state: str
+    age: float
+
+
+class CqiMemory:
+    """The last CQI and how far it may still be believed.
+
+    Args:
+        max_age: seconds for which a CQI is fresh. After that `backoff_db` is taken off for every further such time.
+        backoff_db: in dB.
+        fallback_esn0_db: Es/N0 assumed where there is none; backing off never goes below it.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    def __init__(self, max_age: float = 0.5, backoff_db: float = 3.0, fallback_esn0_db: float = 1.5):
+        if not max_age > 0:
+            raise ParameterError(f"max_age is {max_age}; it must be above 0 s")
+        if not backoff_db >= 0:
+            raise ParameterError(f"backoff_db is {backoff_db}; it must be at least 0 dB")
+        if not np.isfinite(fallback_esn0_db):
+            raise ParameterError(f"fallback_esn0_db is {fallback_esn0_db}; it must be a number of dB")
+        self.max_age, self.backoff_db, self.fallback_esn0_db = max_age, backoff_db, fallback_esn0_db
+        self._last: tuple[np.ndarray, float] | None = None
+
+    def update(self, carrier_esn0_db: np.ndarray, now: float) -> None:
+        """Take note of a measurement, float (n_carriers,) in dB, at a time in seconds.
+
+        Raises:
+            ParameterError: it holds no finite number for every carrier.
+        """
+        carriers = np.atleast_1d(np.asarray(carrier_esn0_db, float))
+        effective_esn0_db(carriers, 0.0)
+        self._last = carriers, now
+
+    def now(self, now: float) -> CqiState:
+        """What to work with at a time in seconds."""
+        if self._last is None:
+            return CqiState(np.array([self.fallback_esn0_db]), "missing", np.inf)
+        carriers, measured = self._last
+        age = max(0.0, now - measured)
+        if age <= self.max_age:
+            return CqiState(carriers, "fresh", age)
+        # As the channel may have moved on anyhow, a carrier that was good then is no better than the others now.
+        lowest = np.minimum(carriers, max(float(np.median(carriers)), self.fallback_esn0_db))
+        backed = lowest - self.backoff_db * (age / self.max_age - 1)
+        floor = np.minimum(lowest, self.fallback_esn0_db)
+        return CqiState(np.maximum(backed, floor), "stale", age)
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share) - np.log1p(-share))

@@ -1,0 +1,70 @@
+"""Tokens that are still wrong after context decoding, as expected before anything is sent."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom.adaptation.mcs import mcs_table
+from tokcom.errors import ParameterError
+
+NOT_SENT = len(mcs_table())
+"""Column of packets that are not sent."""
+
+
+@dataclass(frozen=True)
+class ResidualModel:
+    """Expected share of wrong tokens in a packet, from Es/N0, MCS and bits of predictability.
+
+    Nothing of a packet may be known: then a token is wrong with the probability *guess*, a logistic curve over its
+    bits. Over Es/N0 that share falls along a logistic curve, whose middle lies higher for tokens that surprise, in the
+    packet itself and in the frame around it, from which the receiver knows its context. A small share falls more
+    slowly: frames whose context fails, and packets that are believed and wrong.
+
+    Args:
+        middle_db: (n_mcs,), where half of what could be wrong is right, for tokens of 0 bits.
+        slope: (n_mcs,), of the logistic curve, per dB.
+        packet_db: dB by which a packet's bits a token shift the middle, each.
+        frame_db: the same for the bits a token of the whole frame.
+        guess: constant and slope per bit, in log-odds, of a token of which nothing is known.
+        tail: share that falls more slowly, and its slope as a part of `slope`.
+        command: that fitted it.
+
+    Raises:
+        ParameterError: the table does not have a row for every MCS.
+    """
+
+    middle_db: tuple[float, ...]
+    slope: tuple[float, ...]
+    packet_db: float
+    frame_db: float
+    guess: tuple[float, float]
+    tail: tuple[float, float] = (0.0, 1.0)
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("middle_db", "slope"):
+            if len(getattr(self, name)) != NOT_SENT:
+                raise ParameterError(f"{name} has {len(getattr(self, name))} values; there are {NOT_SENT} MCS")
+
+    def token_error_rates(self, packet_bits: np.ndarray, frame_bits: float, esn0_db: np.ndarray) -> np.ndarray:
+        """Expected share of wrong tokens.
+
+        Args:
+            packet_bits: float (..., n_packets), mean bits a token of each packet.
+            frame_bits: mean bits a token of the frame.
+            esn0_db: float (n_mcs,), effective Es/N0 for each MCS.
+
+        Returns:
+            float64 (..., n_packets, n_mcs + 1); the last column is for packets that are not sent.
+        """
+        bits = np.asarray(packet_bits, float)[..., None]
+        middle = np.array(self.middle_db) + self.frame_db * frame_bits + self.packet_db * bits
+        guess = _logistic(self.guess[0] + self.guess[1] * bits)
+        below = np.array(self.slope) * (middle - np.asarray(esn0_db, float))
+        share, slower = self.tail
+        sent = guess * ((1 - share) * _logistic(below) + share * _logistic(slower * below))
+        return np.concatenate([sent, guess], axis=-1)
+
+
+def _logistic(value: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(value, -700, 700)))

@@ -1,0 +1,248 @@
+"""What a transmitter sends a frame with: MCS of its packets, their layout, and the burst's power, by policy."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from tokcom.adaptation.allocation import Allocation, allocate_freely, allocate_two_groups
+from tokcom.adaptation.cqi import choose_by_cqi, predicted_per, table_esn0_db
+from tokcom.adaptation.mcs import find_mcs, mcs_table
+from tokcom.adaptation.power import PowerBudget
+from tokcom.adaptation.predictability import token_bits
+from tokcom.adaptation.residual import ResidualModel
+from tokcom.context.model import ContextModel
+from tokcom.errors import ParameterError
+from tokcom.frame import TokenFrame
+from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.packets.header import MCS_COUNT, MCS_NOT_SENT
+from tokcom.packets.layout import PADDING, packet_layout
+from tokcom.phy import grid
+from tokcom.phy.burst import plan_burst
+from tokcom.phy.profile import profile
+
+POLICIES = ("fixed", "cqi", "cqi-context", "semantic", "semantic-power")
+SEMANTIC = ("semantic", "semantic-power")
+POWER_STEP_DB, LOWEST_POWER_DB = 0.5, -10.0
+
+
+@dataclass(frozen=True)
+class AdaptationConfig:
+    """How a frame's MCS are chosen.
+
+    Args:
+        policy: one of POLICIES. "fixed": always `mcs`. "cqi" and "cqi-context": the fastest MCS whose predicted PER
+            meets `target`, the same for all packets; they differ in what the receiver makes of the packets, and with it
+            in what it reports. "semantic": the shortest burst whose expected share of wrong tokens after context
+            decoding is within `bound`. "semantic-power": the burst of least energy within `bound` that is no longer
+            than that of "cqi".
+        mcs: name or index, of "fixed".
+        target: PER of "cqi" and "cqi-context", above 0 and below 1.
+        bound: expected share of wrong tokens in a frame, above 0 and below 1.
+        layouts: seeds of the packet layout that the semantic policies try, 1 to 4096.
+        power_db: mean power in dB over bursts, for "semantic-power"; 0 is what the others send with.
+        peak_db: largest power of a burst in dB, at least `power_db`.
+        header_esn0_db: Es/N0 in dB below which no burst is turned down, so that its header arrives.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    policy: str = "semantic"
+    mcs: str | int = "16qam-1/2"
+    target: float = 0.1
+    bound: float = 0.02
+    layouts: int = 64
+    power_db: float = 0.0
+    peak_db: float = 3.0
+    header_esn0_db: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.policy not in POLICIES:
+            raise ParameterError(f"policy is {self.policy!r}; it must be one of {', '.join(POLICIES)}")
+        find_mcs(self.mcs)
+        for name in ("target", "bound"):
+            if not 0 < getattr(self, name) < 1:
+                raise ParameterError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
+        if not 1 <= self.layouts <= 4096:
+            raise ParameterError(f"layouts is {self.layouts}; it must be 1 to 4096")
+        if not self.peak_db >= self.power_db:
+            raise ParameterError(f"peak_db is {self.peak_db}; it must be at least power_db, {self.power_db}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a frame is sent with.
+
+    Attributes:
+        mcs: uint8 (n_packets,).
+        layout_seed: of the packets' layout.
+        power_db: of the burst.
+        esn0_db: effective Es/N0 that was reckoned with, for the first packet's MCS.
+        expected_ter: expected share of wrong tokens after context decoding; NaN for policies that do not ask.
+        expected_lost: packets that are expected to fail their CRC.
+        airtime: samples of the burst.
+        signalling_bits: of its header, CRCs counted.
+        feasible: whether the target or the bound is expected to be met.
+        gap: OFDM symbols by which a burst of the same kind could be shorter at most.
+    """
+
+    mcs: np.ndarray
+    layout_seed: int
+    power_db: float
+    esn0_db: float
+    expected_ter: float
+    expected_lost: float
+    airtime: int
+    signalling_bits: int
+    feasible: bool
+    gap: float = 0.0
+
+
+class LinkAdapter:
+    """Chooses what frames are sent with.
+
+    Args:
+        config: how.
+        transmit: tokens a packet, profile and stream of the transmitter.
+        model: the receiver's context model; the semantic policies need it.
+        residual: what is expected after context decoding; the semantic policies need it.
+        seed: of the masks behind predictability.
+
+    Raises:
+        ParameterError: a semantic policy lacks its model.
+    """
+
+    def __init__(
+        self, config: AdaptationConfig | None = None, transmit: TransmitConfig | None = None,
+        model: ContextModel | None = None, residual: ResidualModel | None = None, seed: int = 0,
+    ):  # fmt: skip
+        self.config = config or AdaptationConfig()
+        self._transmitter = Transmitter(transmit)
+        self._profile = profile(self._transmitter.config.profile)
+        if self.config.policy in SEMANTIC and (model is None or residual is None):
+            raise ParameterError(
+                f"policy {self.config.policy!r} needs a context model and what is expected of it; without them there "
+                "are 'fixed', 'cqi' and 'cqi-context'"
+            )
+        self.model, self.residual, self.seed = model, residual, seed
+        self._budget = PowerBudget(self.config.power_db, self.config.peak_db)
+
+    def choose(
+        self, frame: TokenFrame, layout_seed: int, carrier_esn0_db: np.ndarray, offset_db: float = 0.0,
+        bits: np.ndarray | None = None,
+    ) -> Choice:  # fmt: skip
+        """What to send a frame with.
+
+        Args:
+            frame: the whole frame.
+            layout_seed: of the packets' layout; the semantic policies try those that follow it as well.
+            carrier_esn0_db: float (n_carriers,), CQI at power 0 dB.
+            offset_db: of the outer loop, added to the CQI.
+            bits: float (n_tokens,), predictability where it is known already.
+
+        Raises:
+            ModelError: the model does not fit the frame.
+            TokcomError: there is no burst for such a frame, or the CQI is none.
+        """
+        esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
+        n_packets = -(-len(frame.tokens) // self._transmitter.config.tokens_per_packet)
+        symbols = self._symbols(frame.codebook_size)
+        if self.config.policy not in SEMANTIC:
+            scheme = find_mcs(self.config.mcs).index
+            if self.config.policy != "fixed":
+                scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1])
+            mcs = np.full(n_packets, scheme, np.uint8)
+            feasible = bool(predicted_per(mcs_table()[scheme], esn0_db[scheme]) <= self.config.target)
+            return self._choice(frame, layout_seed, mcs, 0.0, esn0_db, np.nan, feasible)
+        bits = token_bits(self.model, frame, seed=self.seed) if bits is None else bits
+        solver = _Solver(self, frame, layout_seed, bits, esn0_db, symbols)
+        if self.config.policy == "semantic":
+            return solver.shortest(0.0)
+        scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1])
+        longest = grid.symbols_for(int(symbols[scheme]) * n_packets)
+        choice = solver.least_energy(longest, self._budget, self.config.header_esn0_db)
+        self._budget.spend(choice.airtime, choice.power_db)
+        return choice
+
+    def _symbols(self, codebook_size: int) -> np.ndarray:
+        """int64 (n_mcs + 1,): symbols of a packet by MCS; none where it is not sent."""
+        return _packet_symbols(codebook_size, self._transmitter.config.tokens_per_packet)
+
+    def _choice(self, frame, layout_seed, mcs, power_db, esn0_db, ter, feasible, gap=0.0) -> Choice:
+        header = self._transmitter.header(frame, layout_seed, mcs, self._transmitter.config.tokens_per_packet)
+        sent = mcs[mcs != MCS_NOT_SENT]
+        lost = sum(
+            float(predicted_per(mcs_table()[i], esn0_db[i] + power_db)) * np.sum(sent == i) for i in np.unique(sent)
+        )
+        first = int(sent[0]) if len(sent) else 0
+        return Choice(
+            mcs, layout_seed, power_db, float(esn0_db[first]) + power_db, float(ter), float(lost),
+            plan_burst(header, self._profile).length, header.bits, feasible, gap,
+        )  # fmt: skip
+
+
+class _Solver:
+    """The semantic choice for one frame."""
+
+    def __init__(self, parent: LinkAdapter, frame, layout_seed, bits, esn0_db, symbols):
+        self.parent, self.frame, self.esn0_db, self.symbols = parent, frame, esn0_db, symbols
+        self.per_packet = parent._transmitter.config.tokens_per_packet
+        self.seeds = (layout_seed + np.arange(parent.config.layouts)) & 0xFFFF
+        layouts = np.stack([_layout(len(bits), self.per_packet, int(seed)) for seed in self.seeds])
+        used = layouts != PADDING
+        self.tokens = used.sum(axis=2)
+        self.packet_bits = (np.where(used, bits[layouts], 0).sum(axis=2) / self.tokens).astype(np.float32)
+        self.frame_bits = float(bits.mean())
+        self.bound = parent.config.bound * len(bits)
+        self.allowed = np.ones(MCS_COUNT + 1, bool)
+
+    def errors(self, power_db: float, layouts: slice = slice(None)) -> np.ndarray:
+        """Expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
+        rates = self.parent.residual.token_error_rates(
+            self.packet_bits[layouts], self.frame_bits, self.esn0_db + power_db
+        )
+        return rates * self.tokens[layouts][..., None]
+
+    def shortest(self, power_db: float) -> Choice:
+        """The shortest burst of a power within the bound: of two groups, or of a free choice with its extension."""
+        errors = self.errors(power_db)
+        groups = allocate_two_groups(errors, self.symbols, self.bound, self.allowed)
+        best = self._choice(groups, power_db)
+        free = allocate_freely(errors[groups.layout], self.symbols, self.bound, self.allowed)
+        if groups.feasible == free.feasible and free.symbols < groups.symbols:
+            other = self._choice(free, power_db, groups.layout)
+            if other.airtime < best.airtime:
+                return other
+        return best
+
+    def least_energy(self, longest: int, budget: PowerBudget, header_esn0_db: float) -> Choice:
+        """The burst of least energy that takes so many OFDM symbols of packets at most."""
+        highest = budget.highest_db(longest * 80)
+        # Not below what the header needs, unless the channel is worse already.
+        lowest = max(LOWEST_POWER_DB, min(highest, header_esn0_db - float(self.esn0_db.min())))
+        levels = np.arange(np.ceil(lowest / POWER_STEP_DB), np.floor(highest / POWER_STEP_DB) + 1) * POWER_STEP_DB
+        best, least = min(0.0, highest), np.inf
+        for level in levels:
+            found = allocate_two_groups(self.errors(level, slice(0, 1)), self.symbols, self.bound, self.allowed)
+            energy = grid.symbols_for(found.symbols) * 10 ** (level / 10)
+            if found.feasible and grid.symbols_for(found.symbols) <= longest and energy < least:
+                best, least = float(level), energy
+        return self.shortest(best)
+
+    def _choice(self, found: Allocation, power_db: float, layout: int | None = None) -> Choice:
+        seed = int(self.seeds[found.layout if layout is None else layout])
+        return self.parent._choice(
+            self.frame, seed, found.mcs, power_db, self.esn0_db, found.errors / len(self.frame.tokens), found.feasible,
+            found.gap / grid.N_DATA,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _packet_symbols(codebook_size: int, tokens_per_packet: int) -> np.ndarray:
+    return np.array([*(row.symbols(codebook_size, tokens_per_packet) for row in mcs_table()), 0])
+
+
+@lru_cache(maxsize=8192)
+def _layout(n_tokens: int, tokens_per_packet: int, seed: int) -> np.ndarray:
+    return packet_layout(n_tokens, tokens_per_packet, seed)

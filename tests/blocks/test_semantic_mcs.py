@@ -1,0 +1,133 @@
+"""The block that chooses MCS: it follows CQI and reports, and passes on the frame that it was given."""
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import gr, tokcom
+
+from tokcom.errors import ModelError, ParameterError
+from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.layout import packet_layout, unpack
+
+FRAME = {"frame_id": 4, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (16, 16)}
+PACKETS = FRAME | {"packets": 64, "tokens_per_packet": 4, "layout_seed": 4}
+TOKENS = np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32)
+IN_ORDER = unpack(TOKENS.reshape(64, 4), packet_layout(256, 4, 4))
+
+
+def run(block, collector, pdu, messages):
+    """Posts (port, metadata) in turn, those to "packets" with TOKENS; returns what came out of packets and choice."""
+    frames = sum(port == "packets" for port, _ in messages)
+    top, out, choices, lines = gr.top_block(catch_exceptions=False), collector(frames), collector(frames), collector(99)
+    top.msg_connect(block, "packets", out, "in")
+    top.msg_connect(block, "choice", choices, "in")
+    for port, meta in messages:
+        data = TOKENS if port == "packets" else np.zeros(1, np.uint8)
+        block.to_basic_block()._post(pmt.intern(port), pdu(data, **meta))
+    top.start()
+    assert out.done.wait(60) and choices.done.wait(60) and not lines.messages
+    top.stop()
+    top.wait()
+    return out.messages, [meta for meta, _ in choices.messages]
+
+
+def test_every_policy_passes_on_the_same_frame(collector, pdu):
+    for policy in ("fixed", "cqi", "cqi-context", "semantic", "semantic-power"):
+        ((meta, tokens),), (choice,) = run(
+            tokcom.semantic_mcs(policy), collector, pdu, [("packets", PACKETS | {"mine": 7})]
+        )
+        layout = packet_layout(256, 4, meta["layout_seed"])
+        assert np.array_equal(unpack(tokens.reshape(64, 4), layout), IN_ORDER)
+        assert meta["mine"] == 7 and len(meta["mcs"]) == 64 and choice["policy"] == policy
+        assert ("expected_ter" in choice) == policy.startswith("semantic")
+
+
+def test_a_better_channel_makes_bursts_shorter(collector, pdu):
+    airtime = []
+    for value in (0.0, 5.0, 10.0, 20.0):
+        messages = [("cqi", {"esn0_db": value}), ("packets", PACKETS)]
+        _, (choice,) = run(tokcom.semantic_mcs("cqi"), collector, pdu, messages)
+        assert choice["cqi_state"] == "fresh" and choice["esn0_db"] == pytest.approx(value)
+        airtime.append(choice["airtime_samples"])
+    assert airtime == sorted(airtime, reverse=True) and len(set(airtime)) == 4
+
+
+def test_without_cqi_a_poor_channel_is_assumed_and_said(collector, pdu):
+    (_, (choice,)) = run(tokcom.semantic_mcs("cqi", fallback_esn0_db=1.5), collector, pdu, [("packets", PACKETS)])
+    assert choice["cqi_state"] == "missing" and choice["mcs_summary"] == "64 x qpsk-1/2"
+    assert choice["esn0_db"] == 1.5
+
+
+def test_an_old_cqi_is_not_believed(collector, pdu):
+    """A lifetime so short that any CQI is stale by the time it is used."""
+    messages = [("cqi", {"esn0_db": 20.0}), ("packets", PACKETS)]
+    _, (choice,) = run(tokcom.semantic_mcs("cqi", max_age=1e-9), collector, pdu, messages)
+    assert choice["cqi_state"] == "stale" and choice["esn0_db"] == pytest.approx(1.5) and choice["cqi_age"] > 0
+
+
+def test_carriers_count_one_by_one(collector, pdu):
+    selective = np.tile([4.0, 16.0], 26).astype(np.float32)
+    for carriers, faster in ((selective, False), (np.full(52, 10.0, np.float32), True)):
+        messages = [("cqi", {"carrier_esn0_db": carriers}), ("packets", PACKETS)]
+        _, (choice,) = run(tokcom.semantic_mcs("cqi"), collector, pdu, messages)
+        assert (choice["mcs_summary"] == "64 x 16qam-3/4") == faster
+
+
+def test_losses_make_it_careful(collector, pdu):
+    block = tokcom.semantic_mcs("cqi", step_db=0.1)
+    report = {"frame_id": 4, "packets": 64, "packets_lost": 64}
+    messages = [("cqi", {"esn0_db": 10.0}), ("packets", PACKETS), ("reports", report), ("packets", PACKETS)]
+    _, (before, after) = run(block, collector, pdu, messages)
+    assert before["offset_db"] == 0 and after["offset_db"] == pytest.approx(-6.4)
+    assert after["airtime_samples"] > before["airtime_samples"]
+
+
+def test_with_context_what_context_left_open_counts(collector, pdu):
+    report = {"frame_id": 4, "packets": 64, "packets_lost": 64, "packets_open": 0}
+    messages = [("packets", PACKETS), ("reports", report), ("packets", PACKETS)]
+    for policy, rises in (("cqi", False), ("cqi-context", True)):
+        _, (_, after) = run(tokcom.semantic_mcs(policy), collector, pdu, messages)
+        assert (after["offset_db"] > 0) == rises
+
+
+def test_feedback_that_is_none_is_counted_and_the_frame_passes(collector, pdu):
+    block = tokcom.semantic_mcs("cqi")
+    bad = [("cqi", {"esn0_db": "high"}), ("cqi", {}), ("cqi", {"esn0_db": float("nan")}), ("reports", {"packets": 64})]
+    out, _ = run(block, collector, pdu, [*bad, ("packets", PACKETS)])
+    assert len(out) == 1 and block.frames_refused == len(bad)
+
+
+def test_settings_change_while_it_runs_or_stay_as_they_were(collector, pdu):
+    block = tokcom.semantic_mcs("fixed", mcs="bpsk-1/2")
+    block.set_mcs("64qam-3/4")
+    _, (choice,) = run(block, collector, pdu, [("packets", PACKETS)])
+    assert choice["mcs_summary"] == "64 x 64qam-3/4"
+    for change in (lambda: block.set_mcs("8psk"), lambda: block.set_policy("best"), lambda: block.set_bound(0)):
+        with pytest.raises(ParameterError):
+            change()
+    assert block._settings["policy"] == "fixed" and block._settings["mcs"] == "64qam-3/4"
+
+
+def test_packets_that_are_not_sent_are_said_to_be():
+    from gnuradio.tokcom.semantic_mcs import summary
+
+    assert (
+        summary(np.array([8] * 40 + [10] * 20 + [MCS_NOT_SENT] * 4)) == "40 x 16qam-3/4, 20 x 64qam-2/3, 4 x not sent"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"policy": "best"}, ParameterError, "policy is 'best'"),
+        ({"target": 0.0}, ParameterError, "target is 0.0"),
+        ({"bound": 1.0}, ParameterError, "bound is 1.0"),
+        ({"max_age": 0.0}, ParameterError, "max_age is 0.0"),
+        ({"mcs": "16qam"}, ParameterError, "'16qam'"),
+        ({"peak_db": -1.0}, ParameterError, "peak_db is -1.0"),
+        ({"model": "none"}, ModelError, "no model 'none'"),
+    ],
+)
+def test_bad_parameters_stop_the_flowgraph_before_it_starts(arguments, error, message):
+    with pytest.raises(error, match=message):
+        tokcom.semantic_mcs(**arguments)

@@ -1,0 +1,110 @@
+import time
+
+import numpy as np
+import pytest
+
+from tokcom.adaptation.mcs import find_mcs, mcs_table
+from tokcom.errors import ParameterError
+from tokcom.frame import TokenFrame
+from tokcom.link.adaptation import POLICIES, AdaptationConfig, LinkAdapter
+from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.models.zoo import load_residual
+from tokcom.packets.codebook import Codebook
+from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.layout import packet_layout
+
+FRAME = TokenFrame(
+    np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32), "caltech64", 1024, (16, 16), frame_id=9
+)
+BITS = np.random.default_rng(1).gamma(1.5, 3.0, 256).astype(np.float32)
+
+
+class Unasked:
+    """In place of a model that nobody needs to ask, since predictability is given."""
+
+
+def choose(policy, esn0_db, bits=BITS, seed=100, offset=0.0, **settings):
+    adapter = LinkAdapter(AdaptationConfig(policy, **settings), None, Unasked(), load_residual("caltech64"))
+    return adapter.choose(FRAME, seed, np.array([esn0_db]), offset, bits=bits)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("esn0_db", [4.0, 25.0])
+def test_what_is_chosen_can_be_sent_and_airtime_and_bits_are_those_of_the_burst(policy, esn0_db):
+    choice = choose(policy, esn0_db)
+    transmitter = Transmitter()
+    burst = transmitter.transmit(FRAME, choice.layout_seed, choice.mcs)
+    assert len(burst) == choice.airtime
+    header = transmitter.header(FRAME, choice.layout_seed, choice.mcs, 4)
+    assert sum(part.size for part in header.to_bits()) == choice.signalling_bits
+    (received,) = Receiver([Codebook("caltech64", 1024, "image")]).receive(np.pad(burst, 400))
+    sent = choice.mcs != MCS_NOT_SENT
+    assert np.array_equal(received.header.mcs, choice.mcs) and received.packets_ok[sent].all()
+    known = ~received.frame.lost
+    assert np.array_equal(received.frame.tokens[known], FRAME.tokens[known]) and known.sum() == 4 * sent.sum()
+
+
+def test_semantic_is_never_longer_where_more_errors_are_allowed():
+    airtimes = [choose("semantic", 8.0, bound=bound).airtime for bound in (0.001, 0.01, 0.03, 0.1, 0.3)]
+    assert airtimes == sorted(airtimes, reverse=True) and airtimes[0] > airtimes[-1]
+
+
+def test_predictable_frames_take_less_airtime():
+    airtimes = [choose("semantic", 8.0, BITS * factor).airtime for factor in (0.3, 1.0, 1.6)]
+    assert airtimes == sorted(airtimes) and airtimes[0] < airtimes[-1]
+
+
+def test_expected_errors_are_within_the_bound_and_those_of_the_model():
+    residual = load_residual("caltech64")
+    for bound in (0.005, 0.02, 0.08):
+        choice = choose("semantic", 9.0, bound=bound)
+        assert choice.feasible and choice.expected_ter <= bound
+        layout = packet_layout(256, 4, choice.layout_seed)
+        rates = residual.token_error_rates(BITS[layout].mean(axis=1), BITS.mean(), np.full(len(mcs_table()), 9.0))
+        column = np.where(choice.mcs == MCS_NOT_SENT, len(mcs_table()), choice.mcs)
+        assert rates[np.arange(64), column].mean() == pytest.approx(choice.expected_ter, rel=1e-3)
+
+
+def test_trying_layouts_only_helps():
+    for value in (4.0, 7.0, 10.0, 13.0):
+        one, many = (choose("semantic", value, bound=0.03, layouts=n) for n in (1, 64))
+        assert many.airtime <= one.airtime and one.layout_seed == 100
+
+
+def test_in_a_fade_that_nothing_survives_bursts_are_short():
+    hopeless, poor = choose("semantic", -25.0), choose("semantic", -3.0)
+    assert not hopeless.feasible and hopeless.airtime < poor.airtime
+
+
+def test_least_energy_is_no_longer_than_cqi_and_within_the_bound():
+    for value in (6.0, 10.0, 14.0):
+        cqi, semantic, power = (choose(policy, value) for policy in ("cqi", "semantic", "semantic-power"))
+        assert power.airtime <= cqi.airtime and power.expected_ter <= 0.02
+        energy = [each.airtime * 10 ** (each.power_db / 10) for each in (cqi, semantic, power)]
+        assert energy[2] <= energy[1] <= energy[0]
+        assert value + power.power_db >= min(value, 4.0)
+
+
+def test_the_offset_counts_like_esn0():
+    for policy in ("cqi", "semantic"):
+        assert choose(policy, 12.0, offset=-3.0).airtime == choose(policy, 9.0).airtime
+    assert np.all(choose("fixed", 9.0, mcs="bpsk-1/2").mcs == find_mcs("bpsk-1/2").index)
+
+
+def test_a_choice_takes_less_than_5_ms():
+    """The fastest of many, as the machine may be at work with something else."""
+    adapter = LinkAdapter(AdaptationConfig("semantic"), None, Unasked(), load_residual("caltech64"))
+    taken = []
+    for number in range(30):
+        started = time.perf_counter()
+        adapter.choose(FRAME, 100, np.array([4.0 + number % 10]), bits=BITS)
+        taken.append(time.perf_counter() - started)
+    assert min(taken) < 0.005
+
+
+def test_wrong_settings_are_named():
+    for bad in ({"policy": "best"}, {"target": 0}, {"bound": 1}, {"layouts": 0}, {"peak_db": -1}, {"mcs": "16qam"}):
+        with pytest.raises(ParameterError, match=next(iter(bad))):
+            AdaptationConfig(**bad)
+    with pytest.raises(ParameterError, match="needs a context model"):
+        LinkAdapter(AdaptationConfig("semantic"))
