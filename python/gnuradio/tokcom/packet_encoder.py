@@ -22,7 +22,7 @@ class packet_encoder(PduBlock):
     Parameters:
         mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 14).
         labels: "natural": tokens are sent under their own numbers; "semantic": under labels that let wrong tokens of a
-            failed packet mean nearly the same.
+            failed packet mean nearly the same, for receivers that keep those.
         model: models whose semantic labels are known, by name or folder, between commas.
     """
 
