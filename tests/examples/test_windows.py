@@ -106,6 +106,18 @@ def test_what_is_recorded_is_replayed(script, window, tmp_path):
     assert figures["frames_missed"] == 0 and figures["ter"] is None and figures["ter_expected"] < 0.05
 
 
+def test_without_a_display_the_example_says_so_and_ends(script, tmp_path):
+    kept = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    }
+    run = subprocess.run(
+        [sys.executable, str(script("first_link"))], capture_output=True, text=True, check=False,
+        env=kept | {"HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert run.returncode == 1 and "there is no display for it (" in run.stderr
+    assert "Traceback" not in run.stderr and "Aborted" not in run.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("none-such", "none-such.sigmf-meta"), ("bytes", "its samples are ci8, a File Source wants cf32_le")],
