@@ -449,13 +449,20 @@ def case_study(
     """
     from tokcom.channel.awgn import noise_variance
     from tokcom.experiments.case_study.cells import StudySettings, absences, jobs_of
-    from tokcom.experiments.case_study.report import write_report
-    from tokcom.experiments.case_study.schedule import run_jobs
     from tokcom.experiments.case_study.schemes import find_schemes
     from tokcom.experiments.case_study.store import CellStore
     from tokcom.experiments.photographs import load_photographs
     from tokcom.models.zoo import load_classifier, load_tokenizer
 
+    try:
+        import distributed  # noqa: F401  # without it the study would fail after its start
+
+        from tokcom.experiments.case_study.report import write_report
+        from tokcom.experiments.case_study.schedule import run_jobs
+    except ModuleNotFoundError as error:
+        raise TokcomError(
+            f"the case study needs {error.name}; install distributed, plotly and pyarrow, as tokcom[case-study] has them"
+        ) from None
     settings = StudySettings(model, link_name, channel, attempts, free_container, str(weights or ""))
     for value in esn0_db:
         noise_variance(value)

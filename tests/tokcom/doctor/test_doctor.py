@@ -38,7 +38,7 @@ def test_it_needs_nothing_but_the_standard_library(tmp_path):
         [sys.executable, "-S", "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-    assert "FAIL  Packages: missing: click" in done.stdout and "what to do: call ./run" in done.stdout
+    assert "FAIL  Packages: " in done.stdout and "what to do: call ./run" in done.stdout
     assert "FAIL  GNU Radio: not installed" in done.stdout and "checks failed: mend the first" in done.stdout
 
 
