@@ -5,8 +5,10 @@ import inspect
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pmt
 import pytest
 from gnuradio import gr, tokcom
 
@@ -175,6 +177,51 @@ def module_of(path, folder):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_adaptive_link_follows_the_channel(tmp_path, monkeypatch):
+    """The slider falls from 18 to 3 dB while it runs: bursts get longer, pictures go on."""
+    from PyQt5 import Qt
+
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    monkeypatch.chdir(tmp_path)
+    application = Qt.QApplication([])
+    flowgraph = module_of(ROOT / "examples" / "adaptive_link.grc", tmp_path).adaptive_link()
+    choices = []
+
+    class Listener(gr.basic_block):
+        def __init__(self):
+            gr.basic_block.__init__(self, name="Listener", in_sig=None, out_sig=None)
+            self.message_port_register_in(pmt.intern("in"))
+            self.set_msg_handler(pmt.intern("in"), self.take)
+            self.enough, self.wanted = threading.Condition(), 0
+
+        def take(self, message):
+            with self.enough:
+                choices.append(pmt.to_python(pmt.car(message)))
+                self.enough.notify_all()
+
+        def wait_for_more(self, count):
+            with self.enough:
+                wanted = len(choices) + count
+                assert self.enough.wait_for(lambda: len(choices) >= wanted, 120)
+
+    listener = Listener()
+    flowgraph.msg_connect((flowgraph.semantic_mcs, "choice"), (listener, "in"))
+    flowgraph.set_esn0_db(18.0)
+    flowgraph.start()
+    listener.wait_for_more(4)
+    fast = choices[-1]
+    flowgraph.set_esn0_db(3.0)
+    listener.wait_for_more(4)
+    slow = choices[-1]
+    flowgraph.stop()
+    flowgraph.wait()
+    application.processEvents()
+    assert choices[0]["cqi_state"] == "missing" and fast["cqi_state"] == slow["cqi_state"] == "fresh"
+    assert fast["airtime_samples"] < choices[0]["airtime_samples"] and fast["airtime_samples"] < slow["airtime_samples"]
+    assert slow["esn0_db"] < 5 and fast["esn0_db"] > 14
+    assert len(list((tmp_path / "out" / "adaptive").glob("*-recovered.png"))) >= 4
 
 
 def test_the_variables_a_user_turns_are_there(tmp_path):

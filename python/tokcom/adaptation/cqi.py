@@ -7,6 +7,9 @@ import numpy as np
 from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.errors import ParameterError
 
+ROUNDING = 1e-6
+"""Relative error of a predicted PER: what meets the target exactly meets it."""
+
 
 def effective_esn0_db(carrier_esn0_db: np.ndarray, beta_db: float | np.ndarray) -> np.ndarray:
     """Es/N0 in dB of the flat channel on which packets fail as often: exponential effective SNR mapping (EESM).
@@ -66,7 +69,7 @@ def choose_by_cqi(esn0_db: np.ndarray, target: float, symbols: np.ndarray) -> in
     good = [
         (symbols[row.index], predicted_per(row, esn0_db[row.index]), row.index)
         for row in mcs_table()
-        if predicted_per(row, esn0_db[row.index]) <= target
+        if predicted_per(row, esn0_db[row.index]) <= target * (1 + ROUNDING)
     ]
     return min(good)[2] if good else 0
 

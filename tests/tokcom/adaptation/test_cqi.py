@@ -103,3 +103,9 @@ def test_parameters_out_of_range_are_named(bad):
 def test_a_cqi_that_is_none_is_refused(bad):
     with pytest.raises(ParameterError, match="carrier_esn0_db"):
         CqiMemory().update(bad, 0.0)
+
+
+def test_a_target_met_exactly_is_met():
+    for row in mcs_table():
+        chosen = choose_by_cqi(np.full(len(SYMBOLS), row.per10_esn0_db), 0.1, SYMBOLS)
+        assert SYMBOLS[chosen] <= SYMBOLS[row.index]
