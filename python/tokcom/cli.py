@@ -461,7 +461,7 @@ def case_study(
         from tokcom.experiments.case_study.schedule import run_jobs
     except ModuleNotFoundError as error:
         raise TokcomError(
-            f"the case study needs {error.name}; install distributed, plotly and pyarrow, as tokcom[case-study] has them"
+            f"the case study needs {error.name}; install distributed, plotly and pyarrow (tokcom[case-study])"
         ) from None
     settings = StudySettings(model, link_name, channel, attempts, free_container, str(weights or ""))
     for value in esn0_db:
