@@ -66,7 +66,8 @@ def test_a_first_link_shows_pictures_and_fits_its_window(window):
     assert until(lambda: view.frames_shown >= 3)
     figures = view.figures()
     assert figures["per"] > 0.4 and figures["ter"] < 0.2 and figures["cfo_hz"] == pytest.approx(2000, abs=100)
-    assert set(figures["dropped"]) == {"demodulator", "framer", "recovery", "view"} and view.frames_refused == 0
+    stages = {"tokenizer", "framer", "demodulator", "recovery", "detokenizer", "view"}
+    assert set(figures["dropped"]) == stages and view.frames_refused == 0
     room = flowgraph.screen().availableGeometry()
     assert flowgraph.width() >= min(1120, room.width() - 20) and flowgraph.height() >= min(650, room.height() - 60)
 

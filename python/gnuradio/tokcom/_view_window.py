@@ -8,8 +8,8 @@ from PyQt5.QtWidgets import QGridLayout, QLabel, QScrollArea, QSizePolicy, QWidg
 from tokcom.metrics.frame_panels import TITLES, Panel
 from tokcom.metrics.overlays import LOSS, heat_scale
 
-PICTURES_MS, FIGURES_MS = 40, 250
-"""How often the window looks for pictures and for figures."""
+PICTURES_MS, CATCH_UP_MS, FIGURES_MS = 40, 5, 250
+"""How often the window looks for pictures, for pictures while several wait, and for figures."""
 INK, QUIET, LINE, PAPER, CARD = (QColor(code) for code in ("#1c2330", "#5d6778", "#dde2ea", "#f3f5f9", "#ffffff"))
 ACCENT, ACCENT_2 = QColor("#0b6e63"), QColor(*LOSS)
 
@@ -50,6 +50,9 @@ class ViewWindow(QWidget):
         for row, share in ((1, 6), (2, 3), (3, 3)):
             layout.setRowStretch(row, share)
         self._timers = []
+        self._catching_up = QTimer(self)
+        self._catching_up.setSingleShot(True)
+        self._catching_up.timeout.connect(self.show_next)
         for milliseconds, action in ((PICTURES_MS, self.show_next), (FIGURES_MS, self.show_figures)):
             timer = QTimer(self)
             timer.timeout.connect(action)
@@ -79,11 +82,14 @@ class ViewWindow(QWidget):
         return QSize(1120, 650)
 
     def show_next(self) -> None:
-        """Show the next frame that waits, if one does."""
+        """Show the next frame that waits, if one does; where more of them wait, go on as soon as it is painted."""
         panels = self._view.next_panels()
-        if panels is not None:
-            for card, panel in zip(self._pictures, panels, strict=True):
-                card.show_panel(panel)
+        if panels is None:
+            return
+        for card, panel in zip(self._pictures, panels, strict=True):
+            card.show_panel(panel)
+        if self._view.queue_length > 1 and not self._catching_up.isActive():
+            self._catching_up.start(CATCH_UP_MS)
 
     def show_figures(self) -> None:
         """Show the figures as they are now."""
