@@ -144,7 +144,7 @@ class BurstHeader:
         share = 0 if uniform else _share_of(self.mcs)
         extension = np.zeros(0, np.uint8) if uniform or share else _extension_bits(self.mcs)
         sent = self.mcs[self.mcs != MCS_NOT_SENT]
-        version = 2 if share or (sent >= MCS_COUNT_V1).any() else 1
+        version = VERSIONS[bool(share or (sent >= MCS_COUNT_V1).any())]
         values = {
             "version": version, "flags": share, "stream_id": self.stream_id, "frame_id": self.frame_id,
             "codebook_id": self.codebook_id, "layout_seed": self.layout_seed, "rows": self.rows,
