@@ -77,6 +77,16 @@ def test_the_mapping_benchmark_says_what_it_promises(tmp_path):
     assert pictures.stat().st_size > 10_000
 
 
+def test_the_adaptation_benchmark_says_what_it_promises(tmp_path):
+    few = "--images 1 --train-images 1 --esn0-db 16 --channels awgn --policies cqi,semantic --loop-frames 20 --jobs 1"
+    report = bench("adaptation", *few.split(), "--svg", str(tmp_path / "airtime.svg"))
+    cqi, semantic = report["adaptation"]
+    assert (cqi["policy"], semantic["policy"]) == ("cqi", "semantic") and semantic["airtime_ms"] < cqi["airtime_ms"]
+    wanted = {"channel", "esn0_db", "policy", "airtime_ms", "signalling_bits", "per", "ter", "psnr_db", "energy_db"}
+    assert wanted <= set(cqi) and len(report["outer_loop"]["points"]) == 3
+    assert (tmp_path / "airtime.svg").exists()
+
+
 def test_the_fault_benchmark_says_what_it_promises():
     report = bench("faults", "--bursts", "100", "--headers", "500")
     assert report["random_headers"]["headers"] == 500

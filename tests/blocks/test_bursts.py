@@ -56,6 +56,15 @@ def test_the_framer_sends_the_library_s_bursts_with_their_lengths(pdu):
     assert np.mean(np.abs(samples[: -100 or None][:900]) ** 2) == pytest.approx(0.04, rel=0.1)
 
 
+def test_a_burst_of_its_own_power_is_so_much_stronger(pdu):
+    samples, _ = run_framer(
+        tokcom.burst_framer(0.2, padding=0), [symbols_pdu(pdu, 1, power_db=value) for value in (0.0, -6.0, 3)]
+    )
+    first, *others = samples.reshape(3, -1)
+    for other, power_db in zip(others, (-6, 3), strict=True):
+        assert other == pytest.approx(first * 10 ** (power_db / 20), abs=1e-6)
+
+
 def test_without_a_length_tag_bursts_lie_between_sob_and_eob_and_keep_their_time(pdu):
     framer = tokcom.burst_framer(length_tag="", profile="robust", padding=7)
     samples, tags = run_framer(framer, [symbols_pdu(pdu, 1, tx_time=(12, 0.25)), symbols_pdu(pdu, 2)])
@@ -177,7 +186,7 @@ def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits(run
 
 
 def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch, capfd, run_sync):
-    monkeypatch.setattr("tokcom.packets.header.VERSION", 2)
+    monkeypatch.setattr("tokcom.packets.header.VERSIONS", (3, 4))
     later = np.concatenate([np.zeros(300), expected_burst(1), np.zeros(300)])
     monkeypatch.undo()
     sync = tokcom.burst_sync()
@@ -185,4 +194,4 @@ def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch,
     assert [meta["frame_id"] for meta, _ in messages] == [2]
     assert sync.counters.headers_failed["version"] == 2
     said = capfd.readouterr()
-    assert "the header is of version 2; this receiver knows 1" in said.out + said.err
+    assert "the header is of version 3; this receiver knows 1 and 2" in said.out + said.err

@@ -43,6 +43,8 @@ def draw_airtime(rows: Sequence[dict], path: Path) -> None:
                 continue
             values = [row["esn0_db"] for row in line]
             style = {"color": COLOURS.get(policy, "#111"), "marker": "o", "markersize": 4.5, "linewidth": 1.8}
+            # The same MCS under both: one must show beneath the other.
+            style |= {"linewidth": 5, "markersize": 8} if policy == "cqi" else {}
             above.plot(values, [row["airtime_ms"] for row in line], label=LABELS.get(policy, policy), **style)
             below.semilogy(values, [max(row["ter"], FLOOR) for row in line], **style)
         above.set_title(TITLES.get(channel, channel), fontsize=10)

@@ -1,5 +1,5 @@
 from tokcom.experiments.faults import random_headers, soak
-from tokcom.packets.header import FIELDS
+from tokcom.packets.header import FIELDS, VERSIONS
 
 
 def test_every_random_header_is_accounted_for():
@@ -7,9 +7,9 @@ def test_every_random_header_is_accounted_for():
     counts = random_headers(count, 1, done.append)
     assert sum(done) == count
     assert counts["usable"] + counts["version"] + counts["contents"] + counts["extension"] == count
-    # Half of them have a random version: all but one in 16 of those are of none.
-    expected = count / 2 * (1 - 2 ** -FIELDS["version"])
-    assert abs(counts["version"] - expected) < 5 * (expected / 16) ** 0.5
+    # Half of them have a random version: all but two in 16 of those are of none.
+    expected = count / 2 * (1 - len(VERSIONS) * 2 ** -FIELDS["version"])
+    assert abs(counts["version"] - expected) < 5 * (expected / 8) ** 0.5
     assert counts == random_headers(count, 1)
 
 
