@@ -43,7 +43,7 @@ def test_nothing_is_found_where_nothing_is():
 
 
 def test_schemes_above_the_header_leave_only_the_lowest_out():
-    assert [row.index for row in waveform.above_the_header()] == list(range(1, 12))
+    assert [row.index for row in waveform.above_the_header()] == list(range(1, 15))
 
 
 def test_a_crossing_is_read_off_a_curve_that_is_known():
