@@ -47,7 +47,7 @@ def test_the_waveform_benchmark_says_what_it_promises():
     assert all(set(point) >= {"channel", "esn0_db", "cfo", "bursts", "success"} for point in report["header"])
     assert [point["success"] > 0.9 for point in report["rival_header"]] == [False, False, True, True]
     assert set(report["false_alarms"].values()) == {0}
-    assert len(report["sync_loss_db"]) == 11 and len(report["clock_loss_db"]) == 6
+    assert len(report["sync_loss_db"]) == 14 and len(report["clock_loss_db"]) == 6
     assert {"burst_sync", "receiver", "transmitter", "ofdm_rx"} <= set(report["rate_msps"])
     assert all(rate > 0 for rate in report["rate_msps"].values())
 
