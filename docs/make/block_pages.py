@@ -143,6 +143,9 @@ def _collect(scope: ast.AST, use: KeyUse, in_code: bool) -> None:
                     placed.add(id(key.left if isinstance(key, ast.BinOp) else key))
                     gone = isinstance(value, ast.Constant) and value.value is None
                     (use.removed if gone else use.added).add(name)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and in_code and _key(node.slice):
+            placed.add(id(node.slice))
+            use.added.add(_key(node.slice))
     for node in ast.walk(scope):
         name = _key(node) if isinstance(node, ast.Attribute) else None
         if name and id(node) not in placed:

@@ -179,13 +179,9 @@ def module_of(path, folder):
     return module
 
 
-def test_the_adaptive_link_follows_the_channel(tmp_path, monkeypatch):
+def test_the_adaptive_link_follows_the_channel(tmp_path, monkeypatch, qt):
     """The slider falls from 18 to 3 dB while it runs: bursts get longer, pictures go on."""
-    from PyQt5 import Qt
-
-    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     monkeypatch.chdir(tmp_path)
-    application = Qt.QApplication([])
     flowgraph = module_of(ROOT / "examples" / "adaptive_link.grc", tmp_path).adaptive_link()
     choices = []
 
@@ -217,7 +213,7 @@ def test_the_adaptive_link_follows_the_channel(tmp_path, monkeypatch):
     slow = choices[-1]
     flowgraph.stop()
     flowgraph.wait()
-    application.processEvents()
+    qt.processEvents()
     assert choices[0]["cqi_state"] == "missing" and fast["cqi_state"] == slow["cqi_state"] == "fresh"
     assert fast["airtime_samples"] < choices[0]["airtime_samples"] and fast["airtime_samples"] < slow["airtime_samples"]
     assert slow["esn0_db"] < 5 and fast["esn0_db"] > 14

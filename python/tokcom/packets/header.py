@@ -152,11 +152,12 @@ class BurstHeader:
         share = 0 if uniform else _share_of(self.mcs)
         extension = np.zeros(0, np.uint8) if uniform or share else _extension_bits(self.mcs)
         sent = self.mcs[self.mcs != MCS_NOT_SENT]
-        version = 1
+        plain, grouped, labelled = VERSIONS
+        version = plain
         if share or (sent >= MCS_COUNT_V1).any():
-            version = 2 if self.labels == NATURAL else 3
+            version = grouped if self.labels == NATURAL else labelled
         values = {
-            "version": version, "flags": share if version > 1 else SEMANTIC_LABELS * (self.labels == SEMANTIC),
+            "version": version, "flags": SEMANTIC_LABELS * (self.labels == SEMANTIC) if version == plain else share,
             "stream_id": self.stream_id, "frame_id": self.frame_id, "codebook_id": self.codebook_id,
             "layout_seed": self.layout_seed, "rows": self.rows, "columns": self.columns,
             "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,

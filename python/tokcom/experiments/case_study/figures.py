@@ -60,6 +60,8 @@ def draw_figure(summary: Sequence[dict], path: Path) -> None:
             axis.set_ylim(FLOOR, 1.2)
         if name == "airtime_ms":
             axis.set_yscale("log")
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("{x:g}")
         axis.grid(True, color="#dfe2e7", linewidth=0.7)
         axis.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
