@@ -16,15 +16,16 @@ from tokcom.frame import TokenFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.header import MCS_NOT_SENT, VERSIONS, two_groups
+from tokcom.packets.labels import TokenLabels
 from tokcom.packets.layout import packet_layout
 
 FOLDER = Path(__file__).parent
 VERSION = VERSIONS[-1]
 NAME = f"air-interface-{VERSION}"
-CODEBOOK = Codebook("vector-1024", 1024)
+CODEBOOK = Codebook("vector-1024", 1024, labels=TokenLabels(np.random.default_rng(1024).permutation(1024)))
 SAMPLE_RATE = 1e6
 ESN0_DB = 35.0
-"""15 dB in version 1, which knew no 256-QAM."""
+"""15 dB in version 1, which knew no 256-QAM. Versions 1 and 2 were made with natural labels."""
 SILENCE = 3000
 PATHS = {0: 1.0, 2: 0.25j, 5: -0.12 + 0.05j}
 """Delay in samples, and gain."""
@@ -44,7 +45,7 @@ class Sent:
     mcs: np.ndarray | None = None
 
     def samples(self) -> np.ndarray:
-        return Transmitter(self.config).transmit(self.frame, self.seed, self.mcs)
+        return Transmitter(self.config, [CODEBOOK]).transmit(self.frame, self.seed, self.mcs)
 
     def received_tokens(self) -> list[int]:
         """Its tokens, -1 where their packet is not sent."""
@@ -64,11 +65,15 @@ def bursts(rng: np.random.Generator) -> list[Sent]:
         return TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, grid, CODEBOOK.modality, cmi, frame_id)
 
     mixed = np.array([0, 3, 12, 8, MCS_NOT_SENT, 14, 13, 11, 2, 5, 6, 13], np.uint8)
+
+    def config(mcs: str | int, per_packet: int, profile: str, stream_id: int) -> TransmitConfig:
+        return TransmitConfig(mcs, per_packet, profile, stream_id, "semantic")
+
     return [
-        Sent(TransmitConfig(8, 4, "standard", 5), frame(64, (8, 8), 42, 1), 11, 0.02, 1.0, two_groups(8, 20, 16)),
-        Sent(TransmitConfig("16qam-1/2", 3, "standard", 0), frame(35, (35,), None, 2), 12, -0.013, 0.7, mixed),
-        Sent(TransmitConfig("256qam-1/1", 4, "robust", 63), frame(24, (4, 6), 4094, 0xFFFFF), 0xFFFF, 0.009, 1.2),
-        Sent(TransmitConfig(14, 4, "standard", 7), frame(48, (6, 8), None, 3), 5, 0.0, 1.0, two_groups(14, 16, 12)),
+        Sent(config(8, 4, "standard", 5), frame(64, (8, 8), 42, 1), 11, 0.02, 1.0, two_groups(8, 20, 16)),
+        Sent(config("16qam-1/2", 3, "standard", 0), frame(35, (35,), None, 2), 12, -0.013, 0.7, mixed),
+        Sent(config("256qam-1/1", 4, "robust", 63), frame(24, (4, 6), 4094, 0xFFFFF), 0xFFFF, 0.009, 1.2),
+        Sent(config("qpsk-1/2", 4, "standard", 7), frame(48, (6, 8), None, 3), 5, 0.0, 1.0),
     ]
 
 
@@ -94,8 +99,8 @@ def channel(sent: list[Sent], rng: np.random.Generator) -> tuple[np.ndarray, lis
 def expected(burst: Sent, start: int) -> dict:
     """What a receiver should find."""
     n_packets = -(-len(burst.frame.tokens) // burst.config.tokens_per_packet)
-    mcs = Transmitter(burst.config).choose_mcs(n_packets) if burst.mcs is None else burst.mcs
-    header = Transmitter(burst.config).header(burst.frame, burst.seed, mcs, burst.config.tokens_per_packet)
+    mcs = Transmitter(burst.config, [CODEBOOK]).choose_mcs(n_packets) if burst.mcs is None else burst.mcs
+    header = Transmitter(burst.config, [CODEBOOK]).header(burst.frame, burst.seed, mcs, burst.config.tokens_per_packet)
     fields = {name: getattr(header, name) for name in header.__dataclass_fields__}
     return {
         "start": start,
@@ -128,7 +133,8 @@ def main() -> None:
     file.validate()
     file.tofile(FOLDER / NAME, overwrite=True)
     found = [expected(burst, start) for burst, start in zip(sent, starts, strict=True)]
-    content = {"codebook": {"name": CODEBOOK.name, "size": CODEBOOK.size}, "bursts": found}
+    codebook = {"name": CODEBOOK.name, "size": CODEBOOK.size, "labels": CODEBOOK.labels.of_tokens.tolist()}
+    content = {"codebook": codebook, "bursts": found}
     (FOLDER / f"{NAME}.json").write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -62,7 +62,7 @@ DEMO = [
     ("a text as a picture", "text.png", "text.png: not a picture in a format that Pillow reads"),
     ("a folder as a picture", "empty", "empty: a folder, not a picture"),
     ("a class that the model does not know", "--cmi unicorn", "class 'unicorn' is unknown"),
-    ("an MCS that does not exist", "--mcs 8psk-1/2", "mcs is '8psk-1/2'; it must be 0 to 11 or one of bpsk-1/2"),
+    ("an MCS that does not exist", "--mcs 8psk-1/2", "mcs is '8psk-1/2'; it must be 0 to 14 or one of bpsk-1/2"),
     ("a channel that does not exist", "--channel moon", "'moon' is not one of 'none', 'flat', 'epa'"),
     ("a profile that does not exist", "--profile loud", "'loud' is not one of 'standard', 'robust'"),
     ("no mode at all", "--modes ,", "mode is ''; it must be one of keep, mask, list, context"),
