@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from tokcom.errors import TokcomError
 from tokcom.experiments.case_study.schemes import SCHEMES
@@ -60,8 +61,9 @@ def draw_figure(summary: Sequence[dict], path: Path) -> None:
             axis.set_ylim(FLOOR, 1.2)
         if name == "airtime_ms":
             axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter(NullFormatter())
         axis.grid(True, color="#dfe2e7", linewidth=0.7)
         axis.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()

@@ -94,14 +94,16 @@ def reaches(summary: Sequence[dict], figure: str) -> dict[str, float | None]:
 
 
 def gain_at_per(summary: Sequence[dict], scheme: str, per: float) -> float | None:
-    """How much more TCE a scheme has than `REFERENCE`, as a share, where the channel's PER is `per`, interpolated."""
+    """How much more TCE a scheme has than `REFERENCE`, as a share, where the channel's PER is `per`; None outside of
+    what was measured. Between points the ratio of both is interpolated, which falls with PER in a straight line."""
     own = {row["esn0_db"]: row for row in of_scheme(summary, scheme)}
     points = sorted(
-        (row["per"], own[row["esn0_db"]]["tce"] / row["tce"] - 1)
+        (row["per"], row["tce"] / own[row["esn0_db"]]["tce"])
         for row in of_scheme(summary, REFERENCE)
         if row["esn0_db"] in own
     )
-    return at(points, per)
+    ratio = at(points, per)
+    return None if ratio is None else 1 / ratio - 1
 
 
 def cmi_effect(rows: Sequence[dict], figures: Sequence[str]) -> list[dict]:
