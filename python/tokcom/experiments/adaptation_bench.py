@@ -17,7 +17,7 @@ from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
 from tokcom.channel.multipath import load_profile
 from tokcom.experiments.effective_snr import carrier_gains, carrier_response, packets_lost
-from tokcom.experiments.symbol_link import SymbolLink
+from tokcom.experiments.symbol_link import SymbolLink, wrong_tokens
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.recovery import FrameRecovery
@@ -320,7 +320,7 @@ def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
     llrs, header = link.send(frame, choice.layout_seed, choice.mcs, carriers, rng)
     recovered = link.receive(llrs, header, _recovery(model, mode))
-    wrong = link.wrong(frame, header, recovered)
+    wrong = wrong_tokens(frame, header, recovered)
     sent = choice.mcs < len(mcs_table())
     good = recovered.packets_ok & ~wrong.any(axis=1)
     psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))

@@ -119,7 +119,7 @@ def threshold_curve(
             progress(1)
             got = bench.received(number, value, True)
             if got is None:
-                lost += -(-len(bench.frames[number].tokens) // 4)
+                lost += bench.packets(number)
                 continue
             recovered = bench.receive(*got, recovery)
             # Where no packet failed nothing was decoded by list, and there are no odds.

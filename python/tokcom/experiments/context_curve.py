@@ -14,6 +14,7 @@ from tokcom.context.model import ContextModel
 from tokcom.context.recovery import Recovery
 from tokcom.errors import ParameterError, TokcomError
 from tokcom.experiments.photographs import Photographs
+from tokcom.experiments.symbol_link import wrong_tokens
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
@@ -21,7 +22,6 @@ from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.labels import NATURAL
-from tokcom.packets.layout import packet_layout
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer
 
@@ -119,6 +119,10 @@ class Bench:
             demodulated = None
         return None if demodulated is None else (receiver.demap(demodulated), demodulated.header)
 
+    def packets(self, number: int) -> int:
+        """Packets of one frame."""
+        return -(-len(self.frames[number].tokens) // self._transmitter.config.tokens_per_packet)
+
     def receive(self, llrs: np.ndarray, header: BurstHeader, recovery: FrameRecovery) -> RecoveredFrame:
         """What the receiver makes of a frame's LLRs."""
         packets, ok = self._receiver.decode(llrs, header)
@@ -126,9 +130,8 @@ class Bench:
         return recovery.recover(reception.frame, header, llrs)
 
     def errors(self, number: int, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
-        """bool (n_tokens,) wrong tokens, by packet: (n_packets, tokens_per_packet)."""
-        layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
-        return (recovered.frame.tokens != self.frames[number].tokens)[layout] & (layout >= 0)
+        """bool (n_packets, tokens_per_packet): wrong tokens."""
+        return wrong_tokens(self.frames[number], header, recovered)
 
 
 def context_curve(

@@ -14,7 +14,7 @@ from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.predictability import predictability
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
-from tokcom.experiments.symbol_link import SymbolLink
+from tokcom.experiments.symbol_link import SymbolLink, wrong_tokens
 from tokcom.frame import TokenFrame
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.zoo import load_recovery
@@ -94,7 +94,7 @@ def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tu
         value = scheme.per10_esn0_db + OFFSETS_DB[number] + FURTHER_DB.get(name, 0.0)
         rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
         llrs, header = link.send(frame, layout_seed, mcs, np.array([value]), rng)
-        wrong = link.wrong(frame, header, link.receive(llrs, header, recovery)).sum(axis=1)
+        wrong = wrong_tokens(frame, header, link.receive(llrs, header, recovery)).sum(axis=1)
         rows.append((scheme.index, value, bits, wrong))
     return rows
 

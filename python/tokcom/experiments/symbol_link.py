@@ -59,8 +59,8 @@ class SymbolLink:
         packets, ok = self.viterbi(llrs, header)
         return recovery.recover(self._receiver.assemble(packets, ok, header).frame, header, llrs)
 
-    @staticmethod
-    def wrong(frame: TokenFrame, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
-        """bool (n_packets, tokens_per_packet): tokens of a frame that came out wrong."""
-        layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
-        return (recovered.frame.tokens != frame.tokens)[layout] & (layout >= 0)
+
+def wrong_tokens(frame: TokenFrame, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
+    """bool (n_packets, tokens_per_packet): tokens of a frame that came out wrong."""
+    layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
+    return (recovered.frame.tokens != frame.tokens)[layout] & (layout >= 0)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -258,10 +259,11 @@ class _Passage:
     def likeness(self, received: np.ndarray) -> dict[str, float | None]:
         """How like the picture sent the received one is; None for measures that are not installed."""
         (own, label), sent = self.seen, self.job.picture
+        psnr = psnr_db(sent, received)
         other = self.bench.classifier.features(received[None])[0]
         measures = self.bench.likenesses
         return {
-            "psnr_db": psnr_db(sent, received),
+            "psnr_db": psnr if math.isfinite(psnr) else None,
             "ssim": ssim(sent, received),
             "semantic": float(own @ other / np.sqrt((own @ own) * (other @ other))),
             "label_kept": float(self.bench.classifier.label(received) == label),

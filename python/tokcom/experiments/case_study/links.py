@@ -60,7 +60,7 @@ class CaseLink(Protocol):
         """Send the packets `chosen`, bool (n_packets,), of a frame; the others arrive as zeros, not believed."""
 
 
-class SymbolLink:
+class KnownNoiseLink:
     """Coded packets as symbols in white Gaussian noise of known variance.
 
     Args:
@@ -146,7 +146,7 @@ def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
         raise ParameterError(f"link is {name!r}; it must be one of {', '.join(LINKS)}")
     if name == "burst":
         return BurstLink(codebook, channel)
-    return SymbolLink("k7" if name == "k7" else "k3", name == "paper", codebook.size)
+    return KnownNoiseLink("k7" if name == "k7" else "k3", name == "paper", codebook.size)
 
 
 def send_until_right(

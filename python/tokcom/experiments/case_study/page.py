@@ -18,6 +18,8 @@ from tokcom.experiments.case_study.schemes import SCHEMES
 from tokcom.experiments.case_study.summary import of_scheme
 
 DASHES = {"-": "solid", "--": "dash", ":": "dot"}
+EVERYWHERE = "everywhere"
+"""In place of an Es/N0: all along."""
 LOGARITHMIC = ("ter_recovered", "airtime_ms")
 TABLE = {
     "per": ("PER", 3), "ter_channel": ("TER decoded", 4), "ter_recovered": ("TER in the end", 5),
@@ -117,7 +119,7 @@ def _figure(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
 
 
-def _reach(value: float | None) -> str:
+def _reach(value: float | str | None) -> str:
     if value is None:
         return "not reached"
-    return "everywhere" if value == float("-inf") else f"{value:.1f} dB"
+    return value if value == EVERYWHERE else f"{value:.1f} dB"

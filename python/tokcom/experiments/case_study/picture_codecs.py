@@ -7,6 +7,7 @@ receiver, to the rivals' advantage. Its length is reported in both cases.
 
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,22 @@ class PictureCodec(ABC):
         return _resized(picture, coded.size), True
 
 
-class PillowCodec(PictureCodec):
+class FileCodec(PictureCodec):
+    """A codec of Pillow's, whose files Pillow reads.
+
+    Args:
+        free_container: the container is known to the receiver.
+    """
+
+    def __init__(self, free_container: bool):
+        self._free = free_container
+
+    def decode_bytes(self, coded: CodedPicture, payload: bytes) -> np.ndarray:
+        with Image.open(io.BytesIO(coded.before + payload + coded.after)) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+class PillowCodec(FileCodec):
     """A codec of Pillow's with a quality from 0 to 100: WebP or AVIF.
 
     Args:
@@ -107,29 +123,17 @@ class PillowCodec(PictureCodec):
     """
 
     def __init__(self, name: str, free_container: bool):
-        self._free = free_container
+        super().__init__(free_container)
         if not features.check(name):
             raise ModelError(f"this Pillow has no {name}; pip install a wheel of Pillow 11.3 or newer")
         self.name = name
 
     def candidates(self, picture: np.ndarray, max_bytes: int) -> list[CodedPicture]:
-        found = []
-        for scale in SCALES:
-            low, high, best = -1, 101, None
-            while high - low > 1:  # sizes grow with the quality
-                quality = (low + high) // 2
-                coded = self._coded(picture, scale, quality)
-                if len(coded.payload) <= max_bytes:
-                    low, best = quality, coded
-                else:
-                    high = quality
-            if best is not None:
-                found.append(best)
-        return found
-
-    def decode_bytes(self, coded: CodedPicture, payload: bytes) -> np.ndarray:
-        with Image.open(io.BytesIO(coded.before + payload + coded.after)) as image:
-            return np.asarray(image.convert("RGB"))
+        found = (
+            _largest_fit(lambda quality, scale=scale: self._coded(picture, scale, quality), -1, 101, max_bytes)
+            for scale in SCALES
+        )
+        return [coded for coded in found if coded is not None]
 
     def _coded(self, picture: np.ndarray, scale: float, quality: int) -> CodedPicture:
         stream = io.BytesIO()
@@ -139,7 +143,7 @@ class PillowCodec(PictureCodec):
         return CodedPicture.cut(content, start, end, picture.shape[0], self._free)
 
 
-class Jpeg2000(PictureCodec):
+class Jpeg2000(FileCodec):
     """JPEG 2000 by OpenJPEG: a bare code stream, irreversible.
 
     Args:
@@ -153,29 +157,18 @@ class Jpeg2000(PictureCodec):
     RESOLUTIONS = (2, 3, 4)
 
     def __init__(self, free_container: bool):
-        self._free = free_container
+        super().__init__(free_container)
         if not features.check("jpg_2000"):
             raise ModelError("this Pillow has no JPEG 2000; pip install a wheel of Pillow")
 
     def candidates(self, picture: np.ndarray, max_bytes: int) -> list[CodedPicture]:
-        found = []
-        for resolutions in self.RESOLUTIONS:
-            low, high = max_bytes // 4, 4 * max_bytes  # what the encoder is asked for, and it comes near
-            best = None
-            while high - low > 1:
-                asked = (low + high) // 2
-                coded = self._coded(picture, resolutions, asked)
-                if len(coded.payload) <= max_bytes:
-                    low, best = asked, coded
-                else:
-                    high = asked
-            if best is not None:
-                found.append(best)
-        return found
-
-    def decode_bytes(self, coded: CodedPicture, payload: bytes) -> np.ndarray:
-        with Image.open(io.BytesIO(coded.before + payload + coded.after)) as image:
-            return np.asarray(image.convert("RGB"))
+        # The encoder is asked for a number of bytes, and comes near it.
+        asked = max_bytes // 4, 4 * max_bytes
+        found = (
+            _largest_fit(lambda size, levels=levels: self._coded(picture, levels, size), *asked, max_bytes)
+            for levels in self.RESOLUTIONS
+        )
+        return [coded for coded in found if coded is not None]
 
     def _coded(self, picture: np.ndarray, resolutions: int, asked: int) -> CodedPicture:
         stream = io.BytesIO()
@@ -257,6 +250,20 @@ def load_codec(name: str, free_container: bool = False, weights: Path | None = N
     if name == "cheng2020":
         return Cheng2020(weights)
     return Jpeg2000(free_container) if name == "jpeg2000" else PillowCodec(name, free_container)
+
+
+def _largest_fit(code: Callable[[int], CodedPicture], low: int, high: int, max_bytes: int) -> CodedPicture | None:
+    """By bisection, the longest payload within max_bytes of the settings between low and high, which it grows with;
+    None where none fits."""
+    best = None
+    while high - low > 1:
+        setting = (low + high) // 2
+        coded = code(setting)
+        if len(coded.payload) <= max_bytes:
+            low, best = setting, coded
+        else:
+            high = setting
+    return best
 
 
 def _image(picture: np.ndarray, scale: float) -> Image.Image:

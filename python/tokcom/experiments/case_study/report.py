@@ -1,6 +1,7 @@
 """The case study's files: results.parquet, results.json, study.json, figure4.svg and index.html."""
 
 import json
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from tokcom.errors import TokcomError
 from tokcom.experiments.case_study.cells import Cell, Job, StudySettings
 from tokcom.experiments.case_study.figures import draw_figure
 from tokcom.experiments.case_study.links import LINKS, TOKENS_PER_PACKET
-from tokcom.experiments.case_study.page import write_page
+from tokcom.experiments.case_study.page import EVERYWHERE, write_page
 from tokcom.experiments.case_study.summary import absent_rows, cell_rows, cmi_effect, gain_at_per, reaches, summarise
 from tokcom.models.card import PARTS
 from tokcom.models.zoo import codebook, load_tokenizer, model_card
@@ -60,7 +61,7 @@ def write_report(
         "source": source,
         "token_bits": bits_per_token(codebook(settings.model).size),
         "packets": -(-n_tokens // TOKENS_PER_PACKET),
-        "reaches": {figure: reaches(summary, figure) for figure in ("semantic", "psnr_db")},
+        "reaches": {figure: _in_words(reaches(summary, figure)) for figure in ("semantic", "psnr_db")},
         "cmi_effect": cmi_effect(rows, CMI_FIGURES),
         "tce_gain_at_per_20": gain_at_per(summary, "tokcom", PER),
         "not_computed": {name: why for name, why in absent.items() if name in wanted or name in ("lpips", "clip")},
@@ -73,12 +74,17 @@ def write_report(
     try:
         parquet.write_table(pyarrow.Table.from_pylist(_even(rows)), out / "results.parquet")
         for name, content in (("results", results), ("study", study)):
-            (out / f"{name}.json").write_text(json.dumps(content, indent=1, allow_nan=True) + "\n")
+            (out / f"{name}.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise TokcomError(f"{out}: the results cannot be written: {error}") from None
     draw_figure(summary, out / "figure4.svg")
     write_page(out / "index.html", study, summary, cells, command)
     return results
+
+
+def _in_words(found: dict[str, float | None]) -> dict[str, float | str | None]:
+    """Es/N0 as JSON can say them, which has no infinity."""
+    return {name: EVERYWHERE if value == -math.inf else value for name, value in found.items()}
 
 
 def _even(rows: Sequence[dict]) -> list[dict]:
