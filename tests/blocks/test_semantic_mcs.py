@@ -82,9 +82,27 @@ def test_losses_make_it_careful(collector, pdu):
     assert after["airtime_samples"] > before["airtime_samples"]
 
 
+def test_losses_of_a_burst_that_was_sent_blindly_teach_nothing(collector, pdu):
+    report = {"frame_id": 4, "packets": 64, "packets_lost": 64}
+    messages = [("packets", PACKETS), ("reports", report), ("packets", PACKETS)]
+    _, (_, after) = run(tokcom.semantic_mcs("cqi", step_db=0.1), collector, pdu, messages)
+    assert after["offset_db"] == 0
+
+
+def test_a_burst_is_reported_on_once_and_its_quality_may_come_later(collector, pdu):
+    report = {"frame_id": 4, "packets": 64, "packets_lost": 64, "esn0_db": 9.0}
+    messages = [
+        ("cqi", {"esn0_db": 10.0}), ("packets", PACKETS), ("reports", report), ("reports", report), ("cqi", report),
+        ("packets", PACKETS),
+    ]  # fmt: skip
+    block = tokcom.semantic_mcs("cqi", step_db=0.1)
+    _, (_, after) = run(block, collector, pdu, messages)
+    assert after["offset_db"] == pytest.approx(-6.4) and after["esn0_db"] == pytest.approx(9 - 6.4)
+
+
 def test_with_context_what_context_left_open_counts(collector, pdu):
     report = {"frame_id": 4, "packets": 64, "packets_lost": 64, "packets_open": 0}
-    messages = [("packets", PACKETS), ("reports", report), ("packets", PACKETS)]
+    messages = [("cqi", {"esn0_db": 10.0}), ("packets", PACKETS), ("reports", report), ("packets", PACKETS)]
     for policy, rises in (("cqi", False), ("cqi-context", True)):
         _, (_, after) = run(tokcom.semantic_mcs(policy), collector, pdu, messages)
         assert (after["offset_db"] > 0) == rises

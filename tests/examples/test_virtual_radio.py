@@ -18,23 +18,28 @@ PATIENCE = 120
 
 
 class Counter(gr.basic_block):
-    """Counts messages; `wait` returns once so many have come since it was last called."""
+    """Counts messages; `wait` returns once so many have come since it was called, or one that has what is asked."""
 
     def __init__(self):
         gr.basic_block.__init__(self, name="Counter", in_sig=None, out_sig=None)
-        self._changed, self._count = threading.Condition(), 0
+        self._changed, self._count, self._last = threading.Condition(), 0, {}
         self.message_port_register_in(pmt.intern("in"))
         self.set_msg_handler(pmt.intern("in"), self._take)
 
     def _take(self, message):
         with self._changed:
             self._count += 1
+            self._last = pmt.to_python(pmt.car(message)) if pmt.is_pair(message) else {}
             self._changed.notify_all()
 
     def wait(self, more):
         with self._changed:
             wanted = self._count + more
             return self._changed.wait_for(lambda: self._count >= wanted, PATIENCE)
+
+    def wait_until(self, **said):
+        with self._changed:
+            return self._changed.wait_for(lambda: said.items() <= self._last.items(), PATIENCE)
 
 
 @pytest.fixture
@@ -66,25 +71,62 @@ def free_addresses(count):
     return addresses
 
 
-def test_pictures_cross_three_processes_and_reception_goes_on_after_one_was_killed(scripts, tmp_path):
-    to_channel, to_receiver = free_addresses(2)
-    spec = importlib.util.spec_from_file_location("zmq_rx", scripts["zmq_rx"])
+def flowgraph_of(script):
+    spec = importlib.util.spec_from_file_location(script.stem, script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    receiver, counter = module.zmq_rx(out_folder=str(tmp_path / "out"), address=to_receiver), Counter()
+    return getattr(module, script.stem)
+
+
+def channel_arguments(sent, received, reported, heard):
+    return (
+        "--address-in", sent, "--address-out", received, "--feedback-in", reported, "--feedback-out", heard,
+    )  # fmt: skip
+
+
+def test_pictures_cross_three_processes_and_reception_goes_on_after_one_was_killed(scripts, tmp_path):
+    to_channel, to_receiver, reports, to_transmitter = addresses = free_addresses(4)
+    receiver = flowgraph_of(scripts["zmq_rx"])(
+        out_folder=str(tmp_path / "out"), address=to_receiver, feedback_address=reports
+    )
+    counter = Counter()
     receiver.msg_connect(receiver.image_sink, "delivered", counter, "in")
     receiver.start()
+    transmitter = (scripts["zmq_tx"], "--address", to_channel, "--feedback-address", to_transmitter)
     try:
-        channel = ("--address-in", to_channel, "--address-out", to_receiver)
-        with process(scripts["zmq_channel"], *channel):
-            with process(scripts["zmq_tx"], "--address", to_channel):
+        channel = (scripts["zmq_channel"], *channel_arguments(*addresses))
+        with process(*channel):
+            with process(*transmitter):
                 assert counter.wait(2), "no picture came"
-            with process(scripts["zmq_tx"], "--address", to_channel):
+            with process(*transmitter):
                 assert counter.wait(2), "no picture came after the transmitter was killed and started again"
                 assert receiver.burst_sync.counters.bursts >= 4
-        with process(scripts["zmq_channel"], *channel), process(scripts["zmq_tx"], "--address", to_channel):
+        with process(*channel), process(*transmitter):
             assert counter.wait(1), "no picture came after the channel was killed and started again"
     finally:
         receiver.stop()
         receiver.wait()
     assert len(list((tmp_path / "out").glob("*-recovered.png"))) >= 2
+
+
+def test_reports_come_back_and_without_them_the_transmitter_is_careful(scripts, tmp_path):
+    to_channel, to_receiver, reports, to_transmitter = addresses = free_addresses(4)
+    transmitter = flowgraph_of(scripts["zmq_tx"])(address=to_channel, feedback_address=to_transmitter)
+    choices = Counter()
+    transmitter.msg_connect(transmitter.semantic_mcs, "choice", choices, "in")
+    receiver = ("--address", to_receiver, "--feedback-address", reports, "--out-folder", str(tmp_path / "out"))
+    transmitter.start()
+    try:
+        assert choices.wait_until(cqi_state="missing")
+        far_away = (scripts["zmq_channel"], *channel_arguments(*addresses), "--profile", "none", "--esn0-db", "15")
+        with process(*far_away), process(scripts["zmq_rx"], *receiver):
+            assert choices.wait_until(cqi_state="fresh"), "no report came back"
+            assert choices.wait(2)
+            assert abs(transmitter.semantic_mcs.last_choice.esn0_db - 15) < 2
+            fast = transmitter.semantic_mcs.last_choice.airtime
+        assert choices.wait_until(cqi_state="stale"), "the last report is believed for ever"
+        assert choices.wait(8) and transmitter.semantic_mcs.last_choice.airtime > fast
+    finally:
+        transmitter.stop()
+        transmitter.wait()
+    assert transmitter.feedback_decoder.reports_received >= 1

@@ -9,6 +9,8 @@ try:
     from .burst_framer import burst_framer
     from .burst_sync import burst_sync
     from .channel_model import channel_model
+    from .feedback_decoder import feedback_decoder
+    from .feedback_encoder import feedback_encoder
     from .image_detokenizer import image_detokenizer
     from .image_receiver import image_receiver
     from .image_sink import image_sink
@@ -39,6 +41,8 @@ __all__ = [
     "burst_framer",
     "burst_sync",
     "channel_model",
+    "feedback_decoder",
+    "feedback_encoder",
     "image_detokenizer",
     "image_receiver",
     "image_sink",

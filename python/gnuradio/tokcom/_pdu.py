@@ -32,7 +32,8 @@ MISSING = pmt.intern("no such key")
 class PduBlock(gr.basic_block):
     """One PDU in, one library call, one PDU out.
 
-    A subclass names its ports and element kind and writes `process`, during which `_received` is the PDU's metadata.
+    A subclass names its ports and element kind (None: of any, then there is no content) and writes `process`, during
+    which `_received` is the PDU's metadata. Where it FORWARDS, that goes on with what is added to it.
     Whatever that raises is logged and counted in `frames_refused`, and the block goes on with the next frame.
 
     Parameters:
@@ -43,8 +44,9 @@ class PduBlock(gr.basic_block):
 
     INPUT: str
     OUTPUT: str
-    INPUT_KIND: str
+    INPUT_KIND: str | None
     STAGE: str
+    FORWARDS = True
 
     def __init__(self, name: str, queue_size: int = 0):
         gr.basic_block.__init__(self, name=name, in_sig=None, out_sig=None)
@@ -76,7 +78,8 @@ class PduBlock(gr.basic_block):
                 added = {**added, keys.SECONDS + self.STAGE: time.perf_counter() - started}
                 if self._queue_size:
                     added |= {keys.QUEUED + self.STAGE: waiting, keys.DROPPED + self.STAGE: self.inputs_dropped}
-                self.message_port_pub(self._output, make_pdu(pmt.car(pdu), added, out))
+                meta = pmt.car(pdu) if self.FORWARDS else pmt.make_dict()
+                self.message_port_pub(self._output, make_pdu(meta, added, out))
         except Exception as error:
             self.refuse(error)
 
@@ -119,14 +122,16 @@ class Metadata(Mapping):
         return pmt.length(pmt.dict_keys(self._entries))
 
 
-def open_pdu(pdu: object, kind: str) -> tuple[Metadata, np.ndarray]:
-    """Metadata and content of a PDU.
+def open_pdu(pdu: object, kind: str | None) -> tuple[Metadata, np.ndarray]:
+    """Metadata and content of a PDU; of kind None: of any, whose content does not matter and comes out empty.
 
     Raises:
         FrameError: the message is no PDU, or of another kind than wanted.
     """
     if not pmt.is_pair(pdu) or not (pmt.is_dict(pmt.car(pdu)) or pmt.is_null(pmt.car(pdu))):
         raise FrameError("the message is not a PDU (a pair of a dictionary and a vector)")
+    if kind is None:
+        return Metadata(pmt.car(pdu)), np.zeros(0, np.uint8)
     is_kind, _, element = KINDS[kind]
     vector = pmt.cdr(pdu)
     if not is_kind(vector):
@@ -228,6 +233,17 @@ def labels_of(meta: Mapping) -> str:
         FrameError: the key is no string.
     """
     return required(meta, keys.LABELS, str) if keys.LABELS in meta else NATURAL
+
+
+def carriers_of(meta: Mapping) -> np.ndarray:
+    """Es/N0 in dB by carrier, float32 (n_carriers,); of one where only the mean is told.
+
+    Raises:
+        FrameError: neither is told.
+    """
+    if keys.CARRIER_ESN0_DB in meta:
+        return np.asarray(meta[keys.CARRIER_ESN0_DB], np.float32)
+    return np.array([required(meta, keys.ESN0_DB, float)], np.float32)
 
 
 def header_keys(header: BurstHeader) -> dict:

@@ -1,12 +1,14 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pmt
 
 from tokcom import keys
 from tokcom.link.bursts import Receiver
 from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card
+from tokcom.packets import feedback
 
-from ._pdu import PduBlock, frame_keys, header_of, vector_of
+from ._pdu import PduBlock, frame_keys, header_of, make_pdu, vector_of
 
 
 class packet_decoder(PduBlock):
@@ -14,7 +16,8 @@ class packet_decoder(PduBlock):
 
     Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with what the burst's header says.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
-    and packets_lost added, and the LLRs where packets were lost: Token Recovery decodes them again.
+    and packets_lost added, and the LLRs where packets were lost: Token Recovery decodes them again. Message port
+    "feedback": the same of reports that a receiver sends back, for Feedback Decoder.
 
     Parameters:
         model: models whose codebooks are known, by name or folder, between commas. Frames of others are passed on under
@@ -22,19 +25,25 @@ class packet_decoder(PduBlock):
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"
+    FEEDBACK = pmt.intern("feedback")
 
     def __init__(self, model: str = DEFAULT_MODEL):
         PduBlock.__init__(self, "Packet Decoder")
         models = [name.strip() for name in model.split(",") if name.strip()]
-        self._receiver = Receiver([codebook(name) for name in models])
+        self._receiver = Receiver([feedback.CODEBOOK, *(codebook(name) for name in models)])
         self._classes = {codebook(name).name: model_card(name).classes for name in models}
         self.packets_seen = self.packets_lost = 0
+        self.message_port_register_out(self.FEEDBACK)
 
-    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         header = header_of(meta)
         packets, ok = self._receiver.decode(data, header)
         reception = self._receiver.assemble(packets, ok, header)
         lost = int((~reception.packets_ok).sum())
+        if reception.frame.codebook == feedback.CODEBOOK.name:
+            added = frame_keys(reception.frame) | {keys.PACKETS_LOST: lost}
+            self.message_port_pub(self.FEEDBACK, make_pdu(self._received, added, reception.frame.tokens))
+            return None
         self.packets_seen += len(ok)
         self.packets_lost += lost
         frame = reception.frame

@@ -6,28 +6,28 @@ import numpy as np
 import pmt
 
 from tokcom import keys
-from tokcom.adaptation.cqi import CqiMemory
+from tokcom.adaptation.cqi import CqiMemory, CqiState
 from tokcom.adaptation.mcs import find_mcs
 from tokcom.adaptation.outer_loop import OuterLoop
-from tokcom.errors import FrameError
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.models.zoo import DEFAULT_MODEL, load_context, load_residual
-from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.header import FRAME_IDS, MCS_NOT_SENT
 from tokcom.packets.layout import packet_layout, unpack
 
-from ._pdu import PduBlock, make_pdu, open_pdu, outline_of, packet_rows, required, vector_of
+from ._pdu import PduBlock, carriers_of, make_pdu, open_pdu, outline_of, packet_rows, required, vector_of
 
 
 class semantic_mcs(PduBlock):
     """Choose the modulation and coding of every packet, the packets' layout and the burst's power from what is known of
     the channel and from how predictable the tokens are to the receiver.
 
-    Without CQI, or with one that is old, it falls back to a poor channel and says so.
+    Without CQI, or with one that is old, it falls back to a poor channel, and says so in the log and with every choice.
 
     Input: message port "packets", PDUs of s32 tokens in packet order from token_packetizer. Message port "cqi", PDUs
     whose metadata holds carrier_esn0_db, or esn0_db, of a burst received. Message port "reports", PDUs whose metadata
-    says what became of a burst: packets, mcs, packets_lost and, with policy "cqi-context", packets_open.
+    says what became of a burst: frame_id, packets_lost and, with policy "cqi-context", packets_open. From a receiver
+    far away both come by feedback_decoder.
     Output: message port "packets", the same tokens in the order of the layout chosen, with layout_seed, mcs and
     power_db. Message port "choice": for each frame policy, mcs_summary, power_db, esn0_db, offset_db, cqi_state,
     cqi_age, expected_ter, airtime_samples and signalling_bits. Message port "readout": the same as a pair of the word
@@ -65,6 +65,8 @@ class semantic_mcs(PduBlock):
         self._memory = CqiMemory(max_age, fallback_esn0_db=fallback_esn0_db)
         self._loop = OuterLoop(target, step_db) if step_db else None
         self._sent: OrderedDict[int, Choice] = OrderedDict()
+        self._unreported: set[int] = set()
+        self._cqi_state = ""
         self.last_choice: Choice | None = None
         self._configure()
         self.message_port_register_in(self.CQI)
@@ -106,11 +108,18 @@ class semantic_mcs(PduBlock):
         frame = outline.with_tokens(unpack(packets, packet_layout(len(outline.tokens), packets.shape[1], seed)))
         now = time.monotonic()
         known = self._memory.now(now)
+        self._tell(known)
         offset = self._loop.offset_db if self._loop is not None else 0.0
+        if known.state != "fresh":
+            offset = min(offset, 0.0)
         choice = self._adapter(packets.shape[1]).choose(frame, seed, known.carrier_esn0_db, offset)
-        self.last_choice = self._sent[frame.frame_id] = choice
+        number = frame.frame_id % FRAME_IDS
+        self.last_choice = self._sent[number] = choice
+        if known.state == "fresh":
+            # Losses say little of an offset where the channel was not known.
+            self._unreported.add(number)
         while len(self._sent) > self.REMEMBERED:
-            self._sent.popitem(last=False)
+            self._unreported.discard(self._sent.popitem(last=False)[0])
         said = {
             keys.FRAME_ID: frame.frame_id,
             keys.POLICY: self._settings["policy"],
@@ -131,6 +140,17 @@ class semantic_mcs(PduBlock):
         added = {keys.LAYOUT_SEED: choice.layout_seed, keys.MCS: vector_of(choice.mcs), keys.POWER_DB: choice.power_db}
         return added, again
 
+    def _tell(self, known: CqiState) -> None:
+        """Log where what is known of the channel has come, or gone."""
+        if known.state == self._cqi_state:
+            return
+        self._cqi_state = known.state
+        if known.state == "fresh":
+            self.logger.info(f"CQI is fresh: Es/N0 {known.carrier_esn0_db.mean():.1f} dB")
+            return
+        why = "no CQI" if known.state == "missing" else f"the last CQI is {known.age:.1f} s old"
+        self.logger.warn(f"{why}: Es/N0 {known.carrier_esn0_db.mean():.1f} dB is assumed")
+
     def _adapter(self, tokens_per_packet: int) -> LinkAdapter:
         if tokens_per_packet not in self._adapters:
             config = TransmitConfig(tokens_per_packet=tokens_per_packet, profile=self._transmit.profile)
@@ -139,21 +159,22 @@ class semantic_mcs(PduBlock):
 
     def _on_cqi(self, pdu: object) -> None:
         try:
-            meta = metadata_of(pdu)
-            carriers = meta.get(keys.CARRIER_ESN0_DB)
-            carriers = np.array([required(meta, keys.ESN0_DB, float)]) if carriers is None else np.asarray(carriers)
+            meta, _ = open_pdu(pdu, None)
             # What was measured holds the power of its burst.
             sent = self._sent.get(meta.get(keys.FRAME_ID))
-            self._memory.update(carriers - (sent.power_db if sent else 0.0), time.monotonic())
+            self._memory.update(carriers_of(meta) - (sent.power_db if sent else 0.0), time.monotonic())
         except Exception as error:
             self.refuse(error)
 
     def _on_report(self, pdu: object) -> None:
         try:
-            meta = metadata_of(pdu)
-            sent = self._sent.pop(required(meta, keys.FRAME_ID, int), None)
-            if self._loop is None or sent is None:
+            meta, _ = open_pdu(pdu, None)
+            number = required(meta, keys.FRAME_ID, int)
+            if self._loop is None or number not in self._unreported:
                 return
+            # Not forgotten: the CQI of the same burst may come later.
+            self._unreported.remove(number)
+            sent = self._sent[number]
             with_context = self._settings["policy"] == "cqi-context" and keys.PACKETS_OPEN in meta
             left_out = int(np.sum(sent.mcs == MCS_NOT_SENT))
             lost = required(meta, keys.PACKETS_OPEN if with_context else keys.PACKETS_LOST, int)
@@ -163,17 +184,6 @@ class semantic_mcs(PduBlock):
             self._loop.report(lost, packets, None if follows_target else sent.expected_lost)
         except Exception as error:
             self.refuse(error)
-
-
-def metadata_of(pdu: object) -> Mapping:
-    """Metadata of a PDU of any kind.
-
-    Raises:
-        FrameError: the message is none.
-    """
-    if not pmt.is_pair(pdu):
-        raise FrameError("the message is not a PDU (a pair of a dictionary and a vector)")
-    return open_pdu(pmt.cons(pmt.car(pdu), vector_of(np.zeros(0, np.uint8))), "uint8")[0]
 
 
 def summary(mcs: np.ndarray) -> str:

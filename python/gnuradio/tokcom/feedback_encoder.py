@@ -1,0 +1,55 @@
+from collections.abc import Mapping
+
+import numpy as np
+
+from tokcom import keys
+from tokcom.adaptation.mcs import find_mcs
+from tokcom.errors import ParameterError
+from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.packets import feedback
+from tokcom.packets.feedback import Feedback
+
+from ._pdu import PduBlock, carriers_of, frame_keys, required, vector_of
+
+
+class feedback_encoder(PduBlock):
+    """Tell the transmitter of each burst received what the channel was like and how many packets were lost: as a burst
+    of its own, for Packet Encoder, Token Mapper and Burst Framer to send.
+
+    Input: message port "frames", PDUs of any kind whose metadata says what became of a burst: stream_id, frame_id,
+    packets, packets_lost, carrier_esn0_db or esn0_db and, where it is known, packets_open; as from token_recovery or
+    packet_decoder.
+    Output: message port "packets", PDUs of s32 tokens, one packet each, with mcs in the metadata.
+
+    Parameters:
+        every: one report for so many bursts, at least 1.
+        mcs: modulation and coding of the reports, by name ("qpsk-1/2") or index (0 to 14).
+    """
+
+    INPUT, OUTPUT, INPUT_KIND, STAGE = "frames", "packets", None, "feedback_encoder"
+    FORWARDS = False
+
+    def __init__(self, every: int = 1, mcs: str = feedback.MCS):
+        PduBlock.__init__(self, "Feedback Encoder")
+        if every < 1:
+            raise ParameterError(f"every is {every}; it must be at least 1 burst")
+        self._every, self._mcs = every, np.array([find_mcs(mcs).index], np.uint8)
+        self._transmitter = Transmitter(TransmitConfig(tokens_per_packet=feedback.TOKENS))
+        self._heard = self.reports_sent = 0
+
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
+        numbers = (keys.STREAM_ID, keys.FRAME_ID, keys.PACKETS, keys.PACKETS_LOST)
+        open_ = required(meta, keys.PACKETS_OPEN, int) if keys.PACKETS_OPEN in meta else None
+        report = Feedback(*(required(meta, key, int) for key in numbers), open_, carriers_of(meta))
+        self._heard += 1
+        if self._heard % self._every:
+            return None
+        frame = report.to_frame(self.reports_sent)
+        self.reports_sent += 1
+        packets = self._transmitter.packetize(frame, 0)
+        return frame_keys(frame) | {
+            keys.PACKETS: len(packets),
+            keys.TOKENS_PER_PACKET: packets.shape[1],
+            keys.LAYOUT_SEED: 0,
+            keys.MCS: vector_of(self._mcs),
+        }, packets
