@@ -233,12 +233,15 @@ def models() -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True),
-    help="Folder or tar of train/CLASS/* and test/CLASS/*: how often each token is sent. [default: all alike]",
+    help="Folder or tar of train/CLASS/* and test/CLASS/*: how often each token is sent, and what the context model "
+    "confuses. [default: all alike]",
 )
 @click.option(
     "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
 )
-@click.option("--images", default=2000, show_default=True, type=click.IntRange(1), help="Photographs to count on.")
+@click.option(
+    "--images", default=2000, show_default=True, type=click.IntRange(1), help="Photographs to learn that from."
+)
 @click.option(
     "--proposals", default=20_000_000, show_default=True, type=click.IntRange(0), help="Swaps tried for each purpose."
 )
@@ -248,27 +251,28 @@ def map_labels(
     name: str, data: Path | None, models: Path, images: int, proposals: int, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Give the words of a model's codebook labels so that what the channel confuses means nearly the same.
+    """Give the words of a model's codebook labels that suit the channel.
 
-    The labels go beside the model's weights, and into its card: those of the coded bits, and those of every way to send
-    tokens of its size without code. The figures are mean distances after an error, relative to random labels.
+    Semantic labels: what the channel confuses means nearly the same; for the coded bits, and for every way to send
+    tokens of this size without code. With photographs also contextual ones, for the coded bits: what the context model
+    confuses, the code keeps apart. They go beside the model's weights, and into its card. The figures are mean
+    distances after an error, and errors under contextual labels, relative to random labels.
     """
-    from tokcom.training.labels import map_model, token_use
+    from tokcom.training.labels import PHOTOGRAPHS, map_model
 
     command = shlex.join(
         ["./run", "models", "map", name, *([] if data is None else ["--data", data.name, "--images", str(images)]),
          "--proposals", str(proposals), "--seed", str(seed)]
     )  # fmt: skip
-    use = None if data is None else token_use(data, models / name, images, seed)
     with progress_bar() as bar:
         rows: dict[str, TaskID] = {}
 
         def advance(purpose: str, done: int) -> None:
             if purpose not in rows:
-                rows[purpose] = bar.add_task(purpose, total=proposals)
+                rows[purpose] = bar.add_task(purpose, total=images if purpose == PHOTOGRAPHS else proposals)
             bar.advance(rows[purpose], done)
 
-        figures = map_model(models / name, use, proposals, seed, command, advance)
+        figures = map_model(models / name, data, images, proposals, seed, command, advance)
     if not figures:
         console.print("a codebook of this size has the fast start alone; its pairs are too many to improve")
         return

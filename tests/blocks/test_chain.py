@@ -63,6 +63,7 @@ class Chain(gr.top_block):
         ("qpsk-1/2", "natural", "robust", 0.5, "etu", "context"),
         ("16qam-1/2", "natural", "standard", 0.5, "epa", "list"),
         ("16qam-1/2", "semantic", "standard", 0.5, "epa", "keep"),
+        ("16qam-1/2", "contextual", "standard", 2.5, "none", "context"),
     ],
 )  # fmt: skip
 def test_flowgraph_and_library_agree_bit_for_bit(mcs, labels, profile, snr_db, channel, mode, photographs, collector):

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tokcom.cli import main
+from tokcom.models.zoo import load_labels
 
 
 def test_link_prints_json():
@@ -113,14 +114,21 @@ def test_errors_are_one_line_without_a_traceback(arguments, message):
     assert result.exit_code != 0 and message in result.output and "Traceback" not in result.output
 
 
-def test_calibrate_writes_its_curve_into_the_card(tiny_model, tmp_path):
+@pytest.fixture
+def owls(tmp_path, monkeypatch):
+    """Folder of train/owl and test/owl with noise in them; the working folder is an empty one."""
     rng = np.random.default_rng(0)
     for split in ("train", "test"):
         (tmp_path / "data" / split / "owl").mkdir(parents=True)
         for i in range(12):
             picture = Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8))
             picture.save(tmp_path / "data" / split / "owl" / f"{i}.png")
-    arguments = ["calibrate", "--data", str(tmp_path / "data"), "--models", str(tiny_model.parent), "--model", "tiny"]
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "data"
+
+
+def test_calibrate_writes_its_curve_into_the_card(tiny_model, owls, tmp_path):
+    arguments = ["calibrate", "--data", str(owls), "--models", str(tiny_model.parent), "--model", "tiny"]
     figure = tmp_path / "reliability.svg"
     result = CliRunner().invoke(
         main, [*arguments, "--images", "12", "--esn0-db", "2,3", "--svg", str(figure), "--json", "-"]
@@ -129,6 +137,18 @@ def test_calibrate_writes_its_curve_into_the_card(tiny_model, tmp_path):
     curve = json.loads((tiny_model / "card.json").read_text())["context"]["acceptance"]
     assert curve["log_odds"] == sorted(curve["log_odds"]) and curve["calibrated"] == sorted(curve["calibrated"])
     assert curve["command"].startswith("./run calibrate --data data --model tiny") and figure.stat().st_size > 5000
+
+
+def test_models_map_weighs_what_the_context_confuses_where_there_are_photographs(tiny_model, owls):
+    command = ["models", "map", "tiny", "--models", str(tiny_model.parent), "--data", str(owls), "--images", "8"]
+    result = CliRunner().invoke(main, [*command, "--proposals", "2000", "--json", "-"])
+    assert result.exit_code == 0, result.output
+    rows = {row["purpose"]: row["distance"] for row in json.loads(result.stdout)}
+    assert set(rows) == {"coded", "contextual"} and rows["contextual"] < 1
+    assert sorted(load_labels(str(tiny_model))["contextual"].of_tokens) == list(range(32))
+    card = json.loads((tiny_model / "card.json").read_text())
+    assert card["labels"]["config"]["contextual"]["pictures"] == 8
+    assert card["labels"]["command"] == "./run models map tiny --data data --images 8 --proposals 2000 --seed 0"
 
 
 def test_models_map_writes_labels_into_the_card(tiny_model, tmp_path):

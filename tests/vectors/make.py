@@ -22,10 +22,11 @@ from tokcom.packets.layout import packet_layout
 FOLDER = Path(__file__).parent
 VERSION = VERSIONS[-1]
 NAME = f"air-interface-{VERSION}"
-CODEBOOK = Codebook("vector-1024", 1024, labels=TokenLabels(np.random.default_rng(1024).permutation(1024)))
+KIND = "contextual"
+CODEBOOK = Codebook("vector-1024", 1024, labels={KIND: TokenLabels(np.random.default_rng(1024).permutation(1024))})
 SAMPLE_RATE = 1e6
 ESN0_DB = 35.0
-"""15 dB in version 1, which knew no 256-QAM. Versions 1 and 2 were made with natural labels."""
+"""15 dB in version 1, which knew no 256-QAM. Versions 1 and 2 were made with natural labels, 3 with semantic ones."""
 SILENCE = 3000
 PATHS = {0: 1.0, 2: 0.25j, 5: -0.12 + 0.05j}
 """Delay in samples, and gain."""
@@ -67,7 +68,7 @@ def bursts(rng: np.random.Generator) -> list[Sent]:
     mixed = np.array([0, 3, 12, 8, MCS_NOT_SENT, 14, 13, 11, 2, 5, 6, 13], np.uint8)
 
     def config(mcs: str | int, per_packet: int, profile: str, stream_id: int) -> TransmitConfig:
-        return TransmitConfig(mcs, per_packet, profile, stream_id, "semantic")
+        return TransmitConfig(mcs, per_packet, profile, stream_id, KIND)
 
     return [
         Sent(config(8, 4, "standard", 5), frame(64, (8, 8), 42, 1), 11, 0.02, 1.0, two_groups(8, 20, 16)),
@@ -133,7 +134,7 @@ def main() -> None:
     file.validate()
     file.tofile(FOLDER / NAME, overwrite=True)
     found = [expected(burst, start) for burst, start in zip(sent, starts, strict=True)]
-    codebook = {"name": CODEBOOK.name, "size": CODEBOOK.size, "labels": CODEBOOK.labels.of_tokens.tolist()}
+    codebook = {"name": CODEBOOK.name, "size": CODEBOOK.size, "labels": CODEBOOK.labels[KIND].of_tokens.tolist()}
     content = {"codebook": codebook, "bursts": found}
     (FOLDER / f"{NAME}.json").write_text(json.dumps(content, indent=1) + "\n")
 

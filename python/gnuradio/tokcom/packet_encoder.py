@@ -5,7 +5,7 @@ import numpy as np
 from tokcom import keys
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.models.zoo import DEFAULT_MODEL, codebook
-from tokcom.packets.labels import NATURAL, SEMANTIC
+from tokcom.packets.labels import NATURAL
 
 from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, vector_of
 
@@ -17,13 +17,14 @@ class packet_encoder(PduBlock):
 
     Input: message port "packets", PDUs of s32 tokens in packet order.
     Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs added,
-    and labels where they are semantic.
+    and labels where they are not natural.
 
     Parameters:
         mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 14).
         labels: "natural": tokens are sent under their own numbers; "semantic": under labels that let wrong tokens of a
-            failed packet mean nearly the same, for receivers that keep those.
-        model: models whose semantic labels are known, by name or folder, between commas.
+            failed packet mean nearly the same, for receivers that keep those; "contextual": under labels that keep
+            apart what the context model confuses, for receivers that decode with it.
+        model: models whose labels are known, by name or folder, between commas.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "bits", "int32", "encoder"
@@ -31,7 +32,7 @@ class packet_encoder(PduBlock):
     def __init__(self, mcs: str = "16qam-1/2", labels: str = NATURAL, model: str = DEFAULT_MODEL):
         PduBlock.__init__(self, "Packet Encoder")
         self._labels, self._codebooks = labels, []
-        if labels == SEMANTIC:
+        if labels != NATURAL:
             self._codebooks = [codebook(name.strip()) for name in model.split(",") if name.strip()]
         self.set_mcs(mcs)
 

@@ -96,6 +96,23 @@ def allocate_freely(errors: np.ndarray, symbols: np.ndarray, bound: float, allow
     _check(errors[None], symbols, allowed)
     columns = np.flatnonzero(allowed)
     table, cost = errors[:, columns], symbols[columns].astype(float)
+    choice, relaxed, feasible = cheapest_choices(table, cost, bound)
+    # Symbols come whole.
+    gap = max(0.0, cost[choice].sum() - np.ceil(relaxed - 1e-6))
+    return _allocation(columns, choice, table, cost, gap, feasible)
+
+
+def cheapest_choices(table: np.ndarray, cost: np.ndarray, bound: float) -> tuple[np.ndarray, float, bool]:
+    """One choice for each row so that errors stay within a bound and all choices together cost least.
+
+    Args:
+        table: float (n_rows, n_choices), errors of each.
+        cost: float (n_choices,), of each choice, the same in all rows.
+        bound: of the errors' sum. Where it cannot be met, the fewest errors there can be and a FUTILE share more.
+
+    Returns:
+        int (n_rows,), the choices; a lower bound on what the best ones cost; whether the bound is met.
+    """
     rows = np.arange(len(table))
 
     def priced(price: float) -> np.ndarray:
@@ -123,10 +140,7 @@ def allocate_freely(errors: np.ndarray, symbols: np.ndarray, bound: float, allow
                 choice = trial
         else:
             low = price
-    choice = _lightened(choice, table, cost, bound)
-    # Symbols come whole.
-    gap = max(0.0, cost[choice].sum() - np.ceil(relaxed - 1e-6))
-    return _allocation(columns, choice, table, cost, gap, feasible)
+    return _lightened(choice, table, cost, bound), relaxed, feasible
 
 
 def _lightened(choice: np.ndarray, table: np.ndarray, cost: np.ndarray, bound: float) -> np.ndarray:

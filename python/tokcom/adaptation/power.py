@@ -1,8 +1,34 @@
-"""How strong a burst may be, under a mean and a peak."""
+"""How strong a burst may be, under a mean and a peak, and what packets of different power would be worth."""
 
 import numpy as np
 
+from tokcom.adaptation.allocation import cheapest_choices
 from tokcom.errors import ParameterError
+
+
+def allocate_power(errors: np.ndarray, levels_db: np.ndarray, bound: float) -> tuple[np.ndarray, float, float]:
+    """A power for each packet of a frame so that the expected token errors stay within a bound at the least energy:
+    water-filling over the expected loss.
+
+    Args:
+        errors: float (n_packets, n_levels), expected wrong tokens of each packet at each level.
+        levels_db: float (n_levels,), powers in dB, the peak among them.
+        bound: expected wrong tokens of the frame.
+
+    Returns:
+        float64 (n_packets,), the power of each packet in dB; their mean power, linear, infinite where no powers meet
+        the bound; and a lower bound on that of the best ones.
+
+    Raises:
+        ParameterError: the tables do not fit each other.
+    """
+    levels = np.asarray(levels_db, float)
+    if errors.ndim != 2 or not errors.size or levels.shape != errors.shape[1:]:
+        raise ParameterError(f"errors {errors.shape} and levels {levels.shape} do not fit: a column for each level")
+    cost = 10 ** (levels / 10)
+    choice, relaxed, feasible = cheapest_choices(errors, cost, bound)
+    mean = float(cost[choice].mean()) if feasible else np.inf
+    return levels[choice], mean, float(relaxed / len(errors))
 
 
 class PowerBudget:

@@ -70,7 +70,7 @@ class Bench:
         seed: seed of the noise; the layout of a frame's packets is drawn from its number.
         channel: a multipath profile, for bursts that the receiver must find, estimate and equalise, each with a draw of
             the paths of its own at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols of known noise.
-        labels: under which the tokens are sent, "natural" or "semantic".
+        labels: under which the tokens are sent: one of `packets.labels.LABELS`.
     """
 
     def __init__(

@@ -18,10 +18,10 @@ from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.link.uncoded import UncodedLink
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import load_context, load_labels, load_recovery
+from tokcom.models.zoo import codebook, load_context, load_labels, load_recovery
 from tokcom.modulation.direct import SCHEMES
 from tokcom.modulation.semantic import cosine_distances
-from tokcom.packets.labels import NATURAL, SEMANTIC, TokenLabels
+from tokcom.packets.labels import CONTEXTUAL, NATURAL, SEMANTIC, TokenLabels
 from tokcom.tokenizers.vq import VQTokenizer
 
 ESN0_DB = {
@@ -44,7 +44,7 @@ class MappingPoint:
     Attributes:
         scheme: a scheme of `modulation.direct`, nearest point; with " map" at its end, MAP under the context's prior;
             or "coded" and one of `link.modes.MODES`.
-        labels: "natural", "random" or "semantic".
+        labels: "natural", "random", "semantic" or, of coded tokens, "contextual".
         esn0_db: Es/N0 in dB.
         embedding_distance: mean cosine distance between the code vectors meant and received, of all tokens, those that
             are right included.
@@ -76,14 +76,15 @@ class MappingBench:
         seed: seed of noise and of the random labels.
 
     Raises:
-        ModelError: the model has no semantic labels.
+        ModelError: the model has no labels.
     """
 
     def __init__(self, photographs: Photographs, model: str, tokenizer: VQTokenizer, seed: int = 0):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
         self.semantic = load_labels(model)
         self.coded = {
-            name: Bench(photographs, model, tokenizer, seed=seed, labels=name) for name in (NATURAL, SEMANTIC)
+            name: Bench(photographs, model, tokenizer, seed=seed, labels=name)
+            for name in (NATURAL, *codebook(model).labels)
         }
         self.frames = self.coded[NATURAL].frames
         self._cosine = cosine_distances(tokenizer.network.codebook.numpy())
@@ -141,6 +142,8 @@ def mapping_curve(
     compile_kernels()
     for scheme in schemes:
         for name in labels_of(scheme):
+            if scheme.startswith(CODED) and name not in bench.coded:
+                continue
             for value in esn0_db:
                 yield _point(bench, scheme, name, value, progress)
 
@@ -154,7 +157,7 @@ def labels_of(scheme: str) -> tuple[str, ...]:
     if scheme.removesuffix(WITH_CONTEXT) in SCHEMES:
         return NATURAL, RANDOM, SEMANTIC
     if scheme in [CODED + mode for mode in MODES]:
-        return NATURAL, SEMANTIC
+        return NATURAL, SEMANTIC, CONTEXTUAL
     known = [*SCHEMES, *(each + WITH_CONTEXT for each in SCHEMES), *(CODED + mode for mode in MODES)]
     raise ParameterError(f"scheme is {scheme!r}; it must be one of {', '.join(known)}")
 

@@ -18,7 +18,7 @@ from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.header import FRAME_IDS, BurstHeader
-from tokcom.packets.labels import NATURAL, SEMANTIC, TokenLabels
+from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import pack, packet_layout, unpack
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst
@@ -35,7 +35,8 @@ class TransmitConfig:
         tokens_per_packet: 1 to 64.
         profile: row of phy/profiles.json: length of preamble and header.
         stream_id: 0 to 63.
-        labels: "natural": tokens are sent under their own numbers; "semantic": under the labels of their codebook.
+        labels: "natural": tokens are sent under their own numbers; "semantic" or "contextual": under such labels of
+            their codebook.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -58,7 +59,7 @@ class Transmitter:
 
     Args:
         config: what it does where nothing else is asked of it.
-        codebooks: whose semantic labels it knows; natural ones need none.
+        codebooks: whose labels it knows; natural ones need none.
     """
 
     def __init__(self, config: TransmitConfig | None = None, codebooks: Sequence[Codebook] = ()):
@@ -86,12 +87,10 @@ class Transmitter:
         """The code of a frame's packets, under the configured labels.
 
         Raises:
-            FrameError: the labels are semantic, and the frame's codebook has none here.
+            FrameError: the frame's codebook has no such labels here.
             ParameterError: an MCS is not in the table.
         """
-        labels = None
-        if self.config.labels == SEMANTIC:
-            labels = _semantic(self._codebooks.get(outline.codebook), outline.frame_id, outline.codebook)
+        labels = _labels(self.config.labels, self._codebooks.get(outline.codebook), outline)
         return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels)
 
     def header(
@@ -189,11 +188,10 @@ class Receiver:
         """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
 
         Raises:
-            FrameError: they are sent under semantic labels of a codebook that has none here.
+            FrameError: they are sent under labels of a codebook that has none such here.
         """
-        outline, labels = self.outline(header), None
-        if header.labels == SEMANTIC:
-            labels = _semantic(self._codebooks.get(header.codebook_id), outline.frame_id, outline.codebook)
+        outline = self.outline(header)
+        labels = _labels(header.labels, self._codebooks.get(header.codebook_id), outline)
         return MixedPackets.of(outline.codebook_size, header.tokens_per_packet, header.mcs, labels).decode(llrs)
 
     def outline(self, header: BurstHeader) -> TokenFrame:
@@ -264,10 +262,13 @@ def compile_kernels() -> None:
     coded.list_decode(np.ones(coded.bits.sum(), np.float32), np.arange(1), np.zeros((1, 4, 2), np.float32))
 
 
-def _semantic(codebook: Codebook | None, frame_id: int, name: str) -> TokenLabels:
-    if codebook is None or codebook.labels is None:
+def _labels(kind: str, codebook: Codebook | None, outline: TokenFrame) -> TokenLabels | None:
+    """The labels of a frame's tokens; None where they are natural."""
+    if kind == NATURAL:
+        return None
+    if codebook is None or kind not in codebook.labels:
         raise FrameError(
-            f"frame {frame_id} is to have semantic labels, and its codebook {name} has none here; "
+            f"frame {outline.frame_id} is to have {kind} labels, and its codebook {outline.codebook} has none here; "
             "`./run models map NAME` makes those of a model"
         )
-    return codebook.labels
+    return codebook.labels[kind]

@@ -1,6 +1,6 @@
 """From what the channel left of a frame to a whole one, in one of the modes of `modes`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.link.modes import DEFAULT_MODE, MODES
 from tokcom.link.packets import MixedPackets
 from tokcom.packets.header import BurstHeader
-from tokcom.packets.labels import SEMANTIC, TokenLabels
+from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import PADDING, packet_layout, unpack
 
 
@@ -79,7 +79,7 @@ class FrameRecovery:
         context: the schedule of mode "context".
         lists: how far list decoding goes.
         acceptance: calibration of posteriors.
-        labels: semantic labels of the frames' codebook; None: it has none.
+        labels: of the frames' codebook, by kind; None: it has none but natural ones.
 
     Raises:
         ParameterError: there is no such mode, or it lacks its model.
@@ -88,7 +88,7 @@ class FrameRecovery:
     def __init__(
         self, mode: str = DEFAULT_MODE, model: ContextModel | None = None, *, masked: RecoverySettings | None = None,
         context: ContextSettings | None = None, lists: ListSettings | None = None,
-        acceptance: Acceptance | None = None, labels: TokenLabels | None = None,
+        acceptance: Acceptance | None = None, labels: Mapping[str, TokenLabels] | None = None,
     ):  # fmt: skip
         if mode not in MODES:
             raise ParameterError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
@@ -97,7 +97,7 @@ class FrameRecovery:
         self.mode, self.model = mode, model
         self._guess = None if model is None else Recovery(model, masked)
         self._joint = JointDecoder(model if mode == "context" else None, context, acceptance)
-        self._lists, self._labels = lists or ListSettings(), labels
+        self._lists, self._labels = lists or ListSettings(), labels or {}
 
     def recover(
         self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
@@ -117,9 +117,11 @@ class FrameRecovery:
         """
         received = None
         if header is not None and llrs is not None:
-            labels = self._labels if header.labels == SEMANTIC else None
-            if header.labels == SEMANTIC and labels is None:
-                raise ModelError(f"frame {frame.frame_id} has semantic labels, and none of {frame.codebook} are here")
+            labels = self._labels.get(header.labels)
+            if header.labels != NATURAL and labels is None:
+                raise ModelError(
+                    f"frame {frame.frame_id} has {header.labels} labels, and none of {frame.codebook} are here"
+                )
             received = ReceivedPackets.of_burst(header, frame.codebook_size, llrs, labels)
         return self.recover_packets(frame, received, cancelled)
 

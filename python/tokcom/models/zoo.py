@@ -22,7 +22,7 @@ from tokcom.link.recovery import FrameRecovery
 from tokcom.models.card import Card
 from tokcom.models.folders import list_models
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.labels import TokenLabels
+from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 
@@ -58,12 +58,24 @@ def codebook(model: str) -> Codebook:
     """The codebook of a model, from its card and its labels; raises as `load_tokenizer` does."""
     card = model_card(model)
     size = card.part("tokenizer")["config"]["codebook_size"]
-    labels = load_labels(model)[CODED] if "labels" in card.content else None
-    return Codebook(card.name, size, card.content["modality"], labels)
+    return Codebook(card.name, size, card.content["modality"], coded_labels(model))
+
+
+def coded_labels(model: str) -> dict[str, TokenLabels]:
+    """The labels of a model's tokens in coded bits by their kind, of `packets.labels.LABELS`; none where it has none.
+
+    Raises:
+        ModelError: they are of another tokenizer, or broken.
+    """
+    if "labels" not in model_card(model).content:
+        return {}
+    found = load_labels(model)
+    return {kind: found[use] for kind, use in ((SEMANTIC, CODED), (CONTEXTUAL, CONTEXTUAL)) if use in found}
 
 
 def load_labels(model: str) -> dict[str, TokenLabels]:
-    """The semantic labels of a model by their use: CODED, and schemes of `modulation.direct`.
+    """The labels of a model by their use: semantic ones in CODED bits and for schemes of `modulation.direct`, and
+    CONTEXTUAL ones.
 
     Raises:
         ModelError: the model has none, or they are of another tokenizer, or broken.
@@ -136,8 +148,7 @@ def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> F
         mode: one of `link.modes.MODES`.
         settings: further arguments of `FrameRecovery`.
     """
-    if "labels" in model_card(model).content:
-        settings = {"labels": load_labels(model)[CODED]} | settings
+    settings = {"labels": coded_labels(model)} | settings
     if mode == "context":
         settings = {"acceptance": load_acceptance(model)} | settings
     return FrameRecovery(mode, load_context(model), **settings)

@@ -1,7 +1,8 @@
 """How a codebook is named on the air."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tokcom.packets.labels import TokenLabels
 
@@ -14,13 +15,13 @@ class Codebook:
         name: the model that made it.
         size: its words.
         modality: what its tokens stand for.
-        labels: its semantic labels; None: it has none.
+        labels: its own labels by their kind, of `packets.labels.LABELS`.
     """
 
     name: str
     size: int
     modality: str = "image"
-    labels: TokenLabels | None = None
+    labels: Mapping[str, TokenLabels] = field(default_factory=dict)
 
     @property
     def id(self) -> int:

@@ -2,8 +2,8 @@
 
 It has a base of fixed length and, where packets differ in their MCS in a way that the base cannot say, an extension
 that holds the MCS of each. Version 2 says more in the base: MCS 12 to 14, and two groups of packets, the second one
-sent a step lighter. It is used only where version 1 lacks the words. Version 3 is version 2 with tokens under semantic
-labels.
+sent a step lighter. It is used only where version 1 lacks the words. Versions 3 and 4 are version 2 with tokens under
+semantic and under contextual labels.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ import numpy as np
 from tokcom.errors import HeaderError, ParameterError
 from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
-from tokcom.packets.labels import LABELS, NATURAL, SEMANTIC
+from tokcom.packets.labels import CONTEXTUAL, LABELS, NATURAL, SEMANTIC
 
-VERSIONS = (1, 2, 3)
+VERSIONS = (1, 2, 3, 4)
 FIELDS = {
     "version": 4, "flags": 5, "stream_id": 6, "frame_id": 20, "codebook_id": 16, "layout_seed": 16, "rows": 8,
     "columns": 12, "tokens_per_packet": 6, "token_bits": 5, "cmi": 12, "mcs": 4, "extension_bytes": 8,
@@ -39,8 +39,10 @@ LIGHTER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 10, 11, 12, 13, 14, MCS_NOT_SENT)
 SHARES = 1 << 5
 """The flags of version 2 give the first group's share of the packets in this many parts."""
 MCS_IN_EXTENSION = 15
-SEMANTIC_LABELS = 0b00001
-"""Flag of version 1: tokens are sent under the semantic labels of their codebook."""
+LABEL_FLAGS = {NATURAL: 0b00000, SEMANTIC: 0b00001, CONTEXTUAL: 0b00010}
+"""Flags of version 1: under which labels of their codebook tokens are sent."""
+LABEL_VERSIONS = {NATURAL: 2, SEMANTIC: 3, CONTEXTUAL: 4}
+"""Versions with two groups and MCS 12 to 14, where the flags are taken."""
 RAW, RUNS = 0, 1
 """Forms of the extension: the MCS of every packet; or MCS and number of packets, run by run."""
 LONGEST_RUN = 256
@@ -129,7 +131,7 @@ class BurstHeader:
 
     @property
     def version(self) -> int:
-        """Of the air interface: 2 or 3 where version 1 lacks the words."""
+        """Of the air interface: 2 to 4 where version 1 lacks the words."""
         return bits_to_tokens(self._bits[0][: FIELDS["version"]], FIELDS["version"]).item()
 
     @property
@@ -152,12 +154,10 @@ class BurstHeader:
         share = 0 if uniform else _share_of(self.mcs)
         extension = np.zeros(0, np.uint8) if uniform or share else _extension_bits(self.mcs)
         sent = self.mcs[self.mcs != MCS_NOT_SENT]
-        plain, grouped, labelled = VERSIONS
-        version = plain
-        if share or (sent >= MCS_COUNT_V1).any():
-            version = grouped if self.labels == NATURAL else labelled
+        plain = not share and (sent < MCS_COUNT_V1).all()
         values = {
-            "version": version, "flags": SEMANTIC_LABELS * (self.labels == SEMANTIC) if version == plain else share,
+            "version": 1 if plain else LABEL_VERSIONS[self.labels],
+            "flags": LABEL_FLAGS[self.labels] if plain else share,
             "stream_id": self.stream_id, "frame_id": self.frame_id, "codebook_id": self.codebook_id,
             "layout_seed": self.layout_seed, "rows": self.rows, "columns": self.columns,
             "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,
@@ -190,10 +190,9 @@ class HeaderBase:
         if fields["version"] not in VERSIONS:
             known = ", ".join(map(str, VERSIONS))
             raise HeaderError("version", f"the header is of version {fields['version']}; this receiver knows {known}")
-        if fields["version"] == 1 and fields["flags"] & ~SEMANTIC_LABELS:
-            raise HeaderError(
-                "contents", f"the header's flags are {fields['flags']:05b}; version 1 knows {SEMANTIC_LABELS:05b} alone"
-            )
+        if fields["version"] == 1 and fields["flags"] not in LABEL_FLAGS.values():
+            known = ", ".join(f"{flags:05b}" for flags in LABEL_FLAGS.values())
+            raise HeaderError("contents", f"the header's flags are {fields['flags']:05b}; version 1 knows {known}")
         base = cls(fields)
         if (fields["mcs"] == MCS_IN_EXTENSION) != (fields["extension_bytes"] > 0):
             raise HeaderError("contents", f"MCS {fields['mcs']} with an extension of {fields['extension_bytes']} bytes")
@@ -245,7 +244,8 @@ class HeaderBase:
         values["tokens_per_packet"] += 1
         values["cmi"] = values["cmi"] - 1 if values["cmi"] else None
         version, flags = self.fields["version"], self.fields["flags"]
-        labels = SEMANTIC if version == 3 or (version == 1 and flags & SEMANTIC_LABELS) else NATURAL
+        told, said = (LABEL_FLAGS, flags) if version == 1 else (LABEL_VERSIONS, version)
+        labels = next(name for name, value in told.items() if value == said)
         try:
             return BurstHeader(**values, mcs=mcs, labels=labels)
         except ParameterError as error:

@@ -4,9 +4,10 @@ import numpy as np
 
 from tokcom.errors import FrameError, ParameterError
 
-NATURAL, SEMANTIC = "natural", "semantic"
-LABELS = (NATURAL, SEMANTIC)
-"""natural: a token's label is its number. semantic: the permutation that comes with the codebook."""
+NATURAL, SEMANTIC, CONTEXTUAL = "natural", "semantic", "contextual"
+LABELS = (NATURAL, SEMANTIC, CONTEXTUAL)
+"""natural: a token's label is its number. The others are permutations that come with the codebook. semantic: what the
+code confuses means nearly the same. contextual: what the context confuses, the code keeps apart."""
 
 
 class TokenLabels:

@@ -3,9 +3,12 @@
 import hashlib
 import io
 import json
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -79,10 +82,18 @@ def _prepare(data: Path, split: str, size: int, crops: int, seed: int, folder: P
     if not pictures:
         raise DatasetError(f"{data}: no pictures under {split}/<class>/")
     ordered = sorted(classes)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "pictures.npy", np.stack(pictures))
-    index = {"labels": [ordered.index(name) for name in names], "classes": ordered, "broken": broken}
-    (folder / "index.json").write_text(json.dumps(index))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        unfinished = Path(place) / folder.name
+        unfinished.mkdir()
+        np.save(unfinished / "pictures.npy", np.stack(pictures))
+        index = {"labels": [ordered.index(name) for name in names], "classes": ordered, "broken": broken}
+        (unfinished / "index.json").write_text(json.dumps(index))
+        # Two processes may have prepared the same: whole folders alone take the place.
+        if folder.exists() and not (folder / "index.json").exists():
+            shutil.rmtree(folder)
+        with suppress(OSError):
+            unfinished.rename(folder)
 
 
 def _entries(data: Path, split: str, classes: set[str]) -> Iterator[tuple[str, bytes]]:

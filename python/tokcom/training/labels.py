@@ -1,4 +1,4 @@
-"""The semantic labels of a model's codebook: for its coded bits, and for each way to send tokens without code."""
+"""The labels of a model's codebook: for its coded bits, and for each way to send tokens without code."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,7 +8,9 @@ import numpy as np
 
 from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.awgn import awgn, noise_variance
-from tokcom.models.zoo import CODED, load_tokenizer
+from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.frame import LOST
+from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
 from tokcom.modulation.direct import SCHEMES, DirectMapping
 from tokcom.modulation.semantic import (
     LARGEST_IMPROVED,
@@ -18,6 +20,7 @@ from tokcom.modulation.semantic import (
     improved_labels,
 )
 from tokcom.packets.bits import bits_per_token, tokens_to_bits
+from tokcom.packets.labels import CONTEXTUAL
 from tokcom.training.dataset import load_dataset
 from tokcom.training.export import export_labels
 
@@ -30,6 +33,14 @@ RANDOM_LABELS = 5
 SMALLEST_ERRORS = 1e-9
 """Errors a table that rounding cannot have made."""
 BATCH = 64
+PHOTOGRAPHS = "photographs"
+"""What `map_model` calls its progress in weighing alternatives."""
+BHATTACHARYYA = 0.5
+"""Factor by which each coded bit in which two labels differ makes it less likely that they are confused. On the channel
+it is 0.7 to 0.8 where packets fail; a smaller one lets the pairs count that are nearest in code, and gave fewer lost
+packets."""
+HIDDEN_SHARES = (0.1, 0.8)
+"""Shares of a frame's tokens that are hidden from the context model when its alternatives are weighed."""
 
 
 def error_patterns(token_bits: int, esn0_db: float, packets: int = PACKETS, seed: int = 0) -> np.ndarray:
@@ -112,14 +123,93 @@ def semantic_labels(
         labels[purpose] = improved_labels(
             start, confusion, distance, use, proposals=proposals, seed=seed, progress=partial(progress, purpose)
         )
-        random = np.mean(
-            [
-                expected_distance(rng.permutation(size).astype(np.int32), confusion, distance, use)
-                for rng in (np.random.default_rng([seed, k]) for k in range(RANDOM_LABELS))
-            ]
-        )
-        figures[purpose] = float(expected_distance(labels[purpose], confusion, distance, use) / random)
+        figures[purpose] = _relative_to_random(labels[purpose], confusion, distance, use, seed)
     return labels, figures
+
+
+def confused_by_context(
+    data: Path, model: Path, pictures: int, seed: int = 0, progress: Callable[[int], None] = lambda done: None
+) -> np.ndarray:
+    """How much each pair of tokens competes in the eyes of the context model.
+
+    Tokens of photographs of the training split are hidden, with the class label and without it in turn; summed is the
+    square root of the product of both tokens' probabilities at each hidden place. By Bhattacharyya's bound that is what
+    two hypotheses with such priors contribute to errors, times what the channel contributes.
+
+    Args:
+        data: folder or tar archive of train/<class>/*.
+        model: folder of the model.
+        pictures: photographs.
+        seed: of which and what is hidden.
+        progress: called with the number of photographs done since the last call.
+
+    Returns:
+        float64 (codebook_size, codebook_size), symmetric.
+
+    Raises:
+        DatasetError: there are no pictures.
+        ModelError: a part of the model is missing or broken.
+    """
+    tokenizer, context = load_tokenizer(str(model)), load_context(str(model))
+    found = load_dataset(data, "train", size=tokenizer.image_size, crops=1)
+    rng = np.random.default_rng(seed)
+    total = np.zeros((tokenizer.codebook_size,) * 2)
+    for number, index in enumerate(rng.permutation(len(found.labels))[:pictures]):
+        tokens = tokenizer.encode(np.ascontiguousarray(found.pictures[index : index + 1, 0])).ravel()
+        hidden = rng.random(len(tokens)) < rng.uniform(*HIDDEN_SHARES)
+        cmi = int(found.labels[index]) if number % 2 else None
+        roots = np.exp(context.log_probabilities(np.where(hidden, LOST, tokens), cmi) / 2)
+        total += roots.T @ roots
+        progress(1)
+    return total
+
+
+def confused_by_code(size: int) -> np.ndarray:
+    """Bhattacharyya's bound on the probability that two labels are confused, float64 (size, size), by the coded bits in
+    which they differ (K=7, rate 1/2, a token between others that are the same)."""
+    code, bits = ConvolutionalCode.named("k7"), bits_per_token(size)
+    alone = np.pad(tokens_to_bits(np.arange(1 << bits)[:, None], bits), ((0, 0), (0, code.tail)))
+    weights = code.encode(alone).sum(axis=1, dtype=np.int64)
+    labels = np.arange(size)
+    confusion = BHATTACHARYYA ** weights[labels[:, None] ^ labels].astype(np.float64)
+    np.fill_diagonal(confusion, 0)
+    return confusion
+
+
+def contextual_labels(
+    competition: np.ndarray, proposals: int, seed: int = 0, progress: Callable[[int], None] = lambda done: None
+) -> tuple[np.ndarray, float]:
+    """Labels that keep apart in code what the context model confuses: the opposite of semantic ones.
+
+    A receiver that decodes with the context model has to tell apart by the channel what the context cannot.
+
+    Args:
+        competition: as from `confused_by_context`.
+        proposals: swaps tried.
+        seed: seed of the swaps.
+        progress: called with the number of swaps tried since the last call.
+
+    Returns:
+        int32 (size,), the label of each token; and what pairs contribute to errors, relative to labels drawn at random.
+    """
+    size = len(competition)
+    confusion = confused_by_code(size)
+    natural = np.arange(size, dtype=np.int32)
+    labels = improved_labels(natural, confusion, competition, proposals=proposals, seed=seed, progress=progress)
+    return labels, _relative_to_random(labels, confusion, competition, None, seed)
+
+
+def _relative_to_random(
+    labels: np.ndarray, confusion: np.ndarray, distance: np.ndarray, use: np.ndarray | None, seed: int
+) -> float:
+    """`expected_distance` of labels over its mean for RANDOM_LABELS drawn at random."""
+    random = np.mean(
+        [
+            expected_distance(rng.permutation(len(labels)).astype(np.int32), confusion, distance, use)
+            for rng in (np.random.default_rng([seed, k]) for k in range(RANDOM_LABELS))
+        ]
+    )
+    return float(expected_distance(labels, confusion, distance, use) / random)
 
 
 def has_room(scheme: str, size: int) -> bool:
@@ -146,19 +236,40 @@ def token_use(data: Path, model: Path, pictures: int, seed: int = 0) -> np.ndarr
 
 
 def map_model(
-    folder: Path, use: np.ndarray | None, proposals: int, seed: int, command: str,
+    folder: Path, data: Path | None, pictures: int, proposals: int, seed: int, command: str,
     progress: Callable[[str, int], None] = lambda name, done: None,
 ) -> dict[str, float]:  # fmt: skip
-    """Make the labels of a model and store them beside its weights; the figures of `semantic_labels`.
+    """Make the labels of a model and store them beside its weights.
+
+    Args:
+        folder: the model's folder.
+        data: photographs on which the use of tokens is counted and, where the model has a context, its alternatives are
+            weighed for contextual labels; None: all tokens are used alike, and there are no contextual labels.
+        pictures: photographs.
+        proposals: swaps tried for each purpose.
+        seed: seed of errors, swaps and the choice of photographs.
+        command: the command line that made them.
+        progress: called with the purpose, or PHOTOGRAPHS, and the number done since the last call.
+
+    Returns:
+        The figures of `semantic_labels` and `contextual_labels`.
 
     Raises:
-        ModelError: there is no such model, or its tokenizer is broken.
+        ModelError: there is no such model, or a part of it is broken.
+        DatasetError: there are no pictures.
     """
     embeddings = load_tokenizer(str(folder)).network.codebook.numpy()
+    use = None if data is None else token_use(data, folder, pictures, seed)
     labels, figures = semantic_labels(embeddings, use, proposals, seed, progress)
     config = {
         "distance": "cosine", "proposals": proposals, "seed": seed,
         CODED: {"mcs": MCS, "tokens_per_packet": TOKENS_PER_PACKET, "esn0_db": list(CODED_ESN0_DB), "packets": PACKETS},
     } | {scheme: {"esn0_db": list(SCHEMES[scheme])} for scheme in labels if scheme != CODED}  # fmt: skip
+    if data is not None and figures and "context" in model_card(str(folder)).content:
+        competition = confused_by_context(data, folder, pictures, seed, partial(progress, PHOTOGRAPHS))
+        labels[CONTEXTUAL], figures[CONTEXTUAL] = contextual_labels(
+            competition, proposals, seed, partial(progress, CONTEXTUAL)
+        )
+        config[CONTEXTUAL] = {"bhattacharyya": BHATTACHARYYA, "hidden": list(HIDDEN_SHARES), "pictures": pictures}
     export_labels(folder, labels, config, figures, command)
     return figures

@@ -28,13 +28,16 @@ def test_semantic_labels_halve_the_distance_without_code(bench):
 
 
 def test_coded_packets_fail_alike_and_their_tokens_lie_nearer(bench):
-    natural, semantic = mapping_curve(bench, ["coded keep"], [4.0])
+    natural, semantic, contextual = mapping_curve(bench, ["coded keep"], [4.0])
+    assert abs(natural.per - contextual.per) < 0.15
     assert abs(natural.per - semantic.per) < 0.15 and natural.per > 0.3
     assert semantic.embedding_distance < natural.embedding_distance
     clean = list(mapping_curve(bench, ["coded keep", "coded context"], [14.0]))
     assert all(point.per == point.token_error_rate == point.embedding_distance == 0 for point in clean)
     assert [(p.scheme, p.labels) for p in clean] == [
-        (scheme, labels) for scheme in ("coded keep", "coded context") for labels in ("natural", "semantic")
+        (scheme, labels)
+        for scheme in ("coded keep", "coded context")
+        for labels in ("natural", "semantic", "contextual")
     ]
 
 

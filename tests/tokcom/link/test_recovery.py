@@ -207,16 +207,20 @@ def test_frames_and_llrs_that_do_not_fit_are_named():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_semantic_labels_cross_the_air_in_every_mode(mode):
+@pytest.mark.parametrize("kind", ["semantic", "contextual"])
+def test_labels_cross_the_air_in_every_mode(kind, mode):
     """Samples to samples: what the channel leaves whole comes back, and context mends the rest."""
-    labels = TokenLabels(np.random.default_rng(2).permutation(SIZE))
+    labels = {
+        name: TokenLabels(np.random.default_rng(seed).permutation(SIZE))
+        for seed, name in enumerate(("semantic", "contextual"), start=2)
+    }
     book = Codebook(BOOK.name, SIZE, labels=labels)
     frame = chain(6)
-    burst = np.pad(Transmitter(TransmitConfig(labels="semantic"), [book]).transmit(frame, 6), 500)
+    burst = np.pad(Transmitter(TransmitConfig(labels=kind), [book]).transmit(frame, 6), 500)
     for esn0_db in (30.0, 4.0):
         receiver = Receiver([book], recovery(mode, labels=labels))
         (reception,) = receiver.receive(awgn(burst, esn0_db, np.random.default_rng(1)))
-        assert reception.header.labels == "semantic" and reception.packets_ok.all() == (esn0_db == 30)
+        assert reception.header.labels == kind and reception.packets_ok.all() == (esn0_db == 30)
         kept = ~reception.frame.lost
         assert np.array_equal(reception.frame.tokens[kept], frame.tokens[kept])
         if esn0_db == 30 or mode == "context":
@@ -224,16 +228,16 @@ def test_semantic_labels_cross_the_air_in_every_mode(mode):
 
 
 def test_labels_that_are_not_here_are_named():
-    book = Codebook(BOOK.name, SIZE, labels=TokenLabels(np.arange(SIZE)[::-1]))
+    book = Codebook(BOOK.name, SIZE, labels={"semantic": TokenLabels(np.arange(SIZE)[::-1])})
     frame = chain(7)
     burst = np.pad(Transmitter(TransmitConfig(labels="semantic"), [book]).transmit(frame, 7), 500)
     for sender in (
         Transmitter(TransmitConfig(labels="semantic")),
         Transmitter(TransmitConfig(labels="semantic"), [BOOK]),
+        Transmitter(TransmitConfig(labels="contextual"), [book]),
     ):
-        with pytest.raises(
-            FrameError, match="frame 7 is to have semantic labels, and its codebook chain has none here"
-        ):
+        kind = sender.config.labels
+        with pytest.raises(FrameError, match=f"frame 7 is to have {kind} labels, and its codebook chain has none here"):
             sender.transmit(frame, 7)
     for receiver in (Receiver([BOOK]), Receiver()):
         assert receiver.receive(burst) == [] and receiver.unusable == 1

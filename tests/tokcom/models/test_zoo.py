@@ -186,17 +186,20 @@ def labelled(folder, **more):
 
 
 def test_semantic_labels_come_with_the_codebook_and_the_recovery(tiny_model):
-    assert codebook(str(tiny_model)).labels is None
+    assert codebook(str(tiny_model)).labels == {}
     wanted = labelled(tiny_model, **{"64qam": np.arange(32)})
     found = load_labels(str(tiny_model))
     assert {use: each.of_tokens.tolist() for use, each in found.items()} == {
         use: each.tolist() for use, each in wanted.items()
     }
-    assert codebook(str(tiny_model)).labels == found["coded"]
+    assert codebook(str(tiny_model)).labels == {"semantic": found["coded"]}
     assert load_file(tiny_model / "labels.safetensors")["coded"].dtype == torch.int16
     card = json.loads((tiny_model / "card.json").read_text())
     assert card["labels"]["tokenizer"] == card["tokenizer"]["sha256"]
     load_tokenizer(str(tiny_model)), load_recovery(str(tiny_model), "list")
+    labelled(tiny_model, contextual=np.arange(32)[::-1])
+    assert list(codebook(str(tiny_model)).labels) == ["semantic", "contextual"]
+    assert codebook(str(tiny_model)).labels["contextual"].of_tokens.tolist() == list(range(31, -1, -1))
 
 
 def test_labels_that_do_not_belong_to_the_model_are_named(tiny_model):
@@ -219,4 +222,4 @@ def test_a_new_tokenizer_takes_the_labels_away(tiny_model):
     labelled(tiny_model)
     network = load_tokenizer(str(tiny_model)).network
     export_part(tiny_model, "tokenizer", "vq", network, {}, Run("none", "none", 0, 0, 0.0), ("cat", "dog", "owl"))
-    assert codebook(str(tiny_model)).labels is None
+    assert codebook(str(tiny_model)).labels == {}

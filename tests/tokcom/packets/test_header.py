@@ -199,15 +199,16 @@ def test_every_wrong_bit_is_seen():
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
-        ({"version": 0}, "version", "version 0; this receiver knows 1, 2, 3"),
-        ({"version": 4}, "version", "version 4"),
+        ({"version": 0}, "version", "version 0; this receiver knows 1, 2, 3, 4"),
+        ({"version": 5}, "version", "version 5"),
         ({"version": 3}, "contents", "not the simplest"),
+        ({"version": 4}, "contents", "not the simplest"),
         # What version 1 says as well is said in version 1.
         ({"version": 2}, "contents", "not the simplest"),
         # 64 packets in 32 parts: the first group has two.
         ({"version": 2, "flags": 1, "columns": 4}, "contents", "not the simplest"),
         ({"version": 15, "flags": 31}, "version", "version 15"),
-        ({"flags": 2}, "contents", "flags are 00010"),
+        ({"flags": 3}, "contents", "flags are 00011; version 1 knows 00000, 00001, 00010"),
         ({"flags": 17}, "contents", "flags are 10001"),
         ({"columns": 0}, "contents", "0 packets"),
         ({"rows": 255, "columns": 4095, "tokens_per_packet": 0}, "contents", "1044225 packets"),
@@ -226,7 +227,7 @@ def test_a_whole_header_that_makes_no_sense_is_named(changed, kind, message):
     assert caught.value.kind == kind
 
 
-@pytest.mark.parametrize(("labels", "version"), [("natural", 2), ("semantic", 3)])
+@pytest.mark.parametrize(("labels", "version"), [("natural", 2), ("semantic", 3), ("contextual", 4)])
 def test_labels_that_version_1_has_a_flag_for_are_a_version_of_their_own_beside_groups(labels, version):
     for mcs in (two_groups(8, 20, 64), np.full(64, 13), np.r_[np.full(40, 13), np.full(24, 2)]):
         header = a_header(mcs=mcs, labels=labels)
@@ -241,12 +242,16 @@ def test_labels_that_version_1_has_a_flag_for_are_a_version_of_their_own_beside_
         claimed.header(plain.to_bits()[1])
 
 
-def test_semantic_labels_are_a_flag():
-    header = a_header(labels="semantic")
+@pytest.mark.parametrize(("labels", "flags"), [("semantic", "00001"), ("contextual", "00010")])
+def test_labels_are_a_flag(labels, flags):
+    header = a_header(labels=labels)
     base, _ = header.to_bits()
-    assert "".join(map(str, base[:9])) == "000100001"
+    assert "".join(map(str, base[:9])) == "0001" + flags
     assert HeaderBase.from_bits(base).header() == header != a_header()
-    with pytest.raises(ParameterError, match="labels is 'gray'; it must be one of natural, semantic"):
+
+
+def test_labels_that_are_none_are_refused():
+    with pytest.raises(ParameterError, match="labels is 'gray'; it must be one of natural, semantic, contextual"):
         a_header(labels="gray")
 
 

@@ -4,7 +4,15 @@ import pytest
 from tokcom.models.zoo import DEFAULT_MODEL, load_labels, load_tokenizer
 from tokcom.modulation.direct import SCHEMES, DirectMapping
 from tokcom.modulation.semantic import cosine_distances, expected_distance
-from tokcom.training.labels import coded_confusion, error_patterns, mean_confusion, semantic_labels
+from tokcom.training.labels import (
+    BHATTACHARYYA,
+    coded_confusion,
+    confused_by_code,
+    contextual_labels,
+    error_patterns,
+    mean_confusion,
+    semantic_labels,
+)
 
 
 def test_error_patterns_are_shares_and_the_code_s_weak_places_come_first():
@@ -40,6 +48,26 @@ def test_every_purpose_of_that_size_gets_labels_better_than_random(size):
     assert set(labels) == set(figures) == set(seen) == purposes and set(seen.values()) == {20_000}
     assert all(np.array_equal(np.sort(each), np.arange(size)) for each in labels.values())
     assert all(figure < 0.9 for figure in figures.values())
+
+
+def test_labels_are_told_apart_by_the_coded_bits_in_which_they_differ():
+    """A single bit alone gives the code's free distance, 10, or more: the weight of both generators."""
+    confusion = confused_by_code(16)
+    weights = np.round(np.log(confusion[0, 1:]) / np.log(BHATTACHARYYA)).astype(int)
+    one_bit = bin(0o133).count("1") + bin(0o171).count("1")
+    assert [weights[(1 << bit) - 1] for bit in range(4)] == [one_bit] * 4 and weights.min() == 10
+    assert np.array_equal(confusion, confusion.T) and not np.diag(confusion).any()
+    assert np.array_equal(confusion[5], confusion[0][np.arange(16) ^ 5])
+
+
+def test_contextual_labels_keep_apart_what_competes():
+    """Tokens that compete in pairs alone: no pair is left at the code's smallest distance."""
+    competition = np.eye(32) + np.kron(np.eye(16), 1 - np.eye(2))
+    labels, figure = contextual_labels(competition, 20_000)
+    confusion = confused_by_code(32)
+    between = confusion[labels[0::2], labels[1::2]]
+    assert np.array_equal(np.sort(labels), np.arange(32)) and figure < 0.5
+    assert between.max() < BHATTACHARYYA**13
 
 
 def test_a_large_codebook_has_the_fast_start_alone():

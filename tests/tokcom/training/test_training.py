@@ -64,6 +64,15 @@ def test_folder_and_archive_give_the_same_pictures(data, tmp_path):
     assert np.array_equal(folder.labels, archive.labels) and np.bincount(folder.labels).tolist() == [6, 6]
 
 
+def test_a_preparation_that_was_broken_off_is_made_anew(data, tmp_path):
+    whole = load_dataset(data, "test", size=16, crops=1, cache=tmp_path)
+    (folder,) = tmp_path.iterdir()
+    (folder / "index.json").unlink()
+    (folder / "pictures.npy").write_bytes(b"half")
+    again = load_dataset(data, "test", size=16, crops=1, cache=tmp_path)
+    assert np.array_equal(again.pictures, whole.pictures) and list(tmp_path.iterdir()) == [folder]
+
+
 def test_data_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DatasetError, match="nowhere: no such"):
         load_dataset(tmp_path / "nowhere", "train", size=16, crops=1, cache=tmp_path)

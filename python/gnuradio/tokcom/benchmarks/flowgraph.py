@@ -20,6 +20,7 @@ WARM_UP = 20
 """Frames after which the clock starts: by then all is compiled and every pool has its size."""
 PATIENCE = 120.0
 """Seconds for them."""
+MINUTE = 60.0
 
 
 def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, seed: int) -> dict:
@@ -34,7 +35,8 @@ def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, se
 
     Returns:
         sample_rate; frames_per_second that reached image_sink; latency_ms from image_source to there; cpu_cores in use;
-        rss_mb_start and rss_mb_end; drops in all queues; frames; msps, million samples a second that passed.
+        rss_mb_start, rss_mb_end and rss_mb_by_minute, from the start on; drops in all queues; frames; msps, million
+        samples a second that passed.
 
     Raises:
         TokcomError: pictures did not come.
@@ -70,7 +72,10 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
             rss, samples = _rss_mb(), receiver.burst_sync.nitems_read(0)
             clock.reset()
             wall, cpu = time.perf_counter(), time.process_time()
-            threading.Event().wait(seconds)
+            memory = [rss]
+            while (left := seconds - (time.perf_counter() - wall)) > 0:
+                threading.Event().wait(min(left, MINUTE))
+                memory.append(_rss_mb())
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             latencies = clock.latencies()
             report = {
@@ -79,7 +84,8 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
                 "latency_ms": {f"p{q}": round(1000 * float(np.percentile(latencies, q)), 1) for q in (50, 99)},
                 "cpu_cores": round(cpu / wall, 2),
                 "rss_mb_start": round(rss, 1),
-                "rss_mb_end": round(_rss_mb(), 1),
+                "rss_mb_end": round(memory[-1], 1),
+                "rss_mb_by_minute": [round(value, 1) for value in memory],
                 "drops": _drops(transmitter, receiver, sink),
                 "frames": len(latencies),
                 "msps": round((receiver.burst_sync.nitems_read(0) - samples) / wall / 1e6, 3),
