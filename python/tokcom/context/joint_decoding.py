@@ -14,7 +14,7 @@ import numpy as np
 
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.model import ContextModel
-from tokcom.errors import ParameterError
+from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
 
@@ -93,15 +93,19 @@ class JointDecoder:
     """Decodes the open packets of frames together with a context model, or without one.
 
     Args:
-        model: the context model; None for a uniform prior, which leaves the CRC as the only help.
+        model: the context model; None leaves the CRC as the only help.
         settings: the schedule.
         acceptance: calibration of packets' posteriors.
+        frequencies: float (codebook_size,), share of each word among all tokens sent, the prior where there is no
+            model; None: all alike.
     """
 
     def __init__(
-        self, model: ContextModel | None, settings: ContextSettings | None = None, acceptance: Acceptance | None = None
-    ):
+        self, model: ContextModel | None, settings: ContextSettings | None = None,
+        acceptance: Acceptance | None = None, frequencies: np.ndarray | None = None,
+    ):  # fmt: skip
         self.model = model
+        self.log_frequencies = None if frequencies is None else np.log(np.asarray(frequencies, np.float32))
         self.settings = settings or ContextSettings()
         self.acceptance = acceptance or Acceptance()
 
@@ -125,6 +129,11 @@ class JointDecoder:
         """
         if self.model is not None:
             self.model.require_fit(frame)
+        elif self.log_frequencies is not None and len(self.log_frequencies) != frame.codebook_size:
+            raise ModelError(
+                f"frame {frame.frame_id} has a codebook of {frame.codebook_size} words, and frequencies are known of "
+                f"{len(self.log_frequencies)}"
+            )
         work = _Work(self, frame, positions, packets, packets_ok, decoder, cancelled)
         open_rows = np.flatnonzero(~packets_ok)
         if len(open_rows):
@@ -141,6 +150,7 @@ class _Work:
 
     def __init__(self, parent: JointDecoder, frame, positions, packets, packets_ok, decoder, cancelled):
         self.model, self.settings, self.acceptance = parent.model, parent.settings, parent.acceptance
+        self.log_frequencies = parent.log_frequencies
         self.frame, self.positions, self.decoder, self.cancelled = frame, positions, decoder, cancelled
         self.tokens = np.where(packets_ok[:, None], packets, LOST).astype(np.int32)
         self.confidence = np.where(packets_ok[:, None], np.float32(1), np.float32(0)).repeat(positions.shape[1], 1)
@@ -153,9 +163,12 @@ class _Work:
         return self.acceptance.posterior(self.log_odds) >= self.settings.accept
 
     def outset(self, rows: np.ndarray) -> np.ndarray:
-        """Priors before any token is shown: the model's for an empty frame, which is the same for all of a class."""
+        """Priors before any token is shown: the model's for an empty frame, which is the same for all of a class; or
+        how often words are sent."""
         if self.model is None:
-            return self._priors(rows, np.zeros((self.positions.max() + 1, self.frame.codebook_size), np.float32))
+            words = np.zeros(self.frame.codebook_size, np.float32)
+            words = words if self.log_frequencies is None else self.log_frequencies
+            return self._priors(rows, np.tile(words, (self.positions.max() + 1, 1)))
         return self._priors(rows, _empty_frame(self.model, len(self.frame.tokens), self.frame.cmi))
 
     def round(self) -> bool:

@@ -80,6 +80,8 @@ class FrameRecovery:
         lists: how far list decoding goes.
         acceptance: calibration of posteriors.
         labels: of the frames' codebook, by kind; None: it has none but natural ones.
+        frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, which
+            mode "list" weighs; None: all alike.
 
     Raises:
         ParameterError: there is no such mode, or it lacks its model.
@@ -89,6 +91,7 @@ class FrameRecovery:
         self, mode: str = DEFAULT_MODE, model: ContextModel | None = None, *, masked: RecoverySettings | None = None,
         context: ContextSettings | None = None, lists: ListSettings | None = None,
         acceptance: Acceptance | None = None, labels: Mapping[str, TokenLabels] | None = None,
+        frequencies: np.ndarray | None = None,
     ):  # fmt: skip
         if mode not in MODES:
             raise ParameterError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
@@ -96,7 +99,7 @@ class FrameRecovery:
             raise ParameterError(f"mode {mode!r} needs a context model; without one there are 'keep' and 'list'")
         self.mode, self.model = mode, model
         self._guess = None if model is None else Recovery(model, masked)
-        self._joint = JointDecoder(model if mode == "context" else None, context, acceptance)
+        self._joint = JointDecoder(model if mode == "context" else None, context, acceptance, frequencies)
         self._lists, self._labels = lists or ListSettings(), labels or {}
 
     def recover(

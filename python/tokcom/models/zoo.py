@@ -4,6 +4,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
@@ -29,6 +30,9 @@ from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 DEFAULT_MODEL = "caltech64"
 CODED = "coded"
 """Use of the semantic labels that go into coded bits."""
+
+FREQUENCIES = "frequencies"
+"""Name in the file of labels of how often each word is sent."""
 
 FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "vq": (VQConfig, VQNetwork),
@@ -73,6 +77,12 @@ def coded_labels(model: str) -> dict[str, TokenLabels]:
     return {kind: found[use] for kind, use in ((SEMANTIC, CODED), (CONTEXTUAL, CONTEXTUAL)) if use in found}
 
 
+def word_frequencies(model: str) -> np.ndarray | None:
+    """Share of each word of a model's codebook among the tokens of its training pictures, float32 (codebook_size,), none
+    of them 0; None where it was not counted. Raises as `coded_labels` does."""
+    return _labels_of(model)[1] if "labels" in model_card(model).content else None
+
+
 def load_labels(model: str) -> dict[str, TokenLabels]:
     """The labels of a model by their use: semantic ones in CODED bits and for schemes of `modulation.direct`, and
     CONTEXTUAL ones.
@@ -80,6 +90,10 @@ def load_labels(model: str) -> dict[str, TokenLabels]:
     Raises:
         ModelError: the model has none, or they are of another tokenizer, or broken.
     """
+    return _labels_of(model)[0]
+
+
+def _labels_of(model: str) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
     card = model_card(model)
     if "labels" not in card.content:
         raise ModelError(f"model {card.name} has no semantic labels; `./run models map {card.name}` makes them")
@@ -151,6 +165,8 @@ def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> F
     settings = {"labels": coded_labels(model)} | settings
     if mode == "context":
         settings = {"acceptance": load_acceptance(model)} | settings
+    if mode == "list":
+        settings = {"frequencies": word_frequencies(model)} | settings
     return FrameRecovery(mode, load_context(model), **settings)
 
 
@@ -165,15 +181,19 @@ def _network(card: Card, part: str) -> nn.Module:
 
 
 @lru_cache(maxsize=8)
-def _labels(path: Path, sha256: str, size: int) -> dict[str, TokenLabels]:
-    """The labels in a file of that hash."""
+def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
+    """The labels in a file of that hash, and the frequencies of words."""
     try:
-        labels = {use: TokenLabels(each) for use, each in load_arrays(path).items()}
+        arrays = load_arrays(path)
+        frequencies = arrays.pop(FREQUENCIES, None)
+        labels = {use: TokenLabels(each) for use, each in arrays.items()}
     except (SafetensorError, OSError, ParameterError) as error:
         raise ModelError(f"{path}: the labels cannot be read: {error}") from None
     if CODED not in labels or any(len(each) != size for each in labels.values()):
         raise ModelError(f"{path}: the labels are not those of a codebook of {size} words")
-    return labels
+    if frequencies is not None and (frequencies.shape != (size,) or not (frequencies > 0).all()):
+        raise ModelError(f"{path}: the frequencies of words are not positive ones of a codebook of {size} words")
+    return labels, frequencies
 
 
 @lru_cache(maxsize=8)

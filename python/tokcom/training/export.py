@@ -13,6 +13,7 @@ from torch import nn
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.acceptance import Acceptance
 from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.zoo import FREQUENCIES
 from tokcom.training.loop import TRAINING_STATE
 
 
@@ -89,8 +90,9 @@ def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> Non
 
 
 def export_labels(
-    folder: Path, labels: dict[str, np.ndarray], config: dict, figures: dict[str, float], command: str
-) -> None:
+    folder: Path, labels: dict[str, np.ndarray], config: dict, figures: dict[str, float], command: str,
+    frequencies: np.ndarray | None = None,
+) -> None:  # fmt: skip
     """Write the semantic labels of a model's codebook beside its weights, and their entry in the card.
 
     Args:
@@ -99,12 +101,16 @@ def export_labels(
         config: how they were sought.
         figures: what they are worth.
         command: the command line that made them.
+        frequencies: float (codebook_size,), share of each word among all tokens, none of them 0; None: not counted.
     """
     path = folder / "card.json"
     card = json.loads(path.read_text())
     kind = np.int16 if card["tokenizer"]["config"]["codebook_size"] <= 1 << 15 else np.int32
     weights = folder / "labels.safetensors"
-    save_arrays({use: each.astype(kind) for use, each in labels.items()}, weights)
+    arrays = {use: each.astype(kind) for use, each in labels.items()}
+    if frequencies is not None:
+        arrays[FREQUENCIES] = frequencies.astype(np.float32)
+    save_arrays(arrays, weights)
     weights.chmod(0o644)
     card["labels"] = {
         "family": "permutation", "config": config, "weights": weights.name, "sha256": file_hash(weights),

@@ -271,5 +271,5 @@ def map_model(
             competition, proposals, seed, partial(progress, CONTEXTUAL)
         )
         config[CONTEXTUAL] = {"bhattacharyya": BHATTACHARYYA, "hidden": list(HIDDEN_SHARES), "pictures": pictures}
-    export_labels(folder, labels, config, figures, command)
+    export_labels(folder, labels, config, figures, command, None if use is None else use / use.sum())
     return figures

@@ -149,6 +149,21 @@ def test_padding_slots_hold_token_zero_for_certain():
             assert np.exp(prior).sum(axis=-1) == pytest.approx(1, abs=1e-5)
 
 
+def test_without_a_model_frequent_words_are_the_likelier_ones():
+    """By Bayes: a word of half of all tokens beats one that the channel favours by less than frequencies differ."""
+    frequencies = np.r_[0.5, np.full(SIZE - 1, 0.5 / (SIZE - 1))]
+    positions, sent = np.arange(2)[:, None], np.array([[3], [4]])
+    decoder = Likelihoods(vague(sent, np.array([[6.0], [8.0]])[..., None]))
+    informed = JointDecoder(None, frequencies=frequencies).decode(frame(2), positions, sent, np.zeros(2, bool), decoder)
+    assert informed.tokens.ravel().tolist() == [0, 4] and informed.passes == 0
+    odds = np.array([0.5, 8 * 0.5 / 7]) / np.array([6 * 0.5 / 7 + 6 * 0.5 / 7, 0.5 + 6 * 0.5 / 7])
+    assert informed.log_odds == pytest.approx(np.log(odds), abs=1e-5)
+    alike = JointDecoder(None).decode(frame(2), positions, sent, np.zeros(2, bool), decoder)
+    assert alike.tokens.ravel().tolist() == [3, 4]
+    with pytest.raises(ModelError, match="8 words, and frequencies are known of 5"):
+        JointDecoder(None, frequencies=np.full(5, 0.2)).decode(frame(2), positions, sent, np.zeros(2, bool), decoder)
+
+
 def test_the_label_reaches_the_model():
     model, positions = Line(), np.arange(2)[:, None]
     decoder = Likelihoods(np.ones((2, 1, SIZE)))

@@ -201,7 +201,7 @@ def test_a_flood_of_false_preambles(each, flood):
         "short": each.preamble[: each.short_length + 64],
         "preambles": each.preamble,
         "garbage headers": np.r_[each.preamble, gaussian(rng, 80 * 9 * each.header_copies)],
-        "good headers": false_burst(each, header_text(version=4)),
+        "good headers": false_burst(each, header_text(version=9)),
         "long announcements": false_burst(each, header_text(rows=20, columns=150, mcs=0)),
         "halves": burst(1, each.name)[: each.preamble_length + 80 * 9 * each.header_copies + 100],
     }[flood]

@@ -19,6 +19,7 @@ from tokcom.models.zoo import (
     load_recovery,
     load_tokenizer,
     model_card,
+    word_frequencies,
 )  # fmt: skip
 from tokcom.training.export import Run, export_acceptance, export_labels, export_part
 
@@ -216,6 +217,19 @@ def test_broken_labels_are_named(tiny_model, bad):
     export_labels(tiny_model, {"coded": bad}, {}, {}, "none")
     with pytest.raises(ModelError, match="labels"):
         load_labels(str(tiny_model))
+
+
+def test_how_often_words_are_sent_comes_with_the_labels(tiny_model):
+    assert word_frequencies(str(tiny_model)) is None
+    labelled(tiny_model)
+    assert word_frequencies(str(tiny_model)) is None
+    shares = np.arange(1, 33) / np.arange(1, 33).sum()
+    export_labels(tiny_model, {"coded": np.arange(32)}, {}, {}, "none", shares)
+    assert word_frequencies(str(tiny_model)) == pytest.approx(shares) and set(load_labels(str(tiny_model))) == {"coded"}
+    for bad in (shares[:-1], shares - shares[0]):
+        export_labels(tiny_model, {"coded": np.arange(32)}, {}, {}, "none", bad)
+        with pytest.raises(ModelError, match="frequencies of words are not positive ones of a codebook of 32 words"):
+            word_frequencies(str(tiny_model))
 
 
 def test_a_new_tokenizer_takes_the_labels_away(tiny_model):

@@ -255,7 +255,7 @@ def test_positions_count_on_from_where_the_stream_was_begun_anew():
 def test_the_counters_say_why_headers_fail():
     noise = gaussian(np.random.default_rng(9), 1000)
     cases = {
-        "crc": np.r_[STANDARD.preamble, noise], "version": false_header(version=4), "contents": false_header(rows=255),
+        "crc": np.r_[STANDARD.preamble, noise], "version": false_header(version=9), "contents": false_header(rows=255),
     }  # fmt: skip
     for kind, part in cases.items():
         searcher = BurstSearcher()
