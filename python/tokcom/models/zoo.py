@@ -78,8 +78,8 @@ def coded_labels(model: str) -> dict[str, TokenLabels]:
 
 
 def word_frequencies(model: str) -> np.ndarray | None:
-    """Share of each word of a model's codebook among the tokens of its training pictures, float32 (codebook_size,), none
-    of them 0; None where it was not counted. Raises as `coded_labels` does."""
+    """Share of each word of a model's codebook among the tokens of its training pictures: float32 (codebook_size,),
+    none of them 0; None where it was not counted. Raises as `coded_labels` does."""
     return _labels_of(model)[1] if "labels" in model_card(model).content else None
 
 
