@@ -186,7 +186,7 @@ def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits(run
 
 
 def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch, capfd, run_sync):
-    monkeypatch.setattr("tokcom.packets.header.VERSIONS", (4, 5, 6))
+    monkeypatch.setattr("tokcom.packets.header.VERSIONS", (5, 6, 7, 8))
     later = np.concatenate([np.zeros(300), expected_burst(1), np.zeros(300)])
     monkeypatch.undo()
     sync = tokcom.burst_sync()

@@ -18,6 +18,7 @@ from tokcom.packets.crc import Crc
 from tokcom.packets.labels import CONTEXTUAL, LABELS, NATURAL, SEMANTIC
 
 VERSIONS = (1, 2, 3, 4)
+"""The plain one; then, in the order of LABELS, those with two groups and MCS 12 to 14, whose flags are taken."""
 FIELDS = {
     "version": 4, "flags": 5, "stream_id": 6, "frame_id": 20, "codebook_id": 16, "layout_seed": 16, "rows": 8,
     "columns": 12, "tokens_per_packet": 6, "token_bits": 5, "cmi": 12, "mcs": 4, "extension_bytes": 8,
@@ -41,8 +42,6 @@ SHARES = 1 << 5
 MCS_IN_EXTENSION = 15
 LABEL_FLAGS = {NATURAL: 0b00000, SEMANTIC: 0b00001, CONTEXTUAL: 0b00010}
 """Flags of version 1: under which labels of their codebook tokens are sent."""
-LABEL_VERSIONS = {NATURAL: 2, SEMANTIC: 3, CONTEXTUAL: 4}
-"""Versions with two groups and MCS 12 to 14, where the flags are taken."""
 RAW, RUNS = 0, 1
 """Forms of the extension: the MCS of every packet; or MCS and number of packets, run by run."""
 LONGEST_RUN = 256
@@ -156,7 +155,7 @@ class BurstHeader:
         sent = self.mcs[self.mcs != MCS_NOT_SENT]
         plain = not share and (sent < MCS_COUNT_V1).all()
         values = {
-            "version": 1 if plain else LABEL_VERSIONS[self.labels],
+            "version": VERSIONS[0 if plain else 1 + LABELS.index(self.labels)],
             "flags": LABEL_FLAGS[self.labels] if plain else share,
             "stream_id": self.stream_id, "frame_id": self.frame_id, "codebook_id": self.codebook_id,
             "layout_seed": self.layout_seed, "rows": self.rows, "columns": self.columns,
@@ -244,8 +243,8 @@ class HeaderBase:
         values["tokens_per_packet"] += 1
         values["cmi"] = values["cmi"] - 1 if values["cmi"] else None
         version, flags = self.fields["version"], self.fields["flags"]
-        told, said = (LABEL_FLAGS, flags) if version == 1 else (LABEL_VERSIONS, version)
-        labels = next(name for name, value in told.items() if value == said)
+        of_flags = {value: name for name, value in LABEL_FLAGS.items()}
+        labels = of_flags[flags] if version == 1 else LABELS[VERSIONS.index(version) - 1]
         try:
             return BurstHeader(**values, mcs=mcs, labels=labels)
         except ParameterError as error:
