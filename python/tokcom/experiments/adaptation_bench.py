@@ -168,14 +168,7 @@ class AdaptationBench:
             config = self._best_fixed(pool, channel, value)
         elif contender.rival:
             rival = next(each for each in CONTENDERS if each.name == contender.rival)
-            ceiling = MARGIN * self._ter(pool, self.train, "train", channel, value, rival)
-            ceiling = max(ceiling, LEAST_BOUND)
-            config = replace(config, bound=self._bound(channel, value, config, ceiling))
-            for _ in range(TRIES):
-                tried = replace(contender, config=config)
-                if self._ter(pool, self.train, "train", channel, value, tried) <= ceiling:
-                    break
-                config = replace(config, bound=STRICTER * config.bound)
+            config = self._within_rival(pool, channel, value, contender, rival)
         choices = self._choices(self.test, "test", channel, value, config)
         outcomes = self._decode(pool, self.test, "test", channel, value, choices, contender.mode, True, progress)
         wrong, lost, sent, psnr = (np.array(column, float) for column in zip(*outcomes, strict=True))
@@ -188,6 +181,25 @@ class AdaptationBench:
             config.bound if config.policy in SEMANTIC else np.nan,
             float(np.mean([choice.expected_ter for choice in choices])), len(choices),
         )  # fmt: skip
+
+    def _within_rival(self, pool, channel, value, contender, rival) -> AdaptationConfig:
+        """The contender with the bound at which it errs less than its rival on the training split.
+
+        Frames in a fade that nothing survives do not count: they would hide how often the others fail.
+        """
+        strict = self._choices(self.train, "train", channel, value, replace(contender.config, bound=LEAST_BOUND))
+        served = np.array([choice.feasible for choice in strict])
+        if not served.any():
+            return replace(contender.config, bound=LEAST_BOUND)
+        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served].mean()
+        allowed = max(float(allowed), LEAST_BOUND)
+        config = replace(contender.config, bound=self._bound(channel, value, contender.config, allowed, served))
+        for _ in range(TRIES):
+            tried = self._errors(pool, self.train, "train", channel, value, replace(contender, config=config))
+            if tried[served].mean() <= allowed:
+                break
+            config = replace(config, bound=STRICTER * config.bound)
+        return config
 
     def _best_fixed(self, pool, channel, value) -> AdaptationConfig:
         """The fastest MCS that errs no more often than "cqi" on the training split; the one that errs least if none."""
@@ -202,17 +214,22 @@ class AdaptationBench:
         return AdaptationConfig("fixed", mcs=min(tried)[1])
 
     def _ter(self, pool, material, split, channel, value, contender) -> float:
+        return float(self._errors(pool, material, split, channel, value, contender).mean())
+
+    def _errors(self, pool, material, split, channel, value, contender) -> np.ndarray:
+        """Share of wrong tokens of each frame."""
         choices = self._choices(material, split, channel, value, contender.config)
         outcomes = self._decode(pool, material, split, channel, value, choices, contender.mode, False, lambda _: None)
-        return float(np.mean([outcome[0] for outcome in outcomes]))
+        return np.array([outcome[0] for outcome in outcomes])
 
-    def _bound(self, channel, value, config, ceiling) -> float:
-        """The bound, by bisection on the training split, at which what is expected there meets the ceiling."""
+    def _bound(self, channel, value, config, ceiling, counted) -> float:
+        """The bound, by bisection on the training split, at which what is expected of the frames that count meets the
+        ceiling."""
         low, high = np.log(ceiling / 20), np.log(0.7)
         for _ in range(9):
             middle = (low + high) / 2
             choices = self._choices(self.train, "train", channel, value, replace(config, bound=float(np.exp(middle))))
-            if np.mean([choice.expected_ter for choice in choices]) <= ceiling:
+            if np.mean([choice.expected_ter for choice in choices], where=counted) <= ceiling:
                 low = middle
             else:
                 high = middle
