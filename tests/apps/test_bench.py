@@ -70,11 +70,17 @@ def test_the_mapping_benchmark_says_what_it_promises(tmp_path):
     few = "--images 2 --esn0-db 22 --modes keep --keep-esn0-db 4".split()
     report = bench("mapping", *few, "--uncoded", "1024qam,1024qam map", "--pictures", str(pictures))
     keys = {"scheme", "labels", "esn0_db", "embedding_distance", "token_error_rate", "psnr_db"}
-    assert len(report["mapping"]) == 8 and all(keys <= set(point) for point in report["mapping"])
+    assert len(report["mapping"]) == 9 and all(keys <= set(point) for point in report["mapping"])
     distance = {(point["scheme"], point["labels"]): point["embedding_distance"] for point in report["mapping"]}
     assert distance["1024qam", "semantic"] < 0.5 * distance["1024qam", "natural"]
     assert distance["coded keep", "semantic"] < distance["coded keep", "natural"]
     assert pictures.stat().st_size > 10_000
+
+
+def test_the_power_benchmark_says_what_it_promises(tmp_path):
+    report = bench("power", *"--images 2 --esn0-db 4,10 --bounds 0.02".split())
+    assert [point["esn0_db"] for point in report["power"]] == [4, 10]
+    assert all(0 <= point["saved_db"] <= point["saved_most_db"] for point in report["power"])
 
 
 def test_the_adaptation_benchmark_says_what_it_promises(tmp_path):

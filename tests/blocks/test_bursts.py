@@ -194,4 +194,4 @@ def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch,
     assert [meta["frame_id"] for meta, _ in messages] == [2]
     assert sync.counters.headers_failed["version"] == 2
     said = capfd.readouterr()
-    assert "the header is of version 4; this receiver knows 1, 2, 3" in said.out + said.err
+    assert "the header is of version 5; this receiver knows 1, 2, 3, 4" in said.out + said.err

@@ -65,12 +65,13 @@ def test_folder_and_archive_give_the_same_pictures(data, tmp_path):
 
 
 def test_a_preparation_that_was_broken_off_is_made_anew(data, tmp_path):
-    whole = load_dataset(data, "test", size=16, crops=1, cache=tmp_path)
-    (folder,) = tmp_path.iterdir()
+    cache = tmp_path / "cache"
+    whole = np.array(load_dataset(data, "test", size=16, crops=1, cache=cache).pictures)
+    (folder,) = cache.iterdir()
     (folder / "index.json").unlink()
     (folder / "pictures.npy").write_bytes(b"half")
-    again = load_dataset(data, "test", size=16, crops=1, cache=tmp_path)
-    assert np.array_equal(again.pictures, whole.pictures) and list(tmp_path.iterdir()) == [folder]
+    again = load_dataset(data, "test", size=16, crops=1, cache=cache)
+    assert np.array_equal(again.pictures, whole) and list(cache.iterdir()) == [folder]
 
 
 def test_data_that_is_not_there_is_named(tmp_path):
