@@ -166,8 +166,8 @@ class _Work:
         """Priors before any token is shown: the model's for an empty frame, which is the same for all of a class; or
         how often words are sent."""
         if self.model is None:
-            words = np.zeros(self.frame.codebook_size, np.float32)
-            words = words if self.log_frequencies is None else self.log_frequencies
+            alike = np.zeros(self.frame.codebook_size, np.float32)
+            words = alike if self.log_frequencies is None else self.log_frequencies
             return self._priors(rows, np.tile(words, (self.positions.max() + 1, 1)))
         return self._priors(rows, _empty_frame(self.model, len(self.frame.tokens), self.frame.cmi))
 
