@@ -9,8 +9,9 @@ import tokcom
 
 LIBRARY = Path(tokcom.__file__).parent
 ROOMS = (
-    "errors", "tables", "keys", "frame", "tokenizers", "context", "packets", "coding", "modulation", "adaptation",
-    "phy", "channel", "link", "metrics", "models", "recording", "training", "experiments", "doctor", "cli",
+    "errors", "tables", "keys", "precision", "frame", "tokenizers", "context", "packets", "coding", "modulation",
+    "adaptation", "phy", "channel", "link", "metrics", "models", "recording", "training", "experiments", "doctor",
+    "cli",
 )  # fmt: skip
 FILES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
 

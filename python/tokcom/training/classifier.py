@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
+from tokcom.precision import autocast
 from tokcom.training.dataset import Dataset
-from tokcom.training.loop import Task, autocast
+from tokcom.training.loop import Task
 from tokcom.training.tokenizer import as_input, draw_pictures
 
 LABEL_SMOOTHING = 0.1

@@ -17,7 +17,7 @@ from tokcom.errors import CheckpointError
 from tokcom.training.checkpoint import load_checkpoint, save_checkpoint
 from tokcom.training.optimizers import MuonAdamW
 
-TRAINING_STATE = ("code_use", "code_sum", "predictor.")
+TRAINING_STATE = ("code_use", "code_sum", "predictor.", "chosen", "visited")
 """Beginnings of the names of what only training needs; it is not exported."""
 
 
@@ -74,17 +74,6 @@ class Task(ABC):
             figures = self.evaluate()
         self.model.train()
         return figures
-
-
-def precision() -> torch.dtype:
-    """bfloat16 where the processor multiplies it natively, else float32."""
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
-
-
-def autocast() -> torch.autocast:
-    """Context in which networks run in the `precision()` of this machine."""
-    return torch.autocast("cpu", precision(), enabled=precision() != torch.float32)
 
 
 def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0, console: Console) -> float:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
-from tokcom.training.loop import Task, autocast
+from tokcom.precision import autocast
+from tokcom.training.loop import Task
 from tokcom.training.optimizers import MuonAdamW
 
 LABEL_DROPOUT = 0.1
