@@ -9,6 +9,7 @@ import numpy as np
 from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.context.model import ContextModel
 from tokcom.frame import LOST
 from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
 from tokcom.modulation.direct import SCHEMES, DirectMapping
@@ -33,6 +34,8 @@ RANDOM_LABELS = 5
 SMALLEST_ERRORS = 1e-9
 """Errors a table that rounding cannot have made."""
 BATCH = 64
+TOKENS = "tokens of photographs"
+"""What `map_model` calls its progress in making tokens."""
 PHOTOGRAPHS = "photographs"
 """What `map_model` calls its progress in weighing alternatives."""
 BHATTACHARYYA = 0.5
@@ -128,37 +131,31 @@ def semantic_labels(
 
 
 def confused_by_context(
-    data: Path, model: Path, pictures: int, seed: int = 0, progress: Callable[[int], None] = lambda done: None
-) -> np.ndarray:
+    tokens: np.ndarray, cmi: np.ndarray, context: ContextModel, seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> np.ndarray:  # fmt: skip
     """How much each pair of tokens competes in the eyes of the context model.
 
-    Tokens of photographs of the training split are hidden, with the class label and without it in turn; summed is the
-    square root of the product of both tokens' probabilities at each hidden place. By Bhattacharyya's bound that is what
-    two hypotheses with such priors contribute to errors, times what the channel contributes.
+    Tokens are hidden, with the class label and without it in turn; summed is the square root of the product of both
+    tokens' probabilities at each hidden place. By Bhattacharyya's bound that is what two hypotheses with such priors
+    contribute to errors, times what the channel contributes.
 
     Args:
-        data: folder or tar archive of train/<class>/*.
-        model: folder of the model.
-        pictures: photographs.
-        seed: of which and what is hidden.
-        progress: called with the number of photographs done since the last call.
+        tokens: int32 (n, tokens), of n pictures.
+        cmi: int (n,), their class labels.
+        context: the context model.
+        seed: of what is hidden.
+        progress: called with the number of pictures done since the last call.
 
     Returns:
         float64 (codebook_size, codebook_size), symmetric.
-
-    Raises:
-        DatasetError: there are no pictures.
-        ModelError: a part of the model is missing or broken.
     """
-    tokenizer, context = load_tokenizer(str(model)), load_context(str(model))
-    found = load_dataset(data, "train", size=tokenizer.image_size, crops=1)
     rng = np.random.default_rng(seed)
-    total = np.zeros((tokenizer.codebook_size,) * 2)
-    for number, index in enumerate(rng.permutation(len(found.labels))[:pictures]):
-        tokens = tokenizer.encode(np.ascontiguousarray(found.pictures[index : index + 1, 0])).ravel()
-        hidden = rng.random(len(tokens)) < rng.uniform(*HIDDEN_SHARES)
-        cmi = int(found.labels[index]) if number % 2 else None
-        roots = np.exp(context.log_probabilities(np.where(hidden, LOST, tokens), cmi) / 2)
+    total = np.zeros((context.codebook_size,) * 2)
+    for number, frame in enumerate(tokens):
+        hidden = rng.random(len(frame)) < rng.uniform(*HIDDEN_SHARES)
+        told = int(cmi[number]) if number % 2 else None
+        roots = np.exp(context.log_probabilities(np.where(hidden, LOST, frame), told) / 2)
         total += roots.T @ roots
         progress(1)
     return total
@@ -217,22 +214,34 @@ def has_room(scheme: str, size: int) -> bool:
     return DirectMapping.room(scheme) == 1 << bits_per_token(size)
 
 
-def token_use(data: Path, model: Path, pictures: int, seed: int = 0) -> np.ndarray:
-    """float64 (codebook_size,): how often each token occurs in so many pictures of the training split, one more each,
-    so that none is of no account.
+def sample_tokens(
+    data: Path, model: str, pictures: int, seed: int = 0, progress: Callable[[int], None] = lambda done: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of pictures of the training split, drawn at random.
+
+    Args:
+        data: folder or tar archive of train/<class>/*.
+        model: name or folder of the model.
+        pictures: how many.
+        seed: of which.
+        progress: called with the number of pictures done since the last call.
+
+    Returns:
+        int32 (n, tokens), and their class labels, int64 (n,).
 
     Raises:
         DatasetError: there are no pictures.
         ModelError: the model's tokenizer is missing or broken.
     """
-    tokenizer = load_tokenizer(str(model))
+    tokenizer = load_tokenizer(model)
     found = load_dataset(data, "train", size=tokenizer.image_size, crops=1)
     chosen = np.random.default_rng(seed).permutation(len(found.labels))[:pictures]
-    use = np.ones(tokenizer.codebook_size)
+    tokens = []
     for first in range(0, len(chosen), BATCH):
-        tokens = tokenizer.encode(np.ascontiguousarray(found.pictures[chosen[first : first + BATCH], 0]))
-        use += np.bincount(tokens.ravel(), minlength=len(use))
-    return use
+        batch = np.ascontiguousarray(found.pictures[chosen[first : first + BATCH], 0])
+        tokens.append(tokenizer.encode(batch).reshape(len(batch), -1))
+        progress(len(batch))
+    return np.concatenate(tokens), found.labels[chosen]
 
 
 def map_model(
@@ -249,7 +258,7 @@ def map_model(
         proposals: swaps tried for each purpose.
         seed: seed of errors, swaps and the choice of photographs.
         command: the command line that made them.
-        progress: called with the purpose, or PHOTOGRAPHS, and the number done since the last call.
+        progress: called with the purpose, or TOKENS or PHOTOGRAPHS, and the number done since the last call.
 
     Returns:
         The figures of `semantic_labels` and `contextual_labels`.
@@ -259,14 +268,19 @@ def map_model(
         DatasetError: there are no pictures.
     """
     embeddings = load_tokenizer(str(folder)).network.codebook.numpy()
-    use = None if data is None else token_use(data, folder, pictures, seed)
+    tokens = use = None
+    if data is not None:
+        tokens, cmi = sample_tokens(data, str(folder), pictures, seed, partial(progress, TOKENS))
+        # One more each, so that none is of no account.
+        use = 1.0 + np.bincount(tokens.ravel(), minlength=len(embeddings))
     labels, figures = semantic_labels(embeddings, use, proposals, seed, progress)
     config = {
         "distance": "cosine", "proposals": proposals, "seed": seed,
         CODED: {"mcs": MCS, "tokens_per_packet": TOKENS_PER_PACKET, "esn0_db": list(CODED_ESN0_DB), "packets": PACKETS},
     } | {scheme: {"esn0_db": list(SCHEMES[scheme])} for scheme in labels if scheme != CODED}  # fmt: skip
-    if data is not None and figures and "context" in model_card(str(folder)).content:
-        competition = confused_by_context(data, folder, pictures, seed, partial(progress, PHOTOGRAPHS))
+    if tokens is not None and figures and "context" in model_card(str(folder)).content:
+        context = load_context(str(folder))
+        competition = confused_by_context(tokens, cmi, context, seed, partial(progress, PHOTOGRAPHS))
         labels[CONTEXTUAL], figures[CONTEXTUAL] = contextual_labels(
             competition, proposals, seed, partial(progress, CONTEXTUAL)
         )
