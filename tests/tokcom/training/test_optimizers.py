@@ -54,3 +54,18 @@ def test_its_state_goes_on_where_it_was():
     for a, b in zip(whole.parameters(), stopped.parameters(), strict=True):
         assert torch.equal(a, b)
     assert len(learner.param_groups) == 3 and all(group["lr"] == 0.02 for group in learner.param_groups)
+
+
+def test_kernels_of_a_convolution_are_a_matrix():
+    """A 1 x 1 convolution moves as the linear layer of its weights does."""
+    torch.manual_seed(0)
+    linear, conv = nn.Linear(8, 8, bias=False), nn.Conv2d(8, 8, 1, bias=False)
+    conv.weight.data.copy_(linear.weight.data[:, :, None, None])
+    learners = [MuonAdamW([each.weight], [nn.Parameter(torch.zeros(1))], 0.02, 0.0) for each in (linear, conv)]
+    for seed in range(3):
+        x = torch.randn(32, 8, generator=torch.Generator().manual_seed(seed))
+        for layer, shaped, learner in ((linear, x, learners[0]), (conv, x[:, :, None, None], learners[1])):
+            learner.zero_grad()
+            layer(shaped).flatten(1).sin().sum().backward()
+            learner.step()
+    assert torch.allclose(linear.weight, conv.weight[:, :, 0, 0], atol=1e-6)
