@@ -118,7 +118,7 @@ def link(
 
 
 @main.command()
-@click.argument("part", type=click.Choice(["tokenizer", "maskgit", "classifier"]))
+@click.argument("part", type=click.Choice(["tokenizer", "maskgit", "decoder", "classifier"]))
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."
 )
@@ -129,8 +129,8 @@ def link(
 @click.option(
     "--work", default=".cache/training", show_default=True, type=click.Path(path_type=Path), help="Checkpoints."
 )
-@click.option("--steps", type=click.IntRange(1), help="Steps in all. [default: 7000, 6000 and 4000]")
-@click.option("--batch", type=click.IntRange(1), help="Pictures a step. [default: 32, 32 and 64]")
+@click.option("--steps", type=click.IntRange(1), help="Steps in all. [default: 7000, 6000, 2200 and 4000]")
+@click.option("--batch", type=click.IntRange(1), help="Pictures a step. [default: 32, and 64 for the classifier]")
 @click.option("--seed", default=0, show_default=True, type=SEEDS)
 @click.option("--warm-start", is_flag=True, help="Begin with the weights in the model's folder.")
 def train(
@@ -146,11 +146,15 @@ def train(
 ) -> None:
     """Train a part of a model: its tokenizer first, then maskgit (over the tokenizer's tokens) and the classifier.
 
+    With both, the decoder learns on from tokens that maskgit helps to choose, and maskgit on from those (--warm-start).
+
     Stopped by Ctrl-C or otherwise, the same command continues where it was.
     """
     from tokcom.training.runs import TRAINERS, TrainingRequest
 
-    default_steps, default_batch = {"tokenizer": (7000, 32), "maskgit": (6000, 32), "classifier": (4000, 64)}[part]
+    default_steps, default_batch = {
+        "tokenizer": (7000, 32), "maskgit": (6000, 32), "decoder": (2200, 32), "classifier": (4000, 64),
+    }[part]  # fmt: skip
     steps, batch = steps or default_steps, batch or default_batch
     command = shlex.join(
         ["./run", "train", part, "--data", data.name, "--model", model, "--steps", str(steps), "--batch", str(batch),
@@ -258,7 +262,7 @@ def map_labels(
     confuses, the code keeps apart. They go beside the model's weights, and into its card. The figures are mean
     distances after an error, and errors under contextual labels, relative to random labels.
     """
-    from tokcom.training.labels import PHOTOGRAPHS, map_model
+    from tokcom.training.labels import PHOTOGRAPHS, TOKENS, map_model
 
     command = shlex.join(
         ["./run", "models", "map", name, *([] if data is None else ["--data", data.name, "--images", str(images)]),
@@ -269,7 +273,7 @@ def map_labels(
 
         def advance(purpose: str, done: int) -> None:
             if purpose not in rows:
-                rows[purpose] = bar.add_task(purpose, total=images if purpose == PHOTOGRAPHS else proposals)
+                rows[purpose] = bar.add_task(purpose, total=images if purpose in (PHOTOGRAPHS, TOKENS) else proposals)
             bar.advance(rows[purpose], done)
 
         figures = map_model(models / name, data, images, proposals, seed, command, advance)

@@ -9,6 +9,7 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
+from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.layout import packet_layout, unpack
@@ -107,6 +108,16 @@ def test_tokenizer_sends_the_label(pdu, send):
     assert isinstance(out["cmi"], int)
 
 
+def test_tokenizer_searches_as_the_library_does(pdu, send):
+    """Tokens depend on the picture alone, so those of both agree but for rounding."""
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    meta = {"frame_id": 4, "height": 64, "width": 64}
+    ((_, plain),) = send(tokcom.image_tokenizer(cmi="none"), [pdu(picture.ravel(), **meta)])
+    ((_, tokens),) = send(tokcom.image_tokenizer(cmi="none", visits=1), [pdu(picture.ravel(), **meta)])
+    expected = load_tokenizer("caltech64", 1).tokenize(picture).tokens
+    assert np.mean(tokens == expected) > 0.98 > np.mean(plain == expected)
+
+
 def test_layouts_change_from_frame_to_frame(pdu, send):
     out = send(tokcom.token_packetizer(4, seed=65535), [pdu(TOKENS, **FRAME | {"frame_id": i}) for i in (0, 1)])
     assert [meta["layout_seed"] for meta, _ in out] == [65535, 0]
@@ -166,6 +177,7 @@ def test_a_different_model_of_the_same_name_is_refused(pdu, send):
     [
         ("image_tokenizer", {"model": "none"}, ModelError, "no model 'none'"),
         ("image_tokenizer", {"cmi": "unicorn"}, ParameterError, "class 'unicorn' is unknown"),
+        ("image_tokenizer", {"visits": -2}, ParameterError, "visits is -2"),
         ("token_packetizer", {"tokens_per_packet": 0}, ParameterError, "tokens_per_packet is 0"),
         ("token_packetizer", {"tokens_per_packet": 65}, ParameterError, "tokens_per_packet is 65"),
         ("token_packetizer", {"seed": 65536}, ParameterError, "seed is 65536"),

@@ -91,3 +91,8 @@ class MaskGitNetwork(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.head(self.head_norm(x[places]))
+
+    def unlabelled(self, tokens: Tensor, masked: Tensor) -> Tensor:
+        """Logits (n, codebook_size) of the masked ones of `tokens`, (batch, rows * columns), without CMI."""
+        label = tokens.new_full((len(tokens),), self.config.num_classes)
+        return self(tokens.masked_fill(masked, self.config.codebook_size), label, masked)

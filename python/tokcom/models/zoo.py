@@ -24,10 +24,13 @@ from tokcom.models.card import Card
 from tokcom.models.folders import list_models
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
+from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 
 DEFAULT_MODEL = "caltech64"
+CONTEXT = "context"
+"""Part of a model that predicts its tokens."""
 CODED = "coded"
 """Use of the semantic labels that go into coded bits."""
 
@@ -106,14 +109,30 @@ def _labels_of(model: str) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
     return _labels(card.weights("labels"), entry["sha256"], tokenizer["config"]["codebook_size"])
 
 
-def load_tokenizer(model: str) -> VQTokenizer:
+def load_tokenizer(model: str, visits: int | None = None) -> VQTokenizer:
     """The tokenizer of a model.
+
+    Args:
+        model: the model, by name or folder.
+        visits: of the search for better tokens to every picture; 0: the encoder's tokens stay, which is faster; None:
+            as the card says, 0 where it says nothing.
 
     Raises:
         ModelError: there is no such model, or it is broken.
+        ParameterError: visits that are none, or to a model whose card has no search.
     """
     card = model_card(model)
-    return VQTokenizer(_network(card, "tokenizer"), card.name)
+    network, settings = _network(card, "tokenizer"), card.part("tokenizer").get("search")
+    if settings is None or CONTEXT not in card.content:
+        return VQTokenizer(network, card.name, visits=visits or 0)
+    try:
+        rate, usual = float(settings["rate"]), int(settings["visits"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise ModelError(f"{card.folder / 'card.json'}: the search of its tokenizer: {error!r}") from None
+    wanted = usual if visits is None else visits
+    # Who only shows tokens need not load the context model.
+    search = RateDistortionSearch(network, _network(card, CONTEXT).unlabelled, rate) if wanted else None
+    return VQTokenizer(network, card.name, search, wanted)
 
 
 def load_context(model: str) -> MaskGit:

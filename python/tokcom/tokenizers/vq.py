@@ -1,14 +1,20 @@
 """Pictures as tokens of a VQ codebook, and back."""
 
+import hashlib
+from collections import OrderedDict
+
 import numpy as np
 import torch
 
-from tokcom.errors import FrameError, PictureError
+from tokcom.errors import FrameError, ParameterError, PictureError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.tokenizers.pictures import square
+from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq_network import VQNetwork
 
 LOST_GREY = 128
+KEPT = 4096
+"""Pictures whose tokens are remembered, so that a picture sent again is not searched again."""
 
 
 class VQTokenizer:
@@ -17,10 +23,19 @@ class VQTokenizer:
     Args:
         network: the network, in evaluation mode.
         codebook: name of its codebook.
+        search: what improves the encoder's tokens; None: they stay.
+        visits: of the search, to every picture; 0: the encoder's tokens stay.
+
+    Raises:
+        ParameterError: visits that are none, or without a search.
     """
 
-    def __init__(self, network: VQNetwork, codebook: str):
+    def __init__(self, network: VQNetwork, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0):
+        if visits < 0 or (visits and search is None):
+            raise ParameterError(f"{visits} visits to every picture; without a search 0, with one at least 0")
         config = network.config
+        self.search, self.visits = search, visits
+        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
         self.network = network
         self.codebook = codebook
         self.codebook_size = config.codebook_size
@@ -38,8 +53,15 @@ class VQTokenizer:
         Raises:
             PictureError: the array is not a picture.
         """
-        tokens = self.encode(square(picture, self.image_size)[None])[0]
-        return TokenFrame(tokens.ravel(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
+        cut = square(picture, self.image_size)
+        key = hashlib.blake2b(cut.tobytes(), digest_size=16).digest()
+        tokens = self._known.pop(key, None)
+        if tokens is None:
+            tokens = self.encode(cut[None])[0]
+        self._known[key] = tokens
+        if len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return TokenFrame(tokens.flatten(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
 
     def encode(self, pictures: np.ndarray) -> np.ndarray:
         """int32 tokens (batch, rows, columns) of uint8 pictures (batch, image_size, image_size, 3).
@@ -53,8 +75,11 @@ class VQTokenizer:
                 f"the tokenizer takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
             )
         scaled = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
-        with torch.inference_mode():
-            return self.network.encode(scaled).numpy().astype(np.int32)
+        with torch.no_grad():
+            tokens = self.network.encode(scaled)
+        if self.visits:
+            tokens = self.search.improve(scaled, tokens, self.visits)
+        return tokens.numpy().astype(np.int32)
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """uint8 pictures (batch, image_size, image_size, 3) of whole token grids (batch, rows, columns)."""

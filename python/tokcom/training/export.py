@@ -37,6 +37,7 @@ def export_part(
     figures: dict[str, float],
     run: Run,
     classes: tuple[str, ...],
+    search: dict | None = None,
 ) -> None:
     """Write a part's weights (float16) and its entry in the folder's card.json, creating the card where there is none.
 
@@ -48,6 +49,7 @@ def export_part(
         figures: what was measured on the test split with these half-precision weights.
         run: how it was trained.
         classes: names of the labels.
+        search: of a tokenizer, how tokens are searched for: `rate` and `visits`; None: the encoder's stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{part}.safetensors"
@@ -70,6 +72,8 @@ def export_part(
         "figures": {name: round(value, 4) for name, value in figures.items()},
         "training": training,
     }
+    if search is not None:
+        card[part]["search"] = search
     path.write_text(json.dumps(card, indent=2) + "\n")
 
 

@@ -4,20 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 from safetensors.torch import load_file
 
 from tokcom.context.classifier_network import ClassifierConfig
 from tokcom.context.maskgit_network import MaskGitConfig
+from tokcom.errors import ParameterError
 from tokcom.models.card import file_hash
-from tokcom.models.zoo import load_tokenizer, model_card
+from tokcom.models.zoo import load_context, load_tokenizer, model_card
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom.training.classifier import ClassifierTask
 from tokcom.training.dataset import Dataset, load_dataset
+from tokcom.training.decoder import RATE, VISITS, DecoderTask
 from tokcom.training.export import Run, export_part, half
 from tokcom.training.loop import Task, train
 from tokcom.training.maskgit import MaskGitTask
 from tokcom.training.tokenizer import TokenizerTask
-from tokcom.training.tokens import tokenized
+from tokcom.training.tokens import keep_tokens, tokenized
 
 CROPS = 8
 """Squares cut from every training picture."""
@@ -76,16 +79,46 @@ def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float
     model = str(request.folder)
     tokenizer = load_tokenizer(model)
     console.print(f"tokens of {request.model} (made once and kept)")
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
+        tokens, test_tokens = (
+            tokenized(each, model, split, advance=lambda done: bar.advance(row, done))
+            for each, split in ((data, "train"), (test, "test"))
+        )
     rows, columns = tokenizer.grid
     config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes))
     task = MaskGitTask(
-        config, tokenized(data, model, "train"), data.labels, tokenized(test, model, "test"), test.labels,
+        config, tokens, data.labels, test_tokens, test.labels,
         batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
     )  # fmt: skip
     return _run(request, task, "context", "maskgit", data.classes, console)
 
 
-TRAINERS = {"tokenizer": train_tokenizer, "maskgit": train_maskgit, "classifier": train_classifier}
+def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train the decoder of the model's tokenizer on, with tokens chosen by rate and distortion under its context model;
+    returns its figures on the test split.
+
+    Raises:
+        ParameterError: no warm start was asked for.
+        ModelError: the model has no tokenizer or no context.
+    """
+    if not request.warm_start:
+        raise ParameterError("the decoder is trained on from its tokenizer's weights: add --warm-start")
+    data, test = _pictures(request, console)
+    model = str(request.folder)
+    prior, card = load_context(model).network.unlabelled, model_card(model)
+    task = DecoderTask(
+        load_tokenizer(model).network.config, data, test, prior, batch=request.batch, seed=request.seed,
+        codes=card.part("context")["sha256"],
+    )  # fmt: skip
+    figures = _run(request, task, "tokenizer", "vq", data.classes, console, search={"rate": RATE, "visits": VISITS})
+    keep_tokens(task.model.chosen.flatten(1).numpy(), data, model, "train")
+    return figures
+
+
+TRAINERS = {
+    "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
+}  # fmt: skip
 
 
 def _pictures(request: TrainingRequest, console: Console, size: int = 64) -> tuple[Dataset, Dataset]:
@@ -101,8 +134,9 @@ def _pictures(request: TrainingRequest, console: Console, size: int = 64) -> tup
 
 
 def _run(
-    request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console
-) -> dict[str, float]:
+    request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console,
+    search: dict | None = None,
+) -> dict[str, float]:  # fmt: skip
     checkpoint = request.work / request.model / f"{task.name}.safetensors"
     if request.warm_start and not checkpoint.exists():
         weights = model_card(str(request.folder)).weights(part)
@@ -112,7 +146,7 @@ def _run(
     task.model.load_state_dict({name: value.float() for name, value in half(task.model).items()}, strict=False)
     figures = task.measured()
     run = Run(request.command, request.data.name, request.seed, request.steps, hours, request.warm_start)
-    export_part(request.folder, part, family, task.model, figures, run, classes)
+    export_part(request.folder, part, family, task.model, figures, run, classes, search)
     weights = request.folder / f"{part}.safetensors"
     console.print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…, {figures}")
     return figures

@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tokcom.precision import autocast
+from tokcom.tokenizers.rate_distortion import FLAT
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 from tokcom.training.dataset import Dataset
-from tokcom.training.loop import Task, autocast
+from tokcom.training.loop import Task
 from tokcom.training.neighbours import MASKED_SHARE, NeighbourPredictor, neighbour_bits
 
 CODEBOOK_DECAY = 0.99
@@ -18,8 +20,6 @@ REVIVAL_USE = 0.02
 COMMITMENT = 10.0
 RATE = 0.12
 """Nepers of mean squared error that one bit a token is worth: 0.52 dB of PSNR."""
-FLAT = 4e-4
-"""Error, 40 dB below the peak, under which a picture's quality counts no more."""
 
 
 class TokenizerTask(Task):

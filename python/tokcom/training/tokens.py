@@ -1,43 +1,117 @@
 """The training pictures as tokens: made once by the model's own tokenizer, kept beside the prepared pictures."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from tokcom.frame import LOST
 from tokcom.models.zoo import load_tokenizer, model_card
+from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.training.dataset import Dataset
+from tokcom.training.views import VIEWS, Views
+
+CACHE = ".cache/datasets"
+BATCH = 32
 
 
-def tokenized(data: Dataset, model: str, split: str, *, cache: str | Path = ".cache/datasets") -> np.ndarray:
-    """Tokens of all crops, each also mirrored.
+def tokenized(
+    data: Dataset, model: str, split: str, *, cache: str | Path = CACHE, advance: Callable[[int], None] | None = None
+) -> np.ndarray:
+    """Tokens of the pictures.
 
     Args:
         data: the pictures.
         model: model whose tokenizer makes the tokens.
         split: name of the split, part of the cache's key.
         cache: folder that keeps them.
+        advance: told how many pictures more are done.
 
     Returns:
-        uint16 or int32 array (n, 2 * crops, tokens): the crops, then their mirror images.
+        uint16 or int32 array (n, variants, tokens). An encoder's tokens come of all crops, then of their mirror images;
+        tokens that are searched for, which takes time, of the pictures' `Views`, or of the one crop that there is.
     """
     tokenizer = load_tokenizer(model)
-    key = [model_card(model).part("tokenizer")["sha256"], split, data.pictures.shape, hash_of(data)]
-    path = Path(cache) / f"tokens-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
+    path = _path(data, model, split, tokenizer, Path(cache))
     if not path.exists():
-        n, crops = data.pictures.shape[:2]
-        kind = np.uint16 if tokenizer.codebook_size <= 1 << 16 else np.int32
-        tokens = np.empty((n, 2 * crops, tokenizer.grid[0] * tokenizer.grid[1]), kind)
-        for start in range(0, n, 32):
-            pictures = data.pictures[start : start + 32]
-            both = np.concatenate([pictures, pictures[:, :, :, ::-1]], axis=1)
-            made = tokenizer.encode(np.ascontiguousarray(both.reshape(-1, *both.shape[2:])))
-            tokens[start : start + 32] = made.reshape(*both.shape[:2], -1)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished.npy")
-        np.save(unfinished, tokens)
-        unfinished.replace(path)
+        if tokenizer.visits:
+            made = _searched(data, tokenizer, path.with_suffix(".begun.npy"), advance)
+        else:
+            made = _encoded(data, tokenizer, advance)
+        _keep(made.astype(_kind(tokenizer)), path)
     return np.load(path, mmap_mode="r")
+
+
+def keep_tokens(tokens: np.ndarray, data: Dataset, model: str, split: str, *, cache: str | Path = CACHE) -> None:
+    """Let `tokenized` find tokens of the pictures' `Views` that were searched for elsewhere.
+
+    Args:
+        tokens: int (VIEWS * n, tokens), numbered as the views.
+        data: the pictures.
+        model: model whose tokenizer shows them.
+        split: name of the split.
+        cache: folder that keeps them.
+    """
+    tokenizer = load_tokenizer(model)
+    by_picture = tokens.reshape(VIEWS, len(data.labels), -1).transpose(1, 0, 2)
+    _keep(by_picture.astype(_kind(tokenizer)), _path(data, model, split, tokenizer, Path(cache)))
+
+
+def _encoded(data: Dataset, tokenizer: VQTokenizer, advance: Callable[[int], None] | None) -> np.ndarray:
+    n, crops = data.pictures.shape[:2]
+    tokens = np.empty((n, 2 * crops, tokenizer.grid[0] * tokenizer.grid[1]), np.int32)
+    for start in range(0, n, BATCH):
+        pictures = data.pictures[start : start + BATCH]
+        both = np.concatenate([pictures, pictures[:, :, :, ::-1]], axis=1)
+        made = tokenizer.encode(np.ascontiguousarray(both.reshape(-1, *both.shape[2:])))
+        tokens[start : start + BATCH] = made.reshape(*both.shape[:2], -1)
+        if advance:
+            advance(len(pictures))
+    return tokens
+
+
+def _searched(
+    data: Dataset, tokenizer: VQTokenizer, begun: Path, advance: Callable[[int], None] | None
+) -> np.ndarray:  # fmt: skip
+    """What was found so far stays in `begun`, from where a later call goes on."""
+    n, crops = data.pictures.shape[:2]
+    views = Views.of(data) if crops > 1 else None
+    variants = VIEWS if views else 1
+    if begun.exists():
+        tokens = np.load(begun, mmap_mode="r+")
+    else:
+        shape = (n, variants, tokenizer.grid[0] * tokenizer.grid[1])
+        tokens = np.lib.format.open_memmap(begun, "w+", np.int32, shape)
+        tokens[:] = LOST
+    for start in range(0, n, BATCH):
+        numbers = np.arange(start, min(start + BATCH, n))
+        for view in range(variants):
+            if (tokens[numbers, view] == LOST).any():
+                pictures = views.pictures(numbers + view * n) if views else data.pictures[numbers, 0]
+                tokens[numbers, view] = tokenizer.encode(np.ascontiguousarray(pictures)).reshape(len(numbers), -1)
+        if advance:
+            advance(len(numbers))
+    found = np.array(tokens)
+    begun.unlink()
+    return found
+
+
+def _path(data: Dataset, model: str, split: str, tokenizer: VQTokenizer, cache: Path) -> Path:
+    key = [model_card(model).part("tokenizer")["sha256"], split, data.pictures.shape, hash_of(data), tokenizer.visits]
+    return cache / f"tokens-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
+
+
+def _kind(tokenizer: VQTokenizer) -> type:
+    return np.uint16 if tokenizer.codebook_size <= 1 << 16 else np.int32
+
+
+def _keep(tokens: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished.npy")
+    np.save(unfinished, tokens)
+    unfinished.replace(path)
 
 
 def hash_of(data: Dataset) -> str:

@@ -12,14 +12,16 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from tokcom.context.maskgit_network import MaskGitConfig
-from tokcom.errors import CheckpointError, DatasetError
+from tokcom.errors import CheckpointError, DatasetError, ParameterError
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
-from tokcom.tokenizers.vq_network import VQConfig
-from tokcom.training.dataset import load_dataset
+from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+from tokcom.training.dataset import Dataset, load_dataset
+from tokcom.training.decoder import RATE, VISITS, DecoderTask
 from tokcom.training.loop import train
 from tokcom.training.maskgit import MaskGitTask
-from tokcom.training.runs import TRAINERS, TrainingRequest
+from tokcom.training.runs import CROPS, TRAINERS, TrainingRequest
 from tokcom.training.tokenizer import TokenizerTask
+from tokcom.training.tokens import tokenized
 
 QUIET = Console(file=io.StringIO())
 
@@ -85,11 +87,35 @@ def test_data_that_is_not_there_is_named(tmp_path):
         load_dataset(tmp_path / "file.tar", "train", size=16, crops=1, cache=tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["tokenizer", "maskgit"])
+def patchwork(n, seed):
+    """Pictures of 4 x 4 plain patches in 8 colours, as a data set of one crop."""
+    rng = np.random.default_rng(seed)
+    colours = np.random.default_rng(0).integers(0, 256, (8, 3), dtype=np.uint8)
+    patches = colours[rng.integers(0, 8, (n, 1, 4, 4))]
+    return Dataset(patches.repeat(4, axis=2).repeat(4, axis=3), np.zeros(n, np.int64), ("cloth",), ())
+
+
+def decoder_task(train_data, test_data):
+    """Warm-started from random weights, under a prior that expects the words of low numbers."""
+    config = VQConfig(16, 4, 32, 8, 16, 1, 1, 8, 1)
+
+    def prior(tokens, masked):
+        return -0.1 * torch.arange(32.0).expand(int(masked.sum()), -1)
+
+    task = DecoderTask(config, train_data, test_data, prior, batch=4)
+    torch.manual_seed(5)
+    task.warm_start(VQNetwork(config).state_dict())
+    return task
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "maskgit", "decoder"])
 def test_a_run_in_two_pieces_ends_where_one_run_does(kind, data, tmp_path, monkeypatch):
     """Weights, optimizer, schedule and draws all continue: the weights agree bit for bit."""
     torch.set_num_threads(1)
-    make = (lambda: tokenizer_task(data, tmp_path)) if kind == "tokenizer" else maskgit_task
+    make = {
+        "tokenizer": lambda: tokenizer_task(data, tmp_path), "maskgit": maskgit_task,
+        "decoder": lambda: decoder_task(pictures(data, tmp_path), pictures(data, tmp_path, "test", 1)),
+    }[kind]  # fmt: skip
     whole = make()
     train(whole, steps=6, checkpoint=tmp_path / "whole.safetensors", console=QUIET)
     first = make()
@@ -154,6 +180,40 @@ def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, monkeypat
     frame = load_tokenizer(str(folder)).tokenize(np.zeros((5, 5, 3), np.uint8))
     load_context(str(folder)).require_fit(frame)
     assert load_classifier(str(folder)).classes == ("cat", "owl")
+
+
+def test_the_decoder_and_the_search_improve_in_turns(tmp_path):
+    task = decoder_task(patchwork(12, 1), patchwork(6, 2))
+    task.learning_rate = 5e-3
+    before = task.measured()
+    train(task, steps=300, checkpoint=tmp_path / "run.safetensors", console=QUIET)
+    after = task.measured()
+    assert after["psnr_db"] > before["psnr_db"] + 1 and after["psnr_db"] > after["psnr_db_encoder_alone"]
+    visited = task.model.visited
+    assert int(visited.sum()) == 300 * 4 and visited.max() - visited.min() <= 1, "all views are visited alike"
+
+
+def test_tokens_that_were_searched_for_are_what_maskgit_learns_on(data, tmp_path, monkeypatch):
+    """The decoder's training leaves them; of the test pictures and of another model's they are searched for."""
+    monkeypatch.chdir(tmp_path)
+    request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 2, 4, 0, False, "train it")
+    for part in ("tokenizer", "maskgit"):
+        TRAINERS[part](request, QUIET)
+    with pytest.raises(ParameterError, match="--warm-start"):
+        TRAINERS["decoder"](request, QUIET)
+    again = replace(request, work=tmp_path / "again", warm_start=True, steps=6)
+    TRAINERS["decoder"](again, QUIET)
+    model = str(tmp_path / "models" / "mine")
+    card = json.loads((tmp_path / "models" / "mine" / "card.json").read_text())
+    assert card["tokenizer"]["search"] == {"rate": RATE, "visits": VISITS}
+    chosen = load_file(tmp_path / "again" / "mine" / "decoder.safetensors")["model.chosen"].numpy()
+    whole = load_dataset(data, "train", size=64, crops=CROPS)
+    kept = tokenized(whole, model, "train")
+    assert np.array_equal(kept[:, 0], chosen[: len(kept)].reshape(len(kept), -1))
+    assert np.array_equal(kept[:, 1], chosen[len(kept) :].reshape(len(kept), -1))
+    anew = tokenized(whole, model, "train", cache=tmp_path / "elsewhere")
+    assert anew.shape == kept.shape and (anew == kept).mean() > 0.02, "the same pictures: far more alike than chance"
+    TRAINERS["maskgit"](again, QUIET)
 
 
 @pytest.mark.parametrize("part", ["tokenizer", "maskgit"])

@@ -1,0 +1,155 @@
+"""Tokens chosen by what they show and what they cost: rate-distortion optimised quantisation with a context model.
+
+An encoder names each token at once, by itself. But the decoder shows a token together with those around, and the
+receiver expects one because of them: so of a picture's many tokenisations some show it better, and some are easier to
+receive. The search starts from the encoder's and exchanges single tokens where that lowers
+
+    log(error of the picture) + rate · (bits of a token, on average),
+
+which is the tokenizer's training loss with the context model's own bits for rate. It needs only what every
+transmitter has: the model's files.
+"""
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tokcom.precision import autocast
+from tokcom.tokenizers.vq_network import VQNetwork
+
+FLAT = 4e-4
+"""Mean squared error, 40 dB below the peak, under which a picture's quality counts no more."""
+SPACING = 4
+"""Tokens exchanged at once lie so far apart that each answers alone for the pixels around it."""
+PHASES = ((0, 0), (2, 2), (2, 0), (0, 2))
+"""Lattices of one visit, as offsets: every second token in either direction."""
+PARITIES = ((0, 0), (1, 1), (0, 1), (1, 0))
+"""Offsets of successive visits; four of them reach every token."""
+CAUTION = (4.0, 1.5, 3.0, 0.7)
+"""Error that half the squared distance between two codes is expected to add, beyond what the gradient says, in mean
+lengths of the picture's gradients, in successive visits: a great one proposes codes close by, a small one far-away
+ones. A trial decides in any case."""
+
+
+class Prior(Protocol):
+    """What the receiver expects."""
+
+    def __call__(self, tokens: Tensor, masked: Tensor) -> Tensor:
+        """Logits (n, codebook_size) of the n masked tokens in row-major order, from those that are not.
+
+        Args:
+            tokens: int64 (batch, tokens); what stands at masked places does not matter.
+            masked: bool (batch, tokens).
+        """
+
+
+class RateDistortionSearch:
+    """Exchanges tokens of pictures for better ones.
+
+    A visit takes the gradient of the error with regard to every code vector, and the context model's log-probabilities
+    of a quarter of the tokens given the others. By these it proposes one code for each token of a lattice, decodes the
+    picture with all of them, and keeps those around which it has become better by more than they cost. So it goes
+    through four lattices.
+
+    Args:
+        network: the tokenizer's network.
+        prior: the context model.
+        rate: nepers of a picture's mean squared error that one bit a token is worth.
+    """
+
+    def __init__(self, network: VQNetwork, prior: Prior, rate: float):
+        self.network, self.prior, self.rate = network, prior, rate
+
+    def improve(self, pictures: Tensor, tokens: Tensor, visits: int, first: int = 0) -> Tensor:
+        """Better tokens of pictures.
+
+        Args:
+            pictures: float (batch, 3, size, size) in [-1, 1].
+            tokens: int64 (batch, rows, columns), to start from.
+            visits: how many; each costs about seven times what decoding costs.
+            first: visits that these pictures had before.
+
+        Returns:
+            int64 (batch, rows, columns).
+        """
+        for number in range(first, first + visits):
+            with torch.inference_mode(False), torch.enable_grad():
+                vectors = self.network.codebook.detach()[tokens.clone()].requires_grad_()
+                with autocast():
+                    decoded = self.network.decode_vectors(vectors).float()
+                error = (decoded - pictures).square()
+                (gradient,) = torch.autograd.grad(error.sum(), vectors)
+            tokens = self.visit(pictures, tokens, error.detach(), gradient, number)
+        return tokens
+
+    @torch.no_grad()
+    def visit(self, pictures: Tensor, tokens: Tensor, error: Tensor, gradient: Tensor, number: int) -> Tensor:
+        """The tokens after one visit.
+
+        Args:
+            pictures: (batch, 3, size, size).
+            tokens: (batch, rows, columns).
+            error: squared error of the decoded tokens, (batch, 3, size, size).
+            gradient: that of the error's sum with regard to code vectors, (batch, rows, columns, code_dim).
+            number: visits that these pictures had before, for the offsets and the caution.
+        """
+        codes, patch = self.network.codebook.detach(), self.network.config.patch_size
+        rows, columns = tokens.shape[1:]
+        row, column = PARITIES[number % 4]
+        caution = CAUTION[(number + number // 4) % 4] * gradient.norm(dim=-1).mean((1, 2))[:, None, None, None]
+        nats = self._nats(tokens, row, column)
+        whole = error.sum((1, 2, 3)) + FLAT * error[0].numel()
+        weight = self.rate / math.log(2) / (rows * columns)
+        cells = _cells(error, patch // 2)
+        for down, right in PHASES:
+            here = (slice(None), slice((row + down) % SPACING, None, SPACING),
+                    slice((column + right) % SPACING, None, SPACING))  # fmt: skip
+            present = tokens[here]
+            if not present.numel():
+                continue
+            cost = nats[here] * weight
+            slope = gradient[here] @ codes.T + caution * (1 - codes[present] @ codes.T)
+            expected = slope / whole[:, None, None, None] + cost
+            expected.scatter_(3, present[..., None], torch.inf)
+            proposed = expected.argmin(3)
+            trial = tokens.clone()
+            trial[here] = proposed
+            with autocast():
+                decoded = self.network.decode_vectors(codes[trial]).float()
+            trial_cells = _cells((decoded - pictures).square(), patch // 2)
+            above = _nearest(rows, here[1].start).to(cells.dtype)
+            beside = _nearest(columns, here[2].start).to(cells.dtype)
+            change = above @ (trial_cells - cells) @ beside.T / whole[:, None, None]
+            dearer = (cost.gather(3, proposed[..., None]) - cost.gather(3, present[..., None]))[..., 0]
+            better = change + dearer < 0
+            tokens = tokens.clone()
+            tokens[here] = torch.where(better, proposed, present)
+            # The picture as it now is: its old self but for the surroundings of what was exchanged.
+            exchanged = above.T @ better.to(cells.dtype) @ beside > 0
+            cells = torch.where(exchanged, trial_cells, cells)
+        return tokens
+
+    def _nats(self, tokens: Tensor, row: int, column: int) -> Tensor:
+        """What each word would cost at every second place, (batch, rows, columns, codebook_size); 0 elsewhere."""
+        masked = torch.zeros_like(tokens, dtype=torch.bool)
+        masked[:, row::2, column::2] = True
+        nats = torch.zeros(*tokens.shape, self.network.config.codebook_size)
+        with autocast():
+            logits = self.prior(tokens.flatten(1), masked.flatten(1))
+        nats[masked] = -logits.float().log_softmax(-1)
+        return nats
+
+
+def _cells(error: Tensor, side: int) -> Tensor:
+    """Sums of errors (batch, channels, height, width) over all channels and squares of `side` pixels."""
+    return torch.nn.functional.avg_pool2d(error.sum(1), side) * side**2
+
+
+def _nearest(tokens: int, first: int) -> Tensor:
+    """Which half tokens of a row are nearest to which token of its lattice: bool (lattice's tokens, 2 * tokens)."""
+    count = len(range(first, tokens, SPACING))
+    middle = SPACING - 1
+    nearest = ((torch.arange(2 * tokens) - 2 * first + middle) // (2 * SPACING)).clamp(0, count - 1)
+    return nearest == torch.arange(count)[:, None]
