@@ -68,7 +68,7 @@ class RateDistortionSearch:
         Args:
             pictures: float (batch, 3, size, size) in [-1, 1].
             tokens: int64 (batch, rows, columns), to start from.
-            visits: how many; each costs about seven times what decoding costs.
+            visits: how many; each decodes the pictures five times, among other things.
             first: visits that these pictures had before.
 
         Returns:

@@ -11,7 +11,7 @@ from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 from tokcom.training.dataset import Dataset
 from tokcom.training.loop import Task
 from tokcom.training.optimizers import MuonAdamW
-from tokcom.training.tokenizer import as_input
+from tokcom.training.tokenizer import as_input, psnr_db, use_of_codes
 from tokcom.training.views import Views
 
 RATE = 0.08
@@ -50,7 +50,7 @@ class DecoderTask(Task):
         torch.manual_seed(seed)
         self.config, self.views, self.test, self.batch, self.seed = config, Views.of(train), test, batch, seed
         self.classes, self.codes = list(train.classes), codes
-        self.model = VQNetwork(config).to(memory_format=torch.contiguous_format)
+        self.model = VQNetwork(config)
         codebook = self.model.codebook
         del self.model.codebook
         self.model.codebook = nn.Parameter(codebook)
@@ -116,19 +116,10 @@ class DecoderTask(Task):
         for start in range(0, len(self.test.labels), 64):
             pictures = as_input(self.test.pictures[start : start + 64, 0])
             tokens = self.model.encode(pictures)
-            encoded.append(self._psnr_db(pictures, tokens))
-            tokens = self.search.improve(pictures, tokens, VISITS)
-            searched.append(self._psnr_db(pictures, tokens))
-            chosen.append(tokens.flatten())
-        share = torch.bincount(torch.cat(chosen), minlength=self.config.codebook_size) / sum(map(len, chosen))
+            encoded.append(psnr_db(self.model, pictures, tokens))
+            chosen.append(self.search.improve(pictures, tokens, VISITS))
+            searched.append(psnr_db(self.model, pictures, chosen[-1]))
         return {
             "psnr_db": float(torch.cat(searched).mean()),
             "psnr_db_encoder_alone": float(torch.cat(encoded).mean()),
-            "token_entropy_bits": float(-(share * share.clamp_min(1e-12).log2()).sum()),
-            "codes_used": int((share > 0).sum()),
-        }
-
-    def _psnr_db(self, pictures: Tensor, tokens: Tensor) -> Tensor:
-        # To 8 bits and back, as a user gets it.
-        decoded = ((self.model.decode(tokens).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
-        return 10 * torch.log10(4 / (decoded - pictures).square().mean((1, 2, 3)))
+        } | use_of_codes(torch.cat(chosen), self.config)

@@ -97,21 +97,27 @@ class TokenizerTask(Task):
         model.codebook.copy_(F.normalize(model.code_sum, dim=1))
 
     def evaluate(self) -> dict[str, float]:
-        errors, tokens = [], []
+        quality, tokens = [], []
         for start in range(0, len(self.test.labels), 64):
             pictures = as_input(self.test.pictures[start : start + 64, 0])
-            ids = self.model.encode(pictures)
-            decoded = self.model.decode(ids).clamp(-1, 1)
-            # To 8 bits and back, as a user gets it.
-            decoded = ((decoded + 1) * 127.5).round() / 127.5 - 1
-            errors.append((decoded - pictures).square().mean((1, 2, 3)))
-            tokens.append(ids.flatten())
-        share = torch.bincount(torch.cat(tokens), minlength=self.config.codebook_size) / sum(map(len, tokens))
-        return {
-            "psnr_db": float((10 * torch.log10(4 / torch.cat(errors))).mean()),
-            "token_entropy_bits": float(-(share * share.clamp_min(1e-12).log2()).sum()),
-            "codes_used": int((share > 0).sum()),
-        }
+            tokens.append(self.model.encode(pictures))
+            quality.append(psnr_db(self.model, pictures, tokens[-1]))
+        return {"psnr_db": float(torch.cat(quality).mean())} | use_of_codes(torch.cat(tokens), self.config)
+
+
+def psnr_db(model: VQNetwork, pictures: Tensor, tokens: Tensor) -> Tensor:
+    """PSNR in dB of each of the pictures (batch, 3, size, size) as its tokens show it, to 8 bits as a user gets it."""
+    decoded = ((model.decode(tokens).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+    return 10 * torch.log10(4 / (decoded - pictures).square().mean((1, 2, 3)))
+
+
+def use_of_codes(tokens: Tensor, config: VQConfig) -> dict[str, float]:
+    """The entropy of tokens in bits, as if each stood alone, and how many codes occur."""
+    share = torch.bincount(tokens.flatten(), minlength=config.codebook_size) / tokens.numel()
+    return {
+        "token_entropy_bits": float(-(share * share.clamp_min(1e-12).log2()).sum()),
+        "codes_used": int((share > 0).sum()),
+    }
 
 
 def _rotate(latents: Tensor, codes: Tensor) -> Tensor:
