@@ -201,6 +201,7 @@ def calibrate(
     from tokcom.experiments.calibration import outcomes, reliability
     from tokcom.experiments.context_curve import Bench
     from tokcom.experiments.context_plot import draw_reliability
+    from tokcom.experiments.photograph_tokens import photograph_tokens
     from tokcom.experiments.photographs import load_photographs
     from tokcom.models.zoo import load_classifier, load_recovery, load_tokenizer
     from tokcom.training.export import export_acceptance
@@ -212,6 +213,8 @@ def calibrate(
     with progress_bar() as bar:
         for split in ("train", "test"):
             photographs = load_photographs(data, images, tokenizer.image_size, classifier, seed, split)
+            row = bar.add_task(f"{split}: tokens", total=len(photographs.pictures))
+            photograph_tokens(photographs.pictures, folder, progress=lambda done, row=row: bar.advance(row, done))
             row = bar.add_task(split, total=len(photographs.pictures) * len(esn0_db))
             bench = Bench(photographs, folder, tokenizer, seed=seed)
             found[split] = outcomes(bench, recovery, esn0_db, lambda done, row=row: bar.advance(row, done))
@@ -300,6 +303,7 @@ def residual(
 ) -> None:
     """Fit what is left wrong after context decoding on the training split, and write it to the model's card."""
     from tokcom.experiments.adaptation_bench import prepare
+    from tokcom.experiments.photograph_tokens import photograph_tokens
     from tokcom.experiments.photographs import load_photographs
     from tokcom.experiments.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
     from tokcom.models.zoo import load_classifier, load_tokenizer
@@ -309,8 +313,10 @@ def residual(
     photographs = load_photographs(
         data, images, load_tokenizer(folder).image_size, load_classifier(folder), seed, "train"
     )
-    material = prepare(folder, photographs.pictures, photographs.labels)
     with progress_bar() as bar:
+        row = bar.add_task("tokens", total=len(photographs.pictures))
+        photograph_tokens(photographs.pictures, folder, progress=lambda done: bar.advance(row, done))
+        material = prepare(folder, photographs.pictures, photographs.labels)
         row = bar.add_task("frames", total=len(material.frames) * len(SCHEMES) * EACH)
         found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done))
     command = shlex.join(

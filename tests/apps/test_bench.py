@@ -93,6 +93,21 @@ def test_the_adaptation_benchmark_says_what_it_promises(tmp_path):
     assert (tmp_path / "airtime.svg").exists()
 
 
+def test_the_token_benchmark_says_what_it_promises(tmp_path):
+    figure = tmp_path / "search.svg"
+    report = bench("tokens", *"--images 2 --rates 0.1 --visits 0,2".split(), "--svg", str(figure))
+    encoder, searched = report["points"]
+    assert report["images"] == 2 and (encoder["visits"], searched["visits"]) == (0, 2)
+    assert encoder["psnr_db"] < searched["psnr_db"] and encoder["ms_per_picture"] < searched["ms_per_picture"]
+    assert {"rate", "bits"} <= set(searched) and figure.stat().st_size > 10_000
+
+
+def test_the_token_benchmark_takes_no_half_visits():
+    command = [sys.executable, str(BENCH), "tokens", "--visits", "0,1.5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "1.5" in done.stderr and "whole numbers" in done.stderr
+
+
 def test_the_fault_benchmark_says_what_it_promises():
     report = bench("faults", "--bursts", "100", "--headers", "500")
     assert report["random_headers"]["headers"] == 500

@@ -68,7 +68,7 @@ class Chain(gr.top_block):
 )  # fmt: skip
 def test_flowgraph_and_library_agree_bit_for_bit(mcs, labels, profile, snr_db, channel, mode, photographs, collector):
     tokenizer, transmitter = (
-        load_tokenizer(DEFAULT_MODEL),
+        load_tokenizer(DEFAULT_MODEL, at_once=4),
         Transmitter(TransmitConfig(mcs, profile=profile, labels=labels), [codebook(DEFAULT_MODEL)]),
     )
     settings = RecoverySettings(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)

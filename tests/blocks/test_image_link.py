@@ -46,7 +46,7 @@ def test_the_samples_are_those_of_the_library(link, photographs):
         [str(path) for path in photographs[:2]], repeat=False, interval=0, window=1, mcs="qpsk-3/4", seed=7, padding=300
     )
     got, samples, _ = link(transmitter, tokcom.image_receiver(), 2)
-    tokenizer, classifier = load_tokenizer("caltech64"), load_classifier("caltech64")
+    tokenizer, classifier = load_tokenizer("caltech64", at_once=4), load_classifier("caltech64")
     wanted = []
     for number, path in enumerate(photographs[:2]):
         picture = load_picture(path)

@@ -112,9 +112,9 @@ def test_tokenizer_searches_as_the_library_does(pdu, send):
     """Tokens depend on the picture alone, so those of both agree but for rounding."""
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     meta = {"frame_id": 4, "height": 64, "width": 64}
-    ((_, plain),) = send(tokcom.image_tokenizer(cmi="none"), [pdu(picture.ravel(), **meta)])
+    ((_, plain),) = send(tokcom.image_tokenizer(cmi="none", visits=0), [pdu(picture.ravel(), **meta)])
     ((_, tokens),) = send(tokcom.image_tokenizer(cmi="none", visits=1), [pdu(picture.ravel(), **meta)])
-    expected = load_tokenizer("caltech64", 1).tokenize(picture).tokens
+    expected = load_tokenizer("caltech64", at_once=1).tokenize(picture).tokens
     assert np.mean(tokens == expected) > 0.98 > np.mean(plain == expected)
 
 

@@ -28,7 +28,7 @@ class image_detokenizer(PduBlock):
 
     def __init__(self, model: str = DEFAULT_MODEL):
         PduBlock.__init__(self, "Image Detokenizer", QUEUE_SIZE)
-        self._tokenizer = load_tokenizer(model)
+        self._tokenizer = load_tokenizer(model, 0)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         frame = frame_of(meta, data)

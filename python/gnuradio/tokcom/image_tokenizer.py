@@ -18,8 +18,9 @@ class image_tokenizer(PduBlock):
     """Turn pictures into tokens of a model's codebook.
 
     The central square of each picture is resampled to the model's size. Where the model searches for tokens that show
-    more and are easier to receive, that takes some tenths of a second for a picture that it has not seen before.
-    Where pictures come faster than they are done, the oldest of more than 64 are dropped, logged and counted.
+    more and are easier to receive, that takes some tenths of a second; a picture that comes again is searched further,
+    until it has had the visits of the model's card. Where pictures come faster than they are done, the oldest of more
+    than 64 are dropped, logged and counted.
 
     Input: message port "pictures", PDUs of u8 RGB values with height and width.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, grid,
@@ -28,18 +29,19 @@ class image_tokenizer(PduBlock):
     Parameters:
         model: a model of the zoo, by name or folder.
         cmi: "auto": the model's classifier names the class; "none": no label; else the class, by name or number.
-        visits: of the search to every picture, at least 0, which is fastest; -1: as many as the model's card says.
+        visits: of the search each time that a picture comes; 0: none; -1: all the first time.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "pictures", "tokens", "uint8", "tokenizer"
 
-    def __init__(self, model: str = DEFAULT_MODEL, cmi: str = "auto", visits: int = -1):
+    def __init__(self, model: str = DEFAULT_MODEL, cmi: str = "auto", visits: int = 4):
         PduBlock.__init__(self, "Image Tokenizer", QUEUE_SIZE)
         if visits < -1:
             raise ParameterError(
-                f"visits is {visits}; it must be at least 0, or -1 for as many as the model's card says"
+                f"visits is {visits}; it must be at least 0, or -1 for all that the model's card says at once"
             )
-        self._tokenizer = load_tokenizer(model, None if visits == -1 else visits)
+        effort = {-1: {}, 0: {"visits": 0}}.get(visits, {"at_once": visits})
+        self._tokenizer = load_tokenizer(model, **effort)
         self._classes = model_card(model).classes
         self._classifier = load_classifier(model) if cmi == "auto" else None
         self._label = None if cmi in ("auto", "none") else class_label(cmi, self._classes)

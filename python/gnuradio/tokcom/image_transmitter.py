@@ -45,8 +45,8 @@ class image_transmitter(gr.hier_block2):
         continuous: send silence between bursts, for a simulated channel; a radio sends it by itself.
         sample_rate: in Hz, at which bursts and silence are sent (continuous); without, nothing depends on it.
         seed: of the order in which tokens are spread over packets, 0 to 65535.
-        visits: of the search for better tokens to every picture, at least 0, which is fastest; -1: as many as the
-            model's card says.
+        visits: of the search for better tokens, each time that a picture is sent, until it has had those of the
+            model's card; 0: none; -1: all the first time.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class image_transmitter(gr.hier_block2):
         model: str = DEFAULT_MODEL, cmi: str = "auto", mcs: str = "16qam-1/2", amplitude: float = 0.25,
         profile: str = "standard", stream_id: int = 0, tokens_per_packet: int = 4, padding: int = 256,
         length_tag: str = "packet_len", continuous: bool = False, sample_rate: float = 1e6, seed: int = 0,
-        visits: int = -1,
+        visits: int = 4,
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)

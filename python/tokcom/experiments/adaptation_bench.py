@@ -17,6 +17,7 @@ from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
 from tokcom.channel.multipath import load_profile
 from tokcom.experiments.effective_snr import carrier_gains, carrier_response, packets_lost
+from tokcom.experiments.photograph_tokens import photograph_tokens
 from tokcom.experiments.symbol_link import SymbolLink, wrong_tokens
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
@@ -119,10 +120,10 @@ def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> M
     """Tokens and predictability of pictures."""
     tokenizer, context = load_tokenizer(model), load_recovery(model, "context").model
     frames = []
-    for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        ids = tokenizer.encode(picture[None]).ravel()
+    tokens = photograph_tokens(pictures, model)
+    for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
         frames.append(
-            TokenFrame(ids, tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
+            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
         )
     return Material(tuple(frames), tuple(token_bits(context, frame) for frame in frames), pictures)
 

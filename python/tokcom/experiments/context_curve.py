@@ -13,6 +13,7 @@ from tokcom.context.classifier import Classifier
 from tokcom.context.model import ContextModel
 from tokcom.context.recovery import Recovery
 from tokcom.errors import ParameterError, TokcomError
+from tokcom.experiments.photograph_tokens import photograph_tokens
 from tokcom.experiments.photographs import Photographs
 from tokcom.experiments.symbol_link import wrong_tokens
 from tokcom.frame import LOST, TokenFrame
@@ -86,7 +87,7 @@ class Bench:
         self._channel = channel
         known = [codebook(model)]
         self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS, labels=labels), known), Receiver(known)
-        tokens = np.concatenate([tokenizer.encode(picture[None]) for picture in photographs.pictures])
+        tokens = photograph_tokens(photographs.pictures, model)
         self.frames = [
             TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
@@ -195,6 +196,22 @@ def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | Non
     return None
 
 
+def masked_bits(context: ContextModel, tokens: np.ndarray, hidden: np.ndarray, cmi: int | None) -> np.ndarray:
+    """Bits that a model needs for each hidden token of a frame, given the others.
+
+    Args:
+        context: the model.
+        tokens: int (tokens,), all of them.
+        hidden: bool (tokens,).
+        cmi: class label, if it is known.
+
+    Returns:
+        float (hidden tokens,).
+    """
+    logs = context.log_probabilities(np.where(hidden, LOST, tokens).astype(np.int32), cmi)
+    return -logs[np.arange(len(logs)), tokens[hidden]] / np.log(2)
+
+
 def model_figures(
     bench: Bench, context: ContextModel, classifier: Classifier, seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
@@ -217,10 +234,9 @@ def model_figures(
     for number, frame in enumerate(bench.frames):
         rng = np.random.default_rng([seed, number])
         hidden = rng.random(len(frame.tokens)) < MASKED
-        seen = np.where(hidden, LOST, frame.tokens).astype(np.int32)
         for told in (True, False):
-            logs = context.log_probabilities(seen, frame.cmi if told else None)
-            bits[told].append(-logs[np.arange(len(logs)), frame.tokens[hidden]] / np.log(2))
+            bits[told].append(masked_bits(context, frame.tokens, hidden, frame.cmi if told else None))
+        seen = np.where(hidden, LOST, frame.tokens).astype(np.int32)
         guessed = recovery.recover(frame.with_tokens(seen))[0].tokens
         exact, masked = exact + int((guessed == frame.tokens)[hidden].sum()), masked + int(hidden.sum())
         picture = bench.photographs.pictures[number]

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn import functional as F
 
 from tokcom.context.maskgit import MaskGit
 from tokcom.errors import ParameterError
-from tokcom.experiments.context_curve import MASKED
+from tokcom.experiments.context_curve import MASKED, masked_bits
 from tokcom.experiments.context_plot import save
 from tokcom.metrics.pictures import psnr_db
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
@@ -92,13 +91,10 @@ def _quality(pictures: np.ndarray, tokens: Tensor, tokenizer: VQTokenizer) -> fl
 
 
 def _bits(tokens: Tensor, context: MaskGit, seed: int) -> float:
-    masked = torch.from_numpy(np.random.default_rng(seed).random(tokens.flatten(1).shape) < MASKED)
-    total = 0.0
-    with torch.inference_mode():
-        for flat, hidden in zip(tokens.flatten(1).split(BATCH), masked.split(BATCH), strict=True):
-            logits = context.network.unlabelled(flat, hidden)
-            total += float(F.cross_entropy(logits.float(), flat[hidden], reduction="sum"))
-    return total / int(masked.sum()) / float(np.log(2))
+    rng, frames = np.random.default_rng(seed), tokens.flatten(1).numpy()
+    hidden = rng.random(frames.shape) < MASKED
+    bits = [masked_bits(context, *pair, None) for pair in zip(frames, hidden, strict=True)]
+    return float(np.concatenate(bits).mean())
 
 
 def draw_rate_distortion(points: Sequence[RateDistortionPoint], path: Path) -> None:

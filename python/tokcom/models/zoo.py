@@ -109,13 +109,15 @@ def _labels_of(model: str) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
     return _labels(card.weights("labels"), entry["sha256"], tokenizer["config"]["codebook_size"])
 
 
-def load_tokenizer(model: str, visits: int | None = None) -> VQTokenizer:
+def load_tokenizer(model: str, visits: int | None = None, at_once: int | None = None) -> VQTokenizer:
     """The tokenizer of a model.
 
     Args:
         model: the model, by name or folder.
         visits: of the search for better tokens to every picture; 0: the encoder's tokens stay, which is faster; None:
             as the card says, 0 where it says nothing.
+        at_once: visits each time that `tokenize` sees a picture, at least 1, until it has had all; None: all the first
+            time.
 
     Raises:
         ModelError: there is no such model, or it is broken.
@@ -124,7 +126,7 @@ def load_tokenizer(model: str, visits: int | None = None) -> VQTokenizer:
     card = model_card(model)
     network, settings = _network(card, "tokenizer"), card.part("tokenizer").get("search")
     if settings is None or CONTEXT not in card.content:
-        return VQTokenizer(network, card.name, visits=visits or 0)
+        return VQTokenizer(network, card.name, visits=visits or 0, at_once=at_once)
     try:
         rate, usual = float(settings["rate"]), int(settings["visits"])
     except (TypeError, KeyError, ValueError) as error:
@@ -132,7 +134,7 @@ def load_tokenizer(model: str, visits: int | None = None) -> VQTokenizer:
     wanted = usual if visits is None else visits
     # Who only shows tokens need not load the context model.
     search = RateDistortionSearch(network, _network(card, CONTEXT).unlabelled, rate) if wanted else None
-    return VQTokenizer(network, card.name, search, wanted)
+    return VQTokenizer(network, card.name, search, wanted, at_once)
 
 
 def load_context(model: str) -> MaskGit:

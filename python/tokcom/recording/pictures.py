@@ -23,7 +23,7 @@ class PictureFolder:
 
     def __init__(self, folder: str | Path, model: str):
         self._folder = Path(folder)
-        self._tokenizer = load_tokenizer(model)
+        self._tokenizer = load_tokenizer(model, 0)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

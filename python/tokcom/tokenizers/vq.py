@@ -14,7 +14,7 @@ from tokcom.tokenizers.vq_network import VQNetwork
 
 LOST_GREY = 128
 KEPT = 4096
-"""Pictures whose tokens are remembered, so that a picture sent again is not searched again."""
+"""Pictures whose tokens are remembered, so that a picture sent again is not searched again from the beginning."""
 
 
 class VQTokenizer:
@@ -25,17 +25,23 @@ class VQTokenizer:
         codebook: name of its codebook.
         search: what improves the encoder's tokens; None: they stay.
         visits: of the search, to every picture; 0: the encoder's tokens stay.
+        at_once: how many of them each time that `tokenize` sees a picture; None: all the first time.
 
     Raises:
         ParameterError: visits that are none, or without a search.
     """
 
-    def __init__(self, network: VQNetwork, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0):
+    def __init__(
+        self, network: VQNetwork, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0,
+        at_once: int | None = None,
+    ):  # fmt: skip
         if visits < 0 or (visits and search is None):
             raise ParameterError(f"{visits} visits to every picture; without a search 0, with one at least 0")
+        if at_once is not None and at_once < 1:
+            raise ParameterError(f"{at_once} visits at once; at least 1, or None for all")
         config = network.config
-        self.search, self.visits = search, visits
-        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self.search, self.visits, self.at_once = search, visits, visits if at_once is None else at_once
+        self._known: OrderedDict[bytes, tuple[np.ndarray, int]] = OrderedDict()
         self.network = network
         self.codebook = codebook
         self.codebook_size = config.codebook_size
@@ -43,7 +49,8 @@ class VQTokenizer:
         self.grid = (config.image_size // config.patch_size,) * 2
 
     def tokenize(self, picture: np.ndarray, *, cmi: int | None = None, frame_id: int = 0) -> TokenFrame:
-        """The tokens of a picture's central square.
+        """The tokens of a picture's central square; those of a picture that comes again are better, until it has had
+        all its visits.
 
         Args:
             picture: uint8 (height, width, 3).
@@ -55,10 +62,11 @@ class VQTokenizer:
         """
         cut = square(picture, self.image_size)
         key = hashlib.blake2b(cut.tobytes(), digest_size=16).digest()
-        tokens = self._known.pop(key, None)
-        if tokens is None:
-            tokens = self.encode(cut[None])[0]
-        self._known[key] = tokens
+        tokens, visited = self._known.pop(key, (None, 0))
+        if tokens is None or visited < self.visits:
+            more = min(self.at_once, self.visits - visited)
+            tokens, visited = self._searched(cut[None], tokens, visited, more)[0], visited + more
+        self._known[key] = tokens, visited
         if len(self._known) > KEPT:
             self._known.popitem(last=False)
         return TokenFrame(tokens.flatten(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
@@ -74,12 +82,19 @@ class VQTokenizer:
             raise PictureError(
                 f"the tokenizer takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
             )
+        return self._searched(pictures, None, 0, self.visits)
+
+    def _searched(self, pictures: np.ndarray, tokens: np.ndarray | None, visited: int, visits: int) -> np.ndarray:
+        """Tokens of pictures after some visits more; the encoder's, where there are none yet, begin."""
         scaled = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
-        with torch.no_grad():
-            tokens = self.network.encode(scaled)
-        if self.visits:
-            tokens = self.search.improve(scaled, tokens, self.visits)
-        return tokens.numpy().astype(np.int32)
+        if tokens is None:
+            with torch.no_grad():
+                found = self.network.encode(scaled)
+        else:
+            found = torch.from_numpy(tokens[None].astype(np.int64))
+        if visits:
+            found = self.search.improve(scaled, found, visits, visited)
+        return found.numpy().astype(np.int32)
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """uint8 pictures (batch, image_size, image_size, 3) of whole token grids (batch, rows, columns)."""

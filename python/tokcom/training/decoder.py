@@ -18,6 +18,8 @@ RATE = 0.08
 """Nepers of mean squared error that one bit a token is worth in the search: 0.35 dB of PSNR."""
 VISITS = 6
 """Of the search to every picture, where the user wants no other."""
+SEARCHED = 0.25
+"""Share of the steps that are also a visit of the search, which takes longer than the step itself."""
 SHARPNESS = 25.0
 """Inverse temperature of the encoder's choice among codes, for its training."""
 
@@ -25,10 +27,10 @@ SHARPNESS = 25.0
 class DecoderTask(Task):
     """The decoder learns to show the tokens that the search chooses, while the search goes on choosing by the decoder.
 
-    Every picture keeps its tokens from one step that draws it to the next, and each such step is also a visit of the
-    search: the gradient is there anyway. So decoder and tokens improve in turns, as means and assignments do in
-    k-means. The encoder learns to name the chosen tokens (cross-entropy), so that the search has less to do. The words
-    keep what they mean, nearly: the context model, the prior of the search, stays fit to them.
+    Every picture keeps its tokens from one step that draws it to the next, and a quarter of the steps are visits of the
+    search, too. So decoder and tokens improve in turns, as means and assignments do in k-means. The encoder learns to
+    name the chosen tokens (cross-entropy), so that the search has less to do. The words keep what they mean, nearly:
+    the context model, the prior of the search, stays fit to them.
 
     Args:
         config: shape of the network.
@@ -38,6 +40,7 @@ class DecoderTask(Task):
         batch: pictures a step.
         seed: seed of the order of pictures.
         codes: name of the prior's origin; a run is continued only with the same.
+        tokens: int (views, tokens) to begin with, found for the weights of the warm start; None: the encoder's.
     """
 
     name = "decoder"
@@ -45,11 +48,11 @@ class DecoderTask(Task):
 
     def __init__(
         self, config: VQConfig, train: Dataset, test: Dataset, prior: Prior, *, batch: int = 32, seed: int = 0,
-        codes: str = "",
+        codes: str = "", tokens: np.ndarray | None = None,
     ):  # fmt: skip
         torch.manual_seed(seed)
         self.config, self.views, self.test, self.batch, self.seed = config, Views.of(train), test, batch, seed
-        self.classes, self.codes = list(train.classes), codes
+        self.classes, self.codes, self.tokens = list(train.classes), codes, tokens
         self.model = VQNetwork(config)
         codebook = self.model.codebook
         del self.model.codebook
@@ -73,12 +76,15 @@ class DecoderTask(Task):
         }  # fmt: skip
 
     def warm_start(self, weights: dict[str, Tensor]) -> None:
-        """Begin with a trained tokenizer, and with its encoder's tokens of all views.
+        """Begin with a trained tokenizer, and with tokens of all views.
 
         Raises:
             CheckpointError: the weights are of another network.
         """
         super().warm_start(weights)
+        if self.tokens is not None:
+            self.model.chosen.copy_(torch.from_numpy(self.tokens.astype(np.int32)).reshape(self.model.chosen.shape))
+            return
         for start in range(0, len(self.views), 128):
             numbers = np.arange(start, min(start + 128, len(self.views)))
             with torch.no_grad(), autocast():
@@ -88,26 +94,31 @@ class DecoderTask(Task):
         model = self.model
         with torch.no_grad():
             model.codebook.copy_(F.normalize(model.codebook, dim=1))
-        # Those that were visited least, so that all are visited alike.
-        numbers = np.lexsort((rng.random(len(self.views)), model.visited.numpy()))[: self.batch]
+        searched = rng.random() < SEARCHED
+        order = rng.random(len(self.views))
+        # The search goes to those that it visited least, so that all are visited alike.
+        numbers = (np.lexsort((order, model.visited.numpy())) if searched else order.argsort())[: self.batch]
         pictures, tokens = as_input(self.views.pictures(numbers)), model.chosen[numbers].long()
         vectors = model.codebook[tokens]
         with autocast():
             decoded = model.decode_vectors(vectors).float()
             latents = model.latents(pictures)
         error = (decoded - pictures).square()
-        (gradient,) = torch.autograd.grad(error.sum(), vectors, retain_graph=True)
-        visit = int(model.visited[numbers[0]])
-        better = self.search.visit(pictures, tokens, error.detach(), gradient, visit)
-        model.chosen[numbers] = better.int()
-        model.visited[numbers] += 1
+        figures = {}
+        if searched:
+            (gradient,) = torch.autograd.grad(error.sum(), vectors, retain_graph=True)
+            visit = int(model.visited[numbers[0]])
+            better = self.search.visit(pictures, tokens, error.detach(), gradient, visit)
+            model.chosen[numbers] = better.int()
+            model.visited[numbers] += 1
+            figures["exchanged"] = float((better != tokens).float().mean())
+            tokens = better
         each = error.mean((1, 2, 3))
         logits = SHARPNESS * latents @ model.codebook.detach().T
-        naming = F.cross_entropy(logits.flatten(0, 2), better.flatten())
-        return (each + FLAT).log().mean() + naming, {
+        naming = F.cross_entropy(logits.flatten(0, 2), tokens.flatten())
+        return (each + FLAT).log().mean() + naming, figures | {
             "psnr_db": float(10 * torch.log10(4 / each.detach()).mean()),
-            "exchanged": float((better != tokens).float().mean()),
-            "encoder_finds": float((logits.argmax(-1) == better).float().mean()),
+            "encoder_finds": float((logits.argmax(-1) == tokens).float().mean()),
         }
 
     def evaluate(self) -> dict[str, float]:

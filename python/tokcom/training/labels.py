@@ -34,6 +34,8 @@ RANDOM_LABELS = 5
 SMALLEST_ERRORS = 1e-9
 """Errors a table that rounding cannot have made."""
 BATCH = 64
+VISITS = 4
+"""Of the search for tokens, at most: each is weighed once, which is enough to count words."""
 TOKENS = "tokens of photographs"
 """What `map_model` calls its progress in making tokens."""
 PHOTOGRAPHS = "photographs"
@@ -234,6 +236,8 @@ def sample_tokens(
         ModelError: the model's tokenizer is missing or broken.
     """
     tokenizer = load_tokenizer(model)
+    if tokenizer.visits > VISITS:
+        tokenizer = load_tokenizer(model, VISITS)
     found = load_dataset(data, "train", size=tokenizer.image_size, crops=1)
     chosen = np.random.default_rng(seed).permutation(len(found.labels))[:pictures]
     tokens = []

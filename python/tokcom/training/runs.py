@@ -20,7 +20,7 @@ from tokcom.training.export import Run, export_part, half
 from tokcom.training.loop import Task, train
 from tokcom.training.maskgit import MaskGitTask
 from tokcom.training.tokenizer import TokenizerTask
-from tokcom.training.tokens import keep_tokens, tokenized
+from tokcom.training.tokens import keep_tokens, kept_tokens, tokenized
 
 CROPS = 8
 """Squares cut from every training picture."""
@@ -109,7 +109,7 @@ def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float
     prior, card = load_context(model).network.unlabelled, model_card(model)
     task = DecoderTask(
         load_tokenizer(model).network.config, data, test, prior, batch=request.batch, seed=request.seed,
-        codes=card.part("context")["sha256"],
+        codes=card.part("context")["sha256"], tokens=kept_tokens(data, model, "train"),
     )  # fmt: skip
     figures = _run(request, task, "tokenizer", "vq", data.classes, console, search={"rate": RATE, "visits": VISITS})
     keep_tokens(task.model.chosen.flatten(1).numpy(), data, model, "train")

@@ -59,6 +59,17 @@ def keep_tokens(tokens: np.ndarray, data: Dataset, model: str, split: str, *, ca
     _keep(by_picture.astype(_kind(tokenizer)), _path(data, model, split, tokenizer, Path(cache)))
 
 
+def kept_tokens(data: Dataset, model: str, split: str, *, cache: str | Path = CACHE) -> np.ndarray | None:
+    """What `keep_tokens` kept, or `tokenized` found by search: int (VIEWS * n, tokens), numbered as the pictures'
+    `Views`; None where there is nothing."""
+    tokenizer = load_tokenizer(model)
+    path = _path(data, model, split, tokenizer, Path(cache))
+    if not tokenizer.visits or not path.exists():
+        return None
+    by_picture = np.load(path)
+    return by_picture.transpose(1, 0, 2).reshape(VIEWS * len(data.labels), -1)
+
+
 def _encoded(data: Dataset, tokenizer: VQTokenizer, advance: Callable[[int], None] | None) -> np.ndarray:
     n, crops = data.pictures.shape[:2]
     tokens = np.empty((n, 2 * crops, tokenizer.grid[0] * tokenizer.grid[1]), np.int32)

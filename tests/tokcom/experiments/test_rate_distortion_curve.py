@@ -2,10 +2,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
 
 from tokcom.errors import ParameterError
 from tokcom.experiments.rate_distortion_curve import draw_rate_distortion, rate_distortion_curve
+from tokcom.frame import LOST
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_tokenizer
 
@@ -39,8 +39,8 @@ def test_it_begins_with_the_encoder_and_shows_what_the_user_sees(measured, tiny_
 def test_bits_are_those_of_the_model(measured, monkeypatch):
     """A model that expects all words alike needs the logarithm of their number."""
     monkeypatch.setattr(
-        "tokcom.context.maskgit_network.MaskGitNetwork.unlabelled",
-        lambda self, tokens, masked: torch.zeros(int(masked.sum()), 32),
+        "tokcom.context.maskgit.MaskGit.log_probabilities",
+        lambda self, tokens, cmi: np.full((int((tokens == LOST).sum()), 32), -np.log(32)),
     )
     assert measured[1]([0.1], [0])[0].bits == pytest.approx(5)
 

@@ -137,10 +137,22 @@ def test_a_picture_sent_again_is_not_searched_again(tiny_model, monkeypatch):
     with_search(tiny_model, {"rate": 0.1, "visits": 2})
     tokenizer = load_tokenizer(str(tiny_model))
     picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    first = tokenizer.tokenize(picture)
-    first_tokens = first.tokens.copy()
-    monkeypatch.setattr(tokenizer, "encode", None)
+    first_tokens = tokenizer.tokenize(picture).tokens.copy()
+    assert np.array_equal(first_tokens, tokenizer.encode(picture[None]).ravel())
+    monkeypatch.setattr(tokenizer, "network", None)
+    monkeypatch.setattr(tokenizer, "search", None)
     assert np.array_equal(tokenizer.tokenize(picture, frame_id=1).tokens, first_tokens)
+
+
+def test_a_picture_that_comes_again_is_searched_further(tiny_model):
+    """Three visits a time end where seven at once do."""
+    with_search(tiny_model, {"rate": 0.1, "visits": 7})
+    tokenizer = load_tokenizer(str(tiny_model), at_once=3)
+    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    found = [tokenizer.tokenize(picture).tokens.copy() for _ in range(4)]
+    for tokens, visits in zip(found, (3, 6, 7, 7), strict=True):
+        assert np.array_equal(tokens, load_tokenizer(str(tiny_model), visits).encode(picture[None]).ravel())
+    assert not np.array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("settings", [{"rate": 0.1}, {"rate": "much", "visits": 2}, 7])
@@ -156,3 +168,5 @@ def test_visits_that_cannot_be_are_named(tiny_model):
     with_search(tiny_model, {"rate": 0.1, "visits": 2})
     with pytest.raises(ParameterError, match="-1 visits"):
         load_tokenizer(str(tiny_model), -1)
+    with pytest.raises(ParameterError, match="0 visits at once"):
+        load_tokenizer(str(tiny_model), at_once=0)

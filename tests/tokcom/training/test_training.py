@@ -21,7 +21,8 @@ from tokcom.training.loop import train
 from tokcom.training.maskgit import MaskGitTask
 from tokcom.training.runs import CROPS, TRAINERS, TrainingRequest
 from tokcom.training.tokenizer import TokenizerTask
-from tokcom.training.tokens import tokenized
+from tokcom.training.tokens import kept_tokens, tokenized
+from tokcom.training.views import Views
 
 QUIET = Console(file=io.StringIO())
 
@@ -95,14 +96,14 @@ def patchwork(n, seed):
     return Dataset(patches.repeat(4, axis=2).repeat(4, axis=3), np.zeros(n, np.int64), ("cloth",), ())
 
 
-def decoder_task(train_data, test_data):
+def decoder_task(train_data, test_data, tokens=None):
     """Warm-started from random weights, under a prior that expects the words of low numbers."""
     config = VQConfig(16, 4, 32, 8, 16, 1, 1, 8, 1)
 
     def prior(tokens, masked):
         return -0.1 * torch.arange(32.0).expand(int(masked.sum()), -1)
 
-    task = DecoderTask(config, train_data, test_data, prior, batch=4)
+    task = DecoderTask(config, train_data, test_data, prior, batch=4, tokens=tokens)
     torch.manual_seed(5)
     task.warm_start(VQNetwork(config).state_dict())
     return task
@@ -190,7 +191,8 @@ def test_the_decoder_and_the_search_improve_in_turns(tmp_path):
     after = task.measured()
     assert after["psnr_db"] > before["psnr_db"] + 1 and after["psnr_db"] > after["psnr_db_encoder_alone"]
     visited = task.model.visited
-    assert int(visited.sum()) == 300 * 4 and visited.max() - visited.min() <= 1, "all views are visited alike"
+    assert 0.15 * 300 * 4 < int(visited.sum()) < 0.35 * 300 * 4, "a quarter of the steps, four views each"
+    assert visited.max() - visited.min() <= 1, "all views are visited alike"
 
 
 def test_tokens_that_were_searched_for_are_what_maskgit_learns_on(data, tmp_path, monkeypatch):
@@ -211,9 +213,21 @@ def test_tokens_that_were_searched_for_are_what_maskgit_learns_on(data, tmp_path
     kept = tokenized(whole, model, "train")
     assert np.array_equal(kept[:, 0], chosen[: len(kept)].reshape(len(kept), -1))
     assert np.array_equal(kept[:, 1], chosen[len(kept) :].reshape(len(kept), -1))
+    numbered = kept_tokens(whole, model, "train")
+    assert np.array_equal(numbered, chosen.reshape(len(chosen), -1))
+    assert kept_tokens(whole, model, "train", cache=tmp_path / "elsewhere") is None
     anew = tokenized(whole, model, "train", cache=tmp_path / "elsewhere")
-    assert anew.shape == kept.shape and (anew == kept).mean() > 0.02, "the same pictures: far more alike than chance"
+    expected = load_tokenizer(model).encode(Views.of(whole).pictures(np.arange(2 * len(kept))))
+    assert anew.shape == kept.shape and np.array_equal(kept_tokens(whole, model, "train"), numbered)
+    assert (anew.transpose(1, 0, 2).ravel() == expected.ravel()).mean() > 0.97, "but for rounding"
     TRAINERS["maskgit"](again, QUIET)
+
+
+def test_the_decoder_goes_on_from_tokens_that_were_found_before():
+    data = patchwork(5, 1)
+    found = np.random.default_rng(3).integers(0, 32, (2 * 5, 16))
+    task = decoder_task(data, data, found)
+    assert np.array_equal(task.model.chosen.flatten(1).numpy(), found)
 
 
 @pytest.mark.parametrize("part", ["tokenizer", "maskgit"])
