@@ -48,16 +48,20 @@ def send():
 
 
 class Collector(gr.basic_block):
-    """Keeps messages as (metadata, array); `done` is set once as many as expected are here."""
+    """Keeps messages as (metadata, array), of those that have a key where one is named; `done` is set once as many as
+    expected are here."""
 
-    def __init__(self, expected):
+    def __init__(self, expected, key=None):
         gr.basic_block.__init__(self, name="Collector", in_sig=None, out_sig=None)
-        self.messages, self.done, self._expected = [], threading.Event(), expected
+        self.messages, self.done, self._expected, self._key = [], threading.Event(), expected, key
         self.message_port_register_in(pmt.intern("in"))
         self.set_msg_handler(pmt.intern("in"), self._take)
 
     def _take(self, message):
-        self.messages.append((pmt.to_python(pmt.car(message)), np.asarray(pmt.to_python(pmt.cdr(message)))))
+        meta, data = pmt.to_python(pmt.car(message)), np.asarray(pmt.to_python(pmt.cdr(message)))
+        if self._key is not None and self._key not in meta:
+            return
+        self.messages.append((meta, data))
         if len(self.messages) == self._expected:
             self.done.set()
 
