@@ -5,6 +5,7 @@ import torch
 
 from tokcom.context.classifier_network import ClassifierNetwork
 from tokcom.errors import ParameterError, PictureError
+from tokcom.tokenizers.vq_network import as_input
 
 
 class Classifier:
@@ -47,7 +48,7 @@ class Classifier:
             raise PictureError(
                 f"the classifier takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
             )
-        return torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+        return as_input(pictures)
 
     def label(self, picture: np.ndarray) -> int:
         """The likeliest class of one picture (size, size, 3)."""

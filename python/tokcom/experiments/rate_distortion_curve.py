@@ -18,6 +18,7 @@ from tokcom.experiments.context_plot import save
 from tokcom.metrics.pictures import psnr_db
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq import VQTokenizer
+from tokcom.tokenizers.vq_network import as_input
 
 BATCH = 16
 
@@ -64,8 +65,7 @@ def rate_distortion_curve(
             raise ParameterError(f"rate is {rate}; it must be at least 0 nepers a bit")
     if not visits or min(visits) < 0 or any(a >= b for a, b in pairwise(visits)):
         raise ParameterError(f"visits are {list(visits)}; they must rise, from 0 or above")
-    scaled = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
-    batches = scaled.split(BATCH)
+    batches = as_input(pictures).split(BATCH)
     for rate in rates:
         search = RateDistortionSearch(tokenizer.network, context.network.unlabelled, rate)
         started = time.perf_counter()

@@ -10,7 +10,7 @@ from tokcom.errors import FrameError, ParameterError, PictureError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.tokenizers.pictures import square
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
-from tokcom.tokenizers.vq_network import VQNetwork
+from tokcom.tokenizers.vq_network import VQNetwork, as_input
 
 LOST_GREY = 128
 KEPT = 4096
@@ -86,7 +86,7 @@ class VQTokenizer:
 
     def _searched(self, pictures: np.ndarray, tokens: np.ndarray | None, visited: int, visits: int) -> np.ndarray:
         """Tokens of pictures after some visits more; the encoder's, where there are none yet, begin."""
-        scaled = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+        scaled = as_input(pictures)
         if tokens is None:
             with torch.no_grad():
                 found = self.network.encode(scaled)

@@ -8,9 +8,15 @@ scale (Yu et al., "Vector-quantized image modeling with improved VQGAN", ICLR 20
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def as_input(pictures: np.ndarray) -> Tensor:
+    """uint8 (batch, size, size, 3) as float32 (batch, 3, size, size) in [-1, 1]."""
+    return torch.tensor(pictures).float().permute(0, 3, 1, 2) / 127.5 - 1
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from torch.nn import functional as F
 
 from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
 from tokcom.precision import autocast
+from tokcom.tokenizers.vq_network import as_input
 from tokcom.training.dataset import Dataset
 from tokcom.training.loop import Task
-from tokcom.training.tokenizer import as_input, draw_pictures
+from tokcom.training.tokenizer import draw_pictures
 
 LABEL_SMOOTHING = 0.1
 SHIFT = 6

@@ -7,11 +7,11 @@ from torch.nn import functional as F
 
 from tokcom.precision import autocast
 from tokcom.tokenizers.rate_distortion import FLAT, Prior, RateDistortionSearch
-from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+from tokcom.tokenizers.vq_network import VQConfig, VQNetwork, as_input
 from tokcom.training.dataset import Dataset
 from tokcom.training.loop import Task
 from tokcom.training.optimizers import MuonAdamW
-from tokcom.training.tokenizer import as_input, psnr_db, use_of_codes
+from tokcom.training.tokenizer import psnr_db, use_of_codes
 from tokcom.training.views import Views
 
 RATE = 0.08

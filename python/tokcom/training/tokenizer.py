@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from tokcom.precision import autocast
 from tokcom.tokenizers.rate_distortion import FLAT
-from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+from tokcom.tokenizers.vq_network import VQConfig, VQNetwork, as_input
 from tokcom.training.dataset import Dataset
 from tokcom.training.loop import Task
 from tokcom.training.neighbours import MASKED_SHARE, NeighbourPredictor, neighbour_bits
@@ -139,9 +139,3 @@ def draw_pictures(data: Dataset, batch: int, rng: np.random.Generator) -> tuple[
     mirrored = rng.random(batch) < 0.5
     drawn[mirrored] = drawn[mirrored, :, ::-1]
     return drawn, data.labels[picture]
-
-
-def as_input(pictures: np.ndarray) -> Tensor:
-    """uint8 (batch, size, size, 3) as float (batch, 3, size, size) in [-1, 1]."""
-    scaled = torch.tensor(pictures).float() / 127.5 - 1
-    return scaled.permute(0, 3, 1, 2)
