@@ -6,9 +6,9 @@ import pmt
 from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.link.bursts import Receiver, compile_kernels
-from tokcom.phy.demodulator import Synchronization
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
+from tokcom.phy.synchronization import Synchronization
 
 from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_of
 

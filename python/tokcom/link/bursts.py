@@ -21,7 +21,7 @@ from tokcom.packets.header import FRAME_IDS, BurstHeader
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import pack, packet_layout, unpack
 from tokcom.phy.burst import modulate
-from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst
+from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import BurstSearcher, FoundBurst
 
@@ -175,9 +175,27 @@ class Receiver:
         """Bursts that end within the next samples, complex (n,), of the stream."""
         return self.searcher.push(samples)
 
+    RETRAININGS = 3
+    """Times at most that a burst is demodulated again because decoded packets tell more of its channel."""
+
     def demodulate(self, found: FoundBurst) -> DemodulatedBurst:
-        """Header, symbols and noise of a burst."""
-        return demodulate_burst(found.samples, found.sync, found.header)
+        """Header, symbols and noise of a burst.
+
+        Where the payload does not agree with the header's channel, packets whose check holds are training for the rest.
+        """
+        burst = demodulate_burst(found.samples, found.sync, found.header)
+        header, decided = burst.header, 0
+        if burst.plain:
+            return burst
+        coded = MixedPackets.of(1 << header.token_bits, header.tokens_per_packet, header.mcs)
+        for _ in range(self.RETRAININGS):
+            packets, ok = coded.decode(coded.demap(burst.symbols, burst.noise_variance))
+            if ok.all() or ok.sum() <= decided:
+                break
+            decided = ok.sum()
+            values = coded.map(coded.encode(packets))
+            burst = retrain(burst, values, np.repeat(ok, coded.symbols))
+        return burst
 
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 LLRs of all packets' coded bits, one packet after the other."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from tokcom.phy.demodulator import Synchronization
 from tokcom.phy.numerology import CYCLIC_PREFIX, FFT_SIZE, SHORT_PERIOD
 from tokcom.phy.profile import Profile
+from tokcom.phy.synchronization import Synchronization
 
 BLOCK = 8
 """Samples that share one value of the metric."""

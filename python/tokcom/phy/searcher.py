@@ -10,10 +10,11 @@ import numpy as np
 from tokcom.errors import HeaderError
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
-from tokcom.phy.demodulator import LARGEST_SAMPLE, Synchronization, burst_end, header_end, receive_header
+from tokcom.phy.demodulator import LARGEST_SAMPLE, burst_end, header_end, receive_header
 from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training
 from tokcom.phy.numerology import CYCLIC_PREFIX, SHORT_PERIOD
 from tokcom.phy.profile import Profile, profile, profile_names
+from tokcom.phy.synchronization import Synchronization
 
 CHUNK = 8192
 """Samples that are worked on together."""

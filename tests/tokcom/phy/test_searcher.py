@@ -48,7 +48,7 @@ def false_header(**changed):
     bits = np.array([int(bit) for name, width in FIELDS.items() for bit in f"{fields[name]:0{width}b}"], np.uint8)
     coded = CODE.encode(Crc.named("crc16").append(bits[None]))[0]
     cells = grid.spread((2.0 * coded - 1).astype(np.complex64))
-    return np.r_[STANDARD.preamble, grid.ofdm_symbols(cells, grid.pilots(len(cells)))]
+    return np.r_[STANDARD.preamble, grid.ofdm_symbols(cells)]
 
 
 @both
