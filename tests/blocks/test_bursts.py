@@ -22,14 +22,17 @@ def expected_burst(frame_id, **config):
     return Transmitter(TransmitConfig("qpsk-1/2", **config)).transmit(frame(frame_id), frame_id)
 
 
-def symbols_pdu(pdu, frame_id, **more):
+def symbols_pdu(pdu, frame_id, coded_for=0, **more):
     packets = Transmitter().packetize(frame(frame_id), frame_id)
     coded = MixedPackets(1024, 4, MCS)
     meta = {
         "frame_id": frame_id, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (4, 4),
         "packets": 4, "tokens_per_packet": 4, "layout_seed": frame_id, "mcs": MCS,
     }  # fmt: skip
-    return pdu(coded.map(coded.encode(packets)), **meta | more)
+    return pdu(
+        coded.map(coded.encode(packets, Transmitter(TransmitConfig(stream_id=coded_for)).identity(frame(frame_id)))),
+        **meta | more,
+    )
 
 
 def run_framer(framer, pdus):
@@ -46,7 +49,7 @@ def run_framer(framer, pdus):
 
 def test_the_framer_sends_the_library_s_bursts_with_their_lengths(pdu):
     framer = tokcom.burst_framer(0.2, stream_id=5, padding=100)
-    samples, tags = run_framer(framer, [symbols_pdu(pdu, i) for i in range(3)])
+    samples, tags = run_framer(framer, [symbols_pdu(pdu, i, 5, stream_id=5) for i in range(3)])
     silence = np.zeros(100, np.complex64)
     wanted = [np.concatenate([expected_burst(i, stream_id=5) * np.float32(0.2), silence]) for i in range(3)]
     assert np.array_equal(samples, np.concatenate(wanted)) and framer.bursts_sent == 3
@@ -96,6 +99,7 @@ def test_bad_frames_are_counted_and_the_next_one_is_sent(pdu):
     bad = [
         pmt.intern("no PDU"),
         symbols_pdu(pdu, 1, packets=5),
+        symbols_pdu(pdu, 1, stream_id=3),
         symbols_pdu(pdu, 1, grid=(2, 2, 4)),
         symbols_pdu(pdu, 1, cmi=5000),
         symbols_pdu(pdu, 1, mcs=np.full(4, 2, np.uint8)),

@@ -12,6 +12,7 @@ from tokcom.frame import LOST
 from tokcom.link.packets import MixedPackets
 from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import pack, packet_layout
 from tokcom.tokenizers.pictures import load_picture
 
@@ -141,7 +142,8 @@ def noisy(pdu, photographs):
     tokens = load_tokenizer("caltech64").tokenize(load_picture(photographs[1])).tokens
     packets = pack(tokens, packet_layout(256, 4, 4))
     coded = MixedPackets(1024, 4, np.full(64, 6))
-    symbols = awgn(coded.map(coded.encode(packets)), 4.0, np.random.default_rng(0))
+    identity = PacketIdentity(9, 4, codebook_id("caltech64"))
+    symbols = awgn(coded.map(coded.encode(packets, identity)), 4.0, np.random.default_rng(0))
     llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(4.0)))
     header = {
         "frame_id": 4, "stream_id": 9, "codebook_id": codebook_id("caltech64"), "layout_seed": 4, "grid": (16, 16),

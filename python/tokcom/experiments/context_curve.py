@@ -102,7 +102,7 @@ class Bench:
         mcs = self._transmitter.choose_mcs(len(packets))
         coded = self._transmitter.coded(frame, mcs, packets.shape[1])
         rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
-        symbols = awgn(coded.map(coded.encode(packets)), esn0_db, rng)
+        symbols = awgn(coded.map(coded.encode(packets, self._transmitter.identity(frame))), esn0_db, rng)
         llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(esn0_db), np.float32))
         return llrs, self._transmitter.header(frame, number & 0xFFFF, mcs, packets.shape[1])
 

@@ -9,9 +9,11 @@ from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.channel.awgn import awgn
 from tokcom.channel.multipath import Profile, load_profile
 from tokcom.link.packets import MixedPackets
+from tokcom.packets.identity import PacketIdentity
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 
 CODEBOOK_SIZE, TOKENS = 1024, 4
+IDENTITY = PacketIdentity(0, 0, 0)
 BETAS_DB = np.arange(-2, 22.01, 0.1)
 CARRIERS_HZ = CARRIERS * 1e6 / FFT_SIZE
 """Frequencies of the carriers in use at 1 MS/s: in turn, each of them carries data."""
@@ -40,13 +42,12 @@ def packets_lost(scheme: Mcs, carrier_esn0_db: np.ndarray, packets: int, rng: np
     """
     coded = MixedPackets(CODEBOOK_SIZE, TOKENS, np.full(packets, scheme.index))
     tokens = rng.integers(0, CODEBOOK_SIZE, (packets, TOKENS))
-    symbols = coded.map(coded.encode(tokens))
-    places = rng.permutation(-(-len(symbols) // len(carrier_esn0_db)) * len(carrier_esn0_db))[: len(symbols)] % len(
-        carrier_esn0_db
-    )
+    symbols = coded.map(coded.encode(tokens, IDENTITY))
+    carriers = len(carrier_esn0_db)
+    places = rng.permutation(-(-len(symbols) // carriers) * carriers)[: len(symbols)] % carriers
     variance = 10 ** (-np.asarray(carrier_esn0_db)[places] / 10)
     noisy = symbols + (awgn(np.zeros_like(symbols), 0.0, rng) * np.sqrt(variance)).astype(np.complex64)
-    return float(1 - coded.decode(coded.demap(noisy, variance.astype(np.float32)))[1].mean())
+    return float(1 - coded.decode(coded.demap(noisy, variance.astype(np.float32)), IDENTITY)[1].mean())
 
 
 def fit_betas(

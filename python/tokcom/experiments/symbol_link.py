@@ -39,7 +39,7 @@ class SymbolLink:
         """
         packets = self.transmitter.packetize(frame, layout_seed)
         coded = MixedPackets.of(frame.codebook_size, packets.shape[1], mcs)
-        symbols = coded.map(coded.encode(packets))
+        symbols = coded.map(coded.encode(packets, self.transmitter.identity(frame)))
         carriers = np.asarray(carrier_esn0_db, float)
         places = np.zeros(len(symbols), int)
         if len(carriers) > 1:

@@ -47,7 +47,7 @@ class ReceivedPackets:
         positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens, or PADDING.
         sent: bool (n_packets,), packets that the channel says something of.
         decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
-        list_decode: as `MixedPackets.list_decode` with the LLRs given.
+        list_decode: as `MixedPackets.list_decode` with LLRs and identity given.
     """
 
     positions: np.ndarray
@@ -64,8 +64,8 @@ class ReceivedPackets:
         coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
         return cls(
             packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed), coded.bits > 0,
-            lambda: coded.decode(llrs)[0],
-            lambda rows, log_priors, settings: coded.list_decode(llrs, rows, log_priors, settings),
+            lambda: coded.decode(llrs, header.identity)[0],
+            lambda rows, log_priors, settings: coded.list_decode(llrs, rows, log_priors, header.identity, settings),
         )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ NEIGHBOURS = 8
 STEP_DB = 1.0
 """Smallest step of the gain that is looked for."""
 MAX_STEPS = 4
+FEWEST_SYMBOLS = 4
+"""In which a step is looked for."""
 FADING_ROUNDS = 2
 MOST_NOISE = 4.0
 """Times the header's noise that a channel at rest may claim before a moving one is tried: it takes motion for noise."""
@@ -172,12 +174,14 @@ def _gain_steps(observation: Observation, plain: Description) -> Iterator[Descri
 
 def _steps(values: np.ndarray, least: float) -> np.ndarray:
     """Piecewise constant fit: at most MAX_STEPS steps, found one after the other where they explain most."""
+    if len(values) < FEWEST_SYMBOLS:
+        return np.full(len(values), values.mean())
     edges = [0, len(values)]
     spread = max(np.var(np.diff(values)) / 2, 1e-4)
     for _ in range(MAX_STEPS):
         best = (12 * spread, None)
         for a, b in pairwise(edges):
-            if b - a < 4:
+            if b - a < FEWEST_SYMBOLS:
                 continue
             sums = np.cumsum(values[a:b])
             left = np.arange(1, b - a)
