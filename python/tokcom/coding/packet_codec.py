@@ -78,6 +78,10 @@ class PacketCodec:
         tokens = bits_to_tokens(payload, self.token_bits)
         return tokens, self.crc.check(bits, presets) & (tokens < self.codebook_size).all(axis=1)
 
+    def closest(self, llrs: np.ndarray) -> np.ndarray:
+        """uint8 (n_packets, coded_length): the code words that are likeliest by LLRs, whatever their CRCs say."""
+        return self.code.encode(viterbi(self.code, llrs, self._protected))
+
     @cached_property
     def list_decoder(self) -> ListDecoder:
         """The decoder that takes the CRC for a part of the code and knows the tokens' priors."""

@@ -208,6 +208,11 @@ class Receiver:
         coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
         return coded.demap(burst.symbols, burst.noise_variance)
 
+    def misfit(self, burst: DemodulatedBurst) -> np.ndarray:
+        """float32 (n_packets, 2): what the LLRs leave out of how well code words can fit (`MixedPackets.misfit`)."""
+        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        return coded.misfit(burst.symbols, burst.noise_variance)
+
     def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
 
@@ -267,7 +272,8 @@ class Receiver:
         try:
             recovered = None
             if self.recovery is not None:
-                recovered = self.recovery.recover(reception.frame, burst.header, llrs)
+                misfit = self.misfit(burst)
+                recovered = self.recovery.recover(reception.frame, burst.header, llrs, misfit=misfit)
         except ModelError:
             recovered = None
         return replace(reception, recovered=recovered)

@@ -4,6 +4,7 @@
 packet of a burst its own MCS.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -18,6 +19,9 @@ from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.tables import table_row
+
+TINY = 1e-30
+"""Power of a symbol that is 0."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,84 @@ class MixedPackets:
         for scheme, _, bits, places in self._groups:
             values, variance = symbols[places], noise_variance[places]
             out[bits] = scheme.constellation().llrs(values, variance, bits.shape[1], self.LLR_METHOD)
+        return out
+
+    def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
+        """What symbols, and the noise variance on each, say of packets beside their LLRs.
+
+        Returns:
+            float32 (n_packets, 2), in nepers against noise alone at its likeliest: how far the symbols are from the
+            nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are if
+            nothing but noise of unknown power is in them. Symbols that a packet does not fill up are left out.
+
+        Raises:
+            FrameError: the symbols or the variances are not as many as the MCS say.
+        """
+        self._check(symbols, self.symbols, "symbols")
+        self._check(noise_variance, self.symbols, "noise variances")
+        out = np.zeros((len(self._mcs), 2), np.float32)
+        for scheme, rows, bits, places in self._groups:
+            constellation = scheme.constellation()
+            places = places[:, : constellation.whole_symbols(bits.shape[1])]
+            values, variance = symbols[places], noise_variance[places]
+            power = np.abs(values.astype(np.complex128)) ** 2 + TINY
+            out[rows, 0] = (constellation.nearest(values) / variance).sum(axis=1)
+            # Noise that the equaliser raised as it raised the known one, or that is alike on all symbols.
+            coloured = np.log((power / variance).mean(axis=1))
+            white = np.log(power.mean(axis=1)) - np.log(variance).mean(axis=1)
+            out[rows, 1] = places.shape[1] * (1 + np.minimum(coloured, white))
+        return out
+
+    @cached_property
+    def whole_symbols(self) -> np.ndarray:
+        """int64 (n_packets,): symbols that each packet fills up, which `misfit` and `beyond_nearest` count."""
+        out = np.zeros(len(self._mcs), np.int64)
+        for scheme, rows, bits, _ in self._groups:
+            out[rows] = scheme.constellation().whole_symbols(bits.shape[1])
+        return out
+
+    def beyond_nearest(
+        self, llrs: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
+    ) -> np.ndarray:
+        """How much further the symbols of some packets are from their code words than from the nearest points.
+
+        Args:
+            llrs: float32, of all packets, as from `demap`.
+            rows: int (n,), the packets.
+            packets: int (n, tokens_per_packet), their tokens.
+            identity: of the burst's packets.
+
+        Returns:
+            float64 (n,), in the units of `misfit`; 0 for packets that were not sent.
+
+        Raises:
+            FrameError: the LLRs are not as many as the MCS say.
+        """
+        self._check(llrs, self.bits, "LLRs")
+        prefixes = identity.bits(len(self._mcs))[rows]
+        packets = packets if self._labels is None else self._labels.label(packets)
+
+        def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
+            codec = scheme.codec(self._size, self._tokens)
+            return codec.encode(packets[here], codec.crc.presets(prefixes[here]))
+
+        return self._beyond(llrs, rows, words)
+
+    def closest_beyond_nearest(self, llrs: np.ndarray) -> np.ndarray:
+        """The same of all packets and the code words that are likeliest, whatever their CRCs: float64 (n_packets,)."""
+        self._check(llrs, self.bits, "LLRs")
+        rows = np.arange(len(self._mcs))
+        return self._beyond(llrs, rows, lambda scheme, _, own: scheme.codec(self._size, self._tokens).closest(own))
+
+    def _beyond(
+        self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        out = np.zeros(len(rows))
+        for scheme, packets, bits, _ in self._groups:
+            here = np.flatnonzero(np.isin(rows, packets))
+            if len(here):
+                own = llrs[bits[np.searchsorted(packets, rows[here])]]
+                out[here] = scheme.constellation().beyond_nearest(own, words(scheme, here, own))
         return out
 
     def decode(self, llrs: np.ndarray, identity: PacketIdentity) -> tuple[np.ndarray, np.ndarray]:

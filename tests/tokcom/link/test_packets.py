@@ -184,3 +184,47 @@ def test_neither_packets_of_another_burst_pass_nor_those_of_another_place(other)
     priors = np.full((32, 4, 1024), -np.log(1024), np.float32)
     found = coded.list_decode(llrs, np.arange(32), priors, IDENTITY)
     assert np.array_equal(found.tokens, packets) and (found.posterior > 0.999).all()
+
+
+@given(mcs=MCS_MAPS, seed=st.integers(0, 2**32 - 1))
+def test_misfit_and_llrs_hold_the_distance_to_any_code_word(mcs, seed):
+    """Against distances in the plane of the symbols, which the LLRs' receiver never sees."""
+    rng = np.random.default_rng(seed)
+    coded = MixedPackets(50, 2, np.array(mcs), TokenLabels(rng.permutation(50)))
+    sent, other = rng.integers(0, 50, (2, len(mcs), 2))
+    symbols = coded.map(coded.encode(sent, IDENTITY))
+    variance = rng.uniform(0.01, 0.5, len(symbols)).astype(np.float32)
+    received = awgn(symbols, 3.0, rng)
+    llrs, misfit = coded.demap(received, variance), coded.misfit(received, variance)
+    rows = rng.permutation(len(mcs))[: len(mcs) // 2 + 1]
+    beyond = coded.beyond_nearest(llrs, rows, other[rows], IDENTITY)
+    away = np.abs(received - coded.map(coded.encode(other, IDENTITY))) ** 2 / variance
+    starts = np.cumsum(coded.symbols) - coded.symbols
+    for row, value in zip(rows, beyond, strict=True):
+        whole = slice(starts[row], starts[row] + coded.whole_symbols[row])
+        assert misfit[row, 0] + value == pytest.approx(away[whole].sum(), rel=1e-4, abs=1e-4)
+    full = [0 if each == MCS_NOT_SENT else find_mcs(each).constellation().bits_per_symbol for each in mcs]
+    assert all(b == 0 or w == n // b for b, w, n in zip(full, coded.whole_symbols, coded.bits, strict=True))
+
+
+def test_the_closest_code_words_are_no_further_than_those_sent():
+    coded, rng = MixedPackets(1024, 4, np.full(40, 3)), np.random.default_rng(3)
+    packets = rng.integers(0, 1024, (40, 4))
+    received = awgn(coded.map(coded.encode(packets, IDENTITY)), -2.0, rng)
+    llrs = coded.demap(received, np.full(len(received), noise_variance(-2.0), np.float32))
+    closest, own = coded.closest_beyond_nearest(llrs), coded.beyond_nearest(llrs, np.arange(40), packets, IDENTITY)
+    assert (closest <= own + 1e-3).all() and (closest < own - 1).any()
+
+
+def test_noise_alone_is_told_from_a_payload():
+    coded, rng, variance = (
+        MixedPackets(1024, 4, np.full(20, 6)),
+        np.random.default_rng(4),
+        np.full(620, 0.1, np.float32),
+    )
+    symbols = coded.map(coded.encode(rng.integers(0, 1024, (20, 4)), IDENTITY))
+    silence = np.sqrt(0.05) * (rng.standard_normal((2, 620)).T @ [1, 1j])
+    # Silence is as likely as noise can be: 31 nepers for 31 symbols; a payload is 11 times as strong as its noise.
+    assert coded.misfit(silence, variance)[:, 1] == pytest.approx(31, abs=15)
+    assert coded.misfit(symbols + silence, variance)[:, 1] == pytest.approx(31 * (1 + np.log(11)), rel=0.15)
+    assert coded.misfit(np.zeros(620, np.complex64), variance)[:, 1].max() < 0
