@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
@@ -171,7 +172,7 @@ def _measured(settings: Settings, todo: Sequence[Piece], jobs: int) -> Iterator[
             yield piece, measure(settings, piece)
         return
     # A process that is forked after its parent has used threads of OpenMP hangs in list decoding.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _alone) as pool:
         waiting, rest = {}, iter(todo)
         try:
             while True:
@@ -187,10 +188,12 @@ def _measured(settings: Settings, todo: Sequence[Piece], jobs: int) -> Iterator[
             pool.shutdown(cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _alone() -> None:
+    """One thread for each process; Ctrl-C is for the first one, which ends the others."""
     import numba
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     numba.set_num_threads(1)
     torch.set_num_threads(1)
 
