@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.experiments.air.air_interface import payload_llrs, payload_windows
+from tokcom.experiments.air.air_interface import carriers_of, payload_llrs, payload_windows
 from tokcom.experiments.air.bursts import SentBurst
 from tokcom.experiments.air.paths import Paths
 from tokcom.link.bursts import Receiver
@@ -99,11 +99,6 @@ def _by_window(variance: float | np.ndarray, starts: np.ndarray) -> np.ndarray:
     if np.ndim(variance) == 0:
         return np.full(len(starts), float(variance))
     return variance[starts[:, None] + np.arange(FFT_SIZE)].mean(axis=1)
-
-
-def carriers_of(samples: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """complex128 (n, 52): carriers of the 64 samples from each start, by a DFT that keeps the power of noise."""
-    return np.fft.fft(samples[starts[:, None] + np.arange(FFT_SIZE)], axis=1)[:, CARRIERS] / np.sqrt(FFT_SIZE)
 
 
 def decode(sent: SentBurst, samples: np.ndarray, truth: Truth, codebooks: tuple[Codebook, ...]) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tokcom.experiments.air import genie, impairments
-from tokcom.experiments.air.air_interface import payload_windows
+from tokcom.experiments.air.air_interface import carriers_of, payload_windows
 from tokcom.experiments.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive
 from tokcom.experiments.air.section import Counts, Section, Settings, generator, share
 from tokcom.link.bursts import Receiver
@@ -59,7 +59,7 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
         result = outcome(sent, receive(Receiver([CODEBOOK]), samples))
         truth = genie.told(sent, start, None, variance)
         # A tone has the same power on a carrier in every window that it fills.
-        heard = np.abs(genie.carriers_of(foreign, truth.starts)) ** 2
+        heard = np.abs(carriers_of(foreign, truth.starts)) ** 2
         truth = genie.Truth(truth.starts, truth.gains, truth.variance + heard)
         counts["bursts"] += 1
         counts["found"] += result.found

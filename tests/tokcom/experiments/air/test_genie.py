@@ -3,7 +3,7 @@ import pytest
 
 from tokcom.adaptation.mcs import find_mcs
 from tokcom.experiments.air import genie, impairments
-from tokcom.experiments.air.air_interface import payload_windows
+from tokcom.experiments.air.air_interface import carriers_of, payload_windows
 from tokcom.experiments.air.bursts import CODEBOOK, noise_power, placed, random_burst
 from tokcom.experiments.air.paths import Paths
 from tokcom.phy.numerology import CARRIERS
@@ -32,8 +32,8 @@ def test_it_is_told_the_channel_of_every_symbol_and_carrier(delays):
     rng, sent, samples, start = crossing(3)
     paths = Paths.rayleigh(delays, np.zeros(len(delays)), 2e-5, len(samples), rng)
     truth = genie.told(sent, start, paths, 1e-3)
-    received = genie.carriers_of(paths.through(samples), truth.starts) / truth.gains
-    meant = genie.carriers_of(samples, start + payload_windows(sent.header, sent.profile)) / genie.CARRIER_GAIN
+    received = carriers_of(paths.through(samples), truth.starts) / truth.gains
+    meant = carriers_of(samples, start + payload_windows(sent.header, sent.profile)) / genie.CARRIER_GAIN
     strong = np.abs(truth.gains) > 0.3
     assert strong.mean() > 0.6
     assert np.sqrt(np.mean(np.abs(received - meant)[strong] ** 2)) < 0.02
@@ -45,7 +45,7 @@ def test_the_noise_that_it_is_told_is_the_noise_that_there_is():
     power[start + 3000 : start + 3400] = 1.0
     truth = genie.told(sent, start, None, power)
     errors = np.mean(
-        [np.abs(genie.carriers_of(impairments.noise(len(samples), power, rng), truth.starts)) ** 2 for _ in range(400)],
+        [np.abs(carriers_of(impairments.noise(len(samples), power, rng), truth.starts)) ** 2 for _ in range(400)],
         axis=0,
     )
     assert np.allclose(errors.mean(axis=1), truth.variance[:, 0], rtol=0.1)
