@@ -49,7 +49,7 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
     ideal = threshold(lambda value: lost(value, True), LOWEST_DB)
     lowest = LOWEST_DB if ideal is None else max(ideal - 2, LOWEST_DB)
     own = threshold(lambda value: lost(value, False), lowest)
-    return {"esn0_db": own, "ideal_db": ideal, "per": lost(HIGHEST_DB, False) if own is None else None}
+    return {"esn0_db": own, "ideal_db": ideal, "per": round(lost(HIGHEST_DB, False), 6) if own is None else None}
 
 
 def _crossing(settings: Settings, row: dict, draw: int) -> tuple:

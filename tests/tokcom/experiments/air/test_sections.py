@@ -9,6 +9,7 @@ from tokcom.experiments.air.bursts import CODEBOOK, Outcome, outcome, placed, ra
 from tokcom.experiments.air.report import SECTIONS
 from tokcom.experiments.air.section import Settings, generator
 from tokcom.link.bursts import Receiver
+from tokcom.link.recovery import FrameRecovery
 
 SETTINGS = Settings(packets=64, bursts=2, draws=3, noise_samples=100_000, esn0_db=(20.0,), photographs=2)
 
@@ -99,3 +100,25 @@ def test_a_step_of_the_front_end_costs_the_genie_nothing():
     assert figures["ideal_db"] == pytest.approx(6.2, abs=0.8)
     figures = counted("faults", fault="samples lost in mid-burst", level=2.0)
     assert figures["per_genie"] < 0.1 and figures["bursts"] == 2
+
+
+def test_a_test_of_fit_loses_what_is_right_and_believed_without_it(monkeypatch):
+    recover = FrameRecovery.recover
+
+    def doubting(self, *arguments, **others):
+        """What the receiver itself calls, every second time: it believes no packet of odd number."""
+        whole, calls[0] = recover(self, *arguments, **others), calls[0] + 1
+        return replace(whole, packets_ok=whole.packets_ok & (np.arange(64) % 2 == 0)) if calls[0] % 2 else whole
+
+    calls = [0]
+    figures = counted("fit", channel="AWGN", mode="list", esn0_db=10.0)
+    assert figures["right"] == figures["packets"] == 64 and figures["refused"] == figures["lost_to_fit"] == 0
+    monkeypatch.setattr(FrameRecovery, "recover", doubting)
+    figures = counted("fit", channel="AWGN", mode="list", esn0_db=10.0)
+    assert figures["right"] == 64 and figures["refused"] == figures["lost_to_fit"] == 32
+    assert figures["share_lost"] == 0.5
+
+
+def test_random_tokens_meet_both_modes_alike():
+    figures = {mode: counted("random_tokens", mode=mode, esn0_db=5.0) for mode in ("list", "context")}
+    assert all(each["packets"] == 64 and 0 <= each["per"] < 0.5 for each in figures.values())
