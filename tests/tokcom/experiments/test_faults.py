@@ -20,3 +20,9 @@ def test_a_short_soak_loses_few_bursts_and_counts_what_it_lost():
     assert 110 <= report["received"] <= 150 and report["received"] == report["counters"]["bursts"] - report["unusable"]
     assert report["counters"]["samples"] > 150 * 1000 and 0 <= report["per"] < 0.5
     assert report["rss_mb_end"] > 0 and report["simulated_seconds"] > 0.1
+
+
+def test_a_soak_through_everything_that_the_air_does_raises_nothing_and_counts_what_is_wrong():
+    plain, air = (soak(120, 2, air=air) for air in (False, True))
+    assert air["received"] < plain["received"] and air["per"] > plain["per"]
+    assert plain["wrong"] <= 2 and air["wrong"] <= 8 and air["counters"]["bad_samples"] == 0
