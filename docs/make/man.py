@@ -86,6 +86,6 @@ def manual() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(manual())
+    FILE.write_text(manual(), encoding="utf-8")
     print(FILE)
     sys.exit()

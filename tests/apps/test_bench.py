@@ -153,6 +153,9 @@ def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path)
         (["context", "--data", str(tmp_path)], "no photographs"),
         (["mapping", "--uncoded", "1000qam"], "scheme is '1000qam'; it must be one of 1024qam"),
         (["flowgraph", "--sample-rate", "1"], "1 Hz; it must be 1e4 to 1e9"),
+        (["flowgraph", "--seconds", "nan"], "nan s; it must be 1 to 1e7"),
+        (["flowgraph", "--seconds", "inf"], "inf s; it must be 1 to 1e7"),
+        (["power", "--bounds", "nan"], "bounds is nan"),
     ):
         done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, check=False)
         assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, arguments

@@ -1,5 +1,6 @@
 """The transmitter and the receiver in one block each, and the chains of blocks that they stand for."""
 
+import os
 import threading
 import time
 
@@ -70,6 +71,11 @@ def test_losses_are_shown_and_made_good(link, photographs):
     figures = figures.messages[0][0]
     assert 0.05 < figures["per"] < 0.8 and figures["cfo_hz"] == pytest.approx(2000, abs=50) and "ter" not in figures
     assert figures["dropped"] == {"demodulator": 0, "recovery": 0}
+
+
+def test_a_receiver_is_made_where_the_system_has_no_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert tokcom.image_receiver().burst_sync.processor_affinity() == ()
 
 
 def test_setters_reach_the_blocks_inside():

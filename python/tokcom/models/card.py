@@ -33,7 +33,7 @@ class Card:
         """
         path = folder / "card.json"
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         except FileNotFoundError:
             raise ModelError(f"{path}: no such file; a model's folder holds a card.json") from None
         except (OSError, ValueError) as error:
@@ -89,6 +89,11 @@ class Card:
                 "the file is truncated or not the card's, fetch it again"
             )
         return path
+
+
+def _refuse(constant: str) -> float:
+    """Python reads and writes numbers that JSON does not have."""
+    raise ValueError(f"{constant} is no number")
 
 
 def file_hash(path: Path) -> str:

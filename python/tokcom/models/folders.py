@@ -18,6 +18,6 @@ def list_models() -> dict[str, Path]:
     """Folders of all models by name."""
     found: dict[str, Path] = {}
     for folder in model_folders():
-        for card in sorted(folder.glob("*/card.json")):
+        for card in sorted(folder.glob("[!.]*/card.json")):
             found.setdefault(card.parent.name, card.parent)
     return found

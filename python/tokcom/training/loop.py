@@ -90,6 +90,9 @@ def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0
 
     Returns:
         The hours trained in all.
+
+    Raises:
+        CheckpointError: the loss or its gradient is not finite; the checkpoint holds the step before.
     """
     progress = load_checkpoint(checkpoint, task.model, task.optimizer, task.settings())
     if progress.step:
@@ -119,7 +122,15 @@ def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0
                 loss, reported = task.loss(task.rng(progress.step))
                 task.optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
+                norm, value = float(nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)), loss.item()
+                if not (math.isfinite(value) and math.isfinite(norm)):
+                    # The weights are still those of the step before.
+                    save()
+                    raise CheckpointError(
+                        f"{task.name}: the loss is {value:g} and its gradient's norm {norm:g} at step "
+                        f"{progress.step}: the training diverges. {checkpoint} holds the last good step; delete it and "
+                        "start again with another --seed or a larger --batch"
+                    )
                 task.optimizer.step()
                 progress.step += 1
                 now = time.monotonic()

@@ -112,7 +112,7 @@ def _drops(transmitter: tokcom.image_transmitter, receiver: tokcom.image_receive
 
 def _rss_mb() -> float:
     """Memory of this process that is in use, as Linux counts it."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
