@@ -16,8 +16,8 @@ def wait_asleep() -> None:
 
     The search for tokens is thousands of small operations, and after each of them all threads meet. Where a flowgraph
     or another program has one of the processors, those that spin keep the last one from running: beside one busy core
-    of two, searches took 11 to 30 times as long. PyTorch reads this setting when it is loaded; where that was before, or OMP_WAIT_POLICY is set,
-    nothing changes.
+    of two, searches took 11 to 30 times as long. PyTorch reads this setting when it is loaded; where that was before,
+    or OMP_WAIT_POLICY is set, nothing changes.
     """
     if "torch" not in sys.modules:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,14 +1,13 @@
 """What must never stop the receiver: headers made to fool it, and hours of a channel with every fault."""
 
-import resource
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.errors import HeaderError
+from tokcom.experiments.memory import resident_mb
 from tokcom.experiments.waveform import CODEBOOK
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
@@ -83,7 +82,7 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
     """
     channel, receiver = ChannelModel(FAULTS, SAMPLE_RATE, seed), Receiver([CODEBOOK])
     received = packets = lost = sent_samples = 0
-    memory = _memory_mb()
+    memory = resident_mb()
     for burst, stream in enumerate(_bursts(bursts, seed)):
         sent_samples += len(stream)
         for reception in receiver.receive(channel.process(stream)):
@@ -91,7 +90,7 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
             packets += len(reception.packets_ok)
             lost += int((~reception.packets_ok).sum())
         if burst == int(SETTLED * bursts):
-            memory = _memory_mb()
+            memory = resident_mb()
         progress(burst < bursts)
     return {
         "bursts": bursts,
@@ -101,7 +100,7 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
         "unusable": receiver.unusable,
         "counters": asdict(receiver.searcher.counters),
         "rss_mb_settled": round(memory, 1),
-        "rss_mb_end": round(_memory_mb(), 1),
+        "rss_mb_end": round(resident_mb(), 1),
     }
 
 
@@ -116,12 +115,3 @@ def _bursts(count: int, seed: int) -> Iterator[np.ndarray]:
         samples = senders[burst % len(senders)].transmit(frame, burst & 0xFFFF, mcs)
         yield np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
     yield np.zeros(2 * GAPS[1], np.complex64)
-
-
-def _memory_mb() -> float:
-    """Resident memory now; where the system does not tell, the most that it was."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -6,12 +6,14 @@ from pathlib import Path
 
 def model_folders() -> list[Path]:
     """Folders that are searched for models, first match wins: those of $TOKCOM_MODELS, then beside this package and
-    above it (a checkout's models/, a prefix's share/tokcom/models)."""
+    above it (a checkout's models/, a prefix's share/tokcom/models), last the working folder's models/, where training
+    puts them."""
     given = [Path(entry) for entry in os.environ.get("TOKCOM_MODELS", "").split(os.pathsep) if entry]
     package = Path(__file__).resolve().parent.parent
     beside = [package / "models" / "weights"]
     above = [parent / sub for parent in package.parents for sub in ("models", "share/tokcom/models")]
-    return given + [folder for folder in beside + above if folder.is_dir()]
+    here = [Path.cwd() / "models"]
+    return given + [folder for folder in dict.fromkeys(beside + above + here) if folder.is_dir()]
 
 
 def list_models() -> dict[str, Path]:

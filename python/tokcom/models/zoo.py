@@ -58,7 +58,8 @@ def model_card(model: str) -> Card:
     if os.sep in model or (Path(model) / "card.json").is_file():
         return Card.read(Path(model))
     raise ModelError(
-        f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS names more folders)"
+        f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS and the folder ./models are "
+        "searched, too)"
     )
 
 

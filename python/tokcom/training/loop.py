@@ -5,12 +5,14 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 from torch import Tensor, nn
 
 from tokcom.errors import CheckpointError
@@ -76,6 +78,23 @@ class Task(ABC):
         return figures
 
 
+class TrainingProgress(Progress):
+    """A bar with the time left, and below it the figures of each run, which take as many lines as they need."""
+
+    def __init__(self, console: Console):
+        columns = (
+            TextColumn("{task.description}"), BarColumn(18), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(),
+        )  # fmt: skip
+        super().__init__(*columns, console=console)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["figures"]:
+                yield Text(task.fields["figures"])
+
+
 def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0, console: Console) -> float:
     """Train up to `steps` steps, continuing from the checkpoint where there is one.
 
@@ -105,13 +124,9 @@ def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0
     def save() -> None:
         save_checkpoint(checkpoint, task.model, task.optimizer, progress, task.settings())
 
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
-    )  # fmt: skip
     figures = defaultdict(float)
     try:
-        with Progress(*columns, console=console) as bar:
+        with TrainingProgress(console=console) as bar:
             row = bar.add_task(f"training {task.name}", total=steps, completed=progress.step, figures="")
             task.model.train()
             last_save = last = time.monotonic()

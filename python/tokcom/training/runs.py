@@ -148,5 +148,8 @@ def _run(
     run = Run(request.command, request.data.name, request.seed, request.steps, hours, request.warm_start)
     export_part(request.folder, part, family, task.model, figures, run, classes, search)
     weights = request.folder / f"{part}.safetensors"
-    console.print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…, {figures}")
+    console.print(
+        f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…", soft_wrap=True
+    )
+    console.print("on the test pictures: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     return figures

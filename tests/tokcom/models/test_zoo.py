@@ -44,6 +44,17 @@ def test_a_model_loads_by_folder_and_by_name(tiny_model, monkeypatch):
     assert tokenizer.grid == context.grid and tokenizer.codebook_size == context.codebook_size
 
 
+def test_a_model_trained_in_a_folder_is_found_from_there(tiny_model, tmp_path, monkeypatch):
+    """As `tokcom train --model mine` leaves it, in models/; the shipped one keeps its name."""
+    shipped = list_models()["caltech64"]
+    for name in ("mine", "caltech64"):
+        shutil.copytree(tiny_model, tmp_path / "models" / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOKCOM_MODELS", raising=False)
+    assert list_models()["mine"] == tmp_path / "models" / "mine" and list_models()["caltech64"] == shipped
+    assert load_tokenizer("mine").codebook_size == 32
+
+
 def test_weights_survive_half_precision(tiny_model):
     stored = load_file(tiny_model / "tokenizer.safetensors")
     network = load_tokenizer(str(tiny_model)).network

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 import signal
 import tarfile
@@ -264,6 +265,16 @@ def test_a_trained_model_can_be_trained_on(part, data, tmp_path, monkeypatch):
     assert moved < 1e-4, "one step at the start of the warm-up hardly moves the weights"
     training = json.loads((tmp_path / "models" / "mine" / "card.json").read_text())[path.name]["training"]
     assert training["command"] == "second" and training["continues"]["command"] == "first"
+
+
+def test_progress_is_read_in_80_columns(tmp_path):
+    """Each line is whole: the bar with the time left, then the figures; no dictionary is printed."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    train(maskgit_task(), steps=3, checkpoint=tmp_path / "maskgit.safetensors", console=console)
+    lines = [re.sub(r"\x1b\[[0-9?;]*[a-zA-Z]", "", line).strip() for line in console.file.getvalue().splitlines()]
+    bars = [line for line in lines if "training maskgit" in line]
+    assert bars and all(re.search(r"/3 \d:\d\d:\d\d left [-\d:]+$", line) and len(line) <= 80 for line in bars)
+    assert any(re.match(r"loss \d+\.\d{3}", line) for line in lines) and not any("{" in line for line in lines)
 
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])

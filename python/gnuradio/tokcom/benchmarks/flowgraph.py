@@ -12,6 +12,7 @@ from gnuradio import gr, tokcom
 
 from tokcom import keys
 from tokcom.errors import TokcomError
+from tokcom.experiments.memory import resident_mb
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 
 AMPLITUDE = 0.25
@@ -69,13 +70,13 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
         try:
             if not clock.warm.wait(PATIENCE):
                 raise TokcomError(f"{clock.frames} of the first {WARM_UP} pictures came in {PATIENCE} s")
-            rss, samples = _rss_mb(), receiver.burst_sync.nitems_read(0)
+            rss, samples = resident_mb(), receiver.burst_sync.nitems_read(0)
             clock.reset()
             wall, cpu = time.perf_counter(), time.process_time()
             memory = [rss]
             while (left := seconds - (time.perf_counter() - wall)) > 0:
                 threading.Event().wait(min(left, MINUTE))
-                memory.append(_rss_mb())
+                memory.append(resident_mb())
             if not clock.arrived.wait(PATIENCE):
                 raise TokcomError(f"no picture came in {seconds + PATIENCE:g} s")
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -108,12 +109,6 @@ def _drops(transmitter: tokcom.image_transmitter, receiver: tokcom.image_receive
         + receiver.detokenize_lost.inputs_dropped + receiver.detokenize_recovered.inputs_dropped
         + sink.frames_incomplete
     )  # fmt: skip
-
-
-def _rss_mb() -> float:
-    """Memory of this process that is in use, as Linux counts it."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 class Clock(gr.basic_block):
