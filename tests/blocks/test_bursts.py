@@ -140,7 +140,7 @@ def run_sync(collector):
         top.msg_connect(sync, "bursts", store, "in")
         # Messages under way when the stream ends would be lost: the store is waited for.
         top.start()
-        assert store.done.wait(60)
+        assert store.done.wait(120)
         top.stop()
         top.wait()
         return store.messages

@@ -17,15 +17,16 @@ TOKENS = {"tokenized": SENT, "lost": np.where(SENT < 4, -1, SENT), "recovered": 
 
 @pytest.fixture
 def run():
-    """Posts (stage, PDU) pairs to a sink; returns its delivered metadata."""
+    """Hands (stage, PDU) pairs to a sink's handlers in turn, as between ports the scheduler keeps no order; returns its
+    delivered metadata."""
 
     def post(sink, messages):
         top, store = gr.top_block(catch_exceptions=False), blocks.message_debug()
         top.msg_connect(sink, "delivered", store, "store")
-        for stage, message in messages:
-            sink.to_basic_block()._post(pmt.intern(stage), message)
-        sink.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
         top.start()
+        for stage, message in messages:
+            getattr(sink, f"_on_{stage}")(message)
+        sink.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
         top.wait()
         return [pmt.to_python(pmt.car(store.get_message(i))) for i in range(store.num_messages())]
 

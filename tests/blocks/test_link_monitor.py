@@ -26,14 +26,15 @@ def received(pdu):
 
 
 def watch(monitor, collector, messages, expected):
-    """Post (port, PDU) pairs to a monitor in a flowgraph until so many reports are here; returns them."""
+    """Hand (port, PDU) pairs to a monitor's handlers in turn, as between ports the scheduler keeps no order, in a
+    flowgraph that runs until so many reports are here; returns them."""
     top, reports = gr.top_block(catch_exceptions=False), collector(expected)
     top.msg_connect(monitor, "figures", reports, "in")
     top.start()
     try:
         for port, message in messages:
-            monitor.to_basic_block()._post(pmt.intern(port), message)
-        assert reports.done.wait(20)
+            getattr(monitor, f"_on_{port}")(message)
+        assert reports.done.wait(120)
     finally:
         top.stop()
         top.wait()
@@ -103,7 +104,7 @@ def test_prometheus_reads_while_the_flowgraph_runs_and_a_port_in_use_is_told_at_
         top.msg_connect(monitor, "figures", reports, "in")
         top.start()
         monitor.to_basic_block()._post(pmt.intern("recovered"), received(0))
-        assert reports.done.wait(20)
+        assert reports.done.wait(120)
         text = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
         top.stop()
         top.wait()

@@ -58,10 +58,10 @@ def running(block):
 
 
 def until(condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     pause = threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, "waited for a minute"
+        assert time.monotonic() < deadline, "waited for two minutes"
         pause.wait(0.005)
 
 
@@ -90,7 +90,7 @@ def test_a_full_queue_drops_by_its_policy_and_counts(drop, survivors, frames):
     top, store = running(block)
     first, *rest = frames(6)
     block.to_basic_block()._post(pmt.intern("tokens"), first)
-    assert gate.entered.wait(60)
+    assert gate.entered.wait(120)
     for message in rest:
         block.to_basic_block()._post(pmt.intern("tokens"), message)
     until(lambda: block.frames_dropped == 3)
@@ -111,17 +111,17 @@ def test_nothing_is_lost_when_the_run_ends(frames, send):
     assert block.frames_recovered == 12 and block.frames_dropped == 0
 
 
-def test_a_busy_flowgraph_stops_within_two_seconds(frames):
-    block = tokcom.token_recovery(steps=200, queue_size=64)
+def test_a_busy_flowgraph_stops_without_finishing_its_frames(frames):
+    """The frame in work goes on for ever unless it is told to end; those that wait are dropped and counted."""
+    block = tokcom.token_recovery(steps=1, queue_size=64)
+    Gated(block)
     top, _ = running(block)
     for message in frames(40):
         block.to_basic_block()._post(pmt.intern("tokens"), message)
-    until(lambda: block.queue_length > 10)
-    started = time.monotonic()
+    until(lambda: block.queue_length == 39)
     top.stop()
     top.wait()
-    assert time.monotonic() - started < 2
-    assert block.frames_recovered + block.frames_dropped == 40
+    assert block.frames_recovered == 0 and block.frames_dropped == 40
 
 
 def test_frames_of_another_codebook_are_refused(frames, pdu):

@@ -52,8 +52,9 @@ class image_receiver(gr.hier_block2):
         self.detokenize_lost, self.detokenize_recovered = image_detokenizer(model), image_detokenizer(model)
         self.link_monitor = link_monitor(sample_rate)
         # They take turns anyway: on one processor they are faster than on several.
-        for block in (self.burst_sync, self.burst_demodulator, self.packet_decoder):
-            block.set_processor_affinity([min(os.sched_getaffinity(0))])
+        if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+            for block in (self.burst_sync, self.burst_demodulator, self.packet_decoder):
+                block.set_processor_affinity([min(os.sched_getaffinity(0))])
 
         for port in ("lost", "recovered", "figures", "cqi"):
             self.message_port_register_hier_out(port)

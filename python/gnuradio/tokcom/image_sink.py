@@ -100,7 +100,7 @@ class image_sink(gr.basic_block):
         if self._compare:
             pictures["sent"] = square(pictures["sent"], pictures["recovered"].shape[0])
             figures = self._figures(name, stages, pictures)
-            with (self._folder / "figures.jsonl").open("a") as file:
+            with (self._folder / "figures.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(figures) + "\n")
         for stage, picture in pictures.items():
             Image.fromarray(picture).save(self._folder / f"{frame_id:04d}-{name}-{stage}.png")

@@ -18,6 +18,7 @@ from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.token_trellis import Trellis, decode_packets
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
+from tokcom.processors import usable_processors
 
 LARGEST_TRELLIS = 1 << 24
 """Branches of a stage that are worth holding in memory."""
@@ -175,7 +176,9 @@ class ListDecoder:
         if n <= PACKETS_A_TASK:
             work(slice(0, n))
         else:
-            list(_pool().map(work, [slice(row, row + PACKETS_A_TASK) for row in range(0, n, PACKETS_A_TASK)]))
+            list(
+                _pool(os.getpid()).map(work, [slice(row, row + PACKETS_A_TASK) for row in range(0, n, PACKETS_A_TASK)])
+            )
         return result
 
     def _checks_of_zeros(self, n: int, presets: np.ndarray | None) -> np.ndarray:
@@ -188,8 +191,9 @@ class ListDecoder:
 
 
 @lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "list-decoding")
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The threads of a process: a fork has none of its parent's."""
+    return ThreadPoolExecutor(usable_processors(), "list-decoding")
 
 
 @lru_cache(maxsize=32)

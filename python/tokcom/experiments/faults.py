@@ -1,15 +1,14 @@
 """What must never stop the receiver: headers made to fool it, and hours of a channel with every fault."""
 
-import resource
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.errors import HeaderError
 from tokcom.experiments.air.everything import Everything
+from tokcom.experiments.memory import resident_mb
 from tokcom.experiments.waveform import CODEBOOK
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
@@ -91,7 +90,7 @@ def soak(
     channel, receiver = ChannelModel(FAULTS, SAMPLE_RATE, seed), Receiver([CODEBOOK])
     unkind = Everything(seed) if air else lambda samples: samples
     received = packets = lost = wrong = sent_samples = 0
-    memory, recent = _memory_mb(), {}
+    memory, recent = resident_mb(), {}
     for burst, (frame, stream) in enumerate(_bursts(bursts, seed)):
         sent_samples += len(stream)
         recent[burst % FRAME_IDS] = frame
@@ -102,7 +101,7 @@ def soak(
             lost += int((~reception.packets_ok).sum())
             wrong += _wrong(reception, recent.get(reception.header.frame_id))
         if burst == int(SETTLED * bursts):
-            memory = _memory_mb()
+            memory = resident_mb()
         progress(burst < bursts)
     return {
         "bursts": bursts,
@@ -113,7 +112,7 @@ def soak(
         "unusable": receiver.unusable,
         "counters": asdict(receiver.searcher.counters),
         "rss_mb_settled": round(memory, 1),
-        "rss_mb_end": round(_memory_mb(), 1),
+        "rss_mb_end": round(resident_mb(), 1),
     }
 
 
@@ -139,12 +138,3 @@ def _bursts(count: int, seed: int) -> Iterator[tuple[TokenFrame | None, np.ndarr
         samples = senders[burst % len(senders)].transmit(frame, burst & 0xFFFF, mcs)
         yield frame, np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
     yield None, np.zeros(2 * GAPS[1], np.complex64)
-
-
-def _memory_mb() -> float:
-    """Resident memory now; where the system does not tell, the most that it was."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

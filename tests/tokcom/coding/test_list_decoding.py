@@ -1,6 +1,7 @@
 """List decoding against an enumeration of every token sequence there is."""
 
 import itertools
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -54,6 +55,21 @@ def test_a_proven_winner_is_the_best_of_all_sequences(case, rate, seed):
     sequences, metric = every_sequence(decoder, steps[0], priors[0])
     found = decoder.decode(steps, priors, ListSettings(20_000))
     assert found.exact[0] and np.array_equal(found.tokens[0], sequences[metric.argmax()])
+
+
+def test_a_fork_decodes_as_its_parent_does():
+    """More packets than one thread takes, so that the threads are asked, which a fork does not inherit."""
+    decoder = small_decoder("k3", "crc11", 4, 3)
+    cases = [random_case(decoder, 13, seed) for seed in range(12)]
+    steps, priors = (np.concatenate(each) for each in zip(*cases, strict=True))
+    here = decoder.decode(steps, priors, ListSettings(100)).tokens
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        there = pool.apply_async(decode, (decoder, steps, priors)).get(120)
+    assert np.array_equal(here, there)
+
+
+def decode(decoder, steps, priors):
+    return decoder.decode(steps, priors, ListSettings(100)).tokens
 
 
 @given(case=st.sampled_from(SMALL), seed=st.integers(0, 10**6))
