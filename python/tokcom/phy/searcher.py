@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numba
 import numpy as np
@@ -12,19 +12,33 @@ from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
 from tokcom.phy.demodulator import LARGEST_SAMPLE, Synchronization, burst_end, header_end, receive_header
 from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training
-from tokcom.phy.numerology import CYCLIC_PREFIX, SHORT_PERIOD
+from tokcom.phy.impulses import AHEAD, ImpulseFinder, loud_samples
+from tokcom.phy.narrowband import LAG, TonePredictor, excise, find_tones, unforeseen, without_tones
+from tokcom.phy.numerology import SHORT_PERIOD
 from tokcom.phy.profile import Profile, profile, profile_names
 
 CHUNK = 8192
 """Samples that are worked on together."""
 MAX_PENDING = 16
 """Bursts that may be under way at one time; more are counted and dropped."""
+HISTORY = 3 * BLOCK
+"""Samples that the detector looks back: a period and the predictor's lag, in whole blocks."""
+DELAY = (AHEAD + 1) * BLOCK
+"""Samples by which the detector is behind, to see that a loud moment is an impulse and no burst."""
+SEEK_TONE_DB, BURST_TONE_DB = 10.0, 15.0
+"""A line's power over its neighbours' from which it is taken for a tone: among some hundred samples where the detector
+saw one, and in a burst."""
+SAME_PREAMBLE = 32
+"""Samples within which two long trainings are paths of one."""
 SIDELOBE = 0.7
 """Within the span of a preamble, another one that is weaker than this share of it is its sidelobe."""
 DC_SHARE = 1.0 / 4096
 """Share of each sample in the running mean that is taken off: direct current and the local oscillator's leakage."""
 LARGEST_STEP = 8.0
 """Times the usual size from which a sample says no more of the mean: an impulse must not move it for long."""
+LARGEST_GROWTH = 2.0
+"""Times the usual size from which a sample makes it grow no faster: a strong burst must not move the mean, either, or a
+weak one behind it lies under direct current that nobody sent."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +50,14 @@ class FoundBurst:
         sync: where the burst is in them.
         position: index, in the stream, of the burst's first sample.
         header: what the burst's header says; None where that is still to be decoded.
+        tones: that were taken off, each counted in every thousand samples.
     """
 
     samples: np.ndarray
     sync: Synchronization
     position: int
     header: BurstHeader | None = None
+    tones: int = 0
 
     @property
     def length(self) -> int:
@@ -56,6 +72,8 @@ class SearchCounters:
     samples: int = 0
     bad_samples: int = 0
     """NaN, infinite or absurdly large; taken for 0."""
+    blanked_samples: int = 0
+    """Parts of impulses; taken for 0."""
     candidates: int = 0
     """Places that looked like a short training."""
     preambles: int = 0
@@ -89,6 +107,7 @@ class Step:
         profile: index of the profile among those sought.
         what: the place in full.
         header: of a burst to cut out.
+        tried: where the samples of a header ended that was decoded in vain before the impulses in it were known.
     """
 
     ready: int
@@ -97,6 +116,7 @@ class Step:
     profile: int
     what: Candidate | Synchronization = field(compare=False)
     header: BurstHeader | None = field(default=None, compare=False)
+    tried: int | None = field(default=None, compare=False)
 
 
 class BurstSearcher:
@@ -126,11 +146,16 @@ class BurstSearcher:
     def reset(self, position: int = 0) -> None:
         """Forget the stream, which goes on with the sample of this index; counters go on, too."""
         self._detectors = [ShortTrainingDetector(each) for each in self._profiles]
-        self._used = SHORT_PERIOD  # zeros ahead of the first sample
+        self._used = HISTORY  # zeros ahead of the first sample
         self._buffer[: self._used] = 0
-        self._origin = position - SHORT_PERIOD
+        self._origin = position - HISTORY
         self._scanned = position
-        self._mean = np.zeros(3)
+        self._measured = position
+        self._mean = np.zeros(9)
+        self._impulses = ImpulseFinder()
+        self._blanks = np.zeros((2, 0), np.int64)
+        self._predictor = TonePredictor()
+        self._factors = np.zeros(SHORT_PERIOD // BLOCK, np.complex64)
         self._steps: list[Step] = []
         self._recent: list[Synchronization] = []
         self._decoded: list[Synchronization] = []
@@ -148,8 +173,11 @@ class BurstSearcher:
         self._make_room(len(samples))
         place = self._buffer[self._used : self._used + len(samples)]
         self.counters.samples += len(samples)
-        self.counters.bad_samples += _clean(samples, place, self._mean, LARGEST_SAMPLE, DC_SHARE)
+        energies = np.empty(len(samples) // BLOCK + 1)
+        bad, blocks = _clean(samples, place, self._mean, energies, LARGEST_SAMPLE, DC_SHARE)
+        self.counters.bad_samples += bad
         self._used += len(samples)
+        self._find_impulses(energies[:blocks])
         self._scan()
         found = []
         while self._steps and self._steps[0].ready <= self._end:
@@ -173,20 +201,53 @@ class BurstSearcher:
             self._buffer[: self._reach] = self._buffer[drop : self._used]
             self._origin += drop
             self._used = self._reach
+            self._blanks = self._blanks[:, self._blanks[0] >= self._origin]
 
-    def _view(self, first: int, stop: int) -> np.ndarray:
-        return self._buffer[first - self._origin : stop - self._origin]
+    def _view(self, first: int, stop: int, known: int) -> np.ndarray:
+        """Samples without the impulses that are known once the stream has come to a place; maybe the buffer's own."""
+        view = self._buffer[first - self._origin : stop - self._origin]
+        if self._blanks.size:
+            places, known_at = self._blanks
+            inside = places[(places >= first) & (places < stop) & (known_at <= known)]
+            if inside.size:
+                view = view.copy()
+                view[inside - first] = 0
+        return view
+
+    def _impulses_within(self, first: int, stop: int, known: int) -> bool:
+        """Whether impulses are known now, of those within samples, that were not when these came to their end."""
+        places, known_at = self._blanks
+        return bool(np.any((places >= first) & (places < stop) & (known_at > stop) & (known_at <= known)))
+
+    def _find_impulses(self, energies: np.ndarray) -> None:
+        for block, power in zip(*self._impulses.push(energies), strict=True):
+            start = self._measured + int(block) * BLOCK
+            first = max(start - BLOCK, self._origin)
+            # The block's neighbours may hold the impulse's edges.
+            places = first + loud_samples(self._view(first, start + 2 * BLOCK, -1), power)
+            places = np.setdiff1d(places, self._blanks[0])
+            known_at = np.full(len(places), start + (AHEAD + 1) * BLOCK)
+            self._blanks = np.concatenate([self._blanks, [places, known_at]], axis=1)
+            self.counters.blanked_samples += len(places)
+        self._measured += len(energies) * BLOCK
 
     def _scan(self) -> None:
-        blocks = (self._end - self._scanned) // BLOCK
-        if not blocks:
+        stop = self._measured - DELAY
+        if stop <= self._scanned:
             return
-        stop = self._scanned + blocks * BLOCK
-        sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop))
+        sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop, stop + DELAY))
+        factors = self._predictor.push(sums[[3, 4, 2]])
+        both = np.concatenate([self._factors, factors])
+        tonal = factors != 0
+        if both.any():
+            samples = self._view(self._scanned - SHORT_PERIOD - LAG, stop, stop + DELAY)
+            sums = block_sums(unforeseen(samples, both, BLOCK))
+        self._factors = both[-len(self._factors) :]
+        sums[3] = tonal
         for index, detector in enumerate(self._detectors):
-            for candidate in detector.push(sums, self._scanned):
+            for candidate in detector.push(sums[:4], self._scanned):
                 self.counters.candidates += 1
-                ready = max(self._places(index, candidate)[1], candidate.known_at)
+                ready = max(self._places(index, candidate)[1], candidate.known_at) + DELAY
                 heapq.heappush(self._steps, Step(ready, SEEK, candidate.end, index, candidate))
         self._scanned = stop
 
@@ -204,7 +265,10 @@ class BurstSearcher:
         each = self._profiles[step.profile]
         if any(_explains(known, step.what, each) for known in self._decoded):
             return
-        sync = long_training(self._view(first - back, stop), back, each, step.what.frequency)
+        samples = self._view(first - back, stop, step.ready)
+        if step.what.tonal:
+            samples = without_tones(samples, find_tones(samples, SEEK_TONE_DB))
+        sync = long_training(samples, back, each, step.what.frequency)
         if sync is None:
             return
         absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
@@ -215,11 +279,18 @@ class BurstSearcher:
         self._queue(DECODE, header_end(absolute), step, absolute)
 
     def _decode_header(self, step: Step) -> None:
-        sync = step.what
+        sync, stop = step.what, step.tried or step.ready
         first, local = self._local(sync)
+        if step.tried and not self._impulses_within(first, stop, step.ready):
+            self.counters.headers_failed["crc"] += 1
+            return
+        samples, _ = self._without_tones(first, stop, step.ready, local)
         try:
-            reception = receive_header(self._view(first, step.ready), local)
+            reception = receive_header(samples, local)
         except HeaderError as error:
+            if error.kind == "crc" and not step.tried:
+                heapq.heappush(self._steps, replace(step, ready=stop + DELAY, tried=stop))
+                return
             self.counters.headers_failed[error.kind] += 1
             if error.kind != "crc":
                 self.last_error = str(error)
@@ -234,8 +305,14 @@ class BurstSearcher:
     def _cut_out(self, step: Step) -> FoundBurst:
         sync = step.what
         first, local = self._local(sync)
-        samples = self._view(first, step.ready).copy()
-        return FoundBurst(samples, local, sync.long_start + BACKOFF - sync.profile.long_start, step.header)
+        samples, tones = self._without_tones(first, step.ready, step.ready, local)
+        position = sync.long_start + BACKOFF - sync.profile.long_start
+        return FoundBurst(samples.copy(), local, position, step.header, tones)
+
+    def _without_tones(self, first: int, stop: int, known: int, sync: Synchronization) -> tuple[np.ndarray, int]:
+        """Samples of a burst, and how many tones were taken off. The short training, itself a row of lines, tells
+        nothing of them."""
+        return excise(self._view(first, stop, known), sync.long_start - sync.profile.long_guard, BURST_TONE_DB)
 
     def _local(self, sync: Synchronization) -> tuple[int, Synchronization]:
         """First sample to hand on for a burst, and its synchronization counted from there."""
@@ -264,28 +341,48 @@ def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
     """Whether a preamble is but the echo, in the detector, of one that is known."""
     apart = sync.long_start - known.long_start
     span = known.profile.preamble_length
-    return abs(apart) < CYCLIC_PREFIX or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
+    return abs(apart) < SAME_PREAMBLE or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
 
 
 @numba.njit(cache=True, nogil=True)
-def _clean(samples, out, mean, largest, share):
-    """Copies the samples without their running mean; returns how many were none. mean: its real and imaginary part, and
-    the usual size of what is left, beyond a multiple of which nothing moves it further."""
-    bad = 0
-    real, imag, usual = mean
-    for i in range(samples.shape[0]):
-        a, b = samples[i].real, samples[i].imag
-        if not (abs(a) <= largest and abs(b) <= largest):
-            a, b = np.float32(0), np.float32(0)
-            bad += 1
-        a, b = a - real, b - imag
-        out[i] = complex(a, b)
-        size = max(abs(a), abs(b))
-        if usual == 0:
-            usual = size
-        limit = LARGEST_STEP * usual
-        real += share * min(max(a, -limit), limit)
-        imag += share * min(max(b, -limit), limit)
-        usual += share * (min(size, limit) - usual)
-    mean[:] = real, imag, usual
-    return bad
+def _clean(samples, out, state, energies, largest, share):
+    """Copies the samples without their running mean, which stands still over a block; returns how many were none, and
+    how many blocks were completed, whose energies are filled in.
+
+    state: the mean's real and imaginary part, the usual size of what is left, beyond a multiple of which nothing moves
+    it further, and of the block under way how many samples it has, their energy, the sums of their limited parts and
+    sizes, and their largest size.
+    """
+    bad = blocks = i = 0
+    real, imag, usual = state[0], state[1], state[2]
+    inside, energy, sum_real, sum_imag, sum_size, most = int(state[3]), state[4], state[5], state[6], state[7], state[8]
+    while i < samples.shape[0]:
+        stop = min(i + BLOCK - inside, samples.shape[0])
+        # Of the first samples that are not 0 nothing is known: they may move the mean as they like.
+        limit = LARGEST_STEP * usual if usual > 0 else np.inf
+        growth = LARGEST_GROWTH * usual
+        mean_real, mean_imag = np.float32(real), np.float32(imag)
+        for k in range(i, stop):
+            a, b = samples[k].real, samples[k].imag
+            if not (abs(a) <= largest and abs(b) <= largest):
+                a, b = np.float32(0), np.float32(0)
+                bad += 1
+            a, b = a - mean_real, b - mean_imag
+            out[k] = complex(a, b)
+            energy += a * a + b * b
+            size = max(abs(a), abs(b))
+            sum_real += min(max(a, -limit), limit)
+            sum_imag += min(max(b, -limit), limit)
+            sum_size += min(size, growth)
+            most = max(most, size)
+        inside += stop - i
+        i = stop
+        if inside == BLOCK:
+            energies[blocks] = energy
+            blocks += 1
+            real += share * sum_real
+            imag += share * sum_imag
+            usual = usual + share * (sum_size - BLOCK * usual) if usual > 0 else most
+            inside, energy, sum_real, sum_imag, sum_size, most = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    state[:] = real, imag, usual, float(inside), energy, sum_real, sum_imag, sum_size, most
+    return bad, blocks
