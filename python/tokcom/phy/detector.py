@@ -125,8 +125,8 @@ def _block_sums(x, out):
 @numba.njit(cache=True, nogil=True)
 def _scan(sums, window, threshold, longest, p, state, found):
     """p: sums over the window, and blocks since they were made afresh. state: blocks since the metric rose over the
-    threshold (0: it has not), the greatest correlation since, blocks since that, its angle, its metric, and how many
-    blocks of its window a tone was taken off."""
+    threshold (0: it has not), the greatest correlation since, blocks since that, its angle, its metric, and 1
+    where a tone was taken off most of its window."""
     count = 0
     real, imag, energy, tonal = p[0], p[1], p[2], p[3]
     age, risen = int(p[4]), int(state[0])
@@ -155,7 +155,7 @@ def _scan(sums, window, threshold, longest, p, state, found):
                 risen, state[1] = 1, 0
             if correlation > state[1]:
                 state[1], state[2], state[3] = correlation, 0, np.arctan2(imag, real)
-                state[4], state[5] = np.sqrt(correlation) / energy, tonal
+                state[4], state[5] = np.sqrt(correlation) / energy, 1.0 if 2 * tonal > window else 0.0
         over = not above or correlation < 0.5 * state[1] or risen > longest
         if over and state[2] > 0:
             found[count, 0] = b - window - state[2]
@@ -170,7 +170,9 @@ def _scan(sums, window, threshold, longest, p, state, found):
     return count
 
 
-def long_training(samples: np.ndarray, first: int, profile: Profile, frequency: float) -> Synchronization | None:
+def long_training(
+    samples: np.ndarray, first: int, profile: Profile, frequency: float, threshold: float = 0.0
+) -> Synchronization | None:
     """Seek the long training.
 
     Args:
@@ -178,6 +180,7 @@ def long_training(samples: np.ndarray, first: int, profile: Profile, frequency: 
         first: index of the first place at which the first long symbol may begin; all are `samples` allow.
         profile: whose long training to seek.
         frequency: offset in rad/sample, up to a multiple of 2 pi / 16.
+        threshold: share of the energy that the long training shows at least, if that is more than the profile's.
 
     Returns:
         Where the burst is, or None where there is no long training.
@@ -190,7 +193,7 @@ def long_training(samples: np.ndarray, first: int, profile: Profile, frequency: 
     share, offset, turn, path = _seek(
         samples[first:], profile.long_symbol, frequency, profile.long_spacing, signs[1:] * signs[:-1], places
     )
-    if share < profile.long_threshold:
+    if share < max(profile.long_threshold, threshold):
         return None
     residual = np.angle(turn * np.exp(-1j * offset * profile.long_spacing)) / profile.long_spacing
     return Synchronization(profile, first + max(path - BACKOFF, -first), float(offset + residual), min(share, 1.0))

@@ -18,11 +18,16 @@ WINDOWS = (18, 78)
 """Blocks over which the prediction is averaged: the first for strong tones that set in, the second for weak ones."""
 SHARES = (0.3, 0.1)
 """Correlation, relative to the energy, from which each window speaks of a tone: noise gets there once in some 10**5
-blocks, OFDM signals never."""
+blocks."""
+LIKENESS = 0.36
+"""Squared correlation at 4 samples, relative to that at 16, from which what repeats is a tone: of a short training it is
+near 1/36, and of one received over two paths at most a third."""
 BOLDNESS = 1.25
 """The prediction goes beyond the one of least error: what is left of a tone matters more than a little more noise."""
 RENEWAL = 64
 """Blocks after which running sums are made afresh: what a loud moment leaves behind by rounding must not stay."""
+LEFT_OVER = 1e-4
+"""Share of the energy that is never taken for foreseen: what is left of a steady tone is rounding, which may repeat."""
 SEGMENT = 1024
 """Samples, about, over which a tone is taken to be steady."""
 MAX_TONES = 4
@@ -39,14 +44,15 @@ class TonePredictor:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._sums = np.zeros((3, max(WINDOWS)))
-        self._state = np.zeros((len(WINDOWS), 4))
+        self._sums = np.zeros((5, max(WINDOWS)))
+        self._state = np.zeros((len(WINDOWS), 6))
 
     def push(self, sums: np.ndarray) -> np.ndarray:
         """Prediction coefficients.
 
         Args:
-            sums: float64 (3, n): real and imaginary part of the correlation at 4 samples, and energy, of blocks.
+            sums: float64 (5, n): of blocks, real and imaginary part of the correlation at 16 samples, energy, and the
+                correlation at 4.
 
         Returns:
             complex64 (n,): for each block, the factor from a sample to the one 4 later; 0 where there is no tone.
@@ -63,25 +69,28 @@ class TonePredictor:
 def _predict(sums, window, share, p, factors):
     """p: sums over the window, and blocks since they were made afresh."""
     first = sums.shape[1] - factors.shape[0]
-    real, imag, energy = p[0], p[1], p[2]
-    age = int(p[3])
+    u, v, energy, real, imag = p[0], p[1], p[2], p[3], p[4]
+    age = int(p[5])
     for b in range(first, sums.shape[1]):
         age += 1
         if age == RENEWAL:
             age = 0
-            real, imag, energy = 0.0, 0.0, 0.0
+            u, v, energy, real, imag = 0.0, 0.0, 0.0, 0.0, 0.0
             for j in range(b - window + 1, b + 1):
-                real, imag, energy = real + sums[0, j], imag + sums[1, j], energy + sums[2, j]
+                u, v, energy = u + sums[0, j], v + sums[1, j], energy + sums[2, j]
+                real, imag = real + sums[3, j], imag + sums[4, j]
         else:
-            real += sums[0, b] - sums[0, b - window]
-            imag += sums[1, b] - sums[1, b - window]
+            u += sums[0, b] - sums[0, b - window]
+            v += sums[1, b] - sums[1, b - window]
             energy += sums[2, b] - sums[2, b - window]
+            real += sums[3, b] - sums[3, b - window]
+            imag += sums[4, b] - sums[4, b - window]
         square = real * real + imag * imag
-        if square > (share * energy) ** 2 and energy > 0:
+        if square > (share * energy) ** 2 and square > LIKENESS * (u * u + v * v) and energy > 0:
             size = np.sqrt(square)
             scale = min(1.0, BOLDNESS * np.sqrt(size / energy)) / size
             factors[b - first] = complex(real * scale, imag * scale)
-    p[:] = real, imag, energy, float(age)
+    p[:] = u, v, energy, real, imag, float(age)
 
 
 @numba.njit(cache=True, nogil=True)

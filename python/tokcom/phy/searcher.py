@@ -13,7 +13,7 @@ from tokcom.phy.burst import longest_burst
 from tokcom.phy.demodulator import LARGEST_SAMPLE, Synchronization, burst_end, header_end, receive_header
 from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training
 from tokcom.phy.impulses import AHEAD, ImpulseFinder, loud_samples
-from tokcom.phy.narrowband import LAG, TonePredictor, excise, find_tones, unforeseen, without_tones
+from tokcom.phy.narrowband import LAG, LEFT_OVER, TonePredictor, excise, find_tones, unforeseen, without_tones
 from tokcom.phy.numerology import SHORT_PERIOD
 from tokcom.phy.profile import Profile, profile, profile_names
 
@@ -28,6 +28,8 @@ DELAY = (AHEAD + 1) * BLOCK
 SEEK_TONE_DB, BURST_TONE_DB = 10.0, 15.0
 """A line's power over its neighbours' from which it is taken for a tone: among some hundred samples where the detector
 saw one, and in a burst."""
+LONG_SHARE = 0.15
+"""Metric of a long training, relative to that of its short training, at least; of several paths it shows the strongest."""
 SAME_PREAMBLE = 32
 """Samples within which two long trainings are paths of one."""
 SIDELOBE = 0.7
@@ -236,12 +238,14 @@ class BurstSearcher:
         if stop <= self._scanned:
             return
         sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop, stop + DELAY))
-        factors = self._predictor.push(sums[[3, 4, 2]])
+        factors = self._predictor.push(sums)
         both = np.concatenate([self._factors, factors])
         tonal = factors != 0
         if both.any():
             samples = self._view(self._scanned - SHORT_PERIOD - LAG, stop, stop + DELAY)
+            whole = sums[2]
             sums = block_sums(unforeseen(samples, both, BLOCK))
+            sums[2, tonal] += LEFT_OVER * whole[tonal]
         self._factors = both[-len(self._factors) :]
         sums[3] = tonal
         for index, detector in enumerate(self._detectors):
@@ -268,7 +272,7 @@ class BurstSearcher:
         samples = self._view(first - back, stop, step.ready)
         if step.what.tonal:
             samples = without_tones(samples, find_tones(samples, SEEK_TONE_DB))
-        sync = long_training(samples, back, each, step.what.frequency)
+        sync = long_training(samples, back, each, step.what.frequency, LONG_SHARE * step.what.metric)
         if sync is None:
             return
         absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
