@@ -239,14 +239,15 @@ def _match(samples, reference, spacing, steps, metric, product):
         if n >= length - 1:
             energy[n - length + 1] = total
     for n in range(places):
-        total_real, total_imag, power = 0.0, 0.0, 1e-30
+        total_real, total_imag = 0.0, 0.0
         for j in range(steps.shape[0]):
             m, k = n + j * spacing, n + (j + 1) * spacing
-            total_real += steps[j] * (real[k] * real[m] + imag[k] * imag[m])
-            total_imag += steps[j] * (imag[k] * real[m] - real[k] * imag[m])
-            power += 0.5 * (energy[m] + energy[k])
+            # Each pair by its own energy: one that is loud, for whatever reason, must not speak for all.
+            scale = steps[j] / (0.5 * (energy[m] + energy[k]) + 1e-30)
+            total_real += scale * (real[k] * real[m] + imag[k] * imag[m])
+            total_imag += scale * (imag[k] * real[m] - real[k] * imag[m])
         product[n] = complex(total_real, total_imag)
-        metric[n] = abs(product[n]) / (power * length)
+        metric[n] = abs(product[n]) / (steps.shape[0] * length)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -28,7 +28,7 @@ DELAY = (AHEAD + 1) * BLOCK
 SEEK_TONE_DB, BURST_TONE_DB = 10.0, 15.0
 """A line's power over its neighbours' from which it is taken for a tone: among some hundred samples where the detector
 saw one, and in a burst."""
-LONG_SHARE = 0.15
+LONG_SHARE = 0.2
 """Metric of a long training, relative to that of its short training, at least; of several paths it shows the strongest."""
 SAME_PREAMBLE = 32
 """Samples within which two long trainings are paths of one."""
