@@ -1,10 +1,10 @@
 """Detection of preambles in an endless stream, in constant memory.
 
 The short training repeats every 16 samples: where the correlation of the signal with itself 16 samples earlier makes up
-more than a threshold of its energy, a burst may begin (Schmidl and Cox, IEEE Trans. Commun. 45(12), 1997). Tones repeat,
-too: where there is one, what is foreseen of it is taken off first. At such a place the long training is sought by
-matched filters, whose products from one long symbol to the next add up whatever the frequency offset; this tells time,
-profile and frequency, and turns away noise and whatever else repeats.
+more than a threshold of its energy, a burst may begin (Schmidl and Cox, IEEE Trans. Commun. 45(12), 1997). Tones
+repeat, too: where there is one, what is foreseen of it is taken off first. At such a place the long training is sought
+by matched filters, whose products from one long symbol to the next add up whatever the frequency offset; this tells
+time, profile and frequency, and turns away noise and whatever else repeats.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,8 @@ class ShortTrainingDetector:
         """Candidates that end within the next blocks.
 
         Args:
-            sums: float64 (4, n): the first three rows of `block_sums`, and 1 for blocks that a tone was taken off, else 0.
+            sums: float64 (4, n): the first three rows of `block_sums`, and 1 for blocks that a tone was taken
+                off, else 0.
             first: index of the sample at which the first block begins.
         """
         history = np.concatenate([self._sums, sums], axis=1)
@@ -82,9 +83,12 @@ class ShortTrainingDetector:
         self._sums = history[:, -self._blocks :].copy()
         return [
             Candidate(
-                first + BLOCK * int(at + 1), float(angle) / SHORT_PERIOD, first + BLOCK * int(known_at + 1),
-                min(float(metric), 1.0), bool(tonal),
-            )  # fmt: skip
+                end=first + BLOCK * int(at + 1),
+                frequency=float(angle) / SHORT_PERIOD,
+                known_at=first + BLOCK * int(known_at + 1),
+                metric=min(float(metric), 1.0),
+                tonal=bool(tonal),
+            )
             for at, angle, known_at, metric, tonal in found[:count]
         ]
 
@@ -168,6 +172,13 @@ def _scan(sums, window, threshold, longest, p, state, found):
     p[:] = real, imag, energy, tonal, float(age)
     state[0] = risen
     return count
+
+
+def places(profile: Profile, candidate: Candidate) -> tuple[int, int]:
+    """First sample at which the first long symbol behind a candidate may begin, and the sample after the last long
+    symbol's end."""
+    span, middle = profile.window // 3, candidate.end + profile.long_guard
+    return middle - span, middle + span + profile.preamble_length - profile.long_start
 
 
 def long_training(

@@ -19,9 +19,9 @@ WINDOWS = (18, 78)
 SHARES = (0.3, 0.1)
 """Correlation, relative to the energy, from which each window speaks of a tone: noise gets there once in some 10**5
 blocks."""
-LIKENESS = 0.36
-"""Squared correlation at 4 samples, relative to that at 16, from which what repeats is a tone: of a short training it is
-near 1/36, and of one received over two paths at most a third."""
+LIKENESS = 0.45
+"""Squared correlation at 4 samples, relative to that at 16, from which what repeats is a tone: of a short training it
+is near 1/36, and of one received over two paths at most a third."""
 BOLDNESS = 1.25
 """The prediction goes beyond the one of least error: what is left of a tone matters more than a little more noise."""
 RENEWAL = 64
@@ -135,7 +135,7 @@ def find_tones(samples: np.ndarray, threshold_db: float) -> list[tuple[float, co
         if not power[peak] > threshold * np.mean(beside):
             break
         frequency, amplitude = _fit(left, 2 * np.pi * peak / size)
-        tones.append((frequency, amplitude))
+        tones.append(((frequency + np.pi) % (2 * np.pi) - np.pi, amplitude))
         left = without_tones(left, [(frequency, amplitude)])
     return tones
 

@@ -11,7 +11,19 @@ from tokcom.errors import HeaderError
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
 from tokcom.phy.demodulator import LARGEST_SAMPLE, Synchronization, burst_end, header_end, receive_header
-from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training
+from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training, places
+from tokcom.phy.hints import (
+    CLEAR,
+    CLIPPED,
+    CLIPPED_SHARE,
+    FASTER,
+    LARGEST_RATE_OFFSET,
+    SLOWER,
+    clipped_share,
+    first_rise,
+    rate_offset,
+    what_is_wrong,
+)
 from tokcom.phy.impulses import AHEAD, ImpulseFinder, loud_samples
 from tokcom.phy.narrowband import LAG, LEFT_OVER, TonePredictor, excise, find_tones, unforeseen, without_tones
 from tokcom.phy.numerology import SHORT_PERIOD
@@ -25,11 +37,11 @@ HISTORY = 3 * BLOCK
 """Samples that the detector looks back: a period and the predictor's lag, in whole blocks."""
 DELAY = (AHEAD + 1) * BLOCK
 """Samples by which the detector is behind, to see that a loud moment is an impulse and no burst."""
-SEEK_TONE_DB, BURST_TONE_DB = 10.0, 15.0
+SEEK_TONE_DB, BURST_TONE_DB = 10.0, 13.0
 """A line's power over its neighbours' from which it is taken for a tone: among some hundred samples where the detector
 saw one, and in a burst."""
 LONG_SHARE = 0.2
-"""Metric of a long training, relative to that of its short training, at least; of several paths it shows the strongest."""
+"""Metric of a long training, relative to that of its short training, at least: it shows one path."""
 SAME_PREAMBLE = 32
 """Samples within which two long trainings are paths of one."""
 SIDELOBE = 0.7
@@ -53,6 +65,7 @@ class FoundBurst:
         position: index, in the stream, of the burst's first sample.
         header: what the burst's header says; None where that is still to be decoded.
         tones: that were taken off, each counted in every thousand samples.
+        clipped: share of the samples at the receiver's limits.
     """
 
     samples: np.ndarray
@@ -60,6 +73,7 @@ class FoundBurst:
     position: int
     header: BurstHeader | None = None
     tones: int = 0
+    clipped: float = 0.0
 
     @property
     def length(self) -> int:
@@ -85,16 +99,28 @@ class SearchCounters:
     headers_failed: dict[str, int] = field(default_factory=lambda: {"crc": 0, "version": 0, "contents": 0})
     dropped: int = 0
     """Bursts given up because too many were under way."""
+    hints: dict[str, int] = field(default_factory=dict)
+    """How often each of `hints.REMEDIES` was called for."""
 
     def __str__(self) -> str:
         failed = ", ".join(f"{count} {kind}" for kind, count in self.headers_failed.items())
         return (
-            f"{self.samples} samples ({self.bad_samples} bad), {self.preambles} preambles, {self.bursts} bursts "
-            f"({self.dropped} given up), failed headers: {failed}"
+            f"{self.samples} samples ({self.bad_samples} bad, {self.blanked_samples} blanked), "
+            f"{self.preambles} preambles, {self.bursts} bursts ({self.dropped} given up), failed headers: {failed}"
+            + "".join(f", {count} x {hint}" for hint, count in self.hints.items())
         )
 
 
-SEEK, DECODE, CUT_OUT = range(3)
+STRONG = 0.5
+"""Metric of a short training from which its long one is missed."""
+RISE_BLOCKS, RISE = 16, 4.0
+"""Something begins where so many blocks have so many times the energy of as many before."""
+SUSPECT_SPAN = 4096
+"""Samples, from a place where a preamble may be that was not understood, in which it is sought in other guises."""
+SUSPECT_PAUSE = 1 << 19
+"""Samples from one such search to the next: the search for bursts must not be slower for it."""
+
+SEEK, DECODE, CUT_OUT, EXPLAIN = range(4)
 
 
 @dataclass(frozen=True, order=True)
@@ -104,8 +130,8 @@ class Step:
 
     Attributes:
         ready: index in the stream of the sample after the last one needed.
-        stage: SEEK a long training, DECODE a header or CUT_OUT a burst.
-        place: index in the stream of the end of a short training or the start of a long one.
+        stage: SEEK a long training, DECODE a header, CUT_OUT a burst or EXPLAIN why there is none.
+        place: index in the stream of the end of a short training, of the start of a long one, or of something unknown.
         profile: index of the profile among those sought.
         what: the place in full.
         header: of a burst to cut out.
@@ -116,7 +142,7 @@ class Step:
     stage: int
     place: int
     profile: int
-    what: Candidate | Synchronization = field(compare=False)
+    what: Candidate | Synchronization | None = field(default=None, compare=False)
     header: BurstHeader | None = field(default=None, compare=False)
     tried: int | None = field(default=None, compare=False)
 
@@ -158,6 +184,9 @@ class BurstSearcher:
         self._blanks = np.zeros((2, 0), np.int64)
         self._predictor = TonePredictor()
         self._factors = np.zeros(SHORT_PERIOD // BLOCK, np.complex64)
+        self._levels = np.full(2 * RISE_BLOCKS, np.inf)  # what the stream begins with has not begun here
+        self._rate_offset = 0.0
+        self._next_rise = self._next_search = self._next_suspect = position
         self._steps: list[Step] = []
         self._recent: list[Synchronization] = []
         self._decoded: list[Synchronization] = []
@@ -179,6 +208,7 @@ class BurstSearcher:
         bad, blocks = _clean(samples, place, self._mean, energies, LARGEST_SAMPLE, DC_SHARE)
         self.counters.bad_samples += bad
         self._used += len(samples)
+        self._find_rises(energies[:blocks])
         self._find_impulses(energies[:blocks])
         self._scan()
         found = []
@@ -188,6 +218,8 @@ class BurstSearcher:
                 self._seek_long_training(step)
             elif step.stage == DECODE:
                 self._decode_header(step)
+            elif step.stage == EXPLAIN:
+                self._explain(step)
             else:
                 found.append(self._cut_out(step))
         return found
@@ -215,6 +247,35 @@ class BurstSearcher:
                 view = view.copy()
                 view[inside - first] = 0
         return view
+
+    def _find_rises(self, energies: np.ndarray) -> None:
+        """Note where something begins: should no preamble be found there, it may be one in another guise."""
+        levels = np.concatenate([self._levels, energies])
+        origin = self._measured - len(self._levels) * BLOCK
+        block = 0
+        while block >= 0:
+            block = first_rise(levels, (self._next_rise - origin) // BLOCK, RISE_BLOCKS, RISE)
+            if block >= 0:
+                self._next_rise = origin + block * BLOCK + SUSPECT_SPAN
+                self._suspect(origin + block * BLOCK)
+        self._next_rise = max(self._next_rise, origin + (len(levels) - RISE_BLOCKS + 1) * BLOCK)
+        self._levels = levels[-2 * RISE_BLOCKS :].copy()
+
+    def _suspect(self, place: int) -> None:
+        heapq.heappush(self._steps, Step(place + SUSPECT_SPAN + DELAY, EXPLAIN, place, 0))
+
+    def _explain(self, step: Step) -> None:
+        first = max(step.place - self.MARGIN, self._origin)
+        stop = step.place + SUSPECT_SPAN
+        if step.place < self._next_search or any(first <= known.long_start < stop for known in self._recent):
+            return
+        self._next_search = step.place + SUSPECT_PAUSE
+        hint = what_is_wrong(self._view(first, stop, step.ready), self._profiles)
+        if hint:
+            self._note(hint)
+
+    def _note(self, hint: str) -> None:
+        self.counters.hints[hint] = self.counters.hints.get(hint, 0) + 1
 
     def _impulses_within(self, first: int, stop: int, known: int) -> bool:
         """Whether impulses are known now, of those within samples, that were not when these came to their end."""
@@ -251,22 +312,16 @@ class BurstSearcher:
         for index, detector in enumerate(self._detectors):
             for candidate in detector.push(sums[:4], self._scanned):
                 self.counters.candidates += 1
-                ready = max(self._places(index, candidate)[1], candidate.known_at) + DELAY
+                ready = max(places(self._profiles[index], candidate)[1], candidate.known_at) + DELAY
                 heapq.heappush(self._steps, Step(ready, SEEK, candidate.end, index, candidate))
         self._scanned = stop
 
-    def _places(self, index: int, candidate: Candidate) -> tuple[int, int]:
-        """First sample at which the first long symbol may begin, and the sample after the last long symbol's end."""
-        each = self._profiles[index]
-        span, middle = each.window // 3, candidate.end + each.long_guard
-        return middle - span, middle + span + each.preamble_length - each.long_start
-
     def _seek_long_training(self, step: Step) -> None:
-        first, stop = self._places(step.profile, step.what)
+        each = self._profiles[step.profile]
+        first, stop = places(each, step.what)
         first = max(first, self._origin)
         # The first path may lie before the strongest.
         back = min(self.MARGIN, first - self._origin)
-        each = self._profiles[step.profile]
         if any(_explains(known, step.what, each) for known in self._decoded):
             return
         samples = self._view(first - back, stop, step.ready)
@@ -274,6 +329,9 @@ class BurstSearcher:
             samples = without_tones(samples, find_tones(samples, SEEK_TONE_DB))
         sync = long_training(samples, back, each, step.what.frequency, LONG_SHARE * step.what.metric)
         if sync is None:
+            if step.what.metric > STRONG and not step.what.tonal and step.place >= self._next_suspect:
+                self._next_suspect = step.place + SUSPECT_SPAN
+                self._suspect(step.place - each.window)
             return
         absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
         if any(_is_sidelobe(absolute, known) for known in self._recent):
@@ -286,7 +344,7 @@ class BurstSearcher:
         sync, stop = step.what, step.tried or step.ready
         first, local = self._local(sync)
         if step.tried and not self._impulses_within(first, stop, step.ready):
-            self.counters.headers_failed["crc"] += 1
+            self._fail_crc(first, stop, step.ready, local)
             return
         samples, _ = self._without_tones(first, stop, step.ready, local)
         try:
@@ -295,8 +353,10 @@ class BurstSearcher:
             if error.kind == "crc" and not step.tried:
                 heapq.heappush(self._steps, replace(step, ready=stop + DELAY, tried=stop))
                 return
-            self.counters.headers_failed[error.kind] += 1
-            if error.kind != "crc":
+            if error.kind == "crc":
+                self._fail_crc(first, stop, step.ready, local)
+            else:
+                self.counters.headers_failed[error.kind] += 1
                 self.last_error = str(error)
             return
         if isinstance(reception, int):
@@ -306,12 +366,24 @@ class BurstSearcher:
         self._decoded = [*self._decoded[-3:], sync]
         self._queue(CUT_OUT, first + burst_end(local, reception.plan), step, sync, reception.header)
 
+    def _fail_crc(self, first: int, stop: int, known: int, sync: Synchronization) -> None:
+        self.counters.headers_failed["crc"] += 1
+        if sync.metric > CLEAR and sync.long_start >= 0:
+            before, self._rate_offset = self._rate_offset, rate_offset(self._view(first, stop, known), sync)
+            # Two in a row that agree: in noise, one of many may show anything.
+            least, most = sorted((self._rate_offset, before), key=abs)
+            if LARGEST_RATE_OFFSET < abs(least) and abs(most - least) < 0.2 * abs(most):
+                self._note(FASTER if most > 0 else SLOWER)
+
     def _cut_out(self, step: Step) -> FoundBurst:
         sync = step.what
         first, local = self._local(sync)
         samples, tones = self._without_tones(first, step.ready, step.ready, local)
         position = sync.long_start + BACKOFF - sync.profile.long_start
-        return FoundBurst(samples.copy(), local, position, step.header, tones)
+        clipped = clipped_share(self._buffer[max(position - self._origin, 0) : step.ready - self._origin])
+        if clipped > CLIPPED_SHARE:
+            self._note(CLIPPED)
+        return FoundBurst(samples.copy(), local, position, step.header, tones, clipped)
 
     def _without_tones(self, first: int, stop: int, known: int, sync: Synchronization) -> tuple[np.ndarray, int]:
         """Samples of a burst, and how many tones were taken off. The short training, itself a row of lines, tells
