@@ -208,7 +208,7 @@ def test_a_steady_time_is_no_loss_and_tells_when_bursts_came(every, rate, run_sy
     assert sync.discontinuities == sync.samples_missing == sync.tags_refused == 0
     # Without a rate the first two stamps must have come.
     timed = [meta for meta, _ in messages if rate or meta["burst_start"] + meta["burst_length"] > every]
-    assert len(timed) >= 3
+    assert len(timed) >= 2
     for meta in timed:
         seconds, fraction = meta["rx_time"]
         assert seconds == 5 + (meta["burst_start"] >= 250_000) and 0 <= fraction < 1
