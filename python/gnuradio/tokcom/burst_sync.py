@@ -7,7 +7,7 @@ from gnuradio import gr
 from tokcom import keys
 from tokcom.link.bursts import compile_kernels
 from tokcom.phy.hints import REMEDIES
-from tokcom.phy.searcher import BurstSearcher, FoundBurst, SearchCounters
+from tokcom.phy.searcher import BurstSearcher, FoundBurst, SearchCounters, compile_search
 from tokcom.phy.stream_clock import StreamClock, stamp_of
 
 from ._pdu import header_keys, make_pdu, reason
@@ -36,6 +36,7 @@ class burst_sync(gr.sync_block):
     def __init__(self, profile: str = "any"):
         gr.sync_block.__init__(self, name="Burst Sync", in_sig=[np.complex64], out_sig=None)
         compile_kernels()
+        compile_search()
         self._searcher = BurstSearcher(() if profile == "any" else (profile,))
         self._clock = StreamClock()
         self._reported: dict[str, int] = {}

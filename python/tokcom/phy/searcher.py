@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numba
 import numpy as np
@@ -405,6 +406,21 @@ class BurstSearcher:
             self._steps.remove(min(pending, key=lambda other: other.place))
             heapq.heapify(self._steps)
         heapq.heappush(self._steps, Step(max(ready, step.ready), stage, sync.long_start, step.profile, sync, header))
+
+
+@cache
+def compile_search() -> None:
+    """Search a stream with a tone, impulses and a preamble of an inverted spectrum, so that Numba compiles what that
+    takes: the first time, it would hold up a radio's samples."""
+    rng = np.random.default_rng(0)
+    each = profile("standard")
+    stream = np.concatenate([np.zeros(1000), each.preamble, np.zeros(1000), each.preamble.conj(), np.zeros(9000)])
+    stream += rng.standard_normal((len(stream), 2)) @ np.array([0.1, 0.1j])
+    stream[500:510] += 30
+    stream[-4000:] += np.exp(0.5j * np.arange(4000))
+    searcher = BurstSearcher()
+    searcher.push(stream)
+    excise(stream[-2000:].astype(np.complex64), 0, BURST_TONE_DB)
 
 
 def _explains(known: Synchronization, candidate: Candidate, sought: Profile) -> bool:
