@@ -4,7 +4,7 @@ import numba
 import numpy as np
 from scipy import fft
 
-from tokcom.phy.demodulator import Synchronization
+from tokcom.phy.synchronization import Synchronization
 from tokcom.phy.detector import BLOCK, ShortTrainingDetector, block_sums, long_training, places
 from tokcom.phy.grid import carriers_of
 from tokcom.phy.narrowband import LAG

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample
 
-from tokcom.phy.demodulator import Synchronization
+from tokcom.phy.synchronization import Synchronization
 from tokcom.phy.hints import (
     CLIPPED_SHARE,
     HALF,
