@@ -10,6 +10,7 @@ import numpy as np
 from tokcom import keys
 from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import FrameError, ParameterError
+from tokcom.metrics.hints import hint_of
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.packets.header import FRAME_IDS, MCS_NOT_SENT
 
@@ -20,6 +21,8 @@ LARGEST_GAP = 256
 RATES = ("per", "per_recovered", "ter", "ter_expected")
 CHANNEL = ("esn0_db", "cfo_hz", "clock_offset_ppm", "evm_db")
 COUNTS = ("frames", "frames_missed")
+LATEST = ("rx_time", "hint")
+"""Of the latest frame; the hint is the latest that there was in the window."""
 NOT_SENT = "not sent"
 """Stands among the MCS for packets that the transmitter left out."""
 
@@ -40,6 +43,8 @@ class FrameFigures:
         cfo: carrier frequency offset in rad/sample.
         clock_offset_ppm: offset of the sampling clocks.
         evm_db: error vector magnitude in dB.
+        rx_time: when its burst was received, in seconds of the radio's clock.
+        hint: what the receiver noticed of it, in words; empty for nothing.
     """
 
     stream_id: int
@@ -54,6 +59,8 @@ class FrameFigures:
     cfo: float | None = None
     clock_offset_ppm: float | None = None
     evm_db: float | None = None
+    rx_time: float | None = None
+    hint: str = ""
 
     @property
     def per(self) -> float:
@@ -93,6 +100,8 @@ def frame_figures(
         cfo=meta.get(keys.CFO),
         clock_offset_ppm=meta.get(keys.CLOCK_OFFSET_PPM),
         evm_db=meta.get(keys.EVM_DB),
+        rx_time=meta.get(keys.RX_TIME),
+        hint=hint_of(meta),
     )
 
 
@@ -154,7 +163,8 @@ class LinkFigures:
             frames_per_second: over the last RATE_SECONDS. Over the window: per, packets lost; per_recovered, those that
             recovery could not declare good; ter, tokens wrong in the end, where the sent ones are known; ter_expected,
             as the receiver expects it; the means esn0_db, cfo_hz, clock_offset_ppm and evm_db; mcs, packets by the
-            name of their MCS. queued and dropped: frames by stage. Shares are of 1; what is not known is None.
+            name of their MCS. rx_time: of the latest frame, in seconds; hint: the latest one of the window. queued and
+            dropped: frames by stage. Shares are of 1; what is not known is None.
         """
         with self._turn:
             self._forget(now)
@@ -177,6 +187,8 @@ class LinkFigures:
             "clock_offset_ppm": _mean(frame.clock_offset_ppm for frame in frames),
             "evm_db": _mean(frame.evm_db for frame in frames),
             "mcs": _histogram(frames),
+            "rx_time": frames[-1].rx_time if frames else None,
+            "hint": next((frame.hint for frame in reversed(frames) if frame.hint), None),
             "queued": _stages(counters, keys.QUEUED),
             "dropped": _stages(counters, keys.DROPPED),
         }

@@ -81,6 +81,15 @@ def test_nothing_is_known_before_the_first_frame():
     assert figures["per"] is None and figures["esn0_db"] is None and set(figures["mcs"].values()) == {0}
 
 
+def test_time_and_hints_are_those_of_the_latest_frames():
+    link = LinkFigures(window=3)
+    for number, (rx_time, hint) in enumerate([(1.5, "gap of 8 samples"), (2.5, ""), (3.5, "")]):
+        link.add(frame_figures(META | {"frame_id": number, "rx_time": rx_time, "hint": hint}), number)
+    assert link.figures(3)["rx_time"] == 3.5 and link.figures(3)["hint"] == "gap of 8 samples"
+    link.add(frame_figures(META | {"frame_id": 3}), 3)
+    assert link.figures(3)["rx_time"] is None and link.figures(3)["hint"] is None
+
+
 @pytest.mark.parametrize("bad", [{"sample_rate": 0}, {"sample_rate": float("nan")}, {"window": 0}])
 def test_bad_parameters_are_named(bad):
     with pytest.raises(ParameterError, match=next(iter(bad))):
