@@ -44,11 +44,8 @@ def load_picture(file: str | Path | BinaryIO, max_pixels: int | None = MAX_PIXEL
     """
     name = str(file) if isinstance(file, str | Path) else getattr(file, "name", "the picture")
     try:
-        # A large picture is no attack here: Pillow refuses those of more than 179 million pixels all the same.
-        with (
-            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
-            Image.open(file) as image,
-        ):
+        # Pillow warns of large pictures, which are reduced here, and of broken EXIF, which does not matter.
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
             if max_pixels is not None:
                 _draft(image, max_pixels)
             image.load()
