@@ -118,6 +118,7 @@ def test_no_path_means_the_sample_photographs():
         ({"interval": -1.0}, ParameterError, "interval is -1.0"),
         ({"window": -1}, ParameterError, "window is -1"),
         ({"patience": 0.0}, ParameterError, "patience is 0.0"),
+        ({"stream_id": 64}, ParameterError, "stream_id is 64"),
     ],
 )
 def test_bad_parameters_are_named(arguments, error, message):
@@ -136,6 +137,53 @@ def test_a_file_name_that_is_no_text_is_sent_all_the_same(tmp_path):
     source, echo = tokcom.image_source(str(tmp_path)), Echo()
     flowgraph(source, echo).run()
     assert [meta["name"] for meta in echo.metas] == ["caf?"]
+
+
+def test_numbers_go_round_as_on_the_air_and_the_window_goes_on(folder):
+    """The receiver says 0 after 1,048,575, and the source goes on at once."""
+
+    class Receiver(Echo):
+        def _take(self, message):
+            super()._take(message)
+            number = pmt.to_pmt({"frame_id": self.metas[-1]["frame_id"] % (1 << 20)})
+            self.message_port_pub(pmt.intern("out"), pmt.cons(number, pmt.init_u8vector(0, [])))
+
+    source, receiver = tokcom.image_source(str(folder), window=1, patience=3600), Receiver(delivers=False)
+    source.frames_sent = (1 << 20) - 2
+    flowgraph(source, receiver).run()
+    assert [meta["frame_id"] for meta in receiver.metas] == [(1 << 20) - 2, (1 << 20) - 1, 0, 1]
+    assert source.frames_missing == 0
+
+
+def test_without_a_window_nothing_is_remembered(folder):
+    source, echo = tokcom.image_source(str(folder), repeat=True, window=0), Echo(delivers=False, expected=50)
+    top = flowgraph(source, echo)
+    top.start()
+    assert echo.enough.wait(30)
+    top.stop()
+    top.wait()
+    assert source.frames_sent >= 50 and not source._under_way
+
+
+def test_word_of_another_stream_is_not_for_this_source(folder):
+    source = tokcom.image_source(str(folder), window=2, stream_id=4)
+    source._under_way = {0: None, 1: None}
+    for stream, left in ((3, [0, 1]), (4, [1])):
+        source._on_delivered(pmt.cons(pmt.to_pmt({"frame_id": 0, "stream_id": stream}), pmt.init_u8vector(0, [])))
+        assert list(source._under_way) == left
+    source._on_delivered(pmt.cons(pmt.to_pmt({"frame_id": "zero"}), pmt.init_u8vector(0, [])))
+    assert not source._under_way and source.frames_delivered == 2
+
+
+def test_a_list_may_name_folders_and_large_pictures_come_reduced(folder):
+    large = folder / "large"
+    large.mkdir()
+    Image.new("RGB", (4000, 3000), "green").save(large / "photo.jpg")
+    source, echo = tokcom.image_source([str(folder / "p4.png"), str(large)], stream_id=9), Echo()
+    flowgraph(source, echo).run()
+    assert [(meta["name"], meta["stream_id"]) for meta in echo.metas] == [("p4", 9), ("photo", 9)]
+    height, width = echo.pictures[1].shape[:2]
+    assert height * width <= 1 << 20 < 1.01 * height * width
 
 
 def test_word_that_comes_late_does_not_widen_the_window(folder):

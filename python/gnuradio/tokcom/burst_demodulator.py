@@ -22,14 +22,15 @@ class burst_demodulator(PduBlock):
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
     with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, and queued.demodulator and
     dropped.demodulator (bursts that wait and that were dropped so far). Message port "cqi": what was measured, without
-    LLRs.
+    LLRs. Message port "symbols": PDUs of c32 symbols of all packets, equalised, with the same metadata: for a QT GUI
+    Constellation Sink.
 
     Parameters:
         queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "llrs", "complex64", "demodulator"
-    CQI = pmt.intern("cqi")
+    CQI, SYMBOLS = pmt.intern("cqi"), pmt.intern("symbols")
 
     def __init__(self, queue_size: int = 256):
         PduBlock.__init__(self, "Burst Demodulator", queue_size)
@@ -38,6 +39,7 @@ class burst_demodulator(PduBlock):
         compile_kernels()
         self._receiver = Receiver()
         self.message_port_register_out(self.CQI)
+        self.message_port_register_out(self.SYMBOLS)
 
     @property
     def bursts_dropped(self) -> int:
@@ -65,4 +67,5 @@ class burst_demodulator(PduBlock):
         if header is None:
             added |= header_keys(burst.header)
         self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
+        self.message_port_pub(self.SYMBOLS, make_pdu(self._received, added, burst.symbols))
         return added, self._receiver.demap(burst)

@@ -2,6 +2,7 @@ import os
 import threading
 import time
 
+import numpy as np
 import pmt
 from gnuradio import gr
 
@@ -9,13 +10,16 @@ from tokcom import keys
 from tokcom.errors import MonitorError
 from tokcom.metrics.frame_panels import frame_panels
 from tokcom.metrics.link_figures import LinkFigures, frame_figures
+from tokcom.tokenizers.pictures import square
 
-from ._pdu import open_pdu, picture_of, reason, required
+from ._pdu import open_pdu, picture_of, reason
 from ._queue import BoundedQueue
-from ._recent import RecentFrames
+from ._recent import RecentFrames, frame_key
 
-REMEMBERED = 64
+REMEMBERED, REMEMBERED_BYTES = 64, 64 << 20
 """Frames whose pictures wait for the rest of them."""
+SHOWN_SIDE = 512
+"""Pixels that are kept of a larger picture's side."""
 LATE_LOOKS = 3
 """Times that a frame whose pictures are not all here is left for the next look."""
 
@@ -23,9 +27,10 @@ LATE_LOOKS = 3
 class image_view(gr.basic_block):
     """Show pictures as they come, and the link's running figures, in a window.
 
-    Sent, received (lost tokens outlined), recovered, and confidence as heat; error rates, Es/N0, offset, MCS, queues
-    and drops. Pictures wait for the window in a bounded queue, so that the flowgraph never waits for it; those dropped
-    there are counted, and their figures count all the same.
+    Sent, received (lost tokens outlined), recovered, and confidence as heat; error rates, Es/N0, offset, MCS, queues,
+    drops and what the receiver noticed, of the last frame and over the last ones. Pictures wait for the window in a
+    bounded queue, so that the flowgraph never waits for it; those dropped there are counted, and their figures count
+    all the same.
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values, as for the Image Sink; only
     "recovered" is needed. "tokenized" brings the token error rate. "counters": PDUs whose metadata tells of queues and
@@ -44,7 +49,7 @@ class image_view(gr.basic_block):
         gr.basic_block.__init__(self, name="Image View", in_sig=None, out_sig=None)
         self._link = LinkFigures(sample_rate, window)
         self._queue, self._turn = BoundedQueue(queue_size, "oldest"), threading.Lock()
-        self._recent = RecentFrames(REMEMBERED)
+        self._recent = RecentFrames(REMEMBERED, REMEMBERED_BYTES)
         self._seen, self._waits = set(), LATE_LOOKS
         self.frames_shown = self.frames_dropped = self.frames_refused = 0
         for port, handler in (
@@ -86,6 +91,10 @@ class image_view(gr.basic_block):
         figures["queued"]["view"], figures["dropped"]["view"] = len(self._queue), self.frames_dropped
         return figures
 
+    def latest_figures(self) -> dict:
+        """For the window: rates and channel of the latest frame alone."""
+        return self._link.latest()
+
     def recent_figures(self) -> list:
         """For the window: the figures of each of the last frames."""
         return self._link.frames()
@@ -111,10 +120,10 @@ class image_view(gr.basic_block):
     def _take(self, stage: str, pdu: object) -> None:
         try:
             meta, data = open_pdu(pdu, "uint8")
-            picture, frame_id = picture_of(meta, data), required(meta, keys.FRAME_ID, int)
+            picture, key = _shown(picture_of(meta, data)), frame_key(meta)
             with self._turn:
                 self._seen.add(stage)
-                parts = self._recent.put(frame_id, stage, (meta, picture))
+                parts = self._recent.put(key, stage, (meta, picture), picture.nbytes)
                 sent = parts["tokenized"][0].get(keys.TOKENS) if "tokenized" in parts else None
             if stage != "recovered":
                 return
@@ -128,6 +137,11 @@ class image_view(gr.basic_block):
     def _refuse(self, error: Exception) -> None:
         self.frames_refused += 1
         self.logger.warn(f"picture refused ({self.frames_refused} so far): {reason(error)}")
+
+
+def _shown(picture: np.ndarray) -> np.ndarray:
+    """A picture as it is, or of a large one what is shown of it."""
+    return square(picture, SHOWN_SIDE) if min(picture.shape[:2]) > SHOWN_SIDE else picture
 
 
 def _window(title: str, view: image_view) -> object:

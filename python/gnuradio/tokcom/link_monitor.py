@@ -13,9 +13,9 @@ from tokcom.metrics.figures_csv import FiguresFile
 from tokcom.metrics.link_figures import LinkFigures, frame_figures
 
 from ._pdu import Metadata, open_pdu, reason, required
-from ._recent import RecentFrames
+from ._recent import RecentFrames, frame_key
 
-REMEMBERED = 256
+REMEMBERED, REMEMBERED_BYTES = 256, 64 << 20
 """Frames sent whose tokens wait for what is received."""
 
 
@@ -26,8 +26,8 @@ class link_monitor(gr.basic_block):
     "tokenized": the frames as they were sent, tokens or pictures made of them, where they are known: without, there is
     no token error rate; "counters": PDUs whose metadata tells of queues and drops elsewhere (the framer's "sent").
     Output: message port "figures": a PDU whose metadata holds frames, frames_missed, frames_per_second, per,
-    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs, queued and dropped; what is not
-    known is left out.
+    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs, rx_time, hint, queued and
+    dropped; what is not known is left out.
 
     Parameters:
         sample_rate: in Hz; it turns the frequency offset into Hz.
@@ -47,7 +47,7 @@ class link_monitor(gr.basic_block):
         if not interval >= 0:
             raise ParameterError(f"interval is {interval}; it must be at least 0 seconds")
         self._link, self._interval = LinkFigures(sample_rate, window), interval
-        self._sent = RecentFrames(REMEMBERED)
+        self._sent = RecentFrames(REMEMBERED, REMEMBERED_BYTES)
         self._file = FiguresFile(csv_file) if csv_file else None
         self._port, self._server = http_port, None
         self._serve()
@@ -120,10 +120,11 @@ class link_monitor(gr.basic_block):
             self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
 
     def _remember(self, meta: Metadata, pdu: object) -> None:
-        self._sent.put(required(meta, keys.FRAME_ID, int), "tokens", _tokens(meta, pdu))
+        tokens = _tokens(meta, pdu)
+        self._sent.put(frame_key(meta), "tokens", tokens, tokens.nbytes)
 
     def _add(self, meta: Metadata, pdu: object) -> None:
-        sent = self._sent.get(required(meta, keys.FRAME_ID, int)).get("tokens")
+        sent = self._sent.get(frame_key(meta)).get("tokens")
         self._link.note_counters(meta)
         self._link.add(frame_figures(meta, _tokens(meta, pdu), sent), time.monotonic())
         if not self._interval:

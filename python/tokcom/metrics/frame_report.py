@@ -1,9 +1,12 @@
 """The figures of one picture's way through the link."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from tokcom import keys
+from tokcom.metrics.link_figures import frame_figures
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
 
@@ -55,6 +58,40 @@ def frame_report(
         "cmi": cmi,
         "seconds": {stage: _rounded(value) for stage, value in sorted(seconds.items())},
     }
+
+
+def reception_report(meta: Mapping) -> dict:
+    """Figures of a received frame of which nobody knows what was sent, ready for JSON.
+
+    Args:
+        meta: by the keys of `tokcom.keys`.
+
+    Returns:
+        stream_id, frame_id, packets, packets_lost, packets_open, mode, ter_expected, esn0_db, evm_db, cfo,
+        clock_offset_ppm, rx_time, cmi, hint and seconds by stage; what is not known is None.
+
+    Raises:
+        FrameError: the metadata do not say how many packets were sent and lost.
+    """
+    frame = frame_figures(meta)
+    known = ("stream_id", "frame_id", "packets", "packets_lost", "packets_open")
+    rounded = ("ter_expected", "esn0_db", "evm_db", "clock_offset_ppm")
+    return {
+        **{name: getattr(frame, name) for name in known},
+        "mode": meta.get(keys.MODE),
+        **{name: _rounded(getattr(frame, name)) for name in rounded},
+        "cfo": frame.cfo,
+        "rx_time": frame.rx_time,
+        "cmi": meta.get(keys.CMI_NAME),
+        "hint": frame.hint or None,
+        "seconds": seconds_of(meta),
+    }
+
+
+def seconds_of(meta: Mapping) -> dict[str, float]:
+    """Computing time by stage, in the order of the stages' names."""
+    stages = sorted(key for key in meta if key.startswith(keys.SECONDS))
+    return {key.removeprefix(keys.SECONDS): _rounded(meta[key]) for key in stages}
 
 
 def mean_report(frames: list[dict]) -> dict[str, float | None]:

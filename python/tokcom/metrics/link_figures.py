@@ -172,12 +172,27 @@ class LinkFigures:
             seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
             rate = len(self._times) / seconds if seconds >= 1 else float(len(self._times))
             count, missed = self._count, self._missed
-        opened = [frame for frame in frames if frame.packets_open is not None]
-        cfo = _mean(frame.cfo for frame in frames)
         return {
             "frames": count,
             "frames_missed": missed,
             "frames_per_second": rate,
+            **self._means(frames),
+            "mcs": _histogram(frames),
+            "rx_time": frames[-1].rx_time if frames else None,
+            "hint": next((frame.hint for frame in reversed(frames) if frame.hint), None),
+            "queued": _stages(counters, keys.QUEUED),
+            "dropped": _stages(counters, keys.DROPPED),
+        }
+
+    def latest(self) -> dict:
+        """RATES and CHANNEL of the latest frame alone; what is not known is None."""
+        return self._means(self.frames()[-1:])
+
+    def _means(self, frames: list[FrameFigures]) -> dict[str, float | None]:
+        """RATES and CHANNEL over some frames."""
+        opened = [frame for frame in frames if frame.packets_open is not None]
+        cfo = _mean(frame.cfo for frame in frames)
+        return {
             "per": _share(frames, "packets_lost"),
             "per_recovered": _share(opened, "packets_open"),
             "ter": _mean(frame.ter for frame in frames),
@@ -186,11 +201,6 @@ class LinkFigures:
             "cfo_hz": None if cfo is None else cfo * self._hz,
             "clock_offset_ppm": _mean(frame.clock_offset_ppm for frame in frames),
             "evm_db": _mean(frame.evm_db for frame in frames),
-            "mcs": _histogram(frames),
-            "rx_time": frames[-1].rx_time if frames else None,
-            "hint": next((frame.hint for frame in reversed(frames) if frame.hint), None),
-            "queued": _stages(counters, keys.QUEUED),
-            "dropped": _stages(counters, keys.DROPPED),
         }
 
     def _forget(self, now: float) -> None:

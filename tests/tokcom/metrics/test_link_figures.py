@@ -51,6 +51,26 @@ def test_figures_over_a_window_are_those_computed_by_hand():
     assert figures["mcs"]["qpsk-1/2"] == sum(int((f.mcs == 3).sum()) for f in last)
 
 
+def test_the_latest_frame_alone_answers_at_once():
+    link = LinkFigures(sample_rate=2e5 * np.pi)
+    assert set(link.latest().values()) == {None}
+    for number, (lost, esn0_db) in enumerate([(4, 2.0), (4, 2.0), (0, 20.0)]):
+        link.add(frame_figures(META | {"frame_id": number, "packets_lost": lost, "esn0_db": esn0_db}), 0)
+    latest, figures = link.latest(), link.figures(0)
+    assert latest.keys() == {
+        "per",
+        "per_recovered",
+        "ter",
+        "ter_expected",
+        "esn0_db",
+        "cfo_hz",
+        "clock_offset_ppm",
+        "evm_db",
+    }
+    assert (latest["per"], latest["esn0_db"]) == (0, 20) and figures["per"] == pytest.approx(2 / 3)
+    assert latest["cfo_hz"] == pytest.approx(1000)
+
+
 def test_frames_a_second_are_counted_over_the_last_seconds():
     link = LinkFigures()
     assert link.figures(0)["frames_per_second"] == 0
