@@ -1,5 +1,8 @@
 """The blocks that meet the sample stream: burst_framer and burst_sync."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pmt
 import pytest
@@ -138,6 +141,18 @@ def test_for_a_radio_the_period_is_told_by_tags(pdu):
     samples, tags = run_framer(framer, [symbols_pdu(pdu, i) for i in range(3)])
     length = len(expected_burst(0))
     assert times_of(tags) == [(0, 12.5), (length, 3612.75), (2 * length, 7213.0)] and len(samples) == 3 * length
+
+
+def test_where_the_radio_s_clock_is_known_no_burst_gets_a_time_that_has_passed(pdu, monkeypatch):
+    """The first slot is over before the first burst is here, the third while the second one waits."""
+    clock = iter([50.0, 57.3, 58.0, 70.1])  # when the schedule is set, and as each burst is taken up
+    monkeypatch.setattr(
+        sys.modules["gnuradio.tokcom.burst_framer"], "time", SimpleNamespace(monotonic=lambda: next(clock))
+    )
+    framer = tokcom.burst_framer(padding=0)
+    framer.set_schedule(1001.0, 5.0, radio_time=1000.0)
+    _, tags = run_framer(framer, [symbols_pdu(pdu, i) for i in range(3)])
+    assert [time for _, time in times_of(tags)] == [1011.0, 1016.0, 1021.0]
 
 
 def test_with_a_first_time_alone_the_others_follow_at_once(pdu):

@@ -12,6 +12,9 @@ from tokcom.link.schedule import BurstSchedule
 from ._pdu import labels_of, make_pdu, mcs_of, open_pdu, outline_of, reason, required
 from ._queue import BoundedQueue
 
+LEAD_SECONDS = 0.1
+"""A radio gets its bursts at least this long ahead of their time."""
+
 
 class burst_framer(gr.sync_block):
     """Turn packets into bursts of samples: preamble, header, packets, and silence behind.
@@ -76,13 +79,18 @@ class burst_framer(gr.sync_block):
             raise ParameterError(f"amplitude is {amplitude}; it must be above 0")
         self._amplitude = np.float32(amplitude)
 
-    def set_schedule(self, tx_time: float, period: float = 0.0) -> None:
-        """Begin a schedule: the next burst goes out at tx_time, the others in periods from there."""
-        if period and not tx_time and not self._continuous:
+    def set_schedule(self, tx_time: float, period: float = 0.0, radio_time: float | None = None) -> None:
+        """Begin a schedule: the next burst goes out at tx_time, the others in periods from there.
+
+        Parameters:
+            tx_time, period: as of the block.
+            radio_time: what the radio's clock reads now, in seconds, where it can be asked. Then no burst gets a time
+                that has passed; without, it is taken that the first one is here in time.
+        """
+        if period and not tx_time and radio_time is None and not self._continuous:
             raise ParameterError(f"period is {period} and tx_time 0; a radio must be told the time of the first burst")
-        schedule = BurstSchedule(tx_time, period) if tx_time or period else None
-        # When the radio's clock reads tx_time at the latest, by this computer's: only differences count.
-        self._schedule, self._tx_time, self._told = schedule, tx_time, None
+        self._schedule = BurstSchedule(tx_time, period) if tx_time or period else None
+        self._clock = None if radio_time is None else (radio_time + LEAD_SECONDS, time.monotonic())
 
     def start(self) -> bool:
         self._begin_anew()
@@ -184,11 +192,10 @@ class burst_framer(gr.sync_block):
         """The time in seconds, as tx_time counts it."""
         if self._continuous:
             return offset / self._sample_rate
+        # Of this computer's clock only differences count. Until it is told, the radio's reads no more than the first time.
         clock = time.monotonic()
-        if self._told is None:
-            self._told = clock
-            return 0.0
-        return self._tx_time + clock - self._told
+        self._clock = self._clock or (self._schedule.first, clock)
+        return self._clock[0] + clock - self._clock[1]
 
     def _begin_burst(self, offset: int) -> None:
         """Begin the burst that was taken up, tagged from this place on."""

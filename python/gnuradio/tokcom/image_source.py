@@ -13,6 +13,8 @@ from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictu
 
 from ._pdu import Metadata, make_pdu, reason
 
+MODALITY = "image"
+
 
 class image_source(gr.basic_block):
     """Send pictures, one PDU each.
@@ -21,8 +23,8 @@ class image_source(gr.basic_block):
     after the last picture it ends the flowgraph. Connect the sink's "delivered" port to the source's for that. Pictures
     of more than a megapixel are reduced to one.
 
-    Input: message port "delivered", one message of any kind for each picture that has reached its end; of PDUs that
-    name another stream, none counts.
+    Input: message port "delivered", one message of any kind for each picture that has reached its end; of PDUs, none
+    counts that names another stream or is no picture's.
     Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id.
 
     Parameters:
@@ -79,7 +81,8 @@ class image_source(gr.basic_block):
 
     def _on_delivered(self, message: object) -> None:
         meta = Metadata(pmt.car(message) if pmt.is_pair(message) else pmt.PMT_NIL)
-        if meta.get(keys.STREAM_ID, self._stream_id) != self._stream_id:
+        others = meta.get(keys.STREAM_ID, self._stream_id) != self._stream_id
+        if others or meta.get(keys.MODALITY, MODALITY) != MODALITY:
             return
         with self._changed:
             self.frames_delivered += 1

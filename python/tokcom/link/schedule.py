@@ -23,17 +23,16 @@ class BurstSchedule:
         for name, value in (("tx_time", first), ("period", period)):
             if not 0 <= value < 1e12:
                 raise ParameterError(f"{name} is {value}; it must be at least 0 seconds and below 1e12")
-        self.period = period
-        self._first, self._next = first, 0
+        self.period, self.first, self._next = period, first, 0
 
     def next_time(self, now: float) -> float:
         """Take the earliest free slot and return its time in seconds, never before `now`."""
         if not self.period:
-            return max(self._first, now)
-        if not self._next and not self._first:
-            self._first = now
+            return max(self.first, now)
+        if not self._next and not self.first:
+            self.first = now
         # A slot that is meant for now, but for rounding, is not late.
-        passed = math.ceil((now - self._first) / self.period - 1e-9)
+        passed = math.ceil((now - self.first) / self.period - 1e-9)
         slot = max(self._next, passed)
         self._next = slot + 1
-        return max(now, self._first + slot * self.period)
+        return max(now, self.first + slot * self.period)
