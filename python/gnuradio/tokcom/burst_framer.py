@@ -192,7 +192,7 @@ class burst_framer(gr.sync_block):
         """The time in seconds, as tx_time counts it."""
         if self._continuous:
             return offset / self._sample_rate
-        # Of this computer's clock only differences count. Until it is told, the radio's reads no more than the first time.
+        # Only differences of this computer's clock count; where nobody tells the radio's, it reads tx_time at most.
         clock = time.monotonic()
         self._clock = self._clock or (self._schedule.first, clock)
         return self._clock[0] + clock - self._clock[1]
