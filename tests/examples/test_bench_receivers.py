@@ -24,8 +24,8 @@ class Radio(gr.hier_block2):
         gr.hier_block2.__init__(self, "Radio", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
         self.settings = {}
         self.sender = tokcom.image_transmitter(interval=0.05, window=2, stream_id=3, visits=0, continuous=True)
-        channel = tokcom.channel_model(1e6, 1, 0.0625, 15.0)
-        self.connect(self.sender, channel, self)
+        self.channel = tokcom.channel_model(1e6, 1, 0.0625, 15.0)
+        self.connect(self.sender, self.channel, self)
         self.msg_connect(self.sender, "bursts", self.sender, "delivered")
 
     def __getattr__(self, name):
