@@ -100,6 +100,12 @@ def test_without_comparison_nothing_is_overwritten(tmp_path, run, arrivals):
     assert first["hint"] == "gap of 7 samples" and first["rx_time"] == 12.5 and first["seconds"] == {"recovery": 0.5}
 
 
+def test_a_picture_of_which_nothing_is_known_is_saved_all_the_same(tmp_path, run, pdu):
+    sink = tokcom.image_sink(str(tmp_path), compare=False)
+    (told,) = run(sink, [("recovered", pdu(PICTURES["sent"], frame_id=2, height=16, width=16))])
+    assert told["packets"] is None and (tmp_path / "000000-s0-f0002-recovered.png").is_file()
+
+
 def test_two_streams_are_compared_each_with_its_own(tmp_path, run, arrivals):
     sink = tokcom.image_sink(str(tmp_path))
     mixed = [entry for pair in zip(arrivals(7), arrivals(7, stream=2), strict=True) for entry in pair]

@@ -53,8 +53,6 @@ def test_git_does_not_look_at_what_companion_leaves_beside_a_flowgraph():
     assert "/examples/*.py" in ignored
     kept = {line for line in ignored if line.startswith("!/examples/")}
     assert kept == {f"!/examples/{path.name}" for path in SCRIPTS}
-        line for line in ignored if line.startswith("!/examples/")
-    }
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

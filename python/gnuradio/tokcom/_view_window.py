@@ -376,4 +376,4 @@ def decimal(value: float | None) -> str:
 
 def whole(value: float | None) -> str:
     """A whole value as text."""
-    return "-" if value is None else f"{value:.0f}"
+    return "-" if value is None else f"{round(value)}"

@@ -13,7 +13,7 @@ from tokcom.metrics.frame_report import frame_report, reception_report, seconds_
 from tokcom.recording.pictures import file_name, save_picture
 from tokcom.tokenizers.pictures import square
 
-from ._pdu import make_pdu, open_pdu, picture_of, reason, required
+from ._pdu import open_pdu, picture_of, reason, required
 from ._recent import FrameKey, RecentFrames, frame_key
 
 STAGES = ("sent", "tokenized", "lost", "recovered")
@@ -137,7 +137,7 @@ class image_sink(gr.basic_block):
             told["error"] = reason(error)
         self._number += 1
         self.frames_delivered += 1
-        self.message_port_pub(self.DELIVERED, make_pdu(pmt.make_dict(), told, np.zeros(0, np.uint8)))
+        self.message_port_pub(self.DELIVERED, pmt.cons(pmt.to_pmt(told), pmt.init_u8vector(0, [])))
 
     def _count_write_error(self, error: Exception) -> None:
         self.write_errors += 1

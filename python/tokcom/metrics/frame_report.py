@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from tokcom import keys
-from tokcom.metrics.link_figures import frame_figures
+from tokcom.metrics.hints import hint_of
+from tokcom.metrics.link_figures import expected_ter
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
 
@@ -69,21 +70,19 @@ def reception_report(meta: Mapping) -> dict:
     Returns:
         stream_id, frame_id, packets, packets_lost, packets_open, mode, ter_expected, esn0_db, evm_db, cfo,
         clock_offset_ppm, rx_time, cmi, hint and seconds by stage; what is not known is None.
-
-    Raises:
-        FrameError: the metadata do not say how many packets were sent and lost.
     """
-    frame = frame_figures(meta)
-    known = ("stream_id", "frame_id", "packets", "packets_lost", "packets_open")
-    rounded = ("ter_expected", "esn0_db", "evm_db", "clock_offset_ppm")
+    plain = (keys.PACKETS, keys.PACKETS_LOST, keys.PACKETS_OPEN, keys.MODE)
+    channel = (keys.ESN0_DB, keys.EVM_DB, keys.CLOCK_OFFSET_PPM)
     return {
-        **{name: getattr(frame, name) for name in known},
-        "mode": meta.get(keys.MODE),
-        **{name: _rounded(getattr(frame, name)) for name in rounded},
-        "cfo": frame.cfo,
-        "rx_time": frame.rx_time,
+        keys.STREAM_ID: meta.get(keys.STREAM_ID, 0),
+        keys.FRAME_ID: meta.get(keys.FRAME_ID, 0),
+        **{key: meta.get(key) for key in plain},
+        "ter_expected": _rounded(expected_ter(meta)),
+        **{key: _rounded(meta.get(key)) for key in channel},
+        keys.CFO: meta.get(keys.CFO),
+        keys.RX_TIME: meta.get(keys.RX_TIME),
         "cmi": meta.get(keys.CMI_NAME),
-        "hint": frame.hint or None,
+        keys.HINT: hint_of(meta) or None,
         "seconds": seconds_of(meta),
     }
 

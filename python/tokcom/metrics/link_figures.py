@@ -84,9 +84,6 @@ def frame_figures(
     packets, lost = meta.get(keys.PACKETS), meta.get(keys.PACKETS_LOST)
     if not isinstance(packets, int) or not isinstance(lost, int) or not 0 <= lost <= packets or packets < 1:
         raise FrameError(f"{lost!r} of {packets!r} packets lost makes no figures; is this a received frame?")
-    confidence = meta.get(keys.CONFIDENCE)
-    # Tokens that are kept as they were decoded have no confidence.
-    told = confidence is not None and meta.get(keys.MODE) != "keep"
     return FrameFigures(
         stream_id=meta.get(keys.STREAM_ID, 0),
         frame_id=meta.get(keys.FRAME_ID, 0),
@@ -95,7 +92,7 @@ def frame_figures(
         packets_open=meta.get(keys.PACKETS_OPEN),
         mcs=meta.get(keys.MCS),
         ter=None if tokens is None or sent_tokens is None else token_error_rate(sent_tokens, tokens),
-        ter_expected=float(1 - np.mean(confidence)) if told else None,
+        ter_expected=expected_ter(meta),
         esn0_db=meta.get(keys.ESN0_DB),
         cfo=meta.get(keys.CFO),
         clock_offset_ppm=meta.get(keys.CLOCK_OFFSET_PPM),
@@ -103,6 +100,14 @@ def frame_figures(
         rx_time=meta.get(keys.RX_TIME),
         hint=hint_of(meta),
     )
+
+
+def expected_ter(meta: Mapping) -> float | None:
+    """Share of a frame's tokens that the receiver expects to be wrong, the mean of 1 - confidence; None: not known."""
+    confidence = meta.get(keys.CONFIDENCE)
+    # Tokens that are kept as they were decoded have no confidence.
+    told = confidence is not None and meta.get(keys.MODE) != "keep"
+    return float(1 - np.mean(confidence)) if told else None
 
 
 class LinkFigures:
