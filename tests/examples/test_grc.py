@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -136,6 +137,31 @@ def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, p
     flowgraph.rewrite()
     flowgraph.validate()
     assert not block.is_valid()
+
+
+def test_image_view_works_in_a_hierarchical_block_of_ones_own(platform, tmp_path):
+    """Generate options "Hier Block (QT GUI)": the block brings what it needs of Qt."""
+    flowgraph = platform.make_flow_graph()
+    for key, value in {"id": "my_rx", "generate_options": "hb_qt_gui", "title": "Mine"}.items():
+        flowgraph.options_block.params[key].set_value(value)
+    made = {}
+    for block_id in ("pad_source", "tokcom_image_receiver", "tokcom_image_view"):
+        made[block_id] = flowgraph.new_block(block_id)
+        made[block_id].params["id"].set_value(block_id)
+    flowgraph.rewrite()
+    pad, receiver, view = made.values()
+    flowgraph.connect(pad.sources[0], receiver.sinks[0])
+    (recovered,) = (port for port in receiver.sources if port.key == "recovered")
+    flowgraph.connect(recovered, next(port for port in view.sinks if port.key == "recovered"))
+    path = tmp_path / "my_rx.grc"
+    platform.save_flow_graph(str(path), flowgraph)
+    environment = os.environ | {"HOME": str(tmp_path)}
+    subprocess.run(["grcc", "-o", str(tmp_path), str(path)], check=True, capture_output=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", "import my_rx, inspect; print(inspect.getsource(my_rx))"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0 and "tokcom.image_view(" in done.stdout, done.stderr
 
 
 def test_image_view_is_marked_where_no_window_is_generated(platform):
