@@ -116,6 +116,15 @@ def test_large_pictures_are_kept_as_they_are_shown(qt):
     assert view.frames_refused == 0 and len(view._recent) == 12 and view._recent.bytes_held == 12 * 512 * 512 * 3
 
 
+def test_the_token_error_rate_does_not_depend_on_who_comes_first(run, frames):
+    view = tokcom.image_view()
+    *others, last = frames(1, ["sent", "recovered", "tokenized"])
+    run(view, others)
+    assert view.figures()["ter"] is None
+    view._on_tokenized(last[1])
+    assert view.figures()["ter"] == 0 and view.frames_refused == 0
+
+
 def test_a_receiver_alone_shows_what_it_knows(run, frames):
     view = tokcom.image_view()
     run(view, frames(1, ["recovered"]))

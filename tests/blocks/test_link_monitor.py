@@ -66,6 +66,14 @@ def test_pictures_are_as_good_as_tokens(collector, received, pdu):
     assert report["ter"] == 4 / 16 and report["per"] == 0.5
 
 
+def test_what_was_sent_may_come_after_what_was_received(collector, received, pdu):
+    monitor = tokcom.link_monitor(interval=0)
+    (report,) = watch(monitor, collector, [("recovered", received(0))], 1)
+    assert "ter" not in report
+    monitor._on_tokenized(pdu(SENT, frame_id=0))
+    assert monitor.figures()["ter"] == 2 / 16 and monitor.frames_refused == 0
+
+
 def test_streams_with_the_same_numbers_are_told_apart(collector, received, pdu):
     """Two transmitters, one monitor: each frame is compared with what its own transmitter sent."""
     others = SENT + 100

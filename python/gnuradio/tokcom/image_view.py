@@ -1,6 +1,7 @@
 import os
 import threading
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import pmt
@@ -10,6 +11,7 @@ from tokcom import keys
 from tokcom.errors import MonitorError
 from tokcom.metrics.frame_panels import frame_panels
 from tokcom.metrics.link_figures import LinkFigures, frame_figures
+from tokcom.metrics.tokens import token_error_rate
 from tokcom.tokenizers.pictures import square
 
 from ._pdu import open_pdu, picture_of, reason
@@ -124,11 +126,13 @@ class image_view(gr.basic_block):
             with self._turn:
                 self._seen.add(stage)
                 parts = self._recent.put(key, stage, (meta, picture), picture.nbytes)
-                sent = parts["tokenized"][0].get(keys.TOKENS) if "tokenized" in parts else None
+            sent, received = (_tokens(parts, name) for name in ("tokenized", "recovered"))
+            if stage == "tokenized" and sent is not None and received is not None:
+                self._link.amend(*key, token_error_rate(sent, received))
             if stage != "recovered":
                 return
             self._link.note_counters(meta)
-            self._link.add(frame_figures(meta, meta.get(keys.TOKENS), sent), time.monotonic())
+            self._link.add(frame_figures(meta, received, sent), time.monotonic())
             with self._turn:
                 self.frames_dropped += self._queue.put(parts)
         except Exception as error:
@@ -137,6 +141,11 @@ class image_view(gr.basic_block):
     def _refuse(self, error: Exception) -> None:
         self.frames_refused += 1
         self.logger.warn(f"picture refused ({self.frames_refused} so far): {reason(error)}")
+
+
+def _tokens(parts: Mapping, stage: str) -> np.ndarray | None:
+    """The tokens that a picture was made of, where they are known."""
+    return parts[stage][0].get(keys.TOKENS) if stage in parts else None
 
 
 def _shown(picture: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,6 +148,15 @@ class LinkFigures:
             if 1 < gap <= LARGEST_GAP:
                 self._missed += gap - 1
             self._last[frame.stream_id] = frame.frame_id
+
+    def amend(self, stream_id: int, frame_id: int, ter: float) -> None:
+        """Add the share of tokens wrong to a frame of the window, where what was sent becomes known after it came."""
+        with self._turn:
+            for place in reversed(range(len(self._frames))):
+                frame = self._frames[place]
+                if (frame.stream_id, frame.frame_id % FRAME_IDS) == (stream_id, frame_id % FRAME_IDS):
+                    self._frames[place] = replace(frame, ter=ter)
+                    return
 
     def note_counters(self, meta: Mapping) -> None:
         """Take in what metadata tell of queues and drops."""

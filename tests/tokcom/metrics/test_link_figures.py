@@ -101,6 +101,15 @@ def test_nothing_is_known_before_the_first_frame():
     assert figures["per"] is None and figures["esn0_db"] is None and set(figures["mcs"].values()) == {0}
 
 
+def test_a_frame_is_amended_by_what_becomes_known_later():
+    link = LinkFigures(window=3)
+    for stream, number in ((0, 1), (2, 1), (2, 2)):
+        link.add(FrameFigures(stream, number, 4, 0), 0)
+    link.amend(2, 1, 0.25)
+    link.amend(5, 1, 0.75)  # not of this window
+    assert [frame.ter for frame in link.frames()] == [None, 0.25, None] and link.figures(0)["ter"] == 0.25
+
+
 def test_time_and_hints_are_those_of_the_latest_frames():
     link = LinkFigures(window=3)
     for number, (rx_time, hint) in enumerate([(1.5, "gap of 8 samples"), (2.5, ""), (3.5, "")]):
