@@ -1,5 +1,7 @@
 import os
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pmt
@@ -184,6 +186,52 @@ def test_a_list_may_name_folders_and_large_pictures_come_reduced(folder):
     assert [(meta["name"], meta["stream_id"]) for meta in echo.metas] == [("p4", 9), ("photo", 9)]
     height, width = echo.pictures[1].shape[:2]
     assert height * width <= 1 << 20 < 1.01 * height * width
+
+
+class Capture:
+    """OpenCV's, of a camera that shows three pictures, each darker: blue, green, red in this order."""
+
+    opened, released = [], 0
+
+    def __init__(self, device):
+        Capture.opened.append(device)
+        self._left = 3
+
+    def isOpened(self):
+        return Capture.opened[-1] != 9
+
+    def set(self, key, value):
+        assert (key, value) == (38, 1)
+
+    def read(self):
+        self._left -= 1
+        return self._left >= 0, np.full((4, 6, 3), (200, 100, 50 + self._left), np.uint8)
+
+    def release(self):
+        Capture.released += 1
+
+
+@pytest.fixture
+def opencv(monkeypatch):
+    Capture.opened, Capture.released = [], 0
+    monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(VideoCapture=Capture, CAP_PROP_BUFFERSIZE=38))
+
+
+def test_a_camera_s_pictures_are_sent_until_none_comes(opencv):
+    source, echo = tokcom.image_source("camera:0", window=1), Echo()
+    flowgraph(source, echo).run()
+    assert [picture[0, 0].tolist() for picture in echo.pictures] == [[52, 100, 200], [51, 100, 200], [50, 100, 200]]
+    assert {meta["name"] for meta in echo.metas} == {"camera"} and Capture.opened == [0, 0] and Capture.released == 2
+
+
+def test_a_camera_that_is_not_there_or_cannot_be_read_is_told_of(opencv, monkeypatch):
+    with pytest.raises(PictureError, match="camera '9' cannot be opened"):
+        tokcom.image_source("camera:9")
+    tokcom.image_source("camera:/dev/video3")
+    assert Capture.opened[-1] == "/dev/video3"
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(PictureError, match="a camera needs OpenCV, which is not here"):
+        tokcom.image_source("camera:0")
 
 
 def test_word_that_comes_late_does_not_widen_the_window(folder):

@@ -9,6 +9,7 @@ from gnuradio import gr
 from tokcom import keys
 from tokcom.errors import ParameterError, PictureError
 from tokcom.packets.header import FRAME_IDS
+from tokcom.tokenizers.camera import PREFIX, Camera
 from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures
 
 from ._pdu import Metadata, make_pdu, reason
@@ -28,7 +29,8 @@ class image_source(gr.basic_block):
     Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id.
 
     Parameters:
-        path: a picture, a folder of pictures, or a list of both; empty for four sample photographs.
+        path: a picture, a folder of pictures, or a list of both; "camera:0" or "camera:/dev/video0" for a camera (needs
+            OpenCV), which goes on until it is stopped; empty for four sample photographs.
         repeat: start again after the last picture.
         interval: seconds from one picture to the next, at least 0.
         window: pictures under way at most; 0 for no limit, then nothing need be connected to "delivered" and the
@@ -53,7 +55,12 @@ class image_source(gr.basic_block):
             raise ParameterError(f"patience is {patience}; it must be above 0 seconds")
         if not 0 <= stream_id <= 63:
             raise ParameterError(f"stream_id is {stream_id}; it must be 0 to 63")
-        self._files, self._stream_id = _picture_files(path), stream_id
+        self._camera_name, self._camera = _camera_name(path), None
+        if self._camera_name:
+            Camera(self._camera_name).close()
+            repeat = True
+        self._files = [Path("camera")] if self._camera_name else _picture_files(path)
+        self._stream_id = stream_id
         self._repeat, self._interval, self._window, self._patience = repeat, interval, window, patience
         self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = 0
         self._under_way: dict[int, None] = {}
@@ -66,6 +73,8 @@ class image_source(gr.basic_block):
 
     def start(self) -> bool:
         self._stopping.clear()
+        if self._camera_name:
+            self._camera = Camera(self._camera_name)
         self._under_way.clear()
         self._thread = threading.Thread(target=self._send_all, name="image_source", daemon=True)
         self._thread.start()
@@ -77,6 +86,9 @@ class image_source(gr.basic_block):
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
         return True
 
     def _on_delivered(self, message: object) -> None:
@@ -115,7 +127,7 @@ class image_source(gr.basic_block):
 
     def _send(self, file: Path) -> bool:
         try:
-            picture = load_picture(file)
+            picture = load_picture(file) if self._camera is None else self._camera.read()
             # Numbers go round as they do on the air, so that all ends agree on them.
             frame_id = self.frames_sent % FRAME_IDS
             meta = {
@@ -149,6 +161,11 @@ class image_source(gr.basic_block):
                         f"no word of {missing} pictures for {self._patience} s: they count as lost "
                         f"({self.frames_missing} so far); is the sink's 'delivered' port connected?"
                     )
+
+
+def _camera_name(path: str | Sequence[str]) -> str:
+    """The camera that a path names; empty where it names files."""
+    return path.removeprefix(PREFIX) if isinstance(path, str) and path.startswith(PREFIX) else ""
 
 
 def _picture_files(path: str | Sequence[str]) -> list[Path]:

@@ -27,7 +27,8 @@ class image_transmitter(gr.hier_block2):
     metadata of each burst as it goes out.
 
     Parameters:
-        images: a picture, a folder of pictures, or a list of pictures; empty for four sample photographs.
+        images: a picture, a folder of pictures, or a list of both; "camera:0" or "camera:/dev/video0" for a camera
+            (needs OpenCV); empty for four sample photographs.
         repeat: start again after the last picture.
         interval: seconds from one picture to the next, at least 0.
         window: pictures under way at most; 0 for no limit, then the interval must be above 0.
