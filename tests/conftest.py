@@ -6,6 +6,27 @@ from hypothesis import settings
 settings.register_profile("tokcom", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("tokcom")
 
+QUICK = ("tests/tokcom/", "tests/blocks/test_pdu_blocks.py", "tests/wrong_uses/test_flowgraphs.py")
+"""Beginnings of the names of tests that --quick takes: the library, the blocks in general."""
+SLOW = (
+    "tests/tokcom/training/", "tests/tokcom/experiments/", "tests/tokcom/link/", "tests/tokcom/doctor/",
+    "tests/tokcom/coding/test_list_decoding.py::test_without_a_check_posteriors_are_exact",
+)  # fmt: skip
+"""And of those that it leaves out of them: each takes a second or more."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="the tests that take about a minute together")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--quick"):
+        return
+    kept = [item for item in items if item.nodeid.startswith(QUICK) and not item.nodeid.startswith(SLOW)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
 # No window.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 

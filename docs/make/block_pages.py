@@ -59,7 +59,7 @@ class Block:
     @cached_property
     def docstring(self) -> str:
         """The docstring of the block's class, without its lists of ports and parameters."""
-        for node in ast.parse(self.source.read_text()).body:
+        for node in ast.parse(self.source.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and node.name == self.name:
                 return re.split(r"^(?:Inputs?|Outputs?|Parameters):", ast.get_docstring(node) or "", flags=re.M)[
                     0
@@ -75,7 +75,7 @@ def load_blocks() -> list[Block]:
     """All blocks, in the order in which data flows, then by name."""
     blocks = []
     for path in sorted((ROOT / "grc").glob("tokcom_*.block.yml")):
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         blocks.append(Block(content, CLASSES / f"{content['id'].removeprefix('tokcom_')}.py"))
 
     def place(block: Block) -> tuple[int, str]:
@@ -101,7 +101,7 @@ class KeyUse:
 
 def key_use(source: Path, names: set[str] | None = None) -> KeyUse:
     """How a file, or only functions of these names, uses the keys; helpers of the private files beside it count."""
-    tree = ast.parse(source.read_text())
+    tree = ast.parse(source.read_text(encoding="utf-8"))
     helpers = {
         alias.name: source.parent / f"{node.module}.py"
         for node in ast.walk(tree)
@@ -155,7 +155,7 @@ def _collect(scope: ast.AST, use: KeyUse, in_code: bool) -> None:
 def key_descriptions() -> dict[str, tuple[str, str]]:
     """For each name in keys.py: the key and what it holds. A text stands for all keys between it and the one before."""
     found, waiting = {}, []
-    for node in ast.parse(KEYS_FILE.read_text()).body:
+    for node in ast.parse(KEYS_FILE.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
             waiting.append((node.targets[0].id, node.value.value))
         elif isinstance(node, ast.Expr) and waiting:
@@ -169,7 +169,9 @@ def examples_with(block: Block) -> list[str]:
     return [
         path.stem
         for path in sorted((ROOT / "examples").glob("*.grc"))
-        if any(entry["id"] == block.content["id"] for entry in yaml.safe_load(path.read_text())["blocks"])
+        if any(
+            entry["id"] == block.content["id"] for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["blocks"]
+        )
     ]
 
 

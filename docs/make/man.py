@@ -15,10 +15,16 @@ ENDING = r"""
 .SH ENVIRONMENT
 .TP
 .B TOKCOM_MODELS
-Folders of models, with colons between, that are searched before those that were installed.
+Folders of models, with colons between, that are searched before those that were installed, and those before
+.I models
+in the working folder.
 .TP
 .B NUMBA_CACHE_DIR
-Where compiled kernels are kept if neither the library's folder nor the user's cache can be written.
+Where compiled kernels are kept if neither the library's folder nor the user's cache can be written; unless it is set,
+then in a private folder for temporary files.
+.TP
+.B OMP_WAIT_POLICY
+How PyTorch's threads wait for each other: PASSIVE unless it is set, which leaves a busy processor to others.
 .SH EXIT STATUS
 0 if all went well, 1 after an error, 2 if the command line is wrong, 130 if stopped by Ctrl\-C.
 An error is one line on standard error that says what was wrong and what is allowed.
@@ -86,6 +92,6 @@ def manual() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(manual())
+    FILE.write_text(manual(), encoding="utf-8")
     print(FILE)
     sys.exit()

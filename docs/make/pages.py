@@ -54,7 +54,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {f"blocks/{block.name}.md": block_pages.page(block) for block in blocks}
     made |= {"blocks/index.md": block_pages.index(blocks), "blocks/keys.md": block_pages.keys_page(blocks)}
     made["commands.md"] = command_page.page()
-    made |= {page: (ROOT / source).read_text() for source, page in COPIED.items()}
+    made |= {page: (ROOT / source).read_text(encoding="utf-8") for source, page in COPIED.items()}
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
     return files

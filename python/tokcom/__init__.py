@@ -1,3 +1,10 @@
 """Token communications: pictures, text and speech over the air as tokens of a shared codebook."""
 
+from tokcom.kernel_cache import provide_kernel_cache
+from tokcom.processors import wait_asleep
+
 __version__ = "0.1.0"
+
+# Both count for what is imported later: Numba's kernels, and PyTorch.
+provide_kernel_cache()
+wait_asleep()

@@ -1,6 +1,7 @@
 """The `tokcom` command."""
 
 import json
+import math
 import shlex
 import sys
 import time
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+import tokcom
 from tokcom.errors import TokcomError
 from tokcom.link.modes import DEFAULT_MODE, MODES
 
@@ -23,7 +25,7 @@ SEEDS = click.IntRange(0, 2**31 - 10_000)
 
 
 class Numbers(click.ParamType):
-    """A list of numbers between commas."""
+    """A list of finite numbers between commas."""
 
     name = "numbers"
 
@@ -31,9 +33,32 @@ class Numbers(click.ParamType):
         if isinstance(value, list):
             return value
         try:
-            return [float(part) for part in str(value).split(",")]
+            numbers = [float(part) for part in str(value).split(",")]
         except ValueError:
             self.fail(f"{value!r} is not a list of numbers like 6,6.5,7", param, context)
+        for number in numbers:
+            if not math.isfinite(number):
+                self.fail(
+                    f"{param.name if param else 'it'} is {number}; it must be a number, and finite", param, context
+                )
+        return numbers
+
+
+class WholeNumbers(Numbers):
+    """A list of whole numbers between commas, each in a range."""
+
+    name = "whole numbers"
+
+    def __init__(self, lowest: int = 0, highest: int = 2**31 - 1):
+        self.lowest, self.highest = lowest, highest
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> list[int]:
+        numbers = super().convert(value, param, context)
+        for number in numbers:
+            if number != int(number) or not self.lowest <= number <= self.highest:
+                wanted = f"whole numbers from {self.lowest} to {self.highest}"
+                self.fail(f"{number:g} does not count; it takes {wanted} between commas", param, context)
+        return [int(number) for number in numbers]
 
 
 class ErrorsAsMessages(click.Group):
@@ -66,7 +91,11 @@ def require_folder(
     return file
 
 
+VERSION = click.version_option(tokcom.__version__, package_name="tokcom", message="gr-tokcom %(version)s")
+
+
 @click.group(cls=ErrorsAsMessages, context_settings={"help_option_names": ["-h", "--help"]})
+@VERSION
 def main() -> None:
     """Token communications: pictures over the air as tokens, with losses filled in at the receiver."""
 
@@ -233,6 +262,44 @@ def calibrate(
 @main.group()
 def models() -> None:
     """Work on the models of the zoo."""
+
+
+@models.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
+def list_installed(as_json: bool) -> None:
+    """The models that are found by name, in the order in which their folders are searched.
+
+    Their files' hashes are for `tokcom doctor` to check.
+    """
+    from tokcom.models.card import Card
+    from tokcom.models.folders import list_models, model_folders
+
+    rows, broken = [], []
+    for name, folder in list_models().items():
+        try:
+            rows.append(Card.read(folder).summary() | {"folder": str(folder)})
+        except TokcomError as error:
+            broken.append(f"{name}: {error}")
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    elif rows:
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for heading, side in (("model", "left"), ("picture", "right"), ("tokens", "right"), ("words", "right"),
+                              ("classes", "right"), ("MB", "right"), ("parts", "left")):  # fmt: skip
+            table.add_column(heading, justify=side)
+        for row in rows:
+            table.add_row(
+                row["name"], *("-" if row[key] is None else str(row[key]) for key in
+                               ("picture", "tokens", "words", "classes", "megabytes")), ", ".join(row["parts"]),
+            )  # fmt: skip
+        Console().print(table)
+        for row in rows:
+            click.echo(f"{row['name']} is in {row['folder']}")
+    for line in broken:
+        console.print(line, highlight=False, soft_wrap=True)
+    if not rows:
+        searched = ", ".join(map(str, model_folders())) or "no folder that exists"
+        raise TokcomError(f"no models in {searched}; $TOKCOM_MODELS names more folders")
 
 
 @models.command(name="map")
@@ -422,7 +489,13 @@ def replay(recording: Path, model: str, out: Path | None, mode: str, json_file: 
 @click.option(
     "--channel", default="none", show_default=True, help="Multipath profile, for --link burst: none, epa, etu, …"
 )
-@click.option("--seeds", type=Numbers(), default="0", show_default=True, help="Seeds of the noise, between commas.")
+@click.option(
+    "--seeds",
+    type=WholeNumbers(SEEDS.min, SEEDS.max),
+    default="0",
+    show_default=True,
+    help="Seeds of the noise, between commas.",
+)
 @click.option(
     "--attempts",
     default=100,
@@ -454,7 +527,7 @@ def replay(recording: Path, model: str, out: Path | None, mode: str, json_file: 
 )
 def case_study(
     data: Path | None, images: int, esn0_db: list[float], schemes: str, link_name: str, channel: str,
-    seeds: list[float], attempts: int, free_container: bool, weights: Path | None, model: str,
+    seeds: list[int], attempts: int, free_container: bool, weights: Path | None, model: str,
     scheduler: str | None, workers: int | None, shown: int, out: Path,
 ) -> None:  # fmt: skip
     """The paper's case study: every scheme on the same photographs, packets, code, modulation and noise.
@@ -486,9 +559,7 @@ def case_study(
             console.print(f"{name}: not computed: {why}", highlight=False)
     computed = [name for name in wanted if name not in absent]
     photographs = load_photographs(data, images, load_tokenizer(model).image_size, load_classifier(model), 0)
-    jobs = jobs_of(
-        photographs.pictures, photographs.names, photographs.labels, esn0_db, list(map(int, seeds)), computed, shown
-    )
+    jobs = jobs_of(photographs.pictures, photographs.names, photographs.labels, esn0_db, seeds, computed, shown)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -511,7 +582,7 @@ def case_study(
         "./run", "case-study", *([] if data is None else ["--data", str(data)]), "--images", str(images),
         "--esn0-db", ",".join(f"{value:g}" for value in esn0_db), "--schemes", schemes, "--link", link_name,
         *(["--channel", channel] if link_name == "burst" else []),
-        "--seeds", ",".join(f"{value:g}" for value in seeds), "--attempts", str(attempts),
+        "--seeds", ",".join(map(str, seeds)), "--attempts", str(attempts),
         *(["--free-container"] if free_container else []), *([] if weights is None else ["--weights", str(weights)]),
         "--model", model, "--shown", str(shown), "--out", str(out),
     ]  # fmt: skip

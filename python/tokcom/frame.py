@@ -1,6 +1,6 @@
 """The unit that travels through every room: the tokens of one picture, sentence or piece of speech."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -13,12 +13,13 @@ LOST = -1
 MAX_CODEBOOK_SIZE = 1 << 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TokenFrame:
-    """Tokens of a shared codebook, and what is needed to understand them.
+    """Tokens of a shared codebook, and what is needed to understand them: a value, which nobody can change, and which
+    equals another frame of the same content.
 
     Args:
-        tokens: int32 array (n,), each LOST or 0..codebook_size-1.
+        tokens: integers (n,), each LOST or 0..codebook_size-1; the frame keeps a read-only copy, int32.
         codebook: name of the codebook (the model that made the tokens).
         codebook_size: words in the codebook, 2 to 2**18.
         grid: shape that the tokens fill in row-major order; (n,) where they form a line.
@@ -55,8 +56,19 @@ class TokenFrame:
         grid = tuple(int(side) for side in self.grid) or (len(tokens),)
         if prod(grid) != len(tokens) or min(grid) < 1:
             raise FrameError(f"{len(tokens)} tokens do not fill a grid of {' x '.join(map(str, grid))}")
-        object.__setattr__(self, "tokens", tokens.astype(np.int32, copy=False))
+        own = np.array(tokens, np.int32)
+        own.flags.writeable = False
+        object.__setattr__(self, "tokens", own)
         object.__setattr__(self, "grid", grid)
+
+    def __eq__(self, other: object) -> bool:
+        return self._content() == other._content() if isinstance(other, TokenFrame) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+    def _content(self) -> tuple:
+        return self.tokens.tobytes(), *astuple(self)[1:]
 
     @property
     def lost(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from tokcom.errors import ParameterError
 @cache
 def load_table(package: str, name: str) -> dict[str, dict]:
     """Rows by name of the table `name`.json in a package of the library."""
-    return json.loads(resources.files(package).joinpath(f"{name}.json").read_text())
+    return json.loads(resources.files(package).joinpath(f"{name}.json").read_text(encoding="utf-8"))
 
 
 def table_row(package: str, name: str, what: str, key: str) -> dict:

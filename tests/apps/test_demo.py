@@ -130,5 +130,5 @@ def test_ctrl_c_ends_it_in_good_order(tmp_path, photographs):
             break
         pause.wait(0.05)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=30)
+    _, said = running.communicate(timeout=120)
     assert running.returncode == 130 and "stopped; no page was written" in said and "Traceback" not in said

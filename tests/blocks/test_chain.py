@@ -87,7 +87,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, labels, profile, snr_db, c
 
     top = Chain(photographs, mcs, labels, profile, snr_db, channel, mode, collector)
     top.start()
-    assert top.recovered.done.wait(120) and top.cqi.done.wait(10) and top.on_air.done.wait(10)
+    assert top.recovered.done.wait(120) and top.cqi.done.wait(120) and top.on_air.done.wait(120)
     top.stop()
     top.wait()
 

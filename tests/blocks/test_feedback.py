@@ -43,7 +43,7 @@ def test_a_report_comes_back_over_the_air(pdu, collector):
     out = collector(2)
     frames = [pdu(np.zeros(4, np.int32), **(BURST | {"frame_id": number})) for number in (41, 42)]
     top, decoder = over_the_air(frames, out)
-    assert out.done.wait(60)
+    assert out.done.wait(120)
     top.stop()
     top.wait()
     (first, content), (second, _) = out.messages

@@ -18,15 +18,16 @@ TOKENS = {"tokenized": SENT, "lost": np.where(SENT < 4, -1, SENT), "recovered": 
 
 @pytest.fixture
 def run():
-    """Posts (stage, PDU) pairs to a sink; returns its delivered metadata."""
+    """Hands (stage, PDU) pairs to a sink's handlers in turn, as between ports the scheduler keeps no order; returns its
+    delivered metadata."""
 
     def post(sink, messages):
         top, store = gr.top_block(catch_exceptions=False), blocks.message_debug()
         top.msg_connect(sink, "delivered", store, "store")
-        for stage, message in messages:
-            sink.to_basic_block()._post(pmt.intern(stage), message)
-        sink.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
         top.start()
+        for stage, message in messages:
+            getattr(sink, f"_on_{stage}")(message)
+        sink.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
         top.wait()
         return [pmt.to_python(pmt.car(store.get_message(i))) for i in range(store.num_messages())]
 
@@ -41,7 +42,7 @@ def arrivals(pdu):
         shared = {"frame_id": frame_id, "name": name, "height": 16, "width": 16}
         shared |= {} if stream is None else {"stream_id": stream}
         received = {"esn0_db": 6.0, "packets": 4, "packets_lost": 1, "codebook_size": 32, "cmi_name": "bird"}
-        received |= {"gap_samples": 7, "rx_time": 12.5}
+        received |= {"gap_samples": 7, "rx_time": (12, 0.5)}
         return [
             (
                 stage,

@@ -63,11 +63,11 @@ def test_no_more_than_the_window_is_under_way(folder):
     source, echo = tokcom.image_source(str(folder), window=2), Echo(delivers=False, expected=2)
     top = flowgraph(source, echo)
     top.start()
-    assert echo.enough.wait(30)
+    assert echo.enough.wait(120)
     echo.enough.clear()
     echo._expected = 3
     source.to_basic_block()._post(pmt.intern("delivered"), pmt.PMT_T)
-    assert echo.enough.wait(30), "two under way and one delivered make three"
+    assert echo.enough.wait(120), "two under way and one delivered make three"
     top.stop()
     top.wait()
     assert source.frames_sent == 3
@@ -83,7 +83,7 @@ def test_it_repeats_until_stopped(folder):
     source, echo = tokcom.image_source(str(folder), repeat=True, window=0), Echo(delivers=False, expected=9)
     top = flowgraph(source, echo)
     top.start()
-    assert echo.enough.wait(30)
+    assert echo.enough.wait(120)
     top.stop()
     top.wait()
     assert [meta["name"] for meta in echo.metas[:9]] == ["p0", "p1", "p3", "p4"] * 2 + ["p0"]
@@ -93,7 +93,7 @@ def test_a_paced_source_stops_at_once(folder):
     source, echo = tokcom.image_source(str(folder), interval=3600.0, window=0), Echo(expected=1)
     top = flowgraph(source, echo)
     top.start()
-    assert echo.enough.wait(30)
+    assert echo.enough.wait(120)
     top.stop()
     top.wait()
     assert len(echo.metas) == 1

@@ -25,7 +25,7 @@ def run(block, collector, pdu, messages):
     top.start()
     for port, meta in messages:
         handlers[port](pdu(TOKENS if port == "packets" else np.zeros(1, np.uint8), **meta))
-    assert out.done.wait(60) and choices.done.wait(60)
+    assert out.done.wait(120) and choices.done.wait(120)
     top.stop()
     top.wait()
     return out.messages, [meta for meta, _ in choices.messages]

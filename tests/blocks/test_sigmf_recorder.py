@@ -1,5 +1,6 @@
 import json
 import resource
+import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -173,14 +174,114 @@ def test_a_full_disk_ends_the_recording_and_not_the_flowgraph(tmp_path):
 
 
 def test_an_existing_recording_is_safe_unless_it_may_go(tmp_path):
-    recorder = tokcom.sigmf_recorder(str(tmp_path / "a"))
-    run(recorder, signal(1000))
+    recorder = tokcom.sigmf_recorder(str(tmp_path / "b"))
+    run(tokcom.sigmf_recorder(str(tmp_path / "a")), signal(1000))
     with pytest.raises(RecordingError, match="exists; choose another name"):
         tokcom.sigmf_recorder(str(tmp_path / "a"))
+    run(tokcom.sigmf_recorder(str(tmp_path / "b")), signal(1000))
     run(recorder, signal(500))
-    assert recorder.write_errors == 1 and open_recording(tmp_path / "a").length == 1000
+    assert recorder.write_errors == 1 and open_recording(tmp_path / "b").length == 1000
     run(tokcom.sigmf_recorder(str(tmp_path / "a"), overwrite=True), signal(500))
     assert open_recording(tmp_path / "a").length == 500
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_restart_goes_on_in_the_recording(overwrite, tmp_path):
+    recorder = tokcom.sigmf_recorder(str(tmp_path / "a"), overwrite=overwrite)
+    note = pmt.to_pmt({"burst_start": 100, "burst_length": 50})
+    run(recorder, signal(1000), [tag(400, "rx_freq", pmt.from_double(1e9))], [note])
+    run(recorder, signal(500), [tag(200, "rx_freq", pmt.from_double(2e9))])
+    run(recorder, signal(300))
+    recording = open_recording(tmp_path / "a")
+    assert np.array_equal(read(tmp_path / "a"), np.concatenate([signal(1000), signal(500), signal(300)]))
+    places = [(capture.start, capture.stream_index, capture.frequency) for capture in recording.captures]
+    assert places == [
+        (0, 0, None), (400, 400, 1e9), (1000, 1000, 1e9), (1200, 1200, 2e9), (1500, 1500, 2e9)
+    ]  # fmt: skip
+    times = [capture.time for capture in recording.captures]
+    assert times == sorted(times) and [each["core:sample_start"] for each in recording.annotations] == [100]
+    assert (recorder.samples_recorded, recorder.write_errors) == (1800, 0)
+
+
+def test_a_running_flowgraph_that_is_rewired_goes_on_in_the_recording(tmp_path):
+    recorder = tokcom.sigmf_recorder(str(tmp_path / "a"), max_seconds=0.0)
+    top, source, counter = gr.top_block(catch_exceptions=False), blocks.null_source(8), Counter(100_000)
+    top.connect(source, recorder)
+    top.connect(source, counter)
+    top.start()
+    try:
+        assert counter.done.wait(120)
+        top.lock()
+        more = Counter(100_000)
+        top.connect(source, more)
+        top.unlock()
+        assert more.done.wait(120)
+    finally:
+        top.stop()
+        top.wait()
+    _, second = open_recording(tmp_path / "a").captures
+    assert second.start == second.stream_index > 0 and recorder.write_errors == 0
+    assert recorder.samples_recorded + recorder.samples_dropped > second.start
+
+
+class Counter(gr.sync_block):
+    """Sets `done` once so many samples have passed."""
+
+    def __init__(self, expected):
+        gr.sync_block.__init__(self, "counter", [np.complex64], None)
+        self.done, self._left = threading.Event(), expected
+
+    def work(self, input_items, output_items):
+        self._left -= len(input_items[0])
+        if self._left <= 0:
+            self.done.set()
+        return len(input_items[0])
+
+
+def test_a_restart_adds_nothing_to_a_recording_that_has_ended(tmp_path):
+    recorder = tokcom.sigmf_recorder(str(tmp_path / "a"), max_seconds=0.01)
+    for _ in range(2):
+        run(recorder, signal(50_000))
+    assert recorder.samples_recorded == open_recording(tmp_path / "a").length == 10_000 and recorder.write_errors == 0
+
+
+def test_a_restart_leaves_a_recording_alone_that_another_has_changed(tmp_path):
+    recorder = tokcom.sigmf_recorder(str(tmp_path / "a"))
+    run(recorder, signal(1000))
+    (tmp_path / "a.sigmf-data").write_bytes(b"theirs")
+    run(recorder, signal(1000))
+    assert recorder.write_errors == 1 and (tmp_path / "a.sigmf-data").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rx_time", pmt.from_uint64(1_700_000_000_123_456_789)),
+        ("rx_time", pmt.from_double(1_700_000_000.5)),
+        ("rx_time", pmt.make_tuple(pmt.from_uint64(2**63), pmt.from_double(0.0))),
+        ("rx_time", pmt.make_tuple(pmt.from_uint64(1_700_000_000), pmt.from_double(float("nan")))),
+        ("rx_time", pmt.make_tuple(pmt.from_uint64(1_700_000_000))),
+        ("rx_freq", pmt.to_pmt([1e9, 1e9])),
+        ("rx_freq", pmt.from_double(float("nan"))),
+        ("rx_freq", pmt.from_double(1e15)),
+        ("rx_freq", pmt.PMT_NIL),
+        ("rx_rate", pmt.from_double(0.0)),
+        ("rx_rate", pmt.intern("fast")),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_tag_that_cannot_be_read_is_left_out_and_counted(key, value, tmp_path):
+    recorder = tokcom.sigmf_recorder(str(tmp_path / "a"))
+    run(recorder, signal(20_000), [tag(5000, key, value), tag(6000, "rx_freq", pmt.from_double(1e9))])
+    recording = open_recording(tmp_path / "a")
+    assert np.array_equal(read(tmp_path / "a"), signal(20_000))
+    assert [(capture.start, capture.frequency) for capture in recording.captures] == [(0, None), (6000, 1e9)]
+    assert (recorder.tags_refused, recorder.write_errors) == (1, 0)
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    with pytest.raises(RecordingError, match="File name too long"):
+        tokcom.sigmf_recorder(str(tmp_path / ("x" * 250)))
 
 
 def test_a_place_that_cannot_be_written_stops_no_flowgraph(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from PyQt5.QtCore import QEventLoop, QTimer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PATIENCE = 60_000
+PATIENCE = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +79,10 @@ def test_sliders_turn_the_channel_while_pictures_come(window):
     flowgraph.set_esn0_db(30)
     flowgraph.set_cfo_hz(-30e3)
     flowgraph.set_mcs("64qam-1/2")
-    turned = view.frames_shown
-    assert until(lambda: view.frames_shown >= turned + 6)
+    # What was under way before comes first, however much that is.
+    assert until(lambda: set(view.recent_figures()[-1].mcs) == {9} and view.recent_figures()[-1].esn0_db > 20)
     last = view.recent_figures()[-1]
-    assert (
-        last.esn0_db > 20 and last.cfo == pytest.approx(-30e3 * 2 * 3.14159 / 1e6, rel=0.01) and last.packets_lost == 0
-    )
-    assert set(last.mcs) == {9}
+    assert last.cfo == pytest.approx(-30e3 * 2 * 3.14159 / 1e6, rel=0.01) and last.packets_lost == 0
     for name, value in (("fading", "epa"), ("doppler_hz", 50), ("linewidth_hz", 20), ("sfo_ppm", 20), ("clip_db", 6),
                         ("interferer_db", -10), ("gap_rate", 2)):  # fmt: skip
         getattr(flowgraph, f"set_{name}")(value)

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import tokcom
 from tokcom.cli import main
 from tokcom.models.zoo import load_labels
 
@@ -112,6 +113,34 @@ def test_replay_stopped_shows_what_it_has(recording, tiny_model, monkeypatch, tm
 def test_errors_are_one_line_without_a_traceback(arguments, message):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code != 0 and message in result.output and "Traceback" not in result.output
+
+
+def test_models_list_tells_what_there_is(tiny_model, monkeypatch):
+    monkeypatch.setenv("TOKCOM_MODELS", str(tiny_model.parent))
+    (tiny_model.parent / "broken").mkdir()
+    (tiny_model.parent / "broken" / "card.json").write_text("{")
+    said = CliRunner().invoke(main, ["models", "list"])
+    assert said.exit_code == 0 and f"tiny is in {tiny_model}" in said.stdout
+    (line,) = (line.split() for line in said.stdout.splitlines() if line.startswith(" tiny"))
+    assert line[:11] == "tiny 16 x 16 4 x 4 32 3 0.1".split()[:11] and line[-3] == "tokenizer,"
+    assert "broken: " in said.stderr and "the card cannot be read" in said.stderr
+    rows = json.loads(CliRunner().invoke(main, ["models", "list", "--json"]).stdout)
+    (tiny,) = (row for row in rows if row["name"] == "tiny")
+    assert (tiny["picture"], tiny["tokens"], tiny["words"], tiny["classes"]) == ("16 x 16", "4 x 4", 32, 3)
+    assert tiny["parts"] == ["tokenizer", "context", "classifier"] and tiny["folder"] == str(tiny_model)
+    size = sum(file.stat().st_size for file in tiny_model.glob("*.safetensors"))
+    assert tiny["megabytes"] == pytest.approx(size / 1e6, abs=0.05)
+
+
+def test_models_list_without_a_model_says_where_it_looked(monkeypatch):
+    monkeypatch.setattr("tokcom.models.folders.model_folders", lambda: [])
+    said = CliRunner().invoke(main, ["models", "list"])
+    assert said.exit_code == 1 and "no models in no folder that exists; $TOKCOM_MODELS names more" in said.stderr
+
+
+def test_the_version_is_the_packages():
+    said = CliRunner().invoke(main, ["--version"])
+    assert said.exit_code == 0 and said.stdout == f"gr-tokcom {tokcom.__version__}\n"
 
 
 @pytest.fixture

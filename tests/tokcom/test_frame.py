@@ -1,3 +1,7 @@
+import pickle
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +14,27 @@ def test_a_frame_knows_its_losses_and_its_line_grid():
     assert frame.lost.tolist() == [False, True, False] and frame.grid == (3,) and frame.tokens.dtype == np.int32
     whole = frame.with_tokens(np.array([1, 2, 3]))
     assert not whole.lost.any() and whole.codebook == "words"
+
+
+def test_frames_are_values():
+    one, same = (TokenFrame(np.arange(4), "words", 10, frame_id=3) for _ in range(2))
+    assert one == same and hash(one) == hash(same) and len({one, same}) == 1 and one != "words"
+    for other in (
+        one.with_tokens(np.arange(4)[::-1]), replace(one, frame_id=4), replace(one, cmi=1), replace(one, grid=(2, 2)),
+        replace(one, codebook="others"), replace(one, codebook_size=11), replace(one, modality="text"),
+    ):  # fmt: skip
+        assert other != one
+    assert pickle.loads(pickle.dumps(one)) == one == deepcopy(one)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16])
+def test_nobody_changes_a_frame_afterwards(dtype):
+    tokens = np.arange(4, dtype=dtype)
+    frame = TokenFrame(tokens, "words", 10)
+    tokens[0] = 5000
+    assert frame.tokens.tolist() == [0, 1, 2, 3] and frame.tokens.dtype == np.int32
+    with pytest.raises(ValueError, match="read-only"):
+        frame.tokens[0] = 1
 
 
 @pytest.mark.parametrize(

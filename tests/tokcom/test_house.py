@@ -9,9 +9,9 @@ import tokcom
 
 LIBRARY = Path(tokcom.__file__).parent
 ROOMS = (
-    "errors", "tables", "keys", "precision", "frame", "tokenizers", "context", "packets", "coding", "modulation",
-    "adaptation", "phy", "channel", "link", "metrics", "models", "recording", "training", "experiments", "doctor",
-    "cli",
+    "kernel_cache", "processors", "errors", "tables", "keys", "precision", "frame", "tokenizers", "context", "packets",
+    "coding", "modulation", "adaptation", "phy", "channel", "link", "metrics", "models", "recording", "training",
+    "experiments", "doctor", "cli",
 )  # fmt: skip
 FILES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
 
@@ -23,6 +23,26 @@ def imports(path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield node.module
+
+
+def is_text_without_encoding(call):
+    """Whether a call reads or writes a file of text in the encoding of whatever locale there is."""
+    if not isinstance(call.func, ast.Attribute) or any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    if call.func.attr in ("read_text", "write_text"):
+        return True
+    others = isinstance(call.func.value, ast.Name) and call.func.value.id in ("Image", "tarfile", "webbrowser")
+    arguments = [node for each in call.args for node in ast.walk(each)]
+    modes = [each.value for each in arguments if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    return call.func.attr == "open" and not others and not any("b" in mode for mode in modes)
+
+
+@pytest.mark.parametrize("package", ["tokcom", "gnuradio/tokcom"])
+def test_text_is_utf8_in_any_locale(package):
+    for path in sorted((LIBRARY.parent / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert not is_text_without_encoding(node), f"{path}, line {node.lineno}: name the encoding"
 
 
 def room(module_path):

@@ -136,7 +136,7 @@ def main() -> None:
     found = [expected(burst, start) for burst, start in zip(sent, starts, strict=True)]
     codebook = {"name": CODEBOOK.name, "size": CODEBOOK.size, "labels": CODEBOOK.labels[KIND].of_tokens.tolist()}
     content = {"codebook": codebook, "bursts": found}
-    (FOLDER / f"{NAME}.json").write_text(json.dumps(content, indent=1) + "\n")
+    (FOLDER / f"{NAME}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

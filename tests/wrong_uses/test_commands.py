@@ -198,7 +198,36 @@ def test_companion_without_a_display(checkout, nothing_left):
 def test_a_checkout_that_cannot_be_written(checkout):
     (checkout / ".cache").write_text("in the way")
     done = run(checkout, "link")
-    assert done.returncode == 1 and "What to do: this folder cannot be written" in done.stderr
+    assert done.returncode == 1 and "which you cannot write, failed" in done.stderr
+
+
+def test_another_users_checkout_that_is_not_set_up(checkout):
+    """Whose lock cannot be written: here, as root can write everything, because it is a folder."""
+    (checkout / ".cache/run/lock").mkdir(parents=True)
+    done = run(checkout, "link")
+    assert done.returncode == 1 and "which you cannot write, failed" in done.stderr
+    assert "have its owner call ./run link once" in done.stderr and "Permission denied" not in done.stderr
+
+
+def test_another_users_checkout_that_is_set_up(checkout, tmp_path):
+    """Nothing is installed, locked or written: the command starts."""
+    (checkout / "requirements").mkdir()
+    for name in ("run.txt", "test.txt", "docs.txt"):
+        (checkout / "requirements" / name).write_text("none\n")
+    for name in ("grc", "models", "examples", "apps", "cmake"):
+        (checkout / name).mkdir(exist_ok=True)
+    (checkout / "CMakeLists.txt").touch()
+    (checkout / ".venv/bin").mkdir(parents=True)
+    python = checkout / ".venv/bin/python"
+    python.write_text('#!/bin/sh\necho "started $(basename "$1")" "$2"\n')
+    python.chmod(0o755)
+    state = checkout / ".cache/run"
+    (state / "lock").mkdir(parents=True)
+    version = subprocess.run(["/usr/bin/python3", "--version"], capture_output=True, text=True, check=True).stdout
+    (state / "venv.stamp").write_text(f"none\nnone\n{version}")
+    (state / "module.stamp").touch()
+    done = run(checkout, "link")
+    assert done.stdout == "started tokcom link\n", done.stderr
 
 
 def test_the_doctor_before_anything_is_installed(checkout, nothing_left):

@@ -6,9 +6,9 @@ import pmt
 from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.link.bursts import Receiver, compile_kernels
-from tokcom.phy.demodulator import Synchronization
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
+from tokcom.phy.synchronization import Synchronization
 
 from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_of
 
@@ -20,10 +20,10 @@ class burst_demodulator(PduBlock):
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
-    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, and queued.demodulator and
-    dropped.demodulator (bursts that wait and that were dropped so far). Message port "cqi": what was measured, without
-    LLRs. Message port "symbols": PDUs of c32 symbols of all packets, equalised, with the same metadata: for a QT GUI
-    Constellation Sink.
+    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, misfit, gap_samples where
+    samples are missing, and queued.demodulator and dropped.demodulator (bursts that wait and that were dropped so far).
+    Message port "cqi": what was measured, without LLRs and misfit. Message port "symbols": PDUs of c32 symbols of all
+    packets, equalised, with the same metadata as "cqi": for a QT GUI Constellation Sink.
 
     Parameters:
         queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
@@ -64,8 +64,10 @@ class burst_demodulator(PduBlock):
             keys.SYNC_METRIC: quality.sync_metric,
             keys.CARRIER_ESN0_DB: vector_of(quality.carrier_esn0_db),
         }
+        if quality.gap_samples:
+            added[keys.GAP_SAMPLES] = quality.gap_samples
         if header is None:
             added |= header_keys(burst.header)
         self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
         self.message_port_pub(self.SYMBOLS, make_pdu(self._received, added, burst.symbols))
-        return added, self._receiver.demap(burst)
+        return added | {keys.MISFIT: vector_of(self._receiver.misfit(burst))}, self._receiver.demap(burst)

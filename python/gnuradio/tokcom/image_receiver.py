@@ -24,7 +24,7 @@ class image_receiver(gr.hier_block2):
     Output: message ports "lost": each picture as it was received, patches of lost tokens grey; "recovered": the same
     made whole, with the confidence in each token; "figures": the link's running figures, once a second, as the Link
     Monitor gives them; "cqi": what each burst tells of the channel; "symbols": the equalised symbols of each burst, for
-    a QT GUI Constellation Sink.
+    a QT GUI Constellation Sink; "hints": what keeps bursts from being received, for Image View's "counters".
 
     Parameters:
         sample_rate: in Hz; it turns the frequency offset into Hz, nothing else depends on it.
@@ -57,15 +57,18 @@ class image_receiver(gr.hier_block2):
         self.detokenize_lost, self.detokenize_recovered = image_detokenizer(model), image_detokenizer(model)
         self.link_monitor = link_monitor(sample_rate)
         # They take turns anyway: on one processor they are faster than on several.
-        for block in (self.burst_sync, self.stream_filter, self.burst_demodulator, self.packet_decoder):
-            block.set_processor_affinity([min(os.sched_getaffinity(0))])
+        if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+            for block in (self.burst_sync, self.stream_filter, self.burst_demodulator, self.packet_decoder):
+                block.set_processor_affinity([min(os.sched_getaffinity(0))])
 
-        for port in ("lost", "recovered", "figures", "cqi", "symbols"):
+        for port in ("lost", "recovered", "figures", "cqi", "symbols", "hints"):
             self.message_port_register_hier_out(port)
         self.connect(self, self.burst_sync)
         self.msg_connect(self.burst_sync, "bursts", self.stream_filter, "in")
         self.msg_connect(self.stream_filter, "out", self.burst_demodulator, "bursts")
         self.msg_connect(self.burst_demodulator, "llrs", self.packet_decoder, "llrs")
+        self.msg_connect(self.burst_sync, "hints", self, "hints")
+        self.msg_connect(self.burst_sync, "hints", self.link_monitor, "counters")
         self.msg_connect(self.burst_demodulator, "cqi", self, "cqi")
         self.msg_connect(self.burst_demodulator, "symbols", self, "symbols")
         self.msg_connect(self.packet_decoder, "tokens", self.token_recovery, "tokens")

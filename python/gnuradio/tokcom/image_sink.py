@@ -130,7 +130,7 @@ class image_sink(gr.basic_block):
             self._make_folder()  # somebody may have tidied up
             for stage, picture in pictures.items():
                 save_picture(picture, self._folder / files[stage])
-            with (self._folder / FIGURES).open("a") as file:
+            with (self._folder / FIGURES).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(figures if self._compare else figures | {"file": files["recovered"]}) + "\n")
         except (OSError, PictureError) as error:
             self._count_write_error(error)

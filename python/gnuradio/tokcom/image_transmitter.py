@@ -35,7 +35,7 @@ class image_transmitter(gr.hier_block2):
         model: a model of the zoo, by name or folder; the receiver needs the same.
         cmi: class label sent beside each picture: "auto": the model's classifier names it; "none": no label; else the
             class, by name or number.
-        mcs: modulation and coding of every packet, by name ("16qam-1/2") or index (0 to 11).
+        mcs: modulation and coding of every packet, by name ("16qam-1/2") or index (0 to 14).
         amplitude: root mean square of a burst's samples, above 0; peaks are about 10 dB higher and should stay below 1
             for a radio.
         profile: "standard", or "robust" with a longer preamble and a header sent three times, for use below 0 dB.
@@ -72,7 +72,7 @@ class image_transmitter(gr.hier_block2):
         self.image_source = image_source(images, repeat, interval, window, patience, stream_id)
         self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size)
         self.token_packetizer = token_packetizer(tokens_per_packet, seed)
-        self.packet_encoder = packet_encoder(mcs)
+        self.packet_encoder = packet_encoder(mcs, stream_id=stream_id)
         self.token_mapper = token_mapper()
         self.burst_framer = burst_framer(
             amplitude, profile, stream_id, padding, length_tag, continuous, queue_size, sample_rate=sample_rate

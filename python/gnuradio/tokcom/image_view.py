@@ -36,7 +36,7 @@ class image_view(gr.basic_block):
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values, as for the Image Sink; only
     "recovered" is needed. "tokenized" brings the token error rate. "counters": PDUs whose metadata tells of queues and
-    drops elsewhere (the framer's "sent").
+    drops elsewhere (the framer's "sent"), or of hints (the receiver's "hints").
 
     Parameters:
         title: the window's heading.

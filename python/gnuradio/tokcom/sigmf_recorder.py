@@ -8,7 +8,7 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
-from tokcom.recording.metadata import BurstAnnotation, RecordingInfo
+from tokcom.recording.metadata import BurstAnnotation, RecordingInfo, require_frequency, require_sample_rate
 from tokcom.recording.queued_writer import QueuedWriter
 from tokcom.recording.writer import SigmfWriter, require_free
 
@@ -19,8 +19,9 @@ NOTED = {
     keys.ESN0_DB: float, keys.EVM_DB: float, keys.CFO: float,
 }  # fmt: skip
 """Keys that an annotation takes over under their own names."""
-EARLIEST_UTC = 1_000_000_000
-"""A radio's clock that stands before this (2001) was not set, and counts from its start."""
+EARLIEST_UTC, LATEST_UTC = 1_000_000_000, 10_000_000_000
+"""A radio's clock that stands before the first (2001) was not set, and counts from its start; none goes beyond the
+second (2286)."""
 
 
 class sigmf_recorder(gr.sync_block):
@@ -29,8 +30,9 @@ class sigmf_recorder(gr.sync_block):
     The disk is written by a thread of its own behind a queue of 8 million samples, so that the flowgraph never waits:
     samples that find the queue full are counted, and a new capture begins behind the gap (a flowgraph without a radio
     needs a Throttle). The tags rx_time, rx_freq and rx_rate, as a radio sends them at its start and after an overflow
-    or a change of frequency, begin a capture, too. An error, such as a full disk, is logged, and the recording ends
-    with what is written; the flowgraph goes on.
+    or a change of frequency, begin a capture, too; one that cannot be read is logged, counted and left out. Where the
+    flowgraph is stopped and started, or reconfigured, the recording goes on with a new capture. An error, such as a
+    full disk, is logged, and the recording ends with what is written; the flowgraph goes on.
 
     Input: complex samples. Message port "annotations", PDUs with burst_start and burst_length (from the demodulator's
     "cqi" or later): each burst is noted with what the metadata tells of it. Those that come after the stream's end are
@@ -43,7 +45,7 @@ class sigmf_recorder(gr.sync_block):
         hardware: the radio and its antenna; may be empty.
         author: who records; may be empty.
         max_seconds: the recording ends when it is that long; 0 for no limit.
-        overwrite: replace an existing recording.
+        overwrite: replace a recording that is there before the flowgraph's first start.
     """
 
     ANNOTATIONS = pmt.intern("annotations")
@@ -58,17 +60,25 @@ class sigmf_recorder(gr.sync_block):
         require_free(file, overwrite)
         self._file, self._overwrite, self._max_seconds = file, overwrite, max_seconds or math.inf
         self._info = RecordingInfo(sample_rate, frequency or None, hardware, author)
+        self._recording: SigmfWriter | None = None
         self._writer: QueuedWriter | None = None
+        self._clock_offset: timedelta | None = None
+        self._next = self._base = 0
         self.samples_recorded = self.samples_dropped = 0
-        self.bursts_noted = self.annotations_refused = self.write_errors = 0
+        self.bursts_noted = self.annotations_refused = self.tags_refused = self.write_errors = 0
         self.message_port_register_in(self.ANNOTATIONS)
         self.set_msg_handler(self.ANNOTATIONS, self._on_annotation)
 
     def start(self) -> bool:
         self._begun = self._end_told = self._failed = False
-        self._clock_offset: timedelta | None = None
+        self._dropped_before = self.samples_dropped
         try:
-            self._writer = QueuedWriter(SigmfWriter(self._file, self._info, self._max_seconds, self._overwrite))
+            if self._recording is None:
+                self._recording = SigmfWriter(self._file, self._info, self._max_seconds, self._overwrite)
+            elif not self._recording.resume():
+                self.logger.warn(f"{self._recording.path}: the recording has ended, nothing is added to it")
+                return True
+            self._writer = QueuedWriter(self._recording)
         except Exception as error:
             self._fail(error)
         return True
@@ -91,7 +101,11 @@ class sigmf_recorder(gr.sync_block):
         return len(samples)
 
     def _record(self, samples: np.ndarray) -> None:
-        first = self.nitems_read(0)
+        if not self._begun:
+            # After a restart, GNU Radio counts the stream's samples on or anew.
+            self._base = self._next - self.nitems_read(0)
+        first = self._base + self.nitems_read(0)
+        self._next = first + len(samples)
         changes = self._changes(len(samples))
         if not self._begun:
             changes.setdefault(first, {}).setdefault("time", datetime.now(UTC))
@@ -108,25 +122,44 @@ class sigmf_recorder(gr.sync_block):
         self._writer.write(samples, index)
         if self._writer.samples_dropped and not self.samples_dropped:
             self.logger.warn("the disk is too slow: samples are left out of the recording")
-        self.samples_dropped = self._writer.samples_dropped
+        self.samples_dropped = self._dropped_before + self._writer.samples_dropped
 
     def _changes(self, count: int) -> dict[int, dict]:
         """What the radio's tags say, by the index of their sample."""
         changes: dict[int, dict] = {}
         for tag in self.get_tags_in_window(0, 0, count):
-            key = pmt.to_python(tag.key)
-            if key in ("rx_time", "rx_freq", "rx_rate"):
-                change = changes.setdefault(tag.offset, {})
-                value = pmt.to_python(tag.value)
-                if key == "rx_time":
-                    change["time"] = self._utc(*value)
-                else:
-                    change["frequency" if key == "rx_freq" else "sample_rate"] = float(value)
+            try:
+                change = self._change(str(pmt.to_python(tag.key)), tag.value)
+            except Exception as error:
+                self.tags_refused += 1
+                # Each time that their number has doubled: a source may stamp every buffer.
+                if self.tags_refused.bit_count() == 1:
+                    self.logger.warn(
+                        f"tag at sample {tag.offset} left out ({self.tags_refused} so far): {reason(error)}"
+                    )
+                continue
+            if change:
+                changes.setdefault(self._base + tag.offset, {}).update(change)
         return changes
+
+    def _change(self, key: str, value: object) -> dict:
+        """What one tag says; nothing where it is another's."""
+        if key == "rx_freq":
+            return {"frequency": require_frequency(_number(key, value))}
+        if key == "rx_rate":
+            return {"sample_rate": require_sample_rate(_number(key, value))}
+        if key != "rx_time":
+            return {}
+        if not pmt.is_tuple(value) or pmt.length(value) < 2:
+            raise FrameError(f"rx_time is {value}; it must be a tuple of whole seconds and a fraction")
+        seconds, fraction = (pmt.to_python(pmt.tuple_ref(value, i)) for i in range(2))
+        if not (isinstance(seconds, int) and 0 <= seconds < LATEST_UTC and 0 <= fraction <= 1):
+            raise FrameError(f"rx_time is {seconds} s and {fraction} s; it must be 0 to {LATEST_UTC} s and 0 to 1 s")
+        return {"time": self._utc(seconds, fraction)}
 
     def _utc(self, seconds: int, fraction: float) -> datetime:
         """Time of a radio's clock; of one that was not set, by the computer's when it was first heard of."""
-        stated = datetime.fromtimestamp(int(seconds), UTC) + timedelta(seconds=float(fraction))
+        stated = datetime.fromtimestamp(seconds, UTC) + timedelta(seconds=fraction)
         if self._clock_offset is None:
             unset = seconds < EARLIEST_UTC
             self._clock_offset = datetime.now(UTC) - stated if unset else timedelta()
@@ -146,7 +179,7 @@ class sigmf_recorder(gr.sync_block):
     def _annotation(self, meta: dict) -> BurstAnnotation:
         start, length = (required(meta, key, int) for key in (keys.BURST_START, keys.BURST_LENGTH))
         noted = {key: required(meta, key, kind) for key, kind in NOTED.items() if key in meta}
-        return BurstAnnotation(start, length, **noted)
+        return BurstAnnotation(self._base + start, length, **noted)
 
     def _report(self) -> None:
         """Tell, once, of an error or of the end."""
@@ -162,3 +195,11 @@ class sigmf_recorder(gr.sync_block):
         self._failed = True
         self.write_errors += 1
         self.logger.error(f"not recording: {reason(error)}")
+
+
+def _number(key: str, value: object) -> float:
+    """The real number that a tag holds."""
+    number = pmt.to_python(value)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise FrameError(f"{key} is {value}; it must be a number of Hz")
+    return float(number)

@@ -45,6 +45,9 @@ class ResidualModel:
         for name in ("middle_db", "slope"):
             if len(getattr(self, name)) != NOT_SENT:
                 raise ParameterError(f"{name} has {len(getattr(self, name))} values; there are {NOT_SENT} MCS")
+        for name in ("middle_db", "slope", "packet_db", "frame_db", "guess", "tail"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ParameterError(f"{name} is {getattr(self, name)}; it must be finite")
 
     def token_error_rates(self, packet_bits: np.ndarray, frame_bits: float, esn0_db: np.ndarray) -> np.ndarray:
         """Expected share of wrong tokens.

@@ -28,7 +28,8 @@ class Acceptance:
 
     def __post_init__(self) -> None:
         rising = all(np.diff(self.log_odds) > 0) and all(np.diff(self.calibrated) >= 0)
-        if len(self.log_odds) != len(self.calibrated) or not rising:
+        finite = np.isfinite([*self.log_odds, *self.calibrated]).all()
+        if len(self.log_odds) != len(self.calibrated) or not rising or not finite:
             raise ParameterError(f"knots {self.log_odds} to {self.calibrated} are no rising curve")
 
     def posterior(self, log_odds: np.ndarray) -> np.ndarray:

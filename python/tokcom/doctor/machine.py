@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tokcom.doctor.finding import Finding, State
 from tokcom.doctor.process import ask_python
+from tokcom.kernel_cache import TEMPORARY, usual_folders
+from tokcom.processors import usable_processors
 
 FEATURES = ("avx2", "fma")
 """Of x86 processors; without them PyTorch and Numba are some times slower."""
@@ -20,7 +22,7 @@ LEAST_SOCKET_BUFFER = 2_500_000
 
 def processor() -> Finding:
     """Cores and vector instructions."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_processors()
     text = _read("/proc/cpuinfo")
     model = next(
         (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "processor"
@@ -63,17 +65,20 @@ def disk() -> Finding:
 
 
 def kernel_cache() -> Finding:
-    """A folder in which Numba may keep what it has compiled: beside the library, else the user's cache."""
-    beside = Path(__file__).resolve().parents[1]
+    """A folder in which Numba may keep what it has compiled: beside the library, else the user's cache, else a
+    temporary one."""
+    beside, cache = usual_folders()
     named = os.environ.get("NUMBA_CACHE_DIR")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba"
+    remedy = "export NUMBA_CACHE_DIR as a folder that you may write"
+    if named and Path(named).name.startswith(TEMPORARY):
+        return Finding("Compiled kernels", State.NOTE, f"kept in {named}, until the machine restarts", remedy)
     for folder in [Path(named)] if named else [beside, cache]:
         if _writable(folder):
             return Finding(
                 "Compiled kernels", State.OK, f"kept {'beside the library' if folder == beside else f'in {folder}'}"
             )
-    remedy = "export NUMBA_CACHE_DIR as a folder that you may write"
-    return Finding("Compiled kernels", State.FAILURE, f"neither {beside} nor {named or cache} can be written", remedy)
+    found = f"{named} cannot be written" if named else f"neither {beside} nor {cache} can be written"
+    return Finding("Compiled kernels", State.FAILURE, found, remedy)
 
 
 def _writable(folder: Path) -> bool:
@@ -116,6 +121,6 @@ def socket_buffers() -> Finding:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(errors="replace")
+        return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

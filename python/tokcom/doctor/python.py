@@ -9,7 +9,7 @@ from tokcom.doctor.finding import Finding, State
 from tokcom.doctor.process import ask
 
 LEAST_PYTHON = (3, 11)
-PACKAGES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("packages.json").read_text())
+PACKAGES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("packages.json").read_text(encoding="utf-8"))
 """For each package that pyproject.toml asks for: the name it is imported by, and the least version."""
 INSTALL = (
     "call ./run of a checkout, which brings its own; or install requirements/run.txt for this Python; with the Debian "

@@ -110,7 +110,7 @@ def companion() -> Finding:
 
 def _interpreter(program: str) -> list[str]:
     """The Python that a script asks for in its first line."""
-    with Path(program).open(errors="replace") as file:
+    with Path(program).open(encoding="utf-8", errors="replace") as file:
         first = file.readline()
     return first[2:].split() if first.startswith("#!") and "python" in first else [sys.executable]
 

@@ -32,7 +32,7 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
     out.mkdir(parents=True, exist_ok=True)
     figures = [{key: value for key, value in frame.items() if key not in WHERE} for frame in frames]
     report = {"settings": settings | {"version": __version__}, "frames": figures, "mean": _means(figures, settings)}
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     points = []
     for value in settings["esn0_db"]:
         here = [frame for frame in frames if frame["esn0_db"] == value]
@@ -45,10 +45,13 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"percent": _percent, "figure": _figure, "quoted": shlex.quote}
-    template = environment.from_string(resources.files("tokcom.experiments").joinpath("demo_page.html.j2").read_text())
+    template = environment.from_string(
+        resources.files("tokcom.experiments").joinpath("demo_page.html.j2").read_text(encoding="utf-8")
+    )
     page = out / "index.html"
     page.write_text(
-        template.render(settings=settings, points=points, stages=STAGES, modes=MODES, card=card, version=__version__)
+        template.render(settings=settings, points=points, stages=STAGES, modes=MODES, card=card, version=__version__),
+        encoding="utf-8",
     )
     return page
 

@@ -1,6 +1,5 @@
 """Error rates of the coded link alone, without source or context model."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import ParameterError
 from tokcom.link.packets import LinkConfig, PacketLink
+from tokcom.processors import usable_processors
 
 PACKETS_PER_FRAME = 4096
 """Packets simulated at a time: their arrays stay within the processor's caches."""
@@ -52,7 +52,7 @@ def link_curve(
         noise_variance(value)
     link = PacketLink(config, codebook_size)
     sizes = [min(PACKETS_PER_FRAME, packets - done) for done in range(0, packets, PACKETS_PER_FRAME)]
-    pool = ThreadPoolExecutor(threads or os.cpu_count())
+    pool = ThreadPoolExecutor(threads or usable_processors())
     try:
         for index, value in enumerate(esn0_db):
             jobs = [

@@ -7,7 +7,7 @@ import numpy as np
 
 from tokcom.context.classifier import Classifier
 from tokcom.errors import DatasetError, PictureError
-from tokcom.tokenizers.pictures import EXTENSIONS, load_picture, resample, sample_pictures, square
+from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, sample_pictures, square
 from tokcom.training.dataset import SPLITS, load_dataset
 
 
@@ -80,7 +80,11 @@ def _split(data: Path, split: str, n: int, size: int, classifier: Classifier, rn
 
 
 def _class_folders(data: Path, n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
-    paths = sorted(path for path in data.glob("*/*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    paths = sorted(
+        path
+        for path in data.glob("*/*")
+        if path.suffix.lower() in EXTENSIONS and not is_hidden(path.relative_to(data)) and path.is_file()
+    )
     pictures, labels, names = [], [], []
     for index in rng.permutation(len(paths)):
         if len(pictures) == n:

@@ -34,7 +34,7 @@ class FiguresFile:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+", newline="") as file:
+            with self.path.open("a+", newline="", encoding="utf-8") as file:
                 file.seek(0)
                 # No more than a head of ours could be long: another file's line may have no end.
                 head = next(csv.reader([file.readline(LONGEST_HEAD)]), [])
@@ -58,7 +58,7 @@ class FiguresFile:
             else:
                 flat[key] = round(value, 6) if isinstance(value, float) else value
         try:
-            with self.path.open("a", newline="") as file:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, columns(), extrasaction="ignore").writerow(flat)
         except OSError as error:
             raise MonitorError(f"{self.path}: figures cannot be written here: {_why(error)}") from None

@@ -7,7 +7,7 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.metrics.hints import hint_of
-from tokcom.metrics.link_figures import expected_ter
+from tokcom.metrics.link_figures import expected_ter, rx_seconds
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
 
@@ -80,7 +80,7 @@ def reception_report(meta: Mapping) -> dict:
         "ter_expected": _rounded(expected_ter(meta)),
         **{key: _rounded(meta.get(key)) for key in channel},
         keys.CFO: meta.get(keys.CFO),
-        keys.RX_TIME: meta.get(keys.RX_TIME),
+        keys.RX_TIME: rx_seconds(meta),
         "cmi": meta.get(keys.CMI_NAME),
         keys.HINT: hint_of(meta) or None,
         "seconds": seconds_of(meta),

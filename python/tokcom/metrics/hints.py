@@ -3,19 +3,31 @@
 from collections.abc import Mapping
 
 from tokcom import keys
+from tokcom.phy.hints import CLIPPED_SHARE
+
+
+def _gap(samples: int) -> str:
+    return f"gap of {samples} samples" if samples >= 0 else f"{-samples} samples too many"
+
+
+def _clipping(share: float) -> str:
+    return f"clipping: {share:.1%} of the samples" if share >= CLIPPED_SHARE else ""
+
 
 WORDS = {
-    keys.HINT: "{}",
-    keys.GAP_SAMPLES: "gap of {} samples",
-    keys.CLIPPING: "clipping: {:.1%} of the samples",
+    keys.HINT: str,
+    keys.GAP_SAMPLES: _gap,
+    keys.CLIPPED: _clipping,
+    keys.TONES: "tones taken out: {}".format,
 }
-"""Metadata keys that are shown as hints, and the words around their values. A new kind of hint is a row here."""
+"""Metadata keys that are shown as hints, and what makes words of their values; no words are no hint. A new kind of
+hint is a row here."""
 
 
 def hint_of(meta: Mapping) -> str:
     """All hints in a frame's metadata in one line, in the order of WORDS; empty where there are none.
 
-    A value of 0, or one that its words cannot take, is no hint: metadata may come from other programs.
+    A value of 0, or one that no words can be made of, is no hint: metadata may come from other programs.
 
     Args:
         meta: by the keys of `tokcom.keys`.
@@ -25,7 +37,7 @@ def hint_of(meta: Mapping) -> str:
         value = meta.get(key)
         if value:
             try:
-                hints.append(words.format(value))
+                hints.append(words(value))
             except (TypeError, ValueError):
                 continue
-    return "; ".join(hints)
+    return "; ".join(hint for hint in hints if hint)

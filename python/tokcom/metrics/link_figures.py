@@ -97,9 +97,18 @@ def frame_figures(
         cfo=meta.get(keys.CFO),
         clock_offset_ppm=meta.get(keys.CLOCK_OFFSET_PPM),
         evm_db=meta.get(keys.EVM_DB),
-        rx_time=meta.get(keys.RX_TIME),
+        rx_time=rx_seconds(meta),
         hint=hint_of(meta),
     )
+
+
+def rx_seconds(meta: Mapping) -> float | None:
+    """When a frame's burst was received, in seconds of the radio's clock; None where nobody told."""
+    try:
+        whole, fraction = meta.get(keys.RX_TIME)
+        return float(whole) + float(fraction)
+    except (TypeError, ValueError):
+        return None
 
 
 def expected_ter(meta: Mapping) -> float | None:
@@ -133,6 +142,7 @@ class LinkFigures:
         self._count = self._missed = 0
         self._last: dict[int, int] = {}
         self._counters: dict[str, int] = {}
+        self._hint = ""
         self._turn = threading.Lock()
 
     def add(self, frame: FrameFigures, now: float) -> None:
@@ -141,6 +151,7 @@ class LinkFigures:
             if self._began is None:
                 self._began = now
             self._frames.append(frame)
+            self._hint = ""
             self._times.append(now)
             self._forget(now)
             self._count += 1
@@ -159,10 +170,12 @@ class LinkFigures:
                     return
 
     def note_counters(self, meta: Mapping) -> None:
-        """Take in what metadata tell of queues and drops."""
+        """Take in what metadata tell of queues and drops, and the hints among them, which hold until a frame comes."""
         found = {key: meta[key] for key in meta if key.startswith((keys.QUEUED, keys.DROPPED))}
+        hint = hint_of(meta)
         with self._turn:
             self._counters |= found
+            self._hint = hint or self._hint
 
     def frames(self) -> list[FrameFigures]:
         """The frames of the window, the latest one last."""
@@ -182,7 +195,7 @@ class LinkFigures:
         """
         with self._turn:
             self._forget(now)
-            frames, counters = list(self._frames), dict(self._counters)
+            frames, counters, hint = list(self._frames), dict(self._counters), self._hint
             seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
             rate = len(self._times) / seconds if seconds >= 1 else float(len(self._times))
             count, missed = self._count, self._missed
@@ -193,7 +206,7 @@ class LinkFigures:
             **self._means(frames),
             "mcs": _histogram(frames),
             "rx_time": frames[-1].rx_time if frames else None,
-            "hint": next((frame.hint for frame in reversed(frames) if frame.hint), None),
+            "hint": hint or next((frame.hint for frame in reversed(frames) if frame.hint), None),
             "queued": _stages(counters, keys.QUEUED),
             "dropped": _stages(counters, keys.DROPPED),
         }

@@ -33,7 +33,7 @@ class Card:
         """
         path = folder / "card.json"
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         except FileNotFoundError:
             raise ModelError(f"{path}: no such file; a model's folder holds a card.json") from None
         except (OSError, ValueError) as error:
@@ -72,6 +72,25 @@ class Card:
             raise ModelError(f"{self.folder / 'card.json'}: its {part} lacks {', '.join(missing)}")
         return self.content[part]
 
+    def summary(self) -> dict:
+        """What a list of models says of it: name; picture and tokens, their shapes ("64 x 64"), and words of the
+        codebook, None where it has no tokenizer of pictures; classes; megabytes on disk; parts."""
+        config = self.content.get("tokenizer", {}).get("config", {})
+        side, patch = config.get("image_size"), config.get("patch_size")
+        known = isinstance(side, int) and isinstance(patch, int) and patch > 0
+        files = [
+            self.folder / str(self.content[part].get("weights")) for part in (*PARTS, "labels") if part in self.content
+        ]
+        return {
+            "name": self.name,
+            "picture": f"{side} x {side}" if known else None,
+            "tokens": f"{side // patch} x {side // patch}" if known else None,
+            "words": config.get("codebook_size"),
+            "classes": len(self.classes),
+            "megabytes": round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 1),
+            "parts": [part for part in PARTS if part in self.content],
+        }
+
     def weights(self, part: str) -> Path:
         """The checked weights file of one part.
 
@@ -89,6 +108,11 @@ class Card:
                 "the file is truncated or not the card's, fetch it again"
             )
         return path
+
+
+def _refuse(constant: str) -> float:
+    """Python reads and writes numbers that JSON does not have."""
+    raise ValueError(f"{constant} is no number")
 
 
 def file_hash(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The model zoo: finds models by name and loads their parts. Weights are safetensors, never pickle."""
 
+import math
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
-from safetensors.torch import load_file
 from torch import nn
 
 from tokcom.adaptation.residual import ResidualModel
@@ -22,6 +22,7 @@ from tokcom.link.modes import DEFAULT_MODE
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.card import Card
 from tokcom.models.folders import list_models
+from tokcom.models.weights import read_weights
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
@@ -57,7 +58,8 @@ def model_card(model: str) -> Card:
     if os.sep in model or (Path(model) / "card.json").is_file():
         return Card.read(Path(model))
     raise ModelError(
-        f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS names more folders)"
+        f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS and the folder ./models are "
+        "searched, too)"
     )
 
 
@@ -129,6 +131,8 @@ def load_tokenizer(model: str, visits: int | None = None, at_once: int | None = 
         return VQTokenizer(network, card.name, visits=visits or 0, at_once=at_once)
     try:
         rate, usual = float(settings["rate"]), int(settings["visits"])
+        if not (math.isfinite(rate) and rate >= 0):
+            raise ValueError(f"rate is {rate}")
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{card.folder / 'card.json'}: the search of its tokenizer: {error!r}") from None
     wanted = usual if visits is None else visits
@@ -212,7 +216,9 @@ def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels],
         raise ModelError(f"{path}: the labels cannot be read: {error}") from None
     if CODED not in labels or any(len(each) != size for each in labels.values()):
         raise ModelError(f"{path}: the labels are not those of a codebook of {size} words")
-    if frequencies is not None and (frequencies.shape != (size,) or not (frequencies > 0).all()):
+    if frequencies is not None and (
+        frequencies.shape != (size,) or not ((frequencies > 0) & np.isfinite(frequencies)).all()
+    ):
         raise ModelError(f"{path}: the frequencies of words are not positive ones of a codebook of {size} words")
     return labels, frequencies
 
@@ -227,12 +233,12 @@ def _build(folder: Path, part: str, sha256: str) -> nn.Module:
             f"{card.folder / 'card.json'}: {part} is of family {entry['family']!r}; not {', '.join(FAMILIES)}"
         )
     config_class, network_class = FAMILIES[entry["family"]]
+    weights = read_weights(path)
     try:
         config = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry["config"].items()})
         with torch.device("meta"):
             network = network_class(config)
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
         network.load_state_dict(weights, assign=True)
-    except (SafetensorError, RuntimeError, OSError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
     return network.eval().requires_grad_(False)

@@ -30,6 +30,20 @@ def recording_paths(path: str | Path) -> tuple[Path, Path]:
     return names["data_fn"], names["meta_fn"]
 
 
+def require_sample_rate(value: float) -> float:
+    """Return a sample rate in Hz; raise ParameterError where a recording cannot have it."""
+    if not 0 < value <= LARGEST:
+        raise ParameterError(f"sample_rate is {value}; it must be above 0 and at most {LARGEST:g} Hz")
+    return value
+
+
+def require_frequency(value: float) -> float:
+    """Return a centre frequency in Hz; raise ParameterError where a recording cannot have it."""
+    if not abs(value) <= LARGEST:
+        raise ParameterError(f"frequency is {value}; it must be at most {LARGEST:g} Hz either way")
+    return value
+
+
 @dataclass(frozen=True)
 class RecordingInfo:
     """What holds for all of a recording; empty texts are left out.
@@ -54,10 +68,9 @@ class RecordingInfo:
     license: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.sample_rate <= LARGEST:
-            raise ParameterError(f"sample_rate is {self.sample_rate}; it must be above 0 and at most {LARGEST:g} Hz")
-        if self.frequency is not None and not abs(self.frequency) <= LARGEST:
-            raise ParameterError(f"frequency is {self.frequency}; it must be at most {LARGEST:g} Hz either way")
+        require_sample_rate(self.sample_rate)
+        if self.frequency is not None:
+            require_frequency(self.frequency)
 
     def to_sigmf(self) -> dict:
         """Entries of SigMF's global object."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from tokcom.errors import ParameterError, RecordingError
+from tokcom.errors import ParameterError
 from tokcom.recording.metadata import BurstAnnotation
 from tokcom.recording.writer import SigmfWriter
 
@@ -78,7 +78,7 @@ class QueuedWriter:
         self._thread.join()
         try:
             self.writer.close()
-        except RecordingError as error:
+        except Exception as error:
             self.error = self.error or error
 
     def _work(self) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -16,11 +17,17 @@ from sigmf import SigMFFile, sigmffile
 from sigmf.error import SigMFError
 from sigmf.validate import validate
 
-from tokcom.errors import RecordingError
-from tokcom.recording.metadata import Capture, recording_paths
+from tokcom.errors import ParameterError, RecordingError
+from tokcom.recording.metadata import Capture, recording_paths, require_sample_rate
 
 DATATYPES = re.compile(r"c(f32|f64|i32|u32|i16|u16)_(le|be)|c[iu]8(_[lb]e)?")
 """Complex samples of any kind that SigMF has."""
+INTEGERS = {
+    f"core:{name}"
+    for name in (
+        "sample_start", "sample_count", "global_index", "offset", "num_channels", "header_bytes", "trailing_bytes"
+    )
+}  # fmt: skip
 CHUNK = 1 << 16
 
 
@@ -122,7 +129,7 @@ def open_recording(path: str | Path, check: bool = True) -> Recording:
 
 def _read_metadata(path: Path) -> dict:
     try:
-        metadata = json.loads(path.read_text())
+        metadata = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecordingError(
             f"{path}: no such file; a recording is a pair of NAME.sigmf-meta and NAME.sigmf-data"
@@ -134,7 +141,15 @@ def _read_metadata(path: Path) -> dict:
     except ValidationError as error:
         where = "/".join(map(str, error.absolute_path))
         raise RecordingError(f"{path}: not as SigMF has it: {where and where + ': '}{error.message[:300]}") from None
+    for entry in (metadata["global"], *metadata["captures"], *metadata["annotations"]):
+        _make_whole(entry)
     return metadata
+
+
+def _make_whole(entry: dict) -> None:
+    """Make integers of what JSON Schema takes for such: whole numbers that another program wrote as 0.0 or 5e2."""
+    for name in INTEGERS & entry.keys():
+        entry[name] = int(entry[name])
 
 
 def _require_usable(entries: dict, captures: list[dict], path: Path) -> None:
@@ -145,6 +160,15 @@ def _require_usable(entries: dict, captures: list[dict], path: Path) -> None:
         raise RecordingError(f"{path}: the recording has {channels} channels; store each in a recording of its own")
     if "core:sample_rate" not in entries:
         raise RecordingError(f"{path}: core:sample_rate is missing; add it, in Hz, to the global object")
+    try:
+        require_sample_rate(entries["core:sample_rate"])
+    except ParameterError as error:
+        raise RecordingError(f"{path}: core:{error}") from None
+    dataset = entries.get("core:dataset")
+    if dataset is not None and (Path(dataset).name != dataset or dataset == ".."):
+        raise RecordingError(
+            f"{path}: core:dataset is {dataset!r}; it must be the name of a file beside the metadata, without a folder"
+        )
     if entries.get("core:trailing_bytes") or any(capture.get("core:header_bytes") for capture in captures):
         raise RecordingError(f"{path}: the data file has bytes that are no samples; convert it to plain SigMF first")
 
@@ -176,8 +200,9 @@ def _captures(entries: list[dict], offset: int) -> tuple[Capture, ...]:
     found: dict[int, Capture] = {0: Capture(0, offset)}
     for entry in entries:
         start = max(0, entry["core:sample_start"] - offset)
-        index = entry.get("core:global_index", entry["core:sample_start"])
-        found[start] = Capture(start, index, entry.get("core:frequency"), _time(entry.get("core:datetime")))
+        index, frequency = entry.get("core:global_index", entry["core:sample_start"]), entry.get("core:frequency")
+        known = frequency is not None and math.isfinite(frequency)
+        found[start] = Capture(start, index, frequency if known else None, _time(entry.get("core:datetime")))
     return tuple(found.values())
 
 

@@ -10,11 +10,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from jsonschema import ValidationError
 from sigmf import SigMFFile
+from sigmf.error import SigMFError
 
 import tokcom
 from tokcom.errors import ParameterError, RecordingError
-from tokcom.recording.metadata import EXTENSION, BurstAnnotation, Capture, RecordingInfo, recording_paths
+from tokcom.recording.metadata import (
+    EXTENSION,
+    BurstAnnotation,
+    Capture,
+    RecordingInfo,
+    recording_paths,
+    require_frequency,
+)
 
 SAMPLE_BYTES = 8
 MAX_NOTES = 100_000
@@ -26,7 +35,11 @@ logger = logging.getLogger(__name__)
 def require_free(path: str | Path, overwrite: bool) -> None:
     """Raise RecordingError where a recording of that name exists and may not be overwritten."""
     for file in recording_paths(path):
-        if file.exists() and not overwrite:
+        try:
+            exists = file.exists()
+        except OSError as error:
+            raise RecordingError(f"{file}: no recording can be made here: {error.strerror}") from None
+        if exists and not overwrite:
             raise RecordingError(f"{file} exists; choose another name, or allow to overwrite it")
 
 
@@ -34,7 +47,7 @@ class SigmfWriter:
     """A recording (cf32_le) that grows as samples come, in constant memory.
 
     The metadata is written when the recording begins, and anew, with checksum and annotations, when it ends: what a
-    crash leaves behind can be read, too.
+    crash leaves behind can be read, too. One that was closed before it ended by itself can go on (`resume`).
 
     Args:
         path: NAME, NAME.sigmf-data or NAME.sigmf-meta; its folder is created where there is none.
@@ -60,7 +73,7 @@ class SigmfWriter:
         self._hash = hashlib.sha512()
         self._captures = [Capture(0, 0, info.frequency)]
         self._annotations: list[BurstAnnotation] = []
-        self._closed = False
+        self._closed = self._resumable = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab" if overwrite else "xb", buffering=0)
@@ -69,6 +82,30 @@ class SigmfWriter:
             self._file.truncate(0)
         except OSError as error:
             raise RecordingError(f"{self.path}: no recording can be made here: {error.strerror}") from None
+
+    def resume(self) -> bool:
+        """Go on after `close`, behind the samples that are here; the next one begins a capture, or continues the last.
+
+        Returns:
+            Whether it takes samples: not where it had ended before it was closed, being full or failed.
+
+        Raises:
+            RecordingError: the samples are no longer what was written, or cannot be opened.
+        """
+        if not self._closed:
+            return not self.ended
+        if not self._resumable:
+            return False
+        try:
+            file = self.path.open("r+b", buffering=0)
+            if file.seek(0, os.SEEK_END) != self.samples * SAMPLE_BYTES:
+                file.close()
+                raise RecordingError(f"{self.path} was changed since it was closed: the recording cannot go on in it")
+            self._file, self._closed = file, False
+            self._write_metadata(ended=False)
+        except OSError as error:
+            raise RecordingError(f"{self.path}: the recording cannot go on: {error.strerror}") from None
+        return True
 
     def __enter__(self) -> "SigmfWriter":
         return self
@@ -97,11 +134,14 @@ class SigmfWriter:
             sample_rate: in Hz; None where it stays.
 
         Raises:
+            ParameterError: frequency or sample_rate are out of their range; nothing has changed.
             RecordingError: samples of another rate are here already, or there are too many captures; the recording
                 ends.
         """
         if self.ended:
             return
+        if frequency is not None:
+            require_frequency(frequency)
         if sample_rate is not None and not math.isclose(sample_rate, self.info.sample_rate, rel_tol=1e-9):
             self._change_rate(sample_rate)
         last = self._captures[-1]
@@ -160,7 +200,7 @@ class SigmfWriter:
             RecordingError: the metadata cannot be written; that of the recording's beginning stays.
         """
         if not self._closed:
-            self._closed = True
+            self._closed, self._resumable = True, not self.ended
             self._end()
 
     @property
@@ -213,13 +253,16 @@ class SigmfWriter:
             self._write_metadata(ended=True)
         except OSError as error:
             raise RecordingError(f"{self._meta_path}: the annotations cannot be written: {error.strerror}") from None
+        except (SigMFError, ValidationError) as error:
+            raise RecordingError(f"{self._meta_path}: the annotations are not as SigMF has them: {error}") from None
 
     def _write_metadata(self, ended: bool) -> None:
         file = SigMFFile(metadata=self._metadata(ended))
         file.validate()
-        unfinished = self._meta_path.with_name(self._meta_path.name + ".unfinished")
+        # No longer than the name that it gets, which may be as long as names can be.
+        unfinished = self._meta_path.with_suffix(".unfinished")
         try:
-            unfinished.write_text(file.dumps() + "\n")
+            unfinished.write_text(file.dumps() + "\n", encoding="utf-8")
             os.replace(unfinished, self._meta_path)
         except OSError:
             unfinished.unlink(missing_ok=True)

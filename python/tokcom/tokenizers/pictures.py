@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import numpy as np
@@ -13,6 +13,8 @@ from tokcom.errors import PictureError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
 """File name endings that count as pictures when a folder is searched."""
+FOREIGN = frozenset({"@eaDir", "__MACOSX", "#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
+"""Folders that file servers, archivers and file systems leave among a user's own."""
 
 
 MAX_PIXELS = 1 << 20
@@ -135,8 +137,14 @@ def require_picture(picture: np.ndarray) -> None:
         )
 
 
+def is_hidden(path: PurePath) -> bool:
+    """Whether a relative path is of what users do not see as theirs: it, or a folder above it, has a name that begins
+    with a dot, or was made by a file server or an archiver."""
+    return any(part in FOREIGN or (part.startswith(".") and part not in (".", "..")) for part in path.parts)
+
+
 def find_pictures(folder: str | Path) -> list[Path]:
-    """Picture files directly in a folder, by name.
+    """Picture files directly in a folder, by name; hidden ones are passed over.
 
     Raises:
         PictureError: there is no such folder, or no picture in it.
@@ -145,7 +153,11 @@ def find_pictures(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise PictureError(f"{folder}: no such folder")
     try:
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in EXTENSIONS and not is_hidden(PurePath(path.name)) and path.is_file()
+        )
     except OSError as error:
         raise PictureError(f"{folder}: the folder cannot be read: {error.strerror}") from None
     if not found:

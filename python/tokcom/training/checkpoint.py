@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tokcom.errors import CheckpointError
+from tokcom.models.weights import not_finite
 from tokcom.training.optimizers import MuonAdamW
 
 
@@ -52,6 +53,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer | MuonAda
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the checkpoint cannot be read ({error}); delete it to start again") from None
+    if names := not_finite(tensors):
+        raise CheckpointError(
+            f"{path}: the checkpoint is not finite ({', '.join(names[:3])}); delete it to start again"
+        )
     settings = json.loads(json.dumps(settings))
     differing = {
         name for name in settings | metadata["settings"] if settings.get(name) != metadata["settings"].get(name)

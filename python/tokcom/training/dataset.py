@@ -1,4 +1,7 @@
-"""Training pictures: a folder or tar archive of train/<class>/* and test/<class>/*, cut to squares once and kept."""
+"""Training pictures: a folder or tar archive of train/<class>/* and test/<class>/*, cut to squares once and kept.
+
+Hidden files and folders, as Jupyter, macOS and file servers leave them there, are no pictures and no classes.
+"""
 
 import hashlib
 import io
@@ -15,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tokcom.errors import DatasetError, PictureError
-from tokcom.tokenizers.pictures import EXTENSIONS, load_picture, resample, square
+from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, square
 
 SPLITS = ("train", "test")
 SMALLEST_CROP = 0.7
@@ -54,13 +57,13 @@ def load_dataset(
     data = Path(data)
     if not data.exists():
         raise DatasetError(f"{data}: no such folder or archive")
-    files = sorted(data.rglob("*")) if data.is_dir() else [data]
+    files = sorted(_visible(data)) if data.is_dir() else [data]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
     key = [str(data.resolve()), stats, split, size, crops, seed, SMALLEST_CROP]
     folder = Path(cache) / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     if not (folder / "index.json").exists():
         _prepare(data, split, size, crops, seed, folder)
-    index = json.loads((folder / "index.json").read_text())
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     return Dataset(
         np.load(folder / "pictures.npy", mmap_mode="r"),
         np.array(index["labels"], dtype=np.int64),
@@ -88,7 +91,7 @@ def _prepare(data: Path, split: str, size: int, crops: int, seed: int, folder: P
         unfinished.mkdir()
         np.save(unfinished / "pictures.npy", np.stack(pictures))
         index = {"labels": [ordered.index(name) for name in names], "classes": ordered, "broken": broken}
-        (unfinished / "index.json").write_text(json.dumps(index))
+        (unfinished / "index.json").write_text(json.dumps(index), encoding="utf-8")
         # Two processes may have prepared the same: whole folders alone take the place.
         if folder.exists() and not (folder / "index.json").exists():
             shutil.rmtree(folder)
@@ -99,7 +102,7 @@ def _prepare(data: Path, split: str, size: int, crops: int, seed: int, folder: P
 def _entries(data: Path, split: str, classes: set[str]) -> Iterator[tuple[str, bytes]]:
     """(path inside the data, content) of a split's pictures in a fixed order; notes the classes of both splits."""
     if data.is_dir():
-        found = {str(PurePosixPath(*path.relative_to(data).parts)): path for path in data.rglob("*")}
+        found = {str(PurePosixPath(*path.relative_to(data).parts)): path for path in _visible(data)}
         for name in sorted(found):
             if _belongs(name, split, classes):
                 yield name, found[name].read_bytes()
@@ -114,9 +117,14 @@ def _entries(data: Path, split: str, classes: set[str]) -> Iterator[tuple[str, b
         raise DatasetError(f"{data}: neither a folder nor a tar archive") from None
 
 
+def _visible(data: Path) -> Iterator[Path]:
+    """Everything in a folder that is not hidden."""
+    return (path for path in data.rglob("*") if not is_hidden(path.relative_to(data)))
+
+
 def _belongs(name: str, split: str, classes: set[str]) -> bool:
     path = PurePosixPath(name)
-    if len(path.parts) < 3 or path.parts[-3] not in SPLITS or path.suffix.lower() not in EXTENSIONS:
+    if len(path.parts) < 3 or path.parts[-3] not in SPLITS or path.suffix.lower() not in EXTENSIONS or is_hidden(path):
         return False
     classes.add(path.parts[-2])
     return path.parts[-3] == split

@@ -12,7 +12,9 @@ from torch import nn
 
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.acceptance import Acceptance
+from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.weights import not_finite
 from tokcom.models.zoo import FREQUENCIES
 from tokcom.training.loop import TRAINING_STATE
 
@@ -50,13 +52,22 @@ def export_part(
         run: how it was trained.
         classes: names of the labels.
         search: of a tokenizer, how tokens are searched for: `rate` and `visits`; None: the encoder's stay.
+
+    Raises:
+        ModelError: weights are not finite in half precision; nothing is written.
     """
+    stored = half(network)
+    if names := not_finite(stored):
+        raise ModelError(
+            f"{folder.name}: the {part}'s weights are not finite in half precision: {', '.join(names[:3])}; what is in "
+            "its folder stays as it was"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{part}.safetensors"
-    save_file(half(network), weights)
+    save_file(stored, weights)
     weights.chmod(0o644)
     path = folder / "card.json"
-    card = json.loads(path.read_text()) if path.exists() else _new_card(folder.name)
+    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name)
     card["classes"] = list(classes)
     if part == "tokenizer":
         card.pop("labels", None)  # of the codebook that was
@@ -74,7 +85,7 @@ def export_part(
     }
     if search is not None:
         card[part]["search"] = search
-    path.write_text(json.dumps(card, indent=2) + "\n")
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> None:
@@ -86,11 +97,11 @@ def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> Non
         command: the command line that fitted it.
     """
     path = folder / "card.json"
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     card["context"]["acceptance"] = {
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
     }  # fmt: skip
-    path.write_text(json.dumps(card, indent=2) + "\n")
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def export_labels(
@@ -108,7 +119,7 @@ def export_labels(
         frequencies: float (codebook_size,), share of each word among all tokens, none of them 0; None: not counted.
     """
     path = folder / "card.json"
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     kind = np.int16 if card["tokenizer"]["config"]["codebook_size"] <= 1 << 15 else np.int32
     weights = folder / "labels.safetensors"
     arrays = {use: each.astype(kind) for use, each in labels.items()}
@@ -123,7 +134,7 @@ def export_labels(
     }  # fmt: skip
     # The class names, which are long, stay last.
     card["classes"] = card.pop("classes")
-    path.write_text(json.dumps(card, indent=2) + "\n")
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def export_residual(folder: Path, residual: ResidualModel) -> None:
@@ -134,9 +145,9 @@ def export_residual(folder: Path, residual: ResidualModel) -> None:
         residual: the fitted model.
     """
     path = folder / "card.json"
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     card["context"]["residual"] = asdict(residual)
-    path.write_text(json.dumps(card, indent=2) + "\n")
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def half(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -5,12 +5,14 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 from torch import Tensor, nn
 
 from tokcom.errors import CheckpointError
@@ -76,6 +78,23 @@ class Task(ABC):
         return figures
 
 
+class TrainingProgress(Progress):
+    """A bar with the time left, and below it the figures of each run, which take as many lines as they need."""
+
+    def __init__(self, console: Console):
+        columns = (
+            TextColumn("{task.description}"), BarColumn(18), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(),
+        )  # fmt: skip
+        super().__init__(*columns, console=console)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["figures"]:
+                yield Text(task.fields["figures"])
+
+
 def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0, console: Console) -> float:
     """Train up to `steps` steps, continuing from the checkpoint where there is one.
 
@@ -90,6 +109,9 @@ def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0
 
     Returns:
         The hours trained in all.
+
+    Raises:
+        CheckpointError: the loss or its gradient is not finite; the checkpoint holds the step before.
     """
     progress = load_checkpoint(checkpoint, task.model, task.optimizer, task.settings())
     if progress.step:
@@ -102,13 +124,9 @@ def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0
     def save() -> None:
         save_checkpoint(checkpoint, task.model, task.optimizer, progress, task.settings())
 
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
-    )  # fmt: skip
     figures = defaultdict(float)
     try:
-        with Progress(*columns, console=console) as bar:
+        with TrainingProgress(console=console) as bar:
             row = bar.add_task(f"training {task.name}", total=steps, completed=progress.step, figures="")
             task.model.train()
             last_save = last = time.monotonic()
@@ -119,7 +137,15 @@ def train(task: Task, *, steps: int, checkpoint: Path, save_every: float = 120.0
                 loss, reported = task.loss(task.rng(progress.step))
                 task.optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
+                norm, value = float(nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)), loss.item()
+                if not (math.isfinite(value) and math.isfinite(norm)):
+                    # The weights are still those of the step before.
+                    save()
+                    raise CheckpointError(
+                        f"{task.name}: the loss is {value:g} and its gradient's norm {norm:g} at step "
+                        f"{progress.step}: the training diverges. {checkpoint} holds the last good step; delete it and "
+                        "start again with another --seed or a larger --batch"
+                    )
                 task.optimizer.step()
                 progress.step += 1
                 now = time.monotonic()

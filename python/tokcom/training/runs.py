@@ -5,12 +5,12 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
-from safetensors.torch import load_file
 
 from tokcom.context.classifier_network import ClassifierConfig
 from tokcom.context.maskgit_network import MaskGitConfig
 from tokcom.errors import ParameterError
 from tokcom.models.card import file_hash
+from tokcom.models.weights import read_weights
 from tokcom.models.zoo import load_context, load_tokenizer, model_card
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom.training.classifier import ClassifierTask
@@ -141,12 +141,15 @@ def _run(
     if request.warm_start and not checkpoint.exists():
         weights = model_card(str(request.folder)).weights(part)
         console.print(f"starting from {weights}")
-        task.warm_start(load_file(weights))
+        task.warm_start(read_weights(weights))
     hours = train(task, steps=request.steps, checkpoint=checkpoint, console=console)
     task.model.load_state_dict({name: value.float() for name, value in half(task.model).items()}, strict=False)
     figures = task.measured()
     run = Run(request.command, request.data.name, request.seed, request.steps, hours, request.warm_start)
     export_part(request.folder, part, family, task.model, figures, run, classes, search)
     weights = request.folder / f"{part}.safetensors"
-    console.print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…, {figures}")
+    console.print(
+        f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…", soft_wrap=True
+    )
+    console.print("on the test pictures: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     return figures

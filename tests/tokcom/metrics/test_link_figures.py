@@ -113,10 +113,14 @@ def test_a_frame_is_amended_by_what_becomes_known_later():
 def test_time_and_hints_are_those_of_the_latest_frames():
     link = LinkFigures(window=3)
     for number, (rx_time, hint) in enumerate([(1.5, "gap of 8 samples"), (2.5, ""), (3.5, "")]):
-        link.add(frame_figures(META | {"frame_id": number, "rx_time": rx_time, "hint": hint}), number)
+        link.add(frame_figures(META | {"frame_id": number, "rx_time": (int(rx_time), 0.5), "hint": hint}), number)
     assert link.figures(3)["rx_time"] == 3.5 and link.figures(3)["hint"] == "gap of 8 samples"
     link.add(frame_figures(META | {"frame_id": 3}), 3)
     assert link.figures(3)["rx_time"] is None and link.figures(3)["hint"] is None
+    link.note_counters({"hint": "twice the sample rate", "queued.framer": 1})
+    assert link.figures(3)["hint"] == "twice the sample rate"
+    link.add(frame_figures(META | {"frame_id": 4}), 3)
+    assert link.figures(3)["hint"] is None, "a frame came: it is mended"
 
 
 @pytest.mark.parametrize("bad", [{"sample_rate": 0}, {"sample_rate": float("nan")}, {"window": 0}])

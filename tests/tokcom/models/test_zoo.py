@@ -1,4 +1,6 @@
 import json
+import shutil
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -40,6 +42,17 @@ def test_a_model_loads_by_folder_and_by_name(tiny_model, monkeypatch):
     tokenizer, context, classifier = load_tokenizer("tiny"), load_context("tiny"), load_classifier(str(tiny_model))
     assert tokenizer.codebook == context.codebook == "tiny" and classifier.classes == ("cat", "dog", "owl")
     assert tokenizer.grid == context.grid and tokenizer.codebook_size == context.codebook_size
+
+
+def test_a_model_trained_in_a_folder_is_found_from_there(tiny_model, tmp_path, monkeypatch):
+    """As `tokcom train --model mine` leaves it, in models/; the shipped one keeps its name."""
+    shipped = list_models()["caltech64"]
+    for name in ("mine", "caltech64"):
+        shutil.copytree(tiny_model, tmp_path / "models" / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOKCOM_MODELS", raising=False)
+    assert list_models()["mine"] == tmp_path / "models" / "mine" and list_models()["caltech64"] == shipped
+    assert load_tokenizer("mine").codebook_size == 32
 
 
 def test_weights_survive_half_precision(tiny_model):
@@ -103,6 +116,44 @@ def test_a_missing_file_is_named(tiny_model):
         load_classifier(str(tiny_model))
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("part", "load"), [("tokenizer", load_tokenizer), ("context", load_context), ("classifier", load_classifier)]
+)
+def test_weights_that_are_not_finite_are_named(part, load, bad, tiny_model):
+    path = tiny_model / f"{part}.safetensors"
+    weights = load_file(path)
+    name = max(weights)
+    weights[name].view(-1)[-1] = bad
+    save_file(weights, path)
+    edited_part(tiny_model, part, sha256=file_hash(path))
+    with pytest.raises(ModelError, match=rf"{part}\.safetensors: the weights are not finite: {name}; its training has"):
+        load(str(tiny_model))
+
+
+def test_weights_that_half_precision_cannot_hold_are_not_written(tiny_model):
+    before = (tiny_model / "context.safetensors").read_bytes(), (tiny_model / "card.json").read_bytes()
+    network = deepcopy(load_context(str(tiny_model)).network)
+    next(iter(network.parameters())).fill_(1e6)
+    with pytest.raises(ModelError, match="the context's weights are not finite in half precision"):
+        export_part(tiny_model, "context", "maskgit", network, {}, Run("none", "none", 0, 0, 0.0), ("cat",))
+    assert ((tiny_model / "context.safetensors").read_bytes(), (tiny_model / "card.json").read_bytes()) == before
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_card_with_numbers_that_are_none_is_named(number, tiny_model):
+    path = tiny_model / "card.json"
+    path.write_text(path.read_text().replace('"seed": 0', f'"seed": {number}', 1))
+    with pytest.raises(ModelError, match=rf"card\.json: the card cannot be read: {number} is no number"):
+        load_context(str(tiny_model))
+
+
+def test_hidden_folders_are_no_models(tiny_model, monkeypatch):
+    monkeypatch.setenv("TOKCOM_MODELS", str(tiny_model.parent))
+    shutil.copytree(tiny_model, tiny_model.parent / ".trash")
+    assert "tiny" in list_models() and ".trash" not in list_models()
+
+
 def test_a_pickle_is_not_loaded(tiny_model):
     path = tiny_model / "context.safetensors"
     torch.save({"weights": torch.zeros(3)}, path)
@@ -147,6 +198,7 @@ def test_nonsense_settings_are_named(config, tiny_model):
 
 
 def test_the_shipped_models_say_where_they_come_from():
+    assert "caltech64" in list_models()
     for name in list_models():
         content = model_card(name).content
         assert content["licence"] and content["data"]["licence"] and content["description"]
@@ -226,7 +278,7 @@ def test_how_often_words_are_sent_comes_with_the_labels(tiny_model):
     shares = np.arange(1, 33) / np.arange(1, 33).sum()
     export_labels(tiny_model, {"coded": np.arange(32)}, {}, {}, "none", shares)
     assert word_frequencies(str(tiny_model)) == pytest.approx(shares) and set(load_labels(str(tiny_model))) == {"coded"}
-    for bad in (shares[:-1], shares - shares[0]):
+    for bad in (shares[:-1], shares - shares[0], np.full(32, np.inf)):
         export_labels(tiny_model, {"coded": np.arange(32)}, {}, {}, "none", bad)
         with pytest.raises(ModelError, match="frequencies of words are not positive ones of a codebook of 32 words"):
             word_frequencies(str(tiny_model))

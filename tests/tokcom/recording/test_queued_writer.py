@@ -20,7 +20,7 @@ class SlowWriter(SigmfWriter):
         self.may_write = threading.Event()
 
     def write(self, samples, stream_index=None):
-        assert self.may_write.wait(30)
+        assert self.may_write.wait(120)
         return super().write(samples, stream_index)
 
 

@@ -1,5 +1,8 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -96,6 +99,35 @@ def test_indices_may_count_from_an_offset(recording):
     assert opened.annotations[0]["core:sample_start"] == 3 and opened.length == 5
 
 
+def test_whole_numbers_may_be_written_as_floats(recording):
+    captures = [{"core:sample_start": 1e2, "core:global_index": 5e2}, {"core:sample_start": 102.0}]
+    annotations = [{"core:sample_start": 103.0, "core:sample_count": 2.0}]
+    opened = open_recording(recording(captures=captures, annotations=annotations, offset=100.0, num_channels=1.0))
+    assert [(capture.start, capture.stream_index) for capture in opened.captures] == [(0, 500), (2, 102)]
+    assert opened.annotations[0] == {"core:sample_start": 3, "core:sample_count": 2}
+    assert np.array_equal(np.concatenate([chunk.samples for chunk in opened.chunks()]), SAMPLES)
+
+
+def test_a_frequency_that_is_no_number_is_not_known(recording):
+    captures = [{"core:sample_start": 0, "core:frequency": float("nan")}]
+    opened = open_recording(recording(captures=captures))
+    assert opened.frequency is None and opened.length == 5
+
+
+def test_metadata_are_utf8_in_any_locale(recording):
+    """Python without UTF-8 mode in an ASCII locale, as a service has it."""
+    path = recording(author="Jörg").with_suffix(".sigmf-meta")
+    path.write_bytes(path.read_bytes().replace(rb"\u00f6", "ö".encode()))
+    code = (
+        "import sys; from tokcom.recording.reader import open_recording; "
+        "print(ascii(open_recording(sys.argv[1])._file.get_global_info()['core:author']))"
+    )
+    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == r"'J\xf6rg'", done.stderr
+
+
 def test_a_recording_without_samples_is_empty(recording):
     opened = open_recording(recording(b""))
     assert opened.length == 0 and list(opened.chunks()) == []
@@ -123,11 +155,17 @@ def test_a_wrong_checksum_is_an_error_unless_it_is_not_asked_for(recording):
         ({"num_channels": 2}, "has 2 channels"),
         ({"drop": ["core:sample_rate"]}, "core:sample_rate is missing"),
         ({"sample_rate": 0}, "global/core:sample_rate: 0 is less"),
+        ({"sample_rate": float("nan")}, "core:sample_rate is nan; it must be above 0"),
+        ({"sample_rate": float("inf")}, "inf"),
         ({"drop": ["core:version"]}, "'core:version' is a required property"),
         ({"captures": [{"core:sample_start": 0, "core:header_bytes": 4}]}, "bytes that are no samples"),
         ({"trailing_bytes": 4}, "bytes that are no samples"),
         ({"captures": [{"core:sample_start": 2}, {"core:sample_start": 1}]}, "captures has incorrect"),
         ({"dataset": "none.bin"}, "none.bin"),
+        ({"dataset": "../../../etc/passwd"}, "core:dataset is '../../../etc/passwd'; it must be the name of a file"),
+        ({"dataset": "/etc/passwd"}, "core:dataset: '/etc/passwd' does not match"),
+        ({"dataset": "a/../../passwd"}, "core:dataset is 'a/../../passwd'; it must be"),
+        ({"dataset": ".."}, "core:dataset is '..'; it must be"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:core.dataset is defined")

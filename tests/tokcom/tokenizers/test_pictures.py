@@ -1,13 +1,14 @@
 import io
 import struct
 import warnings
+from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tokcom.errors import PictureError
-from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures, square
+from tokcom.tokenizers.pictures import find_pictures, is_hidden, load_picture, sample_pictures, square
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]
 
@@ -177,6 +178,23 @@ def test_pictures_of_a_folder_come_by_name(tmp_path):
     for name in ("b.PNG", "a.jpg", "c.txt"):
         (tmp_path / name).touch()
     assert [path.name for path in find_pictures(tmp_path)] == ["a.jpg", "b.PNG"]
+
+
+def test_hidden_files_are_not_the_users_pictures(tmp_path):
+    for name in ("a.png", "._a.png", ".b.jpg"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_pictures(tmp_path)] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [
+        ("train/cat/a.png", False), ("./cat/a.b.png", False), ("../cat/a.png", False), ("train/.cache/a.png", True),
+        ("@eaDir/a.png", True), ("__MACOSX/train/cat/a.png", True), ("train/cat/._a.png", True),
+    ],
+)  # fmt: skip
+def test_what_counts_as_hidden(path, hidden):
+    assert is_hidden(PurePosixPath(path)) is hidden
 
 
 def test_the_sample_pictures_are_photographs():

@@ -1,5 +1,7 @@
 import io
 import json
+import re
+import shutil
 import signal
 import tarfile
 from dataclasses import replace
@@ -15,6 +17,7 @@ from tokcom.context.maskgit_network import MaskGitConfig
 from tokcom.errors import CheckpointError, DatasetError, ParameterError
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+from tokcom.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tokcom.training.dataset import Dataset, load_dataset
 from tokcom.training.decoder import RATE, VISITS, DecoderTask
 from tokcom.training.loop import train
@@ -65,6 +68,20 @@ def test_folder_and_archive_give_the_same_pictures(data, tmp_path):
     assert folder.pictures.shape == (12, 2, 16, 16, 3) and len(folder.broken) == 1
     assert np.array_equal(folder.pictures[:, 0], archive.pictures[:, 0])
     assert np.array_equal(folder.labels, archive.labels) and np.bincount(folder.labels).tolist() == [6, 6]
+
+
+def test_hidden_files_and_folders_are_no_pictures_and_no_classes(data, tmp_path):
+    plain = pictures(data, tmp_path)
+    for place in ("train/.ipynb_checkpoints", "train/@eaDir", "test/.cache", "__MACOSX/train/dog"):
+        (data / place).mkdir(parents=True)
+        shutil.copy(data / "train" / "cat" / "0.png", data / place / "a.png")
+    shutil.copy(data / "train" / "cat" / "broken.jpg", data / "train" / "cat" / "._0.jpg")
+    with tarfile.open(tmp_path / "data.tar", "w") as archive:
+        archive.add(data, "some/where")
+    for found in (pictures(data, tmp_path), pictures(tmp_path / "data.tar", tmp_path)):
+        assert found.classes == ("cat", "owl") and len(found.broken) == 1
+        assert found.pictures.shape == plain.pictures.shape
+    assert len(list((tmp_path / "cache").iterdir())) == 2, "what is hidden does not bring a preparation of its own"
 
 
 def test_a_preparation_that_was_broken_off_is_made_anew(data, tmp_path):
@@ -248,6 +265,49 @@ def test_a_trained_model_can_be_trained_on(part, data, tmp_path, monkeypatch):
     assert moved < 1e-4, "one step at the start of the warm-up hardly moves the weights"
     training = json.loads((tmp_path / "models" / "mine" / "card.json").read_text())[path.name]["training"]
     assert training["command"] == "second" and training["continues"]["command"] == "first"
+
+
+def test_progress_is_read_in_80_columns(tmp_path):
+    """Each line is whole: the bar with the time left, then the figures; no dictionary is printed."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    train(maskgit_task(), steps=3, checkpoint=tmp_path / "maskgit.safetensors", console=console)
+    lines = [re.sub(r"\x1b\[[0-9?;]*[a-zA-Z]", "", line).strip() for line in console.file.getvalue().splitlines()]
+    bars = [line for line in lines if "training maskgit" in line]
+    assert bars and all(re.search(r"/3 \d:\d\d:\d\d left [-\d:]+$", line) and len(line) <= 80 for line in bars)
+    assert any(re.match(r"loss \d+\.\d{3}", line) for line in lines) and not any("{" in line for line in lines)
+
+
+@pytest.mark.parametrize("bad", ["loss", "gradient"])
+def test_a_training_that_diverges_stops_and_keeps_the_last_good_step(bad, tmp_path):
+    task = maskgit_task()
+    checkpoint, usual = tmp_path / "maskgit.safetensors", task.loss
+
+    def loss(rng):
+        value, figures = usual(rng)
+        if task.steps_taken == 3:
+            value = value * float("nan") if bad == "loss" else value + torch.sqrt(0 * value)
+        task.steps_taken += 1
+        return value, figures
+
+    task.loss, task.steps_taken = loss, 0
+    with pytest.raises(CheckpointError, match=r"at step 3: the training diverges\. .*maskgit\.safetensors holds"):
+        train(task, steps=9, checkpoint=checkpoint, console=QUIET)
+    kept = load_file(checkpoint)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in kept.values())
+    fresh = maskgit_task()
+    train(fresh, steps=3, checkpoint=tmp_path / "short.safetensors", console=QUIET)
+    resumed = load_checkpoint(checkpoint, fresh.model, fresh.optimizer, fresh.settings())
+    assert resumed.step == 3
+
+
+def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):
+    task, path = maskgit_task(), tmp_path / "maskgit.safetensors"
+    train(task, steps=1, checkpoint=path, console=QUIET)
+    with torch.no_grad():
+        next(iter(task.model.parameters())).fill_(float("inf"))
+    save_checkpoint(path, task.model, task.optimizer, Progress(1), task.settings())
+    with pytest.raises(CheckpointError, match=r"the checkpoint is not finite \(model\."):
+        train(maskgit_task(), steps=2, checkpoint=path, console=QUIET)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path):

@@ -12,6 +12,7 @@ from gnuradio import gr, tokcom
 
 from tokcom import keys
 from tokcom.errors import TokcomError
+from tokcom.experiments.memory import resident_mb
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 
 AMPLITUDE = 0.25
@@ -28,15 +29,15 @@ def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, se
 
     Parameters:
         sample_rate: in Hz.
-        seconds: how long figures are taken.
+        seconds: how long figures are taken, at least; longer where no picture came by then.
         esn0_db: of the channel, white noise and an offset of 2 kHz; 16-QAM 1/2, mode "context".
         window: pictures under way, at least 1; the next one sets out when one has arrived.
         seed: of layout and noise.
 
     Returns:
-        sample_rate; frames_per_second that reached image_sink; latency_ms from image_source to there; cpu_cores in use;
-        rss_mb_start, rss_mb_end and rss_mb_by_minute, from the start on; drops in all queues; frames; msps, million
-        samples a second that passed.
+        sample_rate; seconds that figures were taken; frames_per_second that reached image_sink; latency_ms from
+        image_source to there; cpu_cores in use; rss_mb_start, rss_mb_end and rss_mb_by_minute, from the start on; drops
+        in all queues; frames; msps, million samples a second that passed.
 
     Raises:
         TokcomError: pictures did not come.
@@ -69,17 +70,20 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
         try:
             if not clock.warm.wait(PATIENCE):
                 raise TokcomError(f"{clock.frames} of the first {WARM_UP} pictures came in {PATIENCE} s")
-            rss, samples = _rss_mb(), receiver.burst_sync.nitems_read(0)
+            rss, samples = resident_mb(), receiver.burst_sync.nitems_read(0)
             clock.reset()
             wall, cpu = time.perf_counter(), time.process_time()
             memory = [rss]
             while (left := seconds - (time.perf_counter() - wall)) > 0:
                 threading.Event().wait(min(left, MINUTE))
-                memory.append(_rss_mb())
+                memory.append(resident_mb())
+            if not clock.arrived.wait(PATIENCE):
+                raise TokcomError(f"no picture came in {seconds + PATIENCE:g} s")
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             latencies = clock.latencies()
             report = {
                 "sample_rate": sample_rate,
+                "seconds": round(wall, 3),
                 "frames_per_second": round(len(latencies) / wall, 2),
                 "latency_ms": {f"p{q}": round(1000 * float(np.percentile(latencies, q)), 1) for q in (50, 99)},
                 "cpu_cores": round(cpu / wall, 2),
@@ -107,12 +111,6 @@ def _drops(transmitter: tokcom.image_transmitter, receiver: tokcom.image_receive
     )  # fmt: skip
 
 
-def _rss_mb() -> float:
-    """Memory of this process that is in use, as Linux counts it."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
 class Clock(gr.basic_block):
     """Takes each picture's time from image_source to image_sink, and clears away what the sink has written of it."""
 
@@ -121,7 +119,7 @@ class Clock(gr.basic_block):
         self._folder, self._turn = Path(folder), threading.Lock()
         self._sent: dict[int, float] = {}
         self._latencies: list[float] = []
-        self.warm, self.frames = threading.Event(), 0
+        self.warm, self.arrived, self.frames = threading.Event(), threading.Event(), 0
         for port, handler in (("sent", self._on_sent), ("delivered", self._on_delivered)):
             self.message_port_register_in(pmt.intern(port))
             self.set_msg_handler(pmt.intern(port), handler)
@@ -130,6 +128,7 @@ class Clock(gr.basic_block):
         """Forget what was measured so far."""
         with self._turn:
             self._latencies.clear()
+            self.arrived.clear()
 
     def latencies(self) -> list[float]:
         """Seconds of each picture since the last reset."""
@@ -145,6 +144,7 @@ class Clock(gr.basic_block):
         now, frame_id = time.perf_counter(), _frame_id(pdu)
         with self._turn:
             self._latencies.append(now - self._sent.pop(frame_id, now))
+            self.arrived.set()
         self.frames += 1
         if self.frames == WARM_UP:
             self.warm.set()

@@ -24,7 +24,8 @@ def on_processors(count: int, measure: Callable[..., float], *arguments: object)
 
 
 def _keep_to(count: int) -> None:
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    if hasattr(os, "sched_setaffinity"):  # not on macOS and Windows
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def sync_rate(samples: int, seed: int) -> float:
@@ -46,7 +47,7 @@ def receiver_rate(bursts: int, seed: int, together: bool = True) -> float:
     waiting = blocks.file_descriptor_source(gr.sizeof_gr_complex, pipe)
     then = blocks.stream_mux(gr.sizeof_gr_complex, [rounds * len(stream), 1 << 30])
     sync, demodulator, decoder = tokcom.burst_sync(), tokcom.burst_demodulator(bursts + 1), tokcom.packet_decoder("")
-    if together:
+    if together and hasattr(os, "sched_getaffinity"):
         for block in (sync, demodulator, decoder):
             block.set_processor_affinity([min(os.sched_getaffinity(0))])
     awaiting = Awaiting(rounds * len(sent))

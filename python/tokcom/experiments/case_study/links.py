@@ -127,8 +127,10 @@ class BurstLink:
             return Arrival(*nothing, None, airtime)
         llrs = receiver.demap(demodulated)
         tokens, believed = receiver.decode(llrs, demodulated.header)
-        size = frame.codebook_size
-        return Arrival(tokens, believed, ReceivedPackets.of_burst(demodulated.header, size, llrs), airtime)
+        packets = ReceivedPackets.of_burst(
+            demodulated.header, frame.codebook_size, llrs, misfit=receiver.misfit(demodulated)
+        )
+        return Arrival(tokens, believed, packets, airtime)
 
 
 def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
@@ -137,15 +139,19 @@ def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
     Args:
         name: one of LINKS.
         codebook: the codebook.
-        channel: row of channel/profiles.json, for bursts.
+        channel: row of channel/profiles.json, for bursts; "none" for the other links, which have no multipath.
 
     Raises:
-        ParameterError: there is no such link or channel.
+        ParameterError: there is no such link or channel, or the link has none.
     """
     if name not in LINKS:
         raise ParameterError(f"link is {name!r}; it must be one of {', '.join(LINKS)}")
     if name == "burst":
         return BurstLink(codebook, channel)
+    if channel != "none":
+        raise ParameterError(
+            f"channel is {channel!r}; the link {name!r} has no multipath: leave it out, or take 'burst'"
+        )
     return KnownNoiseLink("k7" if name == "k7" else "k3", name == "paper", codebook.size)
 
 

@@ -52,7 +52,7 @@ def write_page(
     )
     environment.filters |= {"figure": _figure, "reach": _reach}
     template = environment.from_string(
-        resources.files("tokcom.experiments.case_study").joinpath("page.html.j2").read_text()
+        resources.files("tokcom.experiments.case_study").joinpath("page.html.j2").read_text(encoding="utf-8")
     )
     points = sorted({row["esn0_db"] for row in summary})
     content = template.render(
@@ -61,7 +61,7 @@ def write_page(
         rows={name: sorted(of_scheme(summary, name), key=lambda row: row["esn0_db"]) for name in SCHEMES},
     )  # fmt: skip
     try:
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     except OSError as error:
         raise TokcomError(f"{path}: the page cannot be written: {error.strerror}") from None
 

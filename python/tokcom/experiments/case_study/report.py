@@ -74,7 +74,7 @@ def write_report(
     try:
         parquet.write_table(pyarrow.Table.from_pylist(_even(rows)), out / "results.parquet")
         for name, content in (("results", results), ("study", study)):
-            (out / f"{name}.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+            (out / f"{name}.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise TokcomError(f"{out}: the results cannot be written: {error}") from None
     draw_figure(summary, out / "figure4.svg")

@@ -1,7 +1,6 @@
 """Spreads the jobs of a study over processes: of this machine, or of a Dask cluster."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from tokcom.errors import TokcomError
 from tokcom.experiments.case_study.cells import Cell, Job, StudySettings, measure
 from tokcom.experiments.case_study.store import CellStore
+from tokcom.processors import usable_processors
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -43,7 +43,7 @@ def run_jobs(
         return
     from distributed import as_completed
 
-    with _client(scheduler, min(workers or len(os.sched_getaffinity(0)), len(missing))) as client:
+    with _client(scheduler, min(workers or usable_processors(), len(missing))) as client:
         futures = client.map(partial(measure, settings), missing, pure=False)
         job_of = {future.key: job for future, job in zip(futures, missing, strict=True)}
         for future in as_completed(futures):

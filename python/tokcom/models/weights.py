@@ -1,0 +1,39 @@
+"""Weights of networks from safetensors files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tokcom.errors import ModelError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name, those of floating point as float32.
+
+    Raises:
+        ModelError: the file cannot be read, or holds numbers that are not finite.
+    """
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
+    names = not_finite(tensors)
+    if names:
+        raise ModelError(
+            f"{path}: the weights are not finite: {', '.join(names[:3])}{' …' * (len(names) > 3)}; its training has "
+            "diverged: train that part anew, or take an older file"
+        )
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of the tensors that hold NaN or infinity."""
+    return [
+        name
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
