@@ -1,11 +1,14 @@
 """The demo end to end, as a user starts it."""
 
 import json
+import re
+import resource
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from PIL import Image
@@ -54,6 +57,33 @@ def test_a_small_demo(tmp_path, photographs):
     page = (tmp_path / "page" / "index.html").read_text()
     assert "odd name &amp; &lt;b&gt;" in page and "<b>.png" not in page
     assert len(list((tmp_path / "page").glob("esn0_*/*/*.png"))) == 32
+
+
+def test_a_folder_with_a_bad_file_and_names_of_any_length(tmp_path, photographs):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    long_name = "\u65e5" * 80 + ".png"
+    Image.open(photographs[0]).resize((80, 60)).save(folder / long_name)
+    (folder / "broken.jpg").write_text("no picture")
+    done = demo(folder, "--esn0-db", "20", "--modes", "keep", "--out", "page", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "left out:" in done.stderr and "not a picture" in done.stderr
+    (frame,) = json.loads((tmp_path / "page" / "report.json").read_text())["frames"]
+    assert frame["image"] == "\u65e5" * 80 and frame["per"] == 0
+    page = (tmp_path / "page" / "index.html").read_text()
+    shown = [unquote(source) for source in re.findall(r'<img src="([^"]*)"', page)]
+    assert shown and all((tmp_path / "page" / source).is_file() for source in shown)
+
+
+def test_a_full_disk_is_told_at_once(tmp_path, photographs):
+    """Files of more than a kilobyte cannot be written, as where the disk is full."""
+    command = [sys.executable, str(ROOT / "apps" / "tokcom_demo"), str(photographs[0]), "--esn0-db", "20"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
+    )  # fmt: skip
+    assert done.returncode == 1 and "1 pictures could not be saved" in done.stderr and "File too large" in done.stderr
+    assert "raise the Es/N0" not in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_same_seed_gives_the_same_figures(tmp_path, photographs):

@@ -1,10 +1,14 @@
 """The blocks that meet the sample stream: burst_framer and burst_sync."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, gr, tokcom
 
+from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
@@ -127,6 +131,80 @@ def test_a_continuous_framer_is_silent_between_bursts(pdu):
     start = np.flatnonzero(samples)[0]
     burst = expected_burst(1)
     assert np.array_equal(samples[start : start + len(burst)], burst) and not samples[start + len(burst) :].any()
+
+
+def times_of(tags):
+    """Offset and time in seconds of each tx_time tag."""
+    found = [(tag.offset, tag.value) for tag in tags if pmt.to_python(tag.key) == "tx_time"]
+    return [(offset, pmt.to_uint64(pmt.tuple_ref(time, 0)) + pmt.to_double(pmt.tuple_ref(time, 1)))
+            for offset, time in found]  # fmt: skip
+
+
+def test_for_a_radio_the_period_is_told_by_tags(pdu):
+    framer = tokcom.burst_framer(padding=0, tx_time=12.5, period=3600.25)
+    samples, tags = run_framer(framer, [symbols_pdu(pdu, i) for i in range(3)])
+    length = len(expected_burst(0))
+    assert times_of(tags) == [(0, 12.5), (length, 3612.75), (2 * length, 7213.0)] and len(samples) == 3 * length
+
+
+def test_where_the_radio_s_clock_is_known_no_burst_gets_a_time_that_has_passed(pdu, monkeypatch):
+    """The first slot is over before the first burst is here, the third while the second one waits."""
+    clock = iter([50.0, 57.3, 58.0, 70.1])  # when the schedule is set, and as each burst is taken up
+    monkeypatch.setattr(
+        sys.modules["gnuradio.tokcom.burst_framer"], "time", SimpleNamespace(monotonic=lambda: next(clock))
+    )
+    framer = tokcom.burst_framer(padding=0)
+    framer.set_schedule(1001.0, 5.0, radio_time=1000.0)
+    _, tags = run_framer(framer, [symbols_pdu(pdu, i) for i in range(3)])
+    assert [time for _, time in times_of(tags)] == [1011.0, 1016.0, 1021.0]
+
+
+def test_with_a_first_time_alone_the_others_follow_at_once(pdu):
+    _, tags = run_framer(tokcom.burst_framer(padding=0, tx_time=12.5), [symbols_pdu(pdu, i) for i in range(3)])
+    assert times_of(tags) == [(0, 12.5)]
+
+
+def test_a_frame_that_brings_its_time_keeps_it(pdu):
+    messages = [symbols_pdu(pdu, 1, tx_time=(99, 0.5)), symbols_pdu(pdu, 2)]
+    _, tags = run_framer(tokcom.burst_framer(padding=0, tx_time=1.0, period=60.0), messages)
+    assert [time for _, time in times_of(tags)] == [99.5, 1.0]
+
+
+def test_a_stream_that_goes_on_is_silent_until_the_time_comes(pdu):
+    """Bursts at 2 ms, 7 ms … of a stream of 1 MS/s, each exactly on its sample."""
+    framer = tokcom.burst_framer(1.0, continuous=True, padding=10, tx_time=0.002, period=0.005, sample_rate=1e6)
+    top, sink = gr.top_block(catch_exceptions=False), blocks.vector_sink_c()
+    top.connect(framer, blocks.head(gr.sizeof_gr_complex, 18_000), sink)
+    for number in range(3):
+        framer._on_symbols(symbols_pdu(pdu, number))
+    # The queue is kept over the start, as bursts may wait before it.
+    top.run()
+    samples, wanted = np.array(sink.data(), np.complex64), np.zeros(18_000, np.complex64)
+    for number, start in enumerate((2000, 7000, 12_000)):
+        burst = expected_burst(number)
+        wanted[start : start + len(burst)] = burst
+    assert np.array_equal(samples, wanted)
+
+
+def test_a_stopped_framer_does_not_send_the_rest_of_a_burst_later(pdu):
+    framer = tokcom.burst_framer(1.0, padding=1 << 20)
+    top = gr.top_block(catch_exceptions=False)
+    top.connect(framer, blocks.head(gr.sizeof_gr_complex, 100), blocks.null_sink(gr.sizeof_gr_complex))
+    framer._on_symbols(symbols_pdu(pdu, 1))
+    top.run()
+    assert framer.bursts_dropped == 1
+    samples, _ = run_framer(framer, [symbols_pdu(pdu, 2)])
+    assert np.array_equal(samples[: -(1 << 20)], expected_burst(2))
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [({"period": 1.0}, "period is 1.0 and tx_time 0"), ({"tx_time": -1.0}, "tx_time is -1.0"),
+     ({"sample_rate": 0.0}, "sample_rate is 0.0")],
+)  # fmt: skip
+def test_bad_times_are_named(bad, said):
+    with pytest.raises(ParameterError, match=said):
+        tokcom.burst_framer(**bad)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, gr, tokcom
+from gnuradio.tokcom._pdu import vector_of
 from PIL import Image
 
 from tokcom.errors import PictureError
@@ -37,9 +38,11 @@ def run():
 def arrivals(pdu):
     """The four PDUs of a frame."""
 
-    def make(frame_id, stages=STAGES):
-        shared = {"frame_id": frame_id, "name": "owl", "height": 16, "width": 16}
+    def make(frame_id, stages=STAGES, stream=None, name="owl"):
+        shared = {"frame_id": frame_id, "name": name, "height": 16, "width": 16}
+        shared |= {} if stream is None else {"stream_id": stream}
         received = {"esn0_db": 6.0, "packets": 4, "packets_lost": 1, "codebook_size": 32, "cmi_name": "bird"}
+        received |= {"gap_samples": 7, "rx_time": (12, 0.5)}
         return [
             (
                 stage,
@@ -78,8 +81,73 @@ def test_frames_may_arrive_in_any_order(tmp_path, run, arrivals):
 
 def test_without_comparison_the_recovered_picture_is_enough(tmp_path, run, arrivals):
     sink = tokcom.image_sink(str(tmp_path), compare=False)
-    assert len(run(sink, arrivals(0, ["recovered"]))) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["0000-owl-recovered.png"]
+    (told,) = run(sink, arrivals(0, ["recovered"]))
+    assert told["files"] == {"recovered": "000000-s0-f0000-recovered.png"} and told["packets_lost"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000-s0-f0000-recovered.png", "figures.jsonl"]
+
+
+def test_without_comparison_nothing_is_overwritten(tmp_path, run, arrivals):
+    """Two streams with the same numbers, a transmitter that began anew, and a receiver that did."""
+    for _ in range(2):
+        sink = tokcom.image_sink(str(tmp_path), compare=False)
+        messages = [entry for stream in (0, 3, 0) for i in (1, 2) for entry in arrivals(i, ["recovered"], stream)]
+        assert len(run(sink, messages)) == 6
+    lines = [json.loads(line) for line in (tmp_path / "figures.jsonl").read_text().splitlines()]
+    assert len(list(tmp_path.glob("*.png"))) == 12 == len({line["file"] for line in lines})
+    assert all((tmp_path / line["file"]).is_file() for line in lines)
+    assert [line["stream_id"] for line in lines] == [0, 0, 3, 3, 0, 0] * 2
+    first = lines[0]
+    assert (first["packets"], first["packets_lost"], first["esn0_db"], first["cmi"]) == (4, 1, 6.0, "bird")
+    assert first["hint"] == "gap of 7 samples" and first["rx_time"] == 12.5 and first["seconds"] == {"recovery": 0.5}
+
+
+def test_a_picture_of_which_nothing_is_known_is_saved_all_the_same(tmp_path, run, pdu):
+    sink = tokcom.image_sink(str(tmp_path), compare=False)
+    (told,) = run(sink, [("recovered", pdu(PICTURES["sent"], frame_id=2, height=16, width=16))])
+    assert told["packets"] is None and (tmp_path / "000000-s0-f0002-recovered.png").is_file()
+
+
+def test_two_streams_are_compared_each_with_its_own(tmp_path, run, arrivals):
+    sink = tokcom.image_sink(str(tmp_path))
+    mixed = [entry for pair in zip(arrivals(7), arrivals(7, stream=2), strict=True) for entry in pair]
+    assert sorted(told["stream_id"] for told in run(sink, mixed)) == [0, 2] and sink.frames_incomplete == 0
+    assert {"0007-owl-sent.png", "s2-0007-owl-sent.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_numbers_that_go_round_meet(tmp_path, run, arrivals):
+    sink = tokcom.image_sink(str(tmp_path))
+    beyond = arrivals((1 << 20) + 3, ["sent", "tokenized"]) + arrivals(3, ["lost", "recovered"])
+    assert [told["frame_id"] for told in run(sink, beyond)] == [3]
+
+
+@pytest.mark.parametrize("name", ["\u65e5" * 80, "x" * 250, "a/b", ""])
+def test_any_name_becomes_a_file(tmp_path, run, arrivals, name):
+    sink = tokcom.image_sink(str(tmp_path))
+    (told,) = run(sink, arrivals(0, name=name))
+    assert "error" not in told and told["image"] == name and sink.write_errors == 0
+    assert set(told["files"].values()) == {path.name for path in tmp_path.glob("*.png")} and len(told["files"]) == 4
+    assert all(len(file.encode()) <= 255 for file in told["files"].values())
+
+
+@pytest.mark.parametrize("full", ["0000-owl-lost.png", "figures.jsonl"])
+def test_a_full_disk_is_told_and_the_frame_counts_as_delivered(tmp_path, run, arrivals, full, monkeypatch):
+    sink = tokcom.image_sink(str(tmp_path))
+    # At its start it clears figures.jsonl away.
+    monkeypatch.setattr(sink, "start", lambda: True)
+    (tmp_path / full).symlink_to("/dev/full")
+    (told,) = run(sink, arrivals(0))
+    assert "No space left on device" in told["error"] and told["per"] == 0.25
+    assert sink.write_errors == sink.frames_delivered == 1 and sink.frames_refused == 0
+
+
+def test_what_waits_is_bounded_in_bytes(tmp_path, pdu):
+    sink = tokcom.image_sink(str(tmp_path))
+    large = vector_of(np.zeros((2000, 3000, 3), np.uint8))
+    for frame_id in range(40):
+        meta = pmt.to_pmt({"frame_id": frame_id, "height": 2000, "width": 3000})
+        sink._on_sent(pmt.cons(meta, large))
+        assert sink._pending.bytes_held <= 256 << 20
+    assert sink.frames_incomplete == 40 - (256 << 20) // (2000 * 3000 * 3)
 
 
 def test_incomplete_frames_do_not_pile_up(tmp_path, run, arrivals):

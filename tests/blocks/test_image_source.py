@@ -1,5 +1,7 @@
 import os
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pmt
@@ -118,6 +120,7 @@ def test_no_path_means_the_sample_photographs():
         ({"interval": -1.0}, ParameterError, "interval is -1.0"),
         ({"window": -1}, ParameterError, "window is -1"),
         ({"patience": 0.0}, ParameterError, "patience is 0.0"),
+        ({"stream_id": 64}, ParameterError, "stream_id is 64"),
     ],
 )
 def test_bad_parameters_are_named(arguments, error, message):
@@ -136,6 +139,99 @@ def test_a_file_name_that_is_no_text_is_sent_all_the_same(tmp_path):
     source, echo = tokcom.image_source(str(tmp_path)), Echo()
     flowgraph(source, echo).run()
     assert [meta["name"] for meta in echo.metas] == ["caf?"]
+
+
+def test_numbers_go_round_as_on_the_air_and_the_window_goes_on(folder):
+    """The receiver says 0 after 1,048,575, and the source goes on at once."""
+
+    class Receiver(Echo):
+        def _take(self, message):
+            super()._take(message)
+            number = pmt.to_pmt({"frame_id": self.metas[-1]["frame_id"] % (1 << 20)})
+            self.message_port_pub(pmt.intern("out"), pmt.cons(number, pmt.init_u8vector(0, [])))
+
+    source, receiver = tokcom.image_source(str(folder), window=1, patience=3600), Receiver(delivers=False)
+    source.frames_sent = (1 << 20) - 2
+    flowgraph(source, receiver).run()
+    assert [meta["frame_id"] for meta in receiver.metas] == [(1 << 20) - 2, (1 << 20) - 1, 0, 1]
+    assert source.frames_missing == 0
+
+
+def test_without_a_window_nothing_is_remembered(folder):
+    source, echo = tokcom.image_source(str(folder), repeat=True, window=0), Echo(delivers=False, expected=50)
+    top = flowgraph(source, echo)
+    top.start()
+    assert echo.enough.wait(30)
+    top.stop()
+    top.wait()
+    assert source.frames_sent >= 50 and not source._under_way
+
+
+def test_word_of_another_stream_is_not_for_this_source(folder):
+    source = tokcom.image_source(str(folder), window=2, stream_id=4)
+    source._under_way = {0: None, 1: None}
+    for stream, left in ((3, [0, 1]), (4, [1])):
+        source._on_delivered(pmt.cons(pmt.to_pmt({"frame_id": 0, "stream_id": stream}), pmt.init_u8vector(0, [])))
+        assert list(source._under_way) == left
+    source._on_delivered(pmt.cons(pmt.to_pmt({"frame_id": "zero"}), pmt.init_u8vector(0, [])))
+    assert not source._under_way and source.frames_delivered == 2
+
+
+def test_a_list_may_name_folders_and_large_pictures_come_reduced(folder):
+    large = folder / "large"
+    large.mkdir()
+    Image.new("RGB", (4000, 3000), "green").save(large / "photo.jpg")
+    source, echo = tokcom.image_source([str(folder / "p4.png"), str(large)], stream_id=9), Echo()
+    flowgraph(source, echo).run()
+    assert [(meta["name"], meta["stream_id"]) for meta in echo.metas] == [("p4", 9), ("photo", 9)]
+    height, width = echo.pictures[1].shape[:2]
+    assert height * width <= 1 << 20 < 1.01 * height * width
+
+
+class Capture:
+    """OpenCV's, of a camera that shows three pictures, each darker: blue, green, red in this order."""
+
+    opened, released = [], 0
+
+    def __init__(self, device):
+        Capture.opened.append(device)
+        self._left = 3
+
+    def isOpened(self):
+        return Capture.opened[-1] != 9
+
+    def set(self, key, value):
+        assert (key, value) == (38, 1)
+
+    def read(self):
+        self._left -= 1
+        return self._left >= 0, np.full((4, 6, 3), (200, 100, 50 + self._left), np.uint8)
+
+    def release(self):
+        Capture.released += 1
+
+
+@pytest.fixture
+def opencv(monkeypatch):
+    Capture.opened, Capture.released = [], 0
+    monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(VideoCapture=Capture, CAP_PROP_BUFFERSIZE=38))
+
+
+def test_a_camera_s_pictures_are_sent_until_none_comes(opencv):
+    source, echo = tokcom.image_source("camera:0", window=1), Echo()
+    flowgraph(source, echo).run()
+    assert [picture[0, 0].tolist() for picture in echo.pictures] == [[52, 100, 200], [51, 100, 200], [50, 100, 200]]
+    assert {meta["name"] for meta in echo.metas} == {"camera"} and Capture.opened == [0, 0] and Capture.released == 2
+
+
+def test_a_camera_that_is_not_there_or_cannot_be_read_is_told_of(opencv, monkeypatch):
+    with pytest.raises(PictureError, match="camera '9' cannot be opened"):
+        tokcom.image_source("camera:9")
+    tokcom.image_source("camera:/dev/video3")
+    assert Capture.opened[-1] == "/dev/video3"
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(PictureError, match="a camera needs OpenCV, which is not here"):
+        tokcom.image_source("camera:0")
 
 
 def test_word_that_comes_late_does_not_widen_the_window(folder):

@@ -6,6 +6,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import gr, tokcom
+from gnuradio.tokcom._pdu import vector_of
 from PyQt5.QtGui import QImage
 
 from tokcom.errors import ParameterError
@@ -84,6 +85,40 @@ def test_a_frame_is_shown_with_its_losses_outlined(run, frames, qt):
     assert orange > 200 + (np.abs(before.astype(int) - LOSS) < 40).all(axis=2).sum()
     figures = view.figures()
     assert figures["per"] == 0.25 and figures["ter"] == 0 and figures["dropped"] == {"view": 0}
+
+
+def test_the_last_frame_stands_beside_the_means_and_hints_are_shown(run, frames, qt):
+    view = tokcom.image_view()
+    run(view, frames(3))
+    assert view.latest_figures()["per"] == 0.25 and view.figures()["hint"] is None
+    view.widget.resize(1120, 650)
+    view.widget.show_figures()
+    before = painted(view)
+    meta = {"hint": "twice the sample rate", "packets": 4, "packets_lost": 4, "frame_id": 9, "height": 16, "width": 16}
+    view._on_recovered(pmt.cons(pmt.to_pmt(meta), vector_of(PICTURES["lost"])))
+    view.widget.show_figures()
+    assert view.latest_figures()["per"] == 1 and view.figures()["per"] == pytest.approx(7 / 16)
+    assert view.figures()["hint"] == view.widget._hint.text() == "twice the sample rate"
+    changed = (painted(view).astype(int) != before).any(axis=2)
+    assert changed[:40, 560:].any(), "the hint is painted beside the heading"
+
+
+def test_large_pictures_are_kept_as_they_are_shown(qt):
+    view = tokcom.image_view()
+    photograph = vector_of(np.full((1500, 2000, 3), 77, np.uint8))
+    for frame_id in range(12):
+        meta = pmt.to_pmt({"height": 1500, "width": 2000, "frame_id": frame_id})
+        view._on_sent(pmt.cons(meta, photograph))
+    assert view.frames_refused == 0 and len(view._recent) == 12 and view._recent.bytes_held == 12 * 512 * 512 * 3
+
+
+def test_the_token_error_rate_does_not_depend_on_who_comes_first(run, frames):
+    view = tokcom.image_view()
+    *others, last = frames(1, ["sent", "recovered", "tokenized"])
+    run(view, others)
+    assert view.figures()["ter"] is None
+    view._on_tokenized(last[1])
+    assert view.figures()["ter"] == 0 and view.frames_refused == 0
 
 
 def test_a_receiver_alone_shows_what_it_knows(run, frames):

@@ -63,6 +63,33 @@ def test_pictures_are_as_good_as_tokens(collector, received, pdu):
     assert report["ter"] == 4 / 16 and report["per"] == 0.5
 
 
+def test_what_was_sent_may_come_after_what_was_received(collector, received, pdu):
+    monitor = tokcom.link_monitor(interval=0)
+    (report,) = watch(monitor, collector, [("recovered", received(0))], 1)
+    assert "ter" not in report
+    monitor._on_tokenized(pdu(SENT, frame_id=0))
+    assert monitor.figures()["ter"] == 2 / 16 and monitor.frames_refused == 0
+
+
+def test_streams_with_the_same_numbers_are_told_apart(collector, received, pdu):
+    """Two transmitters, one monitor: each frame is compared with what its own transmitter sent."""
+    others = SENT + 100
+    sent = [("tokenized", pdu(tokens, frame_id=0, stream_id=stream)) for stream, tokens in ((1, SENT), (2, others))]
+    got = [("recovered", received(0, stream_id=1)),
+           ("recovered", pdu(others, frame_id=0, stream_id=2, packets=4, packets_lost=0))]  # fmt: skip
+    first, second = watch(tokcom.link_monitor(interval=0), collector, sent + got, 2)
+    assert first["ter"] == 2 / 16 and second["ter"] == 1 / 16  # two of sixteen wrong, and none
+
+
+def test_time_and_hints_of_a_burst_are_reported(collector, received, tmp_path):
+    file = tmp_path / "figures.csv"
+    monitor = tokcom.link_monitor(interval=0, csv_file=str(file))
+    (report,) = watch(monitor, collector, [("recovered", received(0, rx_time=(3, 0.25), gap_samples=200))], 1)
+    assert report["rx_time"] == 3.25 and report["hint"] == "gap of 200 samples"
+    (row,) = csv.DictReader(file.open())
+    assert row["rx_time"] == "3.25" and row["hint"] == "gap of 200 samples"
+
+
 def test_reports_go_on_while_nothing_comes(collector, received):
     reports = watch(tokcom.link_monitor(interval=0.02), collector, [("recovered", received(0))], 4)
     assert len(reports) >= 4 and reports[-1]["frames"] == 1

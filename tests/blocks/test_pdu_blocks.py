@@ -1,5 +1,7 @@
 """Each message block: what it adds to a frame, and what it does with a bad one."""
 
+import threading
+
 import numpy as np
 import pmt
 import pytest
@@ -182,6 +184,7 @@ def test_a_different_model_of_the_same_name_is_refused(pdu, send):
         ("image_tokenizer", {"model": "none"}, ModelError, "no model 'none'"),
         ("image_tokenizer", {"cmi": "unicorn"}, ParameterError, "class 'unicorn' is unknown"),
         ("image_tokenizer", {"visits": -2}, ParameterError, "visits is -2"),
+        ("image_tokenizer", {"queue_size": 0}, ParameterError, "queue_size is 0"),
         ("token_packetizer", {"tokens_per_packet": 0}, ParameterError, "tokens_per_packet is 0"),
         ("token_packetizer", {"tokens_per_packet": 65}, ParameterError, "tokens_per_packet is 65"),
         ("token_packetizer", {"seed": 65536}, ParameterError, "seed is 65536"),
@@ -211,6 +214,60 @@ def test_a_demodulator_that_falls_behind_drops_the_oldest_bursts_and_counts_them
     block = tokcom.burst_demodulator(queue_size=3)
     out = send(block, [pdu(FOUND.samples, **BURST | {"burst_start": i}) for i in range(10)])
     assert block.bursts_dropped == 7 and [meta["burst_start"] for meta, _ in out] == [7, 8, 9]
+
+
+def test_equalised_symbols_come_out_beside_the_llrs(pdu, send):
+    ((meta, symbols),) = send(tokcom.burst_demodulator(), [pdu(FOUND.samples, **BURST, mine=3)], out="symbols")
+    assert meta["mine"] == 3 and meta["esn0_db"] > 20 and meta["frame_id"] == 4
+    # 16-QAM in a burst without noise: its sixteen points, and nothing between them.
+    levels = np.array([-3, -1, 1, 3]) / np.sqrt(10)
+    points = (levels[:, None] + 1j * levels).ravel()
+    away = np.abs(symbols[:, None] - points)
+    assert away.min(axis=1).max() < 0.1 and len(set(away.argmin(axis=1))) == 16
+
+
+def test_a_grid_that_no_header_holds_is_refused_by_name(pdu, send, capfd):
+    block = tokcom.packet_decoder()
+    assert send(block, [pdu(LLRS, **HEADER | {"grid": (4, 8, 8)})]) == [] and block.frames_refused == 1
+    said = "".join(capfd.readouterr())
+    assert not said or "(4, 8, 8)" in said
+
+
+def test_pictures_are_bounded_where_they_arrive_while_one_takes_long(pdu):
+    """The queue is full although the tokenizer never comes to look at it."""
+    block, busy, go_on = (
+        tokcom.image_tokenizer(cmi="none", visits=0, queue_size=2),
+        threading.Event(),
+        threading.Event(),
+    )
+    tokenize = block.process
+
+    def slow(meta, data):
+        busy.set()
+        go_on.wait(60)
+        return tokenize(meta, data)
+
+    block.process = slow
+    block.start()
+    data, meta = GOOD["image_tokenizer"]
+    try:
+        block._on_pdu(pdu(data, **meta | {"frame_id": 0}))
+        assert busy.wait(60)
+        for number in range(1, 10):
+            block._on_pdu(pdu(data, **meta | {"frame_id": number}))
+        assert block.queue_length == 2 and block.inputs_dropped == 7
+        assert [pmt.to_python(pmt.car(waiting))["frame_id"] for waiting in block._queue] == [8, 9]
+    finally:
+        go_on.set()
+        block.stop()
+
+
+def test_a_finite_run_tokenizes_all_that_wait(pdu, send):
+    data, meta = GOOD["image_tokenizer"]
+    block = tokcom.image_tokenizer(cmi="none", visits=0)
+    out = send(block, [pdu(data, **meta | {"frame_id": number}) for number in range(20)])
+    assert [told["frame_id"] for told, _ in out] == list(range(20)) and block.inputs_dropped == 0
+    assert out[-1][0]["queued.tokenizer"] == 0 == out[-1][0]["dropped.tokenizer"]
 
 
 def test_pictures_that_come_too_fast_are_dropped_counted_and_told_of(pdu, send):

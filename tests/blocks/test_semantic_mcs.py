@@ -73,6 +73,21 @@ def test_carriers_count_one_by_one(collector, pdu):
         assert (choice["mcs_summary"] == "64 x 16qam-3/4") == faster
 
 
+def test_a_policy_set_while_an_adapter_is_made_is_kept():
+    """What the GUI's thread sets in the middle of a frame holds for the frames behind, of every packet size."""
+    block = tokcom.semantic_mcs("fixed")
+    make = block._new_adapter
+
+    def slow(transmit):
+        made = make(transmit)
+        block.set_policy("cqi")
+        return made
+
+    block._new_adapter = slow
+    block._adapter(8)
+    assert [block._adapter(size).config.policy for size in (4, 8, 16)] == ["cqi"] * 3
+
+
 def test_losses_make_it_careful(collector, pdu):
     block = tokcom.semantic_mcs("cqi", step_db=0.1)
     report = {"frame_id": 4, "packets": 64, "packets_lost": 64}

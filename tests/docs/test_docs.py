@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -36,14 +38,17 @@ def site(tmp_path_factory):
 
 
 class References(HTMLParser):
-    """Collects what a page loads."""
+    """Collects what a page loads, where its links lead, and which places in it they may name."""
 
     def __init__(self):
         super().__init__()
-        self.loaded = []
+        self.loaded, self.links, self.places = [], [], set()
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
+        self.places |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
+        if tag == "a" and attrs.get("href"):
+            self.links.append(attrs["href"])
         if tag in ("img", "script", "iframe") and attrs.get("src"):
             self.loaded.append(attrs["src"])
         if tag == "link" and attrs.get("rel") not in ("canonical", "next", "prev") and attrs.get("href"):
@@ -59,6 +64,31 @@ def test_pages_load_nothing_from_elsewhere_and_everything_is_there(site):
                 continue
             assert "//" not in reference, f"{page} loads {reference}"
             assert (page.parent / reference.partition("#")[0]).exists(), f"{page} lacks {reference}"
+
+
+def test_every_link_leads_to_a_page_and_a_place_that_exist(site):
+    pages = {page: References() for page in site.rglob("*.html") if page.name != "404.html"}
+    for page, references in pages.items():
+        references.feed(page.read_text())
+    broken = []
+    for page, references in pages.items():
+        for link in references.links:
+            path, _, place = unquote(link).partition("#")
+            if re.match(r"\w+:|//", path):
+                continue
+            target = (page.parent / path).resolve() if path else page
+            known = pages[target].places if target in pages else None
+            if not target.is_file() or (place and known is not None and place not in known):
+                broken.append(f"{page.relative_to(site)}: {link}")
+    assert len(pages) > 30 and not broken, broken
+
+
+@pytest.mark.parametrize("name", ["one_picture", "link_curve", "custom_channel"])
+def test_the_gallery_shows_the_scripts_themselves(name, site):
+    page = (site / "gallery.html").read_text()
+    shown = unescape(re.sub(r"<[^>]*>", "", page))
+    lines = [line.strip() for line in (ROOT / "examples" / f"{name}.py").read_text().splitlines() if line.strip()]
+    assert "8<" not in shown and all(line in shown for line in lines)
 
 
 @pytest.mark.parametrize("name", BLOCKS)

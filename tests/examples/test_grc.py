@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -119,7 +120,8 @@ def test_the_example_is_valid_and_knows_all_of_its_blocks(path, platform):
         ("tokcom_channel_model", "snr_db", "float('nan')"),
         ("tokcom_token_recovery", "steps", "0"),
         ("tokcom_token_recovery", "drop", "'both'"),
-        ("tokcom_image_transmitter", "interval", "0"),
+        ("tokcom_image_transmitter", "interval", "-1"),
+        ("tokcom_image_transmitter", "window", "-1"),
         ("tokcom_image_transmitter", "mcs", "'8psk-1/2'"),
         ("tokcom_image_transmitter", "tokens_per_packet", "65"),
         ("tokcom_image_receiver", "mode", "'guess'"),
@@ -135,6 +137,31 @@ def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, p
     flowgraph.rewrite()
     flowgraph.validate()
     assert not block.is_valid()
+
+
+def test_image_view_works_in_a_hierarchical_block_of_ones_own(platform, tmp_path):
+    """Generate options "Hier Block (QT GUI)": the block brings what it needs of Qt."""
+    flowgraph = platform.make_flow_graph()
+    for key, value in {"id": "my_rx", "generate_options": "hb_qt_gui", "title": "Mine"}.items():
+        flowgraph.options_block.params[key].set_value(value)
+    made = {}
+    for block_id in ("pad_source", "tokcom_image_receiver", "tokcom_image_view"):
+        made[block_id] = flowgraph.new_block(block_id)
+        made[block_id].params["id"].set_value(block_id)
+    flowgraph.rewrite()
+    pad, receiver, view = made.values()
+    flowgraph.connect(pad.sources[0], receiver.sinks[0])
+    (recovered,) = (port for port in receiver.sources if port.key == "recovered")
+    flowgraph.connect(recovered, next(port for port in view.sinks if port.key == "recovered"))
+    path = tmp_path / "my_rx.grc"
+    platform.save_flow_graph(str(path), flowgraph)
+    environment = os.environ | {"HOME": str(tmp_path)}
+    subprocess.run(["grcc", "-o", str(tmp_path), str(path)], check=True, capture_output=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", "import my_rx, inspect; print(inspect.getsource(my_rx))"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0 and "tokcom.image_view(" in done.stdout, done.stderr
 
 
 def test_image_view_is_marked_where_no_window_is_generated(platform):
@@ -227,10 +254,44 @@ def test_the_variables_a_user_turns_are_there(tmp_path):
     assert all(hasattr(flowgraph, f"set_{name}") for name in variables)
 
 
-@pytest.mark.parametrize("name", ["usrp_tx", "usrp_rx", "usrp_transceiver"])
-def test_without_a_radio_the_example_says_so_and_ends(name, tmp_path):
+USRP = sorted(path.stem for path in EXAMPLES if "uhd_usrp_" in path.read_text())
+SOAPY = sorted(path.stem for path in EXAMPLES if "soapy_" in path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [(name, ["--device-args", "serial=none-such"], "no USRP with 'serial=none-such' was found") for name in USRP]
+    + [(name, ["--device", "none-such"], "no radio 'none-such' that") for name in SOAPY]
+    + [(name, ["--lo-offset", "0.4"], "the LO offset is 0.4 sample rates; it must be above 0.5") for name in USRP]
+    + [("usrp_rx", ["--lo-offset", "1e6"], "the LO offset is 1e+06 sample rates")],
+)
+def test_without_a_radio_the_example_says_so_and_ends(name, arguments, said, tmp_path):
     script = generated(ROOT / "examples" / f"{name}.grc", tmp_path)
-    command = [sys.executable, str(script), "--device-args", "serial=none-such"]
+    command = [sys.executable, str(script), *arguments]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.returncode == 1 and "no USRP with 'serial=none-such' was found" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert run.returncode == 1 and said in run.stderr and "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", USRP)
+def test_a_radio_without_a_pps_is_asked_for_none_and_its_oscillator_stays_out_of_the_band(name, tmp_path):
+    text = generated(ROOT / "examples" / f"{name}.grc", tmp_path).read_text()
+    assert "uhd.usrp_s" in text and "pps" not in text.lower() and "set_time_" not in text
+    tuned = re.findall(r"set_center_freq\((.*), 0\)", text)
+    assert tuned and all(re.search(r"lo_offset \* (self\.)?samp_rate\)$", call) for call in tuned)
+    assert re.search(r'"--lo-offset".*float\(1\)', text)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_what_runs_live_takes_the_newest_and_lets_nothing_pile_up(path, platform):
+    """Sources that go on for ever wait for word of delivery, and queues behind radios and slow blocks are short."""
+    flowgraph = platform.make_flow_graph(str(path))
+    blocks = {block.name: block for block in flowgraph.blocks}
+    live = "repeat: 'True'" in path.read_text() or "uhd_usrp_source" in path.read_text()
+    for block in blocks.values():
+        if block.key in ("tokcom_image_source", "tokcom_image_transmitter"):
+            window = int(block.params["window"].get_value())
+            assert window >= 1 and "delivered" in [
+                c.sink_port.key for c in flowgraph.connections if c.sink_block is block
+            ]
+        if live and block.key in ("tokcom_image_receiver", "tokcom_token_recovery", "tokcom_image_tokenizer"):
+            assert int(block.params["queue_size"].get_value()) <= 2, block.name

@@ -44,6 +44,17 @@ def test_a_channel_of_ones_own(tmp_path):
     assert fails[-1, 100] > 0.5 > fails[-1, 0]
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+SCRIPTS = [path for path in sorted(EXAMPLES.glob("*.py")) if not path.with_suffix(".grc").exists()]
+"""GNU Radio Companion leaves programs of flowgraphs beside them."""
+
+
+def test_git_does_not_look_at_what_companion_leaves_beside_a_flowgraph():
+    ignored = (EXAMPLES.parent / ".gitignore").read_text().splitlines()
+    assert "/examples/*.py" in ignored
+    kept = {line for line in ignored if line.startswith("!/examples/")}
+    assert kept == {f"!/examples/{path.name}" for path in SCRIPTS}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_the_gallery_shows_it(path):
     assert f"examples/{path.name}" in (EXAMPLES.parent / "docs" / "gallery.md").read_text()

@@ -23,6 +23,7 @@ try:
     from .packet_encoder import packet_encoder
     from .semantic_mcs import semantic_mcs
     from .sigmf_recorder import sigmf_recorder
+    from .stream_filter import stream_filter
     from .token_mapper import token_mapper
     from .token_packetizer import token_packetizer
     from .token_recovery import token_recovery
@@ -55,6 +56,7 @@ __all__ = [
     "packet_encoder",
     "semantic_mcs",
     "sigmf_recorder",
+    "stream_filter",
     "token_mapper",
     "token_packetizer",
     "token_recovery",

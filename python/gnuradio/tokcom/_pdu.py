@@ -65,9 +65,8 @@ class PduBlock(gr.basic_block):
 
     def _on_pdu(self, pdu: object) -> None:
         started = time.perf_counter()
-        waiting = self.to_basic_block().nmsgs(self._input) if self._queue_size else 0
-        if waiting and waiting >= self._queue_size:
-            self._drop()
+        if self._queue_size and self.counters()[0] >= self._queue_size:
+            self.count_drop(self._queue_size, "oldest")
             return
         try:
             meta, data = open_pdu(pdu, self.INPUT_KIND)
@@ -76,18 +75,25 @@ class PduBlock(gr.basic_block):
             if result is not None:
                 added, out = result
                 added = {**added, keys.SECONDS + self.STAGE: time.perf_counter() - started}
-                if self._queue_size:
-                    added |= {keys.QUEUED + self.STAGE: waiting, keys.DROPPED + self.STAGE: self.inputs_dropped}
+                counters = self.counters()
+                if counters is not None:
+                    added |= {keys.QUEUED + self.STAGE: counters[0], keys.DROPPED + self.STAGE: counters[1]}
                 meta = pmt.car(pdu) if self.FORWARDS else pmt.make_dict()
                 self.message_port_pub(self._output, make_pdu(meta, added, out))
         except Exception as error:
             self.refuse(error)
 
-    def _drop(self) -> None:
+    def counters(self) -> tuple[int, int] | None:
+        """PDUs that wait and that were dropped so far; None where there is no limit."""
+        return (self.to_basic_block().nmsgs(self._input), self.inputs_dropped) if self._queue_size else None
+
+    def count_drop(self, size: int, which: str) -> None:
+        """Count a PDU that found the queue full, and log it."""
         self.inputs_dropped += 1
         # Each time that their number has doubled: a log of every one would cost more time than they did.
         if self.inputs_dropped.bit_count() == 1:
-            self.logger.warn(f"queue of {self._queue_size} {self.INPUT} is full: {self.inputs_dropped} dropped so far")
+            said = f"queue of {size} {self.INPUT} is full: the {which} dropped ({self.inputs_dropped} so far)"
+            self.logger.warn(said)
 
     def refuse(self, error: Exception) -> None:
         """Log and count a frame that could not be processed."""
@@ -287,6 +293,8 @@ def header_of(meta: Mapping) -> BurstHeader:
         ParameterError: a value is out of its range.
     """
     grid = required(meta, keys.GRID, tuple)
+    if len(grid) not in (1, 2):
+        raise FrameError(f"the PDU's grid is {grid!r}; a burst header has room for one or two dimensions")
     rows, columns = grid if len(grid) == 2 else (0, *grid)
     numbers = (keys.STREAM_ID, keys.FRAME_ID, keys.CODEBOOK_ID, keys.LAYOUT_SEED)
     return BurstHeader(

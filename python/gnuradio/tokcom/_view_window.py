@@ -1,5 +1,7 @@
 """The window of image_view. Only that block imports this file, and with it Qt."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PyQt5.QtCore import QLineF, QRectF, QSize, Qt, QTimer
 from PyQt5.QtGui import QBrush, QColor, QFont, QImage, QPainter, QPainterPath, QPen
@@ -37,7 +39,13 @@ class ViewWindow(QWidget):
         layout = QGridLayout(self)
         layout.setContentsMargins(14, 10, 14, 14)
         layout.setSpacing(10)
-        layout.addWidget(heading, 0, 0, 1, 12)
+        self._hint = QLabel()
+        self._hint.setStyleSheet(f"font-size: 13px; font-weight: 600; color: {ACCENT_2.darker(130).name()};")
+        self._hint.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
+        # A long hint is cut, and shown whole below the pointer: it must not widen the window.
+        self._hint.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
+        layout.addWidget(heading, 0, 0, 1, 6)
+        layout.addWidget(self._hint, 0, 6, 1, 6)
         for column, card in enumerate(self._pictures):
             layout.addWidget(card, 1, 3 * column, 1, 3)
         layout.addWidget(self._numbers, 2, 0, 2, 3)
@@ -94,7 +102,9 @@ class ViewWindow(QWidget):
     def show_figures(self) -> None:
         """Show the figures as they are now."""
         figures, frames = self._view.figures(), self._view.recent_figures()
-        self._numbers.show_figures(figures)
+        self._numbers.show_figures(self._view.latest_figures(), figures, len(frames))
+        self._hint.setText(figures["hint"] or "")
+        self._hint.setToolTip(figures["hint"] or "")
         self._mcs.show_histogram(figures["mcs"])
         self._counters.show_figures(figures)
         self._packets.show_values([100 * frame.per for frame in frames])
@@ -169,27 +179,46 @@ class PictureCard(Card):
 
 
 class NumbersCard(Card):
-    """The running figures as numbers."""
+    """The figures as numbers: of the last frame, which answers at once, and over the last ones."""
 
     def __init__(self):
         super().__init__("Link")
-        self._rows: list[tuple[str, str]] = []
+        self._rows: list[tuple[str, str, str]] = []
 
-    def show_figures(self, figures: dict) -> None:
+    def show_figures(self, latest: dict, figures: dict, frames: int) -> None:
+        def row(name: str, key: str, text: Callable[[float | None], str]) -> tuple[str, str, str]:
+            return name, text(latest[key]), text(figures[key])
+
         self._rows = [
-            ("packets lost (PER)", percent(figures["per"])),
-            ("… after recovery", percent(figures["per_recovered"])),
-            ("tokens wrong (TER)", percent(figures["ter"])),
-            ("… as expected", percent(figures["ter_expected"])),
-            ("Es/N0", number(figures["esn0_db"], 1, "dB")),
-            ("frequency offset", number(figures["cfo_hz"], 0, "Hz")),
-            ("clock offset", number(figures["clock_offset_ppm"], 1, "ppm")),
-            ("EVM", number(figures["evm_db"], 1, "dB")),
+            ("", "last", f"mean of {frames}"),
+            row("packets lost", "per", percent),
+            row("… after recovery", "per_recovered", percent),
+            row("tokens wrong", "ter", percent),
+            row("… as expected", "ter_expected", percent),
+            row("Es/N0 in dB", "esn0_db", decimal),
+            row("EVM in dB", "evm_db", decimal),
+            row("offset in Hz", "cfo_hz", whole),
+            row("clock in ppm", "clock_offset_ppm", decimal),
         ]
         self.update()
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
-        paint_rows(painter, area, self._rows)
+        line = min(26.0, area.height() / max(1, len(self._rows)))
+        middle = area.left() + 0.72 * area.width()
+        for number, (name, last, mean) in enumerate(self._rows):
+            top = area.top() + number * line
+            heading = not number
+            painter.setPen(QUIET)
+            painter.setFont(font(11))
+            painter.drawText(QRectF(area.left(), top, area.width(), line), Qt.AlignLeft | Qt.AlignVCenter, name)
+            painter.setFont(font(11 if heading else 12, bold=not heading))
+            painter.setPen(QUIET if heading else INK)
+            painter.drawText(
+                QRectF(area.left(), top, middle - area.left(), line), Qt.AlignRight | Qt.AlignVCenter, last
+            )
+            painter.setPen(QUIET)
+            painter.setFont(font(11))
+            painter.drawText(QRectF(middle, top, area.right() - middle, line), Qt.AlignRight | Qt.AlignVCenter, mean)
 
 
 class CountersCard(Card):
@@ -205,6 +234,7 @@ class CountersCard(Card):
             ("frames", f"{figures['frames']}"),
             ("… a second", f"{figures['frames_per_second']:.1f}"),
             ("… missed", f"{figures['frames_missed']}"),
+            *([("last at", f"{figures['rx_time']:.6f} s")] if figures["rx_time"] is not None else []),
             ("stage", "waiting / dropped"),
             *((name, f"{queued.get(name, 0)} / {dropped.get(name, 0)}") for name in sorted(queued | dropped)),
         ]
@@ -339,6 +369,11 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}%"
 
 
-def number(value: float | None, decimals: int, unit: str) -> str:
-    """A value with its unit as text."""
-    return "-" if value is None else f"{value:.{decimals}f} {unit}"
+def decimal(value: float | None) -> str:
+    """A value with one decimal as text."""
+    return "-" if value is None else f"{value:.1f}"
+
+
+def whole(value: float | None) -> str:
+    """A whole value as text."""
+    return "-" if value is None else f"{round(value)}"

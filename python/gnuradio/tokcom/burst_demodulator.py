@@ -20,16 +20,17 @@ class burst_demodulator(PduBlock):
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
-    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, misfit, and
-    queued.demodulator and dropped.demodulator (bursts that wait and that were dropped so far). Message port "cqi": what
-    was measured, without LLRs and misfit.
+    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, misfit, gap_samples where
+    samples are missing, and queued.demodulator and dropped.demodulator (bursts that wait and that were dropped so far).
+    Message port "cqi": what was measured, without LLRs and misfit. Message port "symbols": PDUs of c32 symbols of all
+    packets, equalised, with the same metadata as "cqi": for a QT GUI Constellation Sink.
 
     Parameters:
         queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "llrs", "complex64", "demodulator"
-    CQI = pmt.intern("cqi")
+    CQI, SYMBOLS = pmt.intern("cqi"), pmt.intern("symbols")
 
     def __init__(self, queue_size: int = 256):
         PduBlock.__init__(self, "Burst Demodulator", queue_size)
@@ -38,6 +39,7 @@ class burst_demodulator(PduBlock):
         compile_kernels()
         self._receiver = Receiver()
         self.message_port_register_out(self.CQI)
+        self.message_port_register_out(self.SYMBOLS)
 
     @property
     def bursts_dropped(self) -> int:
@@ -62,7 +64,10 @@ class burst_demodulator(PduBlock):
             keys.SYNC_METRIC: quality.sync_metric,
             keys.CARRIER_ESN0_DB: vector_of(quality.carrier_esn0_db),
         }
+        if quality.gap_samples:
+            added[keys.GAP_SAMPLES] = quality.gap_samples
         if header is None:
             added |= header_keys(burst.header)
         self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
+        self.message_port_pub(self.SYMBOLS, make_pdu(self._received, added, burst.symbols))
         return added | {keys.MISFIT: vector_of(self._receiver.misfit(burst))}, self._receiver.demap(burst)

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pmt
 from gnuradio import gr
@@ -5,9 +7,13 @@ from gnuradio import gr
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
 from tokcom.link.bursts import TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.schedule import BurstSchedule
 
 from ._pdu import labels_of, make_pdu, mcs_of, open_pdu, outline_of, reason, required
 from ._queue import BoundedQueue
+
+LEAD_SECONDS = 0.1
+"""A radio gets its bursts at least this long ahead of their time."""
 
 
 class burst_framer(gr.sync_block):
@@ -16,6 +22,9 @@ class burst_framer(gr.sync_block):
     Each burst starts with the tag of its length, or lies between tx_sob and tx_eob; tx_time, where the metadata has it,
     becomes a tag, too; power_db, where it has that, makes the burst so much stronger. Between bursts the stream waits,
     or is silent where it is to go on.
+
+    With `tx_time` or `period`, bursts go out at times: for a radio as tags tx_time in its clock, in a stream that goes
+    on at the samples themselves. A burst that comes too late for its time takes the next one of the period.
 
     Input: message port "symbols", PDUs of c32 symbols, one packet after the other.
     Output: complex samples. Message port "sent": the metadata of each burst as it goes out, with papr_db,
@@ -31,6 +40,11 @@ class burst_framer(gr.sync_block):
         continuous: send silence between bursts, as fast as the blocks behind take it; not for a radio.
         queue_size: bursts that may wait, at least 1.
         drop: "oldest" or "newest": which burst is dropped, logged and counted when the queue is full.
+        tx_time: seconds, in the radio's clock or since the stream's start, at which the first burst goes out; 0: at
+            once.
+        period: seconds from the start of one burst to the next, at least 0; 0: one follows the other. A radio needs a
+            tx_time for it.
+        sample_rate: in Hz; in a stream that goes on it turns seconds into samples, else nothing depends on it.
     """
 
     SENT, SYMBOLS, SYSTEM = pmt.intern("sent"), pmt.intern("symbols"), pmt.intern("system")
@@ -39,17 +53,21 @@ class burst_framer(gr.sync_block):
     def __init__(
         self, amplitude: float = 0.25, profile: str = "standard", stream_id: int = 0, padding: int = 256,
         length_tag: str = "packet_len", continuous: bool = False, queue_size: int = 64, drop: str = "oldest",
+        tx_time: float = 0.0, period: float = 0.0, sample_rate: float = 1e6,
     ):  # fmt: skip
         gr.sync_block.__init__(self, name="Burst Framer", in_sig=None, out_sig=[np.complex64])
         if padding < 0:
             raise ParameterError(f"padding is {padding}; it must be at least 0 samples")
+        if not 0 < sample_rate <= 1e12:
+            raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
         self.set_amplitude(amplitude)
         compile_kernels()
         self._transmitter = Transmitter(TransmitConfig(profile=profile, stream_id=stream_id))
         self._profile, self._padding, self._length_tag = profile, padding, length_tag
         self._continuous, self._queue = continuous, BoundedQueue(queue_size, drop)
-        self._burst, self._done = np.zeros(0, np.complex64), 0
-        self._ending = False
+        self._sample_rate = sample_rate
+        self.set_schedule(tx_time, period)
+        self._begin_anew()
         self.bursts_sent = self.bursts_dropped = self.frames_refused = 0
         self.message_port_register_in(self.SYMBOLS)
         self.message_port_register_out(self.SENT)
@@ -61,14 +79,34 @@ class burst_framer(gr.sync_block):
             raise ParameterError(f"amplitude is {amplitude}; it must be above 0")
         self._amplitude = np.float32(amplitude)
 
+    def set_schedule(self, tx_time: float, period: float = 0.0, radio_time: float | None = None) -> None:
+        """Begin a schedule: the next burst goes out at tx_time, the others in periods from there.
+
+        Parameters:
+            tx_time, period: as of the block.
+            radio_time: what the radio's clock reads now, in seconds, where it can be asked. Then no burst gets a time
+                that has passed; without, it is taken that the first one is here in time.
+        """
+        if period and not tx_time and radio_time is None and not self._continuous:
+            raise ParameterError(f"period is {period} and tx_time 0; a radio must be told the time of the first burst")
+        self._schedule = BurstSchedule(tx_time, period) if tx_time or period else None
+        self._clock = None if radio_time is None else (radio_time + LEAD_SECONDS, time.monotonic())
+
     def start(self) -> bool:
-        self._ending = False
+        self._begin_anew()
         return True
 
+    def _begin_anew(self) -> None:
+        self._burst, self._done = np.zeros(0, np.complex64), 0
+        self._next: tuple[object, dict, np.ndarray] | None = None
+        self._silence = 0
+        self._ending = False
+
     def stop(self) -> bool:
-        if self._queue:
-            self.bursts_dropped += len(self._queue)
-            self.logger.warn(f"stopped: {len(self._queue)} bursts dropped ({self.bursts_dropped} so far)")
+        left = len(self._queue) + (self._next is not None) + (self._done < len(self._burst))
+        if left:
+            self.bursts_dropped += left
+            self.logger.warn(f"stopped: {left} bursts dropped ({self.bursts_dropped} so far)")
             self._queue.clear()
         return True
 
@@ -118,8 +156,17 @@ class burst_framer(gr.sync_block):
         out = output_items[0]
         produced = 0
         while produced < len(out):
-            if self._done == len(self._burst) and not self._next_burst(self.nitems_written(0) + produced):
-                break
+            if self._done == len(self._burst):
+                offset = self.nitems_written(0) + produced
+                if self._next is None and not self._take_up(offset):
+                    break
+                if self._silence:
+                    silent = min(self._silence, len(out) - produced)
+                    out[produced : produced + silent] = 0
+                    self._silence -= silent
+                    produced += silent
+                    continue
+                self._begin_burst(offset)
             part = self._burst[self._done : self._done + len(out) - produced]
             out[produced : produced + len(part)] = part
             self._done += len(part)
@@ -131,12 +178,34 @@ class burst_framer(gr.sync_block):
             return len(out)
         return produced
 
-    def _next_burst(self, offset: int) -> bool:
-        """Take up the next burst, tagged from this place on; False where none waits."""
+    def _take_up(self, offset: int) -> bool:
+        """Take the next burst out of the queue and give it its time; False where none waits."""
         if not self._queue:
             return False
-        meta, report, self._burst = self._queue.popleft()
-        self._done = 0
+        self._next = self._queue.popleft()
+        report = self._next[1]
+        if self._schedule is not None and keys.TX_TIME not in report:
+            start = self._schedule.next_time(self._now(offset))
+            if self._continuous:
+                self._silence = max(0, round(start * self._sample_rate) - offset)
+            report[keys.TX_TIME] = int(start), start % 1
+            if not self._schedule.period:
+                self._schedule = None  # those behind follow at once
+        return True
+
+    def _now(self, offset: int) -> float:
+        """The time in seconds, as tx_time counts it."""
+        if self._continuous:
+            return offset / self._sample_rate
+        # Only differences of this computer's clock count; where nobody tells the radio's, it reads tx_time at most.
+        clock = time.monotonic()
+        self._clock = self._clock or (self._schedule.first, clock)
+        return self._clock[0] + clock - self._clock[1]
+
+    def _begin_burst(self, offset: int) -> None:
+        """Begin the burst that was taken up, tagged from this place on."""
+        meta, report, self._burst = self._next
+        self._next, self._done = None, 0
         self.bursts_sent += 1
         if self._length_tag:
             self.add_item_tag(0, offset, pmt.intern(self._length_tag), pmt.from_long(len(self._burst)))
@@ -145,11 +214,10 @@ class burst_framer(gr.sync_block):
             self.add_item_tag(0, offset + len(self._burst) - 1, pmt.intern("tx_eob"), pmt.PMT_T)
         if keys.TX_TIME in report:
             seconds, fraction = report[keys.TX_TIME]
-            time = pmt.make_tuple(pmt.from_uint64(seconds), pmt.from_double(fraction))
-            self.add_item_tag(0, offset, pmt.intern("tx_time"), time)
+            moment = pmt.make_tuple(pmt.from_uint64(seconds), pmt.from_double(fraction))
+            self.add_item_tag(0, offset, pmt.intern("tx_time"), moment)
         report |= {keys.QUEUED + self.STAGE: len(self._queue), keys.DROPPED + self.STAGE: self.bursts_dropped}
         self.message_port_pub(self.SENT, make_pdu(meta, report, np.zeros(0, np.uint8)))
-        return True
 
 
 def _tx_time(value: object) -> tuple[int, float]:

@@ -25,12 +25,14 @@ class burst_sync(gr.sync_block):
     begins anew; so it does at a new rx_rate, and at an rx_time tag that is the first one but does not come first.
     Output: message port "bursts", PDUs of c32 samples, one burst each, with profile, long_start, cfo, sync_metric,
     burst_start, burst_length and clipped; rx_time where tags tell it; tones where some were taken out; and what the
-    header says: frame_id, stream_id, grid, mcs, cmi …
+    header says: frame_id, stream_id, grid, mcs, cmi … Message port "hints": a PDU with the key hint for each line of
+    the log, for Image View and Link Monitor ("counters").
 
     Parameters:
         profile: "any", "standard" or "robust": the bursts to find.
     """
 
+    HINTS = pmt.intern("hints")
     BURSTS, RX_TIME, RX_RATE = pmt.intern("bursts"), pmt.intern("rx_time"), pmt.intern("rx_rate")
 
     def __init__(self, profile: str = "any"):
@@ -43,6 +45,7 @@ class burst_sync(gr.sync_block):
         self._begun = False
         self.discontinuities = self.samples_missing = self.tags_refused = 0
         self.message_port_register_out(self.BURSTS)
+        self.message_port_register_out(self.HINTS)
 
     @property
     def counters(self) -> SearchCounters:
@@ -108,6 +111,7 @@ class burst_sync(gr.sync_block):
         if count >= max(1, 2 * self._reported.get(kind, 0)):
             self._reported[kind] = count
             self.logger.warn(f"{text} ({count} so far)")
+            self.message_port_pub(self.HINTS, make_pdu(pmt.make_dict(), {keys.HINT: text}, np.zeros(0, np.uint8)))
 
     def _report_search(self) -> None:
         for kind in ("version", "contents"):

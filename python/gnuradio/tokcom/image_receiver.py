@@ -9,20 +9,22 @@ from .burst_sync import burst_sync
 from .image_detokenizer import image_detokenizer
 from .link_monitor import link_monitor
 from .packet_decoder import packet_decoder
+from .stream_filter import stream_filter
 from .token_recovery import token_recovery
 
 
 class image_receiver(gr.hier_block2):
     """Turn samples into pictures and figures: the whole receiver in one block.
 
-    Inside are Burst Sync, Burst Demodulator, Packet Decoder and Token Recovery, an Image Detokenizer for each of a
-    frame's two pictures, and a Link Monitor. It needs nothing but the samples and the model: all else stands in the
-    bursts.
+    Inside are Burst Sync, Stream Filter, Burst Demodulator, Packet Decoder and Token Recovery, an Image Detokenizer for
+    each of a frame's two pictures, and a Link Monitor. It needs nothing but the samples and the model: all else stands
+    in the bursts.
 
     Input: complex samples, from a radio or a channel.
     Output: message ports "lost": each picture as it was received, patches of lost tokens grey; "recovered": the same
     made whole, with the confidence in each token; "figures": the link's running figures, once a second, as the Link
-    Monitor gives them; "cqi": what each burst tells of the channel.
+    Monitor gives them; "cqi": what each burst tells of the channel; "symbols": the equalised symbols of each burst, for
+    a QT GUI Constellation Sink; "hints": what keeps bursts from being received, for Image View's "counters".
 
     Parameters:
         sample_rate: in Hz; it turns the frequency offset into Hz, nothing else depends on it.
@@ -34,16 +36,19 @@ class image_receiver(gr.hier_block2):
         max_seconds: time a picture, after which the best so far counts (mode "context"); 0: no limit.
         queue_size: pictures that may wait for recovery, at least 1; of more, the oldest are dropped and counted.
         seed: of the draws when tokens are guessed, at least 0.
+        streams: numbers of the streams to receive, between commas; empty: all.
     """
 
     def __init__(
         self, sample_rate: float = 1e6, model: str = DEFAULT_MODEL, profile: str = "any", mode: str = "context",
         use_cmi: bool = True, max_seconds: float = 0.0, queue_size: int = 16, seed: int = 0,
+        streams: str = "",
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Receiver", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
         )
         self.burst_sync = burst_sync(profile)
+        self.stream_filter = stream_filter(streams)
         self.burst_demodulator = burst_demodulator()
         self.packet_decoder = packet_decoder(model)
         self.token_recovery = token_recovery(
@@ -53,15 +58,19 @@ class image_receiver(gr.hier_block2):
         self.link_monitor = link_monitor(sample_rate)
         # They take turns anyway: on one processor they are faster than on several.
         if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-            for block in (self.burst_sync, self.burst_demodulator, self.packet_decoder):
+            for block in (self.burst_sync, self.stream_filter, self.burst_demodulator, self.packet_decoder):
                 block.set_processor_affinity([min(os.sched_getaffinity(0))])
 
-        for port in ("lost", "recovered", "figures", "cqi"):
+        for port in ("lost", "recovered", "figures", "cqi", "symbols", "hints"):
             self.message_port_register_hier_out(port)
         self.connect(self, self.burst_sync)
-        self.msg_connect(self.burst_sync, "bursts", self.burst_demodulator, "bursts")
+        self.msg_connect(self.burst_sync, "bursts", self.stream_filter, "in")
+        self.msg_connect(self.stream_filter, "out", self.burst_demodulator, "bursts")
         self.msg_connect(self.burst_demodulator, "llrs", self.packet_decoder, "llrs")
+        self.msg_connect(self.burst_sync, "hints", self, "hints")
+        self.msg_connect(self.burst_sync, "hints", self.link_monitor, "counters")
         self.msg_connect(self.burst_demodulator, "cqi", self, "cqi")
+        self.msg_connect(self.burst_demodulator, "symbols", self, "symbols")
         self.msg_connect(self.packet_decoder, "tokens", self.token_recovery, "tokens")
         self.msg_connect(self.packet_decoder, "tokens", self.detokenize_lost, "tokens")
         self.msg_connect(self.token_recovery, "tokens_recovered", self.detokenize_recovered, "tokens")
@@ -69,3 +78,6 @@ class image_receiver(gr.hier_block2):
         self.msg_connect(self.detokenize_lost, "pictures", self, "lost")
         self.msg_connect(self.detokenize_recovered, "pictures", self, "recovered")
         self.msg_connect(self.link_monitor, "figures", self, "figures")
+
+    def set_streams(self, streams: str) -> None:
+        self.stream_filter.set_streams(streams)

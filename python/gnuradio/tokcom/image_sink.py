@@ -1,33 +1,42 @@
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pmt
 from gnuradio import gr
-from PIL import Image
 
 from tokcom import keys
 from tokcom.errors import PictureError
-from tokcom.metrics.frame_report import frame_report
+from tokcom.metrics.frame_report import frame_report, reception_report, seconds_of
+from tokcom.recording.pictures import file_name, save_picture
 from tokcom.tokenizers.pictures import square
 
 from ._pdu import open_pdu, picture_of, reason, required
+from ._recent import FrameKey, RecentFrames, frame_key
 
 STAGES = ("sent", "tokenized", "lost", "recovered")
-PENDING = 256
+PENDING, PENDING_BYTES = 256, 256 << 20
 """Frames that may wait for the rest of their pictures."""
+FIGURES = "figures.jsonl"
 
 
 class image_sink(gr.basic_block):
-    """Save received pictures as PNG files and, where the sent ones are known, the link's figures.
+    """Save received pictures as PNG files and the link's figures as figures.jsonl, one JSON object a line.
 
-    Pictures are named FRAME-NAME-STAGE.png. With `compare`, a frame is complete when all four of its pictures are here;
-    its figures go to figures.jsonl, one JSON object a line, begun anew with each run. Without, each recovered picture
-    stands alone.
+    With `compare`, a frame is complete when all four of its pictures are here. They are named FRAME-NAME-STAGE.png,
+    those of streams other than 0 sSTREAM-FRAME-NAME-STAGE.png, and each run begins anew.
+
+    Without, each recovered picture stands alone, with what the receiver knows of it. They are named
+    NUMBER-sSTREAM-fFRAME-recovered.png by a number that goes on from run to run: none is overwritten.
+
+    A file that cannot be written is logged and counted in `write_errors`, and its frame is delivered all the same.
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values. Only "recovered" is needed
     without `compare`; all four with it (a loopback).
-    Output: message port "delivered": one PDU for each complete frame, its figures as metadata.
+    Output: message port "delivered": one PDU for each complete frame, its figures as metadata, with frame_id and
+    stream_id, files by stage, and error where they could not be written.
 
     Parameters:
         folder: where files go; it is created where there is none.
@@ -39,12 +48,10 @@ class image_sink(gr.basic_block):
     def __init__(self, folder: str = "out/pictures", compare: bool = True):
         gr.basic_block.__init__(self, name="Image Sink", in_sig=None, out_sig=None)
         self._folder, self._compare = Path(folder), compare
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PictureError(f"{folder}: pictures cannot be saved here: {error.strerror}") from None
-        self._pending: dict[int, dict[str, tuple[dict, np.ndarray]]] = {}
-        self.frames_delivered = self.frames_refused = self.frames_incomplete = 0
+        self._make_folder()
+        self._pending = RecentFrames(PENDING, PENDING_BYTES, self._give_up)
+        self._number = 0
+        self.frames_delivered = self.frames_refused = self.frames_incomplete = self.write_errors = 0
         for stage, handler in zip(
             STAGES, (self._on_sent, self._on_tokenized, self._on_lost, self._on_recovered), strict=True
         ):
@@ -53,8 +60,21 @@ class image_sink(gr.basic_block):
         self.message_port_register_out(self.DELIVERED)
 
     def start(self) -> bool:
-        (self._folder / "figures.jsonl").unlink(missing_ok=True)
+        try:
+            if self._compare:
+                (self._folder / FIGURES).unlink(missing_ok=True)
+            else:
+                numbers = (path.name.partition("-")[0] for path in self._folder.glob("*-recovered.png"))
+                self._number = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
+        except OSError as error:
+            self._count_write_error(error)
         return True
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PictureError(f"{self._folder}: pictures cannot be saved here: {error.strerror}") from None
 
     def _on_sent(self, pdu: object) -> None:
         self._take("sent", pdu)
@@ -69,50 +89,65 @@ class image_sink(gr.basic_block):
         self._take("recovered", pdu)
 
     def _take(self, stage: str, pdu: object) -> None:
+        if not self._compare and stage != "recovered":
+            return
         try:
             meta, data = open_pdu(pdu, "uint8")
-            picture, frame_id = picture_of(meta, data), required(meta, keys.FRAME_ID, int)
-            stages = self._pending.setdefault(frame_id, {})
-            stages[stage] = meta, picture
-            if len(stages) == len(STAGES) or (stage == "recovered" and not self._compare):
-                del self._pending[frame_id]
-                self._deliver(frame_id, stages)
-            elif not self._compare:
-                del self._pending[frame_id]
-            elif len(self._pending) > PENDING:
-                self._give_up(next(iter(self._pending)))
+            picture, key = picture_of(meta, data), frame_key(meta)
+            stages = {stage: (meta, picture)}
+            if self._compare:
+                stages = self._pending.put(key, stage, (meta, picture), picture.nbytes)
+                if len(stages) < len(STAGES):
+                    return
+                self._pending.pop(key)
+            self._deliver(key, stages)
         except Exception as error:
             self.frames_refused += 1
             self.logger.warn(f"picture refused ({self.frames_refused} so far): {reason(error)}")
 
-    def _give_up(self, frame_id: int) -> None:
-        stages = self._pending.pop(frame_id)
+    def _give_up(self, key: FrameKey, stages: dict) -> None:
         self.frames_incomplete += 1
-        missing = ", ".join(stage for stage in STAGES if stage not in stages)
-        self.logger.warn(f"frame {frame_id} given up ({self.frames_incomplete} so far): no {missing} picture came")
+        # Each time that their number has doubled.
+        if self.frames_incomplete.bit_count() == 1:
+            missing = ", ".join(stage for stage in STAGES if stage not in stages)
+            self.logger.warn(f"frame {key[1]} given up ({self.frames_incomplete} so far): no {missing} picture came")
 
-    def _deliver(self, frame_id: int, stages: dict[str, tuple[dict, np.ndarray]]) -> None:
-        # Names do not travel over the air: only who has the sent picture knows it.
-        meta = stages["sent" if self._compare else "recovered"][0]
-        name = Path(str(meta.get(keys.NAME, "picture"))).name
-        figures: dict = {"image": name}
+    def _deliver(self, key: FrameKey, stages: dict[str, tuple[Mapping, np.ndarray]]) -> None:
+        (stream_id, frame_id), meta = key, stages["recovered"][0]
         pictures = {stage: picture for stage, (_, picture) in stages.items()}
         if self._compare:
+            # Names do not travel over the air: only who has the sent picture knows it.
+            name = str(stages["sent"][0].get(keys.NAME, "picture"))
+            number = f"s{stream_id}-{frame_id:04d}" if stream_id else f"{frame_id:04d}"
             pictures["sent"] = square(pictures["sent"], pictures["recovered"].shape[0])
             figures = self._figures(name, stages, pictures)
-            with (self._folder / "figures.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(figures) + "\n")
-        for stage, picture in pictures.items():
-            Image.fromarray(picture).save(self._folder / f"{frame_id:04d}-{name}-{stage}.png")
+        else:
+            name, number = "", f"{self._number:06d}-s{stream_id}-f{frame_id:04d}"
+            figures = {"time": datetime.now(UTC).isoformat(timespec="milliseconds")} | reception_report(meta)
+        files = {stage: file_name(number, name, stage) for stage in pictures}
+        told = {keys.FRAME_ID: frame_id, keys.STREAM_ID: stream_id, "files": files} | figures
+        try:
+            self._make_folder()  # somebody may have tidied up
+            for stage, picture in pictures.items():
+                save_picture(picture, self._folder / files[stage])
+            with (self._folder / FIGURES).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(figures if self._compare else figures | {"file": files["recovered"]}) + "\n")
+        except (OSError, PictureError) as error:
+            self._count_write_error(error)
+            told["error"] = reason(error)
+        self._number += 1
         self.frames_delivered += 1
-        meta = pmt.to_pmt({keys.FRAME_ID: frame_id} | figures)
-        self.message_port_pub(self.DELIVERED, pmt.cons(meta, pmt.init_u8vector(0, [])))
+        self.message_port_pub(self.DELIVERED, pmt.cons(pmt.to_pmt(told), pmt.init_u8vector(0, [])))
 
-    def _figures(self, name: str, stages: dict[str, tuple[dict, np.ndarray]], pictures: dict[str, np.ndarray]) -> dict:
+    def _count_write_error(self, error: Exception) -> None:
+        self.write_errors += 1
+        # Each time that their number has doubled: a full disk stays full.
+        if self.write_errors.bit_count() == 1:
+            self.logger.error(f"picture not saved ({self.write_errors} so far): {reason(error)}")
+
+    def _figures(self, name: str, stages: dict[str, tuple[Mapping, np.ndarray]], pictures: dict) -> dict:
         meta = stages["recovered"][0]
         # The transmitter's stages are known from the picture that never was on the air.
-        timed = {**stages["tokenized"][0], **meta}
-        beginning = keys.SECONDS
         return frame_report(
             image=name,
             esn0_db=required(meta, keys.ESN0_DB, float),
@@ -124,5 +159,5 @@ class image_sink(gr.basic_block):
             received_tokens=required(stages["lost"][0], keys.TOKENS, np.ndarray),
             recovered_tokens=required(meta, keys.TOKENS, np.ndarray),
             **pictures,
-            seconds={key.removeprefix(beginning): value for key, value in timed.items() if key.startswith(beginning)},
+            seconds=seconds_of({**stages["tokenized"][0], **meta}),
         )

@@ -8,27 +8,35 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError, PictureError
+from tokcom.packets.header import FRAME_IDS
+from tokcom.tokenizers.camera import PREFIX, Camera
 from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures
 
-from ._pdu import make_pdu, reason
+from ._pdu import Metadata, make_pdu, reason
+
+MODALITY = "image"
 
 
 class image_source(gr.basic_block):
     """Send pictures, one PDU each.
 
     With a window, the source waits for word of delivery before it sends more, so no queue behind it overflows, and
-    after the last picture it ends the flowgraph. Connect the sink's "delivered" port to the source's for that.
+    after the last picture it ends the flowgraph. Connect the sink's "delivered" port to the source's for that. Pictures
+    of more than a megapixel are reduced to one.
 
-    Input: message port "delivered", one message of any kind for each picture that has reached its end.
-    Output: message port "pictures", PDUs of u8 RGB values with height, width, name and frame_id.
+    Input: message port "delivered", one message of any kind for each picture that has reached its end; of PDUs, none
+    counts that names another stream or is no picture's.
+    Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id.
 
     Parameters:
-        path: a picture, a folder of pictures, or a list of pictures; empty for four sample photographs.
+        path: a picture, a folder of pictures, or a list of both; "camera:0" or "camera:/dev/video0" for a camera (needs
+            OpenCV), which goes on until it is stopped; empty for four sample photographs.
         repeat: start again after the last picture.
         interval: seconds from one picture to the next, at least 0.
         window: pictures under way at most; 0 for no limit, then nothing need be connected to "delivered" and the
             flowgraph runs on after the last picture.
         patience: seconds to wait for word of a delivery before the pictures under way count as lost.
+        stream_id: of several transmitters on one channel, 0 to 63: that of the Burst Framer behind.
     """
 
     DELIVERED = pmt.intern("delivered")
@@ -36,7 +44,7 @@ class image_source(gr.basic_block):
 
     def __init__(
         self, path: str | Sequence[str] = "", repeat: bool = False, interval: float = 0.0, window: int = 4,
-        patience: float = 60.0,
+        patience: float = 60.0, stream_id: int = 0,
     ):  # fmt: skip
         gr.basic_block.__init__(self, name="Image Source", in_sig=None, out_sig=None)
         if interval < 0:
@@ -45,7 +53,14 @@ class image_source(gr.basic_block):
             raise ParameterError(f"window is {window}; it must be at least 0")
         if patience <= 0:
             raise ParameterError(f"patience is {patience}; it must be above 0 seconds")
-        self._files = _picture_files(path)
+        if not 0 <= stream_id <= 63:
+            raise ParameterError(f"stream_id is {stream_id}; it must be 0 to 63")
+        self._camera_name, self._camera = _camera_name(path), None
+        if self._camera_name:
+            Camera(self._camera_name).close()
+            repeat = True
+        self._files = [Path("camera")] if self._camera_name else _picture_files(path)
+        self._stream_id = stream_id
         self._repeat, self._interval, self._window, self._patience = repeat, interval, window, patience
         self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = 0
         self._under_way: dict[int, None] = {}
@@ -58,6 +73,8 @@ class image_source(gr.basic_block):
 
     def start(self) -> bool:
         self._stopping.clear()
+        if self._camera_name:
+            self._camera = Camera(self._camera_name)
         self._under_way.clear()
         self._thread = threading.Thread(target=self._send_all, name="image_source", daemon=True)
         self._thread.start()
@@ -69,16 +86,23 @@ class image_source(gr.basic_block):
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
         return True
 
     def _on_delivered(self, message: object) -> None:
-        meta = pmt.to_python(pmt.car(message)) if pmt.is_pair(message) else None
+        meta = Metadata(pmt.car(message) if pmt.is_pair(message) else pmt.PMT_NIL)
+        others = meta.get(keys.STREAM_ID, self._stream_id) != self._stream_id
+        if others or meta.get(keys.MODALITY, MODALITY) != MODALITY:
+            return
         with self._changed:
             self.frames_delivered += 1
             # Word of a frame that was already given up changes nothing; word of no frame in particular is the oldest's.
-            oldest = next(iter(self._under_way), None)
-            frame_id = meta.get(keys.FRAME_ID, oldest) if isinstance(meta, dict) else oldest
-            self._under_way.pop(frame_id, None)
+            frame_id = meta.get(keys.FRAME_ID)
+            if not isinstance(frame_id, int):
+                frame_id = next(iter(self._under_way), 0)
+            self._under_way.pop(frame_id % FRAME_IDS, None)
             self._changed.notify_all()
 
     def _send_all(self) -> None:
@@ -103,9 +127,12 @@ class image_source(gr.basic_block):
 
     def _send(self, file: Path) -> bool:
         try:
-            picture = load_picture(file)
+            picture = load_picture(file) if self._camera is None else self._camera.read()
+            # Numbers go round as they do on the air, so that all ends agree on them.
+            frame_id = self.frames_sent % FRAME_IDS
             meta = {
-                keys.FRAME_ID: self.frames_sent,
+                keys.FRAME_ID: frame_id,
+                keys.STREAM_ID: self._stream_id,
                 keys.NAME: file.stem.encode("utf-8", "replace").decode(),
                 keys.HEIGHT: picture.shape[0],
                 keys.WIDTH: picture.shape[1],
@@ -115,8 +142,9 @@ class image_source(gr.basic_block):
             self.files_refused += 1
             self.logger.warn(f"picture left out ({self.files_refused} so far): {reason(error)}")
             return False
-        with self._changed:
-            self._under_way[self.frames_sent] = None
+        if self._window:
+            with self._changed:
+                self._under_way[frame_id] = None
         self.frames_sent += 1
         self.message_port_pub(self.PICTURES, pdu)
         return True
@@ -135,11 +163,17 @@ class image_source(gr.basic_block):
                     )
 
 
+def _camera_name(path: str | Sequence[str]) -> str:
+    """The camera that a path names; empty where it names files."""
+    return path.removeprefix(PREFIX) if isinstance(path, str) and path.startswith(PREFIX) else ""
+
+
 def _picture_files(path: str | Sequence[str]) -> list[Path]:
     if not path:
         files = sample_pictures()
     elif not isinstance(path, str | os.PathLike):
-        files = [Path(entry) for entry in path]
+        entries = [Path(entry) for entry in path]
+        files = [file for entry in entries for file in (find_pictures(entry) if entry.is_dir() else [entry])]
     elif Path(path).is_dir():
         return find_pictures(path)
     else:

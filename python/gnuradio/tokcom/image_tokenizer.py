@@ -8,34 +8,34 @@ from tokcom.errors import ParameterError
 from tokcom.models.zoo import DEFAULT_MODEL, load_classifier, load_tokenizer, model_card
 from tokcom.tokenizers.pictures import square
 
-from ._pdu import PduBlock, frame_keys, picture_of, required
-
-QUEUE_SIZE = 64
-"""Pictures that may wait."""
+from ._background import BackgroundPduBlock
+from ._pdu import frame_keys, picture_of, required
 
 
-class image_tokenizer(PduBlock):
+class image_tokenizer(BackgroundPduBlock):
     """Turn pictures into tokens of a model's codebook.
 
     The central square of each picture is resampled to the model's size. Where the model searches for tokens that show
     more and are easier to receive, that takes some tenths of a second; a picture that comes again is searched further,
-    until it has had the visits of the model's card. Where pictures come faster than they are done, the oldest of more
-    than 64 are dropped, logged and counted.
+    until it has had the visits of the model's card. It works in a thread of its own behind a bounded queue.
 
     Input: message port "pictures", PDUs of u8 RGB values with height and width.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, grid,
-    and cmi and cmi_name where a label is sent.
+    cmi and cmi_name where a label is sent, and queued.tokenizer and dropped.tokenizer: pictures that wait and that were
+    dropped so far.
 
     Parameters:
         model: a model of the zoo, by name or folder.
         cmi: "auto": the model's classifier names the class; "none": no label; else the class, by name or number.
         visits: of the search each time that a picture comes; 0: none; -1: all the first time.
+        queue_size: pictures that may wait, at least 1; of more, the oldest are dropped, logged and counted. Live, one
+            or two: the newest picture is sent.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "pictures", "tokens", "uint8", "tokenizer"
 
-    def __init__(self, model: str = DEFAULT_MODEL, cmi: str = "auto", visits: int = 4):
-        PduBlock.__init__(self, "Image Tokenizer", QUEUE_SIZE)
+    def __init__(self, model: str = DEFAULT_MODEL, cmi: str = "auto", visits: int = 4, queue_size: int = 64):
+        BackgroundPduBlock.__init__(self, "Image Tokenizer", queue_size)
         if visits < -1:
             raise ParameterError(
                 f"visits is {visits}; it must be at least 0, or -1 for all that the model's card says at once"

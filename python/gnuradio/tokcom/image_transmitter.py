@@ -20,14 +20,15 @@ class image_transmitter(gr.hier_block2):
     Inside are Image Source, Image Tokenizer, Token Packetizer, Packet Encoder, Token Mapper and Burst Framer, and an
     Image Detokenizer for the port "tokenized".
 
-    Input: message port "delivered", one message of any kind for each picture that has reached its end; it need be
-    connected only where `window` is above 0.
+    Input: message port "delivered", one message of any kind for each picture that has reached its end (the receiver's
+    "recovered" in a simulation, the own "bursts" for a radio); it need be connected only where `window` is above 0.
     Output: complex samples, to a radio or a channel. Message ports "sent": the pictures as they set out; "tokenized":
     the same as their tokens alone would show them, with the tokens: what a receiver is compared with; "bursts": the
     metadata of each burst as it goes out.
 
     Parameters:
-        images: a picture, a folder of pictures, or a list of pictures; empty for four sample photographs.
+        images: a picture, a folder of pictures, or a list of both; "camera:0" or "camera:/dev/video0" for a camera
+            (needs OpenCV); empty for four sample photographs.
         repeat: start again after the last picture.
         interval: seconds from one picture to the next, at least 0.
         window: pictures under way at most; 0 for no limit, then the interval must be above 0.
@@ -47,6 +48,9 @@ class image_transmitter(gr.hier_block2):
         seed: of the order in which tokens are spread over packets, 0 to 65535.
         visits: of the search for better tokens, each time that a picture is sent, until it has had those of the
             model's card; 0: none; -1: all the first time.
+        patience: seconds to wait for word of a delivery before the pictures under way count as lost.
+        queue_size: pictures and bursts that may wait inside, at least 1; of more, the oldest are dropped and counted.
+            Live, one or two: the newest picture is sent.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class image_transmitter(gr.hier_block2):
         model: str = DEFAULT_MODEL, cmi: str = "auto", mcs: str = "16qam-1/2", amplitude: float = 0.25,
         profile: str = "standard", stream_id: int = 0, tokens_per_packet: int = 4, padding: int = 256,
         length_tag: str = "packet_len", continuous: bool = False, sample_rate: float = 1e6, seed: int = 0,
-        visits: int = 4,
+        visits: int = 4, patience: float = 60.0, queue_size: int = 64,
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
@@ -65,12 +69,14 @@ class image_transmitter(gr.hier_block2):
             )
         if not 0 < sample_rate <= 1e12:
             raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
-        self.image_source = image_source(images, repeat, interval, window)
-        self.image_tokenizer = image_tokenizer(model, cmi, visits)
+        self.image_source = image_source(images, repeat, interval, window, patience, stream_id)
+        self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size)
         self.token_packetizer = token_packetizer(tokens_per_packet, seed)
         self.packet_encoder = packet_encoder(mcs, stream_id=stream_id)
         self.token_mapper = token_mapper()
-        self.burst_framer = burst_framer(amplitude, profile, stream_id, padding, length_tag, continuous)
+        self.burst_framer = burst_framer(
+            amplitude, profile, stream_id, padding, length_tag, continuous, queue_size, sample_rate=sample_rate
+        )
         self.image_detokenizer = image_detokenizer(model)
         if not continuous:
             # A burst in one piece: split over calls it makes a radio stutter. Of silence it would only be a queue.

@@ -1,7 +1,9 @@
 import os
 import threading
 import time
+from collections.abc import Mapping
 
+import numpy as np
 import pmt
 from gnuradio import gr
 
@@ -9,13 +11,17 @@ from tokcom import keys
 from tokcom.errors import MonitorError
 from tokcom.metrics.frame_panels import frame_panels
 from tokcom.metrics.link_figures import LinkFigures, frame_figures
+from tokcom.metrics.tokens import token_error_rate
+from tokcom.tokenizers.pictures import square
 
-from ._pdu import open_pdu, picture_of, reason, required
+from ._pdu import open_pdu, picture_of, reason
 from ._queue import BoundedQueue
-from ._recent import RecentFrames
+from ._recent import RecentFrames, frame_key
 
-REMEMBERED = 64
+REMEMBERED, REMEMBERED_BYTES = 64, 64 << 20
 """Frames whose pictures wait for the rest of them."""
+SHOWN_SIDE = 512
+"""Pixels that are kept of a larger picture's side."""
 LATE_LOOKS = 3
 """Times that a frame whose pictures are not all here is left for the next look."""
 
@@ -23,13 +29,14 @@ LATE_LOOKS = 3
 class image_view(gr.basic_block):
     """Show pictures as they come, and the link's running figures, in a window.
 
-    Sent, received (lost tokens outlined), recovered, and confidence as heat; error rates, Es/N0, offset, MCS, queues
-    and drops. Pictures wait for the window in a bounded queue, so that the flowgraph never waits for it; those dropped
-    there are counted, and their figures count all the same.
+    Sent, received (lost tokens outlined), recovered, and confidence as heat; error rates, Es/N0, offset, MCS, queues,
+    drops and what the receiver noticed, of the last frame and over the last ones. Pictures wait for the window in a
+    bounded queue, so that the flowgraph never waits for it; those dropped there are counted, and their figures count
+    all the same.
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values, as for the Image Sink; only
     "recovered" is needed. "tokenized" brings the token error rate. "counters": PDUs whose metadata tells of queues and
-    drops elsewhere (the framer's "sent").
+    drops elsewhere (the framer's "sent"), or of hints (the receiver's "hints").
 
     Parameters:
         title: the window's heading.
@@ -44,7 +51,7 @@ class image_view(gr.basic_block):
         gr.basic_block.__init__(self, name="Image View", in_sig=None, out_sig=None)
         self._link = LinkFigures(sample_rate, window)
         self._queue, self._turn = BoundedQueue(queue_size, "oldest"), threading.Lock()
-        self._recent = RecentFrames(REMEMBERED)
+        self._recent = RecentFrames(REMEMBERED, REMEMBERED_BYTES)
         self._seen, self._waits = set(), LATE_LOOKS
         self.frames_shown = self.frames_dropped = self.frames_refused = 0
         for port, handler in (
@@ -86,6 +93,10 @@ class image_view(gr.basic_block):
         figures["queued"]["view"], figures["dropped"]["view"] = len(self._queue), self.frames_dropped
         return figures
 
+    def latest_figures(self) -> dict:
+        """For the window: rates and channel of the latest frame alone."""
+        return self._link.latest()
+
     def recent_figures(self) -> list:
         """For the window: the figures of each of the last frames."""
         return self._link.frames()
@@ -111,15 +122,17 @@ class image_view(gr.basic_block):
     def _take(self, stage: str, pdu: object) -> None:
         try:
             meta, data = open_pdu(pdu, "uint8")
-            picture, frame_id = picture_of(meta, data), required(meta, keys.FRAME_ID, int)
+            picture, key = _shown(picture_of(meta, data)), frame_key(meta)
             with self._turn:
                 self._seen.add(stage)
-                parts = self._recent.put(frame_id, stage, (meta, picture))
-                sent = parts["tokenized"][0].get(keys.TOKENS) if "tokenized" in parts else None
+                parts = self._recent.put(key, stage, (meta, picture), picture.nbytes)
+            sent, received = (_tokens(parts, name) for name in ("tokenized", "recovered"))
+            if stage == "tokenized" and sent is not None and received is not None:
+                self._link.amend(*key, token_error_rate(sent, received))
             if stage != "recovered":
                 return
             self._link.note_counters(meta)
-            self._link.add(frame_figures(meta, meta.get(keys.TOKENS), sent), time.monotonic())
+            self._link.add(frame_figures(meta, received, sent), time.monotonic())
             with self._turn:
                 self.frames_dropped += self._queue.put(parts)
         except Exception as error:
@@ -128,6 +141,16 @@ class image_view(gr.basic_block):
     def _refuse(self, error: Exception) -> None:
         self.frames_refused += 1
         self.logger.warn(f"picture refused ({self.frames_refused} so far): {reason(error)}")
+
+
+def _tokens(parts: Mapping, stage: str) -> np.ndarray | None:
+    """The tokens that a picture was made of, where they are known."""
+    return parts[stage][0].get(keys.TOKENS) if stage in parts else None
+
+
+def _shown(picture: np.ndarray) -> np.ndarray:
+    """A picture as it is, or of a large one what is shown of it."""
+    return square(picture, SHOWN_SIDE) if min(picture.shape[:2]) > SHOWN_SIDE else picture
 
 
 def _window(title: str, view: image_view) -> object:

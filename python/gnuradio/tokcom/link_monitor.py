@@ -11,12 +11,13 @@ from tokcom import keys
 from tokcom.errors import FrameError, ParameterError, TokcomError
 from tokcom.metrics.figures_csv import FiguresFile
 from tokcom.metrics.link_figures import LinkFigures, frame_figures
+from tokcom.metrics.tokens import token_error_rate
 
 from ._pdu import Metadata, open_pdu, reason, required
-from ._recent import RecentFrames
+from ._recent import RecentFrames, frame_key
 
-REMEMBERED = 256
-"""Frames sent whose tokens wait for what is received."""
+REMEMBERED, REMEMBERED_BYTES = 256, 64 << 20
+"""Frames whose tokens wait for what was received, or for what was sent."""
 
 
 class link_monitor(gr.basic_block):
@@ -26,8 +27,8 @@ class link_monitor(gr.basic_block):
     "tokenized": the frames as they were sent, tokens or pictures made of them, where they are known: without, there is
     no token error rate; "counters": PDUs whose metadata tells of queues and drops elsewhere (the framer's "sent").
     Output: message port "figures": a PDU whose metadata holds frames, frames_missed, frames_per_second, per,
-    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs, queued and dropped; what is not
-    known is left out.
+    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs, rx_time, hint, queued and
+    dropped; what is not known is left out.
 
     Parameters:
         sample_rate: in Hz; it turns the frequency offset into Hz.
@@ -47,7 +48,7 @@ class link_monitor(gr.basic_block):
         if not interval >= 0:
             raise ParameterError(f"interval is {interval}; it must be at least 0 seconds")
         self._link, self._interval = LinkFigures(sample_rate, window), interval
-        self._sent = RecentFrames(REMEMBERED)
+        self._recent = RecentFrames(REMEMBERED, REMEMBERED_BYTES)
         self._file = FiguresFile(csv_file) if csv_file else None
         self._port, self._server = http_port, None
         self._serve()
@@ -120,12 +121,16 @@ class link_monitor(gr.basic_block):
             self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
 
     def _remember(self, meta: Metadata, pdu: object) -> None:
-        self._sent.put(required(meta, keys.FRAME_ID, int), "tokens", _tokens(meta, pdu))
+        key, tokens = frame_key(meta), _tokens(meta, pdu)
+        received = self._recent.put(key, "sent", tokens, tokens.nbytes).get("received")
+        if received is not None:
+            self._link.amend(*key, token_error_rate(tokens, received))
 
     def _add(self, meta: Metadata, pdu: object) -> None:
-        sent = self._sent.get(required(meta, keys.FRAME_ID, int)).get("tokens")
+        tokens = _tokens(meta, pdu)
+        sent = self._recent.put(frame_key(meta), "received", tokens, tokens.nbytes).get("sent")
         self._link.note_counters(meta)
-        self._link.add(frame_figures(meta, _tokens(meta, pdu), sent), time.monotonic())
+        self._link.add(frame_figures(meta, tokens, sent), time.monotonic())
         if not self._interval:
             self._report()
 

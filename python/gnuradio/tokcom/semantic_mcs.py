@@ -1,3 +1,4 @@
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -67,6 +68,7 @@ class semantic_mcs(PduBlock):
         self._sent: OrderedDict[int, Choice] = OrderedDict()
         self._unreported: set[int] = set()
         self._cqi_state = ""
+        self._configuring = threading.Lock()
         self.last_choice: Choice | None = None
         self._configure()
         self.message_port_register_in(self.CQI)
@@ -91,16 +93,20 @@ class semantic_mcs(PduBlock):
         self._configure(bound=bound)
 
     def _configure(self, **changed: object) -> None:
-        settings = self._settings | changed
-        config = AdaptationConfig(**settings)
-        known = config.policy in SEMANTIC
-        model = load_context(self._model_name) if known else None
-        self._adapters = {}
-        self._new_adapter = lambda transmit: LinkAdapter(
-            config, transmit, model, load_residual(self._model_name) if known else None
-        )
-        self._adapters[self._transmit.tokens_per_packet] = self._new_adapter(self._transmit)
-        self._settings = settings
+        with self._configuring:
+            settings = self._settings | changed
+            config = AdaptationConfig(**settings)
+            known = config.policy in SEMANTIC
+            model = load_context(self._model_name) if known else None
+            residual = load_residual(self._model_name) if known else None
+
+            def new_adapter(transmit: TransmitConfig) -> LinkAdapter:
+                return LinkAdapter(config, transmit, model, residual)
+
+            # The frames' thread reads them the other way round: never a former adapter among these.
+            self._new_adapter = new_adapter
+            self._adapters = {self._transmit.tokens_per_packet: new_adapter(self._transmit)}
+            self._settings = settings
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
@@ -152,10 +158,11 @@ class semantic_mcs(PduBlock):
         self.logger.warn(f"{why}: Es/N0 {known.carrier_esn0_db.mean():.1f} dB is assumed")
 
     def _adapter(self, tokens_per_packet: int) -> LinkAdapter:
-        if tokens_per_packet not in self._adapters:
+        adapters = self._adapters
+        if tokens_per_packet not in adapters:
             config = TransmitConfig(tokens_per_packet=tokens_per_packet, profile=self._transmit.profile)
-            self._adapters[tokens_per_packet] = self._new_adapter(config)
-        return self._adapters[tokens_per_packet]
+            adapters[tokens_per_packet] = self._new_adapter(config)
+        return adapters[tokens_per_packet]
 
     def _on_cqi(self, pdu: object) -> None:
         try:

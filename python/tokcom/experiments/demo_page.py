@@ -12,6 +12,8 @@ from tokcom.link.modes import MODES
 from tokcom.metrics.frame_report import mean_report
 from tokcom.models.card import Card
 
+WHERE = ("frame_id", "stream_id", "folder", "files")
+"""Of a frame, what only the page needs."""
 STAGES = {"sent": "sent", "tokenized": "tokenized, nothing lost", "lost": "received, losses in grey"}
 
 
@@ -19,16 +21,16 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
     """Write report.json and index.html.
 
     Args:
-        out: folder that holds, for each frame, `folder`/FRAME-NAME-STAGE.png.
+        out: folder that holds the pictures of each frame, `folder`/`files`[STAGE].
         settings: how the demo was run.
-        frames: figures of each frame as `metrics.frame_report` makes them, with mode, frame_id and folder.
+        frames: figures of each frame as `metrics.frame_report` makes them, with mode, frame_id, folder and files.
         card: of the model used.
 
     Returns:
         Path of index.html.
     """
     out.mkdir(parents=True, exist_ok=True)
-    figures = [{key: value for key, value in frame.items() if key not in ("frame_id", "folder")} for frame in frames]
+    figures = [{key: value for key, value in frame.items() if key not in WHERE} for frame in frames]
     report = {"settings": settings | {"version": __version__}, "frames": figures, "mean": _means(figures, settings)}
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     points = []

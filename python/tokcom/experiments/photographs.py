@@ -90,7 +90,7 @@ def _class_folders(data: Path, n: int, size: int, classifier: Classifier, rng: n
         if len(pictures) == n:
             break
         try:
-            picture = square(load_picture(paths[index]), size)
+            picture = square(load_picture(paths[index], None), size)
         except PictureError:
             continue
         pictures.append(picture)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import MonitorError
-from tokcom.metrics.link_figures import CHANNEL, COUNTS, NOT_SENT, RATES
+from tokcom.metrics.link_figures import CHANNEL, COUNTS, LATEST, NOT_SENT, RATES
 
 LONGEST_HEAD = 4096
 STAGES = ("tokenizer", "framer", "demodulator", "recovery", "detokenizer")
@@ -17,7 +17,7 @@ def columns() -> list[str]:
     """Names of the columns, in their order."""
     by_mcs = [f"mcs.{name}" for name in (*(row.name for row in mcs_table()), NOT_SENT)]
     counters = [f"{kind}.{stage}" for kind in ("queued", "dropped") for stage in STAGES]
-    return ["time", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *by_mcs, *counters]
+    return ["time", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
 
 
 class FiguresFile:

@@ -22,6 +22,7 @@ GAUGES = {
     "cfo_hz": "Carrier frequency offset in Hz.",
     "clock_offset_ppm": "Offset of the sampling clocks in parts per million.",
     "evm_db": "Error vector magnitude in dB.",
+    "rx_time": "When the latest burst was received, in seconds of the radio's clock.",
 }
 
 

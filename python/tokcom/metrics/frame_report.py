@@ -1,9 +1,13 @@
 """The figures of one picture's way through the link."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from tokcom import keys
+from tokcom.metrics.hints import hint_of
+from tokcom.metrics.link_figures import expected_ter, rx_seconds
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
 
@@ -55,6 +59,38 @@ def frame_report(
         "cmi": cmi,
         "seconds": {stage: _rounded(value) for stage, value in sorted(seconds.items())},
     }
+
+
+def reception_report(meta: Mapping) -> dict:
+    """Figures of a received frame of which nobody knows what was sent, ready for JSON.
+
+    Args:
+        meta: by the keys of `tokcom.keys`.
+
+    Returns:
+        stream_id, frame_id, packets, packets_lost, packets_open, mode, ter_expected, esn0_db, evm_db, cfo,
+        clock_offset_ppm, rx_time, cmi, hint and seconds by stage; what is not known is None.
+    """
+    plain = (keys.PACKETS, keys.PACKETS_LOST, keys.PACKETS_OPEN, keys.MODE)
+    channel = (keys.ESN0_DB, keys.EVM_DB, keys.CLOCK_OFFSET_PPM)
+    return {
+        keys.STREAM_ID: meta.get(keys.STREAM_ID, 0),
+        keys.FRAME_ID: meta.get(keys.FRAME_ID, 0),
+        **{key: meta.get(key) for key in plain},
+        "ter_expected": _rounded(expected_ter(meta)),
+        **{key: _rounded(meta.get(key)) for key in channel},
+        keys.CFO: meta.get(keys.CFO),
+        keys.RX_TIME: rx_seconds(meta),
+        "cmi": meta.get(keys.CMI_NAME),
+        keys.HINT: hint_of(meta) or None,
+        "seconds": seconds_of(meta),
+    }
+
+
+def seconds_of(meta: Mapping) -> dict[str, float]:
+    """Computing time by stage, in the order of the stages' names."""
+    stages = sorted(key for key in meta if key.startswith(keys.SECONDS))
+    return {key.removeprefix(keys.SECONDS): _rounded(meta[key]) for key in stages}
 
 
 def mean_report(frames: list[dict]) -> dict[str, float | None]:

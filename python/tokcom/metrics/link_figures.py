@@ -3,13 +3,14 @@
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tokcom import keys
 from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import FrameError, ParameterError
+from tokcom.metrics.hints import hint_of
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.packets.header import FRAME_IDS, MCS_NOT_SENT
 
@@ -20,6 +21,8 @@ LARGEST_GAP = 256
 RATES = ("per", "per_recovered", "ter", "ter_expected")
 CHANNEL = ("esn0_db", "cfo_hz", "clock_offset_ppm", "evm_db")
 COUNTS = ("frames", "frames_missed")
+LATEST = ("rx_time", "hint")
+"""Of the latest frame; the hint is the latest that there was in the window."""
 NOT_SENT = "not sent"
 """Stands among the MCS for packets that the transmitter left out."""
 
@@ -40,6 +43,8 @@ class FrameFigures:
         cfo: carrier frequency offset in rad/sample.
         clock_offset_ppm: offset of the sampling clocks.
         evm_db: error vector magnitude in dB.
+        rx_time: when its burst was received, in seconds of the radio's clock.
+        hint: what the receiver noticed of it, in words; empty for nothing.
     """
 
     stream_id: int
@@ -54,6 +59,8 @@ class FrameFigures:
     cfo: float | None = None
     clock_offset_ppm: float | None = None
     evm_db: float | None = None
+    rx_time: float | None = None
+    hint: str = ""
 
     @property
     def per(self) -> float:
@@ -77,9 +84,6 @@ def frame_figures(
     packets, lost = meta.get(keys.PACKETS), meta.get(keys.PACKETS_LOST)
     if not isinstance(packets, int) or not isinstance(lost, int) or not 0 <= lost <= packets or packets < 1:
         raise FrameError(f"{lost!r} of {packets!r} packets lost makes no figures; is this a received frame?")
-    confidence = meta.get(keys.CONFIDENCE)
-    # Tokens that are kept as they were decoded have no confidence.
-    told = confidence is not None and meta.get(keys.MODE) != "keep"
     return FrameFigures(
         stream_id=meta.get(keys.STREAM_ID, 0),
         frame_id=meta.get(keys.FRAME_ID, 0),
@@ -88,12 +92,31 @@ def frame_figures(
         packets_open=meta.get(keys.PACKETS_OPEN),
         mcs=meta.get(keys.MCS),
         ter=None if tokens is None or sent_tokens is None else token_error_rate(sent_tokens, tokens),
-        ter_expected=float(1 - np.mean(confidence)) if told else None,
+        ter_expected=expected_ter(meta),
         esn0_db=meta.get(keys.ESN0_DB),
         cfo=meta.get(keys.CFO),
         clock_offset_ppm=meta.get(keys.CLOCK_OFFSET_PPM),
         evm_db=meta.get(keys.EVM_DB),
+        rx_time=rx_seconds(meta),
+        hint=hint_of(meta),
     )
+
+
+def rx_seconds(meta: Mapping) -> float | None:
+    """When a frame's burst was received, in seconds of the radio's clock; None where nobody told."""
+    try:
+        whole, fraction = meta.get(keys.RX_TIME)
+        return float(whole) + float(fraction)
+    except (TypeError, ValueError):
+        return None
+
+
+def expected_ter(meta: Mapping) -> float | None:
+    """Share of a frame's tokens that the receiver expects to be wrong, the mean of 1 - confidence; None: not known."""
+    confidence = meta.get(keys.CONFIDENCE)
+    # Tokens that are kept as they were decoded have no confidence.
+    told = confidence is not None and meta.get(keys.MODE) != "keep"
+    return float(1 - np.mean(confidence)) if told else None
 
 
 class LinkFigures:
@@ -119,6 +142,7 @@ class LinkFigures:
         self._count = self._missed = 0
         self._last: dict[int, int] = {}
         self._counters: dict[str, int] = {}
+        self._hint = ""
         self._turn = threading.Lock()
 
     def add(self, frame: FrameFigures, now: float) -> None:
@@ -127,6 +151,7 @@ class LinkFigures:
             if self._began is None:
                 self._began = now
             self._frames.append(frame)
+            self._hint = ""
             self._times.append(now)
             self._forget(now)
             self._count += 1
@@ -135,11 +160,22 @@ class LinkFigures:
                 self._missed += gap - 1
             self._last[frame.stream_id] = frame.frame_id
 
+    def amend(self, stream_id: int, frame_id: int, ter: float) -> None:
+        """Add the share of tokens wrong to a frame of the window, where what was sent becomes known after it came."""
+        with self._turn:
+            for place in reversed(range(len(self._frames))):
+                frame = self._frames[place]
+                if (frame.stream_id, frame.frame_id % FRAME_IDS) == (stream_id, frame_id % FRAME_IDS):
+                    self._frames[place] = replace(frame, ter=ter)
+                    return
+
     def note_counters(self, meta: Mapping) -> None:
-        """Take in what metadata tell of queues and drops."""
+        """Take in what metadata tell of queues and drops, and the hints among them, which hold until a frame comes."""
         found = {key: meta[key] for key in meta if key.startswith((keys.QUEUED, keys.DROPPED))}
+        hint = hint_of(meta)
         with self._turn:
             self._counters |= found
+            self._hint = hint or self._hint
 
     def frames(self) -> list[FrameFigures]:
         """The frames of the window, the latest one last."""
@@ -154,20 +190,36 @@ class LinkFigures:
             frames_per_second: over the last RATE_SECONDS. Over the window: per, packets lost; per_recovered, those that
             recovery could not declare good; ter, tokens wrong in the end, where the sent ones are known; ter_expected,
             as the receiver expects it; the means esn0_db, cfo_hz, clock_offset_ppm and evm_db; mcs, packets by the
-            name of their MCS. queued and dropped: frames by stage. Shares are of 1; what is not known is None.
+            name of their MCS. rx_time: of the latest frame, in seconds; hint: the latest one of the window. queued and
+            dropped: frames by stage. Shares are of 1; what is not known is None.
         """
         with self._turn:
             self._forget(now)
-            frames, counters = list(self._frames), dict(self._counters)
+            frames, counters, hint = list(self._frames), dict(self._counters), self._hint
             seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
             rate = len(self._times) / seconds if seconds >= 1 else float(len(self._times))
             count, missed = self._count, self._missed
-        opened = [frame for frame in frames if frame.packets_open is not None]
-        cfo = _mean(frame.cfo for frame in frames)
         return {
             "frames": count,
             "frames_missed": missed,
             "frames_per_second": rate,
+            **self._means(frames),
+            "mcs": _histogram(frames),
+            "rx_time": frames[-1].rx_time if frames else None,
+            "hint": hint or next((frame.hint for frame in reversed(frames) if frame.hint), None),
+            "queued": _stages(counters, keys.QUEUED),
+            "dropped": _stages(counters, keys.DROPPED),
+        }
+
+    def latest(self) -> dict:
+        """RATES and CHANNEL of the latest frame alone; what is not known is None."""
+        return self._means(self.frames()[-1:])
+
+    def _means(self, frames: list[FrameFigures]) -> dict[str, float | None]:
+        """RATES and CHANNEL over some frames."""
+        opened = [frame for frame in frames if frame.packets_open is not None]
+        cfo = _mean(frame.cfo for frame in frames)
+        return {
             "per": _share(frames, "packets_lost"),
             "per_recovered": _share(opened, "packets_open"),
             "ter": _mean(frame.ter for frame in frames),
@@ -176,9 +228,6 @@ class LinkFigures:
             "cfo_hz": None if cfo is None else cfo * self._hz,
             "clock_offset_ppm": _mean(frame.clock_offset_ppm for frame in frames),
             "evm_db": _mean(frame.evm_db for frame in frames),
-            "mcs": _histogram(frames),
-            "queued": _stages(counters, keys.QUEUED),
-            "dropped": _stages(counters, keys.DROPPED),
         }
 
     def _forget(self, now: float) -> None:

@@ -1,12 +1,45 @@
 """Received frames as picture files."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tokcom.errors import FrameError, PictureError
 from tokcom.frame import TokenFrame
 from tokcom.models.zoo import load_tokenizer
+
+LONGEST_NAME = 255
+"""Bytes of a file's name that file systems take."""
+
+
+def file_name(number: str, name: str, stage: str) -> str:
+    """NUMBER-NAME-STAGE.png; a name that is too long for a file system is cut, one that is empty left out.
+
+    Args:
+        number: what makes the file's name unique.
+        name: what the user calls the picture; what no file name may hold is replaced.
+        stage: "sent", "recovered" …
+    """
+    name = re.sub(r"[/\0]", "_", name)
+    room = LONGEST_NAME - len(f"{number}--{stage}.png".encode())
+    name = name.encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
+    return "-".join(part for part in (number, name, stage) if part) + ".png"
+
+
+def save_picture(picture: np.ndarray, path: Path) -> None:
+    """Write a picture, uint8 (height, width, 3), as a PNG file; a part of one does not stay behind.
+
+    Raises:
+        PictureError: the file cannot be written; the message names it.
+    """
+    try:
+        Image.fromarray(picture).save(path)
+    except OSError as error:
+        if path.is_file():
+            path.unlink(missing_ok=True)
+        raise PictureError(f"{path}: the picture cannot be saved: {error.strerror or error}") from None
 
 
 class PictureFolder:
@@ -43,8 +76,5 @@ class PictureFolder:
         except FrameError:
             return None
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"
-        try:
-            Image.fromarray(picture).save(path)
-        except OSError as error:
-            raise PictureError(f"{path}: the picture cannot be saved: {error.strerror}") from None
+        save_picture(picture, path)
         return path.name

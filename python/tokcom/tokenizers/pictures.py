@@ -1,11 +1,13 @@
 """Pictures as arrays: any file that Pillow opens becomes 8-bit RGB, cut to the square that a tokenizer takes."""
 
+import math
+import warnings
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import numpy as np
 import skimage
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tokcom.errors import PictureError
 
@@ -15,11 +17,26 @@ FOREIGN = frozenset({"@eaDir", "__MACOSX", "#recycle", "lost+found", "$RECYCLE.B
 """Folders that file servers, archivers and file systems leave among a user's own."""
 
 
-def load_picture(file: str | Path | BinaryIO) -> np.ndarray:
+MAX_PIXELS = 1 << 20
+"""Pixels to which larger pictures are reduced: a hundred times what a tokenizer sees of them."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by the orientation that its EXIF states."""
+
+
+def load_picture(file: str | Path | BinaryIO, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
     """Read a picture of any size and kind: grey, palette, alpha (over white), 16-bit, EXIF-rotated.
 
     Args:
         file: path, or a binary file open for reading.
+        max_pixels: larger pictures are reduced to this many pixels (Lanczos); None: none are.
 
     Returns:
         uint8 array (height, width, 3), RGB.
@@ -29,17 +46,46 @@ def load_picture(file: str | Path | BinaryIO) -> np.ndarray:
     """
     name = str(file) if isinstance(file, str | Path) else getattr(file, "name", "the picture")
     try:
-        with Image.open(file) as image:
+        # Pillow warns of large pictures, which are reduced here, and of broken EXIF, which does not matter.
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
+            if max_pixels is not None:
+                _draft(image, max_pixels)
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            return _reduced(_rgb(_upright(image)), max_pixels)
     except FileNotFoundError:
         raise PictureError(f"{name}: no such file") from None
     except IsADirectoryError:
         raise PictureError(f"{name}: a folder, not a picture") from None
     except UnidentifiedImageError:
         raise PictureError(f"{name}: not a picture in a format that Pillow reads") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Exception as error:
+        # Decoders of broken files raise whatever their parsers stumble over.
         raise PictureError(f"{name}: the picture cannot be read: {error}") from None
+
+
+def _draft(image: Image.Image, max_pixels: int) -> None:
+    """Have a JPEG decoded at an eighth, a quarter or half of its size, where that leaves enough of it."""
+    shrink = math.sqrt(image.width * image.height / max_pixels)
+    if shrink > 1:
+        image.draft(None, (math.ceil(image.width / shrink), math.ceil(image.height / shrink)))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says; a picture whose EXIF is broken stays as it is."""
+    try:
+        method = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:
+        return image
+    return image if method is None else image.transpose(method)
+
+
+def _reduced(picture: np.ndarray, max_pixels: int | None) -> np.ndarray:
+    height, width = picture.shape[:2]
+    if max_pixels is None or height * width <= max_pixels:
+        return picture
+    shrink = math.sqrt(height * width / max_pixels)
+    size = max(1, int(width / shrink)), max(1, int(height / shrink))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

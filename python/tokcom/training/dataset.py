@@ -133,7 +133,7 @@ def _belongs(name: str, split: str, classes: set[str]) -> bool:
 def _cut(job: tuple[str, bytes, int, int, int]) -> tuple[str, np.ndarray | None]:
     name, content, size, crops, seed = job
     try:
-        picture = load_picture(io.BytesIO(content))
+        picture = load_picture(io.BytesIO(content), None)
     except PictureError:
         return name, None
     rng = np.random.default_rng([seed, *hashlib.sha256(name.encode()).digest()[:8]])

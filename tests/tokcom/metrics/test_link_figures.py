@@ -51,6 +51,26 @@ def test_figures_over_a_window_are_those_computed_by_hand():
     assert figures["mcs"]["qpsk-1/2"] == sum(int((f.mcs == 3).sum()) for f in last)
 
 
+def test_the_latest_frame_alone_answers_at_once():
+    link = LinkFigures(sample_rate=2e5 * np.pi)
+    assert set(link.latest().values()) == {None}
+    for number, (lost, esn0_db) in enumerate([(4, 2.0), (4, 2.0), (0, 20.0)]):
+        link.add(frame_figures(META | {"frame_id": number, "packets_lost": lost, "esn0_db": esn0_db}), 0)
+    latest, figures = link.latest(), link.figures(0)
+    assert latest.keys() == {
+        "per",
+        "per_recovered",
+        "ter",
+        "ter_expected",
+        "esn0_db",
+        "cfo_hz",
+        "clock_offset_ppm",
+        "evm_db",
+    }
+    assert (latest["per"], latest["esn0_db"]) == (0, 20) and figures["per"] == pytest.approx(2 / 3)
+    assert latest["cfo_hz"] == pytest.approx(1000)
+
+
 def test_frames_a_second_are_counted_over_the_last_seconds():
     link = LinkFigures()
     assert link.figures(0)["frames_per_second"] == 0
@@ -79,6 +99,28 @@ def test_the_latest_counters_count():
 def test_nothing_is_known_before_the_first_frame():
     figures = LinkFigures().figures(0)
     assert figures["per"] is None and figures["esn0_db"] is None and set(figures["mcs"].values()) == {0}
+
+
+def test_a_frame_is_amended_by_what_becomes_known_later():
+    link = LinkFigures(window=3)
+    for stream, number in ((0, 1), (2, 1), (2, 2)):
+        link.add(FrameFigures(stream, number, 4, 0), 0)
+    link.amend(2, 1, 0.25)
+    link.amend(5, 1, 0.75)  # not of this window
+    assert [frame.ter for frame in link.frames()] == [None, 0.25, None] and link.figures(0)["ter"] == 0.25
+
+
+def test_time_and_hints_are_those_of_the_latest_frames():
+    link = LinkFigures(window=3)
+    for number, (rx_time, hint) in enumerate([(1.5, "gap of 8 samples"), (2.5, ""), (3.5, "")]):
+        link.add(frame_figures(META | {"frame_id": number, "rx_time": (int(rx_time), 0.5), "hint": hint}), number)
+    assert link.figures(3)["rx_time"] == 3.5 and link.figures(3)["hint"] == "gap of 8 samples"
+    link.add(frame_figures(META | {"frame_id": 3}), 3)
+    assert link.figures(3)["rx_time"] is None and link.figures(3)["hint"] is None
+    link.note_counters({"hint": "twice the sample rate", "queued.framer": 1})
+    assert link.figures(3)["hint"] == "twice the sample rate"
+    link.add(frame_figures(META | {"frame_id": 4}), 3)
+    assert link.figures(3)["hint"] is None, "a frame came: it is mended"
 
 
 @pytest.mark.parametrize("bad", [{"sample_rate": 0}, {"sample_rate": float("nan")}, {"window": 0}])

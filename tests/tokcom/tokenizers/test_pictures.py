@@ -1,4 +1,6 @@
 import io
+import struct
+import warnings
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -53,6 +55,81 @@ def test_exif_rotation_is_applied(tmp_path):
     exif[0x0112] = 6  # turn by 90 degrees clockwise
     picture = load_picture(saved(image, tmp_path / "turned.jpg", exif=exif))
     assert picture.shape == (6, 4, 3)
+
+
+ARROW = np.zeros((4, 6, 3), np.uint8)
+ARROW[0, 0] = 255
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner"),
+    [(1, (0, 0)), (2, (0, -1)), (3, (-1, -1)), (4, (-1, 0)), (5, (0, 0)), (6, (0, -1)), (7, (-1, -1)), (8, (-1, 0))],
+)
+def test_every_orientation_is_turned_upright(tmp_path, orientation, corner):
+    """Where the upper left corner of the stored picture goes: EXIF 2.3, table of tag 274."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = load_picture(saved(Image.fromarray(ARROW), tmp_path / "turned.png", exif=exif))
+    assert picture.shape == ((6, 4, 3) if orientation > 4 else (4, 6, 3)) and picture[corner].tolist() == WHITE
+    assert picture.sum() == ARROW.sum()
+
+
+def broken_exif(tag, kind, value):
+    """EXIF that says orientation 6, and one entry more."""
+    entries = struct.pack("<H", 2) + struct.pack("<HHLHH", 0x112, 3, 1, 6, 0)
+    inline = len(value) <= 4
+    entries += (
+        struct.pack("<HHL", tag, kind, 1) + (value.ljust(4, b"\0") if inline else struct.pack("<L", 38)) + bytes(4)
+    )
+    return b"Exif\0\0II*\0\x08\0\0\0" + entries + (b"" if inline else value)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+@pytest.mark.parametrize(
+    ("tag", "kind", "value"), [(0x11A, 10, struct.pack("<ll", -1, 0)), (0x100, 9, struct.pack("<l", -5))]
+)
+def test_a_photograph_is_sound_though_its_exif_is_not(tmp_path, ending, tag, kind, value):
+    path = tmp_path / f"p.{ending}"
+    Image.new("RGB", (60, 40), "red").save(path, exif=broken_exif(tag, kind, value))
+    assert load_picture(path).shape == (60, 40, 3)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0", b"no EXIF at all"])
+def test_exif_that_cannot_be_read_turns_nothing(tmp_path, exif):
+    path = tmp_path / "p.jpg"
+    Image.new("RGB", (60, 40), "red").save(path, exif=exif)
+    assert load_picture(path).shape == (40, 60, 3)
+
+
+def test_whatever_a_decoder_raises_names_the_file(tmp_path, monkeypatch):
+    def load(self):
+        raise struct.error("argument out of range")
+
+    path = saved(Image.new("RGB", (2, 2)), tmp_path / "odd.png")
+    monkeypatch.setattr(Image.Image, "load", load)
+    with pytest.raises(PictureError, match=r"odd\.png: the picture cannot be read: argument out of range"):
+        load_picture(path)
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("jpg", "RGB"), ("png", "RGB"), ("png", "L"), ("tif", "I;16")])
+def test_a_large_picture_is_reduced_and_looks_the_same(tmp_path, ending, mode):
+    ramp = np.linspace(0, 65535, 3000)[None, :] * np.ones((2000, 1))
+    image = (
+        Image.fromarray(ramp.astype(np.uint16)) if mode == "I;16" else Image.fromarray((ramp / 257).astype(np.uint8))
+    )
+    path = saved(image.convert(mode) if mode != "I;16" else image, tmp_path / f"large.{ending}")
+    picture = load_picture(path)
+    height, width = picture.shape[:2]
+    assert height * width <= 1 << 20 < 1.01 * height * width and width / height == pytest.approx(1.5, rel=0.01)
+    whole = square(load_picture(path, None), 64).astype(int)
+    assert np.abs(square(picture, 64) - whole).max() <= 2
+
+
+def test_a_photograph_of_108_megapixels_brings_no_warning(tmp_path):
+    path = saved(Image.new("RGB", (12_000, 9_000), tuple(RED)), tmp_path / "phone.jpg", quality=20)
+    with warnings.catch_warnings(action="error"):
+        picture = load_picture(path)
+    assert picture.shape[0] * picture.shape[1] <= 1 << 20 and np.abs(picture.astype(int) - RED).max() < 3
 
 
 def test_one_pixel_and_slivers_make_squares(tmp_path):

@@ -4,13 +4,22 @@ import sys
 
 from gnuradio import uhd
 
+HALF_BAND, FARTHEST = 0.5, 100.0
+"""Half of the band that a radio delivers, and an offset that no radio has room for, in sample rates."""
 
-def require_usrp(device_args: str = "") -> None:
-    """End the program with a clear message where no USRP answers.
+
+def require_usrp(device_args: str = "", lo_offset: float = 0.0) -> None:
+    """End the program with a clear message where no USRP answers, or where its oscillator would lie in the band.
 
     Parameters:
         device_args: as UHD takes them, e.g. "addr=192.168.10.2" or "type=b200"; empty for any device.
+        lo_offset: of the oscillator from the middle of the band, in sample rates; 0 for none.
     """
+    if lo_offset and not HALF_BAND < abs(lo_offset) <= FARTHEST:
+        sys.exit(
+            f"the LO offset is {lo_offset:g} sample rates; it must be above {HALF_BAND:g}, so that the oscillator's "
+            f"leakage stays out of the band, and at most {FARTHEST:g}: take 1, or 0 where the radio has no room for it"
+        )
     try:
         # Not find_devices, which is broken in GNU Radio 3.10.
         found = uhd.find(uhd.device_addr(device_args))

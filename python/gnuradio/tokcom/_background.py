@@ -1,0 +1,89 @@
+"""Blocks that work in a thread of their own: what waits is bounded where it arrives, however long one frame takes."""
+
+import threading
+
+import pmt
+
+from ._pdu import PduBlock
+from ._queue import BoundedQueue
+
+
+class BackgroundPduBlock(PduBlock):
+    """A PduBlock whose `process` runs in a thread behind a bounded queue.
+
+    At the end of a finite run the block ends when its queue is empty; stopped before, it counts what is left in
+    `inputs_dropped`.
+
+    Parameters:
+        name: what GNU Radio calls the block.
+        queue_size: PDUs that may wait, at least 1.
+        drop: "oldest" or "newest": which is dropped, logged and counted when the queue is full.
+    """
+
+    SYSTEM, END = pmt.intern("system"), pmt.intern("end of run")
+
+    def __init__(self, name: str, queue_size: int, drop: str = "oldest"):
+        PduBlock.__init__(self, name)
+        self._queue = BoundedQueue(queue_size, drop)
+        self._changed = threading.Condition()
+        self._stopping = self._busy = False
+        self._ending: object | None = None
+        self._thread: threading.Thread | None = None
+        self.set_msg_handler(self.SYSTEM, self._on_system)
+
+    @property
+    def queue_length(self) -> int:
+        """PDUs that wait now."""
+        return len(self._queue)
+
+    def start(self) -> bool:
+        self._stopping, self._ending = False, None
+        self._thread = threading.Thread(target=self._work, name=self.STAGE, daemon=True)
+        self._thread.start()
+        return True
+
+    def stop(self) -> bool:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.inputs_dropped += len(self._queue)
+        self._queue.clear()
+        return True
+
+    def counters(self) -> tuple[int, int]:
+        return len(self._queue), self.inputs_dropped
+
+    def _on_system(self, message: object) -> None:
+        """The scheduler announces the end: it takes its place behind the PDUs that wait at the input port."""
+        self.to_basic_block()._post(self._input, pmt.cons(self.END, message))
+
+    def _on_pdu(self, pdu: object) -> None:
+        if pmt.is_pair(pdu) and pmt.eq(pmt.car(pdu), self.END):
+            # End now, or leave it to the thread, which announces the end once more when the queue is empty.
+            with self._changed:
+                self._ending = pmt.cdr(pdu)
+                if self._queue or self._busy:
+                    return
+            self.gateway.system_handler(pmt.cdr(pdu))
+            return
+        with self._changed:
+            if self._queue.put(pdu):
+                self.count_drop(self._queue.size, self._queue.drop)
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._stopping)
+                if self._stopping:
+                    return
+                pdu = self._queue.popleft()
+                self._busy = True
+            super()._on_pdu(pdu)
+            with self._changed:
+                self._busy = False
+                if self._ending is not None and not self._queue:
+                    self.to_basic_block()._post(self.SYSTEM, self._ending)

@@ -1,0 +1,43 @@
+"""What a receiver noticed of a burst, in words for people who watch."""
+
+from collections.abc import Mapping
+
+from tokcom import keys
+from tokcom.phy.hints import CLIPPED_SHARE
+
+
+def _gap(samples: int) -> str:
+    return f"gap of {samples} samples" if samples >= 0 else f"{-samples} samples too many"
+
+
+def _clipping(share: float) -> str:
+    return f"clipping: {share:.1%} of the samples" if share >= CLIPPED_SHARE else ""
+
+
+WORDS = {
+    keys.HINT: str,
+    keys.GAP_SAMPLES: _gap,
+    keys.CLIPPED: _clipping,
+    keys.TONES: "tones taken out: {}".format,
+}
+"""Metadata keys that are shown as hints, and what makes words of their values; no words are no hint. A new kind of
+hint is a row here."""
+
+
+def hint_of(meta: Mapping) -> str:
+    """All hints in a frame's metadata in one line, in the order of WORDS; empty where there are none.
+
+    A value of 0, or one that no words can be made of, is no hint: metadata may come from other programs.
+
+    Args:
+        meta: by the keys of `tokcom.keys`.
+    """
+    hints = []
+    for key, words in WORDS.items():
+        value = meta.get(key)
+        if value:
+            try:
+                hints.append(words(value))
+            except (TypeError, ValueError):
+                continue
+    return "; ".join(hint for hint in hints if hint)
