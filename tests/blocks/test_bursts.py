@@ -22,14 +22,17 @@ def expected_burst(frame_id, **config):
     return Transmitter(TransmitConfig("qpsk-1/2", **config)).transmit(frame(frame_id), frame_id)
 
 
-def symbols_pdu(pdu, frame_id, **more):
+def symbols_pdu(pdu, frame_id, coded_for=0, **more):
     packets = Transmitter().packetize(frame(frame_id), frame_id)
     coded = MixedPackets(1024, 4, MCS)
     meta = {
         "frame_id": frame_id, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (4, 4),
         "packets": 4, "tokens_per_packet": 4, "layout_seed": frame_id, "mcs": MCS,
     }  # fmt: skip
-    return pdu(coded.map(coded.encode(packets)), **meta | more)
+    return pdu(
+        coded.map(coded.encode(packets, Transmitter(TransmitConfig(stream_id=coded_for)).identity(frame(frame_id)))),
+        **meta | more,
+    )
 
 
 def run_framer(framer, pdus):
@@ -46,7 +49,7 @@ def run_framer(framer, pdus):
 
 def test_the_framer_sends_the_library_s_bursts_with_their_lengths(pdu):
     framer = tokcom.burst_framer(0.2, stream_id=5, padding=100)
-    samples, tags = run_framer(framer, [symbols_pdu(pdu, i) for i in range(3)])
+    samples, tags = run_framer(framer, [symbols_pdu(pdu, i, 5, stream_id=5) for i in range(3)])
     silence = np.zeros(100, np.complex64)
     wanted = [np.concatenate([expected_burst(i, stream_id=5) * np.float32(0.2), silence]) for i in range(3)]
     assert np.array_equal(samples, np.concatenate(wanted)) and framer.bursts_sent == 3
@@ -96,6 +99,7 @@ def test_bad_frames_are_counted_and_the_next_one_is_sent(pdu):
     bad = [
         pmt.intern("no PDU"),
         symbols_pdu(pdu, 1, packets=5),
+        symbols_pdu(pdu, 1, stream_id=3),
         symbols_pdu(pdu, 1, grid=(2, 2, 4)),
         symbols_pdu(pdu, 1, cmi=5000),
         symbols_pdu(pdu, 1, mcs=np.full(4, 2, np.uint8)),
@@ -183,6 +187,103 @@ def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits(run
     messages = run_sync(sync, cut, 2, [tag])
     assert sync.discontinuities == 1
     assert [meta["burst_start"] for meta, _ in messages] == pytest.approx([300, 2 * length + 100], abs=10)
+
+
+def a_tag(offset, key, value):
+    tag = gr.tag_t()
+    tag.offset, tag.key, tag.value = offset, pmt.intern(key), value
+    return tag
+
+
+def a_time(seconds):
+    whole = int(seconds)
+    return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(seconds - whole))
+
+
+@pytest.mark.parametrize("every", [700, 4096])
+@pytest.mark.parametrize("rate", [None, 1e6])
+def test_a_steady_time_is_no_loss_and_tells_when_bursts_came(every, rate, run_sync):
+    samples = stream_of(range(4))
+    tags = [a_tag(place, "rx_time", a_time(5.75 + place / 1e6)) for place in range(0, len(samples), every)]
+    if rate:
+        tags.append(a_tag(0, "rx_rate", pmt.from_double(rate)))
+    sync = tokcom.burst_sync()
+    messages = run_sync(sync, samples, 4, tags)
+    assert sync.discontinuities == sync.samples_missing == sync.tags_refused == 0
+    # Without a rate the first two stamps must have come.
+    timed = [meta for meta, _ in messages if rate or meta["burst_start"] + meta["burst_length"] > every]
+    assert len(timed) >= 2
+    for meta in timed:
+        seconds, fraction = meta["rx_time"]
+        assert seconds == 5 + (meta["burst_start"] >= 250_000) and 0 <= fraction < 1
+        assert seconds + fraction == pytest.approx(5.75 + meta["burst_start"] / 1e6, abs=1e-9)
+
+
+def test_a_gap_is_told_from_the_time_and_later_bursts_have_theirs(capfd, run_sync):
+    samples = stream_of([1, 2, 3])
+    length = len(samples) // 3
+    cut = np.concatenate([samples[: length + 700], samples[length + 900 :]])
+    places = (0, 500, length + 700, length + 1500)
+    tags = [a_tag(place, "rx_time", a_time((place + 200 * (place > length + 600)) / 1e6)) for place in places]
+    sync = tokcom.burst_sync()
+    messages = run_sync(sync, cut, 2, tags)
+    assert sync.discontinuities == 1 and sync.samples_missing == 200
+    assert [meta["rx_time"][1] for meta, _ in messages] == pytest.approx([300e-6, (2 * length + 300) / 1e6], abs=2e-6)
+    said = capfd.readouterr()
+    assert f"gap of 200 samples ahead of {length + 700}" in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pmt.from_uint64(1700000000123456789), pmt.from_double(1.5), pmt.PMT_NIL, pmt.intern("now"),
+        pmt.make_tuple(pmt.from_uint64(2**63), pmt.from_double(0.0)), pmt.to_pmt([1.0, float("nan")]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["rx_time", "rx_rate"])
+def test_a_tag_that_cannot_be_read_costs_nothing(key, value, run_sync):
+    if key == "rx_rate" and pmt.is_number(value):
+        value = pmt.from_double(-1.0)
+    samples = stream_of([1, 2])
+    sync = tokcom.burst_sync()
+    messages = run_sync(sync, samples, 2, [a_tag(700, key, value)])
+    assert len(messages) == 2 and sync.tags_refused == 1 and sync.discontinuities == 0
+    assert "rx_time" not in messages[0][0]
+
+
+def test_a_flowgraph_may_be_run_again(collector):
+    """Half a burst that was under way is forgotten, and positions count from the new beginning."""
+    samples = stream_of([1])
+    sync = tokcom.burst_sync()
+    for stream, expected in ((samples[:900], 0), (samples, 1)):
+        top, store = gr.top_block(catch_exceptions=False), collector(1)
+        top.connect(blocks.vector_source_c(stream.tolist()), sync)
+        top.msg_connect(sync, "bursts", store, "in")
+        top.start()
+        if expected:
+            assert store.done.wait(60)
+        top.wait()
+        top.disconnect_all()
+        assert [meta["burst_start"] for meta, _ in store.messages] == pytest.approx([300] * expected, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (np.conj, "the spectrum of a preamble is inverted"),
+        (lambda x: x[::2], "a preamble is at twice this sample rate"),
+    ],
+    ids=["inverted", "twice the rate"],
+)
+def test_what_keeps_bursts_away_is_logged(change, said, capfd):
+    burst = Transmitter(TransmitConfig("qpsk-1/2")).transmit(frame(1), 1)
+    samples = change(np.concatenate([np.zeros(4000), burst, np.zeros(8000)]))
+    noise = np.random.default_rng(0).standard_normal((len(samples), 2)) @ np.array([0.05, 0.05j])
+    top, sync = gr.top_block(catch_exceptions=False), tokcom.burst_sync()
+    top.connect(blocks.vector_source_c((samples + noise).astype(np.complex64).tolist()), sync)
+    top.run()
+    heard = capfd.readouterr()
+    assert sync.counters.bursts == 0 and said in heard.out + heard.err
 
 
 def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch, capfd, run_sync):

@@ -12,13 +12,15 @@ from tokcom.link.packets import MixedPackets
 from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout, unpack
 
 FRAME = {"frame_id": 4, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (16, 16)}
 TOKENS = np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32)
 PACKETS = {"packets": 64, "tokens_per_packet": 4, "layout_seed": 4}
 MCS = np.full(64, 6, np.uint8)
-CODED = MixedPackets(1024, 4, MCS).encode(TOKENS.reshape(64, 4))
+IDENTITY = PacketIdentity(9, 4, codebook_id("caltech64"))
+CODED = MixedPackets(1024, 4, MCS).encode(TOKENS.reshape(64, 4), IDENTITY)
 SYMBOLS = MixedPackets(1024, 4, MCS).map(CODED)
 LLRS = (CODED * 8.0 - 4).astype(np.float32)
 PICTURE = np.random.default_rng(1).integers(0, 256, (30, 40, 3)).astype(np.uint8)
@@ -127,7 +129,7 @@ def test_layouts_change_from_frame_to_frame(pdu, send):
 
 
 def test_transmit_chain_makes_the_symbols_of_the_library(pdu, send):
-    ((meta, bits),) = send(tokcom.packet_encoder("16qam-1/2"), [pdu(TOKENS, **FRAME | PACKETS)])
+    ((meta, bits),) = send(tokcom.packet_encoder("16qam-1/2", stream_id=9), [pdu(TOKENS, **FRAME | PACKETS)])
     assert np.array_equal(meta["mcs"], MCS) and np.array_equal(bits, CODED)
     ((_, symbols),) = send(tokcom.token_mapper(), [pdu(CODED, **FRAME | PACKETS | {"mcs": MCS})])
     assert np.array_equal(symbols.astype(np.complex64), SYMBOLS)
@@ -137,8 +139,10 @@ def test_packets_keep_an_mcs_of_their_own(pdu, send):
     mixed = np.arange(64).astype(np.uint8) % 12
     mixed[9] = MCS_NOT_SENT
     coded = MixedPackets(1024, 4, mixed)
-    ((meta, bits),) = send(tokcom.packet_encoder("bpsk-1/2"), [pdu(TOKENS, **FRAME | PACKETS | {"mcs": mixed})])
-    assert np.array_equal(meta["mcs"], mixed) and np.array_equal(bits, coded.encode(TOKENS.reshape(64, 4)))
+    ((meta, bits),) = send(
+        tokcom.packet_encoder("bpsk-1/2", stream_id=9), [pdu(TOKENS, **FRAME | PACKETS | {"mcs": mixed})]
+    )
+    assert np.array_equal(meta["mcs"], mixed) and np.array_equal(bits, coded.encode(TOKENS.reshape(64, 4), IDENTITY))
     ((_, symbols),) = send(tokcom.token_mapper(), [pdu(bits.astype(np.uint8), **FRAME | PACKETS | {"mcs": mixed})])
     assert np.array_equal(symbols.astype(np.complex64), coded.map(bits.astype(np.uint8)))
 
@@ -182,6 +186,7 @@ def test_a_different_model_of_the_same_name_is_refused(pdu, send):
         ("token_packetizer", {"tokens_per_packet": 65}, ParameterError, "tokens_per_packet is 65"),
         ("token_packetizer", {"seed": 65536}, ParameterError, "seed is 65536"),
         ("packet_encoder", {"mcs": "16qam"}, ParameterError, "'16qam'"),
+        ("packet_encoder", {"stream_id": 64}, ParameterError, "stream_id is 64"),
         ("burst_framer", {"profile": "loud"}, ParameterError, "'loud'"),
         ("burst_framer", {"amplitude": 0.0}, ParameterError, "amplitude is 0.0"),
         ("burst_framer", {"stream_id": 64}, ParameterError, "stream_id is 64"),

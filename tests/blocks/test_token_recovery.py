@@ -12,6 +12,7 @@ from tokcom.frame import LOST
 from tokcom.link.packets import MixedPackets
 from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import pack, packet_layout
 from tokcom.tokenizers.pictures import load_picture
 
@@ -40,12 +41,12 @@ class Gated:
         self._recover = block._recovery.recover
         block._recovery.recover = self
 
-    def __call__(self, frame, header, llrs, cancelled):
+    def __call__(self, frame, header, llrs, cancelled, misfit):
         self.entered.set()
         while not self.release.wait(0.01):
             if cancelled():
                 break
-        return self._recover(frame, header, llrs, cancelled)
+        return self._recover(frame, header, llrs, cancelled, misfit)
 
 
 def running(block):
@@ -141,11 +142,14 @@ def noisy(pdu, photographs):
     tokens = load_tokenizer("caltech64").tokenize(load_picture(photographs[1])).tokens
     packets = pack(tokens, packet_layout(256, 4, 4))
     coded = MixedPackets(1024, 4, np.full(64, 6))
-    symbols = awgn(coded.map(coded.encode(packets)), 4.0, np.random.default_rng(0))
-    llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(4.0)))
+    identity = PacketIdentity(9, 4, codebook_id("caltech64"))
+    symbols = awgn(coded.map(coded.encode(packets, identity)), 4.0, np.random.default_rng(0))
+    variance = np.full(len(symbols), noise_variance(4.0))
+    llrs, misfit = coded.demap(symbols, variance), coded.misfit(symbols, variance)
     header = {
         "frame_id": 4, "stream_id": 9, "codebook_id": codebook_id("caltech64"), "layout_seed": 4, "grid": (16, 16),
         "tokens_per_packet": 4, "token_bits": 10, "packets": 64, "mcs": np.full(64, 6, np.uint8), "cmi": 7,
+        "misfit": misfit.ravel(),
     }  # fmt: skip
     return tokens, pdu(llrs, **header)
 
@@ -158,12 +162,23 @@ def test_every_mode_works_behind_the_packet_decoder(mode, noisy, send, pdu):
     assert len(meta["llrs"]) == 64 * 124
     block = tokcom.token_recovery(mode=mode)
     ((meta, recovered),) = send(block, [pdu(received, **meta)])
-    assert not (recovered == LOST).any() and meta["mode"] == mode and "llrs" not in meta
+    assert not (recovered == LOST).any() and meta["mode"] == mode and "llrs" not in meta and "misfit" not in meta
     assert len(meta["confidence"]) == 256 and meta["cmi"] == 7
     if mode in ("list", "context"):
         assert (recovered == tokens).mean() > 0.95 and meta["packets_open"] < meta["packets_lost"] / 2
     else:
         assert meta["packets_open"] == meta["packets_lost"]
+
+
+def test_what_does_not_fit_stays_open(noisy, send, pdu):
+    """A misfit as of symbols far from all code words: nothing is declared good beyond the CRC."""
+    _, llrs = noisy
+    ((meta, received),) = send(tokcom.packet_decoder(), [llrs])
+    far = np.tile(np.float32([400, 40]), 64)
+    block = tokcom.token_recovery(mode="list")
+    refused = [pdu(received, **meta | {"misfit": wrong}) for wrong in (far[1:], 3.0)]
+    ((meta, _),) = send(block, [*refused, pdu(received, **meta | {"misfit": far})])
+    assert meta["packets_open"] == meta["packets_lost"] and block.frames_refused == 2
 
 
 def test_the_label_can_be_kept_from_the_model(noisy, send, pdu):

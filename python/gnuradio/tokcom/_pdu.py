@@ -226,6 +226,21 @@ def mcs_of(meta: Mapping) -> np.ndarray:
     return mcs.astype(np.uint8)
 
 
+def misfit_of(meta: Mapping) -> np.ndarray | None:
+    """float32 (n_packets, 2): how well code words can fit each packet; None where nothing is said.
+
+    Raises:
+        FrameError: the key is not two values a packet.
+    """
+    if keys.MISFIT not in meta:
+        return None
+    misfit = np.asarray(required(meta, keys.MISFIT, np.ndarray), np.float32)
+    packets = required(meta, keys.PACKETS, int)
+    if misfit.shape != (2 * packets,):
+        raise FrameError(f"the PDU's misfit has {misfit.size} values; {packets} packets have two each")
+    return misfit.reshape(packets, 2)
+
+
 def labels_of(meta: Mapping) -> str:
     """Under which numbers tokens are sent: one of `labels.LABELS`, "natural" where nothing is said.
 

@@ -6,9 +6,9 @@ import pmt
 from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.link.bursts import Receiver, compile_kernels
-from tokcom.phy.demodulator import Synchronization
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
+from tokcom.phy.synchronization import Synchronization
 
 from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_of
 
@@ -20,9 +20,9 @@ class burst_demodulator(PduBlock):
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
-    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, and queued.demodulator and
-    dropped.demodulator (bursts that wait and that were dropped so far). Message port "cqi": what was measured, without
-    LLRs.
+    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, misfit, and
+    queued.demodulator and dropped.demodulator (bursts that wait and that were dropped so far). Message port "cqi": what
+    was measured, without LLRs and misfit.
 
     Parameters:
         queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
@@ -65,4 +65,4 @@ class burst_demodulator(PduBlock):
         if header is None:
             added |= header_keys(burst.header)
         self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
-        return added, self._receiver.demap(burst)
+        return added | {keys.MISFIT: vector_of(self._receiver.misfit(burst))}, self._receiver.demap(burst)

@@ -25,7 +25,7 @@ class burst_framer(gr.sync_block):
         amplitude: root mean square of a burst's samples, above 0; peaks are about 10 dB higher and should stay below 1
             for a radio.
         profile: "standard", or "robust" with a longer preamble and a header sent three times, for use below 0 dB.
-        stream_id: of several transmitters on one channel, 0 to 63.
+        stream_id: of several transmitters on one channel, 0 to 63, the same as in Packet Encoder.
         padding: samples of silence behind each burst, at least 0; 200 or more carry its end through filters.
         length_tag: name of the tag that holds a burst's length with its padding; empty: tx_sob and tx_eob instead.
         continuous: send silence between bursts, as fast as the blocks behind take it; not for a radio.
@@ -84,6 +84,11 @@ class burst_framer(gr.sync_block):
             meta, symbols = open_pdu(pdu, "complex64")
             seed, per_packet = required(meta, keys.LAYOUT_SEED, int), required(meta, keys.TOKENS_PER_PACKET, int)
             header = self._transmitter.header(outline_of(meta), seed, mcs_of(meta), per_packet, labels_of(meta))
+            if meta.get(keys.STREAM_ID, header.stream_id) != header.stream_id:
+                raise FrameError(
+                    f"the packets are coded for stream {meta[keys.STREAM_ID]}, and this Burst Framer is of stream "
+                    f"{header.stream_id}: give Packet Encoder and Burst Framer the same stream_id"
+                )
             samples = self._transmitter.modulate(symbols, header)
             papr = 10 * np.log10(float(np.max(np.abs(samples) ** 2)) / float(np.mean(np.abs(samples) ** 2)))
             report = {

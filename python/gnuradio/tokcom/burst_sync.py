@@ -1,10 +1,14 @@
+import math
+
 import numpy as np
 import pmt
 from gnuradio import gr
 
 from tokcom import keys
 from tokcom.link.bursts import compile_kernels
-from tokcom.phy.searcher import BurstSearcher, SearchCounters
+from tokcom.phy.hints import REMEDIES
+from tokcom.phy.searcher import BurstSearcher, FoundBurst, SearchCounters, compile_search
+from tokcom.phy.stream_clock import StreamClock, stamp_of
 
 from ._pdu import header_keys, make_pdu, reason
 
@@ -13,25 +17,31 @@ class burst_sync(gr.sync_block):
     """Find bursts in a stream of samples and cut each out whole.
 
     A preamble is found by its repetition, its timing and frequency by its long training symbols; the header then tells
-    how long the burst is. Memory is constant. Bursts that overlap are all handed on.
+    how long the burst is. Memory is constant. Bursts that overlap are all handed on. Tones and impulses are taken out
+    first. What keeps bursts from being received (an inverted spectrum, another sample rate, clipping, headers of
+    another version, samples that are missing) is logged the first time and whenever its count has doubled.
 
-    Input: complex samples. An rx_time tag after the first sample, as a radio sends it after an overflow, begins the
-    search anew.
+    Input: complex samples. Where an rx_time tag shows that samples are missing, as after a radio's overflow, the search
+    begins anew; so it does at a new rx_rate, and at an rx_time tag that is the first one but does not come first.
     Output: message port "bursts", PDUs of c32 samples, one burst each, with profile, long_start, cfo, sync_metric,
-    burst_start and burst_length, and what the header says: frame_id, stream_id, grid, mcs, cmi …
+    burst_start, burst_length and clipped; rx_time where tags tell it; tones where some were taken out; and what the
+    header says: frame_id, stream_id, grid, mcs, cmi …
 
     Parameters:
         profile: "any", "standard" or "robust": the bursts to find.
     """
 
-    BURSTS, RX_TIME = pmt.intern("bursts"), pmt.intern("rx_time")
+    BURSTS, RX_TIME, RX_RATE = pmt.intern("bursts"), pmt.intern("rx_time"), pmt.intern("rx_rate")
 
     def __init__(self, profile: str = "any"):
         gr.sync_block.__init__(self, name="Burst Sync", in_sig=[np.complex64], out_sig=None)
         compile_kernels()
+        compile_search()
         self._searcher = BurstSearcher(() if profile == "any" else (profile,))
-        self._reported = {"version": 0, "contents": 0}
-        self.discontinuities = 0
+        self._clock = StreamClock()
+        self._reported: dict[str, int] = {}
+        self._begun = False
+        self.discontinuities = self.samples_missing = self.tags_refused = 0
         self.message_port_register_out(self.BURSTS)
 
     @property
@@ -40,7 +50,8 @@ class burst_sync(gr.sync_block):
         return self._searcher.counters
 
     def start(self) -> bool:
-        self._searcher.reset()
+        self._clock.reset()
+        self._begun = False
         return True
 
     def stop(self) -> bool:
@@ -49,24 +60,61 @@ class burst_sync(gr.sync_block):
 
     def work(self, input_items: list, output_items: list) -> int:
         samples = input_items[0]
-        read = self.nitems_read(0)
+        first = self.nitems_read(0)
+        if not self._begun:
+            # After a restart, or while the flowgraph was locked, samples may have been lost.
+            self._searcher.reset(position=first)
+            self._begun = True
         done = 0
-        for tag in self.get_tags_in_window(0, 0, len(samples), self.RX_TIME):
-            if tag.offset > 0:
-                self._search(samples[done : tag.offset - read], tag.offset)
-                done = tag.offset - read
-                self._searcher.reset(position=int(tag.offset))
+        tags = {}
+        # Of one sample, the rate first: it says what its time is to be.
+        for key in (self.RX_RATE, self.RX_TIME):
+            for tag in self.get_tags_in_window(0, 0, len(samples), key):
+                tags.setdefault(tag.offset, []).append(tag)
+        for offset in sorted(tags):
+            # Bursts up to here belong to the stamps until now.
+            self._search(samples[done : offset - first], offset)
+            done = offset - first
+            if any([self._is_gap(tag) for tag in tags[offset]]):
+                self._searcher.reset(position=int(offset))
                 self.discontinuities += 1
-        self._search(samples[done:], read + len(samples))
+        self._search(samples[done:], first + len(samples))
         return len(samples)
 
-    def _report(self) -> None:
-        """Log headers that came whole and cannot be used: the first, and each time that they have doubled."""
+    def _is_gap(self, tag: object) -> bool:
+        """Take over what a tag tells; returns whether the stream behind it is another one than before."""
+        try:
+            value = pmt.to_python(tag.value)
+            if pmt.eq(tag.key, self.RX_RATE):
+                return self._clock.set_rate(float(value))
+            missing = self._clock.stamp(stamp_of(tag.offset, value))
+        except Exception as error:
+            # What a tag tells is a help; reception does not depend on it.
+            self.tags_refused += 1
+            self._report("tag", self.tags_refused, f"a tag cannot be used: {reason(error)}")
+            return False
+        if math.isnan(missing):
+            return tag.offset > 0
+        if missing > 0:
+            self.samples_missing += round(missing)
+            self._report("gap", self.discontinuities + 1, f"gap of {round(missing)} samples ahead of {tag.offset}")
+        elif missing < 0:
+            self._report("clock", self.discontinuities + 1, f"the radio's clock goes back at sample {tag.offset}")
+        return missing != 0
+
+    def _report(self, kind: str, count: int, text: str) -> None:
+        """Log a kind of event: the first, and each time that their number has doubled."""
+        if count >= max(1, 2 * self._reported.get(kind, 0)):
+            self._reported[kind] = count
+            self.logger.warn(f"{text} ({count} so far)")
+
+    def _report_search(self) -> None:
         for kind in ("version", "contents"):
-            count = self.counters.headers_failed[kind]
-            if count >= max(1, 2 * self._reported[kind]):
-                self._reported[kind] = count
-                self.logger.warn(f"burst skipped ({count} for its {kind} so far): {self._searcher.last_error}")
+            self._report(
+                kind, self.counters.headers_failed[kind], f"burst skipped for its {kind}: {self._searcher.last_error}"
+            )
+        for hint, count in self.counters.hints.items():
+            self._report(hint, count, REMEDIES[hint])
 
     def _search(self, samples: np.ndarray, end: int) -> None:
         try:
@@ -76,15 +124,23 @@ class burst_sync(gr.sync_block):
             self.logger.error(f"search begun anew: {reason(error)}")
             self._searcher.reset(end)
             return
-        self._report()
+        self._report_search()
         for burst in found:
-            meta = {
-                keys.PROFILE: burst.sync.profile.name,
-                keys.LONG_START: burst.sync.long_start,
-                keys.CFO: burst.sync.frequency,
-                keys.SYNC_METRIC: burst.sync.metric,
-                keys.BURST_START: burst.position,
-                keys.BURST_LENGTH: burst.length,
-            }
-            meta |= header_keys(burst.header)
-            self.message_port_pub(self.BURSTS, make_pdu(pmt.make_dict(), meta, burst.samples))
+            self.message_port_pub(self.BURSTS, make_pdu(pmt.make_dict(), self._meta(burst), burst.samples))
+
+    def _meta(self, burst: FoundBurst) -> dict:
+        meta = {
+            keys.PROFILE: burst.sync.profile.name,
+            keys.LONG_START: burst.sync.long_start,
+            keys.CFO: burst.sync.frequency,
+            keys.SYNC_METRIC: burst.sync.metric,
+            keys.BURST_START: burst.position,
+            keys.BURST_LENGTH: burst.length,
+            keys.CLIPPED: burst.clipped,
+        }
+        if burst.tones:
+            meta[keys.TONES] = burst.tones
+        time = self._clock.time_of(burst.position)
+        if time is not None:
+            meta[keys.RX_TIME] = time
+        return meta | header_keys(burst.header)

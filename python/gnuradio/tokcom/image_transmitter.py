@@ -68,7 +68,7 @@ class image_transmitter(gr.hier_block2):
         self.image_source = image_source(images, repeat, interval, window)
         self.image_tokenizer = image_tokenizer(model, cmi, visits)
         self.token_packetizer = token_packetizer(tokens_per_packet, seed)
-        self.packet_encoder = packet_encoder(mcs)
+        self.packet_encoder = packet_encoder(mcs, stream_id=stream_id)
         self.token_mapper = token_mapper()
         self.burst_framer = burst_framer(amplitude, profile, stream_id, padding, length_tag, continuous)
         self.image_detokenizer = image_detokenizer(model)

@@ -13,11 +13,12 @@ from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, vector_of
 class packet_encoder(PduBlock):
     """Protect each packet with a CRC and a convolutional code.
 
+    The CRC is bound to stream, frame and packet, so that a receiver takes no packet of another burst for one of this.
     Packets whose metadata names an MCS for each keep those.
 
     Input: message port "packets", PDUs of s32 tokens in packet order.
-    Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs added,
-    and labels where they are not natural.
+    Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs and stream_id added, and
+    labels where they are not natural.
 
     Parameters:
         mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 14).
@@ -25,23 +26,32 @@ class packet_encoder(PduBlock):
             failed packet mean nearly the same, for receivers that keep those; "contextual": under labels that keep
             apart what the context model confuses, for receivers that decode with it.
         model: models whose labels are known, by name or folder, between commas.
+        stream_id: of several transmitters on one channel, 0 to 63; Burst Framer sends no other.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "bits", "int32", "encoder"
 
-    def __init__(self, mcs: str = "16qam-1/2", labels: str = NATURAL, model: str = DEFAULT_MODEL):
+    def __init__(
+        self, mcs: str = "16qam-1/2", labels: str = NATURAL, model: str = DEFAULT_MODEL, stream_id: int = 0
+    ):  # fmt: skip
         PduBlock.__init__(self, "Packet Encoder")
-        self._labels, self._codebooks = labels, []
+        self._labels, self._codebooks, self._stream_id = labels, [], stream_id
         if labels != NATURAL:
             self._codebooks = [codebook(name.strip()) for name in model.split(",") if name.strip()]
         self.set_mcs(mcs)
 
     def set_mcs(self, mcs: str) -> None:
-        self._transmitter = Transmitter(TransmitConfig(mcs, labels=self._labels), self._codebooks)
+        config = TransmitConfig(mcs, labels=self._labels, stream_id=self._stream_id)
+        self._transmitter = Transmitter(config, self._codebooks)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
         mcs = mcs_of(meta) if keys.MCS in meta else self._transmitter.choose_mcs(len(packets))
-        coded = self._transmitter.coded(outline_of(meta), mcs, packets.shape[1])
-        added = {keys.MCS: vector_of(mcs), keys.LABELS: None if self._labels == NATURAL else self._labels}
-        return added, coded.encode(packets)
+        outline = outline_of(meta)
+        coded = self._transmitter.coded(outline, mcs, packets.shape[1])
+        added = {
+            keys.MCS: vector_of(mcs),
+            keys.LABELS: None if self._labels == NATURAL else self._labels,
+            keys.STREAM_ID: self._stream_id,
+        }
+        return added, coded.encode(packets, self._transmitter.identity(outline))

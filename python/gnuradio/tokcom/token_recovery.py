@@ -12,7 +12,7 @@ from tokcom.context.recovery import RecoverySettings
 from tokcom.link.bursts import compile_kernels
 from tokcom.models.zoo import DEFAULT_MODEL, load_recovery
 
-from ._pdu import PduBlock, frame_of, header_of, vector_of
+from ._pdu import PduBlock, frame_of, header_of, misfit_of, vector_of
 from ._queue import BoundedQueue
 
 
@@ -23,11 +23,12 @@ class token_recovery(PduBlock):
     It works in a thread of its own behind a bounded queue, so that the flowgraph never waits for it. At the end of a
     finite run the block ends when its queue is empty; stopped before, it counts what is left as dropped.
 
-    Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs and what the burst's header says in
-    their metadata. Without LLRs, lost tokens are guessed in every mode.
+    Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs, their misfit and what the burst's
+    header says in their metadata. Without LLRs, lost tokens are guessed in every mode; without misfit, LLRs are
+    believed as they are, though what was received be nothing that was ever sent.
     Output: message port "tokens_recovered", the same frames without losses, with mode, confidence and, where the
-    packets are known, packets_open added and the LLRs taken out, and queued.recovery and dropped.recovery: frames that
-    wait and that were dropped so far.
+    packets are known, packets_open added and LLRs and misfit taken out, and queued.recovery and dropped.recovery:
+    frames that wait and that were dropped so far.
 
     Parameters:
         model: a model of the zoo, by name or folder.
@@ -136,7 +137,8 @@ class token_recovery(PduBlock):
             frame = replace(frame, cmi=None)
         llrs = meta.get(keys.LLRS)
         header = None if llrs is None else header_of(meta)
-        recovered = self._recovery.recover(frame, header, llrs, lambda: self._stopping)
+        misfit = None if llrs is None else misfit_of(meta)
+        recovered = self._recovery.recover(frame, header, llrs, lambda: self._stopping, misfit)
         if recovered.frame.lost.any():
             self.frames_dropped += 1
             self.logger.warn(f"stopped: the frame in work is dropped ({self.frames_dropped} so far)")
@@ -146,6 +148,7 @@ class token_recovery(PduBlock):
             keys.MODE: self._recovery.mode,
             keys.CONFIDENCE: vector_of(recovered.confidence),
             keys.LLRS: None,
+            keys.MISFIT: None,
             keys.QUEUED + self.STAGE: len(self._queue),
             keys.DROPPED + self.STAGE: self.frames_dropped,
         }

@@ -133,7 +133,10 @@ class ListDecoder:
         bits = (np.arange(1 << outputs) >> np.arange(outputs - 1, -1, -1)[:, None]) & 1
         return full.reshape(len(full), -1, outputs) @ bits.astype(np.float32)
 
-    def decode(self, steps: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None) -> ListDecision:
+    def decode(
+        self, steps: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None,
+        presets: np.ndarray | None = None,
+    ) -> ListDecision:  # fmt: skip
         """The likeliest tokens of each packet, and how certain they are.
 
         Args:
@@ -141,6 +144,7 @@ class ListDecoder:
             log_priors: natural log-probabilities, float32 (n, n_tokens, codebook_size), -inf where a token is ruled
                 out.
             settings: how far the search goes.
+            presets: int64 (n,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
 
         Raises:
             ParameterError: an array has another shape.
@@ -158,13 +162,14 @@ class ListDecoder:
             )
         n = len(steps)
         steps = np.ascontiguousarray(steps, np.float32)
+        zeros = self._checks_of_zeros(n, presets)
         priors = np.maximum(np.ascontiguousarray(log_priors, np.float32), np.float32(-3e38))
         result = ListDecision.empty(n, self.n_tokens, size)
         outputs = [getattr(result, field.name) for field in fields(result)]
 
         def work(rows: slice) -> None:
             decode_packets(
-                steps[rows], priors[rows], self._trellis, settings.list_size, settings.reach,
+                steps[rows], priors[rows], zeros[rows], self._trellis, settings.list_size, settings.reach,
                 *(array[rows] for array in outputs),
             )  # fmt: skip
 
@@ -176,6 +181,14 @@ class ListDecoder:
             )
         return result
 
+    def _checks_of_zeros(self, n: int, presets: np.ndarray | None) -> np.ndarray:
+        """int64 (n,): the check that each packet would have if all of its bits were 0; the tokens add theirs to it."""
+        if presets is None:
+            presets = np.full(n, self.crc.initial, np.int64)
+        n_bits = self.n_tokens * self.token_bits
+        checks = self.crc.append(np.zeros((n, n_bits), np.uint8), presets)[:, n_bits:].astype(np.int64)
+        return checks @ (1 << np.arange(self.crc.width - 1, -1, -1, dtype=np.int64))
+
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
@@ -184,9 +197,9 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 @lru_cache(maxsize=32)
-def _check_tables(crc: Crc, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """What the high and the low bits of each token add (by exclusive or) to a packet's check, int64 (n_tokens, values),
-    and the check of all zeros: CRCs are affine."""
+def _check_tables(crc: Crc, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the high and the low bits of each token add (by exclusive or) to the check of a packet of zeros, int64
+    (n_tokens, values): CRCs are affine."""
     n_bits, low = n_tokens * token_bits, token_bits // 2
     weights = 1 << np.arange(crc.width - 1, -1, -1, dtype=np.int64)
     units = np.concatenate([np.zeros((1, n_bits), np.uint8), np.eye(n_bits, dtype=np.uint8)])
@@ -201,4 +214,4 @@ def _check_tables(crc: Crc, token_bits: int, n_tokens: int) -> tuple[np.ndarray,
             values[:, chosen] ^= bits[:, place, None]
         return values
 
-    return table(single[:, : token_bits - low]), table(single[:, token_bits - low :]), int(checks[0])
+    return table(single[:, : token_bits - low]), table(single[:, token_bits - low :])

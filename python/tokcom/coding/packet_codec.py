@@ -41,8 +41,12 @@ class PacketCodec:
         """Coded bits of a packet."""
         return self.code.coded_length(self._protected)
 
-    def encode(self, packets: np.ndarray) -> np.ndarray:
+    def encode(self, packets: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
         """Coded bits, uint8 (n_packets, coded_length), of tokens (n_packets, tokens_per_packet).
+
+        Args:
+            packets: the tokens.
+            presets: int64 (n_packets,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
 
         Raises:
             FrameError: a token lies outside the codebook.
@@ -53,13 +57,14 @@ class PacketCodec:
         outside = (packets < 0) | (packets >= self.codebook_size)
         if outside.any():
             raise FrameError(f"token {packets[outside][0]} lies outside the codebook of {self.codebook_size} words")
-        return self.code.encode(self.crc.append(tokens_to_bits(packets, self.token_bits)))
+        return self.code.encode(self.crc.append(tokens_to_bits(packets, self.token_bits), presets))
 
-    def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def decode(self, llrs: np.ndarray, presets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The likeliest tokens of each packet and whether to believe them.
 
         Args:
             llrs: float (n_packets, coded_length), positive where the bit is likelier 1.
+            presets: of the CRC, as in `encode`.
 
         Returns:
             int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,): the CRC holds and all tokens lie in the
@@ -71,7 +76,11 @@ class PacketCodec:
         bits = viterbi(self.code, llrs, self._protected)
         payload = bits[:, : self._protected - self.crc.width]
         tokens = bits_to_tokens(payload, self.token_bits)
-        return tokens, self.crc.check(bits) & (tokens < self.codebook_size).all(axis=1)
+        return tokens, self.crc.check(bits, presets) & (tokens < self.codebook_size).all(axis=1)
+
+    def closest(self, llrs: np.ndarray) -> np.ndarray:
+        """uint8 (n_packets, coded_length): the code words that are likeliest by LLRs, whatever their CRCs say."""
+        return self.code.encode(viterbi(self.code, llrs, self._protected))
 
     @cached_property
     def list_decoder(self) -> ListDecoder:

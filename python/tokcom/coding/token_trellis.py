@@ -38,8 +38,6 @@ class Trellis(NamedTuple):
     """int64 (n_tokens, values): what the high bits of each token add to the check by exclusive or."""
     check_low: np.ndarray
     """The same of the lower width // 2 bits."""
-    check_zero: int
-    """Check of zeros."""
 
 
 class Stages(NamedTuple):
@@ -215,8 +213,9 @@ def _sort(values, floor, members):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _expand(trellis, stages, threshold, capacity, paths):
-    """List every token sequence whose metric, completed as well as may be, reaches the threshold.
+def _expand(trellis, stages, zero, threshold, capacity, paths):
+    """List every token sequence whose metric, completed as well as may be, reaches the threshold; `zero` is the
+    check of a packet of zeros.
 
     Returns whether all fitted: a level holds at most `capacity`, and what is beyond that is left out.
     """
@@ -224,7 +223,7 @@ def _expand(trellis, stages, threshold, capacity, paths):
     mask = trellis.outputs.shape[0] - 1
     heads = stages.start.shape[2]
     low_bits = trellis.width // 2
-    paths.metric[0], paths.state[0], paths.check[0], paths.parent[0] = 0.0, 0, trellis.check_zero, -1
+    paths.metric[0], paths.state[0], paths.check[0], paths.parent[0] = 0.0, 0, zero, -1
     paths.level[0], paths.level[1] = 0, 1
     filled, whole = 1, True
     for k in range(n_tokens):
@@ -274,7 +273,7 @@ def _complete(trellis, stages, first, paths):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _search(trellis, stages, first, list_size, reach, paths):
+def _search(trellis, stages, first, zero, list_size, reach, paths):
     """Fill the list from ever lower thresholds until nothing outside can beat the winner, or it is full.
 
     Returns the winner's index and whether it is proven to be the likeliest of all.
@@ -283,7 +282,7 @@ def _search(trellis, stages, first, list_size, reach, paths):
     top = stages.after[0, 0] - SLACK
     gap, fitting, bursting = min(FIRST_GAP, reach), 0.0, np.inf
     while True:
-        if _expand(trellis, stages, top - gap, list_size, paths):
+        if _expand(trellis, stages, zero, top - gap, list_size, paths):
             winner = _complete(trellis, stages, first, paths)
             if paths.whole[winner] >= top - gap:
                 return winner, True
@@ -297,18 +296,19 @@ def _search(trellis, stages, first, list_size, reach, paths):
         else:
             bursting = gap
         if bursting - fitting < FINEST_GAP:
-            _expand(trellis, stages, top - fitting, list_size, paths)
+            _expand(trellis, stages, zero, top - fitting, list_size, paths)
             return _complete(trellis, stages, first, paths), False
         gap = min(gap, reach) if gap < bursting else (fitting + bursting) / 2
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def decode_packets(
-    steps: np.ndarray, priors: np.ndarray, trellis: Trellis, list_size: int, reach: float, tokens: np.ndarray,
-    log_odds: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray,
-    marginals: np.ndarray,
+    steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
+    tokens: np.ndarray, log_odds: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray, exact: np.ndarray,
+    lengths: np.ndarray, marginals: np.ndarray,
 ) -> None:  # fmt: skip
-    """List-decode packets one after the other; `list_decoding.ListDecoder.decode` says what goes in and out."""
+    """List-decode packets one after the other; `list_decoding.ListDecoder.decode` says what goes in and out. `zeros`
+    are the checks that the packets would have if all of their bits were 0."""
     n_tokens, n_words = priors.shape[1], priors.shape[2]
     n_states = trellis.outputs.shape[0]
     wide = trellis.width >= trellis.memory
@@ -335,7 +335,7 @@ def decode_packets(
         end_scale = _end(trellis, stages, first)
         scale = _backward(trellis, stages, priors[p], end_scale)
         _forward(trellis, stages, reach)
-        winner, exact[p] = _search(trellis, stages, first, list_size, reach, paths)
+        winner, exact[p] = _search(trellis, stages, first, zeros[p], list_size, reach, paths)
         begin, end = paths.level[n_tokens], paths.level[n_tokens + 1]
         # Posteriors relative to the winner's: of the other listed ones, and of all that is not listed.
         top = paths.whole[winner]

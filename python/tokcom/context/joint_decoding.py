@@ -166,7 +166,7 @@ class _Work:
         """Priors before any token is shown: the model's for an empty frame, which is the same for all of a class; or
         how often words are sent."""
         if self.model is None:
-            alike = np.zeros(self.frame.codebook_size, np.float32)
+            alike = np.full(self.frame.codebook_size, -np.log(self.frame.codebook_size), np.float32)
             words = alike if self.log_frequencies is None else self.log_frequencies
             return self._priors(rows, np.tile(words, (self.positions.max() + 1, 1)))
         return self._priors(rows, _empty_frame(self.model, len(self.frame.tokens), self.frame.cmi))

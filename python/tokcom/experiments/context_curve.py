@@ -93,8 +93,8 @@ class Bench:
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
         ]
 
-    def received(self, number: int, esn0_db: float, cmi: bool) -> tuple[np.ndarray, BurstHeader] | None:
-        """LLRs, float32, and header of one frame; None where its burst was lost. All modes meet the same noise."""
+    def received(self, number: int, esn0_db: float, cmi: bool) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
+        """LLRs, header and misfit of one frame; None where its burst was lost. All modes meet the same noise."""
         frame = self.frames[number] if cmi else replace(self.frames[number], cmi=None)
         if self._channel is not None:
             return self._through_the_air(frame, esn0_db)
@@ -102,11 +102,12 @@ class Bench:
         mcs = self._transmitter.choose_mcs(len(packets))
         coded = self._transmitter.coded(frame, mcs, packets.shape[1])
         rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
-        symbols = awgn(coded.map(coded.encode(packets)), esn0_db, rng)
-        llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(esn0_db), np.float32))
-        return llrs, self._transmitter.header(frame, number & 0xFFFF, mcs, packets.shape[1])
+        symbols = awgn(coded.map(coded.encode(packets, self._transmitter.identity(frame))), esn0_db, rng)
+        variance = np.full(len(symbols), noise_variance(esn0_db), np.float32)
+        header = self._transmitter.header(frame, number & 0xFFFF, mcs, packets.shape[1])
+        return coded.demap(symbols, variance), header, coded.misfit(symbols, variance)
 
-    def _through_the_air(self, frame: TokenFrame, esn0_db: float) -> tuple[np.ndarray, BurstHeader] | None:
+    def _through_the_air(self, frame: TokenFrame, esn0_db: float) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
         settings = ChannelSettings(
             snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=self._channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ
         )
@@ -118,17 +119,21 @@ class Bench:
             demodulated = receiver.demodulate(found[0]) if found else None
         except TokcomError:
             demodulated = None
-        return None if demodulated is None else (receiver.demap(demodulated), demodulated.header)
+        if demodulated is None:
+            return None
+        return receiver.demap(demodulated), demodulated.header, receiver.misfit(demodulated)
 
     def packets(self, number: int) -> int:
         """Packets of one frame."""
         return -(-len(self.frames[number].tokens) // self._transmitter.config.tokens_per_packet)
 
-    def receive(self, llrs: np.ndarray, header: BurstHeader, recovery: FrameRecovery) -> RecoveredFrame:
+    def receive(
+        self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray, recovery: FrameRecovery
+    ) -> RecoveredFrame:
         """What the receiver makes of a frame's LLRs."""
         packets, ok = self._receiver.decode(llrs, header)
         reception = self._receiver.assemble(packets, ok, header)
-        return recovery.recover(reception.frame, header, llrs)
+        return recovery.recover(reception.frame, header, llrs, misfit=misfit)
 
     def errors(self, number: int, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
         """bool (n_packets, tokens_per_packet): wrong tokens."""

@@ -9,22 +9,24 @@ from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.channel.awgn import awgn
 from tokcom.channel.multipath import Profile, load_profile
 from tokcom.link.packets import MixedPackets
-from tokcom.phy.numerology import CARRIERS, DATA_PLACES, FFT_SIZE, N_DATA
+from tokcom.packets.identity import PacketIdentity
+from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 
 CODEBOOK_SIZE, TOKENS = 1024, 4
+IDENTITY = PacketIdentity(0, 0, 0)
 BETAS_DB = np.arange(-2, 22.01, 0.1)
-CARRIERS_HZ = CARRIERS[DATA_PLACES] * 1e6 / FFT_SIZE
-"""Frequencies of the data carriers at 1 MS/s."""
+CARRIERS_HZ = CARRIERS * 1e6 / FFT_SIZE
+"""Frequencies of the carriers in use at 1 MS/s: in turn, each of them carries data."""
 
 
 def carrier_response(paths: Profile, gains: np.ndarray) -> np.ndarray:
-    """complex128 (48,): the channel at the data carriers, of complex gains (paths,) of a profile whose delays are in
+    """complex128 (52,): the channel at the carriers in use, of complex gains (paths,) of a profile whose delays are in
     seconds."""
     return np.exp(-2j * np.pi * np.outer(CARRIERS_HZ, paths.delays)) @ gains
 
 
 def carrier_gains(profile: str, rng: np.random.Generator) -> np.ndarray:
-    """complex128 (48,): the data carriers for one draw of a fading profile's paths, of mean power 1 over draws."""
+    """complex128 (52,): the carriers in use for one draw of a fading profile's paths, of mean power 1 over draws."""
     paths = load_profile(profile)
     return carrier_response(paths, paths.draw(-np.inf, rng))
 
@@ -40,11 +42,12 @@ def packets_lost(scheme: Mcs, carrier_esn0_db: np.ndarray, packets: int, rng: np
     """
     coded = MixedPackets(CODEBOOK_SIZE, TOKENS, np.full(packets, scheme.index))
     tokens = rng.integers(0, CODEBOOK_SIZE, (packets, TOKENS))
-    symbols = coded.map(coded.encode(tokens))
-    places = rng.permutation(-(-len(symbols) // N_DATA) * N_DATA)[: len(symbols)] % len(carrier_esn0_db)
+    symbols = coded.map(coded.encode(tokens, IDENTITY))
+    carriers = len(carrier_esn0_db)
+    places = rng.permutation(-(-len(symbols) // carriers) * carriers)[: len(symbols)] % carriers
     variance = 10 ** (-np.asarray(carrier_esn0_db)[places] / 10)
     noisy = symbols + (awgn(np.zeros_like(symbols), 0.0, rng) * np.sqrt(variance)).astype(np.complex64)
-    return float(1 - coded.decode(coded.demap(noisy, variance.astype(np.float32)))[1].mean())
+    return float(1 - coded.decode(coded.demap(noisy, variance.astype(np.float32)), IDENTITY)[1].mean())
 
 
 def fit_betas(

@@ -7,11 +7,13 @@ import numpy as np
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.errors import HeaderError
+from tokcom.experiments.air.everything import Everything
 from tokcom.experiments.memory import resident_mb
 from tokcom.experiments.waveform import CODEBOOK
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
-from tokcom.packets.header import BASE_BITS, CRC, FIELDS, VERSIONS, HeaderBase, extension_length
+from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
+from tokcom.packets.header import BASE_BITS, CRC, FIELDS, FRAME_IDS, VERSIONS, HeaderBase, extension_length
+from tokcom.packets.layout import pack, packet_layout
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
 
@@ -24,6 +26,8 @@ FAULTS = ChannelSettings(
 SAMPLE_RATE = 250e3
 GAPS = (300, 6500)
 """Least and greatest number of silent samples ahead of a burst: 100,000 bursts make an hour."""
+RECENT = 64
+"""Frames that are kept to look at what arrived of them: a burst is never so late."""
 SETTLED = 0.1
 """Share of a soak after which memory counts as settled."""
 
@@ -68,27 +72,34 @@ def _parse(bits: np.ndarray, rng: np.random.Generator) -> str:
     return "usable"
 
 
-def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> dict:
+def soak(
+    bursts: int, seed: int, progress: Callable[[int], None] = lambda done: None, *, air: bool = False
+) -> dict:  # fmt: skip
     """Send bursts of random length, MCS and profile through a channel with every fault.
 
     Args:
         bursts: bursts to send.
         seed: seed of everything.
         progress: called with the number of bursts done since the last call.
+        air: late echoes, fading at walking pace, tones, impulses, lost samples and collisions ahead of the channel.
 
     Returns:
-        Simulated seconds, bursts received, packets lost, the receiver's counters, and its memory in MB at a tenth of
-        the run and at its end.
+        Simulated seconds, bursts received, share of their packets lost, packets whose CRC held though they are wrong,
+        the receiver's counters, and its memory in MB at a tenth of the run and at its end.
     """
     channel, receiver = ChannelModel(FAULTS, SAMPLE_RATE, seed), Receiver([CODEBOOK])
-    received = packets = lost = sent_samples = 0
-    memory = resident_mb()
-    for burst, stream in enumerate(_bursts(bursts, seed)):
+    unkind = Everything(seed) if air else lambda samples: samples
+    received = packets = lost = wrong = sent_samples = 0
+    memory, recent = resident_mb(), {}
+    for burst, (frame, stream) in enumerate(_bursts(bursts, seed)):
         sent_samples += len(stream)
-        for reception in receiver.receive(channel.process(stream)):
+        recent[burst % FRAME_IDS] = frame
+        recent.pop((burst - RECENT) % FRAME_IDS, None)
+        for reception in receiver.receive(channel.process(unkind(stream))):
             received += 1
             packets += len(reception.packets_ok)
             lost += int((~reception.packets_ok).sum())
+            wrong += _wrong(reception, recent.get(reception.header.frame_id))
         if burst == int(SETTLED * bursts):
             memory = resident_mb()
         progress(burst < bursts)
@@ -97,6 +108,7 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
         "simulated_seconds": round(sent_samples / SAMPLE_RATE, 1),
         "received": received,
         "per": round(lost / max(packets, 1), 4),
+        "wrong": wrong,
         "unusable": receiver.unusable,
         "counters": asdict(receiver.searcher.counters),
         "rss_mb_settled": round(memory, 1),
@@ -104,8 +116,19 @@ def soak(bursts: int, seed: int, progress: Callable[[int], None] = lambda done: 
     }
 
 
-def _bursts(count: int, seed: int) -> Iterator[np.ndarray]:
-    """Bursts of random length, MCS and profile, each after a gap; last, what brings the end of the last one out."""
+def _wrong(reception: Reception, sent: TokenFrame | None) -> int:
+    """Packets whose CRC held and whose tokens are not those of the frame that was sent; None: there was none."""
+    header = reception.header
+    if sent is None or len(sent.tokens) != header.n_tokens:
+        return int(reception.packets_ok.sum())
+    layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
+    same = (pack(reception.frame.tokens, layout) == pack(sent.tokens, layout)).all(axis=1)
+    return int((reception.packets_ok & ~same).sum())
+
+
+def _bursts(count: int, seed: int) -> Iterator[tuple[TokenFrame | None, np.ndarray]]:
+    """Frames, and their bursts of random length, MCS and profile, each after a gap; last, what brings the end of the
+    last one out."""
     rng = np.random.default_rng(seed)
     senders = [Transmitter(TransmitConfig(profile=name)) for name in ("standard", "standard", "standard", "robust")]
     for burst in range(count):
@@ -113,5 +136,5 @@ def _bursts(count: int, seed: int) -> Iterator[np.ndarray]:
         frame = TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, frame_id=burst)
         mcs = np.full(-(-len(tokens) // 4), rng.integers(0, 7), np.uint8)
         samples = senders[burst % len(senders)].transmit(frame, burst & 0xFFFF, mcs)
-        yield np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
-    yield np.zeros(2 * GAPS[1], np.complex64)
+        yield frame, np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
+    yield None, np.zeros(2 * GAPS[1], np.complex64)

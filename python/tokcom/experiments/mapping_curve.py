@@ -169,7 +169,7 @@ def _point(
     if scheme.startswith(CODED):
         coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED))
         for number in range(count):
-            llrs, header = coded.received(number, esn0_db, True)
+            llrs, header, _ = coded.received(number, esn0_db, True)
             recovered = coded.receive(llrs, header, recovery)
             received.append(recovered.frame)
             wrong = coded.errors(number, header, recovered).any(axis=1)

@@ -34,17 +34,18 @@ class SymbolLink:
             frame: a whole frame.
             layout_seed: of its packets' layout.
             mcs: uint8 (n_packets,).
-            carrier_esn0_db: float, Es/N0 of the 48 data carriers, or of one for all.
+            carrier_esn0_db: float, Es/N0 of the 52 carriers in use, or of one for all.
             rng: of the noise.
         """
         packets = self.transmitter.packetize(frame, layout_seed)
         coded = MixedPackets.of(frame.codebook_size, packets.shape[1], mcs)
-        symbols = coded.map(coded.encode(packets))
+        symbols = coded.map(coded.encode(packets, self.transmitter.identity(frame)))
         carriers = np.asarray(carrier_esn0_db, float)
         places = np.zeros(len(symbols), int)
         if len(carriers) > 1:
-            # The interleaver of the burst's third block says which carrier each symbol meets.
-            places = grid.interleaving(grid.symbols_for(len(symbols)))[: len(symbols)] % len(carriers)
+            # The interleaver of the burst's third block says which cell each symbol meets, and pilots which carrier.
+            n_symbols = grid.symbols_for(len(symbols))
+            places = grid.data_places(n_symbols).ravel()[grid.interleaving(n_symbols)[: len(symbols)]]
         variance = (10 ** (-carriers[places] / 10)).astype(np.float32)
         noisy = symbols + awgn(np.zeros_like(symbols), 0.0, rng) * np.sqrt(variance)
         header = self.transmitter.header(frame, layout_seed, mcs, packets.shape[1])

@@ -18,10 +18,11 @@ from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.header import FRAME_IDS, BurstHeader
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import pack, packet_layout, unpack
 from tokcom.phy.burst import modulate
-from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst
+from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import BurstSearcher, FoundBurst
 
@@ -113,6 +114,10 @@ class Transmitter:
             self.config.labels if labels is None else labels,
         )  # fmt: skip
 
+    def identity(self, outline: TokenFrame) -> PacketIdentity:
+        """What the CRCs of a frame's packets are bound to."""
+        return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
+
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
         """complex64 samples, of unit mean power, of a burst with its packets' symbols."""
         return modulate(header, symbols, self._profile)
@@ -123,7 +128,7 @@ class Transmitter:
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
         coded = self.coded(frame, mcs, packets.shape[1])
         header = self.header(frame, layout_seed, mcs, packets.shape[1])
-        return self.modulate(coded.map(coded.encode(packets)), header)
+        return self.modulate(coded.map(coded.encode(packets, header.identity)), header)
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,9 @@ class Receiver:
         last_error: why not, of the last one.
     """
 
+    RETRAININGS = 3
+    """Times at most that a burst is demodulated again because decoded packets tell more of its channel."""
+
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | None = None, profiles: Sequence[str] = ()
     ):
@@ -176,13 +184,34 @@ class Receiver:
         return self.searcher.push(samples)
 
     def demodulate(self, found: FoundBurst) -> DemodulatedBurst:
-        """Header, symbols and noise of a burst."""
-        return demodulate_burst(found.samples, found.sync, found.header)
+        """Header, symbols and noise of a burst.
+
+        Where the payload does not agree with the header's channel, packets whose check holds are training for the rest.
+        """
+        burst = demodulate_burst(found.samples, found.sync, found.header)
+        header, decided = burst.header, 0
+        if burst.plain:
+            return burst
+        coded = MixedPackets.of(1 << header.token_bits, header.tokens_per_packet, header.mcs)
+        for _ in range(self.RETRAININGS):
+            llrs = coded.demap(burst.symbols, burst.noise_variance)
+            packets, ok = coded.decode(llrs, header.identity)
+            if ok.all() or ok.sum() <= decided:
+                break
+            decided = ok.sum()
+            values = coded.map(coded.encode(packets, header.identity))
+            burst = retrain(burst, values, np.repeat(ok, coded.symbols))
+        return burst
 
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 LLRs of all packets' coded bits, one packet after the other."""
         coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
         return coded.demap(burst.symbols, burst.noise_variance)
+
+    def misfit(self, burst: DemodulatedBurst) -> np.ndarray:
+        """float32 (n_packets, 2): what the LLRs leave out of how well code words can fit (`MixedPackets.misfit`)."""
+        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        return coded.misfit(burst.symbols, burst.noise_variance)
 
     def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
@@ -192,7 +221,8 @@ class Receiver:
         """
         outline = self.outline(header)
         labels = _labels(header.labels, self._codebooks.get(header.codebook_id), outline)
-        return MixedPackets.of(outline.codebook_size, header.tokens_per_packet, header.mcs, labels).decode(llrs)
+        coded = MixedPackets.of(outline.codebook_size, header.tokens_per_packet, header.mcs, labels)
+        return coded.decode(llrs, header.identity)
 
     def outline(self, header: BurstHeader) -> TokenFrame:
         """The frame that a header announces, all of its tokens LOST.
@@ -242,7 +272,8 @@ class Receiver:
         try:
             recovered = None
             if self.recovery is not None:
-                recovered = self.recovery.recover(reception.frame, burst.header, llrs)
+                misfit = self.misfit(burst)
+                recovered = self.recovery.recover(reception.frame, burst.header, llrs, misfit=misfit)
         except ModelError:
             recovered = None
         return replace(reception, recovered=recovered)
@@ -259,7 +290,8 @@ def compile_kernels() -> None:
     burst = Transmitter().transmit(frame, 0)
     Receiver().receive(np.pad(burst, 400))
     coded = MixedPackets.of(frame.codebook_size, 4, np.zeros(1))
-    coded.list_decode(np.ones(coded.bits.sum(), np.float32), np.arange(1), np.zeros((1, 4, 2), np.float32))
+    llrs, priors = np.ones(coded.bits.sum(), np.float32), np.zeros((1, 4, 2), np.float32)
+    coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
 
 
 def _labels(kind: str, codebook: Codebook | None, outline: TokenFrame) -> TokenLabels | None:

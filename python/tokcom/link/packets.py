@@ -4,6 +4,7 @@
 packet of a burst its own MCS.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -15,8 +16,12 @@ from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import FrameError, ParameterError
 from tokcom.modulation.constellation import LLR_METHODS, Constellation
 from tokcom.packets.header import MCS_NOT_SENT
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.tables import table_row
+
+TINY = 1e-30
+"""Power of a symbol that is 0."""
 
 
 @dataclass(frozen=True)
@@ -145,18 +150,20 @@ class MixedPackets:
         self.bits, self.symbols = bits[self._mcs], symbols[self._mcs]
         """int64 (n_packets,): coded bits and symbols of each packet."""
 
-    def encode(self, packets: np.ndarray) -> np.ndarray:
-        """uint8 coded bits of tokens (n_packets, tokens_per_packet).
+    def encode(self, packets: np.ndarray, identity: PacketIdentity) -> np.ndarray:
+        """uint8 coded bits of tokens (n_packets, tokens_per_packet), their CRCs bound to stream, frame, codebook and
+        each packet's number.
 
         Raises:
-            FrameError: the packets are not as many as there are MCS.
+            FrameError: the packets are not as many as there are MCS, or the identity does not fit in its bits.
         """
         if len(packets) != len(self._mcs):
             raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
         packets = packets if self._labels is None else self._labels.label(packets)
-        out = np.empty(self.bits.sum(), np.uint8)
+        out, prefixes = np.empty(self.bits.sum(), np.uint8), identity.bits(len(packets))
         for scheme, rows, bits, _ in self._groups:
-            out[bits] = scheme.codec(self._size, self._tokens).encode(packets[rows])
+            codec = scheme.codec(self._size, self._tokens)
+            out[bits] = codec.encode(packets[rows], codec.crc.presets(prefixes[rows]))
         return out
 
     def map(self, bits: np.ndarray) -> np.ndarray:
@@ -185,51 +192,133 @@ class MixedPackets:
             out[bits] = scheme.constellation().llrs(values, variance, bits.shape[1], self.LLR_METHOD)
         return out
 
-    def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int32 tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
-        Packets that were not sent are zeros that do not hold.
+    def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
+        """What symbols, and the noise variance on each, say of packets beside their LLRs.
+
+        Returns:
+            float32 (n_packets, 2), in nepers against noise alone at its likeliest: how far the symbols are from the
+            nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are if
+            nothing but noise of unknown power is in them. Symbols that a packet does not fill up are left out.
+
+        Raises:
+            FrameError: the symbols or the variances are not as many as the MCS say.
+        """
+        self._check(symbols, self.symbols, "symbols")
+        self._check(noise_variance, self.symbols, "noise variances")
+        out = np.zeros((len(self._mcs), 2), np.float32)
+        for scheme, rows, bits, places in self._groups:
+            constellation = scheme.constellation()
+            places = places[:, : constellation.whole_symbols(bits.shape[1])]
+            values, variance = symbols[places], noise_variance[places]
+            power = np.abs(values.astype(np.complex128)) ** 2 + TINY
+            out[rows, 0] = (constellation.nearest(values) / variance).sum(axis=1)
+            # Noise that the equaliser raised as it raised the known one, or that is alike on all symbols.
+            coloured = np.log((power / variance).mean(axis=1))
+            white = np.log(power.mean(axis=1)) - np.log(variance).mean(axis=1)
+            out[rows, 1] = places.shape[1] * (1 + np.minimum(coloured, white))
+        return out
+
+    @cached_property
+    def whole_symbols(self) -> np.ndarray:
+        """int64 (n_packets,): symbols that each packet fills up, which `misfit` and `beyond_nearest` count."""
+        out = np.zeros(len(self._mcs), np.int64)
+        for scheme, rows, bits, _ in self._groups:
+            out[rows] = scheme.constellation().whole_symbols(bits.shape[1])
+        return out
+
+    def beyond_nearest(
+        self, llrs: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
+    ) -> np.ndarray:
+        """How much further the symbols of some packets are from their code words than from the nearest points.
+
+        Args:
+            llrs: float32, of all packets, as from `demap`.
+            rows: int (n,), the packets.
+            packets: int (n, tokens_per_packet), their tokens.
+            identity: of the burst's packets.
+
+        Returns:
+            float64 (n,), in the units of `misfit`; 0 for packets that were not sent.
 
         Raises:
             FrameError: the LLRs are not as many as the MCS say.
         """
         self._check(llrs, self.bits, "LLRs")
+        prefixes = identity.bits(len(self._mcs))[rows]
+        packets = packets if self._labels is None else self._labels.label(packets)
+
+        def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
+            codec = scheme.codec(self._size, self._tokens)
+            return codec.encode(packets[here], codec.crc.presets(prefixes[here]))
+
+        return self._beyond(llrs, rows, words)
+
+    def closest_beyond_nearest(self, llrs: np.ndarray) -> np.ndarray:
+        """The same of all packets and the code words that are likeliest, whatever their CRCs: float64 (n_packets,)."""
+        self._check(llrs, self.bits, "LLRs")
+        rows = np.arange(len(self._mcs))
+        return self._beyond(llrs, rows, lambda scheme, _, own: scheme.codec(self._size, self._tokens).closest(own))
+
+    def _beyond(
+        self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        out = np.zeros(len(rows))
+        for scheme, packets, bits, _ in self._groups:
+            here = np.flatnonzero(np.isin(rows, packets))
+            if len(here):
+                own = llrs[bits[np.searchsorted(packets, rows[here])]]
+                out[here] = scheme.constellation().beyond_nearest(own, words(scheme, here, own))
+        return out
+
+    def decode(self, llrs: np.ndarray, identity: PacketIdentity) -> tuple[np.ndarray, np.ndarray]:
+        """int32 tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
+        Packets that were not sent are zeros that do not hold, and those of another burst do not hold, either.
+
+        Raises:
+            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
+        """
+        self._check(llrs, self.bits, "LLRs")
+        prefixes = identity.bits(len(self._mcs))
         tokens = np.zeros((len(self._mcs), self._tokens), np.int32)
         ok = np.zeros(len(self._mcs), bool)
         for scheme, rows, bits, _ in self._groups:
-            tokens[rows], ok[rows] = scheme.codec(self._size, self._tokens).decode(llrs[bits])
+            codec = scheme.codec(self._size, self._tokens)
+            tokens[rows], ok[rows] = codec.decode(llrs[bits], codec.crc.presets(prefixes[rows]))
             if self._labels is not None:
                 tokens[rows] = self._labels.tokens(tokens[rows])
         return tokens, ok
 
     def list_decode(
-        self, llrs: np.ndarray, rows: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None
-    ) -> ListDecision:
+        self, llrs: np.ndarray, rows: np.ndarray, log_priors: np.ndarray, identity: PacketIdentity,
+        settings: ListSettings | None = None,
+    ) -> ListDecision:  # fmt: skip
         """List-decode some of the packets. Of one that was not sent only the priors are known.
 
         Args:
             llrs: float32, of all packets, as from `demap`.
             rows: int (n,), the packets to decode.
             log_priors: float32 (n, tokens_per_packet, codebook_size).
+            identity: of the burst's packets.
             settings: how far the search goes.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say.
+            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
         """
         self._check(llrs, self.bits, "LLRs")
         size = log_priors.shape[-1]
         if self._labels is not None:
             log_priors = log_priors[..., self._labels.to_tokens]
-        decision = ListDecision.empty(len(rows), self._tokens, size)
+        decision, prefixes = ListDecision.empty(len(rows), self._tokens, size), identity.bits(len(self._mcs))[rows]
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
                 own = llrs[bits[np.searchsorted(packets, rows[here])]]
-                decision.set(here, self._listed(scheme, own, log_priors[here], settings))
+                decision.set(here, self._listed(scheme, own, log_priors[here], prefixes[here], settings))
         here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
         if len(here):
             scheme = mcs_table()[0]
             nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
-            decision.set(here, self._listed(scheme, nothing, log_priors[here], settings))
+            decision.set(here, self._listed(scheme, nothing, log_priors[here], prefixes[here], settings))
         if self._labels is None:
             return decision
         return replace(
@@ -238,10 +327,12 @@ class MixedPackets:
         )  # fmt: skip
 
     def _listed(
-        self, scheme: Mcs, llrs: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None
-    ) -> ListDecision:
+        self, scheme: Mcs, llrs: np.ndarray, log_priors: np.ndarray, prefixes: np.ndarray,
+        settings: ListSettings | None,
+    ) -> ListDecision:  # fmt: skip
         codec = scheme.codec(self._size, self._tokens)
-        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, log_priors, settings)
+        presets = codec.crc.presets(prefixes)
+        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, log_priors, settings, presets)
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, np.ndarray, np.ndarray]]:
@@ -265,13 +356,13 @@ class MixedPackets:
 
 def _list_decode(
     codec: PacketCodec, constellation: Constellation, llr_method: str, llrs: np.ndarray, log_priors: np.ndarray,
-    settings: ListSettings | None,
+    settings: ListSettings | None, presets: np.ndarray | None = None,
 ) -> ListDecision:  # fmt: skip
     """List-decode LLRs, float32 (n, coded_length); where both code bits of a trellis step lie on one component of a
     symbol, its levels are compared as such."""
     decoder = codec.list_decoder
     pairs = constellation.pair_metrics(llrs) if codec.code.pairwise and llr_method == "maxlog" else None
-    return decoder.decode(decoder.steps(llrs) if pairs is None else pairs, log_priors, settings)
+    return decoder.decode(decoder.steps(llrs) if pairs is None else pairs, log_priors, settings, presets)
 
 
 @lru_cache(maxsize=32)

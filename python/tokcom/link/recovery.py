@@ -1,12 +1,14 @@
 """From what the channel left of a frame to a whole one, in one of the modes of `modes`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.goodness_of_fit import GoodnessOfFit
 from tokcom.context.joint_decoding import ContextSettings, JointDecoder
 from tokcom.context.model import ContextModel
 from tokcom.context.recovery import Recovery, RecoverySettings
@@ -15,8 +17,12 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.link.modes import DEFAULT_MODE, MODES
 from tokcom.link.packets import MixedPackets
 from tokcom.packets.header import BurstHeader
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import PADDING, packet_layout, unpack
+
+CERTAIN = 16.0
+"""Log-odds of a code word from which no share of its tokens' posteriors is left to the prior."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class ReceivedPackets:
         positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens, or PADDING.
         sent: bool (n_packets,), packets that the channel says something of.
         decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
-        list_decode: as `MixedPackets.list_decode` with the LLRs given.
+        list_decode: as `MixedPackets.list_decode` with LLRs and identity given.
     """
 
     positions: np.ndarray
@@ -57,16 +63,66 @@ class ReceivedPackets:
 
     @classmethod
     def of_burst(
-        cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None
-    ) -> "ReceivedPackets":
-        """Those of a burst, from its header, the LLRs, float32, of all packets, and the labels of its tokens (None:
-        natural)."""
+        cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None,
+        misfit: np.ndarray | None = None,
+    ) -> "ReceivedPackets":  # fmt: skip
+        """Those of a burst.
+
+        Args:
+            header: of the burst.
+            codebook_size: words of the tokens' codebook.
+            llrs: float32, of all packets.
+            labels: under which the tokens were sent; None: natural.
+            misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`; None: the LLRs are believed as they are.
+
+        Raises:
+            ParameterError: the misfit is not two values a packet.
+            FrameError: the LLRs are not as many as the header says.
+        """
         coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
-        return cls(
-            packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed), coded.bits > 0,
-            lambda: coded.decode(llrs)[0],
-            lambda rows, log_priors, settings: coded.list_decode(llrs, rows, log_priors, settings),
-        )  # fmt: skip
+        decoder = _BurstDecoder(coded, header.identity, llrs, misfit)
+        layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
+        return cls(layout, coded.bits > 0, decoder.decode, decoder.list_decode)
+
+
+class _BurstDecoder:
+    """Decodes the packets of a burst; list decisions are tested for their fit."""
+
+    def __init__(self, coded: MixedPackets, identity: PacketIdentity, llrs: np.ndarray, misfit: np.ndarray | None):
+        self._coded, self._identity, self._llrs, self._misfit = coded, identity, llrs, misfit
+
+    def decode(self) -> np.ndarray:
+        return self._coded.decode(self._llrs, self._identity)[0]
+
+    def list_decode(self, rows: np.ndarray, log_priors: np.ndarray, settings: ListSettings) -> ListDecision:
+        decision = self._coded.list_decode(self._scaled, rows, log_priors, self._identity, settings)
+        if self._fit is None:
+            return decision
+        beyond = self._coded.beyond_nearest(self._llrs, rows, decision.tokens, self._identity)
+        chosen = np.take_along_axis(log_priors, decision.tokens[..., None], -1)[..., 0]
+        odds = self._fit.code_word_odds(rows, beyond, chosen.sum(axis=1, dtype=np.float64))
+        believed = self._fit.believed(rows, decision.log_odds, odds)
+        # What no code word explains says nothing of the tokens: the prior stays.
+        marginals, doubted = decision.marginals, np.flatnonzero(odds < CERTAIN)
+        if len(doubted):
+            share = 1 / (1 + np.exp(np.clip(odds[doubted], -700, 700)))[:, None, None]
+            marginals = marginals.copy()
+            marginals[doubted] += share * (np.exp(log_priors[doubted]) - marginals[doubted])
+        return replace(decision, log_odds=believed, marginals=marginals)
+
+    @cached_property
+    def _fit(self) -> GoodnessOfFit | None:
+        if self._misfit is None:
+            return None
+        closest = self._coded.closest_beyond_nearest(self._llrs)
+        return GoodnessOfFit.of_burst(self._coded.whole_symbols, self._misfit, closest)
+
+    @cached_property
+    def _scaled(self) -> np.ndarray:
+        """The LLRs in the noise that the fit has found."""
+        if self._fit is None or (self._fit.noise == 1).all():
+            return self._llrs
+        return (self._llrs / np.repeat(self._fit.noise, self._coded.bits)).astype(np.float32)
 
 
 class FrameRecovery:
@@ -104,7 +160,7 @@ class FrameRecovery:
 
     def recover(
         self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] = lambda: False, misfit: np.ndarray | None = None,
     ) -> RecoveredFrame:  # fmt: skip
         """Make a frame whole.
 
@@ -113,6 +169,8 @@ class FrameRecovery:
             header: of its burst.
             llrs: float32, of all packets. Without header and LLRs nothing but guessing is left, in every mode.
             cancelled: asked before every pass of the model; once true, the frame comes back as far as it is.
+            misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`: modes "list" and "context" believe no code
+                word that does not fit. None: they believe the LLRs as they are, which only noise that is known allows.
 
         Raises:
             ModelError: the model does not fit the frame, or the labels that it was sent under are not here.
@@ -125,7 +183,7 @@ class FrameRecovery:
                 raise ModelError(
                     f"frame {frame.frame_id} has {header.labels} labels, and none of {frame.codebook} are here"
                 )
-            received = ReceivedPackets.of_burst(header, frame.codebook_size, llrs, labels)
+            received = ReceivedPackets.of_burst(header, frame.codebook_size, llrs, labels, misfit)
         return self.recover_packets(frame, received, cancelled)
 
     def recover_packets(

@@ -48,6 +48,12 @@ class Constellation:
         weights = 1 << np.arange(component_bits - 1, -1, -1)
         parts = [self._levels[bits[:, places] @ weights] for places in self._places]
         self.points = (parts[0] + 1j * (parts[1] if components == 2 else 0)).astype(np.complex64)
+        self._rank_of_label = np.argsort(np.argsort(self._levels))
+        self._from_llrs = _parabolas(np.argsort(self._levels), component_bits) if component_bits > 1 else None
+
+    def whole_symbols(self, n_bits: int) -> int:
+        """Symbols that `n_bits` bits fill up."""
+        return n_bits // self.bits_per_symbol
 
     def symbols_for(self, n_bits: int) -> int:
         """Symbols that carry `n_bits` bits; the last may be filled up with zeros."""
@@ -119,6 +125,76 @@ class Constellation:
         out[..., 0b00], out[..., 0b01] = -3 * toward - far, -toward
         out[..., 0b11], out[..., 0b10] = toward, 3 * toward - far
         return out
+
+    def nearest(self, symbols: np.ndarray) -> np.ndarray:
+        """float32, of the symbols' shape: squared distances from complex symbols to the points nearest to them."""
+        levels = np.sort(self._levels)
+        spacing = levels[1] - levels[0]
+
+        def offset(values: np.ndarray) -> np.ndarray:
+            rank = np.clip(np.rint((values - levels[0]) / spacing), 0, len(levels) - 1)
+            return values - (levels[0] + spacing * rank)
+
+        quadrature = offset(symbols.imag) if len(self._places) == 2 else symbols.imag
+        return (offset(symbols.real) ** 2 + quadrature**2).astype(np.float32)
+
+    def beyond_nearest(self, llrs: np.ndarray, bits: np.ndarray) -> np.ndarray:
+        """How much further than the nearest points those of given bits are from what was received, summed over rows.
+
+        Max-log LLRs say it exactly: the squared distances over N0 to a component's levels are a parabola, and each LLR
+        is the parabola's value at the nearest level whose bit is another.
+
+        Args:
+            llrs: float32 (batch, n), by "maxlog".
+            bits: uint8 (batch, n), of code words.
+
+        Returns:
+            float64 (batch,), in units of N0; symbols that the bits do not fill up are left out.
+        """
+        whole = self.whole_symbols(llrs.shape[1])
+        used = slice(0, whole * self.bits_per_symbol)
+        shape = (len(llrs), whole, self.bits_per_symbol)
+        llrs, bits = llrs[:, used].reshape(shape)[..., self._places], bits[:, used].reshape(shape)[..., self._places]
+        if self._from_llrs is None:
+            return np.where((llrs > 0) != (bits == 1), np.abs(llrs), 0).sum(axis=(1, 2, 3), dtype=np.float64)
+        weights = 1 << np.arange(self._places.shape[1] - 1, -1, -1)
+        here = self._rank_of_label[(llrs > 0) @ weights]
+        steps = self._rank_of_label[bits @ weights] - here
+        first, second, inverse = (table[here] for table in self._from_llrs)
+        pair = [np.abs(np.take_along_axis(llrs, place[..., None], -1)[..., 0]) for place in (first, second)]
+        curve, slope = (inverse[..., row, 0] * pair[0] + inverse[..., row, 1] * pair[1] for row in (0, 1))
+        return (curve * steps**2 + slope * steps).sum(axis=(1, 2), dtype=np.float64)
+
+
+def _parabolas(labels: np.ndarray, n_bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How the parabola of distances around each level follows from two LLRs.
+
+    With the nearest level at 0 and its neighbours at whole numbers k, the distances are c k^2 + s k. Of two bits the
+    nearest levels with the bit changed are known: the neighbours, or at the edge the neighbour and one further on.
+
+    Args:
+        labels: of the levels in rising order.
+        n_bits: bits a label.
+
+    Returns:
+        int (levels,) twice, the two bits' places, and float (levels, 2, 2), which makes c and s of the sizes of their
+        LLRs.
+    """
+    count = len(labels)
+    first, second, inverse = np.zeros(count, int), np.zeros(count, int), np.zeros((count, 2, 2))
+    for rank in range(count):
+        places = [
+            (abs(other - rank), other - rank, place)
+            for place in range(n_bits)
+            for other in range(count)
+            if (labels[rank] ^ labels[other]) >> (n_bits - 1 - place) & 1
+        ]
+        nearest = {}
+        for _, step, place in sorted(places):
+            nearest.setdefault(place, step)
+        (first[rank], one), (second[rank], two) = sorted(nearest.items(), key=lambda item: abs(item[1]))[:2]
+        inverse[rank] = np.linalg.inv([[one**2, one], [two**2, two]])
+    return first, second, inverse
 
 
 def _gray_levels(n_bits: int, bit_order: str) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from tokcom.errors import HeaderError, ParameterError
 from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import CONTEXTUAL, LABELS, NATURAL, SEMANTIC
 
 VERSIONS = (1, 2, 3, 4)
@@ -113,6 +114,11 @@ class BurstHeader:
     @property
     def grid(self) -> tuple[int, ...]:
         return (self.rows, self.columns) if self.rows else (self.columns,)
+
+    @property
+    def identity(self) -> PacketIdentity:
+        """What the CRCs of its packets are bound to."""
+        return PacketIdentity(self.stream_id, self.frame_id, self.codebook_id)
 
     @property
     def n_tokens(self) -> int:

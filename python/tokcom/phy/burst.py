@@ -79,7 +79,7 @@ def modulate(header: BurstHeader, symbols: np.ndarray, profile: Profile) -> np.n
     if symbols.shape != (plan.payload_values,):
         raise BurstError(f"symbols have shape {symbols.shape}; the header announces {plan.payload_values}")
     cells = np.concatenate([header_cells(header, profile), grid.spread(symbols)])
-    return np.concatenate([profile.preamble, grid.ofdm_symbols(cells, grid.pilots(len(cells)))])
+    return np.concatenate([profile.preamble, grid.ofdm_symbols(cells)])
 
 
 def first_symbol_start(long_start: int, profile: Profile) -> int:

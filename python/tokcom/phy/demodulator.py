@@ -1,59 +1,38 @@
 """From the samples of one burst to its header, its constellation symbols and the noise on each.
 
 The preamble gives a first estimate of channel and frequency, with which the header is decoded. A decoded header is one
-more training sequence: estimates are then made anew from all of its cells, and only the packets lean on pilots alone.
+more training sequence: estimates are then made anew from all of its cells. Where the payload agrees with them, they
+hold to the end, and only phase and timing are followed. Where it does not, several descriptions of what may have
+happened are held against the payload (the channel moves, the gain steps, samples are missing, the noise is louder here
+and there), and the likeliest is taken.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-import numba
 import numpy as np
 
-from tokcom.errors import BurstError
+from tokcom.errors import BurstError, HeaderError
 from tokcom.packets.header import BurstHeader
 from tokcom.phy import grid
 from tokcom.phy.burst import BurstPlan, first_symbol_start, plan_burst
-from tokcom.phy.channel_estimate import smooth
-from tokcom.phy.header_codec import base_symbols, decode_base, decode_extension, extension_symbols, header_cells
-from tokcom.phy.numerology import (
-    CARRIERS,
-    CYCLIC_PREFIX,
-    DATA_PLACES,
-    FFT_SIZE,
-    IDLE_CARRIERS,
-    N_DATA,
-    PILOT_PLACES,
-    SYMBOL_LENGTH,
-)  # fmt: skip
+from tokcom.phy.descriptions import Description, describe, redescribe
+from tokcom.phy.header_codec import base_symbols, decode_base, decode_extension, extension_symbols
+from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE, SYMBOL_LENGTH
+from tokcom.phy.observation import (
+    Observation,
+    loud_symbols,
+    match_cells,
+    match_moving_cells,
+    observe,
+    pilot_cells,
+    receive_spectra,
+)
 from tokcom.phy.profile import Profile
-from tokcom.phy.tracking import track
+from tokcom.phy.synchronization import Synchronization
 
 LARGEST_SAMPLE = 1e6
 """Real and imaginary parts beyond this are no samples."""
-LOUD = 5.0
-"""Times the usual noise from which a carrier or an OFDM symbol gets a noise estimate of its own."""
-
-
-NUMBERS = CARRIERS.astype(np.float64)
-DATA_ORDER = np.cumsum(np.isin(np.arange(len(CARRIERS)), DATA_PLACES)) - 1
-"""Number of the data cell of each of CARRIERS, for those that are one."""
-
-
-@dataclass(frozen=True)
-class Synchronization:
-    """Where a burst is.
-
-    Attributes:
-        profile: what its preamble says.
-        long_start: index of the first sample of the first long symbol's window.
-        frequency: offset in rad/sample.
-        metric: of the long training, 0 to 1: the share of the energy that looks like it.
-    """
-
-    profile: Profile
-    long_start: int
-    frequency: float
-    metric: float
 
 
 @dataclass(frozen=True)
@@ -68,6 +47,8 @@ class BurstQuality:
         evm_db: error vector magnitude of header and pilots in dB, after equalisation.
         sync_metric: of the preamble, 0 to 1.
         carrier_esn0_db: float32 (52,), Es/N0 by carrier.
+        gap_samples: samples that are missing in the burst; negative: that are too many.
+        doppler: spread of the channel in cycles per sample, one of a few steps; 0 where it stood still.
     """
 
     esn0_db: float
@@ -76,6 +57,8 @@ class BurstQuality:
     evm_db: float
     sync_metric: float
     carrier_esn0_db: np.ndarray
+    gap_samples: int = 0
+    doppler: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +71,10 @@ class DemodulatedBurst:
         symbols: complex64 (n,), equalised, of all packets in order.
         noise_variance: float32 (n,), of each symbol.
         quality: figures.
+        plain: the payload agrees with the header's channel; where not, packets that are decoded tell more of it
+            (`retrain`).
+        observation: what they are from.
+        description: how that is understood.
     """
 
     header: BurstHeader
@@ -95,6 +82,9 @@ class DemodulatedBurst:
     symbols: np.ndarray
     noise_variance: np.ndarray
     quality: BurstQuality
+    plain: bool = True
+    observation: Observation | None = field(default=None, repr=False, compare=False)
+    description: Description | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -130,16 +120,27 @@ def receive_header(samples: np.ndarray, sync: Synchronization) -> HeaderReceptio
     Raises:
         HeaderError: the header cannot be used.
     """
+    try:
+        return _read_header(samples, sync, _soft_cells)
+    except HeaderError as error:
+        if error.kind != "crc":
+            raise
+    return _read_header(samples, sync, _moving_cells)
+
+
+def _read_header(
+    samples: np.ndarray, sync: Synchronization, soft_cells: Callable[[np.ndarray, Synchronization, int], np.ndarray]
+) -> HeaderReception | int:
     profile = sync.profile
     n_base = base_symbols(profile)
-    base = decode_base(_soft_cells(samples, sync, n_base), profile)
+    base = decode_base(soft_cells(samples, sync, n_base), profile)
     n_extension = extension_symbols(profile, base.extension_bytes)
     if not n_extension:
         header = base.header()
     elif header_end(sync, base.extension_bytes) > len(samples):
         return header_end(sync, base.extension_bytes)
     else:
-        cells = _soft_cells(samples, sync, n_base + n_extension)
+        cells = soft_cells(samples, sync, n_base + n_extension)
         header = decode_extension(cells[n_base:], base, profile)
     return HeaderReception(header, plan_burst(header, profile))
 
@@ -173,193 +174,73 @@ def demodulate_burst(samples: np.ndarray, sync: Synchronization, header: BurstHe
     if isinstance(reception, int) or len(samples) < burst_end(sync, reception.plan):
         needed = reception if isinstance(reception, int) else burst_end(sync, reception.plan)
         raise BurstError(f"the burst is cut off: it has {needed} samples, {len(samples)} are here")
-    return _demodulate(samples, sync, reception.header, reception.plan)
+    observation = observe(samples, sync, reception.header, reception.plan)
+    observation, description, plain = describe(observation, samples)
+    return _demodulated(observation, reception.header, reception.plan, description, plain)
 
 
-def _spectra(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """complex64 carriers of the long symbols, freed of their values, (n_long, 52), spectra (n_symbols, 64) of the first
-    OFDM symbols after the preamble, and the frequency offset of which both are freed."""
-    profile = sync.profile
-    n_long = len(profile.long_signs)
-    starts = np.empty(n_long + n_symbols, np.int64)
-    starts[:n_long] = sync.long_start + profile.long_spacing * np.arange(n_long)
-    starts[n_long:] = first_symbol_start(sync.long_start, profile) + SYMBOL_LENGTH * np.arange(n_symbols)
-    coarse = grid.carriers_of(samples, starts[:n_long], sync.frequency)[:, CARRIERS] * profile.long_pattern
-    frequency = sync.frequency + float(np.angle(np.vdot(coarse[:-1], coarse[1:]))) / profile.long_spacing
-    spectra = grid.carriers_of(samples, starts, frequency)
-    return spectra[:n_long, CARRIERS] * profile.long_pattern, spectra[n_long:], frequency
+def retrain(burst: DemodulatedBurst, values: np.ndarray, decided: np.ndarray) -> DemodulatedBurst:
+    """Demodulate a burst once more with some of its symbols known: those of packets whose check holds.
+
+    Args:
+        burst: as demodulated before.
+        values: complex64 (n,), symbols of all packets in order.
+        decided: bool (n,), which of them are known.
+    """
+    observation = burst.observation.with_decided(values, decided)
+    description = redescribe(observation, burst.description)
+    plan = plan_burst(burst.header, burst.profile)
+    retrained = _demodulated(observation, burst.header, plan, description, False)
+    return replace(retrained, observation=burst.observation)
+
+
+def _demodulated(
+    observation: Observation, header: BurstHeader, plan: BurstPlan, description: Description, plain: bool
+) -> DemodulatedBurst:
+    n = plan.header_symbols
+    gain = np.maximum(np.abs(description.reference[n:]) ** 2, 1e-30)
+    equalised = (observation.cells[n:] * description.reference[n:].conj() / gain).astype(np.complex64)
+    variance = np.clip(description.noise[n:] / gain, 1e-12, 1e12).astype(np.float32)
+    rows, data = np.arange(plan.payload_symbols)[:, None], grid.data_places(n + plan.payload_symbols)[n:]
+    places = grid.interleaving(plan.payload_symbols)[: plan.payload_values]
+    return DemodulatedBurst(
+        header, observation.sync.profile, equalised[rows, data].ravel()[places], variance[rows, data].ravel()[places],
+        _quality(observation, description), plain, observation, description,
+    )  # fmt: skip
 
 
 def _soft_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
     """complex64 (n_symbols, 48): the first data cells after the preamble, matched-filtered, freed of the phase."""
-    long_rows, spectra, _ = _spectra(samples, sync, n_symbols)
-    soft = np.empty((n_symbols, N_DATA), np.complex64)
-    _match_cells(long_rows, spectra, grid.pilots(n_symbols), soft)
-    return soft
+    long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
+    soft = np.empty((n_symbols, len(CARRIERS)), np.complex64)
+    match_cells(
+        long_rows, np.ascontiguousarray(spectra[:, CARRIERS]), loud_symbols(spectra), pilot_cells(n_symbols), soft
+    )
+    return np.take_along_axis(soft, grid.data_places(n_symbols), axis=1)
 
 
-def _demodulate(samples: np.ndarray, sync: Synchronization, header: BurstHeader, plan: BurstPlan) -> DemodulatedBurst:
-    long_rows, spectra, frequency = _spectra(samples, sync, plan.header_symbols + plan.payload_symbols)
-    known = np.zeros((len(spectra), len(CARRIERS)), np.complex64)
-    known[: plan.header_symbols, DATA_PLACES] = header_cells(header, sync.profile)
-    known[:, PILOT_PLACES] = grid.pilots(len(spectra))
-    equalised = np.empty((plan.payload_symbols, N_DATA), np.complex64)
-    variance = np.empty(equalised.shape, np.float32)
-    measured = _equalise(long_rows, spectra, known, plan.header_symbols, equalised, variance)
-    symbols = grid.gather(equalised, plan.payload_values)
-    variances = variance.ravel()[grid.interleaving(plan.payload_symbols)[: plan.payload_values]]
-    return DemodulatedBurst(header, sync.profile, symbols, variances, _quality(sync, frequency, *measured))
+def _moving_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
+    """The same through a channel that moves."""
+    long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
+    soft = match_moving_cells(long_rows, spectra[:, CARRIERS], pilot_cells(n_symbols))
+    return np.take_along_axis(soft, grid.data_places(n_symbols), axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
-def _preamble_channel(long_rows):
-    """Channel observed on the long symbols (52,), and noise variance of a cell."""
-    n, k = long_rows.shape
-    observed = np.zeros(k, np.complex128)
-    for j in range(n):
-        observed += long_rows[j] / n
-    noise = power = 0.0
-    for i in range(k):
-        power += abs(observed[i]) ** 2 / k
-        for j in range(n):
-            noise += abs(long_rows[j, i] - observed[i]) ** 2
-    return observed, max(noise / (k * (n - 1)), 1e-12 * power, 1e-30)
-
-
-@numba.njit(cache=True, nogil=True)
-def _loud_symbols(spectra):
-    """Factor (n,) by which the noise of each OFDM symbol exceeds the usual, 1 for most: impulses are heard on the idle
-    carriers."""
-    n = spectra.shape[0]
-    loud = np.ones(n)
-    idle = np.zeros(n)
-    for t in range(n):
-        for carrier in IDLE_CARRIERS:
-            idle[t] += abs(spectra[t, carrier]) ** 2
-    usual = max(np.median(idle), 1e-30)
-    for t in range(n):
-        if idle[t] > LOUD * usual:
-            loud[t] = idle[t] / usual
-    return loud
-
-
-@numba.njit(cache=True, nogil=True)
-def _turns(phase, timing, out):
-    """What takes phase and timing off each carrier: a product from one carrier to the next, for speed."""
-    step = np.exp(-1j * timing)
-    for i in range(out.shape[0]):
-        if i and CARRIERS[i] - CARRIERS[i - 1] == 1:
-            out[i] = out[i - 1] * step
-        else:
-            out[i] = np.exp(-1j * (phase + timing * NUMBERS[i]))
-
-
-@numba.njit(cache=True, nogil=True)
-def _observe(spectra, known, channel, loud):
-    """What known cells say of phase and timing, and how much, (n, 52) each; 0 for those that are not known."""
-    n, k = known.shape
-    observed, power = np.zeros((n, k), np.complex128), np.zeros((n, k))
-    for t in range(n):
-        for i in range(k):
-            if known[t, i] != 0:
-                observed[t, i] = spectra[t, CARRIERS[i]] * np.conj(known[t, i] * channel[i]) / loud[t]
-                power[t, i] = (channel[i].real ** 2 + channel[i].imag ** 2) / loud[t]
-    return observed, power
-
-
-@numba.njit(cache=True, nogil=True)
-def _match_cells(long_rows, spectra, pilots, soft):
-    raw, noise = _preamble_channel(long_rows)
-    channel = smooth(raw, noise / long_rows.shape[0])
-    loud = _loud_symbols(spectra)
-    known = np.zeros((spectra.shape[0], CARRIERS.shape[0]), np.complex64)
-    for p in range(PILOT_PLACES.shape[0]):
-        known[:, PILOT_PLACES[p]] = pilots[:, p]
-    observed, power = _observe(spectra, known, channel, loud)
-    phase, timing = track(observed, power, NUMBERS, noise)
-    back = np.empty(CARRIERS.shape[0], np.complex128)
-    for t in range(soft.shape[0]):
-        _turns(phase[t], timing[t], back)
-        for i in range(soft.shape[1]):
-            k = DATA_PLACES[i]
-            soft[t, i] = spectra[t, CARRIERS[k]] * back[k] * np.conj(channel[k]) / (noise * loud[t])
-
-
-@numba.njit(cache=True, nogil=True)
-def _refine(long_rows, spectra, known, loud):
-    """Channel (52,) and noise variance by carrier (52,), from the preamble and all cells of the header."""
-    raw, noise = _preamble_channel(long_rows)
-    n_long, n, k = long_rows.shape[0], known.shape[0], known.shape[1]
-    channel = smooth(raw, noise / n_long)
-    weight = np.sum(1 / loud)
-    straight = np.empty((n, k), np.complex128)
-    by_carrier, back = np.zeros(k), np.empty(k, np.complex128)
-    for _ in range(2):
-        observed, power = _observe(spectra, known, channel, loud)
-        phase, timing = track(observed, power, NUMBERS, noise)
-        # The header's timing is the reference: the channel estimate holds its mean.
-        middle = np.mean(timing)
-        mean = n_long * raw
-        for t in range(n):
-            _turns(phase[t], timing[t] - middle, back)
-            for i in range(k):
-                straight[t, i] = spectra[t, CARRIERS[i]] * np.conj(known[t, i]) * back[i]
-                mean[i] += straight[t, i] / loud[t]
-        channel = smooth(mean / (weight + n_long), noise / (weight + n_long))
-        for i in range(k):
-            by_carrier[i] = 0
-            for t in range(n):
-                by_carrier[i] += abs(straight[t, i] - channel[i]) ** 2 / loud[t] / n
-        noise = max(np.mean(by_carrier) * n * k / (n * k - CYCLIC_PREFIX - 4), 1e-30)
-    for i in range(k):
-        if by_carrier[i] < LOUD * noise:
-            by_carrier[i] = noise
-    return channel, by_carrier
-
-
-@numba.njit(cache=True, nogil=True)
-def _equalise(long_rows, spectra, known, n_header, equalised, variance):
-    """Data cells of the packets without channel and phase, and the noise on them; returns channel, noise, phase, timing
-    and the mean squared error of the known cells."""
-    loud = _loud_symbols(spectra)
-    channel, noise = _refine(long_rows, spectra[:n_header], known[:n_header], loud[:n_header])
-    observed, power = _observe(spectra, known, channel, loud)
-    phase, timing = track(observed, power, NUMBERS, np.mean(noise))
-    error, count = 0.0, 0
-    back = np.empty(known.shape[1], np.complex128)
-    for t in range(spectra.shape[0]):
-        _turns(phase[t], timing[t], back)
-        for k in range(known.shape[1]):
-            turned = spectra[t, CARRIERS[k]] * back[k]
-            if known[t, k] != 0:
-                error += abs(turned * np.conj(known[t, k]) - channel[k]) ** 2
-                count += 1
-            elif t >= n_header:
-                gain = max(channel[k].real ** 2 + channel[k].imag ** 2, 1e-30)
-                place = DATA_ORDER[k]
-                equalised[t - n_header, place] = turned * np.conj(channel[k]) / gain
-                variance[t - n_header, place] = min(max(noise[k] / gain * loud[t], 1e-12), 1e12)
-    return channel, noise, phase, timing, error / count
-
-
-def _quality(
-    sync: Synchronization,
-    frequency: float,
-    channel: np.ndarray,
-    noise: np.ndarray,
-    phase: np.ndarray,
-    timing: np.ndarray,
-    error: float,
-) -> BurstQuality:
-    ratio = np.maximum(np.abs(channel) ** 2 / noise, 1e-10)
-    mean_gain = float(np.mean(np.abs(channel) ** 2))
+def _quality(observation: Observation, description: Description) -> BurstQuality:
+    channel, sync = observation.channel, observation.sync
+    ratio = np.maximum(np.abs(channel.response) ** 2 / channel.noise, 1e-10)
+    mean_gain = float(np.mean(np.abs(channel.response) ** 2))
+    known = observation.known != 0
+    error = np.abs(observation.cells - description.reference * observation.known)[known] ** 2
     return BurstQuality(
         esn0_db=float(10 * np.log10(ratio.mean())),
-        cfo=frequency + _slope(phase) / SYMBOL_LENGTH,
-        clock_offset_ppm=_slope(timing) / SYMBOL_LENGTH * FFT_SIZE / (2 * np.pi) * 1e6,
-        evm_db=float(10 * np.log10(max(error / max(mean_gain, 1e-30), 1e-12))),
+        cfo=observation.frequency + _slope(description.phase) / SYMBOL_LENGTH,
+        clock_offset_ppm=_slope(description.timing) / SYMBOL_LENGTH * FFT_SIZE / (2 * np.pi) * 1e6,
+        evm_db=float(10 * np.log10(max(error.mean() / max(mean_gain, 1e-30), 1e-12))),
         sync_metric=sync.metric,
         carrier_esn0_db=(10 * np.log10(ratio)).astype(np.float32),
+        gap_samples=int(observation.shifts[-1]) if len(observation.shifts) else 0,
+        doppler=description.moving.doppler / SYMBOL_LENGTH if description.moving else 0.0,
     )
 
 

@@ -1,9 +1,10 @@
 """Detection of preambles in an endless stream, in constant memory.
 
 The short training repeats every 16 samples: where the correlation of the signal with itself 16 samples earlier makes up
-more than a threshold of its energy, a burst may begin (Schmidl and Cox, IEEE Trans. Commun. 45(12), 1997). There the
-long training is sought by matched filters, whose products from one long symbol to the next add up whatever the
-frequency offset; this tells time, profile and frequency, and turns away carriers, hum and noise.
+more than a threshold of its energy, a burst may begin (Schmidl and Cox, IEEE Trans. Commun. 45(12), 1997). Tones
+repeat, too: where there is one, what is foreseen of it is taken off first. At such a place the long training is sought
+by matched filters, whose products from one long symbol to the next add up whatever the frequency offset; this tells
+time, profile and frequency, and turns away noise and whatever else repeats.
 """
 
 from dataclasses import dataclass
@@ -11,23 +12,23 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from tokcom.phy.demodulator import Synchronization
-from tokcom.phy.numerology import CYCLIC_PREFIX, FFT_SIZE, SHORT_PERIOD
+from tokcom.phy.narrowband import LAG, RENEWAL
+from tokcom.phy.numerology import FFT_SIZE, SHORT_PERIOD
 from tokcom.phy.profile import Profile
+from tokcom.phy.synchronization import Synchronization
 
 BLOCK = 8
 """Samples that share one value of the metric."""
-LONG_THRESHOLD = 0.11
-"""Share of the energy that a long training shows at least."""
 BACKOFF = 4
 """Samples by which windows begin before the first path: the estimate of the first path errs."""
+LOOKBACK = 20
+"""Samples before the strongest path in which the first one is sought."""
 PATH_SHARE = 0.1
 """Power of the weakest path, relative to the strongest, that may be the first."""
+PATH_FLOOR = 5.0 / FFT_SIZE
+"""Share of the energy that a first path shows at least, where there are two long symbols: noise shows a 64th."""
 ALIASES = (-1, 0, 1)
 """Frequencies that the short training cannot tell apart lie 2 pi / 16 rad/sample from each other."""
-TONE_RATIO = 0.64
-"""Squared correlation at 8 samples, relative to that at 16, from which a short training is taken for a tone: its own is
-near 0, a carrier's is 1."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,15 @@ class Candidate:
         end: index of the sample after the detector's window.
         frequency: in rad/sample, up to a multiple of 2 pi / 16.
         known_at: index of the sample after those that it took to tell.
+        metric: share of the energy that repeats, 0 to 1.
+        tonal: whether a tone was taken off to see it.
     """
 
     end: int
     frequency: float
     known_at: int
+    metric: float
+    tonal: bool
 
 
 class ShortTrainingDetector:
@@ -60,24 +65,31 @@ class ShortTrainingDetector:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._sums = np.zeros((5, self._blocks))
-        self._window = np.zeros(6)
-        self._state = np.zeros(4)
+        self._sums = np.zeros((4, self._blocks))
+        self._window = np.zeros(5)
+        self._state = np.zeros(6)
 
     def push(self, sums: np.ndarray, first: int) -> list[Candidate]:
         """Candidates that end within the next blocks.
 
         Args:
-            sums: float64 (5, n) from `block_sums`.
+            sums: float64 (4, n): the first three rows of `block_sums`, and 1 for blocks that a tone was taken
+                off, else 0.
             first: index of the sample at which the first block begins.
         """
         history = np.concatenate([self._sums, sums], axis=1)
-        found = np.empty((sums.shape[1] // 2 + 2, 3))
+        found = np.empty((sums.shape[1] // 2 + 2, 5))
         count = _scan(history, self._blocks, self._threshold, self._longest, self._window, self._state, found)
         self._sums = history[:, -self._blocks :].copy()
         return [
-            Candidate(first + BLOCK * int(at + 1), float(angle) / SHORT_PERIOD, first + BLOCK * int(known_at + 1))
-            for at, angle, known_at in found[:count]
+            Candidate(
+                end=first + BLOCK * int(at + 1),
+                frequency=float(angle) / SHORT_PERIOD,
+                known_at=first + BLOCK * int(known_at + 1),
+                metric=min(float(metric), 1.0),
+                tonal=bool(tonal),
+            )
+            for at, angle, known_at, metric, tonal in found[:count]
         ]
 
 
@@ -88,7 +100,7 @@ def block_sums(samples: np.ndarray) -> np.ndarray:
         samples: complex64 (16 + 8 n,): 16 samples of history, then n blocks.
 
     Returns:
-        float64 (5, n): real and imaginary part of the correlation at 16 samples, energy, and the correlation at 8.
+        float64 (5, n): real and imaginary part of the correlation at 16 samples, energy, and the correlation at 4.
     """
     out = np.empty((5, (len(samples) - SHORT_PERIOD) // BLOCK))
     _block_sums(samples.view(np.float32), out)
@@ -98,7 +110,6 @@ def block_sums(samples: np.ndarray) -> np.ndarray:
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _block_sums(x, out):
     """x holds real and imaginary parts in turn."""
-    half = SHORT_PERIOD // 2
     for b in range(out.shape[1]):
         start = 2 * (SHORT_PERIOD + b * BLOCK)
         pr, pi, e, qr, qi = np.float32(0), np.float32(0), np.float32(0), np.float32(0), np.float32(0)
@@ -109,7 +120,7 @@ def _block_sums(x, out):
             pr += a * u + c * v
             pi += c * u - a * v
             e += a * a + c * c + u * u + v * v
-            s, t = x[k - 2 * half], x[k - 2 * half + 1]
+            s, t = x[k - 2 * LAG], x[k - 2 * LAG + 1]
             qr += a * s + c * t
             qi += c * s - a * t
         out[0, b], out[1, b], out[2, b], out[3, b], out[4, b] = pr, pi, e / 2, qr, qi
@@ -118,42 +129,61 @@ def _block_sums(x, out):
 @numba.njit(cache=True, nogil=True)
 def _scan(sums, window, threshold, longest, p, state, found):
     """p: sums over the window, and blocks since they were made afresh. state: blocks since the metric rose over the
-    threshold (0: it has not), the greatest correlation since, blocks since that, and its angle."""
+    threshold (0: it has not), the greatest correlation since, blocks since that, its angle, its metric, and 1
+    where a tone was taken off most of its window."""
     count = 0
+    real, imag, energy, tonal = p[0], p[1], p[2], p[3]
+    age, risen = int(p[4]), int(state[0])
     for b in range(window, sums.shape[1]):
-        p[5] += 1
-        if p[5] == 64:
-            # Afresh now and then: what a loud moment leaves behind by rounding must not stay.
-            p[5] = 0
-            for i in range(5):
-                p[i] = 0
-                for j in range(b - window + 1, b + 1):
-                    p[i] += sums[i, j]
+        age += 1
+        if age == RENEWAL:
+            age = 0
+            real, imag, energy, tonal = 0.0, 0.0, 0.0, 0.0
+            for j in range(b - window + 1, b + 1):
+                real, imag, energy = real + sums[0, j], imag + sums[1, j], energy + sums[2, j]
+                tonal += sums[3, j]
         else:
-            for i in range(5):
-                p[i] += sums[i, b] - sums[i, b - window]
-        correlation = p[0] * p[0] + p[1] * p[1]
-        above = correlation > threshold * p[2] * p[2] and p[2] > 0
-        above = above and p[3] * p[3] + p[4] * p[4] < TONE_RATIO * correlation
-        if state[0] > 0:
-            state[0] += 1
+            real += sums[0, b] - sums[0, b - window]
+            imag += sums[1, b] - sums[1, b - window]
+            energy += sums[2, b] - sums[2, b - window]
+            tonal += sums[3, b] - sums[3, b - window]
+        correlation = real * real + imag * imag
+        above = correlation > threshold * energy * energy and energy > 0
+        if not above and risen == 0:
+            continue
+        if risen > 0:
+            risen += 1
             state[2] += 1
         if above:
-            if state[0] == 0:
-                state[0], state[1] = 1, 0
+            if risen == 0:
+                risen, state[1] = 1, 0
             if correlation > state[1]:
-                state[1], state[2], state[3] = correlation, 0, np.arctan2(p[1], p[0])
-        over = state[0] > 0 and (not above or correlation < 0.5 * state[1] or state[0] > longest)
+                state[1], state[2], state[3] = correlation, 0, np.arctan2(imag, real)
+                state[4], state[5] = np.sqrt(correlation) / energy, 1.0 if 2 * tonal > window else 0.0
+        over = not above or correlation < 0.5 * state[1] or risen > longest
         if over and state[2] > 0:
             found[count, 0] = b - window - state[2]
             found[count, 1] = state[3]
             found[count, 2] = b - window
+            found[count, 3] = state[4]
+            found[count, 4] = state[5]
             count += 1
-            state[0] = 0
+            risen = 0
+    p[:] = real, imag, energy, tonal, float(age)
+    state[0] = risen
     return count
 
 
-def long_training(samples: np.ndarray, first: int, profile: Profile, frequency: float) -> Synchronization | None:
+def places(profile: Profile, candidate: Candidate) -> tuple[int, int]:
+    """First sample at which the first long symbol behind a candidate may begin, and the sample after the last long
+    symbol's end."""
+    span, middle = profile.window // 3, candidate.end + profile.long_guard
+    return middle - span, middle + span + profile.preamble_length - profile.long_start
+
+
+def long_training(
+    samples: np.ndarray, first: int, profile: Profile, frequency: float, threshold: float = 0.0
+) -> Synchronization | None:
     """Seek the long training.
 
     Args:
@@ -161,6 +191,7 @@ def long_training(samples: np.ndarray, first: int, profile: Profile, frequency: 
         first: index of the first place at which the first long symbol may begin; all are `samples` allow.
         profile: whose long training to seek.
         frequency: offset in rad/sample, up to a multiple of 2 pi / 16.
+        threshold: share of the energy that the long training shows at least, if that is more than the profile's.
 
     Returns:
         Where the burst is, or None where there is no long training.
@@ -173,7 +204,7 @@ def long_training(samples: np.ndarray, first: int, profile: Profile, frequency: 
     share, offset, turn, path = _seek(
         samples[first:], profile.long_symbol, frequency, profile.long_spacing, signs[1:] * signs[:-1], places
     )
-    if share < LONG_THRESHOLD:
+    if share < max(profile.long_threshold, threshold):
         return None
     residual = np.angle(turn * np.exp(-1j * offset * profile.long_spacing)) / profile.long_spacing
     return Synchronization(profile, first + max(path - BACKOFF, -first), float(offset + residual), min(share, 1.0))
@@ -197,33 +228,44 @@ def _seek(samples, symbol, frequency, spacing, steps, places):
         if metric[place] > best:
             best, at, offset, turn = metric[place], place, tried, product[place]
             best_metric[:] = metric
-    # Products are of power, twice: a path's share of the strongest's power is the root's.
-    path = max(0, at - CYCLIC_PREFIX + BACKOFF)
-    while path < at and best_metric[path] <= PATH_SHARE * best:
+    floor = max(PATH_SHARE * best, PATH_FLOOR / np.sqrt(steps.shape[0]))
+    path = max(0, at - LOOKBACK)
+    while path < at and best_metric[path] <= floor:
         path += 1
     return best, offset, turn, path
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True)
 def _match(samples, reference, spacing, steps, metric, product):
     places, length = metric.shape[0], reference.shape[0]
     n_outputs = places + spacing * steps.shape[0]
-    filtered = np.empty(n_outputs, np.complex64)
-    energy = np.empty(n_outputs, np.float32)
-    for n in range(n_outputs):
-        real, imag, total = np.float32(0), np.float32(0), np.float32(0)
-        for k in range(length):
-            s, r = samples[n + k], reference[k]
-            real += s.real * r.real - s.imag * r.imag
-            imag += s.real * r.imag + s.imag * r.real
-            total += s.real * s.real + s.imag * s.imag
-        filtered[n] = complex(real, imag)
-        energy[n] = total
+    real, imag = np.zeros(n_outputs, np.float32), np.zeros(n_outputs, np.float32)
+    _filter(samples.real.copy(), samples.imag.copy(), reference, real, imag)
+    energy = np.empty(n_outputs)
+    total = 0.0
+    for n in range(n_outputs + length - 1):
+        total += samples[n].real ** 2 + samples[n].imag ** 2
+        if n >= length:
+            total -= samples[n - length].real ** 2 + samples[n - length].imag ** 2
+        if n >= length - 1:
+            energy[n - length + 1] = total
     for n in range(places):
-        total, power = 0j, 1e-30
+        total_real, total_imag = 0.0, 0.0
         for j in range(steps.shape[0]):
-            a, b = filtered[n + j * spacing], filtered[n + (j + 1) * spacing]
-            total += steps[j] * b * np.conj(a)
-            power += 0.5 * (energy[n + j * spacing] + energy[n + (j + 1) * spacing])
-        product[n] = total
-        metric[n] = abs(total) / (power * length)
+            m, k = n + j * spacing, n + (j + 1) * spacing
+            # Each pair by its own energy: one that is loud, for whatever reason, must not speak for all.
+            scale = steps[j] / (0.5 * (energy[m] + energy[k]) + 1e-30)
+            total_real += scale * (real[k] * real[m] + imag[k] * imag[m])
+            total_imag += scale * (imag[k] * real[m] - real[k] * imag[m])
+        product[n] = complex(total_real, total_imag)
+        metric[n] = abs(product[n]) / (steps.shape[0] * length)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _filter(a, b, reference, real, imag):
+    """Outputs in the inner loop: they can be worked on side by side."""
+    for k in range(reference.shape[0]):
+        u, v = reference[k].real, reference[k].imag
+        for n in range(real.shape[0]):
+            real[n] += a[n + k] * u - b[n + k] * v
+            imag[n] += a[n + k] * v + b[n + k] * u

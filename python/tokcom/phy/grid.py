@@ -14,6 +14,7 @@ from tokcom.phy.numerology import (
     FFT_SIZE,
     N_DATA,
     PILOT_PLACES,
+    PILOT_SPACING,
     SYMBOL_LENGTH,
     pseudo_random_bits,
 )  # fmt: skip
@@ -22,6 +23,10 @@ CARRIER_STEP = 13
 """Data carriers, modulo 48, from one value of a packet to the next: 48 in a row use every carrier once, and any two
 fewer than 11 places apart are at least 4 carriers apart."""
 GOLDEN = (np.sqrt(5) - 1) / 2
+PILOT_OFFSET = 8192
+"""Where the pilots begin in the pseudo-random sequence, whose first bits are far from random."""
+FILLER = np.complex64(np.sqrt(0.5) * (1 + 1j))
+"""What cells hold that get no value."""
 
 
 @lru_cache(maxsize=64)
@@ -51,10 +56,10 @@ def rotation(n_symbols: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def pilots(n_symbols: int) -> np.ndarray:
-    """float32 (n_symbols, 4): +-1 by carrier in rising order: 1, 1, 1, -1, all turned over in symbol t where bit t of
-    the pseudo-random sequence is 1."""
-    polarity = 1 - 2.0 * pseudo_random_bits(n_symbols)
-    return _kept((polarity[:, None] * np.array([1, 1, 1, -1])).astype(np.float32))
+    """float32 (n_symbols, 4): +-1 by carrier in rising order, -1 where the pseudo-random sequence is 1, from its bit
+    PILOT_OFFSET on: a symbol's pilots are no other's, wherever it is looked for."""
+    bits = pseudo_random_bits(PILOT_OFFSET + 4 * n_symbols)[PILOT_OFFSET:]
+    return _kept((1 - 2.0 * bits.reshape(n_symbols, 4)).astype(np.float32))
 
 
 def _kept(array: np.ndarray) -> np.ndarray:
@@ -69,9 +74,9 @@ def symbols_for(n_values: int) -> int:
 
 
 def spread(values: np.ndarray) -> np.ndarray:
-    """complex64 (n_symbols, 48) of values (n,), interleaved and turned. Cells left over hold (1+j)/sqrt(2)."""
+    """complex64 (n_symbols, 48) of values (n,), interleaved and turned. Cells left over hold FILLER."""
     n_symbols = symbols_for(values.size)
-    cells = np.full(n_symbols * N_DATA, np.sqrt(0.5) * (1 + 1j), np.complex64)
+    cells = np.full(n_symbols * N_DATA, FILLER, np.complex64)
     cells[interleaving(n_symbols)[: values.size]] = values
     return cells.reshape(n_symbols, N_DATA) * rotation(n_symbols)
 
@@ -82,12 +87,27 @@ def gather(cells: np.ndarray, n_values: int) -> np.ndarray:
     return turned_back.ravel()[interleaving(len(cells))[:n_values]]
 
 
-def ofdm_symbols(cells: np.ndarray, pilot_values: np.ndarray) -> np.ndarray:
-    """complex64 samples (n_symbols * 80,), of unit mean power, of data cells (n_symbols, 48) and pilots
-    (n_symbols, 4)."""
-    spectrum = np.zeros((len(cells), FFT_SIZE), np.complex64)
-    spectrum[:, CARRIERS[DATA_PLACES]] = cells
-    spectrum[:, CARRIERS[PILOT_PLACES]] = pilot_values
+@lru_cache(maxsize=64)
+def data_places(n_symbols: int) -> np.ndarray:
+    """int64 (n_symbols, 48): places among CARRIERS of the data cells of a burst's first OFDM symbols, the header's
+    first one counted as 0."""
+    return _kept(DATA_PLACES[np.arange(n_symbols) % PILOT_SPACING])
+
+
+@lru_cache(maxsize=64)
+def pilot_places(n_symbols: int) -> np.ndarray:
+    """int64 (n_symbols, 4): places among CARRIERS of the pilots of a burst's first OFDM symbols."""
+    return _kept(PILOT_PLACES[np.arange(n_symbols) % PILOT_SPACING])
+
+
+def ofdm_symbols(cells: np.ndarray) -> np.ndarray:
+    """complex64 samples (n_symbols * 80,), of unit mean power, of a burst's data cells (n_symbols, 48), from the
+    header's first symbol on, with their pilots."""
+    n_symbols = len(cells)
+    spectrum = np.zeros((n_symbols, FFT_SIZE), np.complex64)
+    rows = np.arange(n_symbols)[:, None]
+    spectrum[rows, CARRIERS[data_places(n_symbols)]] = cells
+    spectrum[rows, CARRIERS[pilot_places(n_symbols)]] = pilots(n_symbols)
     out = np.empty((len(cells), SYMBOL_LENGTH), np.complex64)
     spectrum *= np.float32(FFT_SIZE / np.sqrt(len(CARRIERS)))
     out[:, CYCLIC_PREFIX:] = fft.ifft(spectrum, axis=1, overwrite_x=True)

@@ -5,14 +5,16 @@ import numpy as np
 FFT_SIZE = 64
 CYCLIC_PREFIX = 16
 SYMBOL_LENGTH = FFT_SIZE + CYCLIC_PREFIX
-PILOT_CARRIERS = np.array([-21, -7, 7, 21])
 CARRIERS = np.array([k for k in range(-26, 27) if k])
 """Carriers in use, in rising order of frequency."""
-PILOT_PLACES = np.flatnonzero(np.isin(CARRIERS, PILOT_CARRIERS))
-DATA_PLACES = np.flatnonzero(~np.isin(CARRIERS, PILOT_CARRIERS))
-"""Where, among CARRIERS, pilots and data are."""
-DATA_CARRIERS = CARRIERS[DATA_PLACES]
-N_DATA = len(DATA_CARRIERS)
+PILOT_SPACING = 13
+PILOT_STEP = 5
+PILOT_PLACES = (PILOT_STEP * np.arange(PILOT_SPACING)[:, None]) % PILOT_SPACING + PILOT_SPACING * np.arange(4)
+"""int64 (13, 4): where, among CARRIERS, the pilots of OFDM symbol t are, in row t modulo 13. They visit every carrier
+once in 13 symbols, so that a channel of any delay within the prefix can be followed while it changes."""
+DATA_PLACES = np.array([np.setdiff1d(np.arange(len(CARRIERS)), places) for places in PILOT_PLACES])
+"""int64 (13, 48): where the data cells are."""
+N_DATA = DATA_PLACES.shape[1]
 IDLE_CARRIERS = np.array([k for k in range(-32, 32) if abs(k) > 28])
 """Carriers that stay empty, those beside the used ones and the one at DC left out: what they hear is noise."""
 ESN0_OVER_SNR_DB = float(10 * np.log10(FFT_SIZE / len(CARRIERS)))

@@ -24,6 +24,7 @@ class Profile:
         header_copies: how often the header is sent.
         window: samples over which the detector averages.
         threshold: of the detector's metric, 0 to 1.
+        long_threshold: share of the energy, 0 to 1, that a long training shows at least.
         source: where it is from.
     """
 
@@ -36,6 +37,7 @@ class Profile:
     header_copies: int
     window: int
     threshold: float
+    long_threshold: float
     source: str
 
     @cached_property

@@ -2,7 +2,8 @@
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numba
 import numpy as np
@@ -10,21 +11,50 @@ import numpy as np
 from tokcom.errors import HeaderError
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
-from tokcom.phy.demodulator import LARGEST_SAMPLE, Synchronization, burst_end, header_end, receive_header
-from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training
-from tokcom.phy.numerology import CYCLIC_PREFIX, SHORT_PERIOD
+from tokcom.phy.demodulator import LARGEST_SAMPLE, burst_end, header_end, receive_header
+from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training, places
+from tokcom.phy.hints import (
+    CLEAR,
+    CLIPPED,
+    CLIPPED_SHARE,
+    FASTER,
+    LARGEST_RATE_OFFSET,
+    SLOWER,
+    clipped_share,
+    first_rise,
+    rate_offset,
+    what_is_wrong,
+)
+from tokcom.phy.impulses import AHEAD, ImpulseFinder, loud_samples
+from tokcom.phy.narrowband import LAG, LEFT_OVER, TonePredictor, excise, find_tones, unforeseen, without_tones
+from tokcom.phy.numerology import SHORT_PERIOD
 from tokcom.phy.profile import Profile, profile, profile_names
+from tokcom.phy.synchronization import Synchronization
 
 CHUNK = 8192
 """Samples that are worked on together."""
 MAX_PENDING = 16
 """Bursts that may be under way at one time; more are counted and dropped."""
+HISTORY = 3 * BLOCK
+"""Samples that the detector looks back: a period and the predictor's lag, in whole blocks."""
+DELAY = (AHEAD + 1) * BLOCK
+"""Samples by which the detector is behind, to see that a loud moment is an impulse and no burst."""
+SEEK_TONE_DB, BURST_TONE_DB = 10.0, 13.0
+"""A line's power over its neighbours' from which it is taken for a tone: among some hundred samples where the detector
+saw one, and in a burst."""
+LONG_SHARE = 0.2
+"""Metric of a long training, relative to that of its short training, at least: it shows one path."""
+SAME_PREAMBLE = 32
+"""Samples within which two long trainings are paths of one."""
 SIDELOBE = 0.7
 """Within the span of a preamble, another one that is weaker than this share of it is its sidelobe."""
 DC_SHARE = 1.0 / 4096
 """Share of each sample in the running mean that is taken off: direct current and the local oscillator's leakage."""
 LARGEST_STEP = 8.0
 """Times the usual size from which a sample says no more of the mean: an impulse must not move it for long."""
+LARGEST_GROWTH = 2.0
+"""Times the usual size from which a sample makes it grow no faster: a strong burst must not move the mean, either, or a
+weak one behind it lies under direct current that nobody sent."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +66,16 @@ class FoundBurst:
         sync: where the burst is in them.
         position: index, in the stream, of the burst's first sample.
         header: what the burst's header says; None where that is still to be decoded.
+        tones: that were taken off, each counted in every thousand samples.
+        clipped: share of the samples at the receiver's limits.
     """
 
     samples: np.ndarray
     sync: Synchronization
     position: int
     header: BurstHeader | None = None
+    tones: int = 0
+    clipped: float = 0.0
 
     @property
     def length(self) -> int:
@@ -56,6 +90,8 @@ class SearchCounters:
     samples: int = 0
     bad_samples: int = 0
     """NaN, infinite or absurdly large; taken for 0."""
+    blanked_samples: int = 0
+    """Parts of impulses; taken for 0."""
     candidates: int = 0
     """Places that looked like a short training."""
     preambles: int = 0
@@ -65,16 +101,28 @@ class SearchCounters:
     headers_failed: dict[str, int] = field(default_factory=lambda: {"crc": 0, "version": 0, "contents": 0})
     dropped: int = 0
     """Bursts given up because too many were under way."""
+    hints: dict[str, int] = field(default_factory=dict)
+    """How often each of `hints.REMEDIES` was called for."""
 
     def __str__(self) -> str:
         failed = ", ".join(f"{count} {kind}" for kind, count in self.headers_failed.items())
         return (
-            f"{self.samples} samples ({self.bad_samples} bad), {self.preambles} preambles, {self.bursts} bursts "
-            f"({self.dropped} given up), failed headers: {failed}"
+            f"{self.samples} samples ({self.bad_samples} bad, {self.blanked_samples} blanked), "
+            f"{self.preambles} preambles, {self.bursts} bursts ({self.dropped} given up), failed headers: {failed}"
+            + "".join(f", {count} x {hint}" for hint, count in self.hints.items())
         )
 
 
-SEEK, DECODE, CUT_OUT = range(3)
+STRONG = 0.5
+"""Metric of a short training from which its long one is missed."""
+RISE_BLOCKS, RISE = 16, 4.0
+"""Something begins where so many blocks have so many times the energy of as many before."""
+SUSPECT_SPAN = 4096
+"""Samples, from a place where a preamble may be that was not understood, in which it is sought in other guises."""
+SUSPECT_PAUSE = 1 << 19
+"""Samples from one such search to the next: the search for bursts must not be slower for it."""
+
+SEEK, DECODE, CUT_OUT, EXPLAIN = range(4)
 
 
 @dataclass(frozen=True, order=True)
@@ -84,19 +132,21 @@ class Step:
 
     Attributes:
         ready: index in the stream of the sample after the last one needed.
-        stage: SEEK a long training, DECODE a header or CUT_OUT a burst.
-        place: index in the stream of the end of a short training or the start of a long one.
+        stage: SEEK a long training, DECODE a header, CUT_OUT a burst or EXPLAIN why there is none.
+        place: index in the stream of the end of a short training, of the start of a long one, or of something unknown.
         profile: index of the profile among those sought.
         what: the place in full.
         header: of a burst to cut out.
+        tried: where the samples of a header ended that was decoded in vain before the impulses in it were known.
     """
 
     ready: int
     stage: int
     place: int
     profile: int
-    what: Candidate | Synchronization = field(compare=False)
+    what: Candidate | Synchronization | None = field(default=None, compare=False)
     header: BurstHeader | None = field(default=None, compare=False)
+    tried: int | None = field(default=None, compare=False)
 
 
 class BurstSearcher:
@@ -126,11 +176,19 @@ class BurstSearcher:
     def reset(self, position: int = 0) -> None:
         """Forget the stream, which goes on with the sample of this index; counters go on, too."""
         self._detectors = [ShortTrainingDetector(each) for each in self._profiles]
-        self._used = SHORT_PERIOD  # zeros ahead of the first sample
+        self._used = HISTORY  # zeros ahead of the first sample
         self._buffer[: self._used] = 0
-        self._origin = position - SHORT_PERIOD
+        self._origin = position - HISTORY
         self._scanned = position
-        self._mean = np.zeros(3)
+        self._measured = position
+        self._mean = np.zeros(9)
+        self._impulses = ImpulseFinder()
+        self._blanks = np.zeros((2, 0), np.int64)
+        self._predictor = TonePredictor()
+        self._factors = np.zeros(SHORT_PERIOD // BLOCK, np.complex64)
+        self._levels = np.full(2 * RISE_BLOCKS, np.inf)  # what the stream begins with has not begun here
+        self._rate_offset = 0.0
+        self._next_rise = self._next_search = self._next_suspect = position
         self._steps: list[Step] = []
         self._recent: list[Synchronization] = []
         self._decoded: list[Synchronization] = []
@@ -148,8 +206,12 @@ class BurstSearcher:
         self._make_room(len(samples))
         place = self._buffer[self._used : self._used + len(samples)]
         self.counters.samples += len(samples)
-        self.counters.bad_samples += _clean(samples, place, self._mean, LARGEST_SAMPLE, DC_SHARE)
+        energies = np.empty(len(samples) // BLOCK + 1)
+        bad, blocks = _clean(samples, place, self._mean, energies, LARGEST_SAMPLE, DC_SHARE)
+        self.counters.bad_samples += bad
         self._used += len(samples)
+        self._find_rises(energies[:blocks])
+        self._find_impulses(energies[:blocks])
         self._scan()
         found = []
         while self._steps and self._steps[0].ready <= self._end:
@@ -158,6 +220,8 @@ class BurstSearcher:
                 self._seek_long_training(step)
             elif step.stage == DECODE:
                 self._decode_header(step)
+            elif step.stage == EXPLAIN:
+                self._explain(step)
             else:
                 found.append(self._cut_out(step))
         return found
@@ -173,39 +237,103 @@ class BurstSearcher:
             self._buffer[: self._reach] = self._buffer[drop : self._used]
             self._origin += drop
             self._used = self._reach
+            self._blanks = self._blanks[:, self._blanks[0] >= self._origin]
 
-    def _view(self, first: int, stop: int) -> np.ndarray:
-        return self._buffer[first - self._origin : stop - self._origin]
+    def _view(self, first: int, stop: int, known: int) -> np.ndarray:
+        """Samples without the impulses that are known once the stream has come to a place; maybe the buffer's own."""
+        view = self._buffer[first - self._origin : stop - self._origin]
+        if self._blanks.size:
+            places, known_at = self._blanks
+            inside = places[(places >= first) & (places < stop) & (known_at <= known)]
+            if inside.size:
+                view = view.copy()
+                view[inside - first] = 0
+        return view
+
+    def _find_rises(self, energies: np.ndarray) -> None:
+        """Note where something begins: should no preamble be found there, it may be one in another guise."""
+        levels = np.concatenate([self._levels, energies])
+        origin = self._measured - len(self._levels) * BLOCK
+        block = 0
+        while block >= 0:
+            block = first_rise(levels, (self._next_rise - origin) // BLOCK, RISE_BLOCKS, RISE)
+            if block >= 0:
+                self._next_rise = origin + block * BLOCK + SUSPECT_SPAN
+                self._suspect(origin + block * BLOCK)
+        self._next_rise = max(self._next_rise, origin + (len(levels) - RISE_BLOCKS + 1) * BLOCK)
+        self._levels = levels[-2 * RISE_BLOCKS :].copy()
+
+    def _suspect(self, place: int) -> None:
+        heapq.heappush(self._steps, Step(place + SUSPECT_SPAN + DELAY, EXPLAIN, place, 0))
+
+    def _explain(self, step: Step) -> None:
+        first = max(step.place - self.MARGIN, self._origin)
+        stop = step.place + SUSPECT_SPAN
+        if step.place < self._next_search or any(first <= known.long_start < stop for known in self._recent):
+            return
+        self._next_search = step.place + SUSPECT_PAUSE
+        hint = what_is_wrong(self._view(first, stop, step.ready), self._profiles)
+        if hint:
+            self._note(hint)
+
+    def _note(self, hint: str) -> None:
+        self.counters.hints[hint] = self.counters.hints.get(hint, 0) + 1
+
+    def _impulses_within(self, first: int, stop: int, known: int) -> bool:
+        """Whether impulses are known now, of those within samples, that were not when these came to their end."""
+        places, known_at = self._blanks
+        return bool(np.any((places >= first) & (places < stop) & (known_at > stop) & (known_at <= known)))
+
+    def _find_impulses(self, energies: np.ndarray) -> None:
+        for block, power in zip(*self._impulses.push(energies), strict=True):
+            start = self._measured + int(block) * BLOCK
+            first = max(start - BLOCK, self._origin)
+            # The block's neighbours may hold the impulse's edges.
+            places = first + loud_samples(self._view(first, start + 2 * BLOCK, -1), power)
+            places = np.setdiff1d(places, self._blanks[0])
+            known_at = np.full(len(places), start + (AHEAD + 1) * BLOCK)
+            self._blanks = np.concatenate([self._blanks, [places, known_at]], axis=1)
+            self.counters.blanked_samples += len(places)
+        self._measured += len(energies) * BLOCK
 
     def _scan(self) -> None:
-        blocks = (self._end - self._scanned) // BLOCK
-        if not blocks:
+        stop = self._measured - DELAY
+        if stop <= self._scanned:
             return
-        stop = self._scanned + blocks * BLOCK
-        sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop))
+        sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop, stop + DELAY))
+        factors = self._predictor.push(sums)
+        both = np.concatenate([self._factors, factors])
+        tonal = factors != 0
+        if both.any():
+            samples = self._view(self._scanned - SHORT_PERIOD - LAG, stop, stop + DELAY)
+            whole = sums[2]
+            sums = block_sums(unforeseen(samples, both, BLOCK))
+            sums[2, tonal] += LEFT_OVER * whole[tonal]
+        self._factors = both[-len(self._factors) :]
+        sums[3] = tonal
         for index, detector in enumerate(self._detectors):
-            for candidate in detector.push(sums, self._scanned):
+            for candidate in detector.push(sums[:4], self._scanned):
                 self.counters.candidates += 1
-                ready = max(self._places(index, candidate)[1], candidate.known_at)
+                ready = max(places(self._profiles[index], candidate)[1], candidate.known_at) + DELAY
                 heapq.heappush(self._steps, Step(ready, SEEK, candidate.end, index, candidate))
         self._scanned = stop
 
-    def _places(self, index: int, candidate: Candidate) -> tuple[int, int]:
-        """First sample at which the first long symbol may begin, and the sample after the last long symbol's end."""
-        each = self._profiles[index]
-        span, middle = each.window // 3, candidate.end + each.long_guard
-        return middle - span, middle + span + each.preamble_length - each.long_start
-
     def _seek_long_training(self, step: Step) -> None:
-        first, stop = self._places(step.profile, step.what)
+        each = self._profiles[step.profile]
+        first, stop = places(each, step.what)
         first = max(first, self._origin)
         # The first path may lie before the strongest.
         back = min(self.MARGIN, first - self._origin)
-        each = self._profiles[step.profile]
         if any(_explains(known, step.what, each) for known in self._decoded):
             return
-        sync = long_training(self._view(first - back, stop), back, each, step.what.frequency)
+        samples = self._view(first - back, stop, step.ready)
+        if step.what.tonal:
+            samples = without_tones(samples, find_tones(samples, SEEK_TONE_DB))
+        sync = long_training(samples, back, each, step.what.frequency, LONG_SHARE * step.what.metric)
         if sync is None:
+            if step.what.metric > STRONG and not step.what.tonal and step.place >= self._next_suspect:
+                self._next_suspect = step.place + SUSPECT_SPAN
+                self._suspect(step.place - each.window)
             return
         absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
         if any(_is_sidelobe(absolute, known) for known in self._recent):
@@ -215,13 +343,22 @@ class BurstSearcher:
         self._queue(DECODE, header_end(absolute), step, absolute)
 
     def _decode_header(self, step: Step) -> None:
-        sync = step.what
+        sync, stop = step.what, step.tried or step.ready
         first, local = self._local(sync)
+        if step.tried and not self._impulses_within(first, stop, step.ready):
+            self._fail_crc(first, stop, step.ready, local)
+            return
+        samples, _ = self._without_tones(first, stop, step.ready, local)
         try:
-            reception = receive_header(self._view(first, step.ready), local)
+            reception = receive_header(samples, local)
         except HeaderError as error:
-            self.counters.headers_failed[error.kind] += 1
-            if error.kind != "crc":
+            if error.kind == "crc" and not step.tried:
+                heapq.heappush(self._steps, replace(step, ready=stop + DELAY, tried=stop))
+                return
+            if error.kind == "crc":
+                self._fail_crc(first, stop, step.ready, local)
+            else:
+                self.counters.headers_failed[error.kind] += 1
                 self.last_error = str(error)
             return
         if isinstance(reception, int):
@@ -231,11 +368,29 @@ class BurstSearcher:
         self._decoded = [*self._decoded[-3:], sync]
         self._queue(CUT_OUT, first + burst_end(local, reception.plan), step, sync, reception.header)
 
+    def _fail_crc(self, first: int, stop: int, known: int, sync: Synchronization) -> None:
+        self.counters.headers_failed["crc"] += 1
+        if sync.metric > CLEAR and sync.long_start >= 0:
+            before, self._rate_offset = self._rate_offset, rate_offset(self._view(first, stop, known), sync)
+            # Two in a row that agree: in noise, one of many may show anything.
+            least, most = sorted((self._rate_offset, before), key=abs)
+            if LARGEST_RATE_OFFSET < abs(least) and abs(most - least) < 0.2 * abs(most):
+                self._note(FASTER if most > 0 else SLOWER)
+
     def _cut_out(self, step: Step) -> FoundBurst:
         sync = step.what
         first, local = self._local(sync)
-        samples = self._view(first, step.ready).copy()
-        return FoundBurst(samples, local, sync.long_start + BACKOFF - sync.profile.long_start, step.header)
+        samples, tones = self._without_tones(first, step.ready, step.ready, local)
+        position = sync.long_start + BACKOFF - sync.profile.long_start
+        clipped = clipped_share(self._buffer[max(position - self._origin, 0) : step.ready - self._origin])
+        if clipped > CLIPPED_SHARE:
+            self._note(CLIPPED)
+        return FoundBurst(samples.copy(), local, position, step.header, tones, clipped)
+
+    def _without_tones(self, first: int, stop: int, known: int, sync: Synchronization) -> tuple[np.ndarray, int]:
+        """Samples of a burst, and how many tones were taken off. The short training, itself a row of lines, tells
+        nothing of them."""
+        return excise(self._view(first, stop, known), sync.long_start - sync.profile.long_guard, BURST_TONE_DB)
 
     def _local(self, sync: Synchronization) -> tuple[int, Synchronization]:
         """First sample to hand on for a burst, and its synchronization counted from there."""
@@ -254,6 +409,21 @@ class BurstSearcher:
         heapq.heappush(self._steps, Step(max(ready, step.ready), stage, sync.long_start, step.profile, sync, header))
 
 
+@cache
+def compile_search() -> None:
+    """Search a stream with a tone, impulses and a preamble of an inverted spectrum, so that Numba compiles what that
+    takes: the first time, it would hold up a radio's samples."""
+    rng = np.random.default_rng(0)
+    each = profile("standard")
+    stream = np.concatenate([np.zeros(1000), each.preamble, np.zeros(1000), each.preamble.conj(), np.zeros(9000)])
+    stream += rng.standard_normal((len(stream), 2)) @ np.array([0.1, 0.1j])
+    stream[500:510] += 30
+    stream[-4000:] += np.exp(0.5j * np.arange(4000))
+    searcher = BurstSearcher()
+    searcher.push(stream)
+    excise(stream[-2000:].astype(np.complex64), 0, BURST_TONE_DB)
+
+
 def _explains(known: Synchronization, candidate: Candidate, sought: Profile) -> bool:
     """Whether a long detector's window was filled by the shorter preamble of a burst whose header is decoded."""
     end = known.long_start - known.profile.long_guard
@@ -264,28 +434,48 @@ def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
     """Whether a preamble is but the echo, in the detector, of one that is known."""
     apart = sync.long_start - known.long_start
     span = known.profile.preamble_length
-    return abs(apart) < CYCLIC_PREFIX or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
+    return abs(apart) < SAME_PREAMBLE or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
 
 
 @numba.njit(cache=True, nogil=True)
-def _clean(samples, out, mean, largest, share):
-    """Copies the samples without their running mean; returns how many were none. mean: its real and imaginary part, and
-    the usual size of what is left, beyond a multiple of which nothing moves it further."""
-    bad = 0
-    real, imag, usual = mean
-    for i in range(samples.shape[0]):
-        a, b = samples[i].real, samples[i].imag
-        if not (abs(a) <= largest and abs(b) <= largest):
-            a, b = np.float32(0), np.float32(0)
-            bad += 1
-        a, b = a - real, b - imag
-        out[i] = complex(a, b)
-        size = max(abs(a), abs(b))
-        if usual == 0:
-            usual = size
-        limit = LARGEST_STEP * usual
-        real += share * min(max(a, -limit), limit)
-        imag += share * min(max(b, -limit), limit)
-        usual += share * (min(size, limit) - usual)
-    mean[:] = real, imag, usual
-    return bad
+def _clean(samples, out, state, energies, largest, share):
+    """Copies the samples without their running mean, which stands still over a block; returns how many were none, and
+    how many blocks were completed, whose energies are filled in.
+
+    state: the mean's real and imaginary part, the usual size of what is left, beyond a multiple of which nothing moves
+    it further, and of the block under way how many samples it has, their energy, the sums of their limited parts and
+    sizes, and their largest size.
+    """
+    bad = blocks = i = 0
+    real, imag, usual = state[0], state[1], state[2]
+    inside, energy, sum_real, sum_imag, sum_size, most = int(state[3]), state[4], state[5], state[6], state[7], state[8]
+    while i < samples.shape[0]:
+        stop = min(i + BLOCK - inside, samples.shape[0])
+        # Of the first samples that are not 0 nothing is known: they may move the mean as they like.
+        limit = LARGEST_STEP * usual if usual > 0 else np.inf
+        growth = LARGEST_GROWTH * usual
+        mean_real, mean_imag = np.float32(real), np.float32(imag)
+        for k in range(i, stop):
+            a, b = samples[k].real, samples[k].imag
+            if not (abs(a) <= largest and abs(b) <= largest):
+                a, b = np.float32(0), np.float32(0)
+                bad += 1
+            a, b = a - mean_real, b - mean_imag
+            out[k] = complex(a, b)
+            energy += a * a + b * b
+            size = max(abs(a), abs(b))
+            sum_real += min(max(a, -limit), limit)
+            sum_imag += min(max(b, -limit), limit)
+            sum_size += min(size, growth)
+            most = max(most, size)
+        inside += stop - i
+        i = stop
+        if inside == BLOCK:
+            energies[blocks] = energy
+            blocks += 1
+            real += share * sum_real
+            imag += share * sum_imag
+            usual = usual + share * (sum_size - BLOCK * usual) if usual > 0 else most
+            inside, energy, sum_real, sum_imag, sum_size, most = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    state[:] = real, imag, usual, float(inside), energy, sum_real, sum_imag, sum_size, most
+    return bad, blocks

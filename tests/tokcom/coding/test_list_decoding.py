@@ -25,11 +25,12 @@ def small_decoder(code, crc, width, n_tokens, rate="1/2"):
     return ListDecoder(ConvolutionalCode.named(code, rate), Crc.named(crc), width, n_tokens)
 
 
-def every_sequence(decoder, steps, log_priors):
+def every_sequence(decoder, steps, log_priors, preset=None):
     """All sequences (m, n_tokens) and their metrics, step by step through the encoder."""
     size = log_priors.shape[-1]
     sequences = np.array(list(itertools.product(range(size), repeat=decoder.n_tokens)))
-    bits = decoder.crc.append(tokens_to_bits(sequences, decoder.token_bits))
+    presets = None if preset is None else np.full(len(sequences), preset)
+    bits = decoder.crc.append(tokens_to_bits(sequences, decoder.token_bits), presets)
     bits = np.pad(bits, ((0, 0), (0, decoder.code.tail)))
     state = np.zeros(len(bits), int)
     metric = log_priors[np.arange(decoder.n_tokens), sequences].sum(axis=1, dtype=float)
@@ -69,6 +70,17 @@ def test_a_fork_decodes_as_its_parent_does():
 
 def decode(decoder, steps, priors):
     return decoder.decode(steps, priors, ListSettings(100)).tokens
+
+
+@given(case=st.sampled_from(SMALL), seed=st.integers(0, 10**6))
+def test_packets_whose_crcs_are_preset_differ_in_their_winners(case, seed):
+    decoder = small_decoder(*case[:4])
+    steps, priors = (np.repeat(each, 3, axis=0) for each in random_case(decoder, case[4], seed))
+    presets = np.random.default_rng(seed).integers(0, 1 << decoder.crc.width, 3)
+    found = decoder.decode(steps, priors, ListSettings(20_000), presets)
+    for row, preset in enumerate(presets):
+        sequences, metric = every_sequence(decoder, steps[row], priors[row], preset)
+        assert found.exact[row] and np.array_equal(found.tokens[row], sequences[metric.argmax()])
 
 
 @given(case=st.sampled_from(SMALL), seed=st.integers(0, 10**6))

@@ -23,20 +23,20 @@ def test_fading_is_the_same_for_every_mean_and_policy_and_of_unit_power():
 
 def test_losses_on_flat_carriers_are_those_of_the_table():
     scheme = find_mcs("16qam-1/2")
-    lost = packets_lost(scheme, np.full(48, scheme.per10_esn0_db), 4000, np.random.default_rng(0))
+    lost = packets_lost(scheme, np.full(52, scheme.per10_esn0_db), 4000, np.random.default_rng(0))
     assert lost == pytest.approx(0.1, abs=0.02)
 
 
 def test_a_dead_carrier_harms_no_more_than_its_share():
     link = SymbolLink("caltech64")
     frame = TokenFrame(np.arange(256, dtype=np.int32), "caltech64", 1024, (16, 16))
-    carriers = np.full(48, 20.0)
+    carriers = np.full(52, 20.0)
     carriers[5] = -40.0
     llrs, header = link.send(frame, 3, np.full(64, 6, np.uint8), carriers, np.random.default_rng(1))
     _, ok = link.viterbi(llrs, header)
     assert ok.mean() > 0.95 and np.isfinite(llrs).all()
     # A carrier's symbols are known to be worthless.
-    assert np.mean(np.abs(llrs) < 0.1) == pytest.approx(1 / 48, rel=0.3)
+    assert np.mean(np.abs(llrs) < 0.1) == pytest.approx(1 / 52, rel=0.3)
 
 
 def test_the_outer_loop_holds_what_the_inner_one_alone_does_not():

@@ -28,6 +28,12 @@ def test_a_short_soak_loses_few_bursts_and_counts_what_it_lost():
     assert report["rss_mb_settled"] > 10 and report["rss_mb_end"] < 1.5 * report["rss_mb_settled"]
 
 
+def test_a_soak_through_everything_that_the_air_does_raises_nothing_and_counts_what_is_wrong():
+    plain, air = (soak(120, 2, air=air) for air in (False, True))
+    assert air["received"] < plain["received"] and air["per"] > plain["per"]
+    assert plain["wrong"] <= 2 and air["wrong"] <= 8 and air["counters"]["bad_samples"] == 0
+
+
 def test_without_faults_a_soak_loses_nothing(monkeypatch):
     monkeypatch.setattr(faults, "FAULTS", ChannelSettings(snr_db=30.0))
     report = soak(50, 1)

@@ -47,6 +47,15 @@ def test_every_short_burst_of_errors_is_found(name, length, seed, data):
     assert not crc.check(bad).any()
 
 
+@given(name=st.sampled_from(NAMES), ahead=st.integers(1, 60), length=st.integers(0, 60), seed=st.integers(0, 2**32 - 1))
+def test_presets_stand_for_bits_ahead(name, ahead, length, seed):
+    crc = Crc.named(name)
+    bits = np.random.default_rng(seed).integers(0, 2, (3, ahead + length), dtype=np.uint8)
+    whole, behind = crc.append(bits), crc.append(bits[:, ahead:], crc.presets(bits[:, :ahead]))
+    assert np.array_equal(whole[:, ahead:], behind)
+    assert crc.check(behind, crc.presets(bits[:, :ahead])).all()
+
+
 def test_no_check_accepts_everything():
     bits = np.zeros((2, 8), np.uint8)
     assert Crc.named("none").append(bits).shape == (2, 8) and Crc.named("none").check(bits).all()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokcom.phy import grid
-from tokcom.phy.numerology import CARRIERS, DATA_CARRIERS, MAX_PAYLOAD_SYMBOLS, PILOT_CARRIERS, pseudo_random_bits
+from tokcom.phy.numerology import CARRIERS, MAX_PAYLOAD_SYMBOLS, pseudo_random_bits
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -15,6 +15,17 @@ def gaussian(rng, *shape):
 
 def tone_offset(n, frequency):
     return np.exp(1j * frequency * np.arange(n))
+
+
+def on_carriers(cells):
+    """Data cells and pilots in rising order of frequency, symbol by symbol."""
+    out = np.zeros((len(cells), 52), complex)
+    for t, row in enumerate(cells):
+        first = 5 * t % 13
+        pilots = [first, first + 13, first + 26, first + 39]
+        out[t, pilots] = grid.pilots(len(cells))[t]
+        out[t, [k for k in range(52) if k not in pilots]] = row
+    return out
 
 
 @given(n_symbols=st.integers(0, 300) | st.integers(0, MAX_PAYLOAD_SYMBOLS))
@@ -59,11 +70,27 @@ def test_the_rotation_takes_two_bits_a_cell():
     assert np.allclose(turns.ravel(), expected, atol=1e-6)
 
 
-def test_pilots_are_those_of_802_11_with_the_polarity_of_the_register():
+def test_pilots_have_the_signs_of_the_register_from_its_bit_8192_on():
     values = grid.pilots(200)
-    assert values.shape == (200, 4) and values[0].tolist() == [-1, -1, -1, 1]
-    assert np.array_equal(values[:, 0] < 0, pseudo_random_bits(200) == 1)
-    assert np.array_equal(values, values[:, :1] * [1, 1, 1, -1])
+    bits = pseudo_random_bits(8192 + 800)[8192:].reshape(200, 4)
+    assert values.shape == (200, 4) and np.array_equal(values, 1 - 2.0 * bits)
+
+
+def test_the_pilots_of_no_two_stretches_of_symbols_are_alike():
+    """Ten symbols' signs, wherever they begin: those of any other ten in a row agree in few of 40."""
+    rows = np.lib.stride_tricks.sliding_window_view(grid.pilots(2300).ravel(), 40)[::4]
+    alike = rows[:300] @ rows.T
+    np.fill_diagonal(alike, 0)
+    assert np.abs(alike).max() <= 36
+
+
+def test_pilots_stand_13_carriers_apart_and_visit_every_carrier_in_13_symbols():
+    places = grid.pilot_places(40)
+    assert (np.diff(places, axis=1) == 13).all() and places[:4, 0].tolist() == [0, 5, 10, 2]
+    for start in range(27):
+        assert sorted(places[start : start + 13].ravel()) == list(range(52))
+    together = np.concatenate([grid.data_places(40), places], axis=1)
+    assert np.array_equal(np.sort(together, axis=1), np.tile(np.arange(52), (40, 1)))
 
 
 @given(n_values=st.integers(0, 3000), seed=st.integers(0, 2**32 - 1))
@@ -80,7 +107,7 @@ def test_values_come_back_from_their_cells(n_values, seed):
 def test_the_waveform_is_noise_like_whatever_it_carries():
     """All cells alike: no sample of 200 symbols stands out, no line in the spectrum."""
     cells = grid.spread(np.ones(48 * 200, np.complex64))
-    samples = grid.ofdm_symbols(cells, grid.pilots(200))
+    samples = grid.ofdm_symbols(cells)
     assert np.max(np.abs(samples) ** 2) < 15
     assert np.abs(cells.mean(axis=0)).max() < 0.3
 
@@ -88,17 +115,16 @@ def test_the_waveform_is_noise_like_whatever_it_carries():
 @given(n_symbols=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
 def test_samples_are_the_defining_sum_with_a_cyclic_prefix(n_symbols, seed):
     rng = np.random.default_rng(seed)
-    cells, pilots = gaussian(rng, n_symbols, 48), gaussian(rng, n_symbols, 4)
-    samples = grid.ofdm_symbols(cells, pilots)
+    cells = gaussian(rng, n_symbols, 48)
+    samples = grid.ofdm_symbols(cells)
     assert samples.dtype == np.complex64 and samples.shape == (80 * n_symbols,)
-    times = np.arange(-16, 64)[:, None]
-    expected = cells @ np.exp(2j * np.pi * times * DATA_CARRIERS / 64).T
-    expected += pilots @ np.exp(2j * np.pi * times * PILOT_CARRIERS / 64).T
+    values = on_carriers(cells)
+    expected = values @ np.exp(2j * np.pi * np.arange(-16, 64)[:, None] * CARRIERS / 64).T
     assert np.allclose(samples.reshape(-1, 80), expected / np.sqrt(52), atol=1e-5)
 
 
 def test_samples_of_unit_cells_have_unit_mean_power():
-    samples = grid.ofdm_symbols(grid.spread(np.ones(48 * 500, np.complex64)), grid.pilots(500))
+    samples = grid.ofdm_symbols(grid.spread(np.ones(48 * 500, np.complex64)))
     body = samples.reshape(-1, 80)[:, 16:]
     assert np.mean(np.abs(body) ** 2) == pytest.approx(1, abs=1e-5)
     assert np.mean(np.abs(samples) ** 2) == pytest.approx(1, abs=0.02)
@@ -110,14 +136,13 @@ def test_samples_of_unit_cells_have_unit_mean_power():
 def test_carriers_come_back_from_samples(n_symbols, early, frequency, seed):
     """Up to a phase that is linear in the carriers where the window begins within the cyclic prefix."""
     rng = np.random.default_rng(seed)
-    cells, pilots = gaussian(rng, n_symbols, 48), gaussian(rng, n_symbols, 4)
-    samples = grid.ofdm_symbols(cells, pilots) * tone_offset(80 * n_symbols, frequency)
+    cells = gaussian(rng, n_symbols, 48)
+    samples = grid.ofdm_symbols(cells) * tone_offset(80 * n_symbols, frequency)
     starts = 16 - early + 80 * np.arange(n_symbols)
     spectra = grid.carriers_of(samples.astype(np.complex64), starts, frequency)
     # A cell of unit power comes out with 64/52 of it, as no power is on the empty carriers.
     turned = np.sqrt(52 / 64) * spectra * np.exp(2j * np.pi * early * np.arange(64) / 64)
-    assert np.allclose(turned[:, DATA_CARRIERS], cells, atol=2e-4)
-    assert np.allclose(turned[:, PILOT_CARRIERS], pilots, atol=2e-4)
+    assert np.allclose(turned[:, CARRIERS], on_carriers(cells), atol=2e-4)
     assert np.allclose(turned[:, np.setdiff1d(np.arange(64), CARRIERS % 64)], 0, atol=2e-4)
 
 
@@ -131,7 +156,7 @@ def test_noise_keeps_its_power():
 
 def test_no_symbols_are_no_samples():
     empty = grid.spread(np.zeros(0, np.complex64))
-    assert empty.shape == (0, 48) and grid.ofdm_symbols(empty, grid.pilots(0)).size == 0
+    assert empty.shape == (0, 48) and grid.ofdm_symbols(empty).size == 0
     assert grid.gather(empty, 0).size == 0
     assert grid.carriers_of(np.ones(100, np.complex64), np.zeros(0, int), 0.1).shape == (0, 64)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import resample
 
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
@@ -48,7 +49,7 @@ def false_header(**changed):
     bits = np.array([int(bit) for name, width in FIELDS.items() for bit in f"{fields[name]:0{width}b}"], np.uint8)
     coded = CODE.encode(Crc.named("crc16").append(bits[None]))[0]
     cells = grid.spread((2.0 * coded - 1).astype(np.complex64))
-    return np.r_[STANDARD.preamble, grid.ofdm_symbols(cells, grid.pilots(len(cells)))]
+    return np.r_[STANDARD.preamble, grid.ofdm_symbols(cells)]
 
 
 @both
@@ -80,18 +81,25 @@ def test_bursts_are_found_in_noise(each, esn0_db):
     assert len(found) >= 38 and set(frames(found)) <= set(range(40))
 
 
-@settings(max_examples=30)
+KINDS = (
+    "standard", "robust", "long", "mixed", "false", "preambles", "nan", "tone", "impulse", "inverted"
+)  # fmt: skip
+
+
+@settings(max_examples=40)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_bursts_are_the_same_however_the_stream_is_cut(data, seed):
     """Bit for bit, order and counters included, with bursts that overlap and of both profiles, and false headers."""
     rng = np.random.default_rng(seed)
     stream = gaussian(rng, 24000, 0.01)
-    for frame in range(data.draw(st.integers(1, 6))):
-        kind = data.draw(st.sampled_from(("standard", "robust", "long", "mixed", "false", "preambles", "nan")))
+    for frame in range(data.draw(st.integers(1, 8))):
+        kind = data.draw(st.sampled_from(KINDS))
         part = {
             "standard": a_burst(STANDARD, frame_id=frame), "robust": a_burst(ROBUST, frame_id=frame),
             "long": a_burst(STANDARD, (0,) * 30, frame), "mixed": a_burst(STANDARD, (0, 3, 15), frame),
             "false": false_header(flags=3), "preambles": np.tile(STANDARD.preamble, 9), "nan": np.full(3, np.nan),
+            "tone": turned(np.full(5000, 3.0), rng.uniform(-3, 3)), "impulse": np.full(10, 100.0),
+            "inverted": a_burst(STANDARD, frame_id=frame).conj(),
         }[kind]  # fmt: skip
         start = data.draw(st.integers(0, len(stream) - len(part)))
         level = data.draw(st.sampled_from((0.3, 1.0, 3.0)))
@@ -127,7 +135,7 @@ def test_a_burst_comes_out_with_its_last_sample(each, mcs):
 
 
 @pytest.mark.parametrize(
-    "kind", ["noise", "noise and dc", "tone", "tone in noise", "dc", "zero", "square wave", "slow square wave", "hum"]
+    "kind", ["noise", "noise and dc", "tone", "tone in noise", "weak tone", "dc", "zero", "slow square wave", "hum"]
 )
 def test_no_burst_is_found_where_none_is(kind):
     rng = np.random.default_rng(3)
@@ -138,9 +146,9 @@ def test_no_burst_is_found_where_none_is(kind):
         "noise and dc": lambda: gaussian(rng, n) + 3 - 2j,
         "tone": lambda: turned(np.ones(n), 0.3),
         "tone in noise": lambda: turned(np.ones(n), -0.1) + gaussian(rng, n, 0.5),
+        "weak tone": lambda: turned(np.full(n, 0.4), 0.7) + gaussian(rng, n),
         "dc": lambda: np.full(n, 0.7),
         "zero": lambda: np.zeros(n),
-        "square wave": lambda: np.sign(np.sin(2 * np.pi * (t + 0.5) / 16)),
         "slow square wave": lambda: np.sign(np.sin(2 * np.pi * (t + 0.5) / 100)),
         "hum": lambda: np.cos(0.02 * t) + 0.3 * np.cos(0.06 * t),
     }[kind]()
@@ -148,14 +156,16 @@ def test_no_burst_is_found_where_none_is(kind):
     assert searcher.push(signal) == []
     counters = searcher.counters
     assert counters.samples == n and counters.bursts == counters.preambles == counters.bad_samples == 0
-    assert counters.candidates <= 20
+    # One search for each so many windows: it costs little time.
+    assert counters.candidates <= n / 2000
 
 
-@pytest.mark.parametrize("periodic", ["short training", "square wave of 32", "pulses", "random"])
+@pytest.mark.parametrize("periodic", ["short training", "square wave", "square wave of 32", "pulses", "random"])
 def test_what_repeats_every_16_samples_is_no_burst_and_hides_none(periodic):
     n = 100_000
     pattern = {
         "short training": STANDARD.preamble[:16],
+        "square wave": np.repeat([1.0, -1.0], 8),
         "square wave of 32": np.repeat([1.0, -1.0], 16),
         "pulses": np.repeat([1.0, 0.0], [4, 12]),
         "random": gaussian(np.random.default_rng(4), 16),
@@ -185,6 +195,92 @@ def test_bad_samples_within_a_burst_hurt_no_other():
     searcher = BurstSearcher()
     found = frames(searcher.push(stream))
     assert found[-1] == 2 and set(found) <= {1, 2} and searcher.counters.bad_samples == 70
+
+
+@both
+@pytest.mark.parametrize("sir_db", [-10, -5, 0, 5])
+def test_bursts_are_found_beside_a_carrier(each, sir_db):
+    """Anywhere in the band; what is cut out is free of it."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        burst = turned(a_burst(each, frame_id=seed), rng.uniform(-0.1, 0.1))
+        stream = np.r_[np.zeros(600), burst, np.zeros(200)]
+        carrier = 10 ** (-sir_db / 20) * turned(np.ones(len(stream)), rng.uniform(-2.5, 2.5)) * np.exp(1j * seed)
+        stream = stream + gaussian(rng, len(stream), 0.03)
+        searcher = BurstSearcher()
+        (found,) = searcher.push(stream + carrier)
+        assert frames([found]) == [seed] and found.tones >= 1
+        first = found.position - found.sync.long_start + found.sync.profile.long_start - 4
+        left = found.samples - stream[first : first + len(found.samples)]
+        assert np.mean(np.abs(left[300:]) ** 2) < 0.05
+
+
+@both
+def test_bursts_are_found_among_impulses(each):
+    """500 a million samples, each of 10 samples at 20 dB, and closer to each other now and then; none is lost."""
+    rng = np.random.default_rng(1)
+    stream = np.concatenate([np.r_[np.zeros(500), a_burst(each, frame_id=i)] for i in range(40)])
+    stream = stream + gaussian(rng, len(stream), 0.01)
+    places = rng.integers(0, len(stream) - 10, len(stream) // 2000)
+    for place in places:
+        stream[place : place + 10] += gaussian(rng, 10, 100)
+    searcher = BurstSearcher()
+    assert frames(searcher.push(stream)) == list(range(40))
+    assert 0.7 * 10 * len(places) < searcher.counters.blanked_samples < 1.1 * 10 * len(places)
+
+
+def test_a_weak_burst_soon_after_a_strong_one_is_found():
+    """60 dB below, 300 samples behind."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        weak, strong = a_burst(frame_id=2), 1e3 * turned(a_burst(STANDARD, (3,) * 64, 1), 0.01)
+        stream = np.r_[np.zeros(3000), strong, np.zeros(300), turned(weak, 0.02), np.zeros(300)]
+        found = BurstSearcher().push(stream + gaussian(rng, len(stream), 0.03))
+        assert frames(found) == [1, 2]
+
+
+@pytest.mark.parametrize("apart", [4, 8, 11])
+def test_an_echo_however_strong_hides_no_burst(apart):
+    for phase in np.linspace(0, 2 * np.pi, 12):
+        burst = np.r_[np.zeros(400), a_burst(), np.zeros(60)]
+        stream = burst + np.exp(1j * phase) * np.roll(burst, apart)
+        assert frames(BurstSearcher().push(stream + gaussian(np.random.default_rng(2), len(stream), 0.02))) == [77]
+
+
+def test_without_tones_impulses_and_clipping_bursts_come_out_as_they_were():
+    rng = np.random.default_rng(3)
+    stream = np.concatenate([np.r_[np.zeros(300), turned(a_burst(frame_id=i), 0.1)] for i in range(20)])
+    stream = (stream + gaussian(rng, len(stream), 0.1)).astype(np.complex64)
+    searcher = BurstSearcher()
+    found = searcher.push(stream)
+    assert len(found) == 20 and searcher.counters.blanked_samples == 0 and searcher.counters.hints == {}
+    for burst in found:
+        first = burst.position - burst.sync.long_start + burst.sync.profile.long_start - 4
+        sent = stream[first : first + len(burst.samples)]
+        # But for the running mean, which is small.
+        assert burst.tones == 0 and burst.clipped < 0.003 and np.abs(burst.samples - sent).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("hint", "change"),
+    [("inverted spectrum", np.conj), ("twice the sample rate", lambda x: x[::2]), ("clipping", lambda x: x)],
+)
+def test_hints_are_counted(hint, change):
+    stream = np.r_[np.zeros(3000), change(a_burst(STANDARD, (3,) * 64)), np.zeros(6000)]
+    stream = stream + gaussian(np.random.default_rng(4), len(stream), 0.01)
+    if hint == "clipping":
+        stream = np.clip(stream.real, -0.9, 0.9) + 1j * np.clip(stream.imag, -0.9, 0.9)
+    searcher = BurstSearcher()
+    assert len(searcher.push(stream)) == (hint == "clipping")
+    assert searcher.counters.hints == {hint: 1} and hint in str(searcher.counters)
+
+
+def test_a_rate_that_is_one_per_cent_off_is_told():
+    burst = a_burst(STANDARD, (3,) * 20)
+    fast = resample(np.r_[np.zeros(500), burst, np.zeros(500)], round((len(burst) + 1000) / 1.01))
+    stream = np.tile(fast, 4) + gaussian(np.random.default_rng(5), 4 * len(fast), 0.01)
+    searcher = BurstSearcher()
+    assert searcher.push(stream) == [] and set(searcher.counters.hints) == {"a higher sample rate"}
 
 
 @pytest.mark.parametrize("loud", [1e2, 1e3, 1e4, 1e5, 9e5])

@@ -12,8 +12,6 @@ from tokcom.link.bursts import TransmitConfig, Transmitter
 
 NOT_SENT = 15
 CARRIERS = np.array([k for k in range(-26, 27) if k])
-PILOTS = np.array([-21, -7, 7, 21])
-DATA = np.setdiff1d(CARRIERS, PILOTS)
 SPARE = (1 + 1j) / sqrt(2)
 SHORT = "+-+--+--++++"
 LONG = {
@@ -72,9 +70,9 @@ def crc16(bits):
     return bits_of(register, 16)
 
 
-def protect(bits, *generators):
-    """CRC, six zero bits and the convolutional code."""
-    data = np.concatenate([bits, crc16(bits), np.zeros(6, int)])
+def protect(bits, *generators, ahead=()):
+    """CRC, six zero bits and the convolutional code; the CRC covers bits ahead that are not sent."""
+    data = np.concatenate([bits, crc16([*ahead, *bits]), np.zeros(6, int)])
     outputs = [np.convolve(data, bits_of(generator, 7))[: len(data)] % 2 for generator in generators]
     return np.stack(outputs, axis=1).ravel()
 
@@ -135,14 +133,20 @@ def extension_bits(mcs):
     return np.concatenate([bits_of(nibble, 4) for nibble in nibbles + [0] * (len(nibbles) % 2)])
 
 
+def identity(burst):
+    return [(burst.stream_id, 6), (burst.frame_id % 2**20, 20), (codebook_id(burst), 16)]
+
+
+def codebook_id(burst):
+    return int.from_bytes(sha256(burst.codebook.encode()).digest()[:2], "big")
+
+
 def base_bits(burst):
     extension = len(extension_bits(burst.mcs)) // 8
     fields = [
         (1, 4),
         (0, 5),
-        (burst.stream_id, 6),
-        (burst.frame_id % 2**20, 20),
-        (int.from_bytes(sha256(burst.codebook.encode()).digest()[:2], "big"), 16),
+        *identity(burst),
         (burst.layout_seed, 16),
         (burst.rows, 8),
         (burst.columns, 12),
@@ -178,9 +182,11 @@ def packet_values(burst):
     order = layout(burst.layout_seed, len(burst.tokens))
     slots = np.append(burst.tokens[order], np.zeros(-len(order) % n, int))
     values = [np.zeros(0)]
-    for tokens, mcs in zip(slots.reshape(-1, n), burst.mcs, strict=True):
+    for number, (tokens, mcs) in enumerate(zip(slots.reshape(-1, n), burst.mcs, strict=True)):
         if mcs != NOT_SENT:
-            coded = protect(np.concatenate([bits_of(int(token), burst.token_bits) for token in tokens]), 0o133, 0o171)
+            ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (number, 12)]])
+            bits = np.concatenate([bits_of(int(token), burst.token_bits) for token in tokens])
+            coded = protect(bits, 0o133, 0o171, ahead=ahead)
             sent = np.resize(SENT_OF_A_AND_B[mcs % 3], len(coded)) == 1
             values.append(gray_mapped(coded[sent], BITS_PER_SYMBOL[mcs // 3]))
     return np.concatenate(values)
@@ -193,8 +199,13 @@ def transmit(burst, profile):
         blocks.append(header_block(extension, profile))
     blocks.append(block(packet_values(burst)))
     data = np.concatenate(blocks)
-    pilots = np.outer(1 - 2 * pseudo_random(len(data)), [1, 1, 1, -1])
-    symbols = samples_of(DATA, data) + samples_of(PILOTS, pilots)
+    b = pseudo_random(8192 + 4 * len(data))
+    symbols = []
+    for t, row in enumerate(data):
+        pilots = CARRIERS[5 * t % 13 + 13 * np.arange(4)]
+        signs_of_pilots = 1 - 2 * b[8192 + 4 * t : 8196 + 4 * t]
+        symbols.append(samples_of(np.setdiff1d(CARRIERS, pilots), row) + samples_of(pilots, signs_of_pilots))
+    symbols = np.array(symbols)
     return np.append(preamble(profile), np.hstack([symbols[:, -16:], symbols]).ravel())
 
 
@@ -282,6 +293,13 @@ def test_the_extension_of_the_example_has_the_documents_bytes():
     bits = extension_bits(BURSTS["the document's example"].mcs)
     assert np.packbits(bits).tobytes() == bytes.fromhex("16 1D 82 0F 00")
     assert number_of(crc16(bits)) == 0xBFF6
+
+
+def test_the_crc_of_the_first_packet_of_the_example():
+    burst = a_burst(16, 16, [6] * 64)
+    ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (0, 12)]])
+    bits = np.concatenate([bits_of(token, 10) for token in (1, 2, 3, 4)])
+    assert number_of(crc16(ahead)) == 0x780B and number_of(crc16([*ahead, *bits])) == 0xEC07
 
 
 def test_the_layout_of_the_example_begins_as_the_document_says():

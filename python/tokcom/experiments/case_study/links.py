@@ -127,8 +127,10 @@ class BurstLink:
             return Arrival(*nothing, None, airtime)
         llrs = receiver.demap(demodulated)
         tokens, believed = receiver.decode(llrs, demodulated.header)
-        size = frame.codebook_size
-        return Arrival(tokens, believed, ReceivedPackets.of_burst(demodulated.header, size, llrs), airtime)
+        packets = ReceivedPackets.of_burst(
+            demodulated.header, frame.codebook_size, llrs, misfit=receiver.misfit(demodulated)
+        )
+        return Arrival(tokens, believed, packets, airtime)
 
 
 def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:

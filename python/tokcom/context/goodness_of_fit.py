@@ -1,0 +1,101 @@
+"""Whether any code word explains what was received.
+
+Posteriors compare code words with each other. Where the payload is not what the noise variance promised (another burst
+runs in, samples were lost, the transmitter stopped) one of them is the best all the same, and by far. So the noise of a
+burst is measured anew, against its closest code words. Then every packet's winner must stand two tests: the noise must
+account for its distance, and it must explain what was received better than no code word at all does.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom.errors import ParameterError
+
+LARGEST_DEVIATE = 3.3
+"""Standard normal deviate of a code word's distance that noise of the variance believed exceeds but once in 2000."""
+SLACK = 1.2
+"""By how much the noise may be stronger than the receiver believed: so far may its estimate be out in a sound burst."""
+NOTHING_ODDS = 8.0
+"""Log-odds of a code word against none, before anything is received."""
+RAISED_NOTHING_ODDS = -10.0
+"""The same in packets whose noise was raised."""
+RAISED_DOUBT = 4.5
+"""Nepers by which posteriors are lowered where the noise was raised, for what raised it need not be Gaussian."""
+
+
+@dataclass(frozen=True)
+class GoodnessOfFit:
+    """How well code words can explain the packets of a burst.
+
+    Attributes:
+        n_symbols: int (n_packets,), symbols of each packet that count.
+        nearest: float (n_packets,), summed |received - nearest point|^2 over the noise variance.
+        nothing: float (n_packets,), nepers by which the symbols are less likely than noise at its likeliest, if they
+            are nothing but noise, of unknown power.
+        noise: float (n_packets,), at least 1: how many times stronger than the receiver believed the noise must be.
+    """
+
+    n_symbols: np.ndarray
+    nearest: np.ndarray
+    nothing: np.ndarray
+    noise: np.ndarray
+
+    @classmethod
+    def of_burst(cls, n_symbols: np.ndarray, misfit: np.ndarray, closest: np.ndarray) -> "GoodnessOfFit":
+        """Measure the noise of a burst against its closest code words.
+
+        They are closer than those sent, or the same, so where even they are too far off, the noise is stronger: in the
+        whole burst, or in one of its packets.
+
+        Args:
+            n_symbols: int (n_packets,), 0 for packets that were not sent.
+            misfit: float (n_packets, 2), as from `link.packets.MixedPackets.misfit`.
+            closest: float (n_packets,), how much further than the nearest points the closest code words are.
+
+        Raises:
+            ParameterError: the misfit is not two values a packet.
+        """
+        misfit = np.asarray(misfit, np.float64)
+        if misfit.shape != (len(n_symbols), 2):
+            raise ParameterError(
+                f"misfit has shape {misfit.shape}; {len(n_symbols)} packets need ({len(n_symbols)}, 2)"
+            )
+        distance, total = misfit[:, 0] + closest, max(n_symbols.sum(), 1)
+        burst = distance.sum() / total if distance.sum() > largest_distance(total) else 1.0
+        own = np.where(distance > largest_distance(n_symbols), distance / np.maximum(n_symbols, 1), 1.0)
+        return cls(n_symbols, misfit[:, 0], misfit[:, 1], np.maximum(own, burst))
+
+    def code_word_odds(self, rows: np.ndarray, beyond: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+        """Log-odds of packets' winners against no code word at all.
+
+        Args:
+            rows: int (n,), the packets.
+            beyond: float (n,), how much further than the nearest points their winners are.
+            log_prior: float (n,), of the winners' tokens.
+
+        Returns:
+            float64 (n,), -inf where the distance is more than the noise accounts for, inf where nothing was sent.
+        """
+        n, noise, raised = self.n_symbols[rows], self.noise[rows], self.noise[rows] > 1
+        distance = (self.nearest[rows] + beyond) / noise
+        odds = log_prior - distance - n * np.log(noise) + self.nothing[rows]
+        odds += np.where(raised, RAISED_NOTHING_ODDS, NOTHING_ODDS)
+        fits = distance <= largest_distance(n)
+        return np.where(n == 0, np.inf, np.where(fits, odds, -np.inf))
+
+    def believed(self, rows: np.ndarray, log_odds: np.ndarray, code_word_odds: np.ndarray) -> np.ndarray:
+        """Log-odds of packets' winners against other code words and none: float64 (n,)."""
+        lowered = log_odds - np.where(self.noise[rows] > 1, RAISED_DOUBT, 0)
+        return -np.logaddexp(-lowered, -code_word_odds)
+
+
+def largest_distance(n_symbols: np.ndarray) -> np.ndarray:
+    """The largest summed |noise|^2 over its believed variance that so many symbols may have: float64, of their shape.
+
+    The sum is gamma-distributed; the approximation of Wilson and Hilferty (1931), with LARGEST_DEVIATE and SLACK.
+    """
+    n = np.maximum(n_symbols, 1)
+    return np.where(
+        np.asarray(n_symbols) > 0, SLACK * n * (1 - 1 / (9 * n) + LARGEST_DEVIATE / (3 * np.sqrt(n))) ** 3, 0.0
+    )

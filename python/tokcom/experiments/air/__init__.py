@@ -1,0 +1,1 @@
+"""The receiver judged by impairments written apart from `tokcom.channel`, beside a receiver that knows all."""

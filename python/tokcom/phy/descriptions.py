@@ -1,0 +1,243 @@
+"""Descriptions of what happened to a burst after its header, held against its payload; the likeliest is taken."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numba
+import numpy as np
+
+from tokcom.phy.fading import FadingChannel, follow_fading, from_header
+from tokcom.phy.gaps import find_gaps
+from tokcom.phy.numerology import CARRIERS
+from tokcom.phy.observation import NUMBERS, Observation, known_products, shifted, turns
+from tokcom.phy.payload_fit import excess, noise_levels
+from tokcom.phy.tracking import track
+
+MISFIT_SHARE = 0.1
+"""Share by which a payload's errors may exceed the noise before anything but noise is suspected, and"""
+MISFIT_DEVIATIONS = 5.0, 6.5
+"""the standard deviations that they must exceed it by, over many cells and over those of one symbol or carrier, whose
+sums have longer tails."""
+NEIGHBOURS = 8
+"""OFDM symbols whose errors are looked at together."""
+STEP_DB = 1.0
+"""Smallest step of the gain that is looked for."""
+MAX_STEPS = 4
+FEWEST_SYMBOLS = 4
+"""In which a step is looked for."""
+FADING_ROUNDS = 2
+MOST_NOISE = 4.0
+"""Times the header's noise that a channel at rest may claim before a moving one is tried: it takes motion for noise."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a receiver takes for the channel.
+
+    Attributes:
+        name: "static", "gain" or "fading".
+        reference: complex64 (n, 52), the channel of every cell, phase included.
+        noise: float64 (n, 52), noise variance of every cell.
+        evidence: log-likelihood of the cells beside that of noise; NaN where it was not asked for.
+        phase: float64 (n,), common phase in rad.
+        timing: float64 (n,), in rad a carrier.
+        gain: float64 (n,), of the header's channel by symbol, where it steps.
+        moving: the channel, where it moves.
+    """
+
+    name: str
+    reference: np.ndarray
+    noise: np.ndarray
+    evidence: float
+    phase: np.ndarray
+    timing: np.ndarray
+    gain: np.ndarray | None = None
+    moving: FadingChannel | None = None
+
+
+def describe(observation: Observation, samples: np.ndarray | None = None) -> tuple[Observation, Description, bool]:
+    """The likeliest description of a burst, and whether it is the plain one: the channel of its header to the end.
+
+    Args:
+        observation: of the burst.
+        samples: complex64, from which it was made; None: gaps are not looked for.
+
+    Returns:
+        The observation, its windows moved where samples are missing; the description; whether it is the plain one.
+    """
+    plain = static(observation)
+    if fits(observation, plain):
+        return observation, plain, True
+    observations = [observation]
+    if samples is not None:
+        shifts = find_gaps(samples, observation)
+        if shifts is not None:
+            observations.append(shifted(observation, samples, shifts))
+    tried = [(each, found) for each in observations for found in _descriptions(each)]
+    return *max(tried, key=lambda pair: pair[1].evidence), False
+
+
+def redescribe(observation: Observation, description: Description) -> Description:
+    """A description of the same kind, from an observation of which more is known."""
+    if description.moving is None:
+        return weighed(observation, static(observation, description.gain))
+    return fading(observation, description)
+
+
+def _descriptions(observation: Observation) -> Iterator[Description]:
+    plain = weighed(observation, static(observation))
+    yield plain
+    for each in _gain_steps(observation, plain):
+        yield weighed(observation, each)
+    yield fading(observation, plain)
+
+
+def static(observation: Observation, gain: np.ndarray | None = None) -> Description:
+    """The channel of the header, times a gain, float64 (n,), by symbol; phase and timing are followed."""
+    channel = observation.channel
+    n = len(observation.cells)
+    response = channel.response[None]
+    if gain is not None:
+        response = response * gain[:, None]
+    reference = np.empty((n, len(CARRIERS)), np.complex64)
+    noise = np.empty((n, len(CARRIERS)))
+    phase, timing = _follow_phase(
+        observation.cells, observation.known, response, observation.loud, channel.noise, channel.error, reference, noise
+    )
+    return Description("static" if gain is None else "gain", reference, noise, np.nan, phase, timing, gain)
+
+
+def fits(observation: Observation, description: Description) -> bool:
+    """Whether the payload misses its constellation points by no more than the noise explains: as a whole, in any few
+    symbols in a row, and on every carrier."""
+    n = observation.n_header
+    more, variance = excess(
+        observation.cells[n:], description.reference[n:], description.noise[n:], observation.known[n:],
+        observation.order[n:],
+    )  # fmt: skip
+    if not len(more):
+        return True
+    trained = observation.cells[:n].size
+    return not any(_exceeds(*part, trained) for part in _parts(more, variance))
+
+
+def _parts(more: np.ndarray, variance: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int, float]]:
+    """Sums of errors and of their variances over parts of the payload, the cells of each, and the deviations that are
+    allowed."""
+    many, few = MISFIT_DEVIATIONS
+    rows, row_variance = more.sum(axis=1), variance.sum(axis=1)
+    yield rows, row_variance, more.shape[1], few
+    yield more.sum(axis=0), variance.sum(axis=0), len(more), few
+    length = min(NEIGHBOURS, len(more))
+    window = np.ones(length)
+    yield np.convolve(rows, window, "valid"), np.convolve(row_variance, window, "valid"), length * more.shape[1], many
+    yield rows.sum(keepdims=True), row_variance.sum(keepdims=True), more.size, many
+
+
+def _exceeds(more: np.ndarray, variance: np.ndarray, cells: int, deviations: float, trained: int) -> bool:
+    """Whether a sum of errors is beyond what the cells' noise explains, itself known from so many cells only."""
+    limit = deviations * np.sqrt(variance + cells**2 / trained)
+    return bool(((more > limit) & (more > MISFIT_SHARE * cells)).any())
+
+
+def weighed(observation: Observation, description: Description) -> Description:
+    """The description with the noise as it is heard in the payload, and its evidence."""
+    n = observation.n_header
+    if len(observation.cells) == n:
+        return replace(description, evidence=0.0)
+    levels = noise_levels(
+        observation.cells[n:], description.reference[n:], description.noise[n:], observation.known[n:],
+        observation.order[n:],
+    )  # fmt: skip
+    noise = description.noise.copy()
+    noise[n:] *= levels.factor
+    # Beside noise of the power that each symbol has: windows that lie elsewhere have other cells to explain.
+    power = np.maximum((np.abs(observation.cells[n:]) ** 2).mean(axis=1), 1e-30)
+    nothing = -len(CARRIERS) * (np.log(power) + 1).sum()
+    return replace(description, noise=noise, evidence=levels.evidence - nothing)
+
+
+def _gain_steps(observation: Observation, plain: Description) -> Iterator[Description]:
+    """The static channel with steps of its gain, where the payload's power tells of any."""
+    n = observation.n_header
+    base = np.abs(plain.reference[n:]) ** 2
+    power = np.abs(observation.cells[n:]) ** 2
+    noise = observation.channel.noise.sum()
+    ratio = np.maximum((power.sum(axis=1) - noise) / base.sum(axis=1), 1e-3)
+    levels = _steps(np.log(ratio), 10 ** (STEP_DB / 10))
+    if np.ptp(levels) or abs(levels[0]) > np.log(10) * STEP_DB / 10:
+        gain = np.ones(len(observation.cells))
+        gain[n:] = np.exp(levels / 2)
+        yield static(observation, gain)
+
+
+def _steps(values: np.ndarray, least: float) -> np.ndarray:
+    """Piecewise constant fit: at most MAX_STEPS steps, found one after the other where they explain most."""
+    if len(values) < FEWEST_SYMBOLS:
+        return np.full(len(values), values.mean())
+    edges = [0, len(values)]
+    spread = max(np.var(np.diff(values)) / 2, 1e-4)
+    for _ in range(MAX_STEPS):
+        best = (12 * spread, None)
+        for a, b in pairwise(edges):
+            if b - a < FEWEST_SYMBOLS:
+                continue
+            sums = np.cumsum(values[a:b])
+            left = np.arange(1, b - a)
+            right = b - a - left
+            gap = sums[:-1] / left - (sums[-1] - sums[:-1]) / right
+            gain = gap**2 * left * right / (b - a)
+            gain[np.abs(gap) < np.log(least)] = 0
+            place = int(np.argmax(gain))
+            if gain[place] > best[0]:
+                best = (gain[place], a + place + 1)
+        if best[1] is None:
+            break
+        edges = sorted([*edges, best[1]])
+    out = np.empty(len(values))
+    for a, b in pairwise(edges):
+        out[a:b] = values[a:b].mean()
+    return out
+
+
+def fading(observation: Observation, start: Description) -> Description:
+    """A channel that moves, by the noise of another description to start with, and by its channel if that moves."""
+    slope = _slope(observation.channel.phase)
+    n = len(observation.cells)
+    turn = np.exp(1j * slope * np.arange(n))[:, None].astype(np.complex64)
+    cells = observation.cells * turn.conj()
+    usual = np.broadcast_to(observation.channel.noise, (n, len(CARRIERS)))
+    priors = [from_header(observation.channel.powers)] if start.moving is None else start.moving.priors
+    best, noise = start, np.minimum(start.noise, MOST_NOISE * usual) if start.moving is None else start.noise
+    for _ in range(FADING_ROUNDS if start.moving is None else 1):
+        moving = follow_fading(cells, observation.known, noise, priors)
+        best = Description(
+            "fading", (moving.response * turn).astype(np.complex64), usual + moving.error[:, None], np.nan,
+            slope * np.arange(n), np.zeros(n), moving=moving,
+        )  # fmt: skip
+        best = weighed(observation, best)
+        noise, priors = best.noise, moving.priors
+    return best
+
+
+def _slope(values: np.ndarray) -> float:
+    """Of the straight line through equally spaced values that fits best, by the symbol."""
+    places = np.arange(len(values)) - (len(values) - 1) / 2
+    return float(places @ values) / max(float(places @ places), 1.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _follow_phase(cells, known, response, loud, carrier_noise, error, reference, noise):
+    """Fills in the channel of every cell, (n, 52), and the noise on it, from the response, (n or 1, 52); returns phase
+    and timing, (n,) each."""
+    observed, power = known_products(cells, known, response, loud)
+    phase, timing = track(observed, power, NUMBERS, np.mean(carrier_noise))
+    back = np.empty(cells.shape[1], np.complex128)
+    for t in range(cells.shape[0]):
+        row = t if response.shape[0] > 1 else 0
+        turns(phase[t], timing[t], back)
+        for k in range(cells.shape[1]):
+            reference[t, k] = response[row, k] * np.conj(back[k])
+            noise[t, k] = (carrier_noise[k] + error) * loud[t]
+    return phase, timing

@@ -1,0 +1,157 @@
+"""Samples that went missing in the middle of a burst: found by its pilots, which then come early.
+
+Pilots stand 13 carriers apart, so even one missing sample turns them against each other, and from symbol to symbol they
+move and change sign, so that a wrong shift does not fit for long.
+"""
+
+import numba
+import numpy as np
+
+from tokcom.phy.burst import first_symbol_start
+from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SYMBOL_LENGTH
+from tokcom.phy.observation import Observation
+
+WINDOW = 6
+"""OFDM symbols whose pilots decide together that something is wrong."""
+FEWEST_SEARCHED, SEARCHED = 6, 10
+"""OFDM symbols at least and at most in which a shift is sought."""
+LOST = 0.5
+"""Coherence of a symbol's pilots, 0 to 1, below which samples may be missing; of noise it is 1/4."""
+FOUND = 0.5
+"""Coherence of the pilots from symbol to symbol, -1 to 1, that the right shift has at least; of noise it is 0."""
+CLEARLY = 0.05
+"""Coherence that a larger shift must have more than a smaller one."""
+FEWEST, MOST = -256, 2560
+"""Samples that may be missing; negative: that are too many."""
+ORDER = np.array(sorted(range(FEWEST, MOST + 1), key=abs))
+MOST_GAPS = 8
+
+
+def find_gaps(samples: np.ndarray, observation: Observation) -> np.ndarray | None:
+    """Where the symbols of a burst's payload are, if some of its samples are missing.
+
+    Args:
+        samples: complex64, from which the observation's sync counts.
+        observation: of the burst as if none were missing.
+
+    Returns:
+        int64 (n,): samples by which each symbol comes early, or None where no gap is found.
+    """
+    n, first = len(observation.cells), observation.n_header
+    if n - first < WINDOW:
+        return None
+    sync = observation.sync
+    starts = first_symbol_start(sync.long_start, sync.profile) + SYMBOL_LENGTH * np.arange(n)
+    # Pilots alone: other cells are known in some symbols only.
+    pilots = np.argsort(observation.known[first:] == 0, axis=1, kind="stable")[:, :4]
+    pilots = np.vstack([np.zeros((first, 4), np.int64), pilots])
+    template = np.take_along_axis(observation.known * observation.channel.response[None], pilots, axis=1)
+    bins = CARRIERS[pilots].astype(np.float64)
+    straight = samples.astype(np.complex128) * np.exp(-1j * observation.frequency * np.arange(len(samples)))
+    shifts = np.zeros(n, np.int64)
+    at, gaps = first, 0
+    while gaps < MOST_GAPS and at + WINDOW <= n:
+        coherence = _coherence(straight, starts - shifts, bins, template)
+        means = np.convolve(coherence[at:], np.ones(WINDOW) / WINDOW, "valid")
+        low = np.flatnonzero(means < LOST)
+        if not len(low):
+            break
+        # Where the mean falls, a third of the window is still right.
+        place = at + int(low[0]) + WINDOW // 3
+        if place + 1 + FEWEST_SEARCHED > n:
+            break
+        rows = slice(place + 1, min(place + 1 + SEARCHED, n))
+        shift, found = _best_shift(straight, starts[rows] - shifts[rows], bins[rows], template[rows], ORDER)
+        if shift == 0 or found < FOUND:
+            at = place + 1
+            continue
+        moved = _coherence(straight, starts - shifts - shift, bins, template)
+        after = np.cumsum((moved - coherence)[::-1])[::-1]
+        begin = max(place - WINDOW, first)
+        change = begin + int(np.argmax(after[begin : place + WINDOW]))
+        shifts[change:] += shift
+        at, gaps = change + 1, gaps + 1
+    return shifts if gaps else None
+
+
+@numba.njit(cache=True, nogil=True)
+def _at(samples, start, carrier):
+    """The value of a carrier in a window; 0 where the samples do not reach."""
+    total = 0j
+    if start < 0 or start + FFT_SIZE > samples.shape[0]:
+        return total
+    step = np.exp(-2j * np.pi * carrier / FFT_SIZE)
+    turn = 1 + 0j
+    for i in range(FFT_SIZE):
+        total += samples[start + i] * turn
+        turn *= step
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _match(samples, start, carriers, template):
+    """Sum of a symbol's pilots times the template's conjugates, relative to what they could add up to at most."""
+    product, power, expected = 0j, 1e-30, 1e-30
+    for p in range(4):
+        value = _at(samples, start, carriers[p])
+        product += np.conj(template[p]) * value
+        power += value.real**2 + value.imag**2
+        expected += template[p].real ** 2 + template[p].imag ** 2
+    return product / np.sqrt(power * expected)
+
+
+@numba.njit(cache=True, nogil=True)
+def _coherence(samples, starts, carriers, template):
+    """float64 (n,): how well the pilots of each symbol fit, 0 to 1."""
+    out = np.zeros(starts.shape[0])
+    for t in range(starts.shape[0]):
+        out[t] = abs(_match(samples, starts[t], carriers[t], template[t])) ** 2
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _slide(samples, start, carrier, first, values):
+    """The values of a carrier in windows that begin `first`, `first` + 1 … samples earlier than `start`; 0 where the
+    samples do not reach."""
+    n = values.shape[0]
+    step = np.exp(2j * np.pi * carrier / FFT_SIZE)
+    value, known = 0j, False
+    for i in range(n - 1, -1, -1):
+        at = start - first - i
+        if at < 0 or at + FFT_SIZE > samples.shape[0]:
+            values[i], known = 0, False
+        elif not known:
+            value, known = _at(samples, at, carrier), True
+            values[i] = value
+        else:
+            value = (value - samples[at - 1] + samples[at - 1 + FFT_SIZE]) * step
+            values[i] = value
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_shift(samples, starts, carriers, template, order):
+    """The shift by which the pilots of symbols in a row agree best, in sign, too, and how well."""
+    n, fewest = starts.shape[0], order.min()
+    count = order.max() - fewest + 1
+    values, product = np.empty(count, np.complex128), np.empty((n, count), np.complex128)
+    power = np.empty(count)
+    for t in range(n):
+        product[t] = 0
+        power[:] = 1e-30
+        expected = 1e-30
+        for p in range(4):
+            _slide(samples, starts[t], carriers[t, p], fewest, values)
+            expected += template[t, p].real ** 2 + template[t, p].imag ** 2
+            for i in range(count):
+                product[t, i] += np.conj(template[t, p]) * values[i]
+                power[i] += values[i].real ** 2 + values[i].imag ** 2
+        for i in range(count):
+            product[t, i] /= np.sqrt(power[i] * expected)
+    best, at = -1.0, 0
+    for shift in order:
+        i, total = shift - fewest, 0.0
+        for t in range(1, n):
+            total += (np.conj(product[t - 1, i]) * product[t, i]).real
+        if total / (n - 1) > best + CLEARLY:
+            best, at = total / (n - 1), shift
+    return at, best

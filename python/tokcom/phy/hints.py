@@ -1,0 +1,128 @@
+"""What keeps a burst from being received although it is there: told, so that nobody need search for hours."""
+
+import numba
+import numpy as np
+from scipy import fft
+
+from tokcom.phy.synchronization import Synchronization
+from tokcom.phy.detector import BLOCK, ShortTrainingDetector, block_sums, long_training, places
+from tokcom.phy.grid import carriers_of
+from tokcom.phy.narrowband import LAG
+from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SHORT_PERIOD
+from tokcom.phy.profile import Profile
+
+INVERTED, CLIPPED = "inverted spectrum", "clipping"
+TWICE, HALF = "twice the sample rate", "half the sample rate"
+FASTER, SLOWER = "a higher sample rate", "a lower sample rate"
+REMEDIES = {
+    INVERTED: "the spectrum of a preamble is inverted: swap I and Q, or invert the spectrum, at one end",
+    TWICE: "a preamble is at twice this sample rate: raise the receiver's or lower the transmitter's",
+    HALF: "a preamble is at half this sample rate: lower the receiver's or raise the transmitter's",
+    FASTER: "a preamble is some per mille or per cent faster than this sample rate: set both ends to the same one",
+    SLOWER: "a preamble is some per mille or per cent slower than this sample rate: set both ends to the same one",
+    CLIPPED: "samples are clipped: lower the receiver's gain",
+}
+"""What to do, by hint."""
+CERTAIN = 0.2
+"""Metric of a long training from which a hint is given; noise gets there never, half of a preamble's spectrum does."""
+CLIPPED_SHARE = 0.003
+"""Share of the samples at a rail from which they are called clipped; of samples that are not, it is the largest one and
+those beside it."""
+ALWAYS_THERE = 8
+"""Samples that are at a rail without clipping: the largest ones."""
+CLEAR = 0.35
+"""Metric of a preamble from which the sampling clocks' offset can be told from it, and a header should have come."""
+LARGEST_RATE_OFFSET = 0.004
+"""Relative offset of the sampling clocks that no oscillator has."""
+APART = 20
+"""Carriers whose phases are compared for it: more would be ambiguous at 2%."""
+RAIL = 1e-3
+"""Width of a rail, relative to its distance from the centre."""
+
+
+def what_is_wrong(samples: np.ndarray, profiles: list[Profile]) -> str:
+    """Seek preambles as they look at another rate, or with an inverted spectrum.
+
+    Args:
+        samples: complex64 (n,), that hold a preamble in which no long training was found.
+        profiles: whose preambles to seek.
+
+    Returns:
+        A key of REMEDIES; empty where nothing was recognised.
+    """
+    if len(samples) < 2:
+        return ""
+    views = {INVERTED: samples.conj(), HALF: np.ascontiguousarray(samples[::2]), TWICE: _at_twice_the_rate(samples)}
+    for hint, view in views.items():
+        if any(_holds_preamble(view, profile) for profile in profiles):
+            return hint
+    return ""
+
+
+def clipped_share(samples: np.ndarray) -> float:
+    """Share of the samples, complex64 (n,), of which a part is at the most positive or most negative value of all."""
+    if not samples.size:
+        return 0.0
+    at_rail = np.zeros(len(samples), bool)
+    for part in (samples.real, samples.imag):
+        for sign in (1, -1):
+            most = (sign * part).max()
+            at_rail |= sign * part >= most - RAIL * abs(most)
+    return max(int(at_rail.sum()) - ALWAYS_THERE, 0) / len(samples)
+
+
+def rate_offset(samples: np.ndarray, sync: Synchronization) -> float:
+    """How much faster, relatively, the transmitter's sampling clock is: by how far the long symbols move.
+
+    Args:
+        samples: complex64, from which `sync` counts.
+        sync: where the long training is.
+    """
+    profile = sync.profile
+    starts = sync.long_start + profile.long_spacing * np.arange(len(profile.long_signs))
+    rows = carriers_of(samples, starts, sync.frequency)[:, CARRIERS] * profile.long_pattern
+    turns = (rows[1:] * rows[:-1].conj()).sum(axis=0)
+    # Of carriers far apart the phases differ most; DC, which is not in use, lies between the others.
+    lower = np.flatnonzero(np.isin(CARRIERS + APART, CARRIERS))
+    upper = np.searchsorted(CARRIERS, CARRIERS[lower] + APART)
+    slope = np.angle((turns[upper] * turns[lower].conj()).sum()) / APART
+    return float(slope * FFT_SIZE / (2 * np.pi) / profile.long_spacing)
+
+
+def _at_twice_the_rate(samples: np.ndarray) -> np.ndarray:
+    n = len(samples)
+    spectrum = fft.fft(samples)
+    padded = np.zeros(2 * n, np.complex64)
+    padded[: n // 2], padded[-(n - n // 2) :] = spectrum[: n // 2], spectrum[n // 2 :]
+    return fft.ifft(padded).astype(np.complex64)
+
+
+def _holds_preamble(samples: np.ndarray, profile: Profile) -> bool:
+    whole = len(samples) // BLOCK * BLOCK
+    sums = block_sums(np.concatenate([np.zeros(SHORT_PERIOD, np.complex64), samples[:whole]]))
+    sums[LAG - 1 :] = 0
+    for candidate in ShortTrainingDetector(profile).push(sums[:4], 0):
+        first, stop = places(profile, candidate)
+        first = max(first, 0)
+        if candidate.metric < CERTAIN or stop > len(samples):
+            continue
+        if long_training(samples[first:stop], 0, profile, candidate.frequency, CERTAIN) is not None:
+            return True
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def first_rise(energies: np.ndarray, begin: int, span: int, ratio: float) -> int:
+    """The first block, from `begin` on, behind which so many blocks have together more than `ratio` times the energy of
+    as many before it; -1 where there is none."""
+    for b in range(max(begin, span), energies.shape[0] - span + 1):
+        # A first look, for speed.
+        if not energies[b + 2] + energies[b + 3] > 2 * (energies[b - 2] + energies[b - 3]):
+            continue
+        before, after = 0.0, 0.0
+        for i in range(span):
+            before += energies[b - 1 - i]
+            after += energies[b + i]
+        if after > ratio * before:
+            return b
+    return -1

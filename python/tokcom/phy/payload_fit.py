@@ -1,0 +1,282 @@
+"""How well a description of the channel explains the payload, before anything is decoded.
+
+Every data cell holds a point of a constellation that the header names. The received cells' distances from the nearest
+points, and the likelihood of a cell with its point unknown, tell where noise is louder than the header promised
+(collisions, impulses, carriers, silence) and which of several descriptions of the channel is right. Levels of noise are
+hidden states of two Markov chains: one along the OFDM symbols, and one for every carrier (forward-backward algorithm;
+Rabiner, Proc. IEEE 77(2), 1989).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numba
+import numpy as np
+
+KNOWN = 0
+"""Order of a cell whose value is known. Others: levels a component of the cell's constellation; 1 for BPSK, whose only
+component has two."""
+LOG_RATIOS = np.arange(-4, 6.01, 0.25)
+"""log2 of half the distance between levels over a component's standard deviation, where mean distances are tabled."""
+FACTORS = 2.0 ** np.arange(-2, 14)
+"""Levels of noise, relative to the noise that is expected."""
+USUAL = 2
+"""Number of the level 1 among FACTORS."""
+STAY = 0.95
+"""Probability that an OFDM symbol is as loud as the one before."""
+RETURN = 0.3
+"""Share of changes that go to the usual level."""
+CARRIER_STAY = 0.98
+CARRIER_USUAL = 0.9
+"""Prior probability that a carrier is as loud as all others."""
+SUSPICION = 4.0
+"""Nepers by which a stretch of a carrier must speak for louder noise before its states are weighed."""
+BOUND = np.float32(6)
+"""Nepers that one cell may say against a level: of a symbol in which a few carriers are hit, the others decide."""
+
+
+HALF_DISTANCES = np.array([0.0, 1.0] + [np.sqrt(1.5 / (order**2 - 1)) for order in range(2, 17)])
+"""float64 (17,): half the distance between neighbouring levels of a component, constellations of unit mean power."""
+
+
+@lru_cache(maxsize=1)
+def nearest_distances() -> np.ndarray:
+    """Mean and variance of the squared distance of a component from its nearest level, in noise variances of the
+    component, float64 (2, 17, len(LOG_RATIOS)), by number of levels."""
+    out = np.zeros((2, 17, len(LOG_RATIOS)))
+    noise = np.linspace(-7, 7, 1401)
+    weight = np.exp(-0.5 * noise**2)
+    weight /= weight.sum()
+    for levels in (2, 4, 8, 16):
+        for column, ratio in enumerate(2.0**LOG_RATIOS):
+            points = (2 * np.arange(levels) - (levels - 1)) * ratio
+            received = points[levels // 2 :, None] + noise
+            rank = np.clip(np.round((received / ratio + levels - 1) / 2), 0, levels - 1)
+            squared = (received - (2 * rank - (levels - 1)) * ratio) ** 2
+            mean = (squared @ weight).mean()
+            out[:, levels, column] = mean, ((squared**2) @ weight).mean() - mean**2
+    out[:, 1] = out[:, 2]
+    return out
+
+
+@dataclass(frozen=True)
+class NoiseLevels:
+    """What was heard in a payload.
+
+    Attributes:
+        factor: float64 (n, 52), noise of each cell, relative to what was expected.
+        evidence: log-likelihood of all cells.
+    """
+
+    factor: np.ndarray
+    evidence: float
+
+
+def excess(
+    cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """By how much the cells miss their nearest points by more than the noise explains.
+
+    Args:
+        cells: complex64 (n, 52), received.
+        reference: complex64 (n, 52), the channel.
+        noise: float64 (n, 52), noise variance.
+        known: complex64 (n, 52), values of known cells.
+        order: uint8 (n, 52), KNOWN or the constellation's levels a component.
+
+    Returns:
+        float64 (n, 52): squared distance less its mean, in noise variances; and its variance.
+    """
+    mean, variance = np.empty(cells.shape), np.empty(cells.shape)
+    _excess(cells, reference, noise, known, order, nearest_distances(), mean, variance)
+    return mean, variance
+
+
+def noise_levels(
+    cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray
+) -> NoiseLevels:
+    """How loud each cell is; arguments as those of `excess`."""
+    likelihood = np.empty((*cells.shape, len(FACTORS)), np.float32)
+    _likelihoods(cells, reference, noise, known, order, likelihood)
+    carriers = np.zeros(cells.shape)
+    for _ in range(2):
+        rows, evidence = _rows(likelihood, carriers)
+        _carriers(likelihood, rows, carriers)
+    rows, evidence = _rows(likelihood, carriers)
+    return NoiseLevels(2.0 ** (rows[:, None] + carriers), evidence)
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(value, levels, half):
+    """Distance of a component from its nearest level."""
+    rank = np.floor((value / half + levels) / 2)
+    rank = min(max(rank, 0.0), levels - 1.0)
+    return value - (2 * rank - (levels - 1)) * half
+
+
+@numba.njit(cache=True, nogil=True)
+def _excess(cells, reference, noise, known, order, table, out, variance):
+    first, step = LOG_RATIOS[0], LOG_RATIOS[1] - LOG_RATIOS[0]
+    last = LOG_RATIOS.shape[0] - 1
+    for t in range(cells.shape[0]):
+        for k in range(cells.shape[1]):
+            h = reference[t, k]
+            gain = h.real * h.real + h.imag * h.imag
+            levels = order[t, k]
+            if levels == KNOWN:
+                error = cells[t, k] - h * known[t, k]
+                out[t, k] = (error.real * error.real + error.imag * error.imag) / noise[t, k] - 1
+                variance[t, k] = 1
+                continue
+            scale = gain / noise[t, k]
+            half = HALF_DISTANCES[levels]
+            y = cells[t, k] * np.conj(h) / max(gain, 1e-30)
+            # A component has half of the noise.
+            place = (0.5 * np.log2(max(2 * half * half * scale, 1e-12)) - first) / step
+            place = min(max(place, 0.0), last - 1e-6)
+            low = int(place)
+            share = place - low
+            mean = table[0, levels, low] * (1 - share) + table[0, levels, low + 1] * share
+            spread = table[1, levels, low] * (1 - share) + table[1, levels, low + 1] * share
+            if levels == 1:
+                a, b = _nearest(y.real, 2, half), y.imag
+                mean, spread = 0.5 * (mean + 1), 0.25 * (spread + 2)
+            else:
+                a, b = _nearest(y.real, levels, half), _nearest(y.imag, levels, half)
+                spread *= 0.5
+            out[t, k] = (a * a + b * b) * scale - mean
+            variance[t, k] = spread
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _component(value, levels, half, scale, work, out):
+    """Adds the log-likelihoods of a component under all factors; scale: the inverse of twice its noise variance."""
+    n = out.shape[0]
+    nearest = _nearest(value, levels, half)
+    least = nearest * nearest * scale
+    inverse = np.float32(1 / FACTORS[n - 1])
+    for level in range(levels):
+        distance = value - (2 * level - (levels - 1)) * half
+        work[level] = np.exp(-np.float32(distance * distance * scale - least) * inverse)
+    for i in range(n - 1, -1, -1):
+        total = np.float32(0)
+        for level in range(levels):
+            total += work[level]
+            # Halving the noise squares what a point's distance leaves of its likelihood.
+            work[level] *= work[level]
+        out[i] += np.log(total / levels) - np.float32(least / FACTORS[i])
+
+
+@numba.njit(cache=True, nogil=True)
+def _likelihoods(cells, reference, noise, known, order, out):
+    work = np.empty(16, np.float32)
+    line = np.empty(out.shape[2], np.float32)
+    for t in range(cells.shape[0]):
+        for k in range(cells.shape[1]):
+            h = reference[t, k]
+            gain = h.real * h.real + h.imag * h.imag
+            levels = order[t, k]
+            for i in range(line.shape[0]):
+                line[i] = -np.log(np.float32(noise[t, k] * FACTORS[i]))
+            if levels == KNOWN:
+                error = cells[t, k] - h * known[t, k]
+                squared = (error.real * error.real + error.imag * error.imag) / noise[t, k]
+                for i in range(line.shape[0]):
+                    line[i] -= np.float32(squared / FACTORS[i])
+            else:
+                y = cells[t, k] * np.conj(h) / max(gain, 1e-30)
+                scale = gain / noise[t, k]
+                half = HALF_DISTANCES[levels]
+                if levels == 1:
+                    _component(y.real, 2, half, scale, work, line)
+                    for i in range(line.shape[0]):
+                        line[i] -= np.float32(y.imag * y.imag * scale / FACTORS[i])
+                else:
+                    _component(y.real, levels, half, scale, work, line)
+                    _component(y.imag, levels, half, scale, work, line)
+            best = line.max()
+            for i in range(line.shape[0]):
+                out[t, k, i] = max(line[i], best - BOUND)
+
+
+@numba.njit(cache=True, nogil=True)
+def _chain(emission, start, stay, jump):
+    """Mean state of a Markov chain at each step, and the log-evidence. emission: log, (n, states); start, jump:
+    probabilities of states at first and after a change."""
+    n, states = emission.shape
+    forward, mean = np.empty((n, states)), np.empty(n)
+    evidence = 0.0
+    for t in range(n):
+        peak = emission[t].max()
+        total = 0.0
+        for i in range(states):
+            prior = start[i] if t == 0 else stay * forward[t - 1, i] + (1 - stay) * jump[i]
+            forward[t, i] = prior * np.exp(emission[t, i] - peak)
+            total += forward[t, i]
+        forward[t] /= total
+        evidence += peak + np.log(total)
+    back, likely = np.ones(states), np.empty(states)
+    for t in range(n - 1, -1, -1):
+        total, mean[t] = 0.0, 0.0
+        for i in range(states):
+            posterior = forward[t, i] * back[i]
+            total += posterior
+            mean[t] += i * posterior
+        mean[t] /= total
+        peak = emission[t].max()
+        for i in range(states):
+            likely[i] = back[i] * np.exp(emission[t, i] - peak)
+        change = np.sum(jump * likely)
+        back = stay * likely + (1 - stay) * change
+        back /= back.max()
+    return mean, evidence
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows(likelihood, carriers):
+    """log2 of the noise of each symbol, relative to the usual, and the evidence, where carriers (n, 52) are known to be
+    louder by so many powers of two."""
+    n, k, states = likelihood.shape
+    emission = np.zeros((n, states))
+    for t in range(n):
+        for i in range(k):
+            louder = int(np.round(carriers[t, i]))
+            for state in range(states):
+                emission[t, state] += likelihood[t, i, min(state + louder, states - 1)]
+    start = np.full(states, 0.5 / (states - 1))
+    start[USUAL] = 0.5
+    jump = np.full(states, (1 - RETURN) / (states - 1))
+    jump[USUAL] = RETURN
+    mean, evidence = _chain(emission, start, STAY, jump)
+    return mean - USUAL, evidence
+
+
+@numba.njit(cache=True, nogil=True)
+def _carriers(likelihood, rows, out):
+    """log2 of the noise of each carrier along the symbols, relative to that of the symbols."""
+    n, k, states = likelihood.shape
+    louder = states - USUAL
+    start = np.full(louder, (1 - CARRIER_USUAL) / (louder - 1))
+    start[0] = CARRIER_USUAL
+    emission = np.empty((n, louder))
+    for i in range(k):
+        for t in range(n):
+            state = int(np.round(rows[t])) + USUAL
+            for j in range(louder):
+                emission[t, j] = likelihood[t, i, min(state + j, states - 1)]
+        if _suspect(emission):
+            out[:, i] = _chain(emission, start, CARRIER_STAY, start)[0]
+        else:
+            out[:, i] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _suspect(emission):
+    """Whether any stretch of symbols speaks for another state than the first one by more than chance."""
+    for j in range(1, emission.shape[1]):
+        stretch = 0.0
+        for t in range(emission.shape[0]):
+            stretch = max(stretch + emission[t, j] - emission[t, 0], 0.0)
+            if stretch > SUSPICION:
+                return True
+    return False

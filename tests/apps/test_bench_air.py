@@ -1,0 +1,83 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[2] / "apps" / "tokcom_bench"
+FEW = "--quick --packets 64 --bursts 2 --draws 1 --noise-samples 1000 --modes list".split()
+COLUMNS = {
+    "tracking": {"channel", "doppler_hz", "sample_rate", "mcs", "packets", "per", "per_genie"},
+    "found": {"echo_samples", "draws", "share"},
+    "echo": {"samples", "level_db", "mcs", "esn0_db", "ideal_db"},
+    "interference": {"kind", "level_db", "per", "found"},
+    "accepted_wrong": {"fault", "esn0_db", "mode", "packets", "accepted", "wrong"},
+    "faults": {"fault", "level", "mcs", "esn0_db"},
+}
+
+
+def air(folder, *arguments):
+    command = [sys.executable, str(BENCH), "air", *FEW, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("air")
+    done = air(folder, "--sections", "accepted_wrong,tracking,found,interference,faults", "--json", "first.json")
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads((folder / "first.json").read_text())
+
+
+def test_the_report_has_the_rows_that_it_promises(measured):
+    _, report = measured
+    for name in ("accepted_wrong", "tracking", "found", "interference", "faults"):
+        assert report[name] and all(COLUMNS[name] <= set(row) for row in report[name])
+    assert {row["fault"] for row in report["accepted_wrong"]} == {
+        row["fault"] for row in report["pooled"] if row["fault"] != "all"
+    }
+    assert all(row["wrong"] <= row["accepted"] <= row["packets"] == 64 for row in report["accepted_wrong"])
+    assert [row["echo_samples"] for row in report["found"]] == list(range(15))
+    assert report["command"].startswith("./run bench air --sections accepted_wrong") and report["seed"] == 0
+    assert report["settings"]["bursts"] == 2 and report["settings"]["modes"] == ["list"]
+
+
+def test_what_was_measured_is_not_measured_again_and_stands_beside_a_baseline(measured):
+    folder, report = measured
+    (cache,) = (folder / ".cache" / "air").iterdir()
+    before = cache.read_text()
+    arguments = ["--sections", "found,interference", "--baseline", "first.json", "--json", "-"]
+    done = air(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert cache.read_text() == before
+    for name in ("found", "interference"):
+        for row, first in zip(again[name], report[name], strict=True):
+            baseline = row.pop("baseline")
+            assert row == first and baseline and set(baseline) < set(first)
+            assert all(first[key] == value for key, value in baseline.items())
+    assert "--baseline first.json" in again["command"]
+
+
+def test_two_processes_measure_the_same(measured):
+    folder, report = measured
+    other = folder / "two"
+    other.mkdir()
+    done = air(other, "--sections", "interference", "--jobs", "2", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["interference"] == report["interference"]
+
+
+def test_wrong_uses_are_refused_before_anything_is_measured(tmp_path):
+    for arguments, said in (
+        (["--sections", "echos"], "section is 'echos'"), (["--modes", "best"], "'best' is not one of"),
+        (["--baseline", str(BENCH)], "is no report"),
+    ):  # fmt: skip
+        done = air(tmp_path, *arguments)
+        assert done.returncode and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_file_there_are_tables(tmp_path):
+    done = air(tmp_path, "--sections", "found")
+    assert done.returncode == 0 and "echo_samples" in done.stdout and "share" in done.stdout
