@@ -160,10 +160,10 @@ class MixedPackets:
         if len(packets) != len(self._mcs):
             raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
         packets = packets if self._labels is None else self._labels.label(packets)
-        out, prefixes = np.empty(self.bits.sum(), np.uint8), identity.bits(len(packets))
+        out, presets = np.empty(self.bits.sum(), np.uint8), self._presets(identity)
         for scheme, rows, bits, _ in self._groups:
             codec = scheme.codec(self._size, self._tokens)
-            out[bits] = codec.encode(packets[rows], codec.crc.presets(prefixes[rows]))
+            out[bits] = codec.encode(packets[rows], presets[rows])
         return out
 
     def map(self, bits: np.ndarray) -> np.ndarray:
@@ -244,12 +244,12 @@ class MixedPackets:
             FrameError: the LLRs are not as many as the MCS say.
         """
         self._check(llrs, self.bits, "LLRs")
-        prefixes = identity.bits(len(self._mcs))[rows]
+        presets = self._presets(identity)[rows]
         packets = packets if self._labels is None else self._labels.label(packets)
 
         def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
             codec = scheme.codec(self._size, self._tokens)
-            return codec.encode(packets[here], codec.crc.presets(prefixes[here]))
+            return codec.encode(packets[here], presets[here])
 
         return self._beyond(llrs, rows, words)
 
@@ -258,6 +258,10 @@ class MixedPackets:
         self._check(llrs, self.bits, "LLRs")
         rows = np.arange(len(self._mcs))
         return self._beyond(llrs, rows, lambda scheme, _, own: scheme.codec(self._size, self._tokens).closest(own))
+
+    def _presets(self, identity: PacketIdentity) -> np.ndarray:
+        """int64 (n_packets,), of the packets' CRCs, which all schemes have in common."""
+        return identity.presets(mcs_table()[0].codec(self._size, self._tokens).crc, len(self._mcs))
 
     def _beyond(
         self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray]
@@ -278,12 +282,12 @@ class MixedPackets:
             FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
         """
         self._check(llrs, self.bits, "LLRs")
-        prefixes = identity.bits(len(self._mcs))
+        presets = self._presets(identity)
         tokens = np.zeros((len(self._mcs), self._tokens), np.int32)
         ok = np.zeros(len(self._mcs), bool)
         for scheme, rows, bits, _ in self._groups:
             codec = scheme.codec(self._size, self._tokens)
-            tokens[rows], ok[rows] = codec.decode(llrs[bits], codec.crc.presets(prefixes[rows]))
+            tokens[rows], ok[rows] = codec.decode(llrs[bits], presets[rows])
             if self._labels is not None:
                 tokens[rows] = self._labels.tokens(tokens[rows])
         return tokens, ok
@@ -308,17 +312,17 @@ class MixedPackets:
         size = log_priors.shape[-1]
         if self._labels is not None:
             log_priors = log_priors[..., self._labels.to_tokens]
-        decision, prefixes = ListDecision.empty(len(rows), self._tokens, size), identity.bits(len(self._mcs))[rows]
+        decision, presets = ListDecision.empty(len(rows), self._tokens, size), self._presets(identity)[rows]
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
                 own = llrs[bits[np.searchsorted(packets, rows[here])]]
-                decision.set(here, self._listed(scheme, own, log_priors[here], prefixes[here], settings))
+                decision.set(here, self._listed(scheme, own, log_priors[here], presets[here], settings))
         here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
         if len(here):
             scheme = mcs_table()[0]
             nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
-            decision.set(here, self._listed(scheme, nothing, log_priors[here], prefixes[here], settings))
+            decision.set(here, self._listed(scheme, nothing, log_priors[here], presets[here], settings))
         if self._labels is None:
             return decision
         return replace(
@@ -327,11 +331,10 @@ class MixedPackets:
         )  # fmt: skip
 
     def _listed(
-        self, scheme: Mcs, llrs: np.ndarray, log_priors: np.ndarray, prefixes: np.ndarray,
+        self, scheme: Mcs, llrs: np.ndarray, log_priors: np.ndarray, presets: np.ndarray,
         settings: ListSettings | None,
     ) -> ListDecision:  # fmt: skip
         codec = scheme.codec(self._size, self._tokens)
-        presets = codec.crc.presets(prefixes)
         return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, log_priors, settings, presets)
 
     @cached_property

@@ -21,8 +21,8 @@ from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import PADDING, packet_layout, unpack
 
-CERTAIN = 16.0
-"""Log-odds of a code word from which no share of its tokens' posteriors is left to the prior."""
+CERTAIN = 7.0
+"""Log-odds of a code word, against none, from which the prior has no share in its tokens' posteriors: a thousandth."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,10 @@ class _BurstDecoder:
         odds = self._fit.code_word_odds(rows, beyond, chosen.sum(axis=1, dtype=np.float64))
         believed = self._fit.believed(rows, decision.log_odds, odds)
         # What no code word explains says nothing of the tokens: the prior stays.
-        marginals, doubted = decision.marginals, np.flatnonzero(odds < CERTAIN)
-        if len(doubted):
-            share = 1 / (1 + np.exp(np.clip(odds[doubted], -700, 700)))[:, None, None]
-            marginals = marginals.copy()
-            marginals[doubted] += share * (np.exp(log_priors[doubted]) - marginals[doubted])
-        return replace(decision, log_odds=believed, marginals=marginals)
+        doubted = np.flatnonzero(odds < CERTAIN)
+        share = np.float32(1 / (1 + np.exp(np.clip(odds[doubted], -80, 80))))[:, None, None]
+        decision.marginals[doubted] += share * (np.exp(log_priors[doubted]) - decision.marginals[doubted])
+        return replace(decision, log_odds=believed)
 
     @cached_property
     def _fit(self) -> GoodnessOfFit | None:

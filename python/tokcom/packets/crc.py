@@ -46,9 +46,10 @@ class Crc:
         expected = self.append(bits[:, : bits.shape[1] - self.width], presets)
         return (expected == bits).all(axis=1)
 
-    def presets(self, bits: np.ndarray) -> np.ndarray:
-        """int64 (batch,): the register behind bits (batch, n) that are ahead of others under the same check."""
-        checks = self.append(bits)[:, bits.shape[1] :].astype(np.int64)
+    def presets(self, bits: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
+        """int64 (batch,): the register behind bits (batch, n) that are ahead of others under the same check; it was
+        itself preset as in `append`."""
+        checks = self.append(bits, presets)[:, bits.shape[1] :].astype(np.int64)
         return checks @ (1 << np.arange(self.width - 1, -1, -1, dtype=np.int64))
 
 

@@ -1,10 +1,12 @@
 """Which packet is which: what a packet's CRC covers beside its bits, though it is not sent."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from tokcom.packets.bits import tokens_to_bits
+from tokcom.packets.crc import Crc
 
 STREAM_BITS, FRAME_BITS, CODEBOOK_BITS, NUMBER_BITS = 6, 20, 16, 12
 """Bits of each part of the identity, in this order, most significant first."""
@@ -30,7 +32,26 @@ class PacketIdentity:
         Raises:
             FrameError: a part does not fit in its bits.
         """
-        common = (self.stream_id, STREAM_BITS), (self.frame_id, FRAME_BITS), (self.codebook_id, CODEBOOK_BITS)
-        head = np.concatenate([tokens_to_bits(np.array([value]), width) for value, width in common])
-        numbers = tokens_to_bits(np.arange(n_packets)[:, None], NUMBER_BITS)
-        return np.concatenate([np.broadcast_to(head, (n_packets, len(head))), numbers], axis=1)
+        common, numbers = self._common, _numbers(n_packets)
+        return np.concatenate([np.broadcast_to(common, (n_packets, len(common))), numbers], axis=1)
+
+    def presets(self, crc: Crc, n_packets: int) -> np.ndarray:
+        """int64 (n_packets,): the register of each packet's check behind its identity; raises as `bits` does."""
+        # Linear but for its preset: a packet's number adds the same whatever is ahead of it.
+        ahead = np.concatenate([self._common, np.zeros(NUMBER_BITS, np.uint8)])
+        return crc.presets(ahead[None]) ^ _of_numbers(crc)[:n_packets]
+
+    @property
+    def _common(self) -> np.ndarray:
+        parts = (self.stream_id, STREAM_BITS), (self.frame_id, FRAME_BITS), (self.codebook_id, CODEBOOK_BITS)
+        return np.concatenate([tokens_to_bits(np.array([value]), width) for value, width in parts])
+
+
+def _numbers(n_packets: int) -> np.ndarray:
+    return tokens_to_bits(np.arange(n_packets)[:, None], NUMBER_BITS)
+
+
+@lru_cache(maxsize=4)
+def _of_numbers(crc: Crc) -> np.ndarray:
+    """int64 (4096,): what each packet's number adds to the register."""
+    return crc.presets(_numbers(1 << NUMBER_BITS), np.zeros(1 << NUMBER_BITS, np.int64))

@@ -11,7 +11,7 @@ from tokcom.phy.fading import FadingChannel, follow_fading, from_header
 from tokcom.phy.gaps import find_gaps
 from tokcom.phy.numerology import CARRIERS
 from tokcom.phy.observation import NUMBERS, Observation, known_products, shifted, turns
-from tokcom.phy.payload_fit import excess, noise_levels
+from tokcom.phy.payload_fit import excess, noise_levels, power_excess
 from tokcom.phy.tracking import track
 
 MISFIT_SHARE = 0.1
@@ -43,6 +43,7 @@ class Description:
         phase: float64 (n,), common phase in rad.
         timing: float64 (n,), in rad a carrier.
         gain: float64 (n,), of the header's channel by symbol, where it steps.
+        noise_gain: float64 (n,), of the noise's power, where the gain is the receiver's own and it steps with it.
         moving: the channel, where it moves.
     """
 
@@ -53,6 +54,7 @@ class Description:
     phase: np.ndarray
     timing: np.ndarray
     gain: np.ndarray | None = None
+    noise_gain: np.ndarray | None = None
     moving: FadingChannel | None = None
 
 
@@ -81,7 +83,7 @@ def describe(observation: Observation, samples: np.ndarray | None = None) -> tup
 def redescribe(observation: Observation, description: Description) -> Description:
     """A description of the same kind, from an observation of which more is known."""
     if description.moving is None:
-        return weighed(observation, static(observation, description.gain))
+        return weighed(observation, static(observation, description.gain, description.noise_gain))
     return fading(observation, description)
 
 
@@ -93,8 +95,16 @@ def _descriptions(observation: Observation) -> Iterator[Description]:
     yield fading(observation, plain)
 
 
-def static(observation: Observation, gain: np.ndarray | None = None) -> Description:
-    """The channel of the header, times a gain, float64 (n,), by symbol; phase and timing are followed."""
+def static(
+    observation: Observation, gain: np.ndarray | None = None, noise_gain: np.ndarray | None = None
+) -> Description:
+    """The channel of the header; phase and timing are followed.
+
+    Args:
+        observation: of the burst.
+        gain: float64 (n,), of the channel by symbol; None: 1.
+        noise_gain: float64 (n,), of the noise's power by symbol; None: 1.
+    """
     channel = observation.channel
     n = len(observation.cells)
     response = channel.response[None]
@@ -105,21 +115,27 @@ def static(observation: Observation, gain: np.ndarray | None = None) -> Descript
     phase, timing = _follow_phase(
         observation.cells, observation.known, response, observation.loud, channel.noise, channel.error, reference, noise
     )
-    return Description("static" if gain is None else "gain", reference, noise, np.nan, phase, timing, gain)
+    if noise_gain is not None:
+        noise *= noise_gain[:, None]
+    name = "static" if gain is None else "gain"
+    return Description(name, reference, noise, np.nan, phase, timing, gain, noise_gain)
 
 
 def fits(observation: Observation, description: Description) -> bool:
-    """Whether the payload misses its constellation points by no more than the noise explains: as a whole, in any few
-    symbols in a row, and on every carrier."""
+    """Whether the payload misses its constellation points by no more than the noise explains, and has the power that it
+    should: as a whole, in any few symbols in a row, and on every carrier."""
     n = observation.n_header
-    more, variance = excess(
+    if len(observation.cells) == n:
+        return True
+    told = (
         observation.cells[n:], description.reference[n:], description.noise[n:], observation.known[n:],
         observation.order[n:],
     )  # fmt: skip
-    if not len(more):
-        return True
     trained = observation.cells[:n].size
-    return not any(_exceeds(*part, trained) for part in _parts(more, variance))
+    if any(_exceeds(*part, trained) for part in _parts(*excess(*told))):
+        return False
+    more, variance = power_excess(*told)
+    return not any(_exceeds(np.abs(sums), *rest, trained) for sums, *rest in _parts(more, variance))
 
 
 def _parts(more: np.ndarray, variance: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int, float]]:
@@ -159,17 +175,18 @@ def weighed(observation: Observation, description: Description) -> Description:
 
 
 def _gain_steps(observation: Observation, plain: Description) -> Iterator[Description]:
-    """The static channel with steps of its gain, where the payload's power tells of any."""
+    """The static channel with steps of its gain, where the payload's power tells of any: of the signal alone, and of
+    the receiver, which moves signal and noise."""
     n = observation.n_header
-    base = np.abs(plain.reference[n:]) ** 2
-    power = np.abs(observation.cells[n:]) ** 2
+    base = (np.abs(plain.reference[n:]) ** 2).sum(axis=1)
+    power = (np.abs(observation.cells[n:]) ** 2).sum(axis=1)
     noise = observation.channel.noise.sum()
-    ratio = np.maximum((power.sum(axis=1) - noise) / base.sum(axis=1), 1e-3)
-    levels = _steps(np.log(ratio), 10 ** (STEP_DB / 10))
-    if np.ptp(levels) or abs(levels[0]) > np.log(10) * STEP_DB / 10:
-        gain = np.ones(len(observation.cells))
-        gain[n:] = np.exp(levels / 2)
-        yield static(observation, gain)
+    for ratio, receiver in (((power - noise) / base, False), (power / (base + noise), True)):
+        levels = _steps(np.log(np.maximum(ratio, 1e-3)), 10 ** (STEP_DB / 10))
+        if np.ptp(levels) or abs(levels[0]) > np.log(10) * STEP_DB / 10:
+            gain = np.ones(len(observation.cells))
+            gain[n:] = np.exp(levels / 2)
+            yield static(observation, gain, gain**2 if receiver else None)
 
 
 def _steps(values: np.ndarray, least: float) -> np.ndarray:

@@ -39,6 +39,10 @@ HALF_DISTANCES = np.array([0.0, 1.0] + [np.sqrt(1.5 / (order**2 - 1)) for order 
 """float64 (17,): half the distance between neighbouring levels of a component, constellations of unit mean power."""
 
 
+POWER_VARIANCES = np.array([0.0, 0.0] + [0.4 * (order**2 - 4) / (order**2 - 1) for order in range(2, 17)])
+"""float64 (17,): variance of the power of a constellation's points, whose mean is 1."""
+
+
 @lru_cache(maxsize=1)
 def nearest_distances() -> np.ndarray:
     """Mean and variance of the squared distance of a component from its nearest level, in noise variances of the
@@ -90,6 +94,21 @@ def excess(
     mean, variance = np.empty(cells.shape), np.empty(cells.shape)
     _excess(cells, reference, noise, known, order, nearest_distances(), mean, variance)
     return mean, variance
+
+
+def power_excess(
+    cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """By how much the power of the cells exceeds what channel and noise explain; arguments as those of `excess`.
+
+    Returns:
+        float64 (n, 52): the cells' power less its mean, in units of that mean; and its variance.
+    """
+    gain = np.abs(reference) ** 2
+    mean = np.where(order == KNOWN, gain * np.abs(known) ** 2, gain)
+    total = mean + noise
+    variance = (POWER_VARIANCES[order] * mean**2 + 2 * mean * noise + noise**2) / total**2
+    return np.abs(cells) ** 2 / total - 1, variance
 
 
 def noise_levels(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tokcom.errors import FrameError
+from tokcom.packets.crc import Crc
 from tokcom.packets.identity import PacketIdentity
 
 
@@ -11,6 +12,11 @@ def test_stream_frame_codebook_and_number_follow_each_other():
     for number in (0, 1, 2748, 4095):
         expected = f"000101{0xABCDE:020b}{0x1234:016b}{number:012b}"
         assert "".join(map(str, bits[number])) == expected
+
+
+def test_presets_are_the_registers_behind_the_identity():
+    crc, identity = Crc.named("crc16"), PacketIdentity(9, 0x54321, 0xBEEF)
+    assert np.array_equal(identity.presets(crc, 4096), crc.presets(identity.bits(4096)))
 
 
 @pytest.mark.parametrize("bad", [(64, 0, 0), (0, 1 << 20, 0), (0, 0, 1 << 16), (-1, 0, 0)])

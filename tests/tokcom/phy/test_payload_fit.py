@@ -7,10 +7,12 @@ from tokcom.phy.payload_fit import (
     HALF_DISTANCES,
     KNOWN,
     LOG_RATIOS,
+    POWER_VARIANCES,
     _likelihoods,
     excess,
     nearest_distances,
     noise_levels,
+    power_excess,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -73,6 +75,19 @@ def test_noise_as_it_is_said_to_be_leaves_no_excess(order, esn0_db):
 def test_more_noise_than_is_said_shows(order):
     more, variance = excess(*a_payload(order, 25, louder=1.5))
     assert more.sum() > 5 * np.sqrt(variance.sum())
+
+
+@orders
+@pytest.mark.parametrize("esn0_db", [0, 10, 30])
+def test_the_power_is_that_of_signal_and_noise(order, esn0_db):
+    assert POWER_VARIANCES[order] == pytest.approx(np.var(np.abs(points(order)) ** 2), abs=1e-12)
+    parts = a_payload(order, esn0_db)
+    more, variance = power_excess(*parts)
+    assert abs(more.sum()) < 4.5 * np.sqrt(variance.sum())
+    assert np.mean(more**2) == pytest.approx(variance.mean(), rel=0.25, abs=1e-3)
+    parts[0] = 0.8 * parts[0]
+    more, variance = power_excess(*parts)
+    assert more.sum() < -5 * np.sqrt(variance.sum())
 
 
 @orders
