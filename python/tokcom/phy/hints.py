@@ -4,12 +4,12 @@ import numba
 import numpy as np
 from scipy import fft
 
-from tokcom.phy.synchronization import Synchronization
 from tokcom.phy.detector import BLOCK, ShortTrainingDetector, block_sums, long_training, places
 from tokcom.phy.grid import carriers_of
 from tokcom.phy.narrowband import LAG
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SHORT_PERIOD
 from tokcom.phy.profile import Profile
+from tokcom.phy.synchronization import Synchronization
 
 INVERTED, CLIPPED = "inverted spectrum", "clipping"
 TWICE, HALF = "twice the sample rate", "half the sample rate"

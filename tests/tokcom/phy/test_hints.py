@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy.signal import resample
 
-from tokcom.phy.synchronization import Synchronization
 from tokcom.phy.hints import (
     CLIPPED_SHARE,
     HALF,
@@ -15,6 +14,7 @@ from tokcom.phy.hints import (
     what_is_wrong,
 )
 from tokcom.phy.profile import profile
+from tokcom.phy.synchronization import Synchronization
 
 PROFILES = [profile("standard"), profile("robust")]
 each_profile = pytest.mark.parametrize("each", PROFILES, ids=lambda each: each.name)
