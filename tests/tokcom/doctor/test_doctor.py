@@ -192,6 +192,9 @@ def test_kernels_that_cannot_be_kept(monkeypatch):
     monkeypatch.setattr(machine, "_writable", lambda folder: False)
     finding = machine.kernel_cache()
     assert finding.state is State.FAILURE and "NUMBA_CACHE_DIR" in finding.remedy
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/tmp/tokcom-kernels-1000")
+    finding = machine.kernel_cache()
+    assert finding.state is State.NOTE and "until the machine restarts" in finding.found
     monkeypatch.setattr(machine, "_writable", lambda folder: str(folder) == "/some/where")
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/some/where")
     assert machine.kernel_cache().state is State.OK

@@ -86,7 +86,7 @@ class Store:
         self._path = None if folder is None else Path(folder) / f"{_library()}.jsonl"
         self._known: dict[str, Counts] = {}
         if self._path is not None and self._path.exists():
-            for line in self._path.read_text().splitlines():
+            for line in self._path.read_text(encoding="utf-8").splitlines():
                 try:
                     key, counts = json.loads(line)
                 except ValueError:
@@ -105,7 +105,7 @@ class Store:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a") as file:
+            with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([key, counts]) + "\n")
         except OSError:
             # Without the file a run that is stopped begins anew, that is all.
