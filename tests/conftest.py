@@ -11,6 +11,9 @@ QUICK = ("tests/tokcom/", "tests/blocks/test_pdu_blocks.py", "tests/wrong_uses/t
 SLOW = (
     "tests/tokcom/training/", "tests/tokcom/experiments/", "tests/tokcom/link/", "tests/tokcom/doctor/",
     "tests/tokcom/coding/test_list_decoding.py::test_without_a_check_posteriors_are_exact",
+    "tests/tokcom/channel/test_multipath.py::test_mean_power_of_the_taps_is_1_over_the_band_in_use",
+    "tests/tokcom/channel/test_model.py::test_the_stream_does_not_depend_on_cuts",
+    "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",
 )  # fmt: skip
 """And of those that it leaves out of them: each takes a second or more."""
 

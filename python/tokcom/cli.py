@@ -47,8 +47,6 @@ class Numbers(click.ParamType):
 class WholeNumbers(Numbers):
     """A list of whole numbers between commas, each in a range."""
 
-    name = "whole numbers"
-
     def __init__(self, lowest: int = 0, highest: int = 2**31 - 1):
         self.lowest, self.highest = lowest, highest
 

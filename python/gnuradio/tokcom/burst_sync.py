@@ -69,16 +69,17 @@ class burst_sync(gr.sync_block):
             self._searcher.reset(position=first)
             self._begun = True
         done = 0
-        tags = {}
-        # Of one sample, the rate first: it says what its time is to be.
-        for key in (self.RX_RATE, self.RX_TIME):
-            for tag in self.get_tags_in_window(0, 0, len(samples), key):
-                tags.setdefault(tag.offset, []).append(tag)
-        for offset in sorted(tags):
+        tags = self.get_tags_in_window(0, 0, len(samples))
+        for offset in sorted({tag.offset for tag in tags}):
+            here = [tag for tag in tags if tag.offset == offset]
+            # The rate first: it says what the time is to be.
+            stamps = [tag for key in (self.RX_RATE, self.RX_TIME) for tag in here if pmt.eq(tag.key, key)]
+            if not stamps:
+                continue
             # Bursts up to here belong to the stamps until now.
             self._search(samples[done : offset - first], offset)
             done = offset - first
-            if any([self._is_gap(tag) for tag in tags[offset]]):
+            if any([self._is_gap(tag) for tag in stamps]):
                 self._searcher.reset(position=int(offset))
                 self.discontinuities += 1
         self._search(samples[done:], first + len(samples))

@@ -55,6 +55,8 @@ class ListDecision:
     Attributes:
         tokens: int32 (n, n_tokens), the likeliest sequence of each packet.
         log_odds: float64 (n,), log of its posterior over that of everything else, the unlisted included.
+        evidence: float64 (n,), log of the sum, over all sequences, of prior times likelihood; relative to that of the
+            likeliest code word of every trellis step. Of several priors, the better explains what was received.
         left_out: float64 (n,), share of the posterior that the list is expected to have left out: what the trellis
             says of unlisted sequences, each of whose checks fits with a chance of 2**-(CRC width).
         left_out_bound: float64 (n,), share that it cannot exceed, every unlisted sequence given the best check.
@@ -65,6 +67,7 @@ class ListDecision:
 
     tokens: np.ndarray
     log_odds: np.ndarray
+    evidence: np.ndarray
     left_out: np.ndarray
     left_out_bound: np.ndarray
     exact: np.ndarray
@@ -75,7 +78,7 @@ class ListDecision:
     def empty(cls, n: int, n_tokens: int, codebook_size: int) -> "ListDecision":
         """Room for the decision on n packets."""
         return cls(
-            np.zeros((n, n_tokens), np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool),
+            np.zeros((n, n_tokens), np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool),
             np.zeros(n, np.int64), np.zeros((n, n_tokens, codebook_size), np.float32),
         )  # fmt: skip
 

@@ -304,8 +304,8 @@ def _search(trellis, stages, first, zero, list_size, reach, paths):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def decode_packets(
     steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
-    tokens: np.ndarray, log_odds: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray, exact: np.ndarray,
-    lengths: np.ndarray, marginals: np.ndarray,
+    tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray,
+    left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray, marginals: np.ndarray,
 ) -> None:  # fmt: skip
     """List-decode packets one after the other; `list_decoding.ListDecoder.decode` says what goes in and out. `zeros`
     are the checks that the packets would have if all of their bits were 0."""
@@ -352,6 +352,7 @@ def decode_packets(
         bound = np.exp(min(everything_at_best - top, 700.0)) * max(1.0 - listed_at_best, 0.0)
         mass = 1.0 + others + outside
         log_odds[p] = -np.log(max(others + outside, TINY))
+        evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass
         left_out_bound[p] = bound / (1.0 + others + bound)
         lengths[p] = end - begin

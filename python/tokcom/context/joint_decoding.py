@@ -6,6 +6,7 @@ The paper masks whole packets that failed and guesses their tokens. Here nothing
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -17,6 +18,10 @@ from tokcom.context.model import ContextModel
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
+STRANGE = 5.0
+"""Nepers by which words' frequencies must explain a frame better than the model does, for the frame to be strange to
+it: frames that are unlike all that the model has learnt from are rare."""
+
 
 class Decision(Protocol):
     """What a decoder makes of packets, as `coding.list_decoding.ListDecision` does."""
@@ -25,6 +30,8 @@ class Decision(Protocol):
     """int32 (n, tokens_per_packet), the likeliest sequence of each."""
     log_odds: np.ndarray
     """float64 (n,), log of its posterior over that of all others."""
+    evidence: np.ndarray
+    """float64 (n,), log of the probability, under the priors, of what was received; up to a constant a packet."""
     marginals: np.ndarray
     """float32 (n, tokens_per_packet, codebook_size), posterior of every token."""
 
@@ -97,7 +104,7 @@ class JointDecoder:
         settings: the schedule.
         acceptance: calibration of packets' posteriors.
         frequencies: float (codebook_size,), share of each word among all tokens sent, the prior where there is no
-            model; None: all alike.
+            model, or where it explains what was received worse than they do; None: all alike.
     """
 
     def __init__(
@@ -129,7 +136,7 @@ class JointDecoder:
         """
         if self.model is not None:
             self.model.require_fit(frame)
-        elif self.log_frequencies is not None and len(self.log_frequencies) != frame.codebook_size:
+        if self.log_frequencies is not None and len(self.log_frequencies) != frame.codebook_size:
             raise ModelError(
                 f"frame {frame.frame_id} has a codebook of {frame.codebook_size} words, and frequencies are known of "
                 f"{len(self.log_frequencies)}"
@@ -137,10 +144,16 @@ class JointDecoder:
         work = _Work(self, frame, positions, packets, packets_ok, decoder, cancelled)
         open_rows = np.flatnonzero(~packets_ok)
         if len(open_rows):
+            work.decode(open_rows, work.by_frequency(open_rows))
+        if self.model is not None and len(open_rows):
+            blind = work.aside()
             work.decode(open_rows, work.outset(open_rows))
-        if self.model is not None:
             for _ in range(self.settings.rounds):
-                if not work.round():
+                more = work.round()
+                if work.evidence.sum() + STRANGE < blind.evidence.sum():
+                    blind.passes, work = work.passes, blind
+                    break
+                if not more:
                     break
         return JointDecision(work.tokens, work.confidence, work.accepted, work.log_odds, work.passes)
 
@@ -155,6 +168,7 @@ class _Work:
         self.tokens = np.where(packets_ok[:, None], packets, LOST).astype(np.int32)
         self.confidence = np.where(packets_ok[:, None], np.float32(1), np.float32(0)).repeat(positions.shape[1], 1)
         self.log_odds = np.where(packets_ok, np.inf, -np.inf)
+        self.evidence = np.zeros(len(packets_ok))
         self.passes = 0
         self.deadline = None if self.settings.seconds is None else time.monotonic() + self.settings.seconds
 
@@ -162,13 +176,23 @@ class _Work:
     def accepted(self) -> np.ndarray:
         return self.acceptance.posterior(self.log_odds) >= self.settings.accept
 
+    def aside(self) -> "_Work":
+        """What is known now, whatever becomes of this; uncalibrated, for without the model posteriors are exact."""
+        kept = copy(self)
+        kept.acceptance = Acceptance()
+        for name in ("tokens", "confidence", "log_odds", "evidence"):
+            setattr(kept, name, getattr(self, name).copy())
+        return kept
+
+    def by_frequency(self, rows: np.ndarray) -> np.ndarray:
+        """Priors without the model: how often words are sent."""
+        words = self.log_frequencies
+        if words is None:
+            words = np.full(self.frame.codebook_size, -np.log(self.frame.codebook_size), np.float32)
+        return self._priors(rows, np.tile(words, (self.positions.max() + 1, 1)))
+
     def outset(self, rows: np.ndarray) -> np.ndarray:
-        """Priors before any token is shown: the model's for an empty frame, which is the same for all of a class; or
-        how often words are sent."""
-        if self.model is None:
-            alike = np.full(self.frame.codebook_size, -np.log(self.frame.codebook_size), np.float32)
-            words = alike if self.log_frequencies is None else self.log_frequencies
-            return self._priors(rows, np.tile(words, (self.positions.max() + 1, 1)))
+        """Priors before any token is shown: the model's for an empty frame, which is the same for all of a class."""
         return self._priors(rows, _empty_frame(self.model, len(self.frame.tokens), self.frame.cmi))
 
     def round(self) -> bool:
@@ -192,7 +216,7 @@ class _Work:
 
     def decode(self, rows: np.ndarray, log_priors: np.ndarray) -> None:
         decision = self.decoder(rows, log_priors)
-        self.log_odds[rows] = decision.log_odds
+        self.log_odds[rows], self.evidence[rows] = decision.log_odds, decision.evidence
         accepted = self.acceptance.posterior(decision.log_odds) >= self.settings.accept
         likeliest = decision.marginals.argmax(axis=-1)
         self.tokens[rows] = np.where(accepted[:, None], decision.tokens, likeliest)

@@ -190,7 +190,7 @@ def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> F
     settings = {"labels": coded_labels(model)} | settings
     if mode == "context":
         settings = {"acceptance": load_acceptance(model)} | settings
-    if mode == "list":
+    if mode in ("list", "context"):
         settings = {"frequencies": word_frequencies(model)} | settings
     return FrameRecovery(mode, load_context(model), **settings)
 

@@ -1,12 +1,13 @@
 """Samples that went missing in the middle of a burst: found by its pilots, which then come early.
 
-Pilots stand 13 carriers apart, so even one missing sample turns them against each other, and from symbol to symbol they
-move and change sign, so that a wrong shift does not fit for long.
+Missing samples turn the pilots of a symbol against each other, or, where the turn happens to be whole from one to the
+next, against those of the symbol before: they move and change sign, so that a wrong shift does not fit for long.
 """
 
 import numba
 import numpy as np
 
+from tokcom.phy import grid
 from tokcom.phy.burst import first_symbol_start
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SYMBOL_LENGTH
 from tokcom.phy.observation import Observation
@@ -15,10 +16,10 @@ WINDOW = 6
 """OFDM symbols whose pilots decide together that something is wrong."""
 FEWEST_SEARCHED, SEARCHED = 6, 10
 """OFDM symbols at least and at most in which a shift is sought."""
-LOST = 0.5
-"""Coherence of a symbol's pilots, 0 to 1, below which samples may be missing; of noise it is 1/4."""
+LOST = 0.4
+"""Coherence of the pilots from symbol to symbol, -1 to 1, below which samples may be missing; of noise it is 0."""
 FOUND = 0.5
-"""Coherence of the pilots from symbol to symbol, -1 to 1, that the right shift has at least; of noise it is 0."""
+"""Coherence that the right shift has at least."""
 CLEARLY = 0.05
 """Coherence that a larger shift must have more than a smaller one."""
 FEWEST, MOST = -256, 2560
@@ -42,9 +43,7 @@ def find_gaps(samples: np.ndarray, observation: Observation) -> np.ndarray | Non
         return None
     sync = observation.sync
     starts = first_symbol_start(sync.long_start, sync.profile) + SYMBOL_LENGTH * np.arange(n)
-    # Pilots alone: other cells are known in some symbols only.
-    pilots = np.argsort(observation.known[first:] == 0, axis=1, kind="stable")[:, :4]
-    pilots = np.vstack([np.zeros((first, 4), np.int64), pilots])
+    pilots = grid.pilot_places(n)
     template = np.take_along_axis(observation.known * observation.channel.response[None], pilots, axis=1)
     bins = CARRIERS[pilots].astype(np.float64)
     straight = samples.astype(np.complex128) * np.exp(-1j * observation.frequency * np.arange(len(samples)))
@@ -102,10 +101,13 @@ def _match(samples, start, carriers, template):
 
 @numba.njit(cache=True, nogil=True)
 def _coherence(samples, starts, carriers, template):
-    """float64 (n,): how well the pilots of each symbol fit, 0 to 1."""
+    """float64 (n,): how well the pilots of each symbol fit, and agree in phase with those of the symbol before."""
     out = np.zeros(starts.shape[0])
+    last = 0j
     for t in range(starts.shape[0]):
-        out[t] = abs(_match(samples, starts[t], carriers[t], template[t])) ** 2
+        value = _match(samples, starts[t], carriers[t], template[t])
+        out[t] = (np.conj(last) * value).real
+        last = value
     return out
 
 

@@ -63,12 +63,21 @@ def clipped_share(samples: np.ndarray) -> float:
     """Share of the samples, complex64 (n,), of which a part is at the most positive or most negative value of all."""
     if not samples.size:
         return 0.0
-    at_rail = np.zeros(len(samples), bool)
-    for part in (samples.real, samples.imag):
-        for sign in (1, -1):
-            most = (sign * part).max()
-            at_rail |= sign * part >= most - RAIL * abs(most)
-    return max(int(at_rail.sum()) - ALWAYS_THERE, 0) / len(samples)
+    return max(_at_rails(samples) - ALWAYS_THERE, 0) / len(samples)
+
+
+@numba.njit(cache=True, nogil=True)
+def _at_rails(samples):
+    most = np.array([samples[0].real, -samples[0].real, samples[0].imag, -samples[0].imag])
+    for sample in samples:
+        most[0], most[1] = max(most[0], sample.real), max(most[1], -sample.real)
+        most[2], most[3] = max(most[2], sample.imag), max(most[3], -sample.imag)
+    most -= RAIL * np.abs(most)
+    count = 0
+    for sample in samples:
+        if sample.real >= most[0] or -sample.real >= most[1] or sample.imag >= most[2] or -sample.imag >= most[3]:
+            count += 1
+    return count
 
 
 def rate_offset(samples: np.ndarray, sync: Synchronization) -> float:

@@ -303,14 +303,15 @@ class BurstSearcher:
         sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop, stop + DELAY))
         factors = self._predictor.push(sums)
         both = np.concatenate([self._factors, factors])
-        tonal = factors != 0
+        sums[3] = 0
         if both.any():
+            tonal = factors != 0
             samples = self._view(self._scanned - SHORT_PERIOD - LAG, stop, stop + DELAY)
             whole = sums[2]
             sums = block_sums(unforeseen(samples, both, BLOCK))
-            sums[2, tonal] += LEFT_OVER * whole[tonal]
+            sums[2] += LEFT_OVER * whole * tonal
+            sums[3] = tonal
         self._factors = both[-len(self._factors) :]
-        sums[3] = tonal
         for index, detector in enumerate(self._detectors):
             for candidate in detector.push(sums[:4], self._scanned):
                 self.counters.candidates += 1

@@ -104,9 +104,11 @@ def test_without_a_check_posteriors_are_exact(width, n_tokens):
         steps, priors = random_case(decoder, 1 << width, seed)
         sequences, metric = every_sequence(decoder, steps[0], priors[0])
         share = np.exp(metric - metric.max())
+        total = metric.max() + np.log(share.sum()) - steps[0].max(axis=1).sum(dtype=float)
         share /= share.sum()
         found = decoder.decode(steps, priors, ListSettings(20_000, reach=200))
         assert found.posterior[0] == pytest.approx(share.max(), abs=1e-6)
+        assert found.evidence[0] == pytest.approx(total, abs=1e-4)
         expected = np.zeros((n_tokens, 1 << width))
         for place in range(n_tokens):
             np.add.at(expected[place], sequences[:, place], share)

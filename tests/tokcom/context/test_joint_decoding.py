@@ -39,6 +39,7 @@ class Line(ContextModel):
 class Answer:
     tokens: np.ndarray
     log_odds: np.ndarray
+    evidence: np.ndarray
     marginals: np.ndarray
 
 
@@ -51,10 +52,11 @@ class Likelihoods:
     def __call__(self, rows, log_priors):
         self.calls.append((rows.copy(), log_priors.copy()))
         share = self.likelihood[rows] * np.exp(log_priors)
+        evidence = np.log(share.sum(axis=-1)).sum(axis=-1)
         share /= share.sum(axis=-1, keepdims=True)
         best = share.max(axis=-1).prod(axis=-1)
         odds = np.log(best) - np.log(np.maximum(1 - best, 1e-300))
-        return Answer(share.argmax(axis=-1).astype(np.int32), odds, share.astype(np.float32))
+        return Answer(share.argmax(axis=-1).astype(np.int32), odds, evidence, share.astype(np.float32))
 
 
 def frame(n, cmi=None):
@@ -98,11 +100,11 @@ def test_a_packet_never_sees_its_own_guesses_and_ok_ones_stay(seed, turns, per_p
     assert (result.confidence[ok] == 1).all() and np.isposinf(result.log_odds[ok]).all()
     for rows, _ in decoder.calls:
         assert not ok[rows].any()
-    # Each pass of the model belongs to one decoding; the first decoding starts from an empty frame.
-    for seen, (rows, _) in zip(model.seen[1:], decoder.calls[1:], strict=True):
+    # The first decoding is without the model, the second starts from an empty frame; then each has a pass of the model.
+    for seen, (rows, _) in zip(model.seen[1:], decoder.calls[2:], strict=True):
         assert (seen[positions[rows]] == LOST).all()
         assert np.array_equal(seen[positions[ok]], sent[ok])
-    assert result.passes == len(decoder.calls[1:])
+    assert result.passes == len(decoder.calls[2:])
 
 
 class Changing(Likelihoods):
@@ -110,10 +112,10 @@ class Changing(Likelihoods):
 
     def __call__(self, rows, log_priors):
         self.calls.append((rows.copy(), log_priors.copy()))
-        odds = 8.0 if len(self.calls) == 1 else -2.0
+        odds = 8.0 if len(self.calls) <= 2 else -2.0
         marginals = np.full((len(rows), 1, SIZE), 0.01, np.float32)
         marginals[..., 1] = 0.93
-        return Answer(np.ones((len(rows), 1), np.int32), np.full(len(rows), odds), marginals)
+        return Answer(np.ones((len(rows), 1), np.int32), np.full(len(rows), odds), np.zeros(len(rows)), marginals)
 
 
 def test_what_was_accepted_on_thin_evidence_is_taken_back():
@@ -132,8 +134,8 @@ def test_settled_packets_are_not_decoded_again():
     likelihood = vague(sent, np.array([1, 1e9, 1e9, 3.0])[:, None, None])
     decoder = Likelihoods(likelihood)
     JointDecoder(Line(), ContextSettings(rounds=4)).decode(frame(4), positions, sent, ok, decoder)
-    assert decoder.calls[0][0].tolist() == [1, 2, 3]
-    assert all(rows.tolist() == [3] for rows, _ in decoder.calls[1:]) and len(decoder.calls) > 1
+    assert [rows.tolist() for rows, _ in decoder.calls[:2]] == [[1, 2, 3]] * 2
+    assert all(rows.tolist() == [3] for rows, _ in decoder.calls[2:]) and len(decoder.calls) > 2
 
 
 def test_padding_slots_hold_token_zero_for_certain():
@@ -162,6 +164,21 @@ def test_without_a_model_frequent_words_are_the_likelier_ones():
     assert alike.tokens.ravel().tolist() == [3, 4]
     with pytest.raises(ModelError, match="8 words, and frequencies are known of 5"):
         JointDecoder(None, frequencies=np.full(5, 0.2)).decode(frame(2), positions, sent, np.zeros(2, bool), decoder)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_frame_that_is_strange_to_the_model_is_decoded_without_it(alike):
+    """Tokens that repeat are what the model foresees; of others it makes worse sense than the words' frequencies do."""
+    n = 40
+    sent = np.full((n, 1), 5) if alike else np.random.default_rng(6).integers(0, SIZE, (n, 1))
+    positions, nothing, none = np.arange(n)[:, None], np.zeros((n, 1), int), np.zeros(n, bool)
+    likelihood = vague(sent, 100.0)
+    blind = JointDecoder(None).decode(frame(n), positions, nothing, none, Likelihoods(likelihood))
+    seeing = JointDecoder(Line()).decode(frame(n), positions, nothing, none, Likelihoods(likelihood))
+    assert seeing.passes > 0
+    for name in ("tokens", "confidence", "log_odds", "accepted"):
+        same = np.array_equal(getattr(blind, name), getattr(seeing, name))
+        assert same != alike or name == "tokens"
 
 
 def test_the_label_reaches_the_model():

@@ -49,8 +49,8 @@ def test_the_same_noise_for_all_and_another_for_others(bench):
 
 def test_bursts_through_echoes_are_found_and_decoded(bench):
     air = Bench(bench.photographs, DEFAULT_MODEL, bench.tokenizer, channel="epa")
-    llrs, header = air.received(0, 25.0, True)
-    recovered = air.receive(llrs, header, load_recovery(DEFAULT_MODEL))
+    llrs, header, misfit = air.received(0, 25.0, True)
+    recovered = air.receive(llrs, header, misfit, load_recovery(DEFAULT_MODEL))
     assert recovered.packets_ok.all() and not air.errors(0, header, recovered).any()
     assert air.received(0, -15.0, True) is None
 

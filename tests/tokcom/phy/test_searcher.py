@@ -157,7 +157,7 @@ def test_no_burst_is_found_where_none_is(kind):
     counters = searcher.counters
     assert counters.samples == n and counters.bursts == counters.preambles == counters.bad_samples == 0
     # One search for each so many windows: it costs little time.
-    assert counters.candidates <= n / 2000
+    assert counters.candidates <= n / 1000
 
 
 @pytest.mark.parametrize("periodic", ["short training", "square wave", "square wave of 32", "pulses", "random"])
