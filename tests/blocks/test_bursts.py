@@ -133,6 +133,20 @@ def test_a_continuous_framer_is_silent_between_bursts(pdu):
     assert np.array_equal(samples[start : start + len(burst)], burst) and not samples[start + len(burst) :].any()
 
 
+def test_what_keeps_bursts_from_being_received_is_told_by_a_message(collector):
+    """I and Q are swapped: nothing is found, and a PDU says why."""
+    sync, hints = tokcom.burst_sync(), collector(1)
+    burst = np.pad(expected_burst(1), 2000).conj().astype(np.complex64)
+    top = gr.top_block(catch_exceptions=False)
+    top.connect(blocks.vector_source_c(np.tile(burst, 4).tolist()), sync)
+    top.msg_connect(sync, "hints", hints, "in")
+    top.start()
+    assert hints.done.wait(60)
+    top.stop()
+    top.wait()
+    assert "inverted" in hints.messages[0][0]["hint"] and sync.counters.bursts == 0
+
+
 def times_of(tags):
     """Offset and time in seconds of each tx_time tag."""
     found = [(tag.offset, tag.value) for tag in tags if pmt.to_python(tag.key) == "tx_time"]
