@@ -16,7 +16,7 @@ LARGEST_DEVIATE = 3.3
 """Standard normal deviate of a code word's distance that noise of the variance believed exceeds but once in 2000."""
 SLACK = 1.2
 """By how much the noise may be stronger than the receiver believed: so far may its estimate be out in a sound burst."""
-NOTHING_ODDS = 8.0
+NOTHING_ODDS = 12.0
 """Log-odds of a code word against none, before anything is received."""
 RAISED_NOTHING_ODDS = -10.0
 """The same in packets whose noise was raised."""

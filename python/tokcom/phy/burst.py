@@ -1,6 +1,7 @@
 """Bursts: preamble · header · token packets, as samples of unit mean power."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,10 +33,15 @@ class BurstPlan:
 
 def packet_symbols(header: BurstHeader) -> np.ndarray:
     """int64 (n_packets,): constellation symbols of each packet; 0 for those not sent."""
+    return _symbols_by_mcs(header.token_bits, header.tokens_per_packet)[header.mcs]
+
+
+@lru_cache(maxsize=64)
+def _symbols_by_mcs(token_bits: int, tokens_per_packet: int) -> np.ndarray:
     sizes = np.zeros(MCS_NOT_SENT + 1, np.int64)
     for row in mcs_table():
-        sizes[row.index] = row.symbols(1 << header.token_bits, header.tokens_per_packet)
-    return sizes[header.mcs]
+        sizes[row.index] = row.symbols(1 << token_bits, tokens_per_packet)
+    return sizes
 
 
 def plan_burst(header: BurstHeader, profile: Profile) -> BurstPlan:

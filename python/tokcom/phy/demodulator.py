@@ -10,6 +10,7 @@ and there), and the likeliest is taken.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numba
 import numpy as np
 
 from tokcom.errors import BurstError, HeaderError
@@ -27,6 +28,7 @@ from tokcom.phy.observation import (
     observe,
     pilot_cells,
     receive_spectra,
+    value_places,
 )
 from tokcom.phy.profile import Profile
 from tokcom.phy.synchronization import Synchronization
@@ -197,16 +199,37 @@ def retrain(burst: DemodulatedBurst, values: np.ndarray, decided: np.ndarray) ->
 def _demodulated(
     observation: Observation, header: BurstHeader, plan: BurstPlan, description: Description, plain: bool
 ) -> DemodulatedBurst:
-    n = plan.header_symbols
-    gain = np.maximum(np.abs(description.reference[n:]) ** 2, 1e-30)
-    equalised = (observation.cells[n:] * description.reference[n:].conj() / gain).astype(np.complex64)
-    variance = np.clip(description.noise[n:] / gain, 1e-12, 1e12).astype(np.float32)
-    rows, data = np.arange(plan.payload_symbols)[:, None], grid.data_places(n + plan.payload_symbols)[n:]
-    places = grid.interleaving(plan.payload_symbols)[: plan.payload_values]
+    symbols, variance = np.empty(plan.payload_values, np.complex64), np.empty(plan.payload_values, np.float32)
+    places = value_places(plan.payload_values, plan.header_symbols)
+    _equalise(observation.cells, description.reference, description.noise, places, symbols, variance)
     return DemodulatedBurst(
-        header, observation.sync.profile, equalised[rows, data].ravel()[places], variance[rows, data].ravel()[places],
-        _quality(observation, description), plain, observation, description,
+        header, observation.sync.profile, symbols, variance, _quality(observation, description), plain, observation,
+        description,
     )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _equalise(cells, reference, noise, places, symbols, variance):
+    width = cells.shape[1]
+    for i in range(places.shape[0]):
+        t, k = places[i] // width, places[i] % width
+        h = reference[t, k]
+        gain = max(h.real * h.real + h.imag * h.imag, np.float32(1e-30))
+        symbols[i] = cells[t, k] * np.conj(h) / gain
+        variance[i] = min(max(noise[t, k] / gain, 1e-12), 1e12)
+
+
+@numba.njit(cache=True, nogil=True)
+def _known_error(cells, reference, known):
+    """Mean squared error of the cells that are known."""
+    total, count = 0.0, 0
+    for t in range(cells.shape[0]):
+        for k in range(cells.shape[1]):
+            if known[t, k] != 0:
+                error = cells[t, k] - reference[t, k] * known[t, k]
+                total += error.real * error.real + error.imag * error.imag
+                count += 1
+    return total / max(count, 1)
 
 
 def _soft_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
@@ -230,13 +253,12 @@ def _quality(observation: Observation, description: Description) -> BurstQuality
     channel, sync = observation.channel, observation.sync
     ratio = np.maximum(np.abs(channel.response) ** 2 / channel.noise, 1e-10)
     mean_gain = float(np.mean(np.abs(channel.response) ** 2))
-    known = observation.known != 0
-    error = np.abs(observation.cells - description.reference * observation.known)[known] ** 2
+    error = _known_error(observation.cells, description.reference, observation.known)
     return BurstQuality(
         esn0_db=float(10 * np.log10(ratio.mean())),
         cfo=observation.frequency + _slope(description.phase) / SYMBOL_LENGTH,
         clock_offset_ppm=_slope(description.timing) / SYMBOL_LENGTH * FFT_SIZE / (2 * np.pi) * 1e6,
-        evm_db=float(10 * np.log10(max(error.mean() / max(mean_gain, 1e-30), 1e-12))),
+        evm_db=float(10 * np.log10(max(error / max(mean_gain, 1e-30), 1e-12))),
         sync_metric=sync.metric,
         carrier_esn0_db=(10 * np.log10(ratio)).astype(np.float32),
         gap_samples=int(observation.shifts[-1]) if len(observation.shifts) else 0,

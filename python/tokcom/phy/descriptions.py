@@ -11,7 +11,7 @@ from tokcom.phy.fading import FadingChannel, follow_fading, from_header
 from tokcom.phy.gaps import find_gaps
 from tokcom.phy.numerology import CARRIERS
 from tokcom.phy.observation import NUMBERS, Observation, known_products, shifted, turns
-from tokcom.phy.payload_fit import excess, noise_levels, power_excess
+from tokcom.phy.payload_fit import excess, noise_levels
 from tokcom.phy.tracking import track
 
 MISFIT_SHARE = 0.1
@@ -127,34 +127,13 @@ def fits(observation: Observation, description: Description) -> bool:
     n = observation.n_header
     if len(observation.cells) == n:
         return True
-    told = (
+    more, variance = excess(
         observation.cells[n:], description.reference[n:], description.noise[n:], observation.known[n:],
         observation.order[n:],
     )  # fmt: skip
     trained = observation.cells[:n].size
-    if any(_exceeds(*part, trained) for part in _parts(*excess(*told))):
-        return False
-    more, variance = power_excess(*told)
-    return not any(_exceeds(np.abs(sums), *rest, trained) for sums, *rest in _parts(more, variance))
-
-
-def _parts(more: np.ndarray, variance: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int, float]]:
-    """Sums of errors and of their variances over parts of the payload, the cells of each, and the deviations that are
-    allowed."""
-    many, few = MISFIT_DEVIATIONS
-    rows, row_variance = more.sum(axis=1), variance.sum(axis=1)
-    yield rows, row_variance, more.shape[1], few
-    yield more.sum(axis=0), variance.sum(axis=0), len(more), few
-    length = min(NEIGHBOURS, len(more))
-    window = np.ones(length)
-    yield np.convolve(rows, window, "valid"), np.convolve(row_variance, window, "valid"), length * more.shape[1], many
-    yield rows.sum(keepdims=True), row_variance.sum(keepdims=True), more.size, many
-
-
-def _exceeds(more: np.ndarray, variance: np.ndarray, cells: int, deviations: float, trained: int) -> bool:
-    """Whether a sum of errors is beyond what the cells' noise explains, itself known from so many cells only."""
-    limit = deviations * np.sqrt(variance + cells**2 / trained)
-    return bool(((more > limit) & (more > MISFIT_SHARE * cells)).any())
+    explained = not _stands_out(more[0], variance[0], trained, False)
+    return explained and not _stands_out(more[1], variance[1], trained, True)
 
 
 def weighed(observation: Observation, description: Description) -> Description:
@@ -242,6 +221,48 @@ def _slope(values: np.ndarray) -> float:
     """Of the straight line through equally spaced values that fits best, by the symbol."""
     places = np.arange(len(values)) - (len(values) - 1) / 2
     return float(places @ values) / max(float(places @ places), 1.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _stands_out(more, variance, trained, both_ways):
+    """Whether the errors of all cells, of any NEIGHBOURS symbols in a row, of any symbol or of any carrier add up to
+    more than chance: more, variance (n, 52); trained: cells from which their noise is known; both_ways: less counts as
+    much as more."""
+    n, k = more.shape
+    rows, columns = np.zeros((2, n)), np.zeros((2, k))
+    for t in range(n):
+        for i in range(k):
+            rows[0, t] += more[t, i]
+            rows[1, t] += variance[t, i]
+            columns[0, i] += more[t, i]
+            columns[1, i] += variance[t, i]
+    many, few = MISFIT_DEVIATIONS
+    for t in range(n):
+        if _exceeds(rows[0, t], rows[1, t], k, few, trained, both_ways):
+            return True
+    for i in range(k):
+        if _exceeds(columns[0, i], columns[1, i], n, few, trained, both_ways):
+            return True
+    length = min(NEIGHBOURS, n)
+    total, spread = 0.0, 0.0
+    for t in range(n):
+        total += rows[0, t]
+        spread += rows[1, t]
+        if t >= length:
+            total -= rows[0, t - length]
+            spread -= rows[1, t - length]
+        if t >= length - 1 and _exceeds(total, spread, length * k, many, trained, both_ways):
+            return True
+    return _exceeds(rows[0].sum(), rows[1].sum(), n * k, many, trained, both_ways)
+
+
+@numba.njit(cache=True, nogil=True)
+def _exceeds(more, variance, cells, deviations, trained, both_ways):
+    """Whether a sum of errors is beyond what the cells' noise explains, itself known from so many cells only."""
+    if both_ways:
+        more = abs(more)
+    limit = deviations * np.sqrt(variance + cells * cells / trained)
+    return more > limit and more > MISFIT_SHARE * cells
 
 
 @numba.njit(cache=True, nogil=True)

@@ -26,6 +26,8 @@ FAST = (0.005, 0.02, 0.06)
 """Doppler spreads, in cycles per OFDM symbol, that a header is read through where it cannot be read at rest."""
 LEAST_NOISE = 1e-6
 """Noise variance at least, relative to the power: what the taps and single precision leave of a noiseless burst."""
+HEADER_ROUNDS = 1
+"""Of the fit of the channel that the header is read through."""
 HARMLESS = 0.03
 """Interference by paths outside of the prefix, relative to the noise, that windows need not move for."""
 
@@ -227,6 +229,15 @@ def pilot_cells(n_symbols: int) -> np.ndarray:
     return cells
 
 
+@lru_cache(maxsize=32)
+def value_places(n_values: int, n_header: int) -> np.ndarray:
+    """int64 (n_values,): where the packets' values are among the carriers in use, 52 of each of a burst's symbols."""
+    n_payload = grid.symbols_for(n_values)
+    rows = n_header + np.arange(n_payload)[:, None]
+    places = rows * len(CARRIERS) + grid.data_places(n_header + n_payload)[n_header:]
+    return places.ravel()[grid.interleaving(n_payload)[:n_values]]
+
+
 def payload_cells(cells: np.ndarray, n_header: int) -> np.ndarray:
     """Data cells (n, 48) of a payload behind a header of so many symbols on the carriers in use, (n, 52), zeros at the
     pilots."""
@@ -333,7 +344,7 @@ def match_cells(
     in units of the noise."""
     raw, noise = _preamble_channel(long_rows)
     channel, powers = np.empty((1, raw.shape[0]), np.complex128), np.empty(N_TAPS)
-    fit_channel(raw, noise / long_rows.shape[0], ROUNDS, channel[0], powers)
+    fit_channel(raw, noise / long_rows.shape[0], HEADER_ROUNDS, channel[0], powers)
     observed, power = known_products(cells, pilots, channel, loud)
     phase, timing = track(observed, power, NUMBERS, noise)
     back = np.empty(raw.shape[0], np.complex128)
@@ -354,7 +365,7 @@ def _refine(long_rows, cells, known, loud, response, powers, by_carrier, phases)
     weight = np.sum(1 / loud)
     straight = np.empty((n, k), np.complex128)
     back = np.empty(k, np.complex128)
-    for _ in range(2):
+    for turn in range(2):
         observed, power = known_products(cells, known, channel, loud)
         phase, timing = track(observed, power, NUMBERS, noise)
         # The header's timing is the reference: the channel estimate holds its mean.
@@ -365,7 +376,8 @@ def _refine(long_rows, cells, known, loud, response, powers, by_carrier, phases)
             for i in range(k):
                 straight[t, i] = cells[t, i] * np.conj(known[t, i]) * back[i]
                 mean[i] += straight[t, i] / loud[t]
-        error = fit_channel(mean / (weight + n_long), noise / (weight + n_long), ROUNDS, channel[0], powers)
+        rounds = ROUNDS if turn else 1
+        error = fit_channel(mean / (weight + n_long), noise / (weight + n_long), rounds, channel[0], powers)
         taps = 0
         for tap in range(N_TAPS):
             taps += powers[tap] > 0

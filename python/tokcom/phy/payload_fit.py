@@ -79,7 +79,7 @@ class NoiseLevels:
 def excess(
     cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By how much the cells miss their nearest points by more than the noise explains.
+    """By how much more than channel and noise explain the cells miss their nearest points, and what power they have.
 
     Args:
         cells: complex64 (n, 52), received.
@@ -89,26 +89,12 @@ def excess(
         order: uint8 (n, 52), KNOWN or the constellation's levels a component.
 
     Returns:
-        float64 (n, 52): squared distance less its mean, in noise variances; and its variance.
+        float64 (2, n, 52): squared distance less its mean, in noise variances; and power less its mean, in units of
+        that. And the variance of both, of the same shape.
     """
-    mean, variance = np.empty(cells.shape), np.empty(cells.shape)
-    _excess(cells, reference, noise, known, order, nearest_distances(), mean, variance)
-    return mean, variance
-
-
-def power_excess(
-    cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """By how much the power of the cells exceeds what channel and noise explain; arguments as those of `excess`.
-
-    Returns:
-        float64 (n, 52): the cells' power less its mean, in units of that mean; and its variance.
-    """
-    gain = np.abs(reference) ** 2
-    mean = np.where(order == KNOWN, gain * np.abs(known) ** 2, gain)
-    total = mean + noise
-    variance = (POWER_VARIANCES[order] * mean**2 + 2 * mean * noise + noise**2) / total**2
-    return np.abs(cells) ** 2 / total - 1, variance
+    more, variance = np.empty((2, *cells.shape)), np.empty((2, *cells.shape))
+    _excess(cells, reference, noise, known, order, nearest_distances(), more, variance)
+    return more, variance
 
 
 def noise_levels(
@@ -134,7 +120,7 @@ def _nearest(value, levels, half):
 
 
 @numba.njit(cache=True, nogil=True)
-def _excess(cells, reference, noise, known, order, table, out, variance):
+def _excess(cells, reference, noise, known, order, table, more, variance):
     first, step = LOG_RATIOS[0], LOG_RATIOS[1] - LOG_RATIOS[0]
     last = LOG_RATIOS.shape[0] - 1
     for t in range(cells.shape[0]):
@@ -142,10 +128,17 @@ def _excess(cells, reference, noise, known, order, table, out, variance):
             h = reference[t, k]
             gain = h.real * h.real + h.imag * h.imag
             levels = order[t, k]
+            power = gain
+            if levels == KNOWN:
+                power *= known[t, k].real ** 2 + known[t, k].imag ** 2
+            total = power + noise[t, k]
+            more[1, t, k] = (cells[t, k].real ** 2 + cells[t, k].imag ** 2) / total - 1
+            spread = POWER_VARIANCES[levels] * power * power + (2 * power + noise[t, k]) * noise[t, k]
+            variance[1, t, k] = spread / (total * total)
             if levels == KNOWN:
                 error = cells[t, k] - h * known[t, k]
-                out[t, k] = (error.real * error.real + error.imag * error.imag) / noise[t, k] - 1
-                variance[t, k] = 1
+                more[0, t, k] = (error.real * error.real + error.imag * error.imag) / noise[t, k] - 1
+                variance[0, t, k] = 1
                 continue
             scale = gain / noise[t, k]
             half = HALF_DISTANCES[levels]
@@ -163,8 +156,8 @@ def _excess(cells, reference, noise, known, order, table, out, variance):
             else:
                 a, b = _nearest(y.real, levels, half), _nearest(y.imag, levels, half)
                 spread *= 0.5
-            out[t, k] = (a * a + b * b) * scale - mean
-            variance[t, k] = spread
+            more[0, t, k] = (a * a + b * b) * scale - mean
+            variance[0, t, k] = spread
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
