@@ -25,6 +25,7 @@ class TokenDecision:
     tokens: np.ndarray
     log_odds: np.ndarray
     marginals: np.ndarray
+    evidence: np.ndarray
 
 
 class UncodedLink:
@@ -86,7 +87,8 @@ class UncodedLink:
         def detect(rows: np.ndarray, log_priors: np.ndarray) -> TokenDecision:
             tokens, posterior = likeliest_tokens(likelihoods[rows], self.labels.of_tokens, log_priors[:, 0])
             rest = np.maximum(1 - posterior.max(axis=1).astype(np.float64), SMALLEST)
-            return TokenDecision(tokens[:, None], np.log1p(-rest) - np.log(rest), posterior[:, None])
+            evidence = np.logaddexp.reduce(likelihoods[rows][:, self.labels.of_tokens] + log_priors[:, 0], axis=1)
+            return TokenDecision(tokens[:, None], np.log1p(-rest) - np.log(rest), posterior[:, None], evidence)
 
         decision = self._joint.decode(
             outline, np.arange(count)[:, None], np.zeros((count, 1), np.int32), np.zeros(count, bool), detect, cancelled
