@@ -281,6 +281,24 @@ def test_an_overflow_begins_the_search_anew_and_costs_only_the_burst_it_hits(run
     assert [meta["burst_start"] for meta, _ in messages] == pytest.approx([300, 2 * length + 100], abs=10)
 
 
+def test_a_burst_is_read_across_an_overflow_that_the_radio_tells(run_sync):
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 1024, 256).astype(np.int32)
+    burst = Transmitter(TransmitConfig("16qam-1/2")).transmit(TokenFrame(tokens, "random", 1024), 5)
+    samples = np.r_[np.zeros(300), burst, np.zeros(600)] + 0.1 * rng.standard_normal((len(burst) + 900, 2)) @ [1, 1j]
+    place = 300 + 1040 + 1700
+    cut = np.concatenate([samples[:place], samples[place + 40 :]]).astype(np.complex64)
+    tags = [a_tag(0, "rx_time", a_time(2.0)), a_tag(0, "rx_rate", pmt.from_double(1e6))]
+    tags.append(a_tag(place, "rx_time", a_time(2.0 + (place + 40) / 1e6)))
+    sync = tokcom.burst_sync()
+    messages = run_sync(sync, cut, 1, tags)
+    assert sync.samples_missing == 40 and sync.discontinuities == 1 and len(messages) == 1
+    receiver = Receiver()
+    reception = receiver.finish(receiver.search(cut)[0])
+    assert reception.quality.gap_samples == 40 and reception.packets_ok.all()
+    assert np.array_equal(reception.frame.tokens, tokens)
+
+
 def a_tag(offset, key, value):
     tag = gr.tag_t()
     tag.offset, tag.key, tag.value = offset, pmt.intern(key), value

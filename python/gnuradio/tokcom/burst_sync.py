@@ -21,8 +21,9 @@ class burst_sync(gr.sync_block):
     first. What keeps bursts from being received (an inverted spectrum, another sample rate, clipping, headers of
     another version, samples that are missing) is logged the first time and whenever its count has doubled.
 
-    Input: complex samples. Where an rx_time tag shows that samples are missing, as after a radio's overflow, the search
-    begins anew; so it does at a new rx_rate, and at an rx_time tag that is the first one but does not come first.
+    Input: complex samples. Where an rx_time tag shows that samples are missing, as after a radio's overflow, it is
+    counted, and a burst is demodulated across the gap. At a new rx_rate, at an rx_time tag that goes back, and at one
+    that is the first but does not come first, the search begins anew.
     Output: message port "bursts", PDUs of c32 samples, one burst each, with profile, long_start, cfo, sync_metric,
     burst_start, burst_length and clipped; rx_time where tags tell it; tones where some were taken out; and what the
     header says: frame_id, stream_id, grid, mcs, cmi … Message port "hints": a PDU with the key hint for each line of
@@ -79,14 +80,15 @@ class burst_sync(gr.sync_block):
             # Bursts up to here belong to the stamps until now.
             self._search(samples[done : offset - first], offset)
             done = offset - first
-            if any([self._is_gap(tag) for tag in stamps]):
+            if any([self._begins_anew(tag) for tag in stamps]):
                 self._searcher.reset(position=int(offset))
                 self.discontinuities += 1
         self._search(samples[done:], first + len(samples))
         return len(samples)
 
-    def _is_gap(self, tag: object) -> bool:
-        """Take over what a tag tells; returns whether the stream behind it is another one than before."""
+    def _begins_anew(self, tag: object) -> bool:
+        """Take over what a tag tells; returns whether the stream behind it is another one than before. Where samples
+        are missing it is not: a burst is demodulated across the gap."""
         try:
             value = pmt.to_python(tag.value)
             if pmt.eq(tag.key, self.RX_RATE):
@@ -101,10 +103,11 @@ class burst_sync(gr.sync_block):
             return tag.offset > 0
         if missing > 0:
             self.samples_missing += round(missing)
-            self._report("gap", self.discontinuities + 1, f"gap of {round(missing)} samples ahead of {tag.offset}")
+            self.discontinuities += 1
+            self._report("gap", self.discontinuities, f"gap of {round(missing)} samples ahead of {tag.offset}")
         elif missing < 0:
             self._report("clock", self.discontinuities + 1, f"the radio's clock goes back at sample {tag.offset}")
-        return missing != 0
+        return missing < 0
 
     def _report(self, kind: str, count: int, text: str) -> None:
         """Log a kind of event: the first, and each time that their number has doubled."""
