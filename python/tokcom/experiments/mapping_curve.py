@@ -169,8 +169,8 @@ def _point(
     if scheme.startswith(CODED):
         coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED))
         for number in range(count):
-            llrs, header, _ = coded.received(number, esn0_db, True)
-            recovered = coded.receive(llrs, header, recovery)
+            llrs, header, misfit = coded.received(number, esn0_db, True)
+            recovered = coded.receive(llrs, header, misfit, recovery)
             received.append(recovered.frame)
             wrong = coded.errors(number, header, recovered).any(axis=1)
             lost += np.mean(~recovered.packets_ok | wrong)

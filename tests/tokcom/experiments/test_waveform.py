@@ -17,7 +17,7 @@ def test_all_headers_arrive_in_a_good_channel_and_none_in_noise():
 
 def test_the_robust_header_arrives_where_the_standard_one_does_not():
     points = [
-        waveform.header_success(name, ChannelSettings(), -3.5, 0.03, 60, 1, channel="")
+        waveform.header_success(name, ChannelSettings(), -4.5, 0.03, 60, 1, channel="")
         for name in ("robust", "standard")
     ]
     assert points[0].success > 0.9 > 0.5 > points[1].success
@@ -25,7 +25,7 @@ def test_the_robust_header_arrives_where_the_standard_one_does_not():
 
 def test_the_same_seed_gives_the_same_figure():
     runs = [
-        waveform.header_success("standard", ChannelSettings(), -1, 0.03, 50, seed, channel="") for seed in (3, 3, 4)
+        waveform.header_success("standard", ChannelSettings(), -3, 0.03, 50, seed, channel="") for seed in (3, 3, 4)
     ]
     assert runs[0] == runs[1] and 0 < runs[0].success < 1
 
