@@ -87,6 +87,10 @@ class PduBlock(gr.basic_block):
         """PDUs that wait and that were dropped so far; None where there is no limit."""
         return (self.to_basic_block().nmsgs(self._input), self.inputs_dropped) if self._queue_size else None
 
+    def is_connected(self, port: object) -> bool:
+        """Whether anybody listens to an output: a PDU that nobody gets is not worth making."""
+        return not pmt.is_null(self.to_basic_block().message_subscribers(port))
+
     def count_drop(self, size: int, which: str) -> None:
         """Count a PDU that found the queue full, and log it."""
         self.inputs_dropped += 1

@@ -68,6 +68,8 @@ class burst_demodulator(PduBlock):
             added[keys.GAP_SAMPLES] = quality.gap_samples
         if header is None:
             added |= header_keys(burst.header)
-        self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
-        self.message_port_pub(self.SYMBOLS, make_pdu(self._received, added, burst.symbols))
+        if self.is_connected(self.CQI):
+            self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
+        if self.is_connected(self.SYMBOLS):
+            self.message_port_pub(self.SYMBOLS, make_pdu(self._received, added, burst.symbols))
         return added | {keys.MISFIT: vector_of(self._receiver.misfit(burst))}, self._receiver.demap(burst)
