@@ -60,7 +60,7 @@ TOKCOM = [
 DEMO = [
     ("a picture that is not there", "none.png", "none.png: no such file"),
     ("a text as a picture", "text.png", "text.png: not a picture in a format that Pillow reads"),
-    ("a folder as a picture", "empty", "empty: a folder, not a picture"),
+    ("a folder without pictures", "empty", "empty: no pictures in this folder"),
     ("a class that the model does not know", "--cmi unicorn", "class 'unicorn' is unknown"),
     ("an MCS that does not exist", "--mcs 8psk-1/2", "mcs is '8psk-1/2'; it must be 0 to 14 or one of bpsk-1/2"),
     ("a channel that does not exist", "--channel moon", "'moon' is not one of 'none', 'flat', 'epa'"),
