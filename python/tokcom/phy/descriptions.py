@@ -15,9 +15,9 @@ from tokcom.phy.payload_fit import excess, noise_levels
 from tokcom.phy.tracking import track
 
 MISFIT_SHARE = 0.1
-"""Share by which a payload's errors may exceed the noise before anything but noise is suspected, and"""
+"""Share by which a payload's errors may exceed the noise before anything but noise is suspected."""
 MISFIT_DEVIATIONS = 5.0, 6.5
-"""the standard deviations that they must exceed it by, over many cells and over those of one symbol or carrier, whose
+"""Standard deviations that they must exceed it by, too: over many cells, and over those of one symbol or carrier, whose
 sums have longer tails."""
 NEIGHBOURS = 8
 """OFDM symbols whose errors are looked at together."""
@@ -41,7 +41,7 @@ class Description:
         noise: float64 (n, 52), noise variance of every cell.
         evidence: log-likelihood of the cells beside that of noise; NaN where it was not asked for.
         phase: float64 (n,), common phase in rad.
-        timing: float64 (n,), in rad a carrier.
+        timing: float64 (n,), in rad per carrier.
         gain: float64 (n,), of the header's channel by symbol, where it steps.
         noise_gain: float64 (n,), of the noise's power, where the gain is the receiver's own and it steps with it.
         moving: the channel, where it moves.
@@ -58,12 +58,12 @@ class Description:
     moving: FadingChannel | None = None
 
 
-def describe(observation: Observation, samples: np.ndarray | None = None) -> tuple[Observation, Description, bool]:
+def describe(observation: Observation, samples: np.ndarray) -> tuple[Observation, Description, bool]:
     """The likeliest description of a burst, and whether it is the plain one: the channel of its header to the end.
 
     Args:
         observation: of the burst.
-        samples: complex64, from which it was made; None: gaps are not looked for.
+        samples: complex64, from which it was made: gaps are looked for in them.
 
     Returns:
         The observation, its windows moved where samples are missing; the description; whether it is the plain one.
@@ -71,12 +71,12 @@ def describe(observation: Observation, samples: np.ndarray | None = None) -> tup
     plain = static(observation)
     if fits(observation, plain):
         return observation, plain, True
-    observations = [observation]
-    if samples is not None:
-        shifts = find_gaps(samples, observation)
-        if shifts is not None:
-            observations.append(shifted(observation, samples, shifts))
-    tried = [(each, found) for each in observations for found in _descriptions(each)]
+    starts = [(observation, plain)]
+    shifts = find_gaps(samples, observation)
+    if shifts is not None:
+        moved = shifted(observation, samples, shifts)
+        starts.append((moved, static(moved)))
+    tried = [(each, found) for each, start in starts for found in _descriptions(each, start)]
     return *max(tried, key=lambda pair: pair[1].evidence), False
 
 
@@ -87,8 +87,8 @@ def redescribe(observation: Observation, description: Description) -> Descriptio
     return fading(observation, description)
 
 
-def _descriptions(observation: Observation) -> Iterator[Description]:
-    plain = weighed(observation, static(observation))
+def _descriptions(observation: Observation, plain: Description) -> Iterator[Description]:
+    plain = weighed(observation, plain)
     yield plain
     for each in _gain_steps(observation, plain):
         yield weighed(observation, each)
