@@ -49,8 +49,10 @@ class BackgroundPduBlock(PduBlock):
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        self.inputs_dropped += len(self._queue)
-        self._queue.clear()
+        if self._queue:
+            self.inputs_dropped += len(self._queue)
+            self.logger.warn(f"stopped: {len(self._queue)} {self.INPUT} dropped ({self.inputs_dropped} so far)")
+            self._queue.clear()
         return True
 
     def counters(self) -> tuple[int, int]:

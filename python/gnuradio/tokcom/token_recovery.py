@@ -1,9 +1,7 @@
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import pmt
 
 from tokcom import keys
 from tokcom.coding.list_decoding import ListSettings
@@ -12,11 +10,11 @@ from tokcom.context.recovery import RecoverySettings
 from tokcom.link.bursts import compile_kernels
 from tokcom.models.zoo import DEFAULT_MODEL, load_recovery
 
-from ._pdu import PduBlock, frame_of, header_of, misfit_of, vector_of
-from ._queue import BoundedQueue
+from ._background import BackgroundPduBlock
+from ._pdu import frame_of, header_of, misfit_of, vector_of
 
 
-class token_recovery(PduBlock):
+class token_recovery(BackgroundPduBlock):
     """Make frames whole: decode failed packets together with a masked transformer that knows the other tokens and the
     class label, and let it guess what is left.
 
@@ -48,7 +46,6 @@ class token_recovery(PduBlock):
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "tokens_recovered", "int32", "recovery"
-    SYSTEM, END = pmt.intern("system"), pmt.intern("end of run")
 
     def __init__(
         self, model: str = DEFAULT_MODEL, mode: str = "context", use_cmi: bool = True, rounds: int = 6,
@@ -56,80 +53,19 @@ class token_recovery(PduBlock):
         choice_temperature: float = 0.0, guidance: float = 0.0, seed: int = 0, queue_size: int = 16,
         drop: str = "oldest",
     ):  # fmt: skip
-        PduBlock.__init__(self, "Token Recovery")
+        BackgroundPduBlock.__init__(self, "Token Recovery", queue_size, drop)
         compile_kernels()
         self._recovery = load_recovery(
             model, mode, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
         )  # fmt: skip
         self._use_cmi = use_cmi
-        self._queue = BoundedQueue(queue_size, drop)
-        self._changed = threading.Condition()
-        self._stopping = self._busy = False
-        self._ending: object | None = None
-        self._thread: threading.Thread | None = None
-        self.set_msg_handler(self.SYSTEM, self._on_system)
-        self.frames_recovered = self.frames_dropped = 0
+        self.frames_recovered = 0
 
     @property
-    def queue_length(self) -> int:
-        """Frames that wait now."""
-        return len(self._queue)
-
-    def start(self) -> bool:
-        self._stopping, self._ending = False, None
-        self._thread = threading.Thread(target=self._work, name="token_recovery", daemon=True)
-        self._thread.start()
-        return True
-
-    def stop(self) -> bool:
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-        if self._queue:
-            self.frames_dropped += len(self._queue)
-            self.logger.warn(f"stopped: {len(self._queue)} frames dropped ({self.frames_dropped} so far)")
-            self._queue.clear()
-        return True
-
-    def _on_system(self, message: object) -> None:
-        """The scheduler announces the end: it takes its place behind the frames that wait at the input port."""
-        self.to_basic_block()._post(self._input, pmt.cons(self.END, message))
-
-    def _on_end(self, message: object) -> None:
-        """End now, or leave it to the worker, which announces the end anew when the queue is empty."""
-        with self._changed:
-            self._ending = message
-            if self._queue or self._busy:
-                return
-        self.gateway.system_handler(message)
-
-    def _on_pdu(self, pdu: object) -> None:
-        if pmt.is_pair(pdu) and pmt.eq(pmt.car(pdu), self.END):
-            self._on_end(pmt.cdr(pdu))
-            return
-        with self._changed:
-            if self._queue.put(pdu):
-                self.frames_dropped += 1
-                dropped = f"{self._queue.drop} dropped ({self.frames_dropped} so far)"
-                self.logger.warn(f"queue of {self._queue.size} frames is full: {dropped}")
-            self._changed.notify_all()
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._stopping)
-                if self._stopping:
-                    return
-                pdu = self._queue.popleft()
-                self._busy = True
-            super()._on_pdu(pdu)
-            with self._changed:
-                self._busy = False
-                if self._ending is not None and not self._queue:
-                    self.to_basic_block()._post(self.SYSTEM, self._ending)
+    def frames_dropped(self) -> int:
+        """Frames that found the queue full, or that were left when the flowgraph stopped."""
+        return self.inputs_dropped
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         frame = frame_of(meta, data)
@@ -140,8 +76,8 @@ class token_recovery(PduBlock):
         misfit = None if llrs is None else misfit_of(meta)
         recovered = self._recovery.recover(frame, header, llrs, lambda: self._stopping, misfit)
         if recovered.frame.lost.any():
-            self.frames_dropped += 1
-            self.logger.warn(f"stopped: the frame in work is dropped ({self.frames_dropped} so far)")
+            self.inputs_dropped += 1
+            self.logger.warn(f"stopped: the frame in work is dropped ({self.inputs_dropped} so far)")
             return None
         self.frames_recovered += 1
         added = {
@@ -149,8 +85,6 @@ class token_recovery(PduBlock):
             keys.CONFIDENCE: vector_of(recovered.confidence),
             keys.LLRS: None,
             keys.MISFIT: None,
-            keys.QUEUED + self.STAGE: len(self._queue),
-            keys.DROPPED + self.STAGE: self.frames_dropped,
         }
         if llrs is not None or not frame.lost.any():
             added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())
