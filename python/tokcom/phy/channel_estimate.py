@@ -5,8 +5,6 @@ is fitted to the evidence (sparse Bayesian learning, MacKay's fixed point; Tippi
 echoes up to and beyond the cyclic prefix cost noise only where there are some.
 """
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
 
@@ -31,33 +29,6 @@ NEGLIGIBLE = 3.0
 """Prior power of a tap, relative to the noise on it, below which it is left out."""
 
 
-@dataclass(frozen=True)
-class ChannelEstimate:
-    """A channel that does not change.
-
-    Attributes:
-        response: complex128 (52,), the channel on CARRIERS.
-        error: mean variance of the response's error.
-        powers: float64 (33,), prior power of each tap of DELAYS.
-    """
-
-    response: np.ndarray
-    error: float
-    powers: np.ndarray
-
-
-def estimate_channel(observed: np.ndarray, noise_variance: float) -> ChannelEstimate:
-    """Estimate a channel of a few taps.
-
-    Args:
-        observed: complex128 (52,), the channel on CARRIERS in noise.
-        noise_variance: of the noise on it.
-    """
-    response, powers = np.empty(len(observed), np.complex128), np.empty(N_TAPS)
-    error = fit_channel(observed, max(noise_variance, 1e-30), ROUNDS, response, powers)
-    return ChannelEstimate(response, error, powers)
-
-
 def best_window(powers: np.ndarray, tolerance: float) -> int:
     """Samples by which the windows should move so that least of the channel's power leaves the cyclic prefix.
 
@@ -76,16 +47,12 @@ def best_window(powers: np.ndarray, tolerance: float) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def invert(matrix: np.ndarray) -> float:
-    """Put the inverse of a Hermitian positive definite matrix, complex128 (n, n), in its place; return the log of its
-    determinant."""
+def invert(matrix: np.ndarray) -> None:
+    """Put the inverse of a Hermitian positive definite matrix, complex128 (n, n), in its place."""
     n = matrix.shape[0]
-    total = 0.0
     # Gauss-Jordan without pivoting, which such matrices do not need.
     for p in range(n):
-        pivot = max(matrix[p, p].real, 1e-300)
-        total += np.log(pivot)
-        inverse = 1 / pivot
+        inverse = 1 / max(matrix[p, p].real, 1e-300)
         matrix[p, p] = 1
         for j in range(n):
             matrix[p, j] *= inverse
@@ -95,13 +62,22 @@ def invert(matrix: np.ndarray) -> float:
                 matrix[i, p] = 0
                 for j in range(n):
                     matrix[i, j] -= factor * matrix[p, j]
-    return total
 
 
 @numba.njit(cache=True, nogil=True)
 def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.ndarray, powers: np.ndarray) -> float:
-    """`estimate_channel` for compiled callers, by so many rounds: fills response and powers, returns the error's
-    variance."""
+    """Estimate a channel that does not change, of a few taps.
+
+    Args:
+        observed: complex128 (52,), the channel on CARRIERS in noise.
+        noise: variance of the noise on it, above 0.
+        rounds: of the fixed point.
+        response: complex128 (52,), filled with the channel.
+        powers: float64 (33,), filled with the prior power of each tap of DELAYS.
+
+    Returns:
+        The mean variance of the response's error.
+    """
     n, taps = STEERING.shape
     power = 0.0
     matched = np.zeros(taps, np.complex128)
