@@ -23,6 +23,9 @@ class MaskGitConfig:
     heads: int = 3
     kernel_size: int = 5
     mlp_ratio: int = 4
+    condition_dim: int = 0
+    """Numbers that stand for a class: those of a sentence's embedding, from a table; 0: each class has a vector of its
+    own."""
 
     as_dict = asdict
 
@@ -60,7 +63,8 @@ class MaskGitBlock(nn.Module):
 class MaskGitNetwork(nn.Module):
     """Logits over the codebook for chosen places of token grids.
 
-    Id `codebook_size` stands for [MASK], label `num_classes` for the null class ("no CMI").
+    Id `codebook_size` stands for [MASK], label `num_classes` for the null class ("no CMI"). Where classes are
+    sentences, row i of `conditions` is the embedding of class i, and that of the null class is zeros.
     """
 
     def __init__(self, config: MaskGitConfig):
@@ -69,11 +73,16 @@ class MaskGitNetwork(nn.Module):
         width = config.width
         self.token_embedding = nn.Embedding(config.codebook_size + 1, width)
         self.position_embedding = nn.Parameter(torch.zeros(config.rows * config.columns, width))
-        self.class_embedding = nn.Embedding(config.num_classes + 1, width)
+        if config.condition_dim:
+            self.register_buffer("conditions", torch.zeros(config.num_classes + 1, config.condition_dim))
+            self.condition = nn.Linear(config.condition_dim, width)
+        else:
+            self.class_embedding = nn.Embedding(config.num_classes + 1, width)
         self.blocks = nn.ModuleList(MaskGitBlock(config) for _ in range(config.depth))
         self.head_norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, config.codebook_size)
-        for embedding in (self.token_embedding.weight, self.position_embedding, self.class_embedding.weight):
+        embeddings = [self.token_embedding.weight, self.position_embedding]
+        for embedding in embeddings if config.condition_dim else [*embeddings, self.class_embedding.weight]:
             nn.init.normal_(embedding, std=0.02)
         for block in self.blocks:
             for last in (block.projection, block.mlp[-1]):
@@ -87,7 +96,8 @@ class MaskGitNetwork(nn.Module):
             labels: int64 (batch,), the null class where there is no CMI.
             places: bool (batch, rows * columns).
         """
-        x = self.token_embedding(tokens) + self.position_embedding + self.class_embedding(labels)[:, None]
+        told = self.condition(self.conditions[labels]) if self.config.condition_dim else self.class_embedding(labels)
+        x = self.token_embedding(tokens) + self.position_embedding + told[:, None]
         for block in self.blocks:
             x = block(x)
         return self.head(self.head_norm(x[places]))

@@ -25,6 +25,7 @@ from tokcom.models.folders import list_models
 from tokcom.models.weights import read_weights
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
+from tokcom.tokenizers.pyramid_network import PyramidConfig, PyramidVQNetwork
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
@@ -40,6 +41,7 @@ FREQUENCIES = "frequencies"
 
 FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "vq": (VQConfig, VQNetwork),
+    "pyramid": (PyramidConfig, PyramidVQNetwork),
     "maskgit": (MaskGitConfig, MaskGitNetwork),
     "classifier": (ClassifierConfig, ClassifierNetwork),
 }

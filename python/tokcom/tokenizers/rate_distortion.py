@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tokcom.precision import autocast
-from tokcom.tokenizers.vq_network import VQNetwork
+from tokcom.tokenizers.vq_network import VQAutoencoder
 
 FLAT = 4e-4
 """Mean squared error, 40 dB below the peak, under which a picture's quality counts no more."""
@@ -59,7 +59,7 @@ class RateDistortionSearch:
         rate: nepers of a picture's mean squared error that one bit a token is worth.
     """
 
-    def __init__(self, network: VQNetwork, prior: Prior, rate: float):
+    def __init__(self, network: VQAutoencoder, prior: Prior, rate: float):
         self.network, self.prior, self.rate = network, prior, rate
 
     def improve(self, pictures: Tensor, tokens: Tensor, visits: int, first: int = 0) -> Tensor:

@@ -10,7 +10,7 @@ from tokcom.errors import FrameError, ParameterError, PictureError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.tokenizers.pictures import square
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
-from tokcom.tokenizers.vq_network import VQNetwork, as_input
+from tokcom.tokenizers.vq_network import VQAutoencoder, as_input
 
 LOST_GREY = 128
 KEPT = 4096
@@ -18,7 +18,7 @@ KEPT = 4096
 
 
 class VQTokenizer:
-    """A trained `VQNetwork` as a tokenizer.
+    """A trained `VQAutoencoder` as a tokenizer.
 
     Args:
         network: the network, in evaluation mode.
@@ -32,7 +32,7 @@ class VQTokenizer:
     """
 
     def __init__(
-        self, network: VQNetwork, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0,
+        self, network: VQAutoencoder, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0,
         at_once: int | None = None,
     ):  # fmt: skip
         if visits < 0 or (visits and search is None):

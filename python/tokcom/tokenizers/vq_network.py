@@ -7,11 +7,15 @@ scale (Yu et al., "Vector-quantized image modeling with improved VQGAN", ICLR 20
 
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from tokcom.tokenizers.pyramid_network import PyramidConfig
 
 
 def as_input(pictures: np.ndarray) -> Tensor:
@@ -50,12 +54,50 @@ class ResidualBlock(nn.Module):
         return x + self.second(F.gelu(self.first(F.gelu(x))))
 
 
-class VQNetwork(nn.Module):
-    """Pictures (batch, 3, size, size) in [-1, 1] ↔ token ids (batch, size/patch, size/patch)."""
+class VQAutoencoder(nn.Module):
+    """Pictures (batch, 3, size, size) in [-1, 1] ↔ token ids (batch, size/patch, size/patch), by cosine look-up.
 
-    def __init__(self, config: VQConfig):
+    A subclass makes `encoder`, from pictures to (batch, code_dim, rows, columns), and `decoder`, the way back.
+
+    Args:
+        config: shape of the network, with `image_size`, `patch_size`, `codebook_size` and `code_dim`.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def __init__(self, config: "VQConfig | PyramidConfig"):
         super().__init__()
         self.config = config
+        codebook = torch.randn(config.codebook_size, config.code_dim)
+        self.register_buffer("codebook", F.normalize(codebook, dim=1))
+
+    def latents(self, pictures: Tensor) -> Tensor:
+        """Unit vectors (batch, rows, columns, code_dim) of pictures (batch, 3, size, size)."""
+        return F.normalize(self.encoder(pictures).float().permute(0, 2, 3, 1), dim=-1)
+
+    def quantize(self, latents: Tensor) -> Tensor:
+        """Ids (…) of the codes nearest to unit vectors (…, code_dim)."""
+        return (latents @ self.codebook.T).argmax(-1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Token ids, int64 (batch, rows, columns)."""
+        return self.quantize(self.latents(pictures))
+
+    def decode_vectors(self, vectors: Tensor) -> Tensor:
+        """Pictures (batch, 3, size, size) from code vectors (batch, rows, columns, code_dim)."""
+        return self.decoder(vectors.permute(0, 3, 1, 2))
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Pictures (batch, 3, size, size) from token ids (batch, rows, columns)."""
+        return self.decode_vectors(self.codebook[tokens])
+
+
+class VQNetwork(VQAutoencoder):
+    """One width for small patches: residual blocks on the grid of tokens, then a few at half a patch."""
+
+    def __init__(self, config: VQConfig):
+        super().__init__(config)
         width, patch = config.width, config.patch_size
         half = patch // 2
         self.encoder = nn.Sequential(
@@ -79,25 +121,3 @@ class VQNetwork(nn.Module):
                 pixels=nn.PixelShuffle(2),
             )
         )
-        codebook = torch.randn(config.codebook_size, config.code_dim)
-        self.register_buffer("codebook", F.normalize(codebook, dim=1))
-
-    def latents(self, pictures: Tensor) -> Tensor:
-        """Unit vectors (batch, rows, columns, code_dim) of pictures (batch, 3, size, size)."""
-        return F.normalize(self.encoder(pictures).float().permute(0, 2, 3, 1), dim=-1)
-
-    def quantize(self, latents: Tensor) -> Tensor:
-        """Ids (…) of the codes nearest to unit vectors (…, code_dim)."""
-        return (latents @ self.codebook.T).argmax(-1)
-
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Token ids, int64 (batch, rows, columns)."""
-        return self.quantize(self.latents(pictures))
-
-    def decode_vectors(self, vectors: Tensor) -> Tensor:
-        """Pictures (batch, 3, size, size) from code vectors (batch, rows, columns, code_dim)."""
-        return self.decoder(vectors.permute(0, 3, 1, 2))
-
-    def decode(self, tokens: Tensor) -> Tensor:
-        """Pictures (batch, 3, size, size) from token ids (batch, rows, columns)."""
-        return self.decode_vectors(self.codebook[tokens])

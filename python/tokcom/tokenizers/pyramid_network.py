@@ -1,0 +1,105 @@
+"""The VQ autoencoder for photographs: large patches, a small encoder and a large decoder, width by scale.
+
+What a decoder adds pays, what an encoder adds hardly (Hansen-Estruch et al., "ViTok", 2025), so the way back has four
+times the operations of the way in.
+"""
+
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tokcom.tokenizers.vq_network import VQAutoencoder
+
+ENCODER_PATCH = 4
+"""Pixels to a side that the encoder takes as channels, ahead of its first scale."""
+
+
+@dataclass(frozen=True)
+class PyramidConfig:
+    """Shape of a `PyramidVQNetwork`; it is stored in the model's card.
+
+    The encoder's scales run from a quarter of the picture's side down to the grid of tokens, the decoder's from the
+    grid of tokens up to half the side; each halves or doubles the one before. `*_widths` are channels, `*_blocks`
+    residual blocks of each scale.
+    """
+
+    image_size: int = 256
+    patch_size: int = 16
+    codebook_size: int = 1024
+    code_dim: int = 16
+    encoder_widths: tuple[int, ...] = (96, 160, 256)
+    encoder_blocks: tuple[int, ...] = (1, 2, 3)
+    decoder_widths: tuple[int, ...] = (320, 256, 128, 64)
+    decoder_blocks: tuple[int, ...] = (4, 3, 3, 2)
+
+    as_dict = asdict
+
+    def __post_init__(self) -> None:
+        for name, widths, blocks, patch in (
+            ("encoder", self.encoder_widths, self.encoder_blocks, ENCODER_PATCH * 2 ** (len(self.encoder_widths) - 1)),
+            ("decoder", self.decoder_widths, self.decoder_blocks, 2 ** len(self.decoder_widths)),
+        ):
+            if len(widths) != len(blocks) or patch != self.patch_size:
+                raise ValueError(
+                    f"{name}: widths {widths} and blocks {blocks} of its scales lead to patches of {patch} pixels, not "
+                    f"{self.patch_size}"
+                )
+        if self.image_size % self.patch_size:
+            raise ValueError(f"pictures of {self.image_size} pixels are no whole patches of {self.patch_size}")
+
+
+class NormalizedBlock(nn.Module):
+    """x + conv(gelu(conv(gelu(norm(x))))), the identity at initialisation.
+
+    The norm is the root mean square over the channels of one place: what a wrong token does stays near it.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width, 1, 1))
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inverse = torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-6).to(x.dtype)
+        return x + self.second(F.gelu(self.first(F.gelu(x * inverse * self.scale.to(x.dtype)))))
+
+
+class PyramidVQNetwork(VQAutoencoder):
+    """The autoencoder; see `VQAutoencoder` for its shapes."""
+
+    def __init__(self, config: PyramidConfig):
+        super().__init__(config)
+        self.encoder, self.decoder = _encoder(config), _decoder(config)
+
+
+def _encoder(config: PyramidConfig) -> nn.Sequential:
+    widths = config.encoder_widths
+    layers: OrderedDict[str, nn.Module] = OrderedDict(unshuffle=nn.PixelUnshuffle(ENCODER_PATCH))
+    layers["stem"] = nn.Conv2d(3 * ENCODER_PATCH**2, widths[0], 3, padding=1)
+    for scale, (width, blocks) in enumerate(zip(widths, config.encoder_blocks, strict=True)):
+        if scale:
+            layers[f"down{scale}"] = nn.Conv2d(widths[scale - 1], width, 2, stride=2)
+        layers[f"blocks{scale}"] = nn.Sequential(*(NormalizedBlock(width) for _ in range(blocks)))
+    layers["activation"] = nn.GELU()
+    layers["head"] = nn.Conv2d(widths[-1], config.code_dim, 1)
+    return nn.Sequential(layers)
+
+
+def _decoder(config: PyramidConfig) -> nn.Sequential:
+    widths = config.decoder_widths
+    layers: OrderedDict[str, nn.Module] = OrderedDict(stem=nn.Conv2d(config.code_dim, widths[0], 3, padding=1))
+    for scale, (width, blocks) in enumerate(zip(widths, config.decoder_blocks, strict=True)):
+        if scale:
+            layers[f"widen{scale}"] = nn.Conv2d(widths[scale - 1], width * 2**2, 1)
+            layers[f"up{scale}"] = nn.PixelShuffle(2)
+        layers[f"blocks{scale}"] = nn.Sequential(*(NormalizedBlock(width) for _ in range(blocks)))
+    layers["activation"] = nn.GELU()
+    layers["head"] = nn.Conv2d(widths[-1], 3 * 2**2, 3, padding=1)
+    layers["pixels"] = nn.PixelShuffle(2)
+    return nn.Sequential(layers)
