@@ -4,21 +4,26 @@ import numpy as np
 import torch
 
 from tokcom.context.classifier_network import ClassifierNetwork
+from tokcom.context.efficientnet_lite import LiteClassifierNetwork
 from tokcom.errors import ParameterError, PictureError
 from tokcom.tokenizers.vq_network import as_input
 
 
 class Classifier:
-    """A trained `ClassifierNetwork` with the names of its classes.
+    """A trained network that names what pictures show, with the names of its classes.
 
     Args:
         network: the network, in evaluation mode.
         classes: name of each label.
+        unsure_below: probability of the likeliest class under which a picture shows none of them.
     """
 
-    def __init__(self, network: ClassifierNetwork, classes: tuple[str, ...]):
+    def __init__(
+        self, network: ClassifierNetwork | LiteClassifierNetwork, classes: tuple[str, ...], unsure_below: float = 0.0
+    ):
         self.network = network
         self.classes = classes
+        self.unsure_below = unsure_below
 
     def log_probabilities(self, pictures: np.ndarray) -> np.ndarray:
         """float32 (batch, classes) of uint8 pictures (batch, size, size, 3).
@@ -50,8 +55,14 @@ class Classifier:
             )
         return as_input(pictures)
 
-    def label(self, picture: np.ndarray) -> int:
-        """The likeliest class of one picture (size, size, 3)."""
+    def label(self, picture: np.ndarray) -> int | None:
+        """The likeliest class of one picture (size, size, 3); None where it is not likely enough."""
+        log_probabilities = self.log_probabilities(picture[None])[0]
+        likeliest = int(log_probabilities.argmax())
+        return likeliest if np.exp(log_probabilities[likeliest]) >= self.unsure_below else None
+
+    def likeliest(self, picture: np.ndarray) -> int:
+        """The likeliest class of one picture (size, size, 3), however unsure."""
         return int(self.log_probabilities(picture[None])[0].argmax())
 
 

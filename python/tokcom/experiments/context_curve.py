@@ -247,7 +247,7 @@ def model_figures(
         picture = bench.photographs.pictures[number]
         psnr.append(psnr_db(picture, bench.tokenizer.detokenize(frame)))
         if frame.cmi is not None:
-            right.append(classifier.label(picture) == frame.cmi)
+            right.append(classifier.likeliest(picture) == frame.cmi)
         progress(1)
     if not masked:
         raise ParameterError("no token was masked; take more photographs")

@@ -15,6 +15,7 @@ from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.classifier import Classifier
 from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
+from tokcom.context.efficientnet_lite import LiteClassifierNetwork, LiteConfig
 from tokcom.context.maskgit import MaskGit
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import ModelError, ParameterError
@@ -44,6 +45,7 @@ FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "pyramid": (PyramidConfig, PyramidVQNetwork),
     "maskgit": (MaskGitConfig, MaskGitNetwork),
     "classifier": (ClassifierConfig, ClassifierNetwork),
+    "lite": (LiteConfig, LiteClassifierNetwork),
 }
 """Families of networks by the name that cards use: the class of the configuration and that of the network."""
 
@@ -200,7 +202,10 @@ def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> F
 def load_classifier(model: str) -> Classifier:
     """The classifier of a model; raises as `load_tokenizer` does."""
     card = model_card(model)
-    return Classifier(_network(card, "classifier"), card.classes)
+    unsure_below = card.part("classifier").get("unsure_below", 0.0)
+    if not isinstance(unsure_below, int | float) or not 0 <= unsure_below <= 1:
+        raise ModelError(f"{card.folder / 'card.json'}: unsure_below is {unsure_below!r}; it is a probability")
+    return Classifier(_network(card, "classifier"), card.classes, unsure_below)
 
 
 def _network(card: Card, part: str) -> nn.Module:

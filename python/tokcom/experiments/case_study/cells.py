@@ -254,7 +254,7 @@ class _Passage:
     def seen(self) -> tuple[np.ndarray, int]:
         """Features and label of the picture sent, by the classifier."""
         classifier = self.bench.classifier
-        return classifier.features(self.job.picture[None])[0], classifier.label(self.job.picture)
+        return classifier.features(self.job.picture[None])[0], classifier.likeliest(self.job.picture)
 
     def likeness(self, received: np.ndarray) -> dict[str, float | None]:
         """How like the picture sent the received one is; None for measures that are not installed."""
@@ -266,7 +266,7 @@ class _Passage:
             "psnr_db": psnr if math.isfinite(psnr) else None,
             "ssim": ssim(sent, received),
             "semantic": float(own @ other / np.sqrt((own @ own) * (other @ other))),
-            "label_kept": float(self.bench.classifier.label(received) == label),
+            "label_kept": float(self.bench.classifier.likeliest(received) == label),
             **{name: measures[name](sent, received) if name in measures else None for name in LIKENESSES},
         }
 
