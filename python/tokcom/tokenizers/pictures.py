@@ -11,7 +11,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tokcom.errors import PictureError
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
+EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
+)
 """File name endings that count as pictures when a folder is searched."""
 FOREIGN = frozenset({"@eaDir", "__MACOSX", "#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
 """Folders that file servers, archivers and file systems leave among a user's own."""

@@ -1,6 +1,8 @@
-"""Training pictures: a folder or tar archive of train/<class>/* and test/<class>/*, cut to squares once and kept.
+"""Training pictures: folders, tar or zip archives of train/<class>/* and test/<class>/*, cut to squares once and kept.
 
-Hidden files and folders, as Jupyter, macOS and file servers leave them there, are no pictures and no classes.
+A folder or archive without train/ and test/ is all to train on. Pictures pass through one at a time and are kept as
+bytes in a file that is mapped, not read: a data set may be larger than memory. Hidden files and folders, as Jupyter,
+macOS and file servers leave them there, are no pictures and no classes.
 """
 
 import hashlib
@@ -9,11 +11,14 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,6 +28,8 @@ from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resa
 SPLITS = ("train", "test")
 SMALLEST_CROP = 0.7
 """Side of the smallest random crop, as a share of the picture's shorter side."""
+UNDER_WAY = 512
+"""Files that are read ahead of the processes that decode them."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,13 @@ class Dataset:
 
 
 def load_dataset(
-    data: str | Path, split: str, *, size: int, crops: int, seed: int = 0, cache: str | Path = ".cache/datasets"
-) -> Dataset:
+    data: str | Path | Sequence[str | Path], split: str, *, size: int, crops: int, seed: int = 0,
+    cache: str | Path = ".cache/datasets",
+) -> Dataset:  # fmt: skip
     """Read one split, preparing it on first use.
 
     Args:
-        data: folder or tar archive; what lies above train/ and test/ inside it is ignored.
+        data: folder, tar or zip archive, or several of them; what lies above train/ and test/ inside is ignored.
         split: "train" or "test".
         size: side of the squares in pixels.
         crops: squares a picture: the central one and crops - 1 at random.
@@ -54,15 +62,17 @@ def load_dataset(
     Raises:
         DatasetError: no such data, or no pictures of that split in it.
     """
-    data = Path(data)
-    if not data.exists():
-        raise DatasetError(f"{data}: no such folder or archive")
-    files = sorted(_visible(data)) if data.is_dir() else [data]
+    sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
+    for source in sources:
+        if not source.exists():
+            raise DatasetError(f"{source}: no such folder or archive")
+    files = [path for source in sources for path in (sorted(_visible(source)) if source.is_dir() else [source])]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
-    key = [str(data.resolve()), stats, split, size, crops, seed, SMALLEST_CROP]
+    places = [str(source.resolve()) for source in sources]
+    key = [places[0] if len(places) == 1 else places, stats, split, size, crops, seed, SMALLEST_CROP]
     folder = Path(cache) / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     if not (folder / "index.json").exists():
-        _prepare(data, split, size, crops, seed, folder)
+        _prepare(sources, split, size, crops, seed, folder)
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     return Dataset(
         np.load(folder / "pictures.npy", mmap_mode="r"),
@@ -72,24 +82,30 @@ def load_dataset(
     )
 
 
-def _prepare(data: Path, split: str, size: int, crops: int, seed: int, folder: Path) -> None:
-    pictures, names, broken, classes = [], [], [], set()
-    jobs = ((name, content, size, crops, seed) for name, content in _entries(data, split, classes))
-    with ProcessPoolExecutor() as pool:
-        for name, result in pool.map(_cut, jobs, chunksize=32):
-            if result is None:
-                broken.append(name)
-            else:
-                pictures.append(result)
-                names.append(PurePosixPath(name).parent.name)
-    if not pictures:
-        raise DatasetError(f"{data}: no pictures under {split}/<class>/")
-    ordered = sorted(classes)
+def _prepare(sources: Sequence[Path], split: str, size: int, crops: int, seed: int, folder: Path) -> None:
+    names, broken, classes = [], [], set()
+    jobs = (
+        (name, content, size, crops, seed)
+        for source in sources
+        for name, content in _entries(source, split, classes)
+    )  # fmt: skip
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place, ProcessPoolExecutor() as pool:
         unfinished = Path(place) / folder.name
         unfinished.mkdir()
-        np.save(unfinished / "pictures.npy", np.stack(pictures))
+        with (unfinished / "pictures.npy").open("wb") as file:
+            _write_header(file, (0, crops, size, size, 3))
+            while ahead := list(islice(jobs, UNDER_WAY)):
+                for name, result in pool.map(_cut, ahead, chunksize=32):
+                    if result is None:
+                        broken.append(name)
+                    else:
+                        file.write(result.tobytes())
+                        names.append(PurePosixPath(name).parent.name)
+            _write_header(file, (len(names), crops, size, size, 3))
+        if not names:
+            raise DatasetError(f"{', '.join(map(str, sources))}: no pictures under {split}/<class>/")
+        ordered = sorted(classes)
         index = {"labels": [ordered.index(name) for name in names], "classes": ordered, "broken": broken}
         (unfinished / "index.json").write_text(json.dumps(index), encoding="utf-8")
         # Two processes may have prepared the same: whole folders alone take the place.
@@ -99,35 +115,50 @@ def _prepare(data: Path, split: str, size: int, crops: int, seed: int, folder: P
             unfinished.rename(folder)
 
 
-def _entries(data: Path, split: str, classes: set[str]) -> Iterator[tuple[str, bytes]]:
-    """(path inside the data, content) of a split's pictures in a fixed order; notes the classes of both splits."""
-    if data.is_dir():
-        found = {str(PurePosixPath(*path.relative_to(data).parts)): path for path in _visible(data)}
-        for name in sorted(found):
-            if _belongs(name, split, classes):
-                yield name, found[name].read_bytes()
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """The head of a .npy file of bytes, at its beginning; NumPy leaves room for the first axis to grow."""
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def _entries(source: Path, split: str, classes: set[str]) -> Iterator[tuple[str, bytes]]:
+    """(path inside the source, content) of a split's pictures in a fixed order; notes the classes of both splits."""
+    if source.is_dir():
+        found = {str(PurePosixPath(*path.relative_to(source).parts)): path for path in _visible(source)}
+        for name in _of_split(found, split, classes):
+            yield name, found[name].read_bytes()
         return
     try:
-        with tarfile.open(data) as archive:
+        if zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
+                files = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+                for name in _of_split(files, split, classes):
+                    yield name, archive.read(files[name])
+            return
+        with tarfile.open(source) as archive:
             members = {member.name: member for member in archive if member.isfile()}
-            for name in sorted(members):
-                if _belongs(name, split, classes):
-                    yield name, archive.extractfile(members[name]).read()
-    except tarfile.TarError:
-        raise DatasetError(f"{data}: neither a folder nor a tar archive") from None
+            for name in _of_split(members, split, classes):
+                yield name, archive.extractfile(members[name]).read()
+    except (tarfile.TarError, zipfile.BadZipFile):
+        raise DatasetError(f"{source}: neither a folder nor a whole tar or zip archive") from None
+
+
+def _of_split(names: Iterable[str], split: str, classes: set[str]) -> list[str]:
+    """The pictures of a split among the files of one source, sorted."""
+    pictures = [PurePosixPath(name) for name in sorted(names)]
+    pictures = [path for path in pictures if path.suffix.lower() in EXTENSIONS and not is_hidden(path)]
+    divided = [path for path in pictures if len(path.parts) > 2 and path.parts[-3] in SPLITS]
+    chosen = [path for path in divided if path.parts[-3] == split]
+    if not divided:
+        divided = [path for path in pictures if len(path.parts) > 1]
+        chosen = divided if split == "train" else []
+    classes.update(path.parts[-2] for path in divided)
+    return [str(path) for path in chosen]
 
 
 def _visible(data: Path) -> Iterator[Path]:
     """Everything in a folder that is not hidden."""
     return (path for path in data.rglob("*") if not is_hidden(path.relative_to(data)))
-
-
-def _belongs(name: str, split: str, classes: set[str]) -> bool:
-    path = PurePosixPath(name)
-    if len(path.parts) < 3 or path.parts[-3] not in SPLITS or path.suffix.lower() not in EXTENSIONS or is_hidden(path):
-        return False
-    classes.add(path.parts[-2])
-    return path.parts[-3] == split
 
 
 def _cut(job: tuple[str, bytes, int, int, int]) -> tuple[str, np.ndarray | None]:

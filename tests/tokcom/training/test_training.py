@@ -101,7 +101,7 @@ def test_data_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DatasetError, match="no pictures under train"):
         load_dataset(tmp_path / "empty", "train", size=16, crops=1, cache=tmp_path)
     (tmp_path / "file.tar").write_text("no archive")
-    with pytest.raises(DatasetError, match="neither a folder nor a tar archive"):
+    with pytest.raises(DatasetError, match="neither a folder nor a whole tar or zip archive"):
         load_dataset(tmp_path / "file.tar", "train", size=16, crops=1, cache=tmp_path)
 
 
