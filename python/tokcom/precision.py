@@ -3,12 +3,16 @@
 import torch
 
 
-def precision() -> torch.dtype:
-    """bfloat16 where the processor multiplies it natively, else float32."""
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+def precision(device: str | torch.device = "cpu") -> torch.dtype:
+    """bfloat16 where the device multiplies it natively, else float32."""
+    if torch.device(device).type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
 
 
-def autocast() -> torch.autocast:
-    """Context in which networks run in the `precision()` of this machine."""
-    return torch.autocast("cpu", precision(), enabled=precision() != torch.float32)
+def autocast(device: str | torch.device = "cpu") -> torch.autocast:
+    """Context in which networks run in the `precision()` of a device."""
+    dtype = precision(device)
+    return torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32)

@@ -6,6 +6,7 @@ times the operations of the way in.
 
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
+from math import log2
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,10 @@ from tokcom.tokenizers.vq_network import VQAutoencoder
 
 ENCODER_PATCH = 4
 """Pixels to a side that the encoder takes as channels, ahead of its first scale."""
+SCALES = ((96, 1), (160, 2), (256, 3), (320, 3))
+"""Width and blocks of the encoder's scales by patch, from the finest: patches of 4 pixels have one, of 8 two …"""
+DECODER_SCALES = ((64, 2), (128, 3), (256, 3), (320, 4), (384, 4))
+"""Those of the decoder's: patches of 4 have two, of 8 three …"""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,26 @@ class PyramidConfig:
     decoder_blocks: tuple[int, ...] = (4, 3, 3, 2)
 
     as_dict = asdict
+
+    @classmethod
+    def of_grid(cls, size: int, grid: int, words: int) -> "PyramidConfig":
+        """The shape for pictures of `size` pixels to a side in `grid` x `grid` tokens of `words` words.
+
+        Raises:
+            ValueError: they need patches of other sizes than 4, 8, 16 or 32 pixels, or there are fewer than 2 words.
+        """
+        patch = size // grid
+        if patch * grid != size or patch not in (4, 8, 16, 32):
+            raise ValueError(
+                f"pictures of {size} pixels in {grid} x {grid} tokens have patches of {size / grid:g} pixels; 4, 8, 16 "
+                "or 32 it must be"
+            )
+        if words < 2:
+            raise ValueError(f"a codebook of {words} words; at least 2")
+        encoder, decoder = SCALES[: int(log2(patch)) - 1], DECODER_SCALES[: int(log2(patch))][::-1]
+        widths, blocks = zip(*encoder, strict=True)
+        decoder_widths, decoder_blocks = zip(*decoder, strict=True)
+        return cls(size, patch, words, cls.code_dim, widths, blocks, decoder_widths, decoder_blocks)
 
     def __post_init__(self) -> None:
         for name, widths, blocks, patch in (

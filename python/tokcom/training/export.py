@@ -29,6 +29,7 @@ class Run:
     steps: int
     hours: float
     warm_start: bool = False
+    device: str = ""
 
 
 def export_part(
@@ -71,7 +72,7 @@ def export_part(
     card["classes"] = list(classes)
     if part == "tokenizer":
         card.pop("labels", None)  # of the codebook that was
-    training = asdict(run) | {"hours": round(run.hours, 2)}
+    training = {name: each for name, each in asdict(run).items() if each != ""} | {"hours": round(run.hours, 2)}
     if run.warm_start and part in card:
         training["continues"] = {"sha256": card[part]["sha256"], **card[part]["training"]}
     card[part] = {
@@ -154,7 +155,8 @@ def half(network: nn.Module) -> dict[str, torch.Tensor]:
     """The network's weights as they are stored: float16, without what only training needs."""
     state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(TRAINING_STATE)}
     return {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous() for name, tensor in state.items()
+        name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for name, tensor in state.items()
     }
 
 

@@ -35,6 +35,7 @@ class MaskGitTask(Task):
 
     name = "maskgit"
     learning_rate = 1.5e-3
+    device = torch.device("cpu")
 
     def __init__(
         self, config: MaskGitConfig, train_tokens: np.ndarray, train_labels: np.ndarray, test_tokens: np.ndarray,
@@ -78,14 +79,14 @@ class MaskGitTask(Task):
         return figures | self._bits(15, null, "_without_cmi")
 
     def _bits(self, percent: int, labels: np.ndarray, suffix: str) -> dict[str, float]:
-        rng = np.random.default_rng(percent)
+        rng, device = np.random.default_rng(percent), self.device
         total = right = count = 0
         for start in range(0, len(labels), 64):
-            tokens = torch.from_numpy(self.test_tokens[start : start + 64, 0].astype(np.int64))
-            masked = torch.from_numpy(rng.random(tokens.shape) < percent / 100)
+            tokens = torch.from_numpy(self.test_tokens[start : start + 64, 0].astype(np.int64)).to(device)
+            masked = torch.from_numpy(rng.random(tokens.shape) < percent / 100).to(device)
             hidden = tokens.masked_fill(masked, self.config.codebook_size)
-            with autocast():
-                logits = self.model(hidden, torch.from_numpy(labels[start : start + 64]), masked).float()
+            with autocast(device):
+                logits = self.exported(hidden, torch.from_numpy(labels[start : start + 64]).to(device), masked).float()
             total += float(F.cross_entropy(logits, tokens[masked], reduction="sum")) / math.log(2)
             right += int((logits.argmax(-1) == tokens[masked]).sum())
             count += int(masked.sum())

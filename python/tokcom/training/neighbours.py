@@ -1,5 +1,7 @@
 """How predictable a tokenizer's tokens are from their neighbours: the rate term of its training."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,13 +19,18 @@ class NeighbourPredictor(nn.Module):
     """Logits over the codebook for masked cells of a grid of code vectors, from the cells around (7 x 7 in all).
 
     It is small on purpose: what it finds predictable, every context model will.
+
+    Args:
+        code_dim: numbers of a code vector.
+        codebook_size: number of codes.
+        width: channels inside.
     """
 
-    def __init__(self, code_dim: int, codebook_size: int):
+    def __init__(self, code_dim: int, codebook_size: int, width: int = WIDTH):
         super().__init__()
-        self.stem = nn.Conv2d(code_dim + 1, WIDTH, 3, padding=1)
-        self.blocks = nn.Sequential(*(ResidualBlock(WIDTH) for _ in range(BLOCKS)))
-        self.head = nn.Linear(WIDTH, codebook_size)
+        self.stem = nn.Conv2d(code_dim + 1, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(BLOCKS)))
+        self.head = nn.Linear(width, codebook_size)
 
     def forward(self, vectors: Tensor, masked: Tensor) -> Tensor:
         """Logits (n, codebook_size) at the n True entries of `masked`, bool (batch, rows, columns); `vectors` are
@@ -48,6 +55,11 @@ def neighbour_bits(
         codebook: (codebook_size, code_dim).
         masked: bool (batch, rows, columns).
     """
-    choice = (SHARPNESS * latents[masked] @ codebook.T).softmax(-1)
-    log_probability = predictor(vectors, masked).float().log_softmax(-1)
-    return -(choice * log_probability).sum(-1).mean() / torch.log(torch.tensor(2.0))
+    return soft_bits(latents[masked], codebook, predictor(vectors, masked))
+
+
+def soft_bits(latents: Tensor, codebook: Tensor, logits: Tensor) -> Tensor:
+    """Mean bits that codes cost under logits (n, codebook_size), chosen softly by the nearness of latents (n, code_dim)
+    to all codes."""
+    choice = (SHARPNESS * latents @ codebook.T).softmax(-1)
+    return -(choice * logits.float().log_softmax(-1)).sum(-1).mean() / math.log(2)

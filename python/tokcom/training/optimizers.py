@@ -5,6 +5,62 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from tokcom.precision import precision
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the iteration that brings all singular values near 1 (Jordan et al., 2024)."""
+ITERATIONS = 5
+
+
+class BatchedMuon(torch.optim.Optimizer):
+    """Muon as `torch.optim.Muon` has it, but all parameters of one shape at a time, which a GPU needs to be busy, and
+    kernels of convolutions in any memory format.
+
+    Args:
+        params: matrices, and kernels as matrices of output channels by everything else.
+        lr: learning rate.
+        weight_decay: of all of them.
+        momentum: share of the last step's direction that is kept.
+    """
+
+    def __init__(self, params: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            by_shape: dict[tuple[int, int], list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape.setdefault((len(parameter), parameter[0].numel()), []).append(parameter)
+            for shape, own in by_shape.items():
+                self._move(own, shape, group)
+
+    def _move(self, parameters: list[nn.Parameter], shape: tuple[int, int], group: dict) -> None:
+        gradients = torch.stack([parameter.grad.reshape(shape) for parameter in parameters]).float()
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            buffer = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(gradient))
+            buffer.lerp_(gradient, 1 - group["momentum"])
+        momenta = torch.stack([self.state[parameter]["momentum_buffer"] for parameter in parameters])
+        directions = orthogonalized(gradients.lerp(momenta, group["momentum"]))
+        # The length of AdamW's steps.
+        rate = group["lr"] * 0.2 * max(shape) ** 0.5
+        for parameter, direction in zip(parameters, directions, strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.add_(direction.reshape(parameter.shape), alpha=-rate)
+
+
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """Matrices (batch, rows, columns) with all their singular values near 1, as float32."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).to(precision(matrices.device))
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
+    first, second, third = QUINTIC
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = first * x + (second * gram + third * gram @ gram) @ x
+    return (x.mT if tall else x).float()
+
 
 class MuonAdamW:
     """Orthogonalised momentum (Jordan et al., 2024) for the hidden matrices, AdamW for everything else.
@@ -17,23 +73,30 @@ class MuonAdamW:
         others: embeddings, heads, convolutions, norms, biases.
         lr: learning rate; `param_groups` hold it.
         weight_decay: of parameters of two dimensions and more.
+        batched: use `BatchedMuon`, which takes parameters on a GPU and in any memory format.
+        further: groups of AdamW with settings of their own.
     """
 
     def __init__(
-        self, matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], lr: float, weight_decay: float
-    ):
+        self, matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], lr: float, weight_decay: float,
+        batched: bool = False, further: Iterable[dict] = (),
+    ):  # fmt: skip
         others = list(others)
         groups = [
             {"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay},
             {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+            *further,
         ]
-        # Muon takes matrices alone: it gets views, which share the kernels' memory.
-        self._matrices = [(p, p if p.ndim == 2 else nn.Parameter(p.data.view(len(p), -1))) for p in matrices]
+        # torch.optim.Muon takes matrices alone: it gets views, which share the kernels' memory.
+        self._matrices = [(p, p if batched or p.ndim == 2 else nn.Parameter(p.data.view(len(p), -1))) for p in matrices]
         views = [view for _, view in self._matrices]
-        self._parts = (
-            torch.optim.Muon(views, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.96)),
+        muon = (
+            BatchedMuon(views, lr, weight_decay)
+            if batched
+            else torch.optim.Muon(views, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         )
+        on_gpu = batched and all(view.is_cuda for view in views)
+        self._parts = (muon, torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.96), fused=on_gpu or None))
 
     @property
     def param_groups(self) -> list[dict]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -10,20 +11,54 @@ from tokcom.context.classifier_network import ClassifierConfig
 from tokcom.context.maskgit_network import MaskGitConfig
 from tokcom.errors import ParameterError
 from tokcom.models.card import file_hash
+from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
 from tokcom.models.zoo import load_context, load_tokenizer, model_card
+from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom.training.classifier import ClassifierTask
 from tokcom.training.dataset import Dataset, load_dataset
 from tokcom.training.decoder import RATE, VISITS, DecoderTask
+from tokcom.training.devices import device_name
 from tokcom.training.export import Run, export_part, half
 from tokcom.training.loop import Task, train
 from tokcom.training.maskgit import MaskGitTask
+from tokcom.training.picture_feed import class_weights
+from tokcom.training.pyramid import PERCEPTUAL, SEMANTIC, SHARPNESS, PyramidTask
+from tokcom.training.sentence_maskgit import SentenceMaskGitTask
+from tokcom.training.sentences import class_sentences, read_phrasings
 from tokcom.training.tokenizer import TokenizerTask
-from tokcom.training.tokens import keep_tokens, kept_tokens, tokenized
+from tokcom.training.tokens import enlarged_tokens, keep_tokens, kept_tokens, tokenized
 
 CROPS = 8
 """Squares cut from every training picture."""
+PHOTOGRAPH_MASKGIT = (320, 8, 5)
+"""Width, depth and heads of the MaskGIT for photographs."""
+
+
+@dataclass(frozen=True)
+class PhotographSettings:
+    """How a model for photographs is trained: a `PyramidVQNetwork`, and a MaskGIT that is told sentences.
+
+    Args:
+        config: shape of the tokenizer.
+        device: where training runs.
+        perceptual: weight of the features' distance.
+        semantic: weight of the pooled features' distance.
+        sharpness: of what is decoded, that the critic is steered to; 0: no critic.
+        compiled: compile the residual blocks.
+        views: of every picture, that MaskGIT learns on.
+        sentences: JSON file of what is said of each class; None: phrasings made from its name.
+    """
+
+    config: PyramidConfig
+    device: torch.device
+    perceptual: float = PERCEPTUAL
+    semantic: float = SEMANTIC
+    sharpness: float = SHARPNESS
+    compiled: bool = False
+    views: int = 4
+    sentences: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -31,26 +66,40 @@ class TrainingRequest:
     """What the user asked to train.
 
     Args:
-        data: folder or tar archive of train/<class>/* and test/<class>/*.
+        data: folders, tar or zip archives of train/<class>/* and test/<class>/*; or one of them.
         models: folder that holds models.
         model: name of the model whose part is trained.
         work: folder for checkpoints.
-        steps: steps in all.
+        steps: steps in all; None: `minutes` count.
         batch: pictures a step.
         seed: seed of everything random.
         warm_start: begin with the weights in the model's folder instead of random ones.
         command: the command line, for the card.
+        minutes: minutes in all; None: `steps` count.
+        photographs: of a model for photographs; None: of one for thumbnails of 64 pixels.
     """
 
-    data: Path
+    data: Path | tuple[Path, ...]
     models: Path
     model: str
     work: Path
-    steps: int
+    steps: int | None
     batch: int
     seed: int
     warm_start: bool
     command: str
+    minutes: float | None = None
+    photographs: PhotographSettings | None = None
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """What holds the pictures."""
+        return self.data if isinstance(self.data, tuple) else (self.data,)
+
+    @property
+    def data_name(self) -> str:
+        """Its names, without folders."""
+        return ", ".join(source.name for source in self.sources)
 
     @property
     def folder(self) -> Path:
@@ -116,15 +165,77 @@ def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float
     return figures
 
 
+def train_pyramid(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a tokenizer for photographs; returns its figures on the test split."""
+    settings = request.photographs
+    trunk, _ = load_efficientnet_lite(0)
+    data, test = _pictures(request, console, settings.config.image_size, 1)
+    task = PyramidTask(
+        settings.config, data, test, trunk, batch=request.batch, seed=request.seed, device=settings.device,
+        perceptual=settings.perceptual, semantic=settings.semantic, sharpness=settings.sharpness,
+        compiled=settings.compiled,
+    )  # fmt: skip
+    return _run(request, task, "tokenizer", "pyramid", data.classes, console)
+
+
+def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a MaskGIT for photographs over the tokens of the model's tokenizer; returns its figures on the
+    test split.
+
+    Raises:
+        ParameterError: the tokenizer is of another shape than was asked for.
+    """
+    settings, model = request.photographs, str(request.folder)
+    tokenizer = load_tokenizer(model, 0)
+    found, asked = tokenizer.network.config, settings.config
+    for name, of_each in (("size", "image_size"), ("grid", "patch_size"), ("words", "codebook_size")):
+        there, wanted = (getattr(config, of_each) for config in (found, asked))
+        if there != wanted:
+            raise ParameterError(
+                f"the tokenizer of {request.model} has {of_each.replace('_', ' ')} {there}, not {wanted}; give the "
+                f"--{name} that it was trained with"
+            )
+    encoder = load_sentences()
+    data, test = _pictures(request, console, asked.image_size, 1)
+    sentences = class_sentences(
+        data.classes, encoder, read_phrasings(settings.sentences) if settings.sentences else None
+    )
+    console.print(f"tokens of {request.model} (made once and kept)")
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
+        tokens, test_tokens = (
+            enlarged_tokens(
+                each, model, split, views=views, device=settings.device, advance=lambda done: bar.advance(row, done)
+            )
+            for each, split, views in ((data, "train", settings.views), (test, "test", 1))
+        )
+    rows, columns = tokenizer.grid
+    config = MaskGitConfig(
+        tokenizer.codebook_size, rows, columns, len(data.classes), *PHOTOGRAPH_MASKGIT, condition_dim=sentences.shape[2]
+    )
+    task = SentenceMaskGitTask(
+        config, tokens, data.labels, test_tokens, test.labels, sentences, odds=class_weights(data.labels),
+        batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
+        device=settings.device,
+    )  # fmt: skip
+    return _run(request, task, "context", "maskgit", data.classes, console)
+
+
 TRAINERS = {
     "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
 }  # fmt: skip
+PHOTOGRAPH_TRAINERS = {"tokenizer": train_pyramid, "maskgit": train_sentence_maskgit}
+"""Of the parts that a model for photographs has trainers of its own for."""
 
 
-def _pictures(request: TrainingRequest, console: Console, size: int = 64) -> tuple[Dataset, Dataset]:
-    console.print(f"pictures of {request.data}, {size} x {size} (prepared once and kept)")
-    data = load_dataset(request.data, "train", size=size, crops=CROPS, seed=0)
-    test = load_dataset(request.data, "test", size=size, crops=1, seed=0)
+def _pictures(
+    request: TrainingRequest, console: Console, size: int = 64, crops: int = CROPS
+) -> tuple[Dataset, Dataset]:  # fmt: skip
+    console.print(
+        f"pictures of {', '.join(map(str, request.sources))}, {size} x {size} (prepared once and kept)", soft_wrap=True
+    )
+    data = load_dataset(request.sources, "train", size=size, crops=crops, seed=0)
+    test = load_dataset(request.sources, "test", size=size, crops=1, seed=0)
     for name in (*data.broken, *test.broken):
         console.print(f"left out, cannot be read: {name}")
     console.print(
@@ -142,11 +253,15 @@ def _run(
         weights = model_card(str(request.folder)).weights(part)
         console.print(f"starting from {weights}")
         task.warm_start(read_weights(weights))
-    hours = train(task, steps=request.steps, checkpoint=checkpoint, console=console)
-    task.model.load_state_dict({name: value.float() for name, value in half(task.model).items()}, strict=False)
+    progress = train(task, steps=request.steps, minutes=request.minutes, checkpoint=checkpoint, console=console)
+    network = task.exported
+    network.load_state_dict({name: value.float() for name, value in half(network).items()}, strict=False)
     figures = task.measured()
-    run = Run(request.command, request.data.name, request.seed, request.steps, hours, request.warm_start)
-    export_part(request.folder, part, family, task.model, figures, run, classes, search)
+    run = Run(
+        request.command, request.data_name, request.seed, progress.step, progress.seconds / 3600, request.warm_start,
+        device_name(request.photographs.device) if request.photographs else "",
+    )  # fmt: skip
+    export_part(request.folder, part, family, network, figures, run, classes, search)
     weights = request.folder / f"{part}.safetensors"
     console.print(
         f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…", soft_wrap=True

@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokcom.precision import autocast
+from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.rate_distortion import FLAT
-from tokcom.tokenizers.vq_network import VQConfig, VQNetwork, as_input
+from tokcom.tokenizers.vq_network import VQAutoencoder, VQConfig, VQNetwork, as_input
 from tokcom.training.dataset import Dataset
 from tokcom.training.loop import Task
 from tokcom.training.neighbours import MASKED_SHARE, NeighbourPredictor, neighbour_bits
@@ -66,7 +67,7 @@ class TokenizerTask(Task):
             with torch.no_grad():
                 tokens = self.model.quantize(latents)
             codes = self.model.codebook[tokens]
-            vectors = _rotate(latents, codes)
+            vectors = rotated(latents, codes)
             decoded = self.model.decode_vectors(vectors).float()
             share = rng.uniform(*MASKED_SHARE, (self.batch, 1, 1))
             masked = torch.from_numpy(rng.random(tokens.shape) < share)
@@ -105,13 +106,18 @@ class TokenizerTask(Task):
         return {"psnr_db": float(torch.cat(quality).mean())} | use_of_codes(torch.cat(tokens), self.config)
 
 
-def psnr_db(model: VQNetwork, pictures: Tensor, tokens: Tensor) -> Tensor:
+def psnr_db(model: VQAutoencoder, pictures: Tensor, tokens: Tensor) -> Tensor:
     """PSNR in dB of each of the pictures (batch, 3, size, size) as its tokens show it, to 8 bits as a user gets it."""
-    decoded = ((model.decode(tokens).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
-    return 10 * torch.log10(4 / (decoded - pictures).square().mean((1, 2, 3)))
+    return psnr_of(model.decode(tokens), pictures)
 
 
-def use_of_codes(tokens: Tensor, config: VQConfig) -> dict[str, float]:
+def psnr_of(decoded: Tensor, pictures: Tensor) -> Tensor:
+    """PSNR in dB of each decoded picture (batch, 3, size, size), to 8 bits as a user gets it."""
+    shown = ((decoded.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+    return 10 * torch.log10(4 / (shown - pictures).square().mean((1, 2, 3)))
+
+
+def use_of_codes(tokens: Tensor, config: VQConfig | PyramidConfig) -> dict[str, float]:
     """The entropy of tokens in bits, as if each stood alone, and how many codes occur."""
     share = torch.bincount(tokens.flatten(), minlength=config.codebook_size) / tokens.numel()
     return {
@@ -120,7 +126,7 @@ def use_of_codes(tokens: Tensor, config: VQConfig) -> dict[str, float]:
     }
 
 
-def _rotate(latents: Tensor, codes: Tensor) -> Tensor:
+def rotated(latents: Tensor, codes: Tensor) -> Tensor:
     """The codes, with gradients to the latents through the rotation that takes one to the other."""
     start, end = latents.detach(), codes
     middle = F.normalize(start + end, dim=-1)

@@ -1,19 +1,23 @@
 """The training pictures as tokens: made once by the model's own tokenizer, kept beside the prepared pictures."""
 
+import copy
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tokcom.frame import LOST
 from tokcom.models.zoo import load_tokenizer, model_card
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.training.dataset import Dataset
+from tokcom.training.picture_feed import PictureFeed
 from tokcom.training.views import VIEWS, Views
 
 CACHE = ".cache/datasets"
 BATCH = 32
+VIEW_SEED = 78
 
 
 def tokenized(
@@ -41,6 +45,44 @@ def tokenized(
         else:
             made = _encoded(data, tokenizer, advance)
         _keep(made.astype(_kind(tokenizer)), path)
+    return np.load(path, mmap_mode="r")
+
+
+def enlarged_tokens(
+    data: Dataset, model: str, split: str, *, views: int, device: torch.device, cache: str | Path = CACHE,
+    advance: Callable[[int], None] | None = None,
+) -> np.ndarray:  # fmt: skip
+    """The encoder's tokens of the pictures as `PictureFeed` shows them, made on a device.
+
+    Args:
+        data: the pictures.
+        model: model whose encoder makes the tokens; there is no search.
+        split: name of the split, part of the cache's key.
+        views: of every picture: as it is, mirrored, then random windows, enlarged, of which every second is mirrored.
+        device: where they are made.
+        cache: folder that keeps them.
+        advance: told how many pictures more are done.
+
+    Returns:
+        uint16 or int32 array (n, views, tokens).
+    """
+    tokenizer = load_tokenizer(model, 0)
+    key = [model_card(model).part("tokenizer")["sha256"], split, data.pictures.shape, hash_of(data), views]
+    path = Path(cache) / f"views-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
+    if not path.exists():
+        network, feed = copy.deepcopy(tokenizer.network).to(device), PictureFeed(data, device)
+        tokens = np.empty((len(feed), views, tokenizer.grid[0] * tokenizer.grid[1]), _kind(tokenizer))
+        for start in range(0, len(feed), BATCH):
+            numbers, rng = np.arange(start, min(start + BATCH, len(feed))), np.random.default_rng([VIEW_SEED, start])
+            pictures = feed.at(numbers)
+            for view in range(views):
+                shown = feed.enlarged(pictures, rng) if view > 1 else pictures
+                with torch.inference_mode():
+                    found = network.encode(shown.flip(3) if view % 2 else shown)
+                tokens[numbers, view] = found.flatten(1).cpu().numpy()
+            if advance:
+                advance(len(numbers))
+        _keep(tokens, path)
     return np.load(path, mmap_mode="r")
 
 

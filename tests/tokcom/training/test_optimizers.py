@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from tokcom.training.optimizers import MuonAdamW
+from tokcom.training.optimizers import BatchedMuon, MuonAdamW
 
 
 def network():
@@ -69,3 +69,58 @@ def test_kernels_of_a_convolution_are_a_matrix():
             layer(shaped).flatten(1).sin().sum().backward()
             learner.step()
     assert torch.allclose(linear.weight, conv.weight[:, :, 0, 0], atol=1e-6)
+
+
+def test_batched_muon_moves_matrices_as_torch_does():
+    """Two steps of both from the same weights, on matrices of two shapes at once."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((8, 12), (12, 8), (8, 12))
+    ours = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    theirs = [nn.Parameter(p.detach().clone()) for p in ours]
+    learners = (
+        BatchedMuon(ours, 0.02, 0.1),
+        torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+    )
+    for _ in range(2):
+        for mine, own in zip(ours, theirs, strict=True):
+            mine.grad = torch.randn(mine.shape, generator=generator)
+            own.grad = mine.grad.clone()
+        before = [p.detach().clone() for p in ours]
+        for learner in learners:
+            learner.step()
+        for mine, own, old in zip(ours, theirs, before, strict=True):
+            moved, expected = mine.detach() - old, own.detach() - old
+            # Torch iterates in bfloat16 on every machine.
+            assert float((moved - expected).norm() / expected.norm()) < 0.06
+
+
+def test_batched_muon_takes_kernels_in_any_memory_format():
+    torch.manual_seed(0)
+    plain = nn.Conv2d(8, 16, 3)
+    other = nn.Conv2d(8, 16, 3).to(memory_format=torch.channels_last)
+    other.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 8, 6, 6)
+    for conv in (plain, other):
+        learner = MuonAdamW([conv.weight], [conv.bias], 0.02, 0.0, batched=True)
+        for _ in range(2):
+            learner.zero_grad()
+            conv(x).sin().sum().backward()
+            learner.step()
+    assert torch.allclose(plain.weight, other.weight, atol=1e-3)
+
+
+def test_groups_of_their_own_keep_their_settings_and_their_state():
+    first, second, third = (nn.Parameter(torch.ones(4, 4)) for _ in range(3))
+    further = [{"params": [third], "betas": (0.5, 0.9)}]
+    learner = MuonAdamW([first], [second], 0.02, 0.0, batched=True, further=further)
+    for parameter in (first, second, third):
+        parameter.grad = torch.eye(4)
+    learner.step()
+    assert learner.param_groups[-1]["betas"] == (0.5, 0.9)
+    again = MuonAdamW([first], [second], 0.02, 0.0, batched=True, further=further)
+    again.load_state_dict(learner.state_dict())
+    states = [each.state_dict()["state"] for each in (learner, again)]
+    assert states[0].keys() == states[1].keys() == {0, 1, 2}
+    for number in states[0]:
+        for name, value in states[0][number].items():
+            assert torch.equal(value, states[1][number][name])
