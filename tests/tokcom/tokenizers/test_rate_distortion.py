@@ -16,7 +16,7 @@ WORDS = 32
 @pytest.fixture(autouse=True)
 def exactly(monkeypatch):
     """In single precision on every machine."""
-    monkeypatch.setattr("tokcom.precision.precision", lambda: torch.float32)
+    monkeypatch.setattr("tokcom.precision.precision", lambda device: torch.float32)
 
 
 def network(size=32):

@@ -191,3 +191,33 @@ def test_sharpness_is_measured_over_all_test_pictures(trunk):
         return sum(float((np.diff(x.numpy(), axis=axis) ** 2).sum()) for axis in (2, 3))
 
     assert figures["sharpness"] == pytest.approx(energy(decoded) / energy(pictures), rel=1e-4)
+
+
+def test_a_step_and_a_measurement_stay_on_their_device(trunk, monkeypatch):
+    """There is no GPU in CI. On the "meta" device, too, a tensor left on the processor would stop the arithmetic; it
+    has no values, so what asks for one gets 0, and every place counts as masked."""
+    from torch.fx.experimental import _config
+
+    from tokcom.training import optimizers, picture_feed, pyramid, tokenizer
+
+    def without_value(kind):
+        return lambda value: kind(0 if isinstance(value, torch.Tensor) and value.is_meta else value)
+
+    for module in (pyramid, picture_feed, tokenizer):
+        for kind in (int, float, bool):
+            monkeypatch.setattr(module, kind.__name__, without_value(kind), raising=False)
+    monkeypatch.setattr(torch, "bincount", lambda x, minlength: torch.zeros(minlength, device=x.device))
+    monkeypatch.setattr(pyramid, "autocast", lambda device: torch.autocast("cpu", enabled=False))
+    monkeypatch.setattr(optimizers, "precision", lambda device: torch.float32)
+    learner = task(trunk, device=torch.device("meta"))
+    with _config.patch(meta_nonzero_assume_all_nonzero=True):
+        for learner.share in (0.2, 0.8):
+            learner.set_rates(5)
+            loss, _ = learner.loss(np.random.default_rng(0))
+            loss.backward()
+            assert loss.is_meta and learner.clip().is_meta
+            learner.optimizer.step()
+            learner.moved()
+    pictures = learner.test.at(np.arange(4))
+    decoded = learner.exported.decode(learner.exported.encode(pictures))
+    assert tokenizer.psnr_of(decoded, pictures).is_meta and learner._features(decoded)[1].is_meta

@@ -152,3 +152,24 @@ def test_sentences_of_another_shape_are_refused(shape):
     tokens, labels = np.zeros((12, 2, 16), int), np.zeros(12, int)
     with pytest.raises(ParameterError, match="for 3 classes; of each class it takes phrasings of 6 numbers"):
         SentenceMaskGitTask(CONFIG, tokens, labels, tokens, labels, torch.zeros(shape))
+
+
+def test_a_step_stays_on_its_device(monkeypatch):
+    """On the "meta" device, as no GPU is in CI; it has no values, so what asks for one gets 0."""
+    from torch.fx.experimental import _config
+
+    from tokcom.training import optimizers, sentence_maskgit
+
+    for kind in (int, float):
+        monkeypatch.setattr(sentence_maskgit, kind.__name__, lambda value, kind=kind: kind(0), raising=False)
+    monkeypatch.setattr(sentence_maskgit, "autocast", lambda device: torch.autocast("cpu", enabled=False))
+    monkeypatch.setattr(optimizers, "precision", lambda device: torch.float32)
+    learner = task(device=torch.device("meta"))
+    learner.share = 0.5
+    learner.set_rates(5)
+    with _config.patch(meta_nonzero_assume_all_nonzero=True):
+        loss, _ = learner.loss(np.random.default_rng(0))
+        loss.backward()
+    assert loss.is_meta and learner.clip().is_meta
+    learner.optimizer.step()
+    learner.moved()
