@@ -44,7 +44,7 @@ CROP = 0.75
 # defaults of PERCEPTUAL, SEMANTIC and LARGEST_ADVERSARIAL spend decibels on what is seen. No GPU run has tried them.
 COARSE_WEIGHT = 0.3
 PERCEPTUAL = 12.0
-SEMANTIC = 4.0
+SEMANTIC = 2.0
 SHARPNESS = 0.95
 """Of what is decoded, that the critic's weight is steered to."""
 ADVERSARIAL = (0.2, 0.05, 3.0)
