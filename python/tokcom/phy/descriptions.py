@@ -161,9 +161,9 @@ def weighed(observation: Observation, description: Description) -> Description:
 
 
 def _heard(observation: Observation, description: Description) -> np.ndarray:
-    """float64 (n,): how loud the noise of each symbol is beside the header's, by a description."""
-    usual = observation.channel.noise + observation.channel.error
-    return np.maximum(np.median(description.noise / usual, axis=1), observation.loud)
+    """float64 (n,): how loud the noise of each symbol is beside the header's, on those of its cells that are known."""
+    ratio = description.noise / (observation.channel.noise + observation.channel.error)
+    return np.nanmedian(np.where(observation.known != 0, ratio, np.nan), axis=1)
 
 
 def _gain_steps(observation: Observation, plain: Description) -> Iterator[Description]:
