@@ -89,9 +89,9 @@ def redescribe(observation: Observation, description: Description) -> Descriptio
 
 
 def _descriptions(observation: Observation, plain: Description) -> Iterator[Description]:
-    plain = weighed(observation, plain)
+    heard = _heard(observation, weighed(observation, plain))
+    plain = weighed(observation, static(observation, heard=heard))
     yield plain
-    yield weighed(observation, static(observation, heard=_heard(observation, plain)))
     for each in _gain_steps(observation, plain):
         yield weighed(observation, each)
     yield fading(observation, plain)
