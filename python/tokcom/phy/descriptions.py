@@ -116,12 +116,9 @@ def static(
     if gain is not None:
         response = response * gain[:, None]
     reference = np.empty((n, len(CARRIERS)), np.complex64)
-    noise = np.empty((n, len(CARRIERS)))
-    phase, timing = _follow_phase(
-        observation.cells, observation.known, response, observation.loud if heard is None else heard, channel.noise,
-        reference,
-    )
-    noise[:] = (channel.noise + channel.error) * observation.loud[:, None]
+    loud = observation.loud if heard is None else heard
+    phase, timing = _follow_phase(observation.cells, observation.known, response, loud, channel.noise, reference)
+    noise = (channel.noise + channel.error) * observation.loud[:, None]
     if noise_gain is not None:
         noise *= noise_gain[:, None]
     name = "static" if gain is None else "gain"

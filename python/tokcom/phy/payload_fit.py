@@ -4,7 +4,8 @@ Every data cell holds a point of a constellation that the header names. The rece
 points, and the likelihood of a cell with its point unknown, tell where noise is louder than the header promised
 (collisions, impulses, carriers, silence) and which of several descriptions of the channel is right. Levels of noise are
 hidden states of two Markov chains: one along the OFDM symbols, and one for every carrier (forward-backward algorithm;
-Rabiner, Proc. IEEE 77(2), 1989).
+Rabiner, Proc. IEEE 77(2), 1989). What neither tells is the share of a symbol's cells that stray, such as the twelve
+carriers of another burst's short training: their noise is a mixture, and none of them may say more than that allows.
 """
 
 from dataclasses import dataclass
@@ -34,14 +35,13 @@ SUSPICION = 4.0
 BOUND = np.float32(6)
 """Nepers that one cell may say against a level: of a symbol in which a few carriers are hit, the others decide."""
 STEP_CELLS = 20.0
-"""Cells that a level's own value counts for, as it is moved between the steps."""
+"""Cells that speak beforehand for a level to be on its step: it is moved to where between the steps the noise is."""
 SURE = 0.25
-"""Steps that a level's mean may lie off the step for it to be moved."""
+"""Steps that a symbol's mean level may be off one for it to be moved."""
 FARTHEST = 0.6
-"""Steps that it may be moved."""
-USUAL_CELLS = 40.0
-STRAY_CELLS = 0.4
-"""Cells as loud as their symbol and louder that count beforehand, beside its 52, where the share of either is asked."""
+"""Steps that it is moved at most."""
+USUAL_CELLS, STRAY_CELLS = 40.0, 0.4
+"""Cells that speak beforehand for a symbol's cells to be as loud as the symbol, and for them to be louder."""
 STRAY_ROUNDS = 6
 
 
@@ -78,7 +78,8 @@ class NoiseLevels:
     """What was heard in a payload.
 
     Attributes:
-        factor: float64 (n, 52), noise of each cell, relative to what was expected.
+        factor: float64 (n, 52), noise of each cell, relative to what was expected: as strong as makes Gaussian noise
+            tell the nearest point from a neighbour no better than the mixture does that the cell's noise is from.
         evidence: log-likelihood of all cells.
     """
 

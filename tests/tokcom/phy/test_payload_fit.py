@@ -136,7 +136,7 @@ def test_of_cells_that_stray_the_odds_between_points_are_those_of_the_mixture(or
     """Twelve carriers of every tenth symbol are hit by 100 times the noise, as by another burst's short training."""
     n = 60
     parts = a_payload(order, 18, n=n, seed=6)
-    cells, reference, noise, known, kinds = parts
+    cells, reference, noise, _, kinds = parts
     rng = np.random.default_rng(7)
     hit = np.zeros((n, 52), bool)
     hit[5::10, 2::4] = True
