@@ -100,8 +100,8 @@ def test_phase_does_not_follow_what_runs_into_the_pilots(kind, seed):
 @pytest.mark.parametrize(("kind", "in_a_symbol", "of_a_cell"), [("QPSK", 2.5, 40), ("16-QAM", 10, 120)])
 @pytest.mark.parametrize("seed", range(3))
 def test_short_training_that_runs_in_makes_no_symbol_too_sure(kind, in_a_symbol, of_a_cell, seed):
-    """Twelve of the carriers are hit by 6 dB more than the burst's own power, the others by nothing. If all of a symbol's
-    cells were taken to be as loud, errors would be 100 times what is stated, of single cells 500 times. In 16-QAM, what
+    """Twelve of the carriers are hit by 6 dB more than the burst's own power, the others by nothing. If all cells of a
+    symbol were taken to be as loud, errors would be 100 times what is stated, of single cells 500 times. In 16-QAM, what
     is right between neighbours is too sure of the points beyond."""
     header, symbols, samples = a_burst(kind, seed=seed)
     start = PAYLOAD + 800
