@@ -100,9 +100,11 @@ def test_phase_does_not_follow_what_runs_into_the_pilots(kind, seed):
 @pytest.mark.parametrize(("kind", "in_a_symbol", "of_a_cell"), [("QPSK", 2.5, 40), ("16-QAM", 10, 120)])
 @pytest.mark.parametrize("seed", range(3))
 def test_short_training_that_runs_in_makes_no_symbol_too_sure(kind, in_a_symbol, of_a_cell, seed):
-    """Twelve of the carriers are hit by 6 dB more than the burst's own power, the others by nothing. If all cells of a
-    symbol were taken to be as loud, errors would be 100 times what is stated, of single cells 500 times. In 16-QAM, what
-    is right between neighbours is too sure of the points beyond."""
+    """Twelve of the carriers are hit by 6 dB more than the burst's own power, the others by nothing.
+
+    If all cells of a symbol were taken to be as loud, errors would be 100 times what is stated, of single cells 500
+    times. In 16-QAM, what is right between neighbours is too sure of the points beyond.
+    """
     header, symbols, samples = a_burst(kind, seed=seed)
     start = PAYLOAD + 800
     samples[start:] += a_burst(kind, seed=seed + 20)[2][LEAD:][: len(samples) - start] * np.exp(2j * seed)
