@@ -322,26 +322,29 @@ def _stray(likelihood, nearest, apart, rows, carriers, out):
     true everywhere; each cell gets the one that leaves the odds between its nearest point and a neighbour as they are.
     """
     n, k, states = likelihood.shape
-    weights, counts, shares = np.empty(states), np.empty(states), np.empty(states)
+    weights, counts, told = np.empty(states), np.empty(states), np.empty((k, states))
     for t in range(n):
         state = int(np.round(rows[t])) + USUAL
         levels = states - state
         prior = STRAY_CELLS / max(levels - 1, 1)
-        weights[0] = USUAL_CELLS / (USUAL_CELLS + STRAY_CELLS)
-        weights[1:levels] = prior / (USUAL_CELLS + STRAY_CELLS)
-        for _ in range(STRAY_ROUNDS):
-            counts[0] = USUAL_CELLS
-            counts[1:levels] = prior
-            for i in range(k):
-                first = min(state + int(np.round(carriers[t, i])), states - 1)
-                peak, total = likelihood[t, i, first:].max(), 0.0
-                for j in range(levels):
-                    shares[j] = weights[j] * np.exp(likelihood[t, i, min(first + j, states - 1)] - peak)
-                    total += shares[j]
-                for j in range(levels):
-                    counts[j] += shares[j] / max(total, 1e-30)
+        every = k + USUAL_CELLS + STRAY_CELLS
+        weights[0], weights[1:levels] = (every - STRAY_CELLS) / every, prior / every
+        strays = False
+        for i in range(k):
+            first = min(state + int(np.round(carriers[t, i])), states - 1)
+            peak = likelihood[t, i, first:].max()
+            strays |= peak - likelihood[t, i, first] > SUSPICION
             for j in range(levels):
-                weights[j] = counts[j] / (k + USUAL_CELLS + STRAY_CELLS)
+                told[i, j] = np.exp(likelihood[t, i, min(first + j, states - 1)] - peak)
+        for _ in range(STRAY_ROUNDS if strays else 0):
+            counts[0], counts[1:levels] = USUAL_CELLS, prior
+            for i in range(k):
+                total = 1e-30
+                for j in range(levels):
+                    total += weights[j] * told[i, j]
+                for j in range(levels):
+                    counts[j] += weights[j] * told[i, j] / total
+            weights[:levels] = counts[:levels] / every
         for i in range(k):
             usual = 2.0 ** (rows[t] + carriers[t, i])
             near = nearest[t, i] / usual
@@ -353,9 +356,13 @@ def _stray(likelihood, nearest, apart, rows, carriers, out):
 @numba.njit(cache=True, nogil=True)
 def _log_mixture(distance, weights):
     """Log-likelihood of a squared distance in noise whose variance is 1, 2, 4 and so on with these probabilities."""
-    least, total = distance / 2.0 ** (len(weights) - 1), 0.0
-    for j in range(len(weights)):
-        total += weights[j] / 2.0**j * np.exp(least - distance / 2.0**j)
+    # From the loudest down: halving the noise squares what a distance leaves, beside that of the loudest.
+    loudest = len(weights) - 1
+    least = distance / 2.0**loudest
+    step, left, total = np.exp(-least), 1.0, 0.0
+    for j in range(loudest, -1, -1):
+        total += weights[j] / 2.0**j * left
+        left *= left * step
     return np.log(max(total, 1e-300)) - least
 
 
