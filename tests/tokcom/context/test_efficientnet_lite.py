@@ -87,7 +87,7 @@ def _layers() -> list[tuple[str, int, int, int, int, int, bool]]:
                     expansion,
                     step == 1 and channels == outputs,
                 )
-            )  # noqa: E501
+            )
             channels = outputs
     return found
 
@@ -104,7 +104,7 @@ def _published(rng: torch.Generator) -> dict[str, Tensor]:
             ("bias", -0.3, 0.3),
             ("running_mean", -0.3, 0.3),
             ("running_var", 0.5, 1.5),
-        ):  # noqa: E501
+        ):
             state[f"{norm}.{key}"] = torch.rand(outputs, generator=rng) * (high - low) + low
 
     layer("_conv_stem", "_bn0", 32, 3, 3)
