@@ -15,7 +15,6 @@ from tokcom.phy.demodulator import LARGEST_SAMPLE, burst_end, header_end, receiv
 from tokcom.phy.detector import (
     BACKOFF,
     BLOCK,
-    LONG_REACH,
     Candidate,
     LongTrainingDetector,
     ShortTrainingDetector,
@@ -133,6 +132,8 @@ RISE_BLOCKS, RISE = 16, 4.0
 """Something begins where so many blocks have so many times the energy of as many before."""
 SUSPECT_SPAN = 4096
 """Samples, from a place where a preamble may be that was not understood, in which it is sought in other guises."""
+RECALL = 2 * SUSPECT_SPAN
+"""Samples for which a preamble is recalled: whatever else is found in its place comes sooner."""
 SUSPECT_PAUSE = 1 << 19
 """Samples from one such search to the next: the search for bursts must not be slower for it."""
 
@@ -345,10 +346,11 @@ class BurstSearcher:
         short = step.what.lag == SHORT_PERIOD
         if short and any(_explains(known, step.what, each) for known in self._decoded):
             return
+        middle = (first + stop - each.preamble_length + each.long_start) // 2
+        if short and any(_is_edge(step.what, middle, known) for known in self._recent):
+            return
         least = (LONG_SHARE if short else REPEATED_SHARE) * step.what.metric
-        if not short and any(
-            known.metric > least and _overlaps(known, first + LONG_REACH, each) for known in self._recent
-        ):
+        if not short and any(known.metric > least and _overlaps(known, middle, each) for known in self._recent):
             return
         first = max(first, self._origin)
         # The first path may lie before the strongest.
@@ -365,7 +367,8 @@ class BurstSearcher:
         absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
         if any(_is_sidelobe(absolute, known) for known in self._recent):
             return
-        self._recent = [*self._recent[-MAX_PENDING:], absolute]
+        near = [known for known in self._recent[-MAX_PENDING:] if abs(known.long_start - absolute.long_start) < RECALL]
+        self._recent = [*near, absolute]
         self.counters.preambles += 1
         self._queue(DECODE, header_end(absolute), step, absolute)
 
@@ -462,6 +465,12 @@ def _overlaps(known: Synchronization, long_start: int, sought: Profile) -> bool:
     first = known.long_start - known.profile.long_start
     stop = long_start + sought.preamble_length - sought.long_start
     return first < stop and long_start < first + known.profile.preamble_length
+
+
+def _is_edge(candidate: Candidate, long_start: int, known: Synchronization) -> bool:
+    """Whether what repeats is the edge of a preamble that is known: a long training there would be its sidelobe."""
+    near = abs(long_start - known.long_start) < known.profile.preamble_length
+    return near and not candidate.tonal and candidate.metric < SIDELOBE * known.metric
 
 
 def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
