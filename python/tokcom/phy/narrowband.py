@@ -12,7 +12,8 @@ from functools import lru_cache
 
 import numba
 import numpy as np
-from scipy import fft
+
+from tokcom.scientific import fft
 
 LAG = 4
 """Samples from which a tone is foreseen."""
