@@ -135,13 +135,15 @@ class LongTrainingDetector:
             repeated: float64 (2, n), `lag_sums` at the profile's spacing.
             first: index of the sample at which the first block begins.
         """
-        history = np.concatenate([self._sums, np.concatenate([sums, repeated])], axis=1)
-        found = np.empty((sums.shape[1] // 2 + 2, 5))
+        kept = self._sums.shape[1]
+        history = np.empty((6, kept + sums.shape[1]))
+        history[:, :kept], history[:4, kept:], history[4:, kept:] = self._sums, sums, repeated
+        found = np.empty((sums.shape[1] // LEAST_SETTLED + 2, 5))
         count = _scan_long(
             history, self._weights, self._edges, self._steps, self._lag // BLOCK, self._threshold,
             self._settled, self._window, self._state, found,
         )  # fmt: skip
-        self._sums = history[:, -self._sums.shape[1] :].copy()
+        self._sums = history[:, -kept:].copy()
         return _candidates(found[:count], first, self._lag)
 
 
