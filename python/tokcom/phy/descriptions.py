@@ -240,12 +240,8 @@ def _stands_out(more, variance, trained, both_ways):
     much as more."""
     n, k = more.shape
     rows, columns = np.zeros((2, n)), np.zeros((2, k))
-    for t in range(n):
-        for i in range(k):
-            rows[0, t] += more[t, i]
-            rows[1, t] += variance[t, i]
-            columns[0, i] += more[t, i]
-            columns[1, i] += variance[t, i]
+    _add_up(more, rows[0], columns[0])
+    _add_up(variance, rows[1], columns[1])
     many, few = MISFIT_DEVIATIONS
     for t in range(n):
         if _exceeds(rows[0, t], rows[1, t], k, few, trained, both_ways):
@@ -264,6 +260,16 @@ def _stands_out(more, variance, trained, both_ways):
         if t >= length - 1 and _exceeds(total, spread, length * k, many, trained, both_ways):
             return True
     return _exceeds(rows[0].sum(), rows[1].sum(), n * k, many, trained, both_ways)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _add_up(values, rows, columns):
+    for t in range(values.shape[0]):
+        total = 0.0
+        for i in range(values.shape[1]):
+            total += values[t, i]
+            columns[i] += values[t, i]
+        rows[t] = total
 
 
 @numba.njit(cache=True, nogil=True)

@@ -32,6 +32,8 @@ CARRIER_USUAL = 0.9
 """Prior probability that a carrier is as loud as all others."""
 SUSPICION = 4.0
 """Nepers by which a stretch of a carrier must speak for louder noise before its states are weighed."""
+SAME = 1e-6
+"""Share by which ratios of the same gain and noise may differ: by rounding."""
 BOUND = np.float32(6)
 """Nepers that one cell may say against a level: of a symbol in which a few carriers are hit, the others decide."""
 STEP_CELLS = 20.0
@@ -134,42 +136,50 @@ def _nearest(value, levels, half):
     return value - (2 * rank - (levels - 1)) * half
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _excess(cells, reference, noise, known, order, table, more, variance):
     first, step = LOG_RATIOS[0], LOG_RATIOS[1] - LOG_RATIOS[0]
     last = LOG_RATIOS.shape[0] - 1
+    # Of a carrier at rest, all cells of one constellation have the same ratio, and a logarithm takes its time.
+    usual = np.full((17, cells.shape[1]), -1.0)
+    means, spreads = np.zeros(usual.shape), np.zeros(usual.shape)
     for t in range(cells.shape[0]):
         for k in range(cells.shape[1]):
-            h = reference[t, k]
+            h, cell = reference[t, k], cells[t, k]
             gain = h.real * h.real + h.imag * h.imag
             levels = order[t, k]
             power = gain
             if levels == KNOWN:
                 power *= known[t, k].real ** 2 + known[t, k].imag ** 2
             total = power + noise[t, k]
-            more[1, t, k] = (cells[t, k].real ** 2 + cells[t, k].imag ** 2) / total - 1
+            more[1, t, k] = (cell.real**2 + cell.imag**2) / total - 1
             spread = POWER_VARIANCES[levels] * power * power + (2 * power + noise[t, k]) * noise[t, k]
             variance[1, t, k] = spread / (total * total)
             if levels == KNOWN:
-                error = cells[t, k] - h * known[t, k]
+                error = cell - h * known[t, k]
                 more[0, t, k] = (error.real * error.real + error.imag * error.imag) / noise[t, k] - 1
                 variance[0, t, k] = 1
                 continue
             scale = gain / noise[t, k]
             half = HALF_DISTANCES[levels]
-            y = cells[t, k] * np.conj(h) / max(gain, 1e-30)
-            # A component has half of the noise.
-            place = (0.5 * np.log2(max(2 * half * half * scale, 1e-12)) - first) / step
-            place = min(max(place, 0.0), last - 1e-6)
-            low = int(place)
-            share = place - low
-            mean = table[0, levels, low] * (1 - share) + table[0, levels, low + 1] * share
-            spread = table[1, levels, low] * (1 - share) + table[1, levels, low + 1] * share
+            if abs(scale - usual[levels, k]) > SAME * scale:
+                # A component has half of the noise.
+                place = (0.5 * np.log2(max(2 * half * half * scale, 1e-12)) - first) / step
+                place = min(max(place, 0.0), last - 1e-6)
+                low = int(place)
+                share = place - low
+                usual[levels, k] = scale
+                means[levels, k] = table[0, levels, low] * (1 - share) + table[0, levels, low + 1] * share
+                spreads[levels, k] = table[1, levels, low] * (1 - share) + table[1, levels, low + 1] * share
+            mean, spread = means[levels, k], spreads[levels, k]
+            inverse = 1 / max(gain, 1e-30)
+            real = (cell.real * h.real + cell.imag * h.imag) * inverse
+            imag = (cell.imag * h.real - cell.real * h.imag) * inverse
             if levels == 1:
-                a, b = _nearest(y.real, 2, half), y.imag
+                a, b = _nearest(real, 2, half), imag
                 mean, spread = 0.5 * (mean + 1), 0.25 * (spread + 2)
             else:
-                a, b = _nearest(y.real, levels, half), _nearest(y.imag, levels, half)
+                a, b = _nearest(real, levels, half), _nearest(imag, levels, half)
                 spread *= 0.5
             more[0, t, k] = (a * a + b * b) * scale - mean
             variance[0, t, k] = spread
