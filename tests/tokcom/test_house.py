@@ -9,9 +9,9 @@ import tokcom
 
 LIBRARY = Path(tokcom.__file__).parent
 ROOMS = (
-    "kernel_cache", "processors", "errors", "tables", "keys", "precision", "frame", "tokenizers", "context", "packets",
-    "coding", "modulation", "adaptation", "phy", "channel", "link", "metrics", "models", "recording", "training",
-    "experiments", "doctor", "cli",
+    "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "precision", "frame", "tokenizers",
+    "context", "packets", "coding", "modulation", "adaptation", "phy", "channel", "link", "metrics", "models",
+    "recording", "training", "experiments", "doctor", "cli",
 )  # fmt: skip
 FILES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
 

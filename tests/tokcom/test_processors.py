@@ -39,3 +39,22 @@ def test_threads_that_wait_sleep_unless_the_user_says_otherwise(imports, given, 
     assert done.stdout.strip() == str(policy)
     reported = [line for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
     assert reported and (policy is None or all(policy in line for line in reported)), done.stderr
+
+
+@pytest.mark.parametrize("given", [None, "2"])
+def test_linear_algebra_runs_where_it_is_called_unless_the_user_says_otherwise(given):
+    """A thread more for each processor more that OpenBLAS takes, from its import on."""
+    kept = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    threads = "len(os.listdir('/proc/self/task'))"
+    code = (
+        f"import os, numpy; before = {threads}; import tokcom.phy.fading; "
+        f"print({threads} - before, os.environ.get('OPENBLAS_NUM_THREADS'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | ({"OPENBLAS_NUM_THREADS": given} if given else {}),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    more, left = done.stdout.split()
+    assert left == str(given)
+    if given is None:
+        assert int(more) == 0

@@ -1,7 +1,8 @@
 """Maximum-likelihood decoding of convolutional codes (Viterbi), many packets in lockstep.
 
 The innermost loop runs over packets, not states: every operation of the add-compare-select is then the same for all
-lanes, whatever the code, and LLVM turns it into vector instructions.
+lanes, whatever the code, and LLVM turns it into vector instructions. Of a few packets, as a header is, it runs over
+states.
 """
 
 import numba
@@ -11,6 +12,10 @@ from tokcom.coding.convolutional import ConvolutionalCode
 
 LANES = 64
 """Packets that advance together: a picture's. Fewer leave the time to the loop's preamble, more outgrow the cache."""
+
+
+FEW = 4
+"""Packets that are faster one by one."""
 
 
 def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarray:
@@ -32,8 +37,11 @@ def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarra
     full = code.depuncture(llrs, n_bits)
     stages = n_bits + code.tail
     bits = np.empty((len(full), stages), np.uint8)
-    decisions = np.empty((stages, code.outputs.shape[0], LANES), np.uint8)
-    _decode(full, code.outputs, len(code.generators), code.terminated, decisions, bits)
+    if len(full) <= FEW:
+        _decode_each(full, code.outputs, len(code.generators), code.terminated, bits)
+    else:
+        decisions = np.empty((stages, code.outputs.shape[0], LANES), np.uint8)
+        _decode(full, code.outputs, len(code.generators), code.terminated, decisions, bits)
     return bits[:, :n_bits]
 
 
@@ -89,3 +97,40 @@ def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
                 s = state[lane]
                 bits[first + lane, t] = s & 1
                 state[lane] = (s >> 1) + decisions[t, s, lane] * half
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _decode_each(llrs, outputs, n_outputs, terminated, bits):
+    states, half = outputs.shape[0], outputs.shape[0] // 2
+    stages, words = bits.shape[1], 1 << n_outputs
+    metric, survivor = np.empty(states, np.float32), np.empty(states, np.float32)
+    # Upper and lower branch into the states that a bit leads to.
+    upper, lower = np.empty((2, half), np.float32), np.empty((2, half), np.float32)
+    branch = np.empty(words, np.float32)
+    chosen = np.empty((stages, 2, half), np.uint8)
+    for row in range(llrs.shape[0]):
+        metric[:] = -1e9
+        metric[0] = 0
+        for t in range(stages):
+            for word in range(words):
+                branch[word] = 0
+                for i in range(n_outputs):
+                    if (word >> (n_outputs - 1 - i)) & 1:
+                        branch[word] += llrs[row, t * n_outputs + i]
+            for bit in range(2):
+                for j in range(half):
+                    upper[bit, j], lower[bit, j] = branch[outputs[j, bit]], branch[outputs[j + half, bit]]
+            for bit in range(2):
+                for j in range(half):
+                    a, b = metric[j] + upper[bit, j], metric[j + half] + lower[bit, j]
+                    survivor[2 * j + bit] = max(a, b)
+                    chosen[t, bit, j] = b > a
+            metric, survivor = survivor, metric
+        state = 0
+        if not terminated:
+            for s in range(states):
+                if metric[s] > metric[state]:
+                    state = s
+        for t in range(stages - 1, -1, -1):
+            bits[row, t] = state & 1
+            state = (state >> 1) + chosen[t, state & 1, state >> 1] * half

@@ -17,7 +17,8 @@ LARGEST_DEVIATE = 3.3
 SLACK = 1.2
 """By how much the noise may be stronger than the receiver believed: so far may its estimate be out in a sound burst."""
 NOTHING_ODDS = 12.0
-"""Log-odds of a code word against none, before anything is received."""
+"""Log-odds of a code word against none, before anything is received: the least, in steps of 2, that lose no right
+packet of 14,400 of training photographs through AWGN, EPA and EVA at 1 to 10 dB, in mode list or context."""
 RAISED_NOTHING_ODDS = -10.0
 """The same in packets whose noise was raised."""
 RAISED_DOUBT = 4.5

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tokcom.models.zoo import load_tokenizer, model_card
-from tokcom.training.tokens import CACHE
+from tokcom.models.zoo import load_tokenizer
+from tokcom.training.tokens import CACHE, tokens_key
 
 BATCH = 16
 """Photographs searched side by side; then what was found so far is saved."""
@@ -37,7 +37,7 @@ def photograph_tokens(
         PictureError: the pictures are of another shape.
     """
     tokenizer = load_tokenizer(model)
-    path = Path(cache) / f"photographs-{_key(model, tokenizer.visits)}.npz"
+    path = Path(cache) / f"photographs-{tokens_key(model, tokenizer.visits)}.npz"
     known = _read(path) if tokenizer.visits else {}
     names = [hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest() for picture in pictures]
     unknown = [number for number, name in enumerate(names) if name not in known]
@@ -50,13 +50,6 @@ def photograph_tokens(
             _write(path, known)
         progress(len(numbers))
     return np.stack([known[name] for name in names]).astype(np.int32)
-
-
-def _key(model: str, visits: int) -> str:
-    """A short hash of everything that decides a picture's tokens."""
-    card = model_card(model)
-    parts = [card.part(part)["sha256"] for part in ("tokenizer", "context") if part in card.content]
-    return hashlib.sha256(repr([parts, card.part("tokenizer").get("search"), visits]).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

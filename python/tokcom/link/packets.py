@@ -20,9 +20,6 @@ from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.tables import table_row
 
-TINY = 1e-30
-"""Power of a symbol that is 0."""
-
 
 @dataclass(frozen=True)
 class LinkConfig:
@@ -209,13 +206,7 @@ class MixedPackets:
         for scheme, rows, bits, places in self._groups:
             constellation = scheme.constellation()
             places = places[:, : constellation.whole_symbols(bits.shape[1])]
-            values, variance = symbols[places], noise_variance[places]
-            power = np.abs(values.astype(np.complex128)) ** 2 + TINY
-            out[rows, 0] = (constellation.nearest(values) / variance).sum(axis=1)
-            # Noise that the equaliser raised as it raised the known one, or that is alike on all symbols.
-            coloured = np.log((power / variance).mean(axis=1))
-            white = np.log(power.mean(axis=1)) - np.log(variance).mean(axis=1)
-            out[rows, 1] = places.shape[1] * (1 + np.minimum(coloured, white))
+            out[rows] = constellation.misfit(symbols[places], noise_variance[places])
         return out
 
     @cached_property

@@ -17,8 +17,9 @@ class Card:
 
     The card's keys: `format`, `name`, `modality`, `description`, `licence`, `data`, `classes`, and for each part
     (`tokenizer`, `context`, `classifier`) an object of `family`, `config`, `weights`, `sha256`, `figures`, `training`.
-    `labels`, where there are semantic labels, has `command` instead of `training`, and `tokenizer`, the hash of that
-    part's weights.
+    `labels`, where there are semantic labels, has `command` instead of `training`. What was made for a part names the
+    hash of its weights: `labels` and `context` have `tokenizer`; `acceptance` and `residual`, in `context`, have
+    `context`.
     """
 
     folder: Path
@@ -90,6 +91,18 @@ class Card:
             "megabytes": round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 1),
             "parts": [part for part in PARTS if part in self.content],
         }
+
+    def require_bound(self, what: str, entry: dict, part: str, command: str) -> None:
+        """Raise ModelError unless something that was made for a part was made for the weights that are here.
+
+        Args:
+            what: what it is, for the message.
+            entry: the card's object of it; its key `part` is the hash of the weights that it was made for.
+            part: the part; where the model has none, nothing is asked.
+            command: makes a new one.
+        """
+        if part in self.content and entry.get(part) != self.part(part)["sha256"]:
+            raise ModelError(f"model {self.name}: its {what} of another {part}; `{command}` makes what fits")
 
     def weights(self, part: str) -> Path:
         """The checked weights file of one part.

@@ -106,13 +106,9 @@ def _labels_of(model: str) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
     card = model_card(model)
     if "labels" not in card.content:
         raise ModelError(f"model {card.name} has no semantic labels; `./run models map {card.name}` makes them")
-    entry, tokenizer = card.part("labels"), card.part("tokenizer")
-    if entry.get("tokenizer") != tokenizer["sha256"]:
-        raise ModelError(
-            f"model {card.name}: its semantic labels are of another tokenizer; `./run models map {card.name}` makes "
-            "new ones"
-        )
-    return _labels(card.weights("labels"), entry["sha256"], tokenizer["config"]["codebook_size"])
+    entry = card.part("labels")
+    card.require_bound("semantic labels are", entry, "tokenizer", f"./run models map {card.name}")
+    return _labels(card.weights("labels"), entry["sha256"], card.part("tokenizer")["config"]["codebook_size"])
 
 
 def load_tokenizer(model: str, visits: int | None = None, at_once: int | None = None) -> VQTokenizer:
@@ -159,6 +155,9 @@ def load_acceptance(model: str) -> Acceptance:
     """
     card = model_card(model)
     curve = card.part("context").get("acceptance", {})
+    if curve:
+        command = f"./run calibrate --model {card.name} --data DIR"
+        card.require_bound("calibration is", _table(card, "acceptance", curve), CONTEXT, command)
     try:
         return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
     except (TypeError, ValueError, AttributeError) as error:
@@ -175,9 +174,12 @@ def load_residual(model: str) -> ResidualModel:
     entry = card.part("context").get("residual")
     if entry is None:
         raise ModelError(f"{card.folder / 'card.json'}: its context has no residual errors; ./run residual fits them")
+    command = f"./run residual --model {card.name} --data DIR"
+    card.require_bound("residual errors are", _table(card, "residual", entry), CONTEXT, command)
+    values = {name: value for name, value in entry.items() if name != CONTEXT}
     try:
         return ResidualModel(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         )
     except (TypeError, ValueError) as error:
         raise ModelError(f"{card.folder / 'card.json'}: the residual errors of its context: {error}") from None
@@ -209,7 +211,18 @@ def load_classifier(model: str) -> Classifier:
 
 
 def _network(card: Card, part: str) -> nn.Module:
-    return _build(card.folder, part, card.part(part)["sha256"])
+    entry = card.part(part)
+    if part == CONTEXT:
+        command = f"./run train maskgit --model {card.name} --data DIR"
+        card.require_bound("context is", entry, "tokenizer", command)
+    return _build(card.folder, part, entry["sha256"])
+
+
+def _table(card: Card, name: str, entry: object) -> dict:
+    """An object inside the card's context, which must be one."""
+    if not isinstance(entry, dict):
+        raise ModelError(f"{card.folder / 'card.json'}: the {name} of its context is {entry!r}, not an object")
+    return entry
 
 
 @lru_cache(maxsize=8)

@@ -10,6 +10,8 @@ LLR_METHODS = ("exact", "maxlog")
 BIT_ORDERS = ("ieee802.11", "3gpp")
 CHUNK = 512
 """Symbols demapped together."""
+TINY = 1e-30
+"""Power of a symbol that is 0."""
 SMALLEST_TOTAL = np.float32(1e-25)
 """Likelihoods, relative to the nearest level's, whose sums are smaller have lost digits to underflow."""
 
@@ -126,17 +128,22 @@ class Constellation:
         out[..., 0b11], out[..., 0b10] = toward, 3 * toward - far
         return out
 
-    def nearest(self, symbols: np.ndarray) -> np.ndarray:
-        """float32, of the symbols' shape: squared distances from complex symbols to the points nearest to them."""
+    def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
+        """How far rows of symbols are from their nearest points, and how unlikely if there is nothing but noise.
+
+        Args:
+            symbols: complex64 (batch, n).
+            noise_variance: float32 (batch, n), of each.
+
+        Returns:
+            float64 (batch, 2), in nepers against noise alone at its likeliest: the sums of |difference|^2 over the
+            variance, and n (1 + the logarithm of the power of noise alone over the known one), which the equaliser
+            raised as it raised the known one, or which is alike on all symbols.
+        """
+        out = np.empty((len(symbols), 2))
         levels = np.sort(self._levels)
-        spacing = levels[1] - levels[0]
-
-        def offset(values: np.ndarray) -> np.ndarray:
-            rank = np.clip(np.rint((values - levels[0]) / spacing), 0, len(levels) - 1)
-            return values - (levels[0] + spacing * rank)
-
-        quadrature = offset(symbols.imag) if len(self._places) == 2 else symbols.imag
-        return (offset(symbols.real) ** 2 + quadrature**2).astype(np.float32)
+        _misfit(symbols, noise_variance, levels[0], levels[1] - levels[0], len(levels), len(self._places), out)
+        return out
 
     def beyond_nearest(self, llrs: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """How much further than the nearest points those of given bits are from what was received, summed over rows.
@@ -279,3 +286,38 @@ def _demap(symbols, variance, levels, places, exact, out):
                             else:
                                 sum0 += np.exp(metric[label, i] - best[0, i])
                         out[first + i, place] = best[1, i] - best[0, i] + np.log(sum1 / sum0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _squared_offset(value, least, inverse, spacing, count):
+    """Squared distance of a component from the nearest of its evenly spaced levels."""
+    rank = min(max(np.rint((value - least) * inverse), 0.0), count - 1.0)
+    offset = value - (least + spacing * rank)
+    return offset * offset
+
+
+@numba.njit(cache=True, nogil=True)
+def _misfit(symbols, variances, least, spacing, count, components, out):
+    inverse, n = 1 / spacing, symbols.shape[1]
+    for row in range(symbols.shape[0]):
+        distance = total = ratios = logarithms = 0.0
+        product = 1.0
+        for i in range(n):
+            symbol, variance = symbols[row, i], np.float64(variances[row, i])
+            real, imag = np.float64(symbol.real), np.float64(symbol.imag)
+            squared = _squared_offset(real, least, inverse, spacing, count)
+            squared += _squared_offset(imag, least, inverse, spacing, count) if components == 2 else imag * imag
+            power = real * real + imag * imag + TINY
+            distance += squared / variance
+            total += power
+            ratios += power / variance
+            # One logarithm of many factors: as many as leave room for the widest.
+            product *= variance
+            if not 1e-140 < product < 1e140:
+                logarithms += np.log(product)
+                product = 1.0
+        logarithms += np.log(product)
+        coloured = np.log(ratios / n)
+        white = np.log(total / n) - logarithms / n
+        out[row, 0] = distance
+        out[row, 1] = n * (1 + min(coloured, white))

@@ -9,9 +9,9 @@ import re
 from math import log2, prod
 
 import numpy as np
-from scipy.stats import norm
 
 from tokcom.errors import ParameterError
+from tokcom.scientific import special
 
 SCHEMES = {
     "1024qam": (15, 16, 18, 22, 28), "32qam 32qam": (5, 8, 11, 14, 17), "16qam 16qam qpsk": (3, 6, 9, 12, 15),
@@ -183,9 +183,9 @@ def _symbol_confusion(points: np.ndarray, esn0_db: float) -> np.ndarray:
     levels = points.real[:side]
     if side > 1 and side**2 == len(points) and np.allclose(points.reshape(side, side).real, levels):
         edges = np.r_[-np.inf, (levels[1:] + levels[:-1]) / 2, np.inf]
-        component = np.diff(norm.cdf((edges - levels[:, None]) / deviation), axis=1)
+        component = np.diff(special.ndtr((edges - levels[:, None]) / deviation), axis=1)
         return np.kron(component, component)
-    pairwise = norm.sf(np.abs(points[:, None] - points) / (2 * deviation))
+    pairwise = special.ndtr(-np.abs(points[:, None] - points) / (2 * deviation))
     np.fill_diagonal(pairwise, 0)
     pairwise /= np.maximum(pairwise.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(pairwise, 1 - pairwise.sum(axis=1))

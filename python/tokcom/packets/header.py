@@ -99,9 +99,11 @@ class BurstHeader:
                 f"mcs has shape {mcs.shape}; {self.n_tokens} tokens make {self.n_packets} packets of "
                 f"{self.tokens_per_packet}"
             )
-        unknown = ((mcs < 0) | (mcs >= MCS_COUNT) | (mcs % 1 != 0)) & (mcs != MCS_NOT_SENT)
-        if unknown.any():
-            raise ParameterError(f"mcs holds {mcs[unknown][0]}; it must be 0 to {MCS_COUNT - 1}, or {MCS_NOT_SENT}")
+        # Those of headers from the air are of this type, and none of them is wrong.
+        if mcs.dtype != np.uint8 or mcs.max() > MCS_NOT_SENT:
+            unknown = ((mcs < 0) | (mcs >= MCS_COUNT) | (mcs % 1 != 0)) & (mcs != MCS_NOT_SENT)
+            if unknown.any():
+                raise ParameterError(f"mcs holds {mcs[unknown][0]}; it must be 0 to {MCS_COUNT - 1}, or {MCS_NOT_SENT}")
         mcs = mcs.astype(np.uint8)
         mcs.flags.writeable = False
         object.__setattr__(self, "mcs", mcs)
@@ -132,12 +134,12 @@ class BurstHeader:
     @property
     def extension_bytes(self) -> int:
         """Length of the extension; 0: there is none."""
-        return max(0, len(self._bits[1]) - CRC.width) // 8
+        return self._told[0]["extension_bytes"]
 
     @property
     def version(self) -> int:
         """Of the air interface: 2 to 4 where version 1 lacks the words."""
-        return bits_to_tokens(self._bits[0][: FIELDS["version"]], FIELDS["version"]).item()
+        return self._told[0]["version"]
 
     @property
     def bits(self) -> int:
@@ -155,21 +157,27 @@ class BurstHeader:
 
     @cached_property
     def _bits(self) -> tuple[np.ndarray, np.ndarray]:
+        fields, extension = self._told
+        return _base_bits(fields), CRC.append(extension[None])[0] if extension.size else extension
+
+    @cached_property
+    def _told(self) -> tuple[dict[str, int], np.ndarray]:
+        """The base's fields, and the bits of the extension."""
         uniform = (self.mcs == self.mcs[0]).all() and self.mcs[0] < MCS_COUNT
         share = 0 if uniform else _share_of(self.mcs)
         extension = np.zeros(0, np.uint8) if uniform or share else _extension_bits(self.mcs)
         sent = self.mcs[self.mcs != MCS_NOT_SENT]
         plain = not share and (sent < MCS_COUNT_V1).all()
-        values = {
+        fields = {
             "version": VERSIONS[0 if plain else 1 + LABELS.index(self.labels)],
             "flags": LABEL_FLAGS[self.labels] if plain else share,
             "stream_id": self.stream_id, "frame_id": self.frame_id, "codebook_id": self.codebook_id,
             "layout_seed": self.layout_seed, "rows": self.rows, "columns": self.columns,
             "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,
-            "cmi": 0 if self.cmi is None else self.cmi + 1, "mcs": MCS_IN_EXTENSION if extension.size else self.mcs[0],
-            "extension_bytes": extension.size // 8,
+            "cmi": 0 if self.cmi is None else self.cmi + 1,
+            "mcs": MCS_IN_EXTENSION if extension.size else int(self.mcs[0]), "extension_bytes": extension.size // 8,
         }  # fmt: skip
-        return _base_bits(values), CRC.append(extension[None])[0] if extension.size else extension
+        return fields, extension
 
 
 @dataclass(frozen=True)
@@ -204,7 +212,7 @@ class HeaderBase:
         if base.extension_bytes:
             base._header(np.zeros(base._n_packets, np.uint8))
         # A receiver rebuilds the header's waveform from its contents, so that there may be but one.
-        elif not np.array_equal(base._header(base._mcs()).to_bits()[0], bits):
+        elif base._whole._told[0] != fields:
             raise HeaderError("contents", "the header is not the simplest that says the same")
         return base
 
@@ -220,13 +228,18 @@ class HeaderBase:
             HeaderError: the extension's CRC fails, or it does not name the MCS of every packet in the shortest way.
         """
         if not self.extension_bytes:
-            return self._header(self._mcs())
+            return self._whole
         if extension is None or not CRC.check(extension[None])[0]:
             raise HeaderError("crc", "the header extension's CRC fails")
         header = self._header(_mcs_of_extension(extension[: -CRC.width], self._n_packets))
         if not all(map(np.array_equal, header.to_bits(), (_base_bits(self.fields), extension))):
             raise HeaderError("contents", "the header extension is not the shortest that says the same")
         return header
+
+    @cached_property
+    def _whole(self) -> BurstHeader:
+        """The header, where the base is all of it."""
+        return self._header(self._mcs())
 
     @property
     def _n_packets(self) -> int:

@@ -17,6 +17,10 @@ STEERING = np.exp(-2j * np.pi * np.outer(CARRIERS, DELAYS) / FFT_SIZE)
 """complex128 (52, 33): the carriers of unit taps."""
 GRAM = STEERING.conj().T @ STEERING
 EIGENVALUES, EIGENVECTORS = np.linalg.eigh(GRAM)
+_MATCHES = STEERING.conj().T.copy()
+_ROTATIONS = EIGENVECTORS.conj().T.copy()
+_SHARES = np.abs(EIGENVECTORS.T) ** 2
+"""float64 (33, 33): what each eigenvector, in rows, has of each tap."""
 MOVES = np.arange(-CYCLIC_PREFIX // 2, CYCLIC_PREFIX)
 """Samples by which windows may be moved."""
 HERE = int(np.flatnonzero(MOVES == 0)[0])
@@ -47,24 +51,6 @@ def best_window(powers: np.ndarray, tolerance: float) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def invert(matrix: np.ndarray) -> None:
-    """Put the inverse of a Hermitian positive definite matrix, complex128 (n, n), in its place."""
-    n = matrix.shape[0]
-    # Gauss-Jordan without pivoting, which such matrices do not need.
-    for p in range(n):
-        inverse = 1 / max(matrix[p, p].real, 1e-300)
-        matrix[p, p] = 1
-        for j in range(n):
-            matrix[p, j] *= inverse
-        for i in range(n):
-            if i != p:
-                factor = matrix[i, p]
-                matrix[i, p] = 0
-                for j in range(n):
-                    matrix[i, j] -= factor * matrix[p, j]
-
-
-@numba.njit(cache=True, nogil=True)
 def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.ndarray, powers: np.ndarray) -> float:
     """Estimate a channel that does not change, of a few taps.
 
@@ -83,8 +69,8 @@ def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.nd
     matched = np.zeros(taps, np.complex128)
     for k in range(n):
         power += (observed[k].real ** 2 + observed[k].imag ** 2) / n
-        for tap in range(taps):
-            matched[tap] += np.conj(STEERING[k, tap]) * observed[k]
+    for tap in range(taps):
+        matched[tap] = _product(_MATCHES[tap], observed)
     mean, variance = np.empty(taps, np.complex128), np.empty(taps)
     powers[:] = max(power - noise, 0.05 * noise, 1e-30) / taps
     _alike(matched, noise, powers[0], mean, variance)
@@ -96,11 +82,21 @@ def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.nd
     for tap in range(taps):
         if powers[tap] > 0:
             for k in range(n):
-                response[k] += STEERING[k, tap] * mean[tap]
+                response[k] += np.conj(_MATCHES[tap, k]) * mean[tap]
     return error
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _product(a, b):
+    """The sum of a * b, of which vector instructions make little where real and imaginary parts are not apart."""
+    real, imag = 0.0, 0.0
+    for i in range(a.shape[0]):
+        real += a[i].real * b[i].real - a[i].imag * b[i].imag
+        imag += a[i].real * b[i].imag + a[i].imag * b[i].real
+    return complex(real, imag)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _alike(matched, noise, power, mean, variance):
     """Mean and variance of taps whose prior powers are all the same."""
     taps = matched.shape[0]
@@ -108,13 +104,10 @@ def _alike(matched, noise, power, mean, variance):
     variance[:] = 0
     for j in range(taps):
         spread = 1 / (max(EIGENVALUES[j], 0.0) / noise + 1 / power)
-        part = 0j
+        part = _product(_ROTATIONS[j], matched) * (spread / noise)
         for i in range(taps):
-            part += np.conj(EIGENVECTORS[i, j]) * matched[i]
-        part *= spread / noise
-        for i in range(taps):
-            mean[i] += EIGENVECTORS[i, j] * part
-            variance[i] += (EIGENVECTORS[i, j].real ** 2 + EIGENVECTORS[i, j].imag ** 2) * spread
+            mean[i] += np.conj(_ROTATIONS[j, i]) * part
+            variance[i] += _SHARES[j, i] * spread
 
 
 @numba.njit(cache=True, nogil=True)
@@ -133,23 +126,68 @@ def _fit_powers(mean, variance, floor, powers):
     return active[:kept]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _posterior(matched, noise, powers, active, mean, variance):
     """Mean and variance of the taps that count; returns the variance that is left on all carriers together."""
     m = active.shape[0]
-    covariance = np.empty((m, m), np.complex128)
+    real, imag = np.zeros((m, m)), np.zeros((m, m))
+    heard_real, heard_imag = np.empty(m), np.empty(m)
+    scale = 1 / noise
     for i in range(m):
-        for j in range(m):
-            covariance[i, j] = GRAM[active[i], active[j]] / noise
-        covariance[i, i] += 1 / powers[active[i]]
-    invert(covariance)
+        row = GRAM[active[i]]
+        for j in range(i + 1):
+            real[i, j], imag[i, j] = row[active[j]].real * scale, row[active[j]].imag * scale
+        real[i, i] += 1 / powers[active[i]]
+        heard_real[i], heard_imag[i] = matched[active[i]].real * scale, matched[active[i]].imag * scale
+    inverse_factor(real, imag)
     mean[:] = 0
     left = 0.0
     for i in range(m):
-        total = 0j
-        for j in range(m):
-            total += covariance[i, j] * matched[active[j]]
-            left += (covariance[i, j] * GRAM[active[j], active[i]]).real
-        mean[active[i]] = total / noise
-        variance[active[i]] = covariance[i, i].real
-    return left
+        a, b = 0.0, 0.0
+        for j in range(i + 1):
+            a += real[i, j] * heard_real[j] - imag[i, j] * heard_imag[j]
+            b += real[i, j] * heard_imag[j] + imag[i, j] * heard_real[j]
+        for j in range(i + 1):
+            mean[active[j]] += complex(real[i, j] * a + imag[i, j] * b, real[i, j] * b - imag[i, j] * a)
+    for j in range(m):
+        own = 0.0
+        for i in range(j, m):
+            own += real[i, j] ** 2 + imag[i, j] ** 2
+        variance[active[j]] = own
+        # What the taps' priors leave out of the inverse is what the carriers see of it.
+        left += 1 - own / powers[active[j]]
+    return left * noise
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def inverse_factor(real: np.ndarray, imag: np.ndarray) -> None:
+    """Put the inverse of its Cholesky factor, a lower triangle, in the place of a Hermitian positive definite matrix.
+
+    Args:
+        real, imag: float64 (n, n), of which only the lower triangles count; apart, so that vector instructions run
+            along the rows.
+    """
+    n = real.shape[0]
+    for i in range(n):
+        for j in range(i):
+            a, b = real[i, j], imag[i, j]
+            for k in range(j):
+                a -= real[i, k] * real[j, k] + imag[i, k] * imag[j, k]
+                b -= imag[i, k] * real[j, k] - real[i, k] * imag[j, k]
+            real[i, j], imag[i, j] = a / real[j, j], b / real[j, j]
+        own = real[i, i]
+        for k in range(i):
+            own -= real[i, k] ** 2 + imag[i, k] ** 2
+        real[i, i], imag[i, i] = np.sqrt(max(own, 1e-300)), 0
+    row_real, row_imag = np.empty(n), np.empty(n)
+    for i in range(n):
+        inverse = 1 / real[i, i]
+        row_real[:i], row_imag[:i] = 0, 0
+        for k in range(i):
+            a, b = real[i, k], imag[i, k]
+            for j in range(k + 1):
+                row_real[j] -= a * real[k, j] - b * imag[k, j]
+                row_imag[j] -= a * imag[k, j] + b * real[k, j]
+        for j in range(i):
+            real[i, j], imag[i, j] = row_real[j] * inverse, row_imag[j] * inverse
+        real[i, i] = inverse

@@ -9,6 +9,7 @@ and there), and the likeliest is taken.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import log10
 
 import numba
 import numpy as np
@@ -214,9 +215,9 @@ def _equalise(cells, reference, noise, places, symbols, variance):
     for i in range(places.shape[0]):
         t, k = places[i] // width, places[i] % width
         h = reference[t, k]
-        gain = max(h.real * h.real + h.imag * h.imag, np.float32(1e-30))
-        symbols[i] = cells[t, k] * np.conj(h) / gain
-        variance[i] = min(max(noise[t, k] / gain, 1e-12), 1e12)
+        inverse = 1 / max(h.real * h.real + h.imag * h.imag, np.float32(1e-30))
+        symbols[i] = cells[t, k] * np.conj(h) * inverse
+        variance[i] = min(max(noise[t, k] * inverse, 1e-12), 1e12)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -251,14 +252,15 @@ def _moving_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) ->
 
 def _quality(observation: Observation, description: Description) -> BurstQuality:
     channel, sync = observation.channel, observation.sync
-    ratio = np.maximum(np.abs(channel.response) ** 2 / channel.noise, 1e-10)
-    mean_gain = float(np.mean(np.abs(channel.response) ** 2))
+    gain = channel.response.real**2 + channel.response.imag**2
+    ratio = np.maximum(gain / channel.noise, 1e-10)
+    mean_gain = gain.sum() / len(gain)
     error = _known_error(observation.cells, description.reference, observation.known)
     return BurstQuality(
-        esn0_db=float(10 * np.log10(ratio.mean())),
+        esn0_db=10 * log10(ratio.sum() / len(ratio)),
         cfo=observation.frequency + _slope(description.phase) / SYMBOL_LENGTH,
         clock_offset_ppm=_slope(description.timing) / SYMBOL_LENGTH * FFT_SIZE / (2 * np.pi) * 1e6,
-        evm_db=float(10 * np.log10(max(error / max(mean_gain, 1e-30), 1e-12))),
+        evm_db=10 * log10(max(error / max(mean_gain, 1e-30), 1e-12)),
         sync_metric=sync.metric,
         carrier_esn0_db=(10 * np.log10(ratio)).astype(np.float32),
         gap_samples=int(observation.shifts[-1]) if len(observation.shifts) else 0,

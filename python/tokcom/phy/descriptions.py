@@ -83,12 +83,14 @@ def describe(observation: Observation, samples: np.ndarray) -> tuple[Observation
 def redescribe(observation: Observation, description: Description) -> Description:
     """A description of the same kind, from an observation of which more is known."""
     if description.moving is None:
-        return weighed(observation, static(observation, description.gain, description.noise_gain))
+        heard = _heard(observation, description)
+        return weighed(observation, static(observation, description.gain, description.noise_gain, heard))
     return fading(observation, description)
 
 
 def _descriptions(observation: Observation, plain: Description) -> Iterator[Description]:
-    plain = weighed(observation, plain)
+    heard = _heard(observation, weighed(observation, plain))
+    plain = weighed(observation, static(observation, heard=heard))
     yield plain
     for each in _gain_steps(observation, plain):
         yield weighed(observation, each)
@@ -96,14 +98,17 @@ def _descriptions(observation: Observation, plain: Description) -> Iterator[Desc
 
 
 def static(
-    observation: Observation, gain: np.ndarray | None = None, noise_gain: np.ndarray | None = None
-) -> Description:
+    observation: Observation, gain: np.ndarray | None = None, noise_gain: np.ndarray | None = None,
+    heard: np.ndarray | None = None,
+) -> Description:  # fmt: skip
     """The channel of the header; phase and timing are followed.
 
     Args:
         observation: of the burst.
         gain: float64 (n,), of the channel by symbol; None: 1.
         noise_gain: float64 (n,), of the noise's power by symbol; None: 1.
+        heard: float64 (n,), how loud each symbol's noise is, for phase and timing to be followed by; None: as the idle
+            carriers say.
     """
     channel = observation.channel
     n = len(observation.cells)
@@ -111,10 +116,9 @@ def static(
     if gain is not None:
         response = response * gain[:, None]
     reference = np.empty((n, len(CARRIERS)), np.complex64)
-    noise = np.empty((n, len(CARRIERS)))
-    phase, timing = _follow_phase(
-        observation.cells, observation.known, response, observation.loud, channel.noise, channel.error, reference, noise
-    )
+    loud = observation.loud if heard is None else heard
+    phase, timing = _follow_phase(observation.cells, observation.known, response, loud, channel.noise, reference)
+    noise = (channel.noise + channel.error) * observation.loud[:, None]
     if noise_gain is not None:
         noise *= noise_gain[:, None]
     name = "static" if gain is None else "gain"
@@ -151,6 +155,12 @@ def weighed(observation: Observation, description: Description) -> Description:
     power = np.maximum((np.abs(observation.cells[n:]) ** 2).mean(axis=1), 1e-30)
     nothing = -len(CARRIERS) * (np.log(power) + 1).sum()
     return replace(description, noise=noise, evidence=levels.evidence - nothing)
+
+
+def _heard(observation: Observation, description: Description) -> np.ndarray:
+    """float64 (n,): how loud the noise of each symbol is beside the header's, on those of its cells that are known."""
+    ratio = description.noise / (observation.channel.noise + observation.channel.error)
+    return np.nanmedian(np.where(observation.known != 0, ratio, np.nan), axis=1)
 
 
 def _gain_steps(observation: Observation, plain: Description) -> Iterator[Description]:
@@ -230,12 +240,8 @@ def _stands_out(more, variance, trained, both_ways):
     much as more."""
     n, k = more.shape
     rows, columns = np.zeros((2, n)), np.zeros((2, k))
-    for t in range(n):
-        for i in range(k):
-            rows[0, t] += more[t, i]
-            rows[1, t] += variance[t, i]
-            columns[0, i] += more[t, i]
-            columns[1, i] += variance[t, i]
+    _add_up(more, rows[0], columns[0])
+    _add_up(variance, rows[1], columns[1])
     many, few = MISFIT_DEVIATIONS
     for t in range(n):
         if _exceeds(rows[0, t], rows[1, t], k, few, trained, both_ways):
@@ -256,6 +262,16 @@ def _stands_out(more, variance, trained, both_ways):
     return _exceeds(rows[0].sum(), rows[1].sum(), n * k, many, trained, both_ways)
 
 
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _add_up(values, rows, columns):
+    for t in range(values.shape[0]):
+        total = 0.0
+        for i in range(values.shape[1]):
+            total += values[t, i]
+            columns[i] += values[t, i]
+        rows[t] = total
+
+
 @numba.njit(cache=True, nogil=True)
 def _exceeds(more, variance, cells, deviations, trained, both_ways):
     """Whether a sum of errors is beyond what the cells' noise explains, itself known from so many cells only."""
@@ -266,9 +282,9 @@ def _exceeds(more, variance, cells, deviations, trained, both_ways):
 
 
 @numba.njit(cache=True, nogil=True)
-def _follow_phase(cells, known, response, loud, carrier_noise, error, reference, noise):
-    """Fills in the channel of every cell, (n, 52), and the noise on it, from the response, (n or 1, 52); returns phase
-    and timing, (n,) each."""
+def _follow_phase(cells, known, response, loud, carrier_noise, reference):
+    """Fills in the channel of every cell, (n, 52), from the response, (n or 1, 52); returns phase and timing, (n,)
+    each."""
     observed, power = known_products(cells, known, response, loud)
     phase, timing = track(observed, power, NUMBERS, np.mean(carrier_noise))
     back = np.empty(cells.shape[1], np.complex128)
@@ -277,5 +293,4 @@ def _follow_phase(cells, known, response, loud, carrier_noise, error, reference,
         turns(phase[t], timing[t], back)
         for k in range(cells.shape[1]):
             reference[t, k] = response[row, k] * np.conj(back[k])
-            noise[t, k] = (carrier_noise[k] + error) * loud[t]
     return phase, timing

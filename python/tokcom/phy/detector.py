@@ -2,18 +2,21 @@
 
 The short training repeats every 16 samples: where the correlation of the signal with itself 16 samples earlier makes up
 more than a threshold of its energy, a burst may begin (Schmidl and Cox, IEEE Trans. Commun. 45(12), 1997). Tones
-repeat, too: where there is one, what is foreseen of it is taken off first. At such a place the long training is sought
-by matched filters, whose products from one long symbol to the next add up whatever the frequency offset; this tells
-time, profile and frequency, and turns away noise and whatever else repeats.
+repeat, too: where there is one, what is foreseen of it is taken off first. An echo of opposite sign 16 samples late
+cancels the short training, but not the long one, whose symbols repeat, too: it is the second thing to look for.
+
+At such a place the long training is sought by matched filters, whose products from one long symbol to the next add up
+whatever the frequency offset; this tells time, profile and frequency, and turns away noise and whatever else repeats.
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 import numba
 import numpy as np
 
 from tokcom.phy.narrowband import LAG, RENEWAL
-from tokcom.phy.numerology import FFT_SIZE, SHORT_PERIOD
+from tokcom.phy.numerology import FFT_SIZE, SHORT_PERIOD, SYMBOL_LENGTH
 from tokcom.phy.profile import Profile
 from tokcom.phy.synchronization import Synchronization
 
@@ -27,20 +30,31 @@ PATH_SHARE = 0.1
 """Power of the weakest path, relative to the strongest, that may be the first."""
 PATH_FLOOR = 5.0 / FFT_SIZE
 """Share of the energy that a first path shows at least, where there are two long symbols: noise shows a 64th."""
-ALIASES = (-1, 0, 1)
-"""Frequencies that the short training cannot tell apart lie 2 pi / 16 rad/sample from each other."""
+LARGEST_FREQUENCY = 0.5
+"""Offset in rad/sample up to which a long training is sought. Six carriers further, that of an inverted spectrum looks
+like one of ours."""
+NOT_SHORT = 2.0
+"""Times the squared correlation at 16 samples by which that of a long training exceeds it. Tones and short trainings
+repeat at both alike; an equal echo 16 samples late leaves a quarter of it."""
+LEAST_SETTLED = 2 * SYMBOL_LENGTH // BLOCK
+"""Blocks, at least, for which a long training's correlation must not rise any more: by then the short training, which
+nearly always tells more, has been looked at."""
+LONG_REACH = 40
+"""Samples on each side of the end of its repetition in which a long training may end: the peak is broad, and an echo
+has one of its own."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place where a short training may end.
+    """A place where a training may end.
 
     Attributes:
         end: index of the sample after the detector's window.
-        frequency: in rad/sample, up to a multiple of 2 pi / 16.
+        frequency: in rad/sample, up to a multiple of 2 pi / lag.
         known_at: index of the sample after those that it took to tell.
         metric: share of the energy that repeats, 0 to 1.
         tonal: whether a tone was taken off to see it.
+        lag: samples after which it repeats: 16 in a short training, the profile's `long_spacing` in a long one.
     """
 
     end: int
@@ -48,6 +62,7 @@ class Candidate:
     known_at: int
     metric: float
     tonal: bool
+    lag: int = SHORT_PERIOD
 
 
 class ShortTrainingDetector:
@@ -81,16 +96,69 @@ class ShortTrainingDetector:
         found = np.empty((sums.shape[1] // 2 + 2, 5))
         count = _scan(history, self._blocks, self._threshold, self._longest, self._window, self._state, found)
         self._sums = history[:, -self._blocks :].copy()
-        return [
-            Candidate(
-                end=first + BLOCK * int(at + 1),
-                frequency=float(angle) / SHORT_PERIOD,
-                known_at=first + BLOCK * int(known_at + 1),
-                metric=min(float(metric), 1.0),
-                tonal=bool(tonal),
-            )
-            for at, angle, known_at, metric, tonal in found[:count]
-        ]
+        return _candidates(found[:count], first, SHORT_PERIOD)
+
+
+class LongTrainingDetector:
+    """Finds long trainings of one profile in a stream, by what repeats from one of their symbols to the next and does
+    not repeat every 16 samples.
+
+    Args:
+        profile: whose long training to find.
+    """
+
+    def __init__(self, profile: Profile):
+        signs = np.array(profile.long_signs, np.float64)
+        # The last 16 samples of a symbol's guard, which an echo leaves as they are, repeat with it.
+        weights = np.repeat(signs[1:] * signs[:-1], SYMBOL_LENGTH // BLOCK)
+        self._weights = weights[::-1].copy()
+        padded = np.concatenate([[0.0], self._weights, [0.0]])
+        self._edges = np.flatnonzero(np.diff(padded))
+        self._steps = np.diff(padded)[self._edges]
+        # Some symbols off, a part repeats, too.
+        self._settled = max(len(weights), LEAST_SETTLED)
+        self._lag = profile.long_spacing
+        self._threshold = profile.repeat_threshold
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._sums = np.zeros((6, len(self._weights) + self._lag // BLOCK))
+        self._window = np.zeros(7)
+        self._state = np.zeros(7)
+
+    def push(self, sums: np.ndarray, repeated: np.ndarray, first: int) -> list[Candidate]:
+        """Candidates that end within the next blocks.
+
+        Args:
+            sums: float64 (4, n), as `ShortTrainingDetector.push` takes it.
+            repeated: float64 (2, n), `lag_sums` at the profile's spacing.
+            first: index of the sample at which the first block begins.
+        """
+        kept = self._sums.shape[1]
+        history = np.empty((6, kept + sums.shape[1]))
+        history[:, :kept], history[:4, kept:], history[4:, kept:] = self._sums, sums, repeated
+        found = np.empty((sums.shape[1] // LEAST_SETTLED + 2, 5))
+        count = _scan_long(
+            history, self._weights, self._edges, self._steps, self._lag // BLOCK, self._threshold,
+            self._settled, self._window, self._state, found,
+        )  # fmt: skip
+        self._sums = history[:, -kept:].copy()
+        return _candidates(found[:count], first, self._lag)
+
+
+def _candidates(found: np.ndarray, first: int, lag: int) -> list[Candidate]:
+    return [
+        Candidate(
+            end=first + BLOCK * int(at + 1),
+            frequency=float(angle) / lag,
+            known_at=first + BLOCK * int(known_at + 1),
+            metric=min(float(metric), 1.0),
+            tonal=bool(tonal),
+            lag=lag,
+        )
+        for at, angle, known_at, metric, tonal in found
+    ]
 
 
 def block_sums(samples: np.ndarray) -> np.ndarray:
@@ -124,6 +192,44 @@ def _block_sums(x, out):
             qr += a * s + c * t
             qi += c * s - a * t
         out[0, b], out[1, b], out[2, b], out[3, b], out[4, b] = pr, pi, e / 2, qr, qi
+
+
+def lag_sums(samples: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Correlations with what was some samples earlier, over blocks of 8 samples.
+
+    Args:
+        samples: complex64 (most + 8 n,): as many samples of history as the longest lag, then n blocks.
+        lags: int64 (k,), in samples.
+
+    Returns:
+        float64 (k, 2, n): real and imaginary part of each.
+    """
+    history = int(lags.max())
+    out = np.empty((len(lags), 2, (len(samples) - history) // BLOCK))
+    for first in range(0, len(lags) - 1, 2):
+        _lag_sums_of_two(samples.view(np.float32), history, lags[first], lags[first + 1], out[first], out[first + 1])
+    if len(lags) % 2:
+        _lag_sums_of_two(samples.view(np.float32), history, lags[-1], lags[-1], out[-1], out[-1])
+    return out
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _lag_sums_of_two(x, history, one, other, out, also):
+    """x holds real and imaginary parts in turn. Two lags at once: reading the samples costs as much as they do."""
+    for b in range(out.shape[1]):
+        start = 2 * (history + b * BLOCK)
+        pr, pi, qr, qi = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for i in range(BLOCK):
+            k = start + 2 * i
+            a, c = x[k], x[k + 1]
+            u, v = x[k - 2 * one], x[k - 2 * one + 1]
+            pr += a * u + c * v
+            pi += c * u - a * v
+            s, t = x[k - 2 * other], x[k - 2 * other + 1]
+            qr += a * s + c * t
+            qi += c * s - a * t
+        out[0, b], out[1, b] = pr, pi
+        also[0, b], also[1, b] = qr, qi
 
 
 @numba.njit(cache=True, nogil=True)
@@ -174,15 +280,77 @@ def _scan(sums, window, threshold, longest, p, state, found):
     return count
 
 
+@numba.njit(cache=True, nogil=True)
+def _scan_long(sums, weights, edges, steps, lag, threshold, settled, p, state, found):
+    """weights: of each block of the window, the last one first; they step at edges. lag: in blocks. p: weighted sums
+    over the window, sums of what `_scan` has, and blocks since they were made afresh. state: as that of `_scan`; then,
+    how many blocks were over the threshold."""
+    count, window = 0, weights.shape[0]
+    first, longest = window + lag, 2 * (window + lag)
+    real, imag, energy, tonal, short_real, short_imag = p[0], p[1], p[2], p[3], p[4], p[5]
+    age = int(p[6])
+    for b in range(first, sums.shape[1]):
+        age += 1
+        if age == RENEWAL:
+            age = 0
+            real, imag, energy, tonal, short_real, short_imag = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            for j in range(window):
+                real, imag = real + weights[j] * sums[4, b - j], imag + weights[j] * sums[5, b - j]
+                energy += 0.5 * (sums[2, b - j] + sums[2, b - j - lag])
+                tonal += sums[3, b - j]
+                short_real, short_imag = short_real + sums[0, b - j], short_imag + sums[1, b - j]
+        else:
+            more_real, more_imag = 0.0, 0.0
+            for j in range(edges.shape[0]):
+                more_real += steps[j] * sums[4, b - edges[j]]
+                more_imag += steps[j] * sums[5, b - edges[j]]
+            real += more_real
+            imag += more_imag
+            energy += 0.5 * (sums[2, b] - sums[2, b - window] + sums[2, b - lag] - sums[2, b - window - lag])
+            tonal += sums[3, b] - sums[3, b - window]
+            short_real += sums[0, b] - sums[0, b - window]
+            short_imag += sums[1, b] - sums[1, b - window]
+        correlation = real * real + imag * imag
+        above = correlation > threshold * energy * energy and energy > 0
+        above = above and correlation > NOT_SHORT * (short_real * short_real + short_imag * short_imag)
+        if not above and state[0] == 0:
+            continue
+        if not above and state[2] >= settled:
+            # What goes on and on is no training.
+            if state[6] <= longest:
+                found[count, 0], found[count, 1], found[count, 2] = b - first - state[2], state[3], b - first
+                found[count, 3], found[count, 4] = state[4], state[5]
+                count += 1
+            state[:] = 0
+            continue
+        state[0] += 1
+        state[2] += 1
+        state[6] += above
+        if above and correlation > state[1]:
+            state[1], state[2], state[3] = correlation, 0, np.arctan2(imag, real)
+            state[4], state[5] = np.sqrt(correlation) / energy, 1.0 if 2 * tonal > window else 0.0
+    p[:] = real, imag, energy, tonal, short_real, short_imag, float(age)
+    return count
+
+
 def places(profile: Profile, candidate: Candidate) -> tuple[int, int]:
-    """First sample at which the first long symbol behind a candidate may begin, and the sample after the last long
-    symbol's end."""
-    span, middle = profile.window // 3, candidate.end + profile.long_guard
-    return middle - span, middle + span + profile.preamble_length - profile.long_start
+    """First sample at which a candidate's first long symbol may begin, and the sample after the last long symbol's
+    end."""
+    span = profile.preamble_length - profile.long_start
+    if candidate.lag == SHORT_PERIOD:
+        reach, middle = profile.window // 3, candidate.end + profile.long_guard
+    else:
+        reach, middle = LONG_REACH, candidate.end - span
+    return middle - reach, middle + reach + span
 
 
 def long_training(
-    samples: np.ndarray, first: int, profile: Profile, frequency: float, threshold: float = 0.0
+    samples: np.ndarray,
+    first: int,
+    profile: Profile,
+    frequency: float,
+    threshold: float = 0.0,
+    lag: int = SHORT_PERIOD,
 ) -> Synchronization | None:
     """Seek the long training.
 
@@ -190,8 +358,9 @@ def long_training(
         samples: complex64; from each place sought they must reach to the last long symbol's end.
         first: index of the first place at which the first long symbol may begin; all are `samples` allow.
         profile: whose long training to seek.
-        frequency: offset in rad/sample, up to a multiple of 2 pi / 16.
+        frequency: offset in rad/sample, up to a multiple of 2 pi / lag.
         threshold: share of the energy that the long training shows at least, if that is more than the profile's.
+        lag: samples of the correlation that tells the frequency.
 
     Returns:
         Where the burst is, or None where there is no long training.
@@ -202,25 +371,32 @@ def long_training(
         return None
     signs = np.array(profile.long_signs, np.float64)
     share, offset, turn, path = _seek(
-        samples[first:], profile.long_symbol, frequency, profile.long_spacing, signs[1:] * signs[:-1], places
-    )
+        samples[first:], profile.long_symbol, aliases(frequency, lag), profile.long_spacing, signs[1:] * signs[:-1],
+        places,
+    )  # fmt: skip
     if share < max(profile.long_threshold, threshold):
         return None
     residual = np.angle(turn * np.exp(-1j * offset * profile.long_spacing)) / profile.long_spacing
     return Synchronization(profile, first + max(path - BACKOFF, -first), float(offset + residual), min(share, 1.0))
 
 
+def aliases(frequency: float, lag: int) -> np.ndarray:
+    """float64 (n,): frequencies in rad/sample, to LARGEST_FREQUENCY and beyond, that a correlation at a lag cannot tell
+    from one: they lie 2 pi / lag from each other."""
+    most = ceil(LARGEST_FREQUENCY * lag / (2 * np.pi) - 0.5)
+    return frequency + 2 * np.pi / lag * np.arange(-most, most + 1)
+
+
 @numba.njit(cache=True, nogil=True)
-def _seek(samples, symbol, frequency, spacing, steps, places):
-    """The best of all places and aliases of the frequency: metric, frequency and product, and the place of the first
+def _seek(samples, symbol, frequencies, spacing, steps, places):
+    """The best of all places and frequencies: metric, frequency and product, and the place of the first
     path, which is not always the strongest."""
     length = symbol.shape[0]
     metric, best_metric = np.empty(places), np.empty(places)
     product = np.empty(places, np.complex128)
     best, at, offset, turn = -1.0, 0, 0.0, 0j
     reference = np.empty(length, np.complex64)
-    for alias in ALIASES:
-        tried = frequency + alias * 2 * np.pi / SHORT_PERIOD
+    for tried in frequencies:
         for k in range(length):
             reference[k] = np.conj(symbol[k]) * np.exp(-1j * tried * k)
         _match(samples, reference, spacing, steps, metric, product)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy import linalg
 
 from tokcom.phy.channel_estimate import DELAYS, GRAM, STEERING
 from tokcom.phy.numerology import CARRIERS
+from tokcom.scientific import linalg
 
 DOPPLERS = (0.001, 0.005, 0.02, 0.06)
 """Doppler spreads that are tried, in cycles per OFDM symbol."""
@@ -107,7 +107,7 @@ def follow_fading(
 def _functions(n: int, doppler: float) -> np.ndarray:
     """float32 (n, functions), each scaled by the root of its energy; squares add up to nearly 1 in every row."""
     times = np.arange(n)
-    energies, functions = np.linalg.eigh(np.sinc(2 * doppler * (times[:, None] - times)))
+    energies, functions = linalg.eigh(np.sinc(2 * doppler * (times[:, None] - times)))
     kept = energies > LEAST_SHARE * energies[-1]
     return (functions[:, kept] * np.sqrt(energies[kept])).astype(np.float32)
 
@@ -164,7 +164,8 @@ class _Problem:
         normal = linalg.blas.cherk(1.0, design, trans=2, lower=1).astype(np.complex128)
         normal[np.diag_indices_from(normal)] += 1
         factor = linalg.cholesky(normal, lower=True, overwrite_a=True, check_finite=False)
-        return _Solution(factor, design.conj().T @ self.received, courses, taps, root)
+        matched = linalg.blas.cgemv(1.0, design, self.received, trans=2)
+        return _Solution(factor, matched, courses, taps, root)
 
 
 @dataclass(frozen=True)
@@ -194,13 +195,15 @@ class _Solution:
 
     def powers(self) -> np.ndarray:
         """float64 (taps,): mean power of each tap, its uncertainty included."""
-        variance = (np.abs(self._spread) ** 2).sum(axis=0) * np.repeat(self.root**2, self.courses.shape[1])
+        variance = (self._spread.real**2 + self._spread.imag**2).sum(axis=0) * np.repeat(
+            self.root**2, self.courses.shape[1]
+        )
         return (np.abs(self.mean()) ** 2 + variance).reshape(len(self.taps), -1).mean(axis=1)
 
     def error(self) -> np.ndarray:
         """float64 (n,): mean variance, over the carriers, of the response's error at each symbol."""
         m, q = len(self.taps), self.courses.shape[1]
-        covariance = (self._spread.conj().T @ self._spread).reshape(m, q, m, q)
+        covariance = linalg.blas.zgemm(1.0, self._spread, self._spread, trans_a=2).reshape(m, q, m, q)
         gram = GRAM[np.ix_(TAPS[self.taps], TAPS[self.taps])] * self.root[:, None] * self.root
         # Over the taps first: what is left is a small matrix of the functions.
         functions = np.einsum("iqjr,ji->qr", covariance, gram)

@@ -5,7 +5,6 @@ from math import ceil, gcd
 
 import numba
 import numpy as np
-from scipy import fft
 
 from tokcom.phy.numerology import (
     CARRIERS,
@@ -18,6 +17,7 @@ from tokcom.phy.numerology import (
     SYMBOL_LENGTH,
     pseudo_random_bits,
 )  # fmt: skip
+from tokcom.scientific import fft
 
 CARRIER_STEP = 13
 """Data carriers, modulo 48, from one value of a packet to the next: 48 in a row use every carrier once, and any two

@@ -2,7 +2,6 @@
 
 import numba
 import numpy as np
-from scipy import fft
 
 from tokcom.phy.detector import BLOCK, ShortTrainingDetector, block_sums, long_training, places
 from tokcom.phy.grid import carriers_of
@@ -10,6 +9,7 @@ from tokcom.phy.narrowband import LAG
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SHORT_PERIOD
 from tokcom.phy.profile import Profile
 from tokcom.phy.synchronization import Synchronization
+from tokcom.scientific import fft
 
 INVERTED, CLIPPED = "inverted spectrum", "clipping"
 TWICE, HALF = "twice the sample rate", "half the sample rate"

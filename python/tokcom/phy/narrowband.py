@@ -12,7 +12,8 @@ from functools import lru_cache
 
 import numba
 import numpy as np
-from scipy import fft
+
+from tokcom.scientific import fft
 
 LAG = 4
 """Samples from which a tone is foreseen."""
@@ -26,7 +27,7 @@ LIKENESS = 0.45
 is near 1/36, and of one received over two paths at most a third."""
 BOLDNESS = 1.25
 """The prediction goes beyond the one of least error: what is left of a tone matters more than a little more noise."""
-RENEWAL = 64
+RENEWAL = 256
 """Blocks after which running sums are made afresh: what a loud moment leaves behind by rounding must not stay."""
 LEFT_OVER = 1e-4
 """Share of the energy that is never taken for foreseen: what is left of a steady tone is rounding, which may repeat."""

@@ -263,17 +263,24 @@ def _header_channel(long_rows: np.ndarray, spectra: np.ndarray, known: np.ndarra
 
 
 @numba.njit(cache=True, nogil=True)
+def _squared(value):
+    """The squared magnitude, without the root that abs takes."""
+    return value.real**2 + value.imag**2
+
+
+@numba.njit(cache=True, nogil=True)
 def _preamble_channel(long_rows):
     """Channel observed on the long symbols (52,), and noise variance of a cell."""
     n, k = long_rows.shape
     observed = np.zeros(k, np.complex128)
     for j in range(n):
-        observed += long_rows[j] / n
+        for i in range(k):
+            observed[i] += long_rows[j, i] * (1 / n)
     noise = power = 0.0
     for i in range(k):
-        power += abs(observed[i]) ** 2 / k
+        power += _squared(observed[i]) / k
         for j in range(n):
-            noise += abs(long_rows[j, i] - observed[i]) ** 2
+            noise += _squared(long_rows[j, i] - observed[i])
     return observed, max(noise / (k * (n - 1)), 1e-12 * power, 1e-30)
 
 
@@ -286,7 +293,7 @@ def loud_symbols(spectra: np.ndarray) -> np.ndarray:
     idle = np.zeros(n)
     for t in range(n):
         for carrier in IDLE_CARRIERS:
-            idle[t] += abs(spectra[t, carrier]) ** 2
+            idle[t] += _squared(spectra[t, carrier])
     usual = max(np.median(idle), 1e-30) if n else 1.0
     for t in range(n):
         if idle[t] > LOUD * usual:
@@ -318,7 +325,7 @@ def known_products(
         row = t if reference.shape[0] > 1 else 0
         for i in range(k):
             if known[t, i] != 0:
-                observed[t, i] = cells[t, i] * np.conj(known[t, i] * reference[row, i]) / loud[t]
+                observed[t, i] = cells[t, i] * np.conj(known[t, i] * reference[row, i]) * (1 / loud[t])
                 h = reference[row, i]
                 power[t, i] = (h.real**2 + h.imag**2) * (known[t, i].real ** 2 + known[t, i].imag ** 2) / loud[t]
     return observed, power
@@ -348,10 +355,12 @@ def match_cells(
     observed, power = known_products(cells, pilots, channel, loud)
     phase, timing = track(observed, power, NUMBERS, noise)
     back = np.empty(raw.shape[0], np.complex128)
+    matched = np.conj(channel[0]) * (1 / noise)
     for t in range(soft.shape[0]):
         turns(phase[t], timing[t], back)
+        quiet = 1 / loud[t]
         for k in range(soft.shape[1]):
-            soft[t, k] = cells[t, k] * back[k] * np.conj(channel[0, k]) / (noise * loud[t])
+            soft[t, k] = cells[t, k] * back[k] * matched[k] * quiet
 
 
 @numba.njit(cache=True, nogil=True)
@@ -373,18 +382,21 @@ def _refine(long_rows, cells, known, loud, response, powers, by_carrier, phases)
         mean = n_long * raw
         for t in range(n):
             turns(phase[t], timing[t] - middle, back)
+            quiet = 1 / loud[t]
             for i in range(k):
                 straight[t, i] = cells[t, i] * np.conj(known[t, i]) * back[i]
-                mean[i] += straight[t, i] / loud[t]
+                mean[i] += straight[t, i] * quiet
         rounds = ROUNDS if turn else 1
-        error = fit_channel(mean / (weight + n_long), noise / (weight + n_long), rounds, channel[0], powers)
+        share = 1 / (weight + n_long)
+        error = fit_channel(mean * share, noise * share, rounds, channel[0], powers)
         taps = 0
         for tap in range(N_TAPS):
             taps += powers[tap] > 0
-        for i in range(k):
-            by_carrier[i] = 0
-            for t in range(n):
-                by_carrier[i] += abs(straight[t, i] - channel[0, i]) ** 2 / loud[t] / n
+        by_carrier[:] = 0
+        share = 1 / n
+        for t in range(n):
+            for i in range(k):
+                by_carrier[i] += _squared(straight[t, i] - channel[0, i]) * (share / loud[t])
         noise = max(np.mean(by_carrier) * n * k / (n * k - taps - 4), LEAST_NOISE * np.sum(powers), 1e-30)
     for i in range(k):
         if by_carrier[i] < LOUD * noise:

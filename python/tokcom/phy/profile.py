@@ -25,6 +25,8 @@ class Profile:
         window: samples over which the detector averages.
         threshold: of the detector's metric, 0 to 1.
         long_threshold: share of the energy, 0 to 1, that a long training shows at least.
+        repeat_threshold: share of the energy, squared, that a long training repeats at least from one of its symbols
+            to the next, for the detector to look for it without the short one.
         source: where it is from.
     """
 
@@ -38,6 +40,7 @@ class Profile:
     window: int
     threshold: float
     long_threshold: float
+    repeat_threshold: float
     source: str
 
     @cached_property

@@ -12,7 +12,17 @@ from tokcom.errors import HeaderError
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
 from tokcom.phy.demodulator import LARGEST_SAMPLE, burst_end, header_end, receive_header
-from tokcom.phy.detector import BACKOFF, BLOCK, Candidate, ShortTrainingDetector, block_sums, long_training, places
+from tokcom.phy.detector import (
+    BACKOFF,
+    BLOCK,
+    Candidate,
+    LongTrainingDetector,
+    ShortTrainingDetector,
+    block_sums,
+    lag_sums,
+    long_training,
+    places,
+)
 from tokcom.phy.hints import (
     CLEAR,
     CLIPPED,
@@ -27,7 +37,7 @@ from tokcom.phy.hints import (
 )
 from tokcom.phy.impulses import AHEAD, ImpulseFinder, loud_samples
 from tokcom.phy.narrowband import LAG, LEFT_OVER, TonePredictor, excise, find_tones, unforeseen, without_tones
-from tokcom.phy.numerology import SHORT_PERIOD
+from tokcom.phy.numerology import SHORT_PERIOD, SYMBOL_LENGTH
 from tokcom.phy.profile import Profile, profile, profile_names
 from tokcom.phy.synchronization import Synchronization
 
@@ -35,15 +45,18 @@ CHUNK = 8192
 """Samples that are worked on together."""
 MAX_PENDING = 16
 """Bursts that may be under way at one time; more are counted and dropped."""
-HISTORY = 3 * BLOCK
-"""Samples that the detector looks back: a period and the predictor's lag, in whole blocks."""
+LONGEST_LAG = SYMBOL_LENGTH
+"""Samples that the detectors look back: a long symbol with its guard."""
+HISTORY = LONGEST_LAG + BLOCK
+"""The same with the predictor's lag, in whole blocks."""
 DELAY = (AHEAD + 1) * BLOCK
 """Samples by which the detector is behind, to see that a loud moment is an impulse and no burst."""
 SEEK_TONE_DB, BURST_TONE_DB = 10.0, 13.0
 """A line's power over its neighbours' from which it is taken for a tone: among some hundred samples where the detector
 saw one, and in a burst."""
-LONG_SHARE = 0.2
-"""Metric of a long training, relative to that of its short training, at least: it shows one path."""
+LONG_SHARE, REPEATED_SHARE = 0.2, 0.3
+"""Metric of a long training, relative to that of its short training, or of its own repetition, at least: it shows one
+path."""
 SAME_PREAMBLE = 32
 """Samples within which two long trainings are paths of one."""
 SIDELOBE = 0.7
@@ -119,6 +132,8 @@ RISE_BLOCKS, RISE = 16, 4.0
 """Something begins where so many blocks have so many times the energy of as many before."""
 SUSPECT_SPAN = 4096
 """Samples, from a place where a preamble may be that was not understood, in which it is sought in other guises."""
+RECALL = 2 * SUSPECT_SPAN
+"""Samples for which a preamble is recalled: whatever else is found in its place comes sooner."""
 SUSPECT_PAUSE = 1 << 19
 """Samples from one such search to the next: the search for bursts must not be slower for it."""
 
@@ -164,6 +179,7 @@ class BurstSearcher:
 
     def __init__(self, profiles: Sequence[str] = ()):
         self._profiles = [profile(name) for name in (profiles or profile_names())]
+        self._spacings = np.array([each.long_spacing for each in self._profiles])
         longest = max(longest_burst(each) for each in self._profiles)
         preamble = max(each.preamble_length for each in self._profiles)
         self._reach = longest + preamble + 4 * self.MARGIN
@@ -176,6 +192,7 @@ class BurstSearcher:
     def reset(self, position: int = 0) -> None:
         """Forget the stream, which goes on with the sample of this index; counters go on, too."""
         self._detectors = [ShortTrainingDetector(each) for each in self._profiles]
+        self._long_detectors = [LongTrainingDetector(each) for each in self._profiles]
         self._used = HISTORY  # zeros ahead of the first sample
         self._buffer[: self._used] = 0
         self._origin = position - HISTORY
@@ -185,7 +202,7 @@ class BurstSearcher:
         self._impulses = ImpulseFinder()
         self._blanks = np.zeros((2, 0), np.int64)
         self._predictor = TonePredictor()
-        self._factors = np.zeros(SHORT_PERIOD // BLOCK, np.complex64)
+        self._factors = np.zeros(LONGEST_LAG // BLOCK, np.complex64)
         self._levels = np.full(2 * RISE_BLOCKS, np.inf)  # what the stream begins with has not begun here
         self._rate_offset = 0.0
         self._next_rise = self._next_search = self._next_suspect = position
@@ -300,46 +317,58 @@ class BurstSearcher:
         stop = self._measured - DELAY
         if stop <= self._scanned:
             return
-        sums = block_sums(self._view(self._scanned - SHORT_PERIOD, stop, stop + DELAY))
+        samples = self._view(self._scanned - LONGEST_LAG, stop, stop + DELAY)
+        sums = block_sums(samples[LONGEST_LAG - SHORT_PERIOD :])
         factors = self._predictor.push(sums)
         both = np.concatenate([self._factors, factors])
         sums[3] = 0
         if both.any():
             tonal = factors != 0
-            samples = self._view(self._scanned - SHORT_PERIOD - LAG, stop, stop + DELAY)
             whole = sums[2]
-            sums = block_sums(unforeseen(samples, both, BLOCK))
+            samples = unforeseen(self._view(self._scanned - LONGEST_LAG - LAG, stop, stop + DELAY), both, BLOCK)
+            sums = block_sums(samples[LONGEST_LAG - SHORT_PERIOD :])
             sums[2] += LEFT_OVER * whole * tonal
             sums[3] = tonal
         self._factors = both[-len(self._factors) :]
-        for index, detector in enumerate(self._detectors):
-            for candidate in detector.push(sums[:4], self._scanned):
+        repeated = lag_sums(samples[LONGEST_LAG - self._spacings.max() :], self._spacings)
+        for index, each in enumerate(self._profiles):
+            both = self._detectors[index].push(sums[:4], self._scanned)
+            both += self._long_detectors[index].push(sums[:4], repeated[index], self._scanned)
+            for candidate in both:
                 self.counters.candidates += 1
-                ready = max(places(self._profiles[index], candidate)[1], candidate.known_at) + DELAY
+                ready = max(places(each, candidate)[1], candidate.known_at) + DELAY
                 heapq.heappush(self._steps, Step(ready, SEEK, candidate.end, index, candidate))
         self._scanned = stop
 
     def _seek_long_training(self, step: Step) -> None:
         each = self._profiles[step.profile]
         first, stop = places(each, step.what)
+        short = step.what.lag == SHORT_PERIOD
+        if short and any(_explains(known, step.what, each) for known in self._decoded):
+            return
+        middle = (first + stop - each.preamble_length + each.long_start) // 2
+        if short and any(_is_edge(step.what, middle, known) for known in self._recent):
+            return
+        least = (LONG_SHARE if short else REPEATED_SHARE) * step.what.metric
+        if not short and any(known.metric > least and _overlaps(known, middle, each) for known in self._recent):
+            return
         first = max(first, self._origin)
         # The first path may lie before the strongest.
         back = min(self.MARGIN, first - self._origin)
-        if any(_explains(known, step.what, each) for known in self._decoded):
-            return
         samples = self._view(first - back, stop, step.ready)
         if step.what.tonal:
             samples = without_tones(samples, find_tones(samples, SEEK_TONE_DB))
-        sync = long_training(samples, back, each, step.what.frequency, LONG_SHARE * step.what.metric)
+        sync = long_training(samples, back, each, step.what.frequency, least, step.what.lag)
         if sync is None:
-            if step.what.metric > STRONG and not step.what.tonal and step.place >= self._next_suspect:
+            if short and step.what.metric > STRONG and not step.what.tonal and step.place >= self._next_suspect:
                 self._next_suspect = step.place + SUSPECT_SPAN
                 self._suspect(step.place - each.window)
             return
         absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
         if any(_is_sidelobe(absolute, known) for known in self._recent):
             return
-        self._recent = [*self._recent[-MAX_PENDING:], absolute]
+        near = [known for known in self._recent[-MAX_PENDING:] if abs(known.long_start - absolute.long_start) < RECALL]
+        self._recent = [*near, absolute]
         self.counters.preambles += 1
         self._queue(DECODE, header_end(absolute), step, absolute)
 
@@ -429,6 +458,19 @@ def _explains(known: Synchronization, candidate: Candidate, sought: Profile) -> 
     """Whether a long detector's window was filled by the shorter preamble of a burst whose header is decoded."""
     end = known.long_start - known.profile.long_guard
     return known.profile.window < sought.window and candidate.end - sought.window < end <= candidate.end + BLOCK
+
+
+def _overlaps(known: Synchronization, long_start: int, sought: Profile) -> bool:
+    """Whether a known preamble has samples in common with the long training that begins at a place."""
+    first = known.long_start - known.profile.long_start
+    stop = long_start + sought.preamble_length - sought.long_start
+    return first < stop and long_start < first + known.profile.preamble_length
+
+
+def _is_edge(candidate: Candidate, long_start: int, known: Synchronization) -> bool:
+    """Whether what repeats is the edge of a preamble that is known: a long training there would be its sidelobe."""
+    near = abs(long_start - known.long_start) < known.profile.preamble_length
+    return near and not candidate.tonal and candidate.metric < SIDELOBE * known.metric
 
 
 def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:

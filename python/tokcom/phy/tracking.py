@@ -14,94 +14,89 @@ RATE_PRIOR = 0.02
 DRIFT_PRIOR = (4e-4) ** 2
 """Variance, (rad/carrier/symbol)**2, of the drift: the clocks' 20 ppm are 1.6e-4 rad/carrier in a symbol."""
 DRIFT_NOISE = 1e-12
+"""Variance, (rad/carrier/symbol)**2, by which the drift may change in a symbol."""
+PHASE_RATE_NOISE, TIMING_NOISE = 1e-9, 1e-10
+"""Variances in a symbol of the frequency offset, (rad/symbol)**2, and of the timing, (rad/carrier)**2."""
 TIMING_PRIOR = 1e-4
 """Variance, (rad/carrier)**2, of the timing at the start: a tenth of a sample."""
 
 
 @numba.njit(cache=True, nogil=True)
-def _update(state, cov, innovation, variance):
-    total = cov[0, 0] + variance
-    g0, g1 = cov[0, 0] / total, cov[1, 0] / total
-    state[0] += g0 * innovation
-    state[1] += g1 * innovation
-    c00, c01 = cov[0, 0], cov[0, 1]
-    cov[0, 0] -= g0 * c00
-    cov[0, 1] -= g0 * c01
-    cov[1, 1] -= g1 * c01
-    cov[1, 0] = cov[0, 1]
-    return -0.5 * (innovation * innovation / total + np.log(total))
+def _update(value, rate, c00, c01, c11, innovation, variance):
+    """The state and its covariance after an observation of its value, and the log-likelihood of that."""
+    total = c00 + variance
+    g0, g1 = c00 / total, c01 / total
+    likelihood = -0.5 * (innovation * innovation / total + np.log(total))
+    return value + g0 * innovation, rate + g1 * innovation, c00 - g0 * c00, c01 - g0 * c01, c11 - g1 * c01, likelihood
 
 
 @numba.njit(cache=True, nogil=True)
-def _predict(state, cov, noise, rate_noise):
-    state[0] += state[1]
-    cov[0, 0] += 2 * cov[0, 1] + cov[1, 1] + noise
-    cov[0, 1] += cov[1, 1]
-    cov[1, 0] = cov[0, 1]
-    cov[1, 1] += rate_noise
-
-
-@numba.njit(cache=True, nogil=True)
-def _smooth(states, covs, predicted, predicted_covs):
+def _smooth(states, covs, predicted, predicted_covs, out):
+    """Fill in the values, (n,), of states that are improved backwards, (n, 2); covariances are (n, 3)."""
     n = states.shape[0]
     for t in range(n - 2, -1, -1):
-        c, p = covs[t], predicted_covs[t + 1]
-        determinant = p[0, 0] * p[1, 1] - p[0, 1] * p[0, 1]
-        # c times the transition's transpose, then times the inverse of p.
-        a00, a01 = c[0, 0] + c[0, 1], c[0, 1]
-        a10, a11 = c[1, 0] + c[1, 1], c[1, 1]
-        g00 = (a00 * p[1, 1] - a01 * p[0, 1]) / determinant
-        g01 = (a01 * p[0, 0] - a00 * p[0, 1]) / determinant
-        g10 = (a10 * p[1, 1] - a11 * p[0, 1]) / determinant
-        g11 = (a11 * p[0, 0] - a10 * p[0, 1]) / determinant
+        c00, c01, c11 = covs[t, 0], covs[t, 1], covs[t, 2]
+        p00, p01, p11 = predicted_covs[t + 1, 0], predicted_covs[t + 1, 1], predicted_covs[t + 1, 2]
+        determinant = p00 * p11 - p01 * p01
+        # The covariance times the transition's transpose, then times the inverse of the predicted one.
+        a00, a10 = c00 + c01, c01 + c11
         d0 = states[t + 1, 0] - predicted[t + 1, 0]
         d1 = states[t + 1, 1] - predicted[t + 1, 1]
-        states[t, 0] += g00 * d0 + g01 * d1
-        states[t, 1] += g10 * d0 + g11 * d1
+        states[t, 0] += ((a00 * p11 - c01 * p01) * d0 + (c01 * p00 - a00 * p01) * d1) / determinant
+        states[t, 1] += ((a10 * p11 - c11 * p01) * d0 + (c11 * p00 - a10 * p01) * d1) / determinant
+    for t in range(n):
+        out[t] = states[t, 0]
 
 
 @numba.njit(cache=True, nogil=True)
-def _track(observed, power, carriers, noise_variance, phase_noise, out):
+def _track(observed, places, counts, weights, carriers, noise_variance, phase_noise, out):
+    """places: of each symbol's known cells, counts of them; weights: (n, 2), of their phase and timing."""
     n, k = observed.shape
-    phase, timing = np.zeros(2), np.zeros(2)
-    phase_cov = np.array([[10.0, 0.0], [0.0, RATE_PRIOR]])
-    timing_cov = np.array([[TIMING_PRIOR, 0.0], [0.0, DRIFT_PRIOR]])
+    # Value, rate and covariance of phase and timing.
+    p0, p1, p00, p01, p11 = 0.0, 0.0, 10.0, 0.0, RATE_PRIOR
+    q0, q1, q00, q01, q11 = 0.0, 0.0, TIMING_PRIOR, 0.0, DRIFT_PRIOR
     turned = np.empty(k, np.complex128)
-    states, covs = np.empty((2, n, 2)), np.empty((2, n, 2, 2))
-    predicted, predicted_covs = np.empty((2, n, 2)), np.empty((2, n, 2, 2))
+    states, covs = np.empty((2, n, 2)), np.empty((2, n, 3))
+    predicted, predicted_covs = np.empty((2, n, 2)), np.empty((2, n, 3))
     likelihood = 0.0
     for t in range(n):
         if t:
-            _predict(phase, phase_cov, phase_noise, 1e-9)
-            _predict(timing, timing_cov, 1e-10, DRIFT_NOISE)
-        predicted[0, t], predicted_covs[0, t] = phase, phase_cov
-        predicted[1, t], predicted_covs[1, t] = timing, timing_cov
-        total, weight, weight2 = 0j, 1e-30, 1e-30
-        back, step, last = 1j, np.exp(-1j * timing[0]), -1e9
-        for i in range(k):
-            if power[t, i] == 0:
-                continue
-            # From one carrier to the next a product is enough; an exponential takes ten times as long.
-            back = back * step if carriers[i] - last == 1 else np.exp(-1j * (phase[0] + timing[0] * carriers[i]))
-            last = carriers[i]
-            turned[i] = observed[t, i] * back
-            total += turned[i]
-            weight += power[t, i]
-            weight2 += power[t, i] * carriers[i] * carriers[i]
+            p0, p00, p01, p11 = p0 + p1, p00 + 2 * p01 + p11 + phase_noise, p01 + p11, p11 + PHASE_RATE_NOISE
+            q0, q00, q01, q11 = q0 + q1, q00 + 2 * q01 + q11 + TIMING_NOISE, q01 + q11, q11 + DRIFT_NOISE
+        predicted[0, t, 0], predicted[0, t, 1], predicted[1, t, 0], predicted[1, t, 1] = p0, p1, q0, q1
+        predicted_covs[0, t, 0], predicted_covs[0, t, 1], predicted_covs[0, t, 2] = p00, p01, p11
+        predicted_covs[1, t, 0], predicted_covs[1, t, 1], predicted_covs[1, t, 2] = q00, q01, q11
+        total = 0j
+        back, step, spacing = 1j, 1j, 0.0
+        for j in range(counts[t]):
+            i = places[t, j]
+            # From one cell to the next a product is enough; sine and cosine take ten times as long.
+            if j == 0:
+                angle = p0 + q0 * carriers[i]
+                back = complex(np.cos(angle), -np.sin(angle))
+            else:
+                apart = carriers[i] - carriers[places[t, j - 1]]
+                if apart != spacing:
+                    spacing, step = apart, complex(np.cos(q0 * apart), -np.sin(q0 * apart))
+                back = back * step
+            turned[j] = observed[t, i] * back
+            total += turned[j]
         turn = np.angle(total)
         # Beyond a quarter turn an angle says less than its variance claims.
-        spread = noise_variance / (2 * weight)
-        likelihood += _update(phase, phase_cov, turn, spread + 0.5 * spread * spread)
-        straight, slope = np.exp(-1j * turn), 0.0
-        for i in range(k):
-            if power[t, i] > 0:
-                slope += carriers[i] * (turned[i] * straight).imag
-        _update(timing, timing_cov, slope / weight2, noise_variance / (2 * weight2))
-        states[0, t], covs[0, t] = phase, phase_cov
-        states[1, t], covs[1, t] = timing, timing_cov
+        spread = noise_variance / (2 * weights[t, 0])
+        p0, p1, p00, p01, p11, told = _update(p0, p1, p00, p01, p11, turn, spread + 0.5 * spread * spread)
+        likelihood += told
+        real, imag, slope = np.cos(turn), -np.sin(turn), 0.0
+        for j in range(counts[t]):
+            slope += carriers[places[t, j]] * (turned[j].imag * real + turned[j].real * imag)
+        q0, q1, q00, q01, q11, told = _update(
+            q0, q1, q00, q01, q11, slope / weights[t, 1], noise_variance / (2 * weights[t, 1])
+        )
+        states[0, t, 0], states[0, t, 1], states[1, t, 0], states[1, t, 1] = p0, p1, q0, q1
+        covs[0, t, 0], covs[0, t, 1], covs[0, t, 2] = p00, p01, p11
+        covs[1, t, 0], covs[1, t, 1], covs[1, t, 2] = q00, q01, q11
     for which in range(2):
-        _smooth(states[which], covs[which], predicted[which], predicted_covs[which])
-        out[which] = states[which, :, 0]
+        _smooth(states[which], covs[which], predicted[which], predicted_covs[which], out[which])
     return likelihood
 
 
@@ -121,12 +116,21 @@ def track(
     Returns:
         float64 (n,) phase in rad, float64 (n,) timing in rad a carrier.
     """
-    n = observed.shape[0]
+    n, k = observed.shape
+    places, counts = np.empty((n, k), np.int64), np.zeros(n, np.int64)
+    weights = np.full((n, 2), 1e-30)
+    for t in range(n):
+        for i in range(k):
+            if power[t, i] > 0:
+                places[t, counts[t]] = i
+                counts[t] += 1
+                weights[t, 0] += power[t, i]
+                weights[t, 1] += power[t, i] * carriers[i] * carriers[i]
     phase, timing = np.zeros(n), np.zeros(n)
     best = -np.inf
     for noise in PHASE_NOISE:
         trial = np.empty((2, n))
-        likelihood = _track(observed, power, carriers, noise_variance, noise, trial)
+        likelihood = _track(observed, places, counts, weights, carriers, noise_variance, noise, trial)
         if n and likelihood > best:
             best = likelihood
             phase, timing = trial[0], trial[1]

@@ -86,6 +86,11 @@ def export_part(
     }
     if search is not None:
         card[part]["search"] = search
+        # Words that were searched for as the context expects them are those that it knows.
+        if "context" in card:
+            card["context"]["tokenizer"] = card["tokenizer"]["sha256"]
+    if part == "context" and "tokenizer" in card:
+        card[part]["tokenizer"] = card["tokenizer"]["sha256"]
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
@@ -101,6 +106,7 @@ def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> Non
     card = json.loads(path.read_text(encoding="utf-8"))
     card["context"]["acceptance"] = {
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
+        "context": card["context"]["sha256"],
     }  # fmt: skip
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
@@ -147,7 +153,7 @@ def export_residual(folder: Path, residual: ResidualModel) -> None:
     """
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
-    card["context"]["residual"] = asdict(residual)
+    card["context"]["residual"] = asdict(residual) | {"context": card["context"]["sha256"]}
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 

@@ -3,13 +3,16 @@
 import copy
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+import tokcom.tokenizers
 from tokcom.frame import LOST
 from tokcom.models.zoo import load_tokenizer, model_card
+from tokcom.precision import precision
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.training.dataset import Dataset
 from tokcom.training.picture_feed import PictureFeed
@@ -152,8 +155,29 @@ def _searched(
 
 
 def _path(data: Dataset, model: str, split: str, tokenizer: VQTokenizer, cache: Path) -> Path:
-    key = [model_card(model).part("tokenizer")["sha256"], split, data.pictures.shape, hash_of(data), tokenizer.visits]
+    key = [tokens_key(model, tokenizer.visits), split, data.pictures.shape, hash_of(data)]
     return cache / f"tokens-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
+
+
+def tokens_key(model: str, visits: int) -> str:
+    """A short hash of everything that decides a picture's tokens: weights, search, precision, and the code.
+
+    Args:
+        model: name or folder of the model.
+        visits: of the search to every picture; 0: the encoder's tokens.
+    """
+    card = model_card(model)
+    key = [card.part("tokenizer")["sha256"], str(precision()), _code()]
+    if visits:
+        key += [card.part("context")["sha256"], card.part("tokenizer")["search"], visits]
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A hash of the tokenizers' sources."""
+    folder = Path(tokcom.tokenizers.__file__).parent
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
 
 
 def _kind(tokenizer: VQTokenizer) -> type:

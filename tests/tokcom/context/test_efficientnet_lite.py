@@ -77,7 +77,17 @@ def _layers() -> list[tuple[str, int, int, int, int, int, bool]]:
     for kernel, stride, expansion, outputs, repeats in STAGES:
         for repeat in range(repeats):
             step = stride if repeat == 0 else 1
-            found.append((f"_blocks.{len(found)}.", channels, outputs, kernel, step, expansion, step == 1 and channels == outputs))  # noqa: E501
+            found.append(
+                (
+                    f"_blocks.{len(found)}.",
+                    channels,
+                    outputs,
+                    kernel,
+                    step,
+                    expansion,
+                    step == 1 and channels == outputs,
+                )
+            )
             channels = outputs
     return found
 
@@ -89,7 +99,12 @@ def _published(rng: torch.Generator) -> dict[str, Tensor]:
     def layer(convolution: str, norm: str, outputs: int, inputs: int, kernel: int) -> None:
         shape = (outputs, inputs, kernel, kernel)
         state[f"{convolution}.weight"] = torch.randn(shape, generator=rng) * (2 / inputs / kernel**2) ** 0.5
-        for key, low, high in (("weight", 0.8, 1.2), ("bias", -0.3, 0.3), ("running_mean", -0.3, 0.3), ("running_var", 0.5, 1.5)):  # noqa: E501
+        for key, low, high in (
+            ("weight", 0.8, 1.2),
+            ("bias", -0.3, 0.3),
+            ("running_mean", -0.3, 0.3),
+            ("running_var", 0.5, 1.5),
+        ):
             state[f"{norm}.{key}"] = torch.rand(outputs, generator=rng) * (high - low) + low
 
     layer("_conv_stem", "_bn0", 32, 3, 3)

@@ -13,17 +13,19 @@ from tokcom.frame import LOST
 from tokcom.models.card import FORMAT, PARTS, file_hash
 from tokcom.models.folders import list_models
 from tokcom.models.zoo import (
+    FAMILIES,
     codebook,
     load_acceptance,
     load_classifier,
     load_context,
     load_labels,
     load_recovery,
+    load_residual,
     load_tokenizer,
     model_card,
     word_frequencies,
 )  # fmt: skip
-from tokcom.training.export import Run, export_acceptance, export_labels, export_part
+from tokcom.training.export import Run, export_acceptance, export_labels, export_part, export_residual
 
 
 def edited(folder, **changes):
@@ -226,10 +228,42 @@ def test_a_contexts_calibration_comes_from_its_card(tiny_model):
     assert load_recovery(str(tiny_model), "context").mode == "context"
     card = json.loads((tiny_model / "card.json").read_text())
     for broken in ({"log_odds": [1, 0], "calibrated": [0, 1]}, {"log_odds": 3}, {"log_odds": [0.0]}):
-        card["context"]["acceptance"] = broken
+        card["context"]["acceptance"] = broken | {"context": card["context"]["sha256"]}
         (tiny_model / "card.json").write_text(json.dumps(card))
         with pytest.raises(ModelError, match="acceptance"):
             load_acceptance(str(tiny_model))
+
+
+def retrained(folder, part):
+    """Other weights of a part, as a training writes them."""
+    card = json.loads((folder / "card.json").read_text())[part]
+    config_class, network_class = FAMILIES[card["family"]]
+    config = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in card["config"].items()})
+    torch.manual_seed(1)
+    run = Run("none", "none", 0, 0, 0.0)
+    export_part(folder, part, card["family"], network_class(config), {}, run, ("cat", "dog", "owl"))
+
+
+def test_a_context_of_another_tokenizer_is_refused(tiny_model):
+    retrained(tiny_model, "tokenizer")
+    load_tokenizer(str(tiny_model))
+    for load in (load_context, load_recovery):
+        with pytest.raises(ModelError, match=r"context is of another tokenizer; `\./run train maskgit --model tiny"):
+            load(str(tiny_model))
+    retrained(tiny_model, "context")
+    load_context(str(tiny_model))
+
+
+def test_a_calibration_of_another_context_is_refused(tiny_model):
+    export_acceptance(tiny_model, Acceptance((0.0, 4.0), (-1.0, 3.0)), "./run calibrate")
+    residual = load_residual("caltech64")
+    export_residual(tiny_model, residual)
+    assert load_residual(str(tiny_model)) == residual
+    for part, load, command in (("acceptance", load_acceptance, "calibrate"), ("residual", load_residual, "residual")):
+        entry = json.loads((tiny_model / "card.json").read_text())["context"][part]
+        edited_part(tiny_model, "context", **{part: entry | {"context": "0" * 64}})
+        with pytest.raises(ModelError, match=rf"of another context; `\./run {command} --model tiny"):
+            load(str(tiny_model))
 
 
 def labelled(folder, **more):
@@ -260,7 +294,7 @@ def test_labels_that_do_not_belong_to_the_model_are_named(tiny_model):
         load_labels(str(tiny_model))
     labelled(tiny_model)
     edited_part(tiny_model, "tokenizer", sha256="0" * 64)
-    with pytest.raises(ModelError, match=r"of another tokenizer; `\./run models map tiny` makes new ones"):
+    with pytest.raises(ModelError, match=r"of another tokenizer; `\./run models map tiny` makes what fits"):
         codebook(str(tiny_model))
 
 

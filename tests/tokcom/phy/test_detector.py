@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokcom.phy.detector import BACKOFF, BLOCK, ShortTrainingDetector, block_sums, long_training, places
+from tokcom.phy.detector import (
+    BACKOFF,
+    BLOCK,
+    LongTrainingDetector,
+    ShortTrainingDetector,
+    block_sums,
+    lag_sums,
+    long_training,
+    places,
+)
 from tokcom.phy.narrowband import LAG, LEFT_OVER, TonePredictor, unforeseen
 from tokcom.phy.profile import profile
 
@@ -92,6 +101,77 @@ def test_candidates_do_not_depend_on_how_the_stream_is_cut(cuts, robust, seed):
         found += detector.push(sums[:, first:last], BLOCK * first)
     assert found == expected and len(expected) >= 1
     assert all(c.known_at > c.end and 0 < c.metric <= 1 for c in found)
+
+
+def long_sums_of(each, samples):
+    """What the long training's detector takes."""
+    padded = np.r_[np.zeros(each.long_spacing, np.complex64), samples]
+    return sums_of(samples), lag_sums(padded, np.array([each.long_spacing]))[0]
+
+
+def seek_long(each, samples):
+    return LongTrainingDetector(each).push(*long_sums_of(each, samples), 0)
+
+
+@given(n=st.integers(1, 60), lags=st.lists(st.integers(1, 80), min_size=1, max_size=5), seed=st.integers(0, 2**32 - 1))
+def test_sums_at_lags_are_those_of_the_definition(n, lags, seed):
+    samples = gaussian(np.random.default_rng(seed), max(lags) + BLOCK * n)
+    exact = samples.astype(np.complex128)
+    at = np.arange(max(lags), len(samples)).reshape(n, BLOCK)
+    products = np.array([(exact[at] * exact[at - lag].conj()).sum(axis=1) for lag in lags])
+    assert np.allclose(lag_sums(samples, np.array(lags)), np.stack([products.real, products.imag], axis=1), atol=1e-4)
+
+
+@both
+@given(frequency=st.floats(-0.5, 0.5), start=st.integers(0, 400), seed=st.integers(0, 2**32 - 1))
+def test_a_long_training_is_found_where_an_echo_cancels_the_short_one(each, frequency, start, seed):
+    """Equal power, opposite sign, 16 samples late: nothing is left of the short training but its ends."""
+    rng = np.random.default_rng(seed)
+    sent = np.r_[np.zeros(start), each.preamble, gaussian(rng, 2400 - start)]
+    echoed = np.sqrt(0.5) * (sent - np.r_[np.zeros(16), sent[:-16]])
+    received = turned(echoed, frequency) + gaussian(rng, len(sent), 0.1)
+    received = received[: len(received) // BLOCK * BLOCK]
+    long_start = start + each.long_start
+    near = [c for c in seek_long(each, received) if abs(c.end - start - each.preamble_length) <= 40]
+    assert len(near) == 1 and near[0].lag == each.long_spacing
+    first, stop = places(each, near[0])
+    back = min(64, first)
+    sync = long_training(received[first - back : stop], back, each, near[0].frequency, 0.0, near[0].lag)
+    assert abs(first - back + sync.long_start - long_start) <= 20 and abs(sync.frequency - frequency) < 0.01
+
+
+@given(cuts=st.lists(st.integers(0, 500), max_size=20), robust=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_long_trainings_do_not_depend_on_how_the_stream_is_cut(cuts, robust, seed):
+    each, rng = ROBUST if robust else STANDARD, np.random.default_rng(seed)
+    parts = [np.r_[gaussian(rng, int(rng.integers(0, 800))), each.preamble[each.short_length :]] for _ in range(4)]
+    stream = np.concatenate([*parts, gaussian(rng, 1000)])
+    stream = stream[: len(stream) // BLOCK * BLOCK].astype(np.complex64)
+    sums, repeated = long_sums_of(each, stream)
+    expected = LongTrainingDetector(each).push(sums, repeated, 0)
+    detector, found = LongTrainingDetector(each), []
+    edges = sorted({0, *(min(cut, sums.shape[1]) for cut in cuts), sums.shape[1]})
+    for first, last in pairwise(edges):
+        found += detector.push(sums[:, first:last], repeated[:, first:last], BLOCK * first)
+    assert found == expected and len(expected) >= 1
+    assert all(c.known_at > c.end and 0 < c.metric <= 1 for c in found)
+
+
+@both
+@pytest.mark.parametrize("kind", ["noise", "tone", "short training", "period 64", "period 80", "payload"])
+def test_what_else_repeats_is_no_long_training(each, kind):
+    rng, n = np.random.default_rng(2), 200_000
+    symbols = gaussian(rng, n // 80 * 64).reshape(-1, 64)
+    signal = {
+        "noise": np.zeros(n),
+        "tone": turned(np.ones(n), 0.37),
+        "short training": np.resize(each.preamble[:16], n),
+        "period 64": np.resize(gaussian(rng, 64), n),
+        "period 80": np.resize(gaussian(rng, 80), n),
+        "payload": np.concatenate([symbols[:, 48:], symbols], axis=1).ravel(),
+    }[kind]
+    found = seek_long(each, (signal + gaussian(rng, n, 0.1)).astype(np.complex64))
+    # Of the prefixes of 2500 OFDM symbols a few look alike.
+    assert sum(c.end > 4000 for c in found) <= (12 if kind == "payload" else 3)
 
 
 @both

@@ -91,17 +91,20 @@ def test_the_power_is_that_of_signal_and_noise(order, esn0_db):
 
 @orders
 def test_likelihoods_are_those_of_the_mixture_of_all_points(order):
-    """Up to the bound on what one cell may say, which spares every level near the best."""
     cells, reference, noise, known, kinds = a_payload(order, 12, n=3)
-    out = np.empty((*cells.shape, len(FACTORS)), np.float32)
-    _likelihoods(cells, reference, noise, known, kinds, out)
+    out, nearest, apart = np.empty((*cells.shape, len(FACTORS)), np.float32), *np.empty((2, *cells.shape))
+    _likelihoods(cells, reference, noise, known, kinds, out, nearest, apart)
     sent = points(order)
     for t, k in ((0, 1), (1, 20), (2, 51)):
         variance = noise[t, k] * FACTORS
         distance = np.abs(cells[t, k] - reference[t, k] * sent) ** 2
         exact = logsumexp(-distance[:, None] / variance, axis=0) - np.log(len(sent) * variance)
-        near = exact > exact.max() - 5
-        assert np.allclose(out[t, k, near], exact[near], atol=1e-3)
+        assert np.allclose(out[t, k], exact, rtol=1e-4, atol=1e-3)
+        between = np.abs(sent[:, None] - sent) + 9 * np.eye(len(sent))
+        assert nearest[t, k] == pytest.approx(distance.min() / noise[t, k], rel=1e-4)
+        assert apart[t, k] == pytest.approx((np.abs(reference[t, k]) * between.min()) ** 2 / noise[t, k], rel=1e-4)
+    assert nearest[0, 0] == pytest.approx(np.abs(cells[0, 0] - reference[0, 0] * known[0, 0]) ** 2 / noise[0, 0])
+    assert (apart[:, ::13] == 0).all()
 
 
 @orders
@@ -114,10 +117,47 @@ def test_symbols_and_carriers_that_are_hit_are_told_by_how_much(order):
     louder[30:, 7] = 100.0
     parts[0] = (parts[0] + np.sqrt(parts[2] * (louder - 1)) * circular(rng, 60, 52)).astype(np.complex64)
     factor = noise_levels(*parts).factor
-    usual = louder == 1
-    assert 0.7 < np.exp(np.log(factor[usual]).mean()) < 1.3 and np.quantile(factor[usual], 0.999) < 3
+    usual = (louder == 1) & (parts[4] == KNOWN)
+    assert 0.7 < np.exp(np.log(factor[usual]).mean()) < 1.3 and np.quantile(factor[usual], 0.99) < 3
     assert 10 < factor[20:25].mean() < 90
     assert factor[33:, 7].mean() > 15
+
+
+@orders
+@pytest.mark.parametrize("louder", [1.0, 1.4, 2.0, 2.8, 5.7, 40.0])
+def test_levels_are_told_between_their_steps(order, louder):
+    parts = a_payload(order, 20, n=60, seed=5, louder=louder)
+    factor = noise_levels(*parts).factor[parts[4] == KNOWN]
+    assert np.median(factor) == pytest.approx(louder, rel=0.12)
+
+
+@pytest.mark.parametrize("order", [2, 4], ids=["QPSK", "16-QAM"])
+def test_of_cells_that_stray_the_odds_between_points_are_those_of_the_mixture(order):
+    """Twelve carriers of every tenth symbol are hit by 100 times the noise, as by another burst's short training."""
+    n = 60
+    parts = a_payload(order, 18, n=n, seed=6)
+    cells, reference, noise, _, kinds = parts
+    rng = np.random.default_rng(7)
+    hit = np.zeros((n, 52), bool)
+    hit[5::10, 2::4] = True
+    hit[5::10, -1] = False
+    parts[0] = (cells + hit * np.sqrt(99 * noise) * circular(rng, n, 52)).astype(np.complex64)
+    factor = noise_levels(*parts).factor
+    distance = np.abs(parts[0][..., None] / reference[..., None] - points(order)) ** 2
+    scale = np.abs(reference) ** 2 / noise
+    nearest = distance.min(axis=2) * scale
+    apart = 4 * HALF_DISTANCES[order] ** 2 * scale
+    told = apart / factor
+
+    def log_mixture(squared):
+        return np.log(0.75 * np.exp(-squared) + 0.0025 * np.exp(-squared / 100) + 1e-300)
+
+    rows = np.zeros((n, 52), bool)
+    rows[5::10] = kinds[5::10] != KNOWN
+    odds = log_mixture(nearest) - log_mixture(nearest + apart)
+    assert np.abs(told - odds)[rows].mean() < 1.5 and np.abs(told - odds)[rows].max() < 6
+    # As certain as noise alone would allow, they would be wrong by more than all others together.
+    assert apart[rows].max() > 30 and told[rows].max() < 15
 
 
 def test_the_right_description_has_more_evidence():
