@@ -41,6 +41,7 @@ def export_part(
     run: Run,
     classes: tuple[str, ...],
     search: dict | None = None,
+    more: dict | None = None,
 ) -> None:
     """Write a part's weights (float16) and its entry in the folder's card.json, creating the card where there is none.
 
@@ -53,6 +54,7 @@ def export_part(
         run: how it was trained.
         classes: names of the labels.
         search: of a tokenizer, how tokens are searched for: `rate` and `visits`; None: the encoder's stay.
+        more: further entries of the part's object in the card.
 
     Raises:
         ModelError: weights are not finite in half precision; nothing is written.
@@ -83,7 +85,7 @@ def export_part(
         "sha256": file_hash(weights),
         "figures": {name: round(value, 4) for name, value in figures.items()},
         "training": training,
-    }
+    } | (more or {})
     if search is not None:
         card[part]["search"] = search
         # Words that were searched for as the context expects them are those that it knows.

@@ -26,7 +26,7 @@ from tokcom.training.maskgit import MaskGitTask
 from tokcom.training.picture_feed import class_weights
 from tokcom.training.pyramid import PERCEPTUAL, SEMANTIC, SHARPNESS, PyramidTask
 from tokcom.training.sentence_maskgit import SentenceMaskGitTask
-from tokcom.training.sentences import class_sentences, read_phrasings
+from tokcom.training.sentences import class_phrasings, embedded, read_phrasings
 from tokcom.training.tokenizer import TokenizerTask
 from tokcom.training.tokens import enlarged_tokens, keep_tokens, kept_tokens, tokenized
 
@@ -197,9 +197,8 @@ def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[s
             )
     encoder = load_sentences()
     data, test = _pictures(request, console, asked.image_size, 1)
-    sentences = class_sentences(
-        data.classes, encoder, read_phrasings(settings.sentences) if settings.sentences else None
-    )
+    texts = class_phrasings(data.classes, read_phrasings(settings.sentences) if settings.sentences else None)
+    sentences = embedded(texts, encoder)
     console.print(f"tokens of {request.model} (made once and kept)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
@@ -218,7 +217,8 @@ def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[s
         batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
         device=settings.device,
     )  # fmt: skip
-    return _run(request, task, "context", "maskgit", data.classes, console)
+    told = {"sentences": [each[0] for each in texts]}
+    return _run(request, task, "context", "maskgit", data.classes, console, more=told)
 
 
 TRAINERS = {
@@ -246,7 +246,7 @@ def _pictures(
 
 def _run(
     request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console,
-    search: dict | None = None,
+    search: dict | None = None, more: dict | None = None,
 ) -> dict[str, float]:  # fmt: skip
     checkpoint = request.work / request.model / f"{task.name}.safetensors"
     if request.warm_start and not checkpoint.exists():
@@ -261,7 +261,7 @@ def _run(
         request.command, request.data_name, request.seed, progress.step, progress.seconds / 3600, request.warm_start,
         device_name(request.photographs.device) if request.photographs else "",
     )  # fmt: skip
-    export_part(request.folder, part, family, network, figures, run, classes, search)
+    export_part(request.folder, part, family, network, figures, run, classes, search, more)
     weights = request.folder / f"{part}.safetensors"
     console.print(
         f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…", soft_wrap=True

@@ -42,18 +42,19 @@ def read_phrasings(path: Path) -> dict[str, list[str]]:
     return table
 
 
-def class_sentences(
-    classes: Sequence[str], encoder: Sentences, said: Mapping[str, Sequence[str]] | None = None
-) -> Tensor:
-    """Embeddings of what is said of each class: float32 (classes, phrasings, 384).
+def class_phrasings(classes: Sequence[str], said: Mapping[str, Sequence[str]] | None = None) -> list[list[str]]:
+    """Phrasings of each class, as many of every one: a class with fewer than another repeats its own.
 
     Args:
         classes: names of the classes.
-        encoder: of sentences.
-        said: phrasings by class; a class that is not in it gets those made from its name, and a class with fewer than
-            another repeats its own.
+        said: phrasings by class; a class that is not in it gets those made from its name.
     """
     said = said or {}
     texts = [list(said.get(name) or phrasings(name)) for name in classes]
     most = max(map(len, texts))
-    return torch.stack([encoder.embed([each[i % len(each)] for i in range(most)]) for each in texts])
+    return [[each[i % len(each)] for i in range(most)] for each in texts]
+
+
+def embedded(texts: Sequence[Sequence[str]], encoder: Sentences) -> Tensor:
+    """Embeddings of the phrasings of each class, as many of every one: float32 (classes, phrasings, 384)."""
+    return torch.stack([encoder.embed(each) for each in texts])

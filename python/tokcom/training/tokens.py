@@ -70,7 +70,7 @@ def enlarged_tokens(
         uint16 or int32 array (n, views, tokens).
     """
     tokenizer = load_tokenizer(model, 0)
-    key = [model_card(model).part("tokenizer")["sha256"], split, data.pictures.shape, hash_of(data), views]
+    key = [tokens_key(model, 0), device.type, split, data.pictures.shape, hash_of(data), views]
     path = Path(cache) / f"views-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         network, feed = copy.deepcopy(tokenizer.network).to(device), PictureFeed(data, device)

@@ -74,6 +74,7 @@ def test_both_stages_train_into_a_model_that_loads(request_, published):
     network = load_context(str(folder)).network
     told = published.embed(["a photo of a beagle, a dog", "a photo of an owl"])
     assert torch.allclose(network.conditions[:2], told, atol=1e-3) and not network.conditions[2].any()
+    assert card["context"]["sentences"] == ["a photo of a beagle, a dog", "a photo of an owl"]
 
 
 def test_the_exported_average_gives_the_tokens_that_were_measured(request_, published):

@@ -6,7 +6,7 @@ import torch
 
 from tokcom.context.sentence_encoder import SentenceEncoder, Sentences, WordPieces
 from tokcom.errors import DatasetError
-from tokcom.training.sentences import class_sentences, phrasings, read_phrasings
+from tokcom.training.sentences import class_phrasings, embedded, phrasings, read_phrasings
 
 
 def test_a_folder_s_name_becomes_sentences():
@@ -28,17 +28,16 @@ def encoder():
 
 
 def test_every_class_has_all_phrasings_embedded(encoder):
-    made = class_sentences(["owl", "cat"], encoder)
+    made = embedded(class_phrasings(["owl", "cat"]), encoder)
     assert made.shape == (2, len(phrasings("owl")), 384)
     for row, text in zip(made[1], phrasings("cat"), strict=True):
         assert torch.allclose(row, encoder.embed([text])[0], atol=1e-5)
 
 
-def test_the_user_s_own_sentences_go_first_and_repeat_where_they_are_few(encoder):
-    made = class_sentences(["owl", "cat"], encoder, {"owl": ["a bird of the night", "wise"], "cat": ["it sleeps"]})
-    assert made.shape == (2, 2, 384)
-    assert torch.allclose(made[0], encoder.embed(["a bird of the night", "wise"]), atol=1e-5)
-    assert torch.allclose(made[1, 0], made[1, 1])
+def test_the_user_s_own_sentences_go_first_and_repeat_where_they_are_few():
+    texts = class_phrasings(["owl", "cat"], {"owl": ["a bird of the night", "wise"], "cat": ["it sleeps"]})
+    assert texts == [["a bird of the night", "wise"], ["it sleeps", "it sleeps"]]
+    assert class_phrasings(["owl", "yak"], {"owl": ["a bird"]})[1] == list(phrasings("yak"))
 
 
 def test_a_list_of_sentences_is_read_and_checked(tmp_path):
