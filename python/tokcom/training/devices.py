@@ -28,6 +28,9 @@ def find_device(name: str) -> torch.device:
         )
     if number and int(number) >= torch.cuda.device_count():
         raise ParameterError(f"device is {name!r}; the GPUs of this machine are 0 to {torch.cuda.device_count() - 1}")
+    if name != "cpu":
+        # Pictures of one size alone: what cuDNN tries out once pays ever after.
+        torch.backends.cudnn.benchmark = True
     return torch.device(name)
 
 

@@ -74,6 +74,7 @@ tokens of such a picture, at most."""
 
 
 CPU = torch.device("cpu")
+COMPILED_SHAPES = 64
 MEASURED_AT_ONCE = 32
 """Pictures."""
 
@@ -128,6 +129,8 @@ class PyramidTask(Task):
         )  # fmt: skip
         self.generating = [p for _, p in learning]
         if compiled:
+            # One piece of code for blocks of all widths and sizes: each is compiled by itself.
+            torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_SHAPES)
             for module in [each for each in self.model.network.modules() if isinstance(each, NormalizedBlock)]:
                 module.compile(dynamic=False)
 
@@ -148,6 +151,7 @@ class PyramidTask(Task):
         super().warm_start(weights)
         self.exported.load_state_dict(self.trained.state_dict())
         self._begin_codes(self.trained.codebook)
+        self.model.code_age.fill_(round(PACE_STEPS * FIRST_PACE / PACE))  # they move slowly from the first step on
 
     def set_rates(self, step: int) -> None:
         """The decoder's rate rises over the first 3% and falls as a half cosine to a hundredth; the critic's falls only
@@ -277,11 +281,12 @@ class PyramidTask(Task):
 
     @torch.no_grad()
     def _move_codes(self, latents: Tensor, tokens: Tensor, rng: np.random.Generator) -> None:
-        model, words, step = self.model, self.config.codebook_size, int(self.model.steps)
-        pace = max(PACE, FIRST_PACE / (1 + step / PACE_STEPS))
+        model, words, age = self.model, self.config.codebook_size, int(self.model.code_age)
+        pace = max(PACE, FIRST_PACE / (1 + age / PACE_STEPS))
+        model.code_age += 1
         model.code_use.lerp_(torch.bincount(tokens, minlength=words).float(), pace)
         model.code_sum.lerp_(torch.zeros_like(model.code_sum).index_add_(0, tokens, latents), pace)
-        if step % REVIVAL_EVERY == 0 and self.share < REVIVAL_UNTIL:
+        if age % REVIVAL_EVERY == 0 and self.share < REVIVAL_UNTIL:
             dead = torch.nonzero(model.code_use < REVIVAL_USE * self._mean_use).flatten()
             if len(dead):
                 model.code_sum[dead], model.code_use[dead] = self._sampled(latents, len(dead), rng), 1.0
@@ -323,6 +328,7 @@ class _Training(nn.Module):
         self.critic = Critic(channels)
         self.register_buffer("code_use", torch.zeros(config.codebook_size))
         self.register_buffer("code_sum", torch.zeros(config.codebook_size, config.code_dim))
+        self.register_buffer("code_age", torch.zeros((), dtype=torch.long))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self.register_buffer("adversarial", torch.tensor(ADVERSARIAL[0]))
         self.register_buffer("sharpness", torch.tensor(0.5))

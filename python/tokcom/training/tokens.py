@@ -67,25 +67,29 @@ def enlarged_tokens(
         advance: told how many pictures more are done.
 
     Returns:
-        uint16 or int32 array (n, views, tokens).
+        uint16 or int32 array (n, views, tokens). Broken off, a later call goes on with what was found.
     """
     tokenizer = load_tokenizer(model, 0)
     key = [tokens_key(model, 0), device.type, split, data.pictures.shape, hash_of(data), views]
     path = Path(cache) / f"views-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         network, feed = copy.deepcopy(tokenizer.network).to(device), PictureFeed(data, device)
-        tokens = np.empty((len(feed), views, tokenizer.grid[0] * tokenizer.grid[1]), _kind(tokenizer))
+        begun = path.with_suffix(".begun.npy")
+        tokens = _begun(begun, (len(feed), views, tokenizer.grid[0] * tokenizer.grid[1]))
         for start in range(0, len(feed), BATCH):
             numbers, rng = np.arange(start, min(start + BATCH, len(feed))), np.random.default_rng([VIEW_SEED, start])
-            pictures = feed.at(numbers)
-            for view in range(views):
-                shown = feed.enlarged(pictures, rng) if view > 1 else pictures
-                with torch.inference_mode():
-                    found = network.encode(shown.flip(3) if view % 2 else shown)
-                tokens[numbers, view] = found.flatten(1).cpu().numpy()
+            if (tokens[numbers] == LOST).any():
+                pictures = feed.at(numbers)
+                for view in range(views):
+                    shown = feed.enlarged(pictures, rng) if view > 1 else pictures
+                    with torch.inference_mode():
+                        found = network.encode(shown.flip(3) if view % 2 else shown)
+                    tokens[numbers, view] = found.flatten(1).cpu().numpy()
             if advance:
                 advance(len(numbers))
-        _keep(tokens, path)
+        _keep(tokens.astype(_kind(tokenizer)), path)
+        begun.unlink()
     return np.load(path, mmap_mode="r")
 
 
@@ -135,12 +139,7 @@ def _searched(
     n, crops = data.pictures.shape[:2]
     views = Views.of(data) if crops > 1 else None
     variants = VIEWS if views else 1
-    if begun.exists():
-        tokens = np.load(begun, mmap_mode="r+")
-    else:
-        shape = (n, variants, tokenizer.grid[0] * tokenizer.grid[1])
-        tokens = np.lib.format.open_memmap(begun, "w+", np.int32, shape)
-        tokens[:] = LOST
+    tokens = _begun(begun, (n, variants, tokenizer.grid[0] * tokenizer.grid[1]))
     for start in range(0, n, BATCH):
         numbers = np.arange(start, min(start + BATCH, n))
         for view in range(variants):
@@ -152,6 +151,15 @@ def _searched(
     found = np.array(tokens)
     begun.unlink()
     return found
+
+
+def _begun(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Tokens in a file, int32, LOST where none was found yet."""
+    if path.exists():
+        return np.load(path, mmap_mode="r+")
+    tokens = np.lib.format.open_memmap(path, "w+", np.int32, shape)
+    tokens[:] = LOST
+    return tokens
 
 
 def _path(data: Dataset, model: str, split: str, tokenizer: VQTokenizer, cache: Path) -> Path:

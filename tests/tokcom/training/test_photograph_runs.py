@@ -111,6 +111,28 @@ def test_tokens_that_maskgit_learns_on_are_the_views_own(request_, published):
     )
 
 
+def test_tokens_that_were_broken_off_go_on_where_they_were(request_, published, monkeypatch):
+    from tokcom.training import tokens as module
+
+    PHOTOGRAPH_TRAINERS["tokenizer"](request_, QUIET)
+    data, model = load_dataset(request_.data, "train", size=32, crops=1), str(request_.folder)
+    monkeypatch.setattr(module, "BATCH", 3)
+    whole = np.array(module.enlarged_tokens(data, model, "train", views=4, device=CPU, cache="whole"))
+    seen = []
+
+    def stopping(done):
+        seen.append(done)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        module.enlarged_tokens(data, model, "train", views=4, device=CPU, cache="halves", advance=stopping)
+    asked, usual = [], module.PictureFeed.at
+    monkeypatch.setattr(module.PictureFeed, "at", lambda feed, numbers: asked.append(numbers) or usual(feed, numbers))
+    again = module.enlarged_tokens(data, model, "train", views=4, device=CPU, cache="halves")
+    assert np.array_equal(again, whole) and min(map(min, asked)) == 6
+
+
 def test_a_warm_start_goes_on_from_the_model(request_, published):
     for part in ("tokenizer", "maskgit"):
         PHOTOGRAPH_TRAINERS[part](request_, QUIET)

@@ -165,6 +165,7 @@ def test_words_that_nothing_chooses_move_to_latents(trunk):
     assert float(nearest) > 0.97 and torch.allclose(learner.trained.codebook.norm(dim=1), torch.ones(32), atol=1e-5)
     before = learner.trained.codebook[5].clone()
     learner.share = 0.9
+    learner.model.code_age.fill_(0)
     learner.model.code_use[5] = 0.0
     learner._move_codes(latents, torch.zeros(64, dtype=torch.long), np.random.default_rng(1))
     assert torch.allclose(learner.trained.codebook[5], before, atol=1e-5), "late words keep what they mean"
@@ -178,6 +179,9 @@ def test_a_warm_start_begins_with_the_weights_and_the_average(trunk):
             assert torch.equal(value, given.state_dict()[name])
     codes = torch.nn.functional.normalize(learner.model.code_sum, dim=1)
     assert torch.allclose(codes, source.trained.codebook, atol=1e-6)
+    learner.loss(np.random.default_rng(0))
+    nearness = (learner.trained.codebook * source.trained.codebook).sum(1)
+    assert float(nearness.min()) > 0.99, "words that mean something already move slowly"
 
 
 def test_sharpness_is_measured_over_all_test_pictures(trunk):
