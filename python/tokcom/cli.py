@@ -173,7 +173,7 @@ def link(
 @click.option(
     "--batch",
     type=click.IntRange(1),
-    help="Pictures a step. [default: 32, 64 for the classifier; of photographs 96 and 128 on a GPU, 8 and 32 without]",
+    help="Pictures a step. [default: 32, 64 for the classifier; of photographs 96 and 256 on a GPU, 8 and 32 without]",
 )
 @click.option("--seed", default=0, show_default=True, type=SEEDS)
 @click.option("--warm-start", is_flag=True, help="Begin with the weights in the model's folder.")
@@ -227,7 +227,7 @@ def train(
         steps = steps or (None if minutes else default_steps)
     else:
         on_gpu = settings.device.type == "cuda"
-        default_batch = {"tokenizer": 96 if on_gpu else 8, "maskgit": 128 if on_gpu else 32}[part]
+        default_batch = {"tokenizer": 96 if on_gpu else 8, "maskgit": 256 if on_gpu else 32}[part]
     Budget(steps, minutes)
     batch = batch or default_batch
     command = shlex.join(

@@ -59,7 +59,7 @@ class SentenceMaskGitTask(MaskGitTask):
 
     def __init__(
         self, config: MaskGitConfig, train_tokens: np.ndarray, train_labels: np.ndarray, test_tokens: np.ndarray,
-        test_labels: np.ndarray, sentences: Tensor, *, odds: np.ndarray | None = None, batch: int = 128, seed: int = 0,
+        test_labels: np.ndarray, sentences: Tensor, *, odds: np.ndarray | None = None, batch: int = 256, seed: int = 0,
         codes: str = "", device: torch.device = MaskGitTask.device,
     ):  # fmt: skip
         if sentences.ndim != 3 or sentences.shape[::2] != (config.num_classes, config.condition_dim):
