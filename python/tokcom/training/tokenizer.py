@@ -62,16 +62,17 @@ class TokenizerTask(Task):
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         pictures = as_input(draw_pictures(self.train, self.batch, rng)[0])
+        codebook = self.model.codebook.clone()  # the codes move while their gradients are still to come
         with autocast():
             latents = self.model.latents(pictures)
             with torch.no_grad():
                 tokens = self.model.quantize(latents)
-            codes = self.model.codebook[tokens]
+            codes = codebook[tokens]
             vectors = rotated(latents, codes)
             decoded = self.model.decode_vectors(vectors).float()
             share = rng.uniform(*MASKED_SHARE, (self.batch, 1, 1))
             masked = torch.from_numpy(rng.random(tokens.shape) < share)
-            bits = neighbour_bits(self.model.predictor, latents, vectors, self.model.codebook, masked)
+            bits = neighbour_bits(self.model.predictor, latents, vectors, codebook, masked)
         error = (decoded - pictures).square().mean((1, 2, 3))
         commitment = F.mse_loss(latents, codes)
         self._move_codes(latents.detach().flatten(0, 2), tokens.flatten(), rng)

@@ -80,6 +80,11 @@ def test_a_run_in_two_pieces_ends_where_one_run_does(trunk, tmp_path):
         assert torch.equal(value, states[1][name]), name
 
 
+def test_processors_without_bfloat16_train_too(trunk, tmp_path, monkeypatch):
+    monkeypatch.setattr("tokcom.precision.precision", lambda device: torch.float32)
+    assert train(task(trunk), steps=4, checkpoint=tmp_path / "run.safetensors", console=QUIET).step == 4
+
+
 def test_a_run_of_other_weights_is_not_continued(trunk, tmp_path):
     path = tmp_path / "run.safetensors"
     train(task(trunk), steps=1, checkpoint=path, console=QUIET)

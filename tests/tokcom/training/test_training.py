@@ -148,6 +148,18 @@ def test_a_run_in_two_pieces_ends_where_one_run_does(kind, data, tmp_path, monke
     )
 
 
+@pytest.mark.parametrize("kind", ["tokenizer", "maskgit", "decoder"])
+def test_processors_without_bfloat16_train_too(kind, data, tmp_path, monkeypatch):
+    """There nothing is copied on its way into a product, so nothing may move before its gradients have come."""
+    monkeypatch.setattr("tokcom.precision.precision", lambda device: torch.float32)
+    task = {
+        "tokenizer": lambda: tokenizer_task(data, tmp_path), "maskgit": maskgit_task,
+        "decoder": lambda: decoder_task(pictures(data, tmp_path), pictures(data, tmp_path, "test", 1)),
+    }[kind]()  # fmt: skip
+    progress = train(task, steps=6, checkpoint=tmp_path / "run.safetensors", console=QUIET)
+    assert progress.step == 6
+
+
 def stopping_after(count, loss):
     calls = []
 
