@@ -185,7 +185,7 @@ def link(
 @click.option("--device", help="Of photographs: auto, cpu, cuda or cuda:N. [default: auto]")
 @click.option("--perceptual", type=float, help="Of photographs: weight of what features see. [default: 12]")
 @click.option("--semantic", type=float, help="Of photographs: weight of what the whole shows. [default: 2]")
-@click.option("--sharpness", type=float, help="Of photographs: that the critic sees to; 0: no critic. [default: 0.95]")
+@click.option("--sharpness", type=float, help="Of photographs: that the critic sees to; 0: no critic. [default: 1.1]")
 @click.option("--views", type=click.IntRange(1), help="Of each photograph, for maskgit. [default: 4]")
 @click.option(
     "--sentences", type=click.Path(path_type=Path), help='Of photographs: JSON of {"class": ["a sentence", …]}.'

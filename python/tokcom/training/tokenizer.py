@@ -62,7 +62,7 @@ class TokenizerTask(Task):
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         pictures = as_input(draw_pictures(self.train, self.batch, rng)[0])
-        codebook = self.model.codebook.clone()  # the codes move while their gradients are still to come
+        codebook = self.model.codebook
         with autocast():
             latents = self.model.latents(pictures)
             with torch.no_grad():
@@ -75,7 +75,7 @@ class TokenizerTask(Task):
             bits = neighbour_bits(self.model.predictor, latents, vectors, codebook, masked)
         error = (decoded - pictures).square().mean((1, 2, 3))
         commitment = F.mse_loss(latents, codes)
-        self._move_codes(latents.detach().flatten(0, 2), tokens.flatten(), rng)
+        self.drawn = latents.detach().flatten(0, 2), tokens.flatten(), rng
         used = (self.model.code_use > REVIVAL_USE).float().mean()
         # Pictures span [-1, 1]: PSNR = 10 log10(4 / MSE).
         return (error + FLAT).log().mean() + RATE * bits + COMMITMENT * commitment, {
@@ -83,6 +83,10 @@ class TokenizerTask(Task):
             "bits": float(bits.detach()),
             "codes_used": float(used),
         }
+
+    def moved(self) -> None:
+        # Only now: until here gradients were to come of the codes as they were, or there was none that is finite.
+        self._move_codes(*self.drawn)
 
     @torch.no_grad()
     def _move_codes(self, latents: Tensor, tokens: Tensor, rng: np.random.Generator) -> None:

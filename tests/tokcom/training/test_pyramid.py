@@ -117,7 +117,9 @@ def test_the_critic_is_heard_in_the_second_half_and_steered_to_sharpness(trunk):
     learner.share = 0.6
     weights = []
     for seed in range(30):
+        learner.loss(np.random.default_rng(seed))
         _, _, critic, _ = learner._at_the_picture(grey.clone(), pictures, np.random.default_rng(seed))
+        learner.moved()
         weights.append(float(learner.model.adversarial))
     assert weights == sorted(weights) and weights[-1] > weights[0], "what is blurred gives it more weight"
     critic.backward()
@@ -185,6 +187,7 @@ def test_a_warm_start_begins_with_the_weights_and_the_average(trunk):
     codes = torch.nn.functional.normalize(learner.model.code_sum, dim=1)
     assert torch.allclose(codes, source.trained.codebook, atol=1e-6)
     learner.loss(np.random.default_rng(0))
+    learner.moved()
     nearness = (learner.trained.codebook * source.trained.codebook).sum(1)
     assert float(nearness.min()) > 0.99, "words that mean something already move slowly"
 

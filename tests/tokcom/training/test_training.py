@@ -312,6 +312,17 @@ def test_a_training_that_diverges_stops_and_keeps_the_last_good_step(bad, tmp_pa
     assert resumed.step == 3
 
 
+def test_a_tokenizer_that_diverges_leaves_a_codebook_that_is_finite(data, tmp_path):
+    """Codes, too, move by no step that is not finite: the checkpoint can be continued."""
+    task, checkpoint = tokenizer_task(data, tmp_path), tmp_path / "tokenizer.safetensors"
+    train(task, steps=2, checkpoint=checkpoint, console=QUIET)
+    with torch.no_grad():
+        task.model.encoder.head.bias.fill_(float("nan"))
+    before = task.model.codebook.clone()
+    task.loss(task.rng(2))
+    assert torch.equal(task.model.codebook, before)
+
+
 def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):
     task, path = maskgit_task(), tmp_path / "maskgit.safetensors"
     train(task, steps=1, checkpoint=path, console=QUIET)
