@@ -41,7 +41,7 @@ TOKCOM = [
     ("data that is not there", "train tokenizer --data no/where", "no/where: no such folder or archive"),
     ("an empty folder as data", f"train tokenizer --data empty {MODELS}", "empty: no pictures under train/<class>/"),
     ("data of a class without pictures", f"train tokenizer --data data {MODELS}", "data: no pictures under train/"),
-    ("a file that is no archive", f"train tokenizer --data file {MODELS}", "file: neither a folder nor a tar archive"),
+    ("a file that is no archive", f"train tokenizer --data file {MODELS}", "file: neither a folder nor"),
     ("a part that models do not have", "train painter --data data", "'painter' is not one of 'tokenizer'"),
     ("no steps", "train tokenizer --data data --steps 0", "0 is not in the range"),
     ("calibrating a model that is not there", "calibrate --data data --model mine", "card.json: no such file"),

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -89,30 +89,39 @@ def _prepare(sources: Sequence[Path], split: str, size: int, crops: int, seed: i
         for source in sources
         for name, content in _entries(source, split, classes)
     )  # fmt: skip
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as place, ProcessPoolExecutor() as pool:
-        unfinished = Path(place) / folder.name
-        unfinished.mkdir()
-        with (unfinished / "pictures.npy").open("wb") as file:
-            _write_header(file, (0, crops, size, size, 3))
-            while ahead := list(islice(jobs, UNDER_WAY)):
-                for name, result in pool.map(_cut, ahead, chunksize=32):
-                    if result is None:
-                        broken.append(name)
-                    else:
-                        file.write(result.tobytes())
-                        names.append(PurePosixPath(name).parent.name)
-            _write_header(file, (len(names), crops, size, size, 3))
-        if not names:
+    with ProcessPoolExecutor() as pool:
+        readable = _readable(pool, jobs, broken)
+        first = next(readable, None)
+        if first is None:
             raise DatasetError(f"{', '.join(map(str, sources))}: no pictures under {split}/<class>/")
-        ordered = sorted(classes)
-        index = {"labels": [ordered.index(name) for name in names], "classes": ordered, "broken": broken}
-        (unfinished / "index.json").write_text(json.dumps(index), encoding="utf-8")
-        # Two processes may have prepared the same: whole folders alone take the place.
-        if folder.exists() and not (folder / "index.json").exists():
-            shutil.rmtree(folder)
-        with suppress(OSError):
-            unfinished.rename(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            unfinished = Path(place) / folder.name
+            unfinished.mkdir()
+            with (unfinished / "pictures.npy").open("wb") as file:
+                _write_header(file, (0, crops, size, size, 3))
+                for name, squares in chain([first], readable):
+                    file.write(squares.tobytes())
+                    names.append(PurePosixPath(name).parent.name)
+                _write_header(file, (len(names), crops, size, size, 3))
+            ordered = sorted(classes)
+            index = {"labels": [ordered.index(name) for name in names], "classes": ordered, "broken": broken}
+            (unfinished / "index.json").write_text(json.dumps(index), encoding="utf-8")
+            # Two processes may have prepared the same: whole folders alone take the place.
+            if folder.exists() and not (folder / "index.json").exists():
+                shutil.rmtree(folder)
+            with suppress(OSError):
+                unfinished.rename(folder)
+
+
+def _readable(pool: ProcessPoolExecutor, jobs: Iterator[tuple], broken: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and squares of the pictures that can be read, few of them ahead; notes the names of the others."""
+    while ahead := list(islice(jobs, UNDER_WAY)):
+        for name, squares in pool.map(_cut, ahead, chunksize=32):
+            if squares is None:
+                broken.append(name)
+            else:
+                yield name, squares
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
