@@ -228,6 +228,11 @@ def test_another_users_checkout_that_is_set_up(checkout, tmp_path):
     (state / "module.stamp").touch()
     done = run(checkout, "link")
     assert done.stdout == "started tokcom link\n", done.stderr
+    (checkout / "requirements/photographs.txt").write_text("none\n")
+    lacking = run(checkout, "train", "tokenizer", "--size=256")
+    assert lacking.returncode == 1 and "which you cannot write, failed" in lacking.stderr
+    (state / "photographs.stamp").write_text("none\n")
+    assert run(checkout, "train", "tokenizer", "--size=256").stdout == "started tokcom train\n"
 
 
 def test_the_doctor_before_anything_is_installed(checkout, nothing_left):
