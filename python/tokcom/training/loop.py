@@ -180,9 +180,14 @@ def train(
     """
     budget = Budget(steps, minutes)
     progress = load_checkpoint(checkpoint, task.model, task.optimizer, task.settings())
-    wanted = f"{minutes:g} minutes" if steps is None else f"{steps}"
+
+    def reached() -> str:
+        if steps is None:
+            return f"step {progress.step}, minute {progress.seconds / 60:.1f} of {minutes:g}"
+        return f"step {progress.step} of {steps}"
+
     if progress.step:
-        console.print(f"continuing {checkpoint} at step {progress.step} of {wanted}")
+        console.print(f"continuing {checkpoint} at {reached()}")
     stopped = []
     handlers = {
         number: signal.signal(number, lambda *_: stopped.append(True)) for number in (signal.SIGINT, signal.SIGTERM)
@@ -230,7 +235,7 @@ def train(
                 text = " ".join(f"{name} {value:.3f}" for name, value in figures.items())
                 bar.update(row, completed=completed(), figures=text, done=budget.said(progress.step))
                 if not console.is_terminal and (progress.step % 200 == 0 or now - last_said > SAID_EVERY):
-                    console.print(f"{task.name} step {progress.step} of {wanted}: {text}")
+                    console.print(f"{task.name} {reached()}: {text}")
                     last_said = now
                 if now - last_save > save_every:
                     save()
@@ -240,6 +245,6 @@ def train(
             signal.signal(number, handler)
     save()
     if stopped:
-        console.print(f"stopped at step {progress.step} of {wanted}; the same command continues")
+        console.print(f"stopped at {reached()}; the same command continues")
         raise KeyboardInterrupt
     return progress

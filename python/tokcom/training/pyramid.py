@@ -52,6 +52,9 @@ CROP = 0.75
 COARSE_WEIGHT = 0.3
 PERCEPTUAL = 12.0
 SEMANTIC = 2.0
+FEATURES_AT_FIRST, FEATURES_RAMP = 1 / 3, 0.4
+"""Share of PERCEPTUAL that counts at first, that run's 4, and the share of the training over which it rises to all, as
+SEMANTIC does from nothing: features say little of what is not yet a picture."""
 SHARPNESS = 1.1
 """Of what is decoded, that the critic's weight is steered to. The average that is exported is softer: 0.44 where the
 network itself had 0.58."""
@@ -216,9 +219,11 @@ class PyramidTask(Task):
             sent, sent_pooled = self._features(window(pictures))
         shown, shown_pooled = self._features(window(leaf))
         perceptual, semantic = feature_distance(sent, shown), semantic_distance(sent_pooled, shown_pooled)
+        risen = min(1.0, self.share / FEATURES_RAMP)
         value = (
             log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
-            + self.weights["perceptual"] * perceptual + self.weights["semantic"] * semantic
+            + self.weights["perceptual"] * (FEATURES_AT_FIRST + (1 - FEATURES_AT_FIRST) * risen) * perceptual
+            + self.weights["semantic"] * risen * semantic
         )  # fmt: skip
         (gradient,) = torch.autograd.grad(value, leaf, retain_graph=adversarial)
         self.measured_sharpness = sharpness(decoded.detach().clamp(-1, 1), pictures)

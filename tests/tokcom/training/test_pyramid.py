@@ -46,13 +46,13 @@ def task(trunk, **settings):
 
 
 def test_a_few_steps_lower_the_error(trunk, tmp_path):
-    learner = task(trunk, sharpness=0.0, perceptual=0.5, semantic=0.5)
-    learner.learning_rate = 4e-3
+    learner = task(trunk, sharpness=0.0, perceptual=0.0, semantic=0.0)
+    learner.learning_rate = 8e-3
     before = learner.measured()
     train(learner, steps=150, checkpoint=tmp_path / "run.safetensors", console=QUIET)
     after = learner.measured()
-    assert after["psnr_db"] > before["psnr_db"] + 0.7
-    assert after["lite0_distance"] < before["lite0_distance"]
+    assert after["psnr_db"] > before["psnr_db"] + 2
+    assert after["lite0_distance"] < before["lite0_distance"] and after["codes_used"] > before["codes_used"]
 
 
 def test_a_run_in_two_pieces_ends_where_one_run_does(trunk, tmp_path):
@@ -95,6 +95,7 @@ def test_a_run_of_other_weights_is_not_continued(trunk, tmp_path):
 def test_the_gradient_at_the_picture_is_that_of_all_terms(trunk):
     """Against the whole loss differentiated at once, with the same random window."""
     learner = task(trunk, perceptual=3.0, semantic=2.0)
+    learner.share = 0.45  # features count in full, and the critic has no turn yet
     pictures = learner.feed.at(np.arange(4))
     decoded = (pictures + 0.2 * torch.randn(pictures.shape, generator=torch.Generator().manual_seed(0))).contiguous()
     _, gradient, critic, _ = learner._at_the_picture(decoded.clone(), pictures, np.random.default_rng(5))
@@ -107,7 +108,14 @@ def test_the_gradient_at_the_picture_is_that_of_all_terms(trunk):
     loss = loss + 3.0 * feature_distance(sent, shown) + 2.0 * semantic_distance(sent_pooled, shown_pooled)
     loss.backward()
     assert torch.allclose(gradient, leaf.grad, rtol=1e-3, atol=1e-6)
-    assert float(critic) == 0, "the critic has no turn before the second half"
+    assert float(critic) == 0
+    learner.share = 0.0
+    _, early, _, _ = learner._at_the_picture(decoded.clone(), pictures, np.random.default_rng(5))
+    leaf.grad = None
+    shown = learner._features(leaf[:, :, top : top + side, left : left + side])[0]
+    loss = log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
+    (loss + feature_distance(sent, shown)).backward()
+    assert torch.allclose(early, leaf.grad, rtol=1e-3, atol=1e-6), "at first a third of the features, nothing pooled"
 
 
 def test_the_critic_is_heard_in_the_second_half_and_steered_to_sharpness(trunk):
