@@ -12,6 +12,9 @@ from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
+from tokcom.models.zoo import codebook
+
+CODEBOOK = codebook("caltech64").name
 
 MCS = np.full(4, 3, np.uint8)
 DONE = pmt.cons(pmt.intern("done"), pmt.from_long(1))
@@ -19,7 +22,7 @@ DONE = pmt.cons(pmt.intern("done"), pmt.from_long(1))
 
 def frame(frame_id):
     tokens = np.random.default_rng(frame_id).integers(0, 1024, 16).astype(np.int32)
-    return TokenFrame(tokens, "caltech64", 1024, (4, 4), frame_id=frame_id)
+    return TokenFrame(tokens, CODEBOOK, 1024, (4, 4), frame_id=frame_id)
 
 
 def expected_burst(frame_id, **config):
@@ -30,7 +33,7 @@ def symbols_pdu(pdu, frame_id, coded_for=0, **more):
     packets = Transmitter().packetize(frame(frame_id), frame_id)
     coded = MixedPackets(1024, 4, MCS)
     meta = {
-        "frame_id": frame_id, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (4, 4),
+        "frame_id": frame_id, "modality": "image", "codebook": CODEBOOK, "codebook_size": 1024, "grid": (4, 4),
         "packets": 4, "tokens_per_packet": 4, "layout_seed": frame_id, "mcs": MCS,
     }  # fmt: skip
     return pdu(

@@ -109,7 +109,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, labels, profile, snr_db, c
         assert np.array_equal(meta["confidence"], reception.recovered.confidence)
         if reception.frame.lost.any():
             assert meta["packets_open"] == (~reception.recovered.packets_ok).sum()
-        assert meta["layout_seed"] == SEED + i and meta["codebook"] == DEFAULT_MODEL
+        assert meta["layout_seed"] == SEED + i and meta["codebook"] == codebook(DEFAULT_MODEL).name
         assert meta["burst_start"] == reception.position and meta["profile"] == profile
         for key in ("esn0_db", "cfo", "clock_offset_ppm", "evm_db", "sync_metric"):
             assert meta[key] == reports[i][key] == getattr(quality, key)

@@ -11,26 +11,28 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
-from tokcom.models.zoo import load_tokenizer
+from tokcom.models.zoo import codebook, load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout, unpack
 
-FRAME = {"frame_id": 4, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (16, 16)}
+CODEBOOK = codebook("caltech64").name
+
+FRAME = {"frame_id": 4, "modality": "image", "codebook": CODEBOOK, "codebook_size": 1024, "grid": (16, 16)}
 TOKENS = np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32)
 PACKETS = {"packets": 64, "tokens_per_packet": 4, "layout_seed": 4}
 MCS = np.full(64, 6, np.uint8)
-IDENTITY = PacketIdentity(9, 4, codebook_id("caltech64"))
+IDENTITY = PacketIdentity(9, 4, codebook_id(CODEBOOK))
 CODED = MixedPackets(1024, 4, MCS).encode(TOKENS.reshape(64, 4), IDENTITY)
 SYMBOLS = MixedPackets(1024, 4, MCS).map(CODED)
 LLRS = (CODED * 8.0 - 4).astype(np.float32)
 PICTURE = np.random.default_rng(1).integers(0, 256, (30, 40, 3)).astype(np.uint8)
 HEADER = {
-    "frame_id": 4, "stream_id": 9, "codebook_id": codebook_id("caltech64"), "layout_seed": 4, "grid": (16, 16),
+    "frame_id": 4, "stream_id": 9, "codebook_id": codebook_id(CODEBOOK), "layout_seed": 4, "grid": (16, 16),
     "tokens_per_packet": 4, "token_bits": 10, "packets": 64, "mcs": MCS,
 }  # fmt: skip
-SENT = TokenFrame(TOKENS, "caltech64", 1024, (16, 16), frame_id=4)
+SENT = TokenFrame(TOKENS, CODEBOOK, 1024, (16, 16), frame_id=4)
 (FOUND,) = Receiver().search(np.pad(Transmitter(TransmitConfig(stream_id=9)).transmit(SENT, 4), 100))
 BURST = {
     "profile": "standard", "long_start": FOUND.sync.long_start, "cfo": FOUND.sync.frequency,
@@ -165,7 +167,7 @@ def test_decoder_counts_lost_packets(pdu, send):
     ((out, tokens),) = send(block, [pdu(llrs, **HEADER, cmi=86)])
     assert out["packets_lost"] == block.packets_lost == 1 and block.packets_seen == 64
     assert (tokens == LOST).sum() == 4
-    assert out["codebook"] == "caltech64" and out["codebook_size"] == 1024 and out["cmi_name"] == "stapler"
+    assert out["codebook"] == CODEBOOK and out["codebook_size"] == 1024 and out["cmi_name"] == "stapler"
 
 
 def test_tokens_of_a_stranger_s_codebook_pass_under_its_id(pdu, send):

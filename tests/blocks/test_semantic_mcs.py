@@ -5,10 +5,13 @@ import pytest
 from gnuradio import gr, tokcom
 
 from tokcom.errors import ModelError, ParameterError
+from tokcom.models.zoo import codebook
 from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.layout import packet_layout, unpack
 
-FRAME = {"frame_id": 4, "modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (16, 16)}
+CODEBOOK = codebook("caltech64").name
+
+FRAME = {"frame_id": 4, "modality": "image", "codebook": CODEBOOK, "codebook_size": 1024, "grid": (16, 16)}
 PACKETS = FRAME | {"packets": 64, "tokens_per_packet": 4, "layout_seed": 4}
 TOKENS = np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32)
 IN_ORDER = unpack(TOKENS.reshape(64, 4), packet_layout(256, 4, 4))

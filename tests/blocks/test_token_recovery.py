@@ -10,13 +10,15 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST
 from tokcom.link.packets import MixedPackets
-from tokcom.models.zoo import load_tokenizer
+from tokcom.models.zoo import codebook, load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import pack, packet_layout
 from tokcom.tokenizers.pictures import load_picture
 
-FRAME = {"modality": "image", "codebook": "caltech64", "codebook_size": 1024, "grid": (16, 16)}
+CODEBOOK = codebook("caltech64").name
+
+FRAME = {"modality": "image", "codebook": CODEBOOK, "codebook_size": 1024, "grid": (16, 16)}
 
 
 @pytest.fixture
@@ -142,12 +144,12 @@ def noisy(pdu, photographs):
     tokens = load_tokenizer("caltech64").tokenize(load_picture(photographs[1])).tokens
     packets = pack(tokens, packet_layout(256, 4, 4))
     coded = MixedPackets(1024, 4, np.full(64, 6))
-    identity = PacketIdentity(9, 4, codebook_id("caltech64"))
+    identity = PacketIdentity(9, 4, codebook_id(CODEBOOK))
     symbols = awgn(coded.map(coded.encode(packets, identity)), 4.0, np.random.default_rng(0))
     variance = np.full(len(symbols), noise_variance(4.0))
     llrs, misfit = coded.demap(symbols, variance), coded.misfit(symbols, variance)
     header = {
-        "frame_id": 4, "stream_id": 9, "codebook_id": codebook_id("caltech64"), "layout_seed": 4, "grid": (16, 16),
+        "frame_id": 4, "stream_id": 9, "codebook_id": codebook_id(CODEBOOK), "layout_seed": 4, "grid": (16, 16),
         "tokens_per_packet": 4, "token_bits": 10, "packets": 64, "mcs": np.full(64, 6, np.uint8), "cmi": 7,
         "misfit": misfit.ravel(),
     }  # fmt: skip

@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,7 +22,7 @@ class packet_decoder(PduBlock):
 
     Parameters:
         model: models whose codebooks are known, by name or folder, between commas. Frames of others are passed on under
-            a name that tells their codebook's id.
+            a name that tells their codebook's id, counted in `frames_unknown`, and logged the first time.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"
@@ -33,6 +34,7 @@ class packet_decoder(PduBlock):
         self._receiver = Receiver([feedback.CODEBOOK, *(codebook(name) for name in models)])
         self._classes = {codebook(name).name: model_card(name).classes for name in models}
         self.packets_seen = self.packets_lost = 0
+        self.frames_unknown: Counter[str] = Counter()
         self.message_port_register_out(self.FEEDBACK)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
@@ -44,6 +46,11 @@ class packet_decoder(PduBlock):
             added = frame_keys(reception.frame) | {keys.PACKETS_LOST: lost}
             self.message_port_pub(self.FEEDBACK, make_pdu(self._received, added, reception.frame.tokens))
             return None
+        if (said := self._receiver.stranger(header)) is not None:
+            name = reception.frame.codebook
+            self.frames_unknown[name] += 1
+            if self.frames_unknown[name] == 1:
+                self.logger.warn(said)
         self.packets_seen += len(ok)
         self.packets_lost += lost
         frame = reception.frame

@@ -4,6 +4,7 @@ Each stage is a method of its own, so that a flowgraph can put a block between a
 and `Receiver.receive` are nothing but the stages in a row.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,7 +17,7 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.packets.bits import bits_per_token
-from tokcom.packets.codebook import Codebook, codebook_id
+from tokcom.packets.codebook import Codebook, by_id, codebook_id
 from tokcom.packets.header import FRAME_IDS, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
@@ -165,7 +166,8 @@ class Receiver:
 
     Attributes:
         unusable: bursts whose header could be used, but not what followed.
-        last_error: why not, of the last one.
+        strangers: frames of codebooks that are not known, by the name that stands for them.
+        last_error: what was wrong with the last of either.
     """
 
     RETRAININGS = 3
@@ -174,10 +176,11 @@ class Receiver:
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | None = None, profiles: Sequence[str] = ()
     ):
-        self._codebooks = {codebook.id: codebook for codebook in codebooks}
+        self._codebooks = by_id(codebooks)
         self.recovery = recovery
         self.searcher = BurstSearcher(profiles)
         self.unusable, self.last_error = 0, ""
+        self.strangers: Counter[str] = Counter()
 
     def search(self, samples: np.ndarray) -> list[FoundBurst]:
         """Bursts that end within the next samples, complex (n,), of the stream."""
@@ -236,10 +239,21 @@ class Receiver:
         elif bits_per_token(known.size) != header.token_bits:
             raise FrameError(
                 f"frame {header.frame_id} has tokens of {header.token_bits} bits, its codebook {known.name} of "
-                f"{bits_per_token(known.size)}: transmitter and receiver hold different models of one name"
+                f"{bits_per_token(known.size)}: transmitter and receiver hold different models of one id"
             )
         lost = np.full(header.n_tokens, LOST, np.int32)
         return TokenFrame(lost, known.name, known.size, header.grid, known.modality, header.cmi, header.frame_id)
+
+    def stranger(self, header: BurstHeader) -> str | None:
+        """What to say of a burst whose codebook is not among those known; None where it is. Its tokens are passed on,
+        but nobody here can tell what they mean."""
+        if header.codebook_id in self._codebooks:
+            return None
+        known = ", ".join(f"{each.name} (0x{each.id:04x})" for each in self._codebooks.values()) or "none"
+        return (
+            f"frame {header.frame_id} of stream {header.stream_id} is of codebook 0x{header.codebook_id:04x}; known "
+            f"are {known}: the transmitter holds another model, or other weights or labels under its name"
+        )
 
     def assemble(self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader) -> Reception:
         """The frame in its own order, LOST where the packet failed."""
@@ -268,6 +282,9 @@ class Receiver:
         llrs = self.demap(burst)
         packets, ok = self.decode(llrs, burst.header)
         reception = self.assemble(packets, ok, burst.header)
+        if (said := self.stranger(burst.header)) is not None:
+            self.strangers[reception.frame.codebook] += 1
+            self.last_error = said
         reception = replace(reception, profile=burst.profile.name, quality=burst.quality, position=found.position)
         try:
             recovered = None

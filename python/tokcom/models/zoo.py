@@ -24,7 +24,7 @@ from tokcom.link.recovery import FrameRecovery
 from tokcom.models.card import Card
 from tokcom.models.folders import list_models
 from tokcom.models.weights import read_weights
-from tokcom.packets.codebook import Codebook
+from tokcom.packets.codebook import Codebook, codebook_name
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
 from tokcom.tokenizers.pyramid_network import PyramidConfig, PyramidVQNetwork
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
@@ -71,7 +71,15 @@ def codebook(model: str) -> Codebook:
     """The codebook of a model, from its card and its labels; raises as `load_tokenizer` does."""
     card = model_card(model)
     size = card.part("tokenizer")["config"]["codebook_size"]
-    return Codebook(card.name, size, card.content["modality"], coded_labels(model))
+    return Codebook(_name(card), size, card.content["modality"], coded_labels(model))
+
+
+def _name(card: Card) -> str:
+    """The name of a model's codebook: what its tokens mean follows from the tokenizer, and how they are sent from the
+    labels."""
+    tokenizer, labels = card.part("tokenizer"), card.content.get("labels", {})
+    content = [tokenizer["family"], tokenizer["sha256"], str(labels.get("sha256", "no labels"))]
+    return codebook_name(card.name, content)
 
 
 def coded_labels(model: str) -> dict[str, TokenLabels]:
@@ -128,7 +136,7 @@ def load_tokenizer(model: str, visits: int | None = None, at_once: int | None = 
     card = model_card(model)
     network, settings = _network(card, "tokenizer"), card.part("tokenizer").get("search")
     if settings is None or CONTEXT not in card.content:
-        return VQTokenizer(network, card.name, visits=visits or 0, at_once=at_once)
+        return VQTokenizer(network, _name(card), visits=visits or 0, at_once=at_once)
     try:
         rate, usual = float(settings["rate"]), int(settings["visits"])
         if not (math.isfinite(rate) and rate >= 0):
@@ -138,13 +146,13 @@ def load_tokenizer(model: str, visits: int | None = None, at_once: int | None = 
     wanted = usual if visits is None else visits
     # Who only shows tokens need not load the context model.
     search = RateDistortionSearch(network, _network(card, CONTEXT).unlabelled, rate) if wanted else None
-    return VQTokenizer(network, card.name, search, wanted, at_once)
+    return VQTokenizer(network, _name(card), search, wanted, at_once)
 
 
 def load_context(model: str) -> MaskGit:
     """The context model of a model; raises as `load_tokenizer` does."""
     card = model_card(model)
-    return MaskGit(_network(card, "context"), card.name)
+    return MaskGit(_network(card, "context"), _name(card) if "tokenizer" in card.content else card.name)
 
 
 def load_acceptance(model: str) -> Acceptance:

@@ -10,6 +10,9 @@ from tokcom.experiments.effective_snr import carrier_gains, packets_lost
 from tokcom.experiments.residual_fit import SCHEMES, ResidualData, fit_residual
 from tokcom.experiments.symbol_link import SymbolLink
 from tokcom.frame import TokenFrame
+from tokcom.models.zoo import codebook
+
+CODEBOOK = codebook("caltech64").name
 
 
 def test_fading_is_the_same_for_every_mean_and_policy_and_of_unit_power():
@@ -29,7 +32,7 @@ def test_losses_on_flat_carriers_are_those_of_the_table():
 
 def test_a_dead_carrier_harms_no_more_than_its_share():
     link = SymbolLink("caltech64")
-    frame = TokenFrame(np.arange(256, dtype=np.int32), "caltech64", 1024, (16, 16))
+    frame = TokenFrame(np.arange(256, dtype=np.int32), CODEBOOK, 1024, (16, 16))
     carriers = np.full(52, 20.0)
     carriers[5] = -40.0
     llrs, header = link.send(frame, 3, np.full(64, 6, np.uint8), carriers, np.random.default_rng(1))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -198,6 +200,23 @@ def test_a_frame_of_a_codebook_that_is_not_known_comes_out_under_its_id():
     assert reception.frame.codebook == f"unknown-{codebook_id('random'):04x}"
     assert reception.frame.codebook_size == 1024 and reception.frame.modality == "unknown"
     assert np.array_equal(reception.frame.tokens, frame.tokens)
+
+
+def test_two_ends_of_one_name_and_other_content_say_so():
+    """Other weights or labels under one name: no token is decoded under the wrong ones, and both ends are named."""
+    theirs, ours = "mine@11112222", Codebook("mine@33334444", 1000)
+    receiver = Receiver([ours])
+    (reception,) = receiver.receive(
+        on_air(Transmitter().transmit(replace(random_frame(size=1000), codebook=theirs), 0))
+    )
+    assert reception.frame.codebook == "unknown-1111" and reception.recovered is None
+    assert receiver.strangers == {"unknown-1111": 1}
+    assert "is of codebook 0x1111; known are mine@33334444 (0x3333)" in receiver.last_error
+
+
+def test_a_receiver_refuses_two_models_of_one_id():
+    with pytest.raises(ParameterError, match="have one id on the air"):
+        Receiver([Codebook("one@12345678", 8), Codebook("other@12349999", 8)])
 
 
 def test_a_codebook_brings_its_size_and_modality():

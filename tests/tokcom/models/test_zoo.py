@@ -42,7 +42,12 @@ def test_a_model_loads_by_folder_and_by_name(tiny_model, monkeypatch):
     monkeypatch.setenv("TOKCOM_MODELS", str(tiny_model.parent))
     assert list_models()["tiny"] == tiny_model
     tokenizer, context, classifier = load_tokenizer("tiny"), load_context("tiny"), load_classifier(str(tiny_model))
-    assert tokenizer.codebook == context.codebook == "tiny" and classifier.classes == ("cat", "dog", "owl")
+    assert tokenizer.codebook == context.codebook == codebook("tiny").name and classifier.classes == (
+        "cat",
+        "dog",
+        "owl",
+    )
+    assert tokenizer.codebook.startswith("tiny@")
     assert tokenizer.grid == context.grid and tokenizer.codebook_size == context.codebook_size
 
 
@@ -242,6 +247,20 @@ def retrained(folder, part):
     torch.manual_seed(1)
     run = Run("none", "none", 0, 0, 0.0)
     export_part(folder, part, card["family"], network_class(config), {}, run, ("cat", "dog", "owl"))
+
+
+def test_a_codebook_is_its_content(tiny_model):
+    """The same files under another name are the same codebook; other weights or labels under its name are not."""
+    own = codebook(str(tiny_model))
+    other = tiny_model.parent / "other"
+    shutil.copytree(tiny_model, other)
+    edited(other, name="other")
+    assert codebook(str(other)).id == own.id and codebook(str(other)).name != own.name
+    labelled(tiny_model)
+    with_labels = codebook(str(tiny_model))
+    assert with_labels.name != own.name
+    retrained(tiny_model, "tokenizer")
+    assert codebook(str(tiny_model)).name not in (own.name, with_labels.name)
 
 
 def test_a_context_of_another_tokenizer_is_refused(tiny_model):
