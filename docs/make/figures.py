@@ -1,4 +1,4 @@
-"""Draw the figures of docs/concepts.md from the library itself: ./run docs figures."""
+"""Draw figures of README.md and docs/concepts.md from the library itself: ./run docs figures."""
 
 import sys
 from fractions import Fraction
@@ -20,13 +20,13 @@ plt.rcParams |= {"svg.hashsalt": "tokcom", "font.size": 9}
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 MODEL = "caltech64"
 ESN0_DB, MCS, SEED = 4.0, "16qam-1/2", 2
+PHOTOGRAPHS, PHOTOGRAPHS_DB = "photo256", 3.0
 
 
 def save(figure: plt.Figure, name: str) -> None:
     path = IMAGES / name
-    figure.savefig(
-        path, dpi=110, bbox_inches="tight", facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else {}
-    )
+    undated = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
+    figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white", **undated)
     plt.close(figure)
     print(path)
 
@@ -57,6 +57,34 @@ def draw_token() -> None:
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
     save(figure, "tokens.png")
+
+
+def draw_photographs() -> None:
+    """Photographs of scikit-image, what their tokens show, what passes its CRC, and what two receivers make of it."""
+    tokenizer, sender = load_tokenizer(PHOTOGRAPHS), Transmitter(TransmitConfig(mcs=MCS))
+    columns = {"sent, 256 x 256": [], "its 256 tokens": []}
+    passed, modes = f"CRC holds at {PHOTOGRAPHS_DB:g} dB", {"list": "channel and CRC", "context": "and context"}
+    columns |= {passed: []} | {title: [] for title in modes.values()}
+    for number, path in enumerate(sample_pictures()):
+        picture = square(load_picture(path), tokenizer.image_size)
+        frame = tokenizer.tokenize(picture, frame_id=number)
+        settings = ChannelSettings(snr_db=PHOTOGRAPHS_DB - ESN0_OVER_SNR_DB)
+        samples = np.pad(sender.transmit(frame, layout_seed=number), 500)
+        samples = ChannelModel(settings, sample_rate=1e6, seed=number).process(samples).astype(np.complex64)
+        receptions = {}
+        for mode in modes:
+            (receptions[mode],) = Receiver([codebook(PHOTOGRAPHS)], load_recovery(PHOTOGRAPHS, mode)).receive(samples)
+        shown = [picture, tokenizer.detokenize(frame), tokenizer.detokenize(receptions["list"].frame)]
+        shown += [tokenizer.detokenize(receptions[mode].recovered.frame) for mode in modes]
+        for column, image in zip(columns.values(), shown, strict=True):
+            column.append(image)
+    figure, axes = plt.subplots(1, len(columns), figsize=(12, 9.2))
+    for axis, (title, images) in zip(axes, columns.items(), strict=True):
+        axis.imshow(np.concatenate(images), interpolation="nearest")
+        axis.set_title(title, fontsize=11)
+        axis.set_axis_off()
+    figure.subplots_adjust(wspace=0.02)
+    save(figure, "photographs.jpg")
 
 
 def draw_burst() -> None:
@@ -114,6 +142,6 @@ def draw_mcs() -> None:
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    for draw in (draw_token, draw_burst, draw_mcs):
+    for draw in (draw_token, draw_photographs, draw_burst, draw_mcs):
         draw()
     sys.exit()
