@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -29,13 +30,15 @@ def recording(tiny_model, tmp_path):
     """A recording of two pictures of the tiny model, one packet of the second not sent, and one burst of another."""
     from tokcom.frame import TokenFrame
     from tokcom.link.bursts import TransmitConfig, Transmitter
+    from tokcom.models.zoo import codebook
     from tokcom.packets.header import MCS_NOT_SENT
     from tokcom.recording.metadata import RecordingInfo
     from tokcom.recording.writer import SigmfWriter
 
     sender, tokens = Transmitter(TransmitConfig("qpsk-1/2")), np.arange(16)
+    own = codebook(str(tiny_model)).name
     with SigmfWriter(tmp_path / "air.sigmf-meta", RecordingInfo(1e6)) as writer:
-        for frame_id, (name, last) in enumerate((("tiny", 3), ("tiny", MCS_NOT_SENT), ("strange", 3))):
+        for frame_id, (name, last) in enumerate(((own, 3), (own, MCS_NOT_SENT), ("strange", 3))):
             frame = TokenFrame(tokens, name, 32, (4, 4), cmi=2, frame_id=frame_id)
             writer.write(np.zeros(1000))
             writer.write(sender.transmit(frame, 1, np.array([3, 3, 3, last], np.uint8)))
@@ -46,7 +49,7 @@ def test_replay_prints_a_row_for_each_burst(recording, tiny_model):
     result = CliRunner().invoke(main, ["replay", str(recording), "--model", str(tiny_model)])
     assert result.exit_code == 0, result.output
     rows = [line.split() for line in result.output.splitlines() if "standard" in line]
-    assert [(row[1], row[7], row[8].split("-")[0]) for row in rows] == [
+    assert [(row[1], row[7], re.split("[-@]", row[8])[0]) for row in rows] == [
         ("0", "0/4", "tiny"),
         ("1", "1/4", "tiny"),
         ("2", "0/4", "unknown"),

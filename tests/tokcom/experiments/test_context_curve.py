@@ -15,7 +15,7 @@ from tokcom.experiments.context_plot import COLOURS, draw_context_curve, draw_re
 from tokcom.experiments.photographs import load_photographs
 from tokcom.frame import LOST
 from tokcom.link.modes import MODES
-from tokcom.models.zoo import DEFAULT_MODEL, load_classifier, load_context, load_recovery, load_tokenizer
+from tokcom.models.zoo import DEFAULT_MODEL, codebook, load_classifier, load_context, load_recovery, load_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,8 @@ class Told(ContextModel):
     """Gives every word of a frame that it knows a share of the probability, and all others the rest alike; of a frame
     without label it knows nothing."""
 
-    codebook, codebook_size, grid, num_classes = DEFAULT_MODEL, 1024, (16, 16), 101
+    codebook = codebook(DEFAULT_MODEL).name
+    codebook_size, grid, num_classes = 1024, (16, 16), 101
 
     def __init__(self, frames, share):
         self._frames, self._share = frames, share

@@ -77,7 +77,7 @@ def test_a_burst_that_cannot_be_decoded_hides_no_other(tmp_path):
 def test_recovery_fills_in_the_frames_it_knows_and_leaves_others(tmp_path, tiny_model):
     recovery = load_recovery(str(tiny_model))
     tokens, gap = np.arange(16), np.zeros(300, np.complex64)
-    known, other = (TokenFrame(tokens, name, 32, (4, 4), cmi=1) for name in ("tiny", "strange"))
+    known, other = (TokenFrame(tokens, name, 32, (4, 4), cmi=1) for name in (codebook(str(tiny_model)).name, "strange"))
     mcs = np.array([3, MCS_NOT_SENT, 3, 3], np.uint8)
     samples = [Transmitter().transmit(frame, 1, mcs) for frame in (known, other)]
     recording = record(tmp_path / "a", np.concatenate([samples[0], gap, samples[1]]))
