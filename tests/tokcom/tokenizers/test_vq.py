@@ -19,7 +19,13 @@ def picture():
 
 def test_tokens_of_any_picture_fill_the_grid(tokenizer, picture):
     frame = tokenizer.tokenize(picture, cmi=2, frame_id=9)
-    assert (frame.grid, frame.codebook, frame.codebook_size, frame.cmi, frame.frame_id) == ((4, 4), "tiny", 32, 2, 9)
+    assert (frame.grid, frame.codebook, frame.codebook_size, frame.cmi, frame.frame_id) == (
+        (4, 4),
+        tokenizer.codebook,
+        32,
+        2,
+        9,
+    )
     assert tokenizer.detokenize(frame).shape == (16, 16, 3)
 
 
@@ -39,7 +45,7 @@ def test_lost_tokens_come_out_grey_and_nowhere_else(tokenizer, picture):
 
 
 def test_a_frame_with_nothing_left_is_all_grey(tokenizer):
-    frame = TokenFrame(np.full(16, LOST), "tiny", 32, (4, 4))
+    frame = TokenFrame(np.full(16, LOST), tokenizer.codebook, 32, (4, 4))
     assert (tokenizer.detokenize(frame) == 128).all()
 
 
@@ -47,6 +53,6 @@ def test_what_does_not_fit_is_named(tokenizer):
     with pytest.raises(FrameError, match="other"):
         tokenizer.detokenize(TokenFrame(np.zeros(16, int), "other", 32, (4, 4)))
     with pytest.raises(FrameError, match=r"grid \(2, 8\)"):
-        tokenizer.detokenize(TokenFrame(np.zeros(16, int), "tiny", 32, (2, 8)))
+        tokenizer.detokenize(TokenFrame(np.zeros(16, int), tokenizer.codebook, 32, (2, 8)))
     with pytest.raises(PictureError, match=r"16, 16"):
         tokenizer.encode(np.zeros((1, 8, 8, 3), np.uint8))
