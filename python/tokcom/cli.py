@@ -157,7 +157,7 @@ def link(
     type=click.Path(path_type=Path),
     help="Folder, tar or zip of train/CLASS/* and test/CLASS/*; once or more.",
 )
-@click.option("--model", default="caltech64", show_default=True, help="Model whose part is trained.")
+@click.option("--model", required=True, help="Model whose part is trained and written.")
 @click.option(
     "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
 )
@@ -282,7 +282,7 @@ def _words(given: dict) -> list[str]:
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."
 )
-@click.option("--model", default="caltech64", show_default=True, help="Model whose context is calibrated.")
+@click.option("--model", required=True, help="Model whose context is calibrated; its card is written.")
 @click.option(
     "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
 )
@@ -439,7 +439,7 @@ def map_labels(
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."
 )
-@click.option("--model", default="caltech64", show_default=True, help="Model whose context is measured.")
+@click.option("--model", required=True, help="Model whose context is measured; its card is written.")
 @click.option(
     "--models", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder of models."
 )

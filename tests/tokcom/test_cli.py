@@ -108,7 +108,7 @@ def test_replay_stopped_shows_what_it_has(recording, tiny_model, monkeypatch, tm
         (["link", "--esn0-db=-5000"], "esn0_db is -5000"),
         (["link", "--seed", "-1"], "--seed"),
         (["link", "--codebook-size", "0"], "--codebook-size"),
-        (["train", "tokenizer", "--data", "/no/where"], "/no/where: no such folder or archive"),
+        (["train", "tokenizer", "--data", "/no/where", "--model", "none"], "/no/where: no such folder or archive"),
         (["replay", "/no/where"], "/no/where.sigmf-meta: no such file"),
         (["train", "maskgit", "--data", "/no/where", "--model", "none"], "/no/where"),
     ],
