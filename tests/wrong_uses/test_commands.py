@@ -20,6 +20,7 @@ import tokcom.cli
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "tests/vectors/air-interface-1.sigmf-meta"
 MODELS = f"--models {ROOT / 'models'}"
+TRAIN = "train tokenizer --model mine"
 
 TOKCOM = [
     ("a command that does not exist", "lnik", "No such command 'lnik'"),
@@ -38,13 +39,13 @@ TOKCOM = [
     ("figures into no folder", "link --json no/where.json", "there is no folder no"),
     ("figures into a folder", "link --json empty", "empty is a folder; name a file"),
     ("figures onto a full disk", "link --packets 64 --json /dev/full", "No space left on device"),
-    ("data that is not there", "train tokenizer --model mine --data no/where", "no/where: no such folder or archive"),
-    ("an empty folder as data", f"train tokenizer --model mine --data empty {MODELS}", "empty: no pictures under train/<class>/"),
-    ("data of a class without pictures", f"train tokenizer --model mine --data data {MODELS}", "data: no pictures under train/"),
-    ("a file that is no archive", f"train tokenizer --model mine --data file {MODELS}", "file: neither a folder nor"),
+    ("data that is not there", f"{TRAIN} --data no/where", "no/where: no such folder or archive"),
+    ("an empty folder as data", f"{TRAIN} --data empty {MODELS}", "empty: no pictures under train/<class>/"),
+    ("data of a class without pictures", f"{TRAIN} --data data {MODELS}", "data: no pictures under train/"),
+    ("a file that is no archive", f"{TRAIN} --data file {MODELS}", "file: neither a folder nor"),
     ("a part that models do not have", "train painter --model mine --data data", "'painter' is not one of 'tokenizer'"),
     ("training that does not say what it writes", "train tokenizer --data data", "Missing option '--model'"),
-    ("no steps", "train tokenizer --model mine --data data --steps 0", "0 is not in the range"),
+    ("no steps", f"{TRAIN} --data data --steps 0", "0 is not in the range"),
     ("calibrating a model that is not there", "calibrate --data data --model mine", "card.json: no such file"),
     ("a diagram into no folder", "calibrate --model mine --data data --svg no/where.svg", "there is no folder no"),
     ("a recording that is not there", "replay nowhere", "nowhere.sigmf-meta: no such file; a recording is a pair"),
