@@ -123,6 +123,10 @@ class _BurstDecoder:
         return (self._llrs / np.repeat(self._fit.noise, self._coded.bits)).astype(np.float32)
 
 
+PRIOR_BYTES = 2 << 30
+"""What the probabilities of a frame's tokens may take in memory: a header of a few milliseconds can announce more."""
+
+
 class FrameRecovery:
     """Makes frames whole.
 
@@ -134,23 +138,28 @@ class FrameRecovery:
         lists: how far list decoding goes.
         acceptance: calibration of posteriors.
         labels: of the frames' codebook, by kind; None: it has none but natural ones.
+        codebook: name of the codebook that labels and frequencies are of; frames of others are refused. None: the
+            model's; without a model, of any.
         frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, which
             mode "list" weighs; None: all alike.
 
     Raises:
-        ParameterError: there is no such mode, or it lacks its model.
+        ParameterError: there is no such mode, or it lacks its model, or labels or frequencies are of no codebook.
     """
 
     def __init__(
         self, mode: str = DEFAULT_MODE, model: ContextModel | None = None, *, masked: RecoverySettings | None = None,
         context: ContextSettings | None = None, lists: ListSettings | None = None,
         acceptance: Acceptance | None = None, labels: Mapping[str, TokenLabels] | None = None,
-        frequencies: np.ndarray | None = None,
+        frequencies: np.ndarray | None = None, codebook: str | None = None,
     ):  # fmt: skip
         if mode not in MODES:
             raise ParameterError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
         if model is None and mode in ("mask", "context"):
             raise ParameterError(f"mode {mode!r} needs a context model; without one there are 'keep' and 'list'")
+        self._codebook = model.codebook if codebook is None and model is not None else codebook
+        if self._codebook is None and (labels or frequencies is not None):
+            raise ParameterError("labels and frequencies of words are those of one codebook: name it in codebook=")
         self.mode, self.model = mode, model
         self._guess = None if model is None else Recovery(model, masked)
         self._joint = JointDecoder(model if mode == "context" else None, context, acceptance, frequencies)
@@ -171,9 +180,11 @@ class FrameRecovery:
                 word that does not fit. None: they believe the LLRs as they are, which only noise that is known allows.
 
         Raises:
-            ModelError: the model does not fit the frame, or the labels that it was sent under are not here.
+            ModelError: the model does not fit the frame, the labels that it was sent under are not here, or its tokens
+                and their words are more than can be weighed.
             TokcomError: header, LLRs and frame do not belong together.
         """
+        self._require_fit(frame)
         received = None
         if header is not None and llrs is not None:
             labels = self._labels.get(header.labels)
@@ -189,8 +200,7 @@ class FrameRecovery:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> RecoveredFrame:  # fmt: skip
         """The same for packets that came by another link than bursts; None: nothing is known of them."""
-        if self.model is not None:
-            self.model.require_fit(frame)
+        self._require_fit(frame)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:
             return RecoveredFrame(*self._guessed(frame, known, cancelled), np.zeros(0, bool))
@@ -216,6 +226,22 @@ class FrameRecovery:
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
             confidence = unpack(decision.confidence, positions)
         return RecoveredFrame(*self._guessed(whole, confidence, cancelled), ok, passes, log_odds)
+
+    def _require_fit(self, frame: TokenFrame) -> None:
+        if self._codebook not in (None, frame.codebook):
+            raise ModelError(
+                f"frame {frame.frame_id} holds tokens of codebook {frame.codebook}; labels and frequencies here are "
+                f"those of {self._codebook}"
+            )
+        if self.model is not None:
+            self.model.require_fit(frame)
+        needed = int(frame.lost.sum()) * frame.codebook_size * np.dtype(np.float32).itemsize
+        if self.mode in ("list", "context") and needed > PRIOR_BYTES:
+            raise ModelError(
+                f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to weigh "
+                f"them all takes {needed / 2**30:.1f} GiB, at most {PRIOR_BYTES / 2**30:g} are taken; mode 'keep' "
+                "needs none"
+            )
 
     def _guessed(
         self, frame: TokenFrame, confidence: np.ndarray, cancelled: Callable[[], bool]

@@ -195,6 +195,8 @@ def test_acceptance_follows_the_threshold(mode):
 def test_bad_modes_are_named():
     with pytest.raises(ParameterError, match="mode is 'guess'; it must be one of keep, mask, list, context"):
         FrameRecovery("guess")
+    with pytest.raises(ParameterError, match="those of one codebook: name it"):
+        FrameRecovery("list", labels={"semantic": TokenLabels(np.arange(4))})
     for mode in ("mask", "context"):
         with pytest.raises(ParameterError, match=f"mode '{mode}' needs a context model"):
             FrameRecovery(mode)
@@ -324,3 +326,21 @@ def test_packets_that_were_not_sent_are_guessed_beside_the_test_of_fit():
     assert (got.frame.tokens == frame.tokens)[left.lost].mean() > 0.7
     with pytest.raises(ParameterError, match=r"misfit has shape \(23, 2\); 24 packets need"):
         recovery("context").recover(left, header, llrs, misfit=misfit[1:])
+
+
+def test_labels_of_one_codebook_decode_no_frame_of_another():
+    """Two codebooks of one size: under the other's labels, right packets would come out as wrong tokens."""
+    frame = chain(13)
+    llrs, header, left = received(frame, 4.0)
+    strange = FrameRecovery("list", labels={"semantic": TokenLabels(np.arange(SIZE))}, codebook="mine@12345678")
+    with pytest.raises(ModelError, match="tokens of codebook chain; labels and frequencies here are those of mine"):
+        strange.recover(left, header, llrs)
+
+
+@pytest.mark.parametrize("mode", ["list", "context"])
+def test_a_header_cannot_ask_for_more_memory_than_there_is(mode):
+    """16,384 tokens of 262,144 words: a few milliseconds of airtime, 16 GiB of probabilities."""
+    frame = TokenFrame(np.full(16384, LOST), "huge", 1 << 18)
+    huge = FrameRecovery(mode, type("Huge", (Markov,), {"codebook": "huge", "codebook_size": 1 << 18})())
+    with pytest.raises(ModelError, match=r"lacks 16384 tokens of 262144 words: to weigh them all takes 16\.0 GiB"):
+        huge.recover(frame)
