@@ -35,6 +35,7 @@ from tokcom.metrics.tokens import exact_recovery_rate, token_communication_effic
 from tokcom.models.card import PARTS
 from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer, model_card
 from tokcom.packets.layout import packet_layout, unpack
+from tokcom.training.tokens import tokens_key
 
 REVISION = 1
 """Raised when the same cell would come out differently: stored cells of another revision are computed anew."""
@@ -76,7 +77,11 @@ class StudySettings:
         own = asdict(self) | {"model": card.name}
         if self.link != "burst":
             del own["channel"]
-        content = [REVISION, own, parts, card.part("context").get("acceptance")]
+        visits = card.part("tokenizer").get("search", {}).get("visits", 0)
+        content = [
+            REVISION, own, parts, tokens_key(self.model, visits), card.content.get("labels", {}).get("sha256"),
+            card.part("context").get("acceptance"), card.part("classifier").get("unsure_below"),
+        ]  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

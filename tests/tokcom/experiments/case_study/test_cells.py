@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +62,26 @@ def test_the_cells_of_other_weights_or_settings_are_others(settings):
     }
     assert len(fingerprints) == 5
     assert len({replace(settings, link="burst", channel=name).fingerprint() for name in ("none", "epa")}) == 2
+
+
+def test_the_cells_of_another_search_or_other_labels_are_others(settings, tiny_model):
+    """Whatever decides the tokens or how they are decoded is part of what a cell is known by."""
+    path = tiny_model / "card.json"
+    card = json.loads(path.read_text())
+    changes = {
+        "as it is": lambda card: None,
+        "search": lambda card: card["tokenizer"].update(search={"rate": 0.1, "visits": 2}),
+        "other visits": lambda card: card["tokenizer"].update(search={"rate": 0.1, "visits": 3}),
+        "labels": lambda card: card.update(labels={"sha256": "1" * 64}),
+        "names": lambda card: card["classifier"].update(unsure_below=0.5),
+    }
+    fingerprints = set()
+    for change in changes.values():
+        changed = json.loads(json.dumps(card))
+        change(changed)
+        path.write_text(json.dumps(changed))
+        fingerprints.add(settings.fingerprint())
+    assert len(fingerprints) == len(changes)
 
 
 def test_wrong_settings_are_named(tiny_model):
