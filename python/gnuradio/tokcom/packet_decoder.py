@@ -31,8 +31,9 @@ class packet_decoder(PduBlock):
     def __init__(self, model: str = DEFAULT_MODEL):
         PduBlock.__init__(self, "Packet Decoder")
         models = [name.strip() for name in model.split(",") if name.strip()]
-        self._receiver = Receiver([feedback.CODEBOOK, *(codebook(name) for name in models)])
-        self._classes = {codebook(name).name: model_card(name).classes for name in models}
+        books = {name: codebook(name) for name in models}
+        self._receiver = Receiver([feedback.CODEBOOK, *books.values()])
+        self._classes = {book.name: model_card(name).classes for name, book in books.items()}
         self.packets_seen = self.packets_lost = 0
         self.frames_unknown: Counter[str] = Counter()
         self.message_port_register_out(self.FEEDBACK)

@@ -1,7 +1,6 @@
 """Training of the tokenizer for photographs."""
 
 import copy
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +14,7 @@ from tokcom.tokenizers.pyramid_network import NormalizedBlock, PyramidConfig, Py
 from tokcom.training.averaging import average_of, follow
 from tokcom.training.critic import STAGES, Critic
 from tokcom.training.dataset import Dataset
-from tokcom.training.loop import Task
+from tokcom.training.loop import Task, rate_by_share
 from tokcom.training.losses import (
     balanced,
     coarse_error,
@@ -166,11 +165,9 @@ class PyramidTask(Task):
         self.model.code_age.fill_(round(PACE_STEPS * FIRST_PACE / PACE))  # they move slowly from the first step on
 
     def set_rates(self, step: int) -> None:
-        """The decoder's rate rises over the first 3% and falls as a half cosine to a hundredth; the critic's falls only
-        in the last fifth."""
-        rate = min(1.0, (self.share + 1e-3) / 0.03) * (0.01 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * self.share)))
+        """As `rate_by_share` for all but the critic, whose rate falls only in the last fifth."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * rate
+            group["lr"] = self.learning_rate * rate_by_share(self.share)
         self.optimizer.param_groups[-1]["lr"] = CRITIC_RATE * min(1.0, (1.02 - self.share) / 0.2)
 
     def clip(self) -> Tensor:

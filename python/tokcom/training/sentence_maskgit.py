@@ -11,6 +11,7 @@ from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import ParameterError
 from tokcom.precision import autocast
 from tokcom.training.averaging import average_of, follow
+from tokcom.training.loop import rate_by_share
 from tokcom.training.maskgit import MASKED_SHARE, MaskGitTask
 from tokcom.training.optimizers import MuonAdamW
 
@@ -98,10 +99,9 @@ class SentenceMaskGitTask(MaskGitTask):
         self.exported.load_state_dict(self.trained.state_dict())
 
     def set_rates(self, step: int) -> None:
-        """The rate rises over the first 3% and falls as a half cosine to a hundredth."""
-        rate = min(1.0, (self.share + 1e-3) / 0.03) * (0.01 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * self.share)))
+        """As `rate_by_share`: the clock may count instead of steps."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * rate
+            group["lr"] = self.learning_rate * rate_by_share(self.share)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         network, batch, words, device = self.trained, self.batch, self.config.codebook_size, self.device

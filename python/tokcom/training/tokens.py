@@ -203,6 +203,6 @@ def hash_of(data: Dataset) -> str:
     """A short hash of the pictures: of every 61st byte of each of them."""
     digest = hashlib.sha256(repr(data.pictures.shape).encode())
     for start in range(0, len(data.pictures), BATCH):
-        part = data.pictures[start : start + BATCH].reshape(len(data.pictures[start : start + BATCH]), -1)
-        digest.update(np.ascontiguousarray(part[:, ::61]).tobytes())
+        part = data.pictures[start : start + BATCH]
+        digest.update(np.ascontiguousarray(part.reshape(len(part), -1)[:, ::61]).tobytes())
     return digest.hexdigest()[:16]

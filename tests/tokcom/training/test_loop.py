@@ -4,6 +4,7 @@ import io
 import re
 import time
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -11,7 +12,7 @@ from torch import nn
 
 from tokcom.errors import ParameterError
 from tokcom.training.checkpoint import Progress
-from tokcom.training.loop import Budget, Task, train
+from tokcom.training.loop import Budget, Task, rate_by_share, train
 
 QUIET = Console(file=io.StringIO())
 
@@ -96,3 +97,11 @@ def test_minutes_are_positive(minutes):
 
 def test_the_share_never_exceeds_the_whole():
     assert Budget(minutes=1).share(Progress(5, 90.0)) == Budget(steps=4).share(Progress(9)) == 1
+
+
+def test_rates_by_share_rise_fall_and_never_end():
+    """Known points of a rise over 3% and a half cosine from 1 to a hundredth."""
+    assert rate_by_share(0) == pytest.approx(1 / 30, rel=1e-3)
+    assert rate_by_share(0.5) == pytest.approx(0.5) and rate_by_share(1) == pytest.approx(0.01)
+    shares = np.linspace(0.03, 1, 50)
+    assert (np.diff([rate_by_share(share) for share in shares]) < 0).all()
