@@ -169,7 +169,7 @@ def test_maskgit_of_another_grid_than_the_tokenizer_is_refused(request_, publish
     ],
 )
 def test_options_that_do_not_go_together_are_named(options, words):
-    result = CliRunner().invoke(cli.main, ["train", *options, "--data", "nowhere"])
+    result = CliRunner().invoke(cli.main, ["train", *options, "--model", "mine", "--data", "nowhere"])
     assert result.exit_code and words in result.output.replace("\n", " ")
 
 
