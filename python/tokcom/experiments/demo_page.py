@@ -14,6 +14,13 @@ from tokcom.models.card import Card
 
 WHERE = ("frame_id", "stream_id", "folder", "files")
 """Of a frame, what only the page needs."""
+WAYS = {
+    "keep": "it keeps what the Viterbi decoder says",
+    "mask": "it throws failed packets away and lets a masked transformer guess them",
+    "list": "it takes the CRC for a part of the code",
+    "context": "channel, CRC and transformer decide together",
+}
+"""What the page says of each of MODES."""
 STAGES = {"sent": "sent", "tokenized": "tokenized, nothing lost", "lost": "received, losses in grey"}
 
 
@@ -49,10 +56,11 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
         resources.files("tokcom.experiments").joinpath("demo_page.html.j2").read_text(encoding="utf-8")
     )
     page = out / "index.html"
-    page.write_text(
-        template.render(settings=settings, points=points, stages=STAGES, modes=MODES, card=card, version=__version__),
-        encoding="utf-8",
-    )
+    shown = template.render(
+        settings=settings, points=points, stages=STAGES, modes=MODES, ways=[WAYS[mode] for mode in settings["modes"]],
+        card=card, version=__version__,
+    )  # fmt: skip
+    page.write_text(shown, encoding="utf-8")
     return page
 
 
