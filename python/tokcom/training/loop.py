@@ -58,7 +58,7 @@ class Budget:
 def rate_by_share(share: float) -> float:
     """Learning rate, relative to its greatest, after a share of the training: it rises over the first 3% and falls as a
     half cosine to a hundredth, at any number of steps."""
-    return min(1.0, (share + 1e-3) / 0.03) * (0.01 + 0.98 * (1 + math.cos(math.pi * share)) / 2)
+    return min(1.0, (share + 1e-3) / 0.03) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
 
 
 class Task(ABC):

@@ -250,6 +250,8 @@ def test_a_codebook_of_another_width_is_named_counted_and_hurts_no_other_burst()
 class Zeros:
     """A context model of 1024 words that believes in word 0."""
 
+    codebook = "random"
+
     def require_fit(self, frame):
         if frame.codebook != "random":
             raise ModelError(f"no {frame.codebook} here")
