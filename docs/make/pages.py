@@ -11,6 +11,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "python")]
 
+import api_pages  # noqa: E402
 import block_pages  # noqa: E402
 import command_page  # noqa: E402
 
@@ -38,6 +39,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
             for category in dict.fromkeys(block.category for block in blocks):
                 pages = [f"blocks/{block.name}.md" for block in blocks if block.category == category]
                 section["Blocks"].append({category: pages})
+        if "Python" in section:
+            section["Python"] += [f"api/{room}.md" for room in api_pages.rooms()]
         if "Models" in section:
             section["Models"] += [page for source, page in COPIED.items() if source.startswith("models/")]
     named, docs = _named(config.nav), Path(config.docs_dir)
@@ -53,6 +56,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     blocks = block_pages.load_blocks()
     made = {f"blocks/{block.name}.md": block_pages.page(block) for block in blocks}
     made |= {"blocks/index.md": block_pages.index(blocks), "blocks/keys.md": block_pages.keys_page(blocks)}
+    made |= api_pages.pages()
     made["commands.md"] = command_page.page()
     made |= {page: (ROOT / source).read_text(encoding="utf-8") for source, page in COPIED.items()}
     for name, content in made.items():

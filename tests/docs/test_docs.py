@@ -1,5 +1,6 @@
 """The documentation: it builds without a warning, it is whole, and what it says of commands and blocks is so."""
 
+import ast
 import importlib.util
 import os
 import re
@@ -106,6 +107,17 @@ def test_every_block_has_a_page_with_its_ports_parameters_and_keys(name, site, m
             assert f"<code>{entry['id']}</code>" in text, f"{name} says nothing of {entry['id']}"
     described = block.described("Parameters")
     assert all(described.get(entry["id"]) for entry in block.content.get("parameters", []))
+
+
+def test_the_python_pages_show_everything_public_of_the_library(site, monkeypatch):
+    pages, shown = maker("api_pages", monkeypatch), References()
+    for room, modules in pages.rooms().items():
+        shown.feed((site / "api" / f"{room}.html").read_text(encoding="utf-8"))
+        for module in modules:
+            path = ROOT / "python" / Path(*module.split(".")).with_suffix(".py")
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                    assert f"{module}.{node.name}" in shown.places
 
 
 def test_keys_are_told_from_the_code(monkeypatch):
