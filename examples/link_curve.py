@@ -5,8 +5,8 @@ import sys
 import numpy as np
 from matplotlib import pyplot as plt
 
-from tokcom.experiments.link_curve import link_curve
 from tokcom.link.packets import LinkConfig
+from tokcom_lab.curves.link_curve import link_curve
 
 LINKS = {
     "QPSK 1/2": (LinkConfig("k7", "qpsk"), np.arange(0.0, 4.5, 0.5)),

@@ -38,15 +38,15 @@ def test_citation_and_manifest_hold_what_their_formats_ask_for():
 def test_the_conda_recipe_asks_for_what_the_library_asks_for():
     from tokcom.doctor.python import PACKAGES
 
-    names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    names = {"torch": "pytorch"}
     recipe = (ROOT / "conda/recipe/meta.yaml").read_text()
     asked = dict(re.findall(r"^    - ([\w-]+) >=([\d.]+)$", recipe.partition("  run:")[2], re.M))
     assert {names.get(name, name): row["at_least"] for name, row in PACKAGES.items()}.items() <= asked.items()
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    """The Debian package, built from what git knows."""
+def packages(tmp_path_factory):
+    """The Debian packages, of the blocks and of the laboratory, built from what git knows."""
     if not (shutil.which("dpkg-buildpackage") and shutil.which("dh_python3")):
         pytest.skip("dpkg-buildpackage and dh-python are not installed")
     folder = tmp_path_factory.mktemp("debian")
@@ -63,8 +63,7 @@ def package(tmp_path_factory):
         check=False,
     )
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
-    (made,) = folder.glob("gr-tokcom_*_all.deb")
-    return made
+    return [next(folder.glob(f"{name}_*_all.deb")) for name in ("gr-tokcom", "gr-tokcom-lab")]
 
 
 def share_kernels(compiled: Path, unpacked: Path) -> None:
@@ -82,22 +81,23 @@ def share_kernels(compiled: Path, unpacked: Path) -> None:
 
 
 class Unpacked:
-    """The package's files in a folder, which Python and GNU Radio Companion are told of."""
+    """The packages' files in a folder, which Python and GNU Radio Companion are told of."""
 
-    def __init__(self, package: Path, folder: Path):
+    def __init__(self, packages: list[Path], folder: Path):
         self.files, self._home = folder / "root", folder
-        subprocess.run(["dpkg-deb", "-x", package, self.files], check=True)
-        packages = self.files / "usr/lib/python3/dist-packages"
-        share_kernels(Path(tokcom.__file__).parent, packages / "tokcom")
+        for package in packages:
+            subprocess.run(["dpkg-deb", "-x", package, self.files], check=True)
+        installed = self.files / "usr/lib/python3/dist-packages"
+        share_kernels(Path(tokcom.__file__).parent, installed / "tokcom")
         others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if "/prefix/" not in path]
         self._environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(packages), *others]),
+            "PYTHONPATH": os.pathsep.join([str(installed), *others]),
             "GRC_BLOCKS_PATH": str(self.files / "usr/share/gnuradio/grc/blocks"),
             "HOME": str(folder),
         }
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess:
-        """A program of the package, or "python3", in an empty folder."""
+        """A program of the packages, or "python3", in an empty folder."""
         found = [sys.executable] if program == "python3" else [sys.executable, self.files / "usr/bin" / program]
         return subprocess.run(
             [*map(str, found), *arguments],
@@ -110,13 +110,13 @@ class Unpacked:
 
 
 class Installed:
-    """The package installed by apt into a copy of this system, with what it depends on from Debian.
+    """The packages installed by apt into a copy of this system, with what they depend on from Debian.
 
     Only what gr-tokcom-setup fetches from elsewhere comes from the environment of these tests: it is put where that
     would put it, at the end of Python's path.
     """
 
-    def __init__(self, package: Path, folder: Path):
+    def __init__(self, packages: list[Path], folder: Path):
         self._mounted = []
         try:
             self._mount("-t", "tmpfs", "tmpfs", place=folder)
@@ -128,10 +128,13 @@ class Installed:
             )
             for each in ("/proc", "/dev"):
                 self._mount("--bind", each, place=self.files / each[1:])
-            shutil.copy(package, self.files / "gr-tokcom.deb")
+            for package in packages:
+                shutil.copy(package, self.files / package.name)
             (self.files / "home/lab").mkdir(parents=True)
             apt = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
-            done = self._chroot("/", *apt, "/gr-tokcom.deb", DEBIAN_FRONTEND="noninteractive")
+            done = self._chroot(
+                "/", *apt, *(f"/{package.name}" for package in packages), DEBIAN_FRONTEND="noninteractive"
+            )
             if "Failed to fetch" in done.stderr or "Temporary failure" in done.stderr:
                 pytest.skip("Debian's packages cannot be fetched from here")
             assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
@@ -157,7 +160,7 @@ class Installed:
         )
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess:
-        """A program of the package, or "python3", in an empty folder."""
+        """A program of the packages, or "python3", in an empty folder."""
         return self._chroot("/home/lab", program, *arguments)
 
     def close(self) -> None:
@@ -166,13 +169,13 @@ class Installed:
 
 
 @pytest.fixture(scope="module", params=["unpacked", "installed"])
-def machine(request, package, tmp_path_factory):
-    """A machine that has the package."""
+def machine(request, packages, tmp_path_factory):
+    """A machine that has the packages."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "unpacked":
-        yield Unpacked(package, folder)
+        yield Unpacked(packages, folder)
         return
-    installed = Installed(package, folder)
+    installed = Installed(packages, folder)
     yield installed
     installed.close()
 
@@ -205,6 +208,18 @@ def test_the_debian_packages_demo_runs(machine):
     assert done.returncode == 0, done.stderr
     page = machine.run("python3", "-c", "print(open('shown/index.html').read().count('<img'))")
     assert int(page.stdout) > 8
+
+
+def test_a_receivers_package_has_nothing_of_the_laboratory(packages):
+    def files(package):
+        listed = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout
+        return {line.split()[5] for line in listed.splitlines() if not line.split()[5].endswith("/")}
+
+    module, laboratory = map(files, packages)
+    assert not module & laboratory and not any("tokcom_lab" in name for name in module)
+    assert "./usr/lib/python3/dist-packages/tokcom_lab/case_study/page.html.j2" in laboratory
+    for name in ("gnuradio/tokcom/__init__.py", "tokcom/tokenizers/samples/rocket.jpg"):
+        assert f"./usr/lib/python3/dist-packages/{name}" in module
 
 
 def test_the_debian_packages_programs_run_under_debians_python(machine):

@@ -21,7 +21,7 @@ from tokcom.errors import TokcomError
 from tokcom.link.modes import DEFAULT_MODE, MODES
 
 if TYPE_CHECKING:
-    from tokcom.training.runs import PhotographSettings
+    from tokcom_lab.training.runs import PhotographSettings
 
 console = Console(stderr=True)
 SEEDS = click.IntRange(0, 2**31 - 10_000)
@@ -129,8 +129,8 @@ def link(
     tokens_per_packet: int, codebook_size: int, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Error rates of the coded link over AWGN, without source or context."""
-    from tokcom.experiments.link_curve import link_curve
     from tokcom.link.packets import LinkConfig
+    from tokcom_lab.curves.link_curve import link_curve
 
     config = LinkConfig(code, modulation, tokens_per_packet, llr or "")
     with progress_bar() as bar:
@@ -212,8 +212,8 @@ def train(
 
     Stopped by Ctrl-C or otherwise, the same command continues where it was.
     """
-    from tokcom.training.loop import Budget
-    from tokcom.training.runs import PHOTOGRAPH_TRAINERS, TRAINERS, TrainingRequest
+    from tokcom_lab.training.loop import Budget
+    from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, TRAINERS, TrainingRequest
 
     asked = {name: photographs[name] for name in PHOTOGRAPH_OPTIONS}
     given = {name: value for name, value in asked.items() if value is not None and value is not False}
@@ -251,8 +251,8 @@ PHOTOGRAPH_OPTIONS = (
 def _photograph_settings(part: str, given: dict) -> "PhotographSettings":
     """What the options ask of a model for photographs, checked."""
     from tokcom.tokenizers.pyramid_network import PyramidConfig
-    from tokcom.training.devices import find_device
-    from tokcom.training.runs import PHOTOGRAPH_TRAINERS, PhotographSettings
+    from tokcom_lab.training.devices import find_device
+    from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, PhotographSettings
 
     if part not in PHOTOGRAPH_TRAINERS:
         raise click.UsageError(f"--size goes with {' and '.join(PHOTOGRAPH_TRAINERS)}; the {part} has no such trainer")
@@ -309,13 +309,13 @@ def calibrate(
     """Fit what packets' posteriors are worth on the training split, write it to the model's card, check it on the test
     split."""
     from tokcom.context.acceptance import Acceptance, fit_acceptance
-    from tokcom.experiments.calibration import outcomes, reliability
-    from tokcom.experiments.context_curve import Bench
-    from tokcom.experiments.context_plot import draw_reliability
-    from tokcom.experiments.photograph_tokens import photograph_tokens
-    from tokcom.experiments.photographs import load_photographs
     from tokcom.models.zoo import load_classifier, load_recovery, load_tokenizer
-    from tokcom.training.export import export_acceptance
+    from tokcom_lab.curves.calibration import outcomes, reliability
+    from tokcom_lab.curves.context_curve import Bench
+    from tokcom_lab.curves.context_plot import draw_reliability
+    from tokcom_lab.photograph_tokens import photograph_tokens
+    from tokcom_lab.photographs import load_photographs
+    from tokcom_lab.training.export import export_acceptance
 
     folder = str(models / model)
     tokenizer, classifier = load_tokenizer(folder), load_classifier(folder)
@@ -414,7 +414,7 @@ def map_labels(
     confuses, the code keeps apart. They go beside the model's weights, and into its card. The figures are mean
     distances after an error, and errors under contextual labels, relative to random labels.
     """
-    from tokcom.training.labels import PHOTOGRAPHS, TOKENS, map_model
+    from tokcom_lab.training.labels import PHOTOGRAPHS, TOKENS, map_model
 
     command = shlex.join(
         ["./run", "models", "map", name, *([] if data is None else ["--data", data.name, "--images", str(images)]),
@@ -451,12 +451,12 @@ def residual(
     data: Path, model: str, models: Path, images: int, jobs: int, seed: int, json_file: click.utils.LazyFile | None
 ) -> None:
     """Fit what is left wrong after context decoding on the training split, and write it to the model's card."""
-    from tokcom.experiments.adaptation_bench import prepare
-    from tokcom.experiments.photograph_tokens import photograph_tokens
-    from tokcom.experiments.photographs import load_photographs
-    from tokcom.experiments.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
     from tokcom.models.zoo import load_classifier, load_tokenizer
-    from tokcom.training.export import export_residual
+    from tokcom_lab.curves.adaptation_bench import prepare
+    from tokcom_lab.curves.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
+    from tokcom_lab.photograph_tokens import photograph_tokens
+    from tokcom_lab.photographs import load_photographs
+    from tokcom_lab.training.export import export_residual
 
     folder = str(models / model)
     photographs = load_photographs(
@@ -485,7 +485,7 @@ def residual(
 def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.utils.LazyFile | None) -> None:
     """Fit beta of the exponential effective SNR mapping for every MCS, as in the MCS table."""
     from tokcom.adaptation.mcs import mcs_table
-    from tokcom.experiments.effective_snr import fit_betas
+    from tokcom_lab.curves.effective_snr import fit_betas
 
     with progress_bar() as bar:
         row = bar.add_task(profile, total=draws * len(mcs_table()))
@@ -617,20 +617,20 @@ def case_study(
     Stopped by Ctrl-C or otherwise, the same command continues where it was.
     """
     from tokcom.channel.awgn import noise_variance
-    from tokcom.experiments.case_study.cells import StudySettings, absences, jobs_of
-    from tokcom.experiments.case_study.schemes import find_schemes
-    from tokcom.experiments.case_study.store import CellStore
-    from tokcom.experiments.photographs import load_photographs
     from tokcom.models.zoo import load_classifier, load_tokenizer
+    from tokcom_lab.case_study.cells import StudySettings, absences, jobs_of
+    from tokcom_lab.case_study.schemes import find_schemes
+    from tokcom_lab.case_study.store import CellStore
+    from tokcom_lab.photographs import load_photographs
 
     try:
         import distributed  # noqa: F401  # without it the study would fail after its start
 
-        from tokcom.experiments.case_study.report import write_report
-        from tokcom.experiments.case_study.schedule import run_jobs
+        from tokcom_lab.case_study.report import write_report
+        from tokcom_lab.case_study.schedule import run_jobs
     except ModuleNotFoundError as error:
         raise TokcomError(
-            f"the case study needs {error.name}; install distributed, plotly and pyarrow (tokcom[case-study])"
+            f"the case study needs {error.name}; install distributed, plotly and pyarrow (tokcom[lab])"
         ) from None
     settings = StudySettings(model, link_name, channel, attempts, free_container, str(weights or ""))
     for value in esn0_db:

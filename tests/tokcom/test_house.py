@@ -1,28 +1,49 @@
-"""The rules of the house: data flows one way through the rooms, and the library knows nothing of GNU Radio."""
+"""The rules of the house: data flows one way through the rooms of each package, and the library knows nothing of GNU
+Radio, nor of the laboratory and what only that needs."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import tokcom
 
-LIBRARY = Path(tokcom.__file__).parent
-ROOMS = (
-    "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "precision", "frame", "tokenizers",
-    "context", "packets", "coding", "modulation", "adaptation", "phy", "channel", "link", "metrics", "models",
-    "recording", "training", "experiments", "doctor", "cli",
-)  # fmt: skip
-FILES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
+PACKAGES = Path(tokcom.__file__).parents[1]
+ROOMS = {
+    "tokcom": (
+        "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "precision", "frame", "tokenizers",
+        "context", "packets", "coding", "modulation", "adaptation", "phy", "channel", "link", "metrics", "models",
+        "recording", "doctor", "cli",
+    ),
+    "tokcom_lab": (
+        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
+        "demo_page", "radio", "cli",
+    ),
+}  # fmt: skip
+GNU_RADIO = ("gnuradio", "pmt")
+LABORATORY = ("tokcom_lab", "matplotlib", "skimage", "plotly", "dask", "distributed", "pyarrow", "jinja2")
+"""What a transmitter or a receiver does without."""
+FILES = sorted(
+    path.relative_to(PACKAGES)
+    for package in ROOMS
+    for path in (PACKAGES / package).rglob("*.py")
+    if path.name != "__init__.py"
+)
+BLOCKS = sorted(path.relative_to(PACKAGES) for path in (PACKAGES / "gnuradio/tokcom").rglob("*.py"))
 
 
 def imports(path):
-    for node in ast.walk(ast.parse((LIBRARY / path).read_text())):
+    """Modules that a file imports, at its top or anywhere else."""
+    for node in ast.walk(ast.parse((PACKAGES / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module in ROOMS)
+        elif isinstance(node, ast.ImportFrom):
+            assert path in BLOCKS, f"{path}: relative import"
 
 
 def is_text_without_encoding(call):
@@ -37,31 +58,48 @@ def is_text_without_encoding(call):
     return call.func.attr == "open" and not others and not any("b" in mode for mode in modes)
 
 
-@pytest.mark.parametrize("package", ["tokcom", "gnuradio/tokcom"])
-def test_text_is_utf8_in_any_locale(package):
-    for path in sorted((LIBRARY.parent / package).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                assert not is_text_without_encoding(node), f"{path}, line {node.lineno}: name the encoding"
-
-
-def room(module_path):
-    return ROOMS.index(module_path)
+@pytest.mark.parametrize("path", [*FILES, *BLOCKS], ids=str)
+def test_text_is_utf8_in_any_locale(path):
+    for node in ast.walk(ast.parse((PACKAGES / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            assert not is_text_without_encoding(node), f"{path}, line {node.lineno}: name the encoding"
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_imports_point_up_the_table_of_rooms(path):
-    here = room(path.parts[0].removesuffix(".py"))
+    package, room = path.parts[0], path.parts[1].removesuffix(".py")
+    rooms = ROOMS[package]
     for module in imports(path):
-        package, *inside = module.split(".")
-        assert package not in ("gnuradio", "pmt"), f"{path} imports GNU Radio"
-        if package == "tokcom" and inside:
-            assert room(inside[0]) <= here, f"{path} imports {module}, a room below its own"
+        other, *inside = module.split(".")
+        assert other not in GNU_RADIO or (package, room) == ("tokcom_lab", "radio"), f"{path} imports GNU Radio"
+        if other == package and inside and inside[0] != "__version__":
+            assert rooms.index(inside[0]) <= rooms.index(room), f"{path} imports {module}, a room below its own"
+
+
+@pytest.mark.parametrize("path", [path for path in [*FILES, *BLOCKS] if path.parts[0] != "tokcom_lab"], ids=str)
+def test_a_receiver_needs_nothing_of_the_laboratory(path):
+    asked = {module.split(".")[0] for module in imports(path)}
+    assert not asked & set(LABORATORY) or path == Path("tokcom/cli.py"), path
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("tokcom.link.bursts", ("torch", "sigmf", "PIL", "click")),
+        ("gnuradio.tokcom", ("torch", "sigmf", "jsonschema", "PIL", "scipy", "numba")),
+        ("tokcom.models.zoo", ()),
+        ("tokcom.metrics.frame_report", ("torch",)),
+    ],
+)
+def test_importing_loads_no_more_than_it_needs(module, unneeded):
+    code = f"import sys, {module}; print(*sys.modules.keys() & {set(LABORATORY + unneeded)})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_everything_public_says_what_it_is(path):
-    for node in ast.parse((LIBRARY / path).read_text()).body:
+    for node in ast.parse((PACKAGES / path).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{path}: {node.name} has no docstring"
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):

@@ -124,7 +124,7 @@ def test_a_model_of_a_later_version(place):
 @pytest.mark.parametrize(
     ("stage", "where", "arguments"),
     [
-        ("simulation", "tokcom.experiments.link_curve.link_curve", "link --packets 64"),
+        ("simulation", "tokcom_lab.curves.link_curve.link_curve", "link --packets 64"),
         ("loading the model", "tokcom.models.zoo.load_tokenizer", f"calibrate --data data {MODELS} --model caltech64"),
         ("examination", "tokcom.doctor.report.doctor", "doctor"),
     ],
@@ -141,8 +141,8 @@ def test_ctrl_c(stage, where, arguments, nothing_left, monkeypatch):
 
 def test_ctrl_c_does_not_wait_for_the_rest_of_a_long_simulation(nothing_left):
     """Thousands of chunks are left; only those begun are finished."""
-    from tokcom.experiments.link_curve import PACKETS_PER_FRAME, link_curve
     from tokcom.link.packets import LinkConfig
+    from tokcom_lab.curves.link_curve import PACKETS_PER_FRAME, link_curve
 
     done = []
 
@@ -214,7 +214,7 @@ def test_another_users_checkout_that_is_not_set_up(checkout):
 def test_another_users_checkout_that_is_set_up(checkout, tmp_path):
     """Nothing is installed, locked or written: the command starts."""
     (checkout / "requirements").mkdir()
-    for name in ("run.txt", "test.txt", "docs.txt"):
+    for name in ("run.txt", "lab.txt", "test.txt", "docs.txt"):
         (checkout / "requirements" / name).write_text("none\n")
     for name in ("grc", "models", "examples", "apps", "cmake"):
         (checkout / name).mkdir(exist_ok=True)
@@ -226,7 +226,7 @@ def test_another_users_checkout_that_is_set_up(checkout, tmp_path):
     state = checkout / ".cache/run"
     (state / "lock").mkdir(parents=True)
     version = subprocess.run(["/usr/bin/python3", "--version"], capture_output=True, text=True, check=True).stdout
-    (state / "venv.stamp").write_text(f"none\nnone\n{version}")
+    (state / "venv.stamp").write_text(f"none\nnone\nnone\n{version}")
     (state / "module.stamp").touch()
     done = run(checkout, "link")
     assert done.stdout == "started tokcom link\n", done.stderr

@@ -1,41 +1,15 @@
-"""GNU Radio blocks for token communications."""
+"""GNU Radio blocks for token communications.
+
+Each is imported when it is asked for first: a flowgraph waits for what its own blocks need, and for nothing else.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
 
 from ._compat import make_alike
 
 make_alike()
-
-try:
-    from .burst_demodulator import burst_demodulator
-    from .burst_framer import burst_framer
-    from .burst_sync import burst_sync
-    from .channel_model import channel_model
-    from .feedback_decoder import feedback_decoder
-    from .feedback_encoder import feedback_encoder
-    from .image_detokenizer import image_detokenizer
-    from .image_receiver import image_receiver
-    from .image_sink import image_sink
-    from .image_source import image_source
-    from .image_tokenizer import image_tokenizer
-    from .image_transmitter import image_transmitter
-    from .image_view import image_view
-    from .link_monitor import link_monitor
-    from .packet_decoder import packet_decoder
-    from .packet_encoder import packet_encoder
-    from .semantic_mcs import semantic_mcs
-    from .sigmf_recorder import sigmf_recorder
-    from .stream_filter import stream_filter
-    from .token_mapper import token_mapper
-    from .token_packetizer import token_packetizer
-    from .token_recovery import token_recovery
-except ModuleNotFoundError as error:
-    if error.name and error.name.split(".")[0] in ("gnuradio", "pmt"):
-        raise
-    raise ModuleNotFoundError(
-        f"gr-tokcom needs the Python package {error.name}, which this Python does not find: install those of its "
-        "requirements/run.txt, or use the checkout's ./run, which brings its own, or with the Debian package call "
-        "sudo gr-tokcom-setup; `tokcom doctor` tells more",
-        name=error.name,
-    ) from error
 
 __all__ = [
     "burst_demodulator",
@@ -61,3 +35,34 @@ __all__ = [
     "token_packetizer",
     "token_recovery",
 ]
+
+
+def __getattr__(name: str) -> type:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f".{name}", __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] in ("gnuradio", "pmt"):
+            raise
+        raise ModuleNotFoundError(
+            f"gr-tokcom needs the Python package {error.name}, which this Python does not find: install those of its "
+            "requirements/run.txt, or use the checkout's ./run, which brings its own, or with the Debian package call "
+            "sudo gr-tokcom-setup; `tokcom doctor` tells more",
+            name=error.name,
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Blocks(ModuleType):
+    """The package: under a block's name it keeps the class, where Python would bind the module that holds it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        holds_block = isinstance(value, ModuleType) and name in __all__
+        super().__setattr__(name, getattr(value, name) if holds_block else value)
+
+
+sys.modules[__name__].__class__ = _Blocks

@@ -3,14 +3,18 @@
 import json
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from tokcom.doctor.finding import Finding, State
 from tokcom.doctor.process import ask
 
 LEAST_PYTHON = (3, 11)
-PACKAGES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("packages.json").read_text(encoding="utf-8"))
+TABLE: dict[str, dict] = json.loads(Path(__file__).with_name("packages.json").read_text(encoding="utf-8"))
+PACKAGES: dict[str, dict[str, str]] = TABLE["tokcom"]
 """For each package that pyproject.toml asks for: the name it is imported by, and the least version."""
+LABORATORY: dict[str, dict[str, str]] = TABLE["tokcom_lab"]
+"""And for those of its extra `lab`."""
 INSTALL = (
     "call ./run of a checkout, which brings its own; or install requirements/run.txt for this Python; with the Debian "
     "package, sudo gr-tokcom-setup"
@@ -28,16 +32,7 @@ def python() -> Finding:
 
 def packages() -> list[Finding]:
     """The packages of the library: there, recent enough, and not broken."""
-    missing, old, here = [], [], {}
-    for name, row in PACKAGES.items():
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            missing.append(name)
-            continue
-        here[name] = version
-        if numbers(version) < numbers(row["at_least"]):
-            old.append(f"{name} {version} (at least {row['at_least']} is asked for)")
+    here, missing, old = _versions(PACKAGES)
     if missing:
         return [Finding("Packages", State.FAILURE, f"missing: {', '.join(missing)}", INSTALL)]
     findings = []
@@ -50,6 +45,33 @@ def packages() -> list[Finding]:
         named = ", ".join(f"{name} {here[name]}" for name in ("numpy", "numba", "torch"))
         findings.append(Finding("Packages", State.OK, f"all {len(PACKAGES)} there: {named} …"))
     return findings
+
+
+def laboratory() -> Finding:
+    """The laboratory and its packages, which only training, measuring and the demo need."""
+    if find_spec("tokcom_lab") is None:
+        remedy = "for training, measuring and the demo: the Debian package gr-tokcom-lab, or a checkout's ./run"
+        return Finding("Laboratory", State.NOTE, "not installed", remedy)
+    here, missing, old = _versions(LABORATORY)
+    lacking = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"old: {', '.join(old)}"] * bool(old)
+    if lacking:
+        remedy = "for training and measuring: install requirements/lab.txt, or with pip tokcom[lab]"
+        return Finding("Laboratory", State.NOTE, "; ".join(lacking), remedy)
+    return Finding("Laboratory", State.OK, f"there, and all {len(here)} packages that it needs")
+
+
+def _versions(wanted: dict[str, dict[str, str]]) -> tuple[dict[str, str], list[str], list[str]]:
+    """Versions of the packages that are there, names of those missing, and a text for each that is too old."""
+    here, missing, old = {}, [], []
+    for name, row in wanted.items():
+        try:
+            here[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+            continue
+        if numbers(here[name]) < numbers(row["at_least"]):
+            old.append(f"{name} {here[name]} (at least {row['at_least']} is asked for)")
+    return here, missing, old
 
 
 IMPORT_ALL = """

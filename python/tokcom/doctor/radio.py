@@ -52,10 +52,16 @@ def gnuradio() -> list[Finding]:
     return [Finding("GNU Radio", State.OK, f"{version} in {prefix}")]
 
 
+LOAD_ALL = """
+import json
+from gnuradio import tokcom
+print(json.dumps([tokcom.__file__, *(name for name in tokcom.__all__ if getattr(tokcom, name))]))
+"""
+
+
 def blocks() -> list[Finding]:
     """The module's blocks: whether they load, and belong to this library."""
-    code = "import json; from gnuradio import tokcom; print(json.dumps([tokcom.__file__, *tokcom.__all__]))"
-    answer = ask_python(code)
+    answer = ask_python(LOAD_ALL)
     if not answer.ok:
         return [Finding("Blocks", State.FAILURE, answer.complaint, EXPORT)]
     file, *names = json.loads(answer.text.splitlines()[-1])

@@ -8,7 +8,7 @@ from tokcom.doctor import machine, models, python, radio
 from tokcom.doctor.finding import Finding, State
 
 CHECKS: dict[str, tuple[Callable[[], Finding | list[Finding]], ...]] = {
-    "Python": (python.python, python.packages, machine.kernel_cache),
+    "Python": (python.python, python.packages, python.laboratory, machine.kernel_cache),
     "GNU Radio": (radio.gnuradio, radio.blocks, radio.companion),
     "Models": (models.models,),
     "Radio": (radio.uhd, machine.real_time, machine.socket_buffers),

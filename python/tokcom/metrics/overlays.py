@@ -1,6 +1,5 @@
 """Pictures that show what happened to their tokens: lost ones outlined, confidence as heat."""
 
-import matplotlib
 import numpy as np
 from PIL import Image
 
@@ -9,8 +8,11 @@ from tokcom.tokenizers.pictures import require_picture
 
 LOSS = (255, 122, 31)
 """Colour of outlines, RGB."""
-HEAT = "inferno"
-"""Matplotlib's colour map of doubt: black none, yellow all."""
+HEAT = np.array(
+    [(0, 0, 4), (33, 12, 74), (87, 16, 110), (138, 34, 106), (188, 55, 84), (227, 89, 51), (249, 140, 10),
+     (249, 201, 50), (252, 255, 164)]
+)  # fmt: skip
+"""Colours of doubt, RGB, at equal steps from none (black) to all (yellow): those of the colour map "inferno"."""
 
 
 def enlarge(picture: np.ndarray, side: int) -> np.ndarray:
@@ -74,15 +76,18 @@ def heat_map(picture: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     grey = np.asarray(Image.fromarray(picture).convert("L"))[..., None] * 0.6
     # Half of the heat is there from the least doubt on: a share of a percent must be told from none.
     share = np.where(doubt > 0.001, 0.5 + 0.5 * doubt, 0)
-    heat = matplotlib.colormaps[HEAT](0.25 + 0.75 * doubt[..., 0])[..., :3] * 255
-    return np.round((1 - share) * grey + share * heat).astype(np.uint8)
+    return np.round((1 - share) * grey + share * _heat(doubt[..., 0])).astype(np.uint8)
 
 
 def heat_scale(length: int) -> np.ndarray:
     """The colours of `heat_map` from no doubt to all, uint8 (1, length, 3), as a legend."""
-    doubt = np.linspace(0, 1, length)
-    heat = matplotlib.colormaps[HEAT](0.25 + 0.75 * doubt)[None, :, :3]
-    return np.round(heat * 255).astype(np.uint8)
+    return np.round(_heat(np.linspace(0, 1, length)[None])).astype(np.uint8)
+
+
+def _heat(doubt: np.ndarray) -> np.ndarray:
+    """The colour of each doubt from 0 to 1, float (..., 3): even the least one is told from black."""
+    steps = np.linspace(0, 1, len(HEAT))
+    return np.stack([np.interp(0.25 + 0.75 * doubt, steps, HEAT[:, channel]) for channel in range(3)], axis=-1)
 
 
 def _spread(grid: np.ndarray, picture: np.ndarray) -> np.ndarray:

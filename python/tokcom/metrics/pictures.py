@@ -3,9 +3,13 @@
 import math
 
 import numpy as np
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tokcom.errors import PictureError
+
+PEAK = 255
+"""Largest value of a pixel."""
+WINDOW = 7
+"""Side of the windows over which SSIM compares, in pixels."""
 
 
 def psnr_db(sent: np.ndarray, received: np.ndarray) -> float:
@@ -15,9 +19,8 @@ def psnr_db(sent: np.ndarray, received: np.ndarray) -> float:
         PictureError: the pictures differ in size.
     """
     _require_same_shape(sent, received)
-    return (
-        math.inf if np.array_equal(sent, received) else float(peak_signal_noise_ratio(sent, received, data_range=255))
-    )
+    error = float(np.mean(np.square(np.subtract(sent, received, dtype=np.float64))))
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
 def ssim(sent: np.ndarray, received: np.ndarray) -> float:
@@ -27,9 +30,26 @@ def ssim(sent: np.ndarray, received: np.ndarray) -> float:
         PictureError: the pictures differ in size or are smaller than a window.
     """
     _require_same_shape(sent, received)
-    if min(sent.shape[:2]) < 7:
+    if min(sent.shape[:2]) < WINDOW:
         raise PictureError(f"pictures of {sent.shape[1]} x {sent.shape[0]} pixels; SSIM needs at least 7 x 7")
-    return float(structural_similarity(sent, received, channel_axis=2, data_range=255))
+    a, b = sent.astype(np.int64), received.astype(np.int64)
+    n = WINDOW**2
+    sum_a, sum_b = _window_sums(a), _window_sums(b)
+    # Whole numbers until here, so that nothing cancels: n (n - 1) times the sample variances and the covariance.
+    spread_a, spread_b = n * _window_sums(a * a) - sum_a**2, n * _window_sums(b * b) - sum_b**2
+    common = n * _window_sums(a * b) - sum_a * sum_b
+    c1, c2 = (0.01 * PEAK) ** 2 * n**2, (0.03 * PEAK) ** 2 * n * (n - 1)
+    luminance = (2 * sum_a * sum_b + c1) / (sum_a**2 + sum_b**2 + c1)
+    return float(np.mean(luminance * (2 * common + c2) / (spread_a + spread_b + c2)))
+
+
+def _window_sums(values: np.ndarray) -> np.ndarray:
+    """Sums over all windows that lie inside: int64 (height, width, channels) to (height - 6, width - 6, channels)."""
+    for axis in (0, 1):
+        running = np.insert(np.cumsum(values, axis), 0, 0, axis)
+        size = running.shape[axis]
+        values = running.take(range(WINDOW, size), axis) - running.take(range(size - WINDOW), axis)
+    return values
 
 
 def _require_same_shape(sent: np.ndarray, received: np.ndarray) -> None:

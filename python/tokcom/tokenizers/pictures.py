@@ -6,7 +6,6 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import numpy as np
-import skimage
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tokcom.errors import PictureError
@@ -168,14 +167,14 @@ def find_pictures(folder: str | Path) -> list[Path]:
 
 
 def sample_pictures() -> list[Path]:
-    """Four photographs that come with scikit-image, all in the public domain (NASA, CC0).
+    """Four photographs in the public domain (NASA, CC0), which come with the library.
 
     Raises:
-        PictureError: this installation of scikit-image has been stripped of them.
+        PictureError: this installation has been stripped of them.
     """
-    folder = Path(skimage.__file__).parent / "data"
+    folder = Path(__file__).parent / "samples"
     found = [folder / name for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")]
     for path in found:
         if not path.is_file():
-            raise PictureError(f"{path}: scikit-image lacks its sample pictures; name pictures of your own")
+            raise PictureError(f"{path}: the sample pictures are not installed; name pictures of your own")
     return found

@@ -24,8 +24,11 @@ def states(findings):
 
 
 def test_packages_are_those_of_pyproject():
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert {name: row["at_least"] for name, row in python.PACKAGES.items()} == dict(line.split(">=") for line in wanted)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for table, wanted in (
+        (python.PACKAGES, project["dependencies"]), (python.LABORATORY, project["optional-dependencies"]["lab"]),
+    ):  # fmt: skip
+        assert {name: row["at_least"] for name, row in table.items()} == dict(line.split(">=") for line in wanted)
 
 
 def test_it_needs_nothing_but_the_standard_library(tmp_path):
@@ -212,6 +215,16 @@ def test_a_package_that_is_broken_or_old(tmp_path, monkeypatch):
     old, broken = python.packages()
     assert old.state is State.WARNING and re.match(r"old: numpy [\d.]+ \(at least 999", old.found)
     assert broken.state is State.FAILURE and broken.found.startswith("rich cannot be loaded: ModuleNotFoundError")
+
+
+def test_a_laboratory_that_is_not_there_or_lacks_something(monkeypatch):
+    rows = {"numpy": {"import": "numpy", "at_least": "999"}, "absent-package": {"import": "absent", "at_least": "1"}}
+    monkeypatch.setattr(python, "LABORATORY", rows)
+    lacking = python.laboratory()
+    assert lacking.state is State.NOTE and "missing: absent-package; old: numpy" in lacking.found and lacking.remedy
+    monkeypatch.setattr(python, "find_spec", lambda name: None)
+    absent = python.laboratory()
+    assert absent.state is State.NOTE and "gr-tokcom-lab" in absent.remedy
 
 
 def test_a_program_that_hangs_is_not_waited_for():

@@ -49,3 +49,9 @@ def test_grids_that_do_not_fit_are_refused(shape):
         outline_tokens(PICTURE, np.zeros(shape, bool))
     with pytest.raises(PictureError, match="evenly"):
         heat_map(PICTURE, np.ones(shape))
+
+
+def test_doubt_has_the_colours_of_inferno():
+    matplotlib = pytest.importorskip("matplotlib")
+    wanted = matplotlib.colormaps["inferno"](np.linspace(0.25, 1, 100))[:, :3] * 255
+    assert np.abs(heat_scale(100)[0] - wanted).max() < 17

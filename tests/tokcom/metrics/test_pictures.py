@@ -21,6 +21,22 @@ def test_ssim_of_flat_pictures():
     assert ssim(sent, sent) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (8, 31), (64, 48)])
+def test_both_as_scikit_image_has_them(height, width):
+    metrics = pytest.importorskip("skimage.metrics")
+    rng = np.random.default_rng(height)
+    sent = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    received = np.clip(sent + rng.normal(0, 20, sent.shape), 0, 255).astype(np.uint8)
+    assert psnr_db(sent, received) == pytest.approx(metrics.peak_signal_noise_ratio(sent, received), rel=1e-12)
+    wanted = metrics.structural_similarity(sent, received, channel_axis=2)
+    assert ssim(sent, received) == pytest.approx(wanted, abs=1e-12)
+    bright = np.full_like(sent, 255)
+    assert ssim(bright, bright) == 1
+    assert ssim(bright, bright // 2) == pytest.approx(
+        metrics.structural_similarity(bright, bright // 2, channel_axis=2)
+    )
+
+
 def test_bad_pictures_are_named():
     with pytest.raises(PictureError, match=r"\(8, 8, 3\) and \(8, 9, 3\)"):
         psnr_db(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8))

@@ -25,7 +25,7 @@ from tokcom.models.zoo import (
     model_card,
     word_frequencies,
 )  # fmt: skip
-from tokcom.training.export import Run, export_acceptance, export_labels, export_part, export_residual
+from tokcom_lab.training.export import Run, export_acceptance, export_labels, export_part, export_residual
 
 
 def edited(folder, **changes):

@@ -1,0 +1,1 @@
+"""The laboratory: training, measuring and studies of token communications; `tokcom` itself never needs it."""

@@ -1,0 +1,265 @@
+"""Measures the sections, keeps what is done, and puts the figures beside those of another receiver."""
+
+import hashlib
+import json
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import tokcom
+from tokcom.errors import ParameterError
+from tokcom.models.folders import list_models
+from tokcom_lab.air.accepted_wrong import ACCEPTED_WRONG
+from tokcom_lab.air.echo import ECHO
+from tokcom_lab.air.faults import FAULTS
+from tokcom_lab.air.fit import FIT
+from tokcom_lab.air.found import FOUND
+from tokcom_lab.air.interference import INTERFERENCE
+from tokcom_lab.air.random_tokens import RANDOM_TOKENS
+from tokcom_lab.air.section import Counts, Settings
+from tokcom_lab.air.static import STATIC
+from tokcom_lab.air.tracking import TRACKING
+
+SECTIONS = {
+    section.name: section
+    for section in (ACCEPTED_WRONG, TRACKING, FOUND, ECHO, INTERFERENCE, FAULTS, FIT, RANDOM_TOKENS, STATIC)
+}
+CACHE = ".cache/air"
+QUICK = Settings(packets=192, bursts=8, draws=20, noise_samples=10**6, esn0_db=(20.0,), photographs=8)
+"""What a look of about a minute takes."""
+SELDOM = ("cli", "doctor", "metrics", "recording", "tokenizers")
+"""Rooms of the library whose changes leave the figures alone."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some draws of a row, measured together."""
+
+    section: str
+    row: int
+    first: int
+    last: int
+
+    @property
+    def draws(self) -> int:
+        return self.last - self.first
+
+
+def pieces(settings: Settings, names: Sequence[str]) -> list[Piece]:
+    """All pieces of sections, in the report's order.
+
+    Raises:
+        ParameterError: there is no such section.
+    """
+    found = []
+    for name in names:
+        if name not in SECTIONS:
+            raise ParameterError(f"section is {name!r}; it must be one of {', '.join(SECTIONS)}")
+        section = SECTIONS[name]
+        for number, row in enumerate(section.rows(settings)):
+            draws = section.draws(settings, row)
+            firsts = range(0, draws, section.piece)
+            found += [Piece(name, number, first, min(first + section.piece, draws)) for first in firsts]
+    return found
+
+
+def measure(settings: Settings, piece: Piece) -> Counts:
+    """What is counted in a piece. The same comes out in every process, whatever else it has measured before."""
+    section = SECTIONS[piece.section]
+    return section.count(settings, section.rows(settings)[piece.row], range(piece.first, piece.last))
+
+
+class Store:
+    """Pieces on disk, one a line, by all that determines them: a run that was stopped goes on where it was.
+
+    Args:
+        settings: of the run.
+        folder: where the files are; None: nothing is kept.
+    """
+
+    def __init__(self, settings: Settings, folder: str | Path | None = CACHE):
+        self._settings = settings
+        self._path = None if folder is None else Path(folder) / f"{_library()}.jsonl"
+        self._known: dict[str, Counts] = {}
+        if self._path is not None and self._path.exists():
+            for line in self._path.read_text(encoding="utf-8").splitlines():
+                try:
+                    key, counts = json.loads(line)
+                except ValueError:
+                    continue  # the run ended while it was written
+                self._known[key] = counts
+
+    def get(self, piece: Piece) -> Counts | None:
+        """The counts of a piece; None where it has not been measured."""
+        return self._known.get(self._key(piece))
+
+    def add(self, piece: Piece, counts: Counts) -> None:
+        """Keep the counts of a piece."""
+        key = self._key(piece)
+        self._known[key] = counts
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([key, counts]) + "\n")
+        except OSError:
+            # Without the file a run that is stopped begins anew, that is all.
+            self._path = None
+
+    def _key(self, piece: Piece) -> str:
+        """All that determines a piece; how large the run is does so only where a row is measured in one."""
+        section = SECTIONS[piece.section]
+        row = section.rows(self._settings)[piece.row]
+        sizes = {"packets": 0, "draws": 0, "esn0_db": (), "modes": ()}
+        if section.draws(self._settings, row) > 1:
+            sizes["bursts"] = 0
+        if piece.section != "static":
+            sizes["noise_samples"] = 0
+        told = [asdict(replace(self._settings, **sizes)), piece.section, row, piece.first, piece.last]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+@cache
+def _library() -> str:
+    """A short hash of the library, of these measurements and of the models' cards: what others measured does not
+    count."""
+    library, here = Path(tokcom.__file__).parent, Path(__file__).parent
+    digest = hashlib.sha256()
+    for root in (library, here):
+        for path in sorted([*root.rglob("*.py"), *root.rglob("*.json")]):
+            inside = path.relative_to(root)
+            if root == library and inside.parts[0].removesuffix(".py") in SELDOM:
+                continue
+            digest.update(f"{inside}\n".encode() + path.read_bytes())
+    for name, folder in sorted(list_models().items()):
+        digest.update(name.encode() + (Path(folder) / "card.json").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run(
+    settings: Settings, names: Sequence[str], store: Store, jobs: int = 1,
+    progress: Callable[[str, int], None] = lambda section, done: None,
+) -> dict[str, list[dict]]:  # fmt: skip
+    """Measure sections.
+
+    Args:
+        settings: of the run.
+        names: of the sections.
+        store: what it holds is not measured again; what is measured goes there at once.
+        jobs: processes that measure.
+        progress: called with the section and the number of draws done in it since the last call.
+
+    Returns:
+        The rows of each section: what tells them apart, and their figures.
+    """
+    todo = pieces(settings, names)
+    missing = [piece for piece in todo if store.get(piece) is None]
+    for piece in todo:
+        if store.get(piece) is not None:
+            progress(piece.section, piece.draws)
+    for piece, counts in _measured(settings, missing, jobs):
+        store.add(piece, counts)
+        progress(piece.section, piece.draws)
+    return {name: _section(settings, name, [piece for piece in todo if piece.section == name], store) for name in names}
+
+
+def _measured(settings: Settings, todo: Sequence[Piece], jobs: int) -> Iterator[tuple[Piece, Counts]]:
+    if jobs == 1 or len(todo) < 2:
+        for piece in todo:
+            yield piece, measure(settings, piece)
+        return
+    # A process that is forked after its parent has used threads of OpenMP hangs in list decoding.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _alone) as pool:
+        waiting, rest = {}, iter(todo)
+        try:
+            while True:
+                for piece in rest:
+                    waiting[pool.submit(measure, settings, piece)] = piece
+                    if len(waiting) >= 2 * jobs:
+                        break
+                if not waiting:
+                    return
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(future), future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _alone() -> None:
+    """One thread for each process; Ctrl-C is for the first one, which ends the others."""
+    import numba
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numba.set_num_threads(1)
+    torch.set_num_threads(1)
+
+
+def _section(settings: Settings, name: str, done: Sequence[Piece], store: Store) -> list[dict]:
+    section, rows = SECTIONS[name], []
+    for number, row in enumerate(section.rows(settings)):
+        counts = [store.get(piece) for piece in done if piece.row == number]
+        total = counts[0] if len(counts) == 1 else {key: sum(each[key] for each in counts) for key in counts[0]}
+        rows.append(row | section.figures(row, total))
+    return rows
+
+
+def beside(rows: dict[str, list[dict]], baseline: dict, settings: Settings) -> dict[str, list[dict]]:
+    """The rows, each with the figures of the same row in an earlier report as `baseline`; None where it has none."""
+    joined = {}
+    for name, own in rows.items():
+        before = baseline.get(name, [])
+        if isinstance(before, dict):
+            before = [{"figure": figure} | row for figure, rows in before.items() for row in rows]
+        known = SECTIONS[name].rows(settings)
+        joined[name] = []
+        for row, key in zip(own, known, strict=True):
+            same = (each for each in before if all(each.get(part) == value for part, value in key.items()))
+            other = next(same, None)
+            figures = other and {part: value for part, value in other.items() if part not in key}
+            joined[name].append(row | {"baseline": figures})
+    return joined
+
+
+def tables(name: str, rows: Sequence[dict]) -> list[tuple[str, list[dict]]]:
+    """Title and rows of the tables of a section: rows of one table have the same columns, a baseline's among them."""
+    found: dict[tuple, list[dict]] = {}
+    for row in rows:
+        flat = {key: value for key, value in row.items() if key != "baseline"}
+        before = row.get("baseline") or {}
+        flat |= {f"{key} (baseline)": value for key, value in before.items() if key in flat}
+        found.setdefault(tuple(flat), []).append(flat)
+    return [(name, own) for own in found.values()]
+
+
+def report(rows: dict[str, list[dict]], settings: Settings, command: str) -> dict:
+    """The report: how it came about, then the sections, static figures by what they are."""
+    told = asdict(settings) | {"data": settings.data and Path(settings.data).name}
+    out: dict = {"command": command, "seed": settings.seed, "settings": told}
+    for name, own in rows.items():
+        if name != "static":
+            out[name] = own
+            continue
+        out[name] = {}
+        for row in own:
+            figures = {part: value for part, value in row.items() if part != "figure"}
+            out[name].setdefault(row["figure"], []).append(figures)
+    if "accepted_wrong" in rows:
+        out["pooled"] = pooled(rows["accepted_wrong"])
+    return out
+
+
+def pooled(rows: Sequence[dict]) -> list[dict]:
+    """Packets accepted and wrong of all faults together, and of each over all Es/N0, by mode."""
+    out = []
+    for mode in dict.fromkeys(row["mode"] for row in rows):
+        for fault in (None, *dict.fromkeys(row["fault"] for row in rows)):
+            own = [row for row in rows if row["mode"] == mode and fault in (None, row["fault"])]
+            sums = {name: sum(row[name] for row in own) for name in ("packets", "accepted", "wrong")}
+            out.append({"fault": fault or "all", "mode": mode} | sums | {"share": sums["wrong"] / sums["packets"]})
+    return out

@@ -1,0 +1,91 @@
+"""Spreads the jobs of a study over processes: of this machine, or of a Dask cluster."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tokcom.errors import TokcomError
+from tokcom.processors import usable_processors
+from tokcom_lab.case_study.cells import Cell, Job, StudySettings, measure
+from tokcom_lab.case_study.store import CellStore
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+SECONDS_TO_CONNECT = 20
+
+
+def run_jobs(
+    settings: StudySettings, jobs: Sequence[Job], store: CellStore, *, scheduler: str | None = None,
+    workers: int | None = None, progress: Callable[[int], None] = lambda done: None,
+) -> None:  # fmt: skip
+    """Compute what the store lacks of the jobs; every finished job is in the store at once.
+
+    A job whose process dies is given to another one.
+
+    Args:
+        settings: of the study.
+        jobs: all jobs.
+        store: keeps the cells.
+        scheduler: address of a Dask scheduler, whose workers have this package, the model and the weights installed;
+            None: processes of this machine.
+        workers: processes on this machine; None: one a processor.
+        progress: called with the number of cells done since the last call, those found in the store first.
+
+    Raises:
+        TokcomError: the scheduler cannot be reached, or a job cannot be computed.
+    """
+    missing = store.missing(jobs)
+    progress(sum(len(job.schemes) for job in jobs) - sum(len(job.schemes) for job in missing))
+    if not missing:
+        return
+    from distributed import as_completed
+
+    with _client(scheduler, min(workers or usable_processors(), len(missing))) as client:
+        futures = client.map(partial(measure, settings), missing, pure=False)
+        job_of = {future.key: job for future, job in zip(futures, missing, strict=True)}
+        for future in as_completed(futures):
+            job = job_of[future.key]
+            cells = _result(future, job)
+            store.add(job, cells)
+            future.release()
+            progress(len(cells))
+
+
+def _result(future: "Future", job: Job) -> list[Cell]:
+    try:
+        return future.result()
+    except TokcomError:
+        raise
+    except ModuleNotFoundError as error:
+        raise TokcomError(f"a worker of the cluster lacks {error.name}; install gr-tokcom there") from None
+    except Exception as error:
+        raise TokcomError(f"{job.image} at {job.esn0_db:g} dB could not be computed: {error}") from error
+
+
+@contextmanager
+def _client(scheduler: str | None, workers: int) -> Iterator["Client"]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    # Workers that come and go are Dask's affair; what it cannot mend reaches the user as an error.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    dask.config.set({"distributed.comm.timeouts.connect": SECONDS_TO_CONNECT})
+    if scheduler is None:
+        with (
+            LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            Client(cluster) as client,
+        ):  # fmt: skip
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout=SECONDS_TO_CONNECT)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise TokcomError(f"the Dask scheduler {scheduler} cannot be reached: {error}") from None
+    with client:
+        yield client

@@ -1,0 +1,354 @@
+"""Airtime, energy and errors of the transmitter's policies over Es/N0, and the outer loop on a fading channel."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+
+from tokcom.adaptation.cqi import choose_by_cqi, table_esn0_db
+from tokcom.adaptation.mcs import mcs_table
+from tokcom.adaptation.outer_loop import OuterLoop
+from tokcom.adaptation.predictability import token_bits
+from tokcom.channel.fading import FadingGains
+from tokcom.channel.multipath import load_profile
+from tokcom.frame import TokenFrame
+from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
+from tokcom.link.recovery import FrameRecovery
+from tokcom.metrics.pictures import psnr_db
+from tokcom.models.zoo import load_recovery, load_residual, load_tokenizer
+from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
+from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
+from tokcom_lab.photograph_tokens import photograph_tokens
+
+CHANNELS = ("awgn", "epa")
+SAMPLE_RATE = 1e6
+MARGIN = 0.85
+"""Of a rival's token error rate on the training split: what the semantic policies are asked to keep to."""
+LEAST_BOUND = 2e-4
+STRICTER, TRIES = 0.3, 5
+"""Where more goes wrong on the training split than was expected and is allowed, the bound is taken times this, so
+often at most."""
+FRAME_SECONDS, DOPPLER_HZ, DELAY = 0.01, 5.0, 3
+"""Of the outer loop's channel: a burst every 10 ms, feedback three bursts later."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A policy, how its packets are decoded, and whose token error rate it must keep to.
+
+    Attributes:
+        name: in the report.
+        config: of the transmitter; a semantic one's bound is found on the training split.
+        mode: of the receiver.
+        rival: name of the contender whose token error rate is the limit; empty for none. "fixed" is the single MCS that
+            is fastest within it.
+    """
+
+    name: str
+    config: AdaptationConfig
+    mode: str
+    rival: str = ""
+
+
+CONTENDERS = (
+    Contender("fixed", AdaptationConfig("fixed"), "keep", "cqi"),
+    Contender("cqi", AdaptationConfig("cqi"), "keep"),
+    Contender("cqi-context", AdaptationConfig("cqi-context"), "context"),
+    Contender("semantic", AdaptationConfig("semantic"), "context", "cqi"),
+    Contender("semantic-power", AdaptationConfig("semantic-power"), "context", "cqi"),
+    Contender("semantic-strict", AdaptationConfig("semantic"), "context", "cqi-context"),
+)
+DEFAULT = tuple(each.name for each in CONTENDERS)
+LOOP_ESN0_DB = (7.0, 10.0, 16.0)
+"""Of the outer loop's channel."""
+
+
+@dataclass(frozen=True)
+class AdaptationPoint:
+    """One policy on one channel.
+
+    Attributes:
+        channel: "awgn" or "epa": Rayleigh block fading, each burst with a draw of its own.
+        esn0_db: mean Es/N0 in dB.
+        policy: the contender's name.
+        airtime_ms: of a burst, preamble, header and all, at 1 MS/s.
+        signalling_bits: of the header with its extension and CRCs.
+        per: share of packets sent that were not declared good or are wrong.
+        ter: share of tokens that are wrong in the end.
+        psnr_db: of the pictures against those photographed.
+        energy_db: mean energy of a burst, in dB against 1 ms at power 0 dB.
+        bound: expected token error rate that was asked for, NaN where none was.
+        expected_ter: what was expected.
+        images: photographs.
+    """
+
+    channel: str
+    esn0_db: float
+    policy: str
+    airtime_ms: float
+    signalling_bits: float
+    per: float
+    ter: float
+    psnr_db: float
+    energy_db: float
+    bound: float
+    expected_ter: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """Frames and what the transmitter knows of them.
+
+    Attributes:
+        frames: whole ones.
+        bits: float32 (n_tokens,) of each: `token_bits`.
+        pictures: uint8 (n, size, size, 3).
+    """
+
+    frames: tuple[TokenFrame, ...]
+    bits: tuple[np.ndarray, ...]
+    pictures: np.ndarray
+
+
+def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> Material:
+    """Tokens and predictability of pictures."""
+    tokenizer, context = load_tokenizer(model), load_recovery(model, "context").model
+    frames = []
+    tokens = photograph_tokens(pictures, model)
+    for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
+        frames.append(
+            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
+        )
+    return Material(tuple(frames), tuple(token_bits(context, frame) for frame in frames), pictures)
+
+
+class AdaptationBench:
+    """Sends photographs by every policy: symbols over the data carriers, in noise that the receiver knows, with CQI
+    that is true.
+
+    Args:
+        model: name or folder.
+        train: where bounds are found.
+        test: what is measured.
+        seed: of fading and noise.
+        jobs: processes that decode.
+    """
+
+    def __init__(self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2):
+        self.model, self.train, self.test, self.seed, self.jobs = model, train, test, seed, jobs
+        self.solver_ms: list[float] = []
+
+    def solver_times(self) -> dict:
+        """Milliseconds that a semantic choice took where predictability was known: median, and the 95th percentile."""
+        if not self.solver_ms:
+            return {}
+        low, high = np.percentile(self.solver_ms, [50, 95])
+        return {"frames": len(self.solver_ms), "median": round(float(low), 3), "p95": round(float(high), 3)}
+
+    def points(
+        self, channels: Sequence[str], esn0_db: Sequence[float], policies: Sequence[str],
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Iterator[AdaptationPoint]:  # fmt: skip
+        """Measure contenders by name; those whose token error rate is another's limit are measured where needed."""
+        chosen = [each for each in CONTENDERS if each.name in policies]
+        with ProcessPoolExecutor(self.jobs, get_context("spawn"), _work_alone) as pool:
+            for channel in channels:
+                for value in esn0_db:
+                    for each in chosen:
+                        yield self._point(pool, channel, value, each, progress)
+
+    def _point(self, pool, channel, value, contender, progress) -> AdaptationPoint:
+        config = contender.config
+        if contender.name == "fixed":
+            config = self._best_fixed(pool, channel, value)
+        elif contender.rival:
+            rival = next(each for each in CONTENDERS if each.name == contender.rival)
+            config = self._within_rival(pool, channel, value, contender, rival)
+        choices = self._choices(self.test, "test", channel, value, config)
+        outcomes = self._decode(pool, self.test, "test", channel, value, choices, contender.mode, True, progress)
+        wrong, lost, sent, psnr = (np.array(column, float) for column in zip(*outcomes, strict=True))
+        airtime = np.array([choice.airtime for choice in choices]) / SAMPLE_RATE * 1000
+        power = np.array([10 ** (choice.power_db / 10) for choice in choices])
+        return AdaptationPoint(
+            channel, value, contender.name, float(airtime.mean()),
+            float(np.mean([choice.signalling_bits for choice in choices])), float(lost.sum() / max(sent.sum(), 1)),
+            float(wrong.mean()), float(psnr.mean()), float(10 * np.log10(np.mean(airtime * power))),
+            config.bound if config.policy in SEMANTIC else np.nan,
+            float(np.mean([choice.expected_ter for choice in choices])), len(choices),
+        )  # fmt: skip
+
+    def _within_rival(self, pool, channel, value, contender, rival) -> AdaptationConfig:
+        """The contender with the bound at which it errs less than its rival on the training split.
+
+        Frames in a fade that nothing survives do not count: they would hide how often the others fail.
+        """
+        strict = self._choices(self.train, "train", channel, value, replace(contender.config, bound=LEAST_BOUND))
+        served = np.array([choice.feasible for choice in strict])
+        if not served.any():
+            return replace(contender.config, bound=LEAST_BOUND)
+        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served].mean()
+        allowed = max(float(allowed), LEAST_BOUND)
+        config = replace(contender.config, bound=self._bound(channel, value, contender.config, allowed, served))
+        for _ in range(TRIES):
+            tried = self._errors(pool, self.train, "train", channel, value, replace(contender, config=config))
+            if tried[served].mean() <= allowed:
+                break
+            config = replace(config, bound=STRICTER * config.bound)
+        return config
+
+    def _best_fixed(self, pool, channel, value) -> AdaptationConfig:
+        """The fastest MCS that errs no more often than "cqi" on the training split; the one that errs least if none."""
+        limit = self._ter(pool, self.train, "train", channel, value, CONTENDERS[1])
+        symbols, tried = np.array([row.symbols(1024, 4) for row in mcs_table()]), []
+        for index in np.argsort(symbols, kind="stable"):
+            config = AdaptationConfig("fixed", mcs=mcs_table()[index].name)
+            ter = self._ter(pool, self.train, "train", channel, value, Contender("fixed", config, "keep"))
+            if ter <= limit:
+                return config
+            tried.append((ter, config.mcs))
+        return AdaptationConfig("fixed", mcs=min(tried)[1])
+
+    def _ter(self, pool, material, split, channel, value, contender) -> float:
+        return float(self._errors(pool, material, split, channel, value, contender).mean())
+
+    def _errors(self, pool, material, split, channel, value, contender) -> np.ndarray:
+        """Share of wrong tokens of each frame."""
+        choices = self._choices(material, split, channel, value, contender.config)
+        outcomes = self._decode(pool, material, split, channel, value, choices, contender.mode, False, lambda _: None)
+        return np.array([outcome[0] for outcome in outcomes])
+
+    def _bound(self, channel, value, config, ceiling, counted) -> float:
+        """The bound, by bisection on the training split, at which what is expected of the frames that count meets the
+        ceiling."""
+        low, high = np.log(ceiling / 20), np.log(0.7)
+        for _ in range(9):
+            middle = (low + high) / 2
+            choices = self._choices(self.train, "train", channel, value, replace(config, bound=float(np.exp(middle))))
+            if np.mean([choice.expected_ter for choice in choices], where=counted) <= ceiling:
+                low = middle
+            else:
+                high = middle
+        return float(np.exp(low))
+
+    def _choices(self, material, split, channel, value, config) -> list[Choice]:
+        adapter = LinkAdapter(config, None, _recovery(self.model, "context").model, load_residual(self.model))
+        choices = []
+        for frame, bits in zip(material.frames, material.bits, strict=True):
+            carriers = carriers_at(channel, value, self.seed, split, frame.frame_id)
+            started = time.perf_counter()
+            choices.append(adapter.choose(frame, frame.frame_id, carriers, bits=bits))
+            if config.policy == "semantic":
+                self.solver_ms.append(1000 * (time.perf_counter() - started))
+        return choices
+
+    def _decode(self, pool, material, split, channel, value, choices, mode, pictured, progress) -> list[tuple]:
+        jobs = [
+            pool.submit(
+                _decode_one, self.model, frame, choice, channel, value, self.seed, split, mode,
+                material.pictures[number] if pictured else None,
+            )
+            for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True))
+        ]  # fmt: skip
+        outcomes = []
+        for job in jobs:
+            outcomes.append(job.result())
+            progress(1)
+        return outcomes
+
+
+def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int) -> np.ndarray:
+    """Es/N0 in dB of the data carriers while a frame is sent; the same draw at every mean and for every policy."""
+    if channel == "awgn":
+        return np.array([esn0_db])
+    gains = carrier_gains(channel, np.random.default_rng([seed, CHANNELS.index(channel), len(split), number]))
+    return esn0_db + 20 * np.log10(np.abs(gains) + 1e-6)
+
+
+def outer_loop(
+    esn0_db: float, frames: int, target: float, seed: int, step_db: float = 0.01, warm_up: int = 200
+) -> dict:
+    """PER that the outer loop holds on EPA at 5 Hz, with CQI and reports three bursts old, beside the inner loop alone.
+
+    Args:
+        esn0_db: mean Es/N0 in dB.
+        frames: bursts of 64 packets after the warm-up.
+        target: PER.
+        seed: of everything.
+        step_db: of the loop, for a lost packet.
+        warm_up: bursts before counting.
+
+    Returns:
+        esn0_db, target, frames, delay_frames, per, per_without, mean_offset_db.
+    """
+    symbols = np.array([row.symbols(1024, 4) for row in mcs_table()])
+    held = {}
+    for name, loop in (("per", OuterLoop(target, step_db)), ("per_without", None)):
+        rng = np.random.default_rng([seed, 1])
+        paths = load_profile("epa")
+        fading = FadingGains(paths.powers, DOPPLER_HZ * FRAME_SECONDS, -np.inf, rng)
+        history, reports, offsets, lost_of = [], [], [], []
+        for number in range(warm_up + frames):
+            gains = carrier_response(paths, fading.next())
+            history.append(esn0_db + 20 * np.log10(np.abs(gains) + 1e-6))
+            known = history[max(0, number - DELAY)]
+            if loop and number >= DELAY:
+                loop.report(*reports[number - DELAY])
+            offset = loop.offset_db if loop else 0.0
+            scheme = mcs_table()[choose_by_cqi(table_esn0_db(known) + offset, target, symbols)]
+            lost = packets_lost(scheme, history[-1], 64, rng)
+            reports.append((round(64 * lost), 64))
+            if number >= warm_up:
+                lost_of.append(lost)
+                offsets.append(offset)
+        held[name] = float(np.mean(lost_of))
+        if loop:
+            held["mean_offset_db"] = float(np.mean(offsets))
+    return {"esn0_db": esn0_db, "target": target, "frames": frames, "delay_frames": DELAY, **held}
+
+
+def as_row(point: AdaptationPoint) -> dict:
+    """A point for JSON, which has no NaN."""
+    row = asdict(point)
+    for name, value in row.items():
+        if isinstance(value, float):
+            row[name] = None if np.isnan(value) else round(value, 6)
+    return row
+
+
+@cache
+def _recovery(model: str, mode: str) -> FrameRecovery:
+    return load_recovery(model, mode)
+
+
+@cache
+def _link(model: str) -> SymbolLink:
+    return SymbolLink(model)
+
+
+@cache
+def _tokenizer(model: str):
+    return load_tokenizer(model)
+
+
+def _work_alone() -> None:
+    torch.set_num_threads(1)
+
+
+def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple[float, int, int, float]:
+    """Share of wrong tokens, packets lost, packets sent, and PSNR of one frame."""
+    link = _link(model)
+    rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
+    carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
+    llrs, header = link.send(frame, choice.layout_seed, choice.mcs, carriers, rng)
+    recovered = link.receive(llrs, header, _recovery(model, mode))
+    wrong = wrong_tokens(frame, header, recovered)
+    sent = choice.mcs < len(mcs_table())
+    good = recovered.packets_ok & ~wrong.any(axis=1)
+    psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))
+    return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), float(psnr)

@@ -1,0 +1,260 @@
+"""Packet and token error rates over Es/N0 of the receiver's four modes, on photographs, and the model behind them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.channel.model import ChannelModel, ChannelSettings
+from tokcom.context.classifier import Classifier
+from tokcom.context.model import ContextModel
+from tokcom.context.recovery import Recovery
+from tokcom.errors import ParameterError, TokcomError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.recovery import FrameRecovery, RecoveredFrame
+from tokcom.metrics.pictures import psnr_db
+from tokcom.models.zoo import codebook, load_recovery
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.labels import NATURAL
+from tokcom.phy.numerology import ESN0_OVER_SNR_DB
+from tokcom.tokenizers.vq import VQTokenizer
+from tokcom_lab.curves.symbol_link import wrong_tokens
+from tokcom_lab.photograph_tokens import photograph_tokens
+from tokcom_lab.photographs import Photographs
+
+MCS = "16qam-1/2"
+MASKED = 0.15
+"""Share of tokens masked where the model alone is measured."""
+SAMPLE_RATE, DOPPLER_HZ, CFO_HZ = 1e6, 5.0, 2000.0
+PER = 0.1
+"""Packet error rate whose Es/N0 is reported."""
+
+
+@dataclass(frozen=True)
+class ContextPoint:
+    """One mode at one Es/N0.
+
+    Attributes:
+        esn0_db: Es/N0 in dB.
+        mode: one of `link.modes.MODES`.
+        cmi: whether the receiver knew the class label.
+        per: share of packets that were not declared good, or are wrong; those of bursts that were not found count.
+        ter: share of tokens that are wrong in the end, guesses included.
+        undetected: share of packets that were declared good and are wrong.
+        ms_per_frame: from LLRs to pixels, in milliseconds, on average over the frames whose bursts were found.
+        passes: passes of the context model in mode "context", on average.
+        images: photographs.
+    """
+
+    esn0_db: float
+    mode: str
+    cmi: bool
+    per: float
+    ter: float
+    undetected: float
+    ms_per_frame: float
+    passes: float
+    images: int
+
+
+class Bench:
+    """Frames of photographs, sent with `MCS`: as symbols in white Gaussian noise, or as bursts through a channel.
+
+    Args:
+        photographs: what is sent.
+        model: name or folder of the model.
+        tokenizer: the model's tokenizer.
+        seed: seed of the noise; the layout of a frame's packets is drawn from its number.
+        channel: a multipath profile, for bursts that the receiver must find, estimate and equalise, each with a draw of
+            the paths of its own at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols of known noise.
+        labels: under which the tokens are sent: one of `packets.labels.LABELS`.
+    """
+
+    def __init__(
+        self,
+        photographs: Photographs,
+        model: str,
+        tokenizer: VQTokenizer,
+        seed: int = 0,
+        channel: str | None = None,
+        labels: str = NATURAL,
+    ):
+        self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
+        self._channel = channel
+        known = [codebook(model)]
+        self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS, labels=labels), known), Receiver(known)
+        tokens = photograph_tokens(photographs.pictures, model)
+        self.frames = [
+            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
+            for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
+        ]
+
+    def received(self, number: int, esn0_db: float, cmi: bool) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
+        """LLRs, header and misfit of one frame; None where its burst was lost. All modes meet the same noise."""
+        frame = self.frames[number] if cmi else replace(self.frames[number], cmi=None)
+        if self._channel is not None:
+            return self._through_the_air(frame, esn0_db)
+        packets = self._transmitter.packetize(frame, number & 0xFFFF)
+        mcs = self._transmitter.choose_mcs(len(packets))
+        coded = self._transmitter.coded(frame, mcs, packets.shape[1])
+        rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
+        symbols = awgn(coded.map(coded.encode(packets, self._transmitter.identity(frame))), esn0_db, rng)
+        variance = np.full(len(symbols), noise_variance(esn0_db), np.float32)
+        header = self._transmitter.header(frame, number & 0xFFFF, mcs, packets.shape[1])
+        return coded.demap(symbols, variance), header, coded.misfit(symbols, variance)
+
+    def _through_the_air(self, frame: TokenFrame, esn0_db: float) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
+        settings = ChannelSettings(
+            snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=self._channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ
+        )
+        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + frame.frame_id)
+        burst = self._transmitter.transmit(frame, frame.frame_id & 0xFFFF)
+        receiver = Receiver()
+        found = receiver.search(channel.process(np.pad(burst, 500)))
+        try:
+            demodulated = receiver.demodulate(found[0]) if found else None
+        except TokcomError:
+            demodulated = None
+        if demodulated is None:
+            return None
+        return receiver.demap(demodulated), demodulated.header, receiver.misfit(demodulated)
+
+    def packets(self, number: int) -> int:
+        """Packets of one frame."""
+        return -(-len(self.frames[number].tokens) // self._transmitter.config.tokens_per_packet)
+
+    def receive(
+        self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray, recovery: FrameRecovery
+    ) -> RecoveredFrame:
+        """What the receiver makes of a frame's LLRs."""
+        packets, ok = self._receiver.decode(llrs, header)
+        reception = self._receiver.assemble(packets, ok, header)
+        return recovery.recover(reception.frame, header, llrs, misfit=misfit)
+
+    def errors(self, number: int, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
+        """bool (n_packets, tokens_per_packet): wrong tokens."""
+        return wrong_tokens(self.frames[number], header, recovered)
+
+
+def context_curve(
+    bench: Bench, esn0_db: Sequence[float], modes: Sequence[str], cmi: Sequence[bool],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[ContextPoint]:  # fmt: skip
+    """Measure every mode with and without label at every Es/N0.
+
+    Args:
+        bench: the frames.
+        esn0_db: Es/N0 in dB.
+        modes: of `link.modes.MODES`.
+        cmi: whether the receiver knows the label: (True,), (False,) or both.
+        progress: called with the number of frames done since the last call.
+
+    Raises:
+        ParameterError: an Es/N0 that is no number, or no such mode.
+    """
+    for value in esn0_db:
+        noise_variance(value)
+    recoveries = {mode: load_recovery(bench.model, mode) for mode in modes}
+    count = len(bench.frames)
+    compile_kernels()
+    for mode in modes:  # networks are at work before the clock runs
+        recoveries[mode].recover(bench.frames[0].with_tokens(np.full_like(bench.frames[0].tokens, LOST)))
+    bench.tokenizer.detokenize(bench.frames[0])
+    for value in esn0_db:
+        for mode in modes:
+            for told in cmi:
+                total, seconds, passes, found = np.zeros(3), 0.0, 0, 0
+                for number in range(count):
+                    progress(1)
+                    got = bench.received(number, value, told)
+                    if got is None:
+                        total += 1, 1, 0
+                        continue
+                    found += 1
+                    started = time.perf_counter()
+                    recovered = bench.receive(*got, recoveries[mode])
+                    bench.tokenizer.detokenize(recovered.frame)
+                    seconds += time.perf_counter() - started
+                    wrong, ok = bench.errors(number, got[1], recovered), recovered.packets_ok
+                    bad = wrong.any(axis=1)
+                    total += np.mean(~ok | bad), np.mean(wrong), np.mean(ok & bad)
+                    passes += recovered.passes
+                per, ter, undetected = total / count
+                yield ContextPoint(
+                    value, mode, told, per, ter, undetected, 1000 * seconds / max(found, 1), passes / max(found, 1),
+                    count,
+                )  # fmt: skip
+
+
+def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | None:
+    """Es/N0 in dB at which a mode's PER falls to a value, its logarithm interpolated; None where it never does."""
+    ordered = sorted(points, key=lambda point: point.esn0_db)
+    for before, after in pairwise(ordered):
+        if before.per >= per > after.per:
+            high, low = np.log(before.per), np.log(max(after.per, 1e-6))
+            share = (high - np.log(per)) / (high - low)
+            return before.esn0_db + share * (after.esn0_db - before.esn0_db)
+    return None
+
+
+def masked_bits(context: ContextModel, tokens: np.ndarray, hidden: np.ndarray, cmi: int | None) -> np.ndarray:
+    """Bits that a model needs for each hidden token of a frame, given the others.
+
+    Args:
+        context: the model.
+        tokens: int (tokens,), all of them.
+        hidden: bool (tokens,).
+        cmi: class label, if it is known.
+
+    Returns:
+        float (hidden tokens,).
+    """
+    logs = context.log_probabilities(np.where(hidden, LOST, tokens).astype(np.int32), cmi)
+    return -logs[np.arange(len(logs)), tokens[hidden]] / np.log(2)
+
+
+def model_figures(
+    bench: Bench, context: ContextModel, classifier: Classifier, seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, float | None]:  # fmt: skip
+    """The model alone: bits per masked token at 15% masked, exact recovery of 15% masked tokens, PSNR, top-1.
+
+    Args:
+        bench: the frames.
+        context, classifier: of the model.
+        seed: seed of the masks.
+        progress: called with the number of frames done since the last call.
+
+    Returns:
+        bits_cmi and bits_no_cmi, exact_recovery (8 passes of mode "mask", with label), psnr_db of tokenizing alone,
+        top1 of the pictures whose class the model knows (None where it knows none).
+    """
+    recovery = Recovery(context)
+    bits, psnr, right = {True: [], False: []}, [], []
+    exact = masked = 0
+    for number, frame in enumerate(bench.frames):
+        rng = np.random.default_rng([seed, number])
+        hidden = rng.random(len(frame.tokens)) < MASKED
+        for told in (True, False):
+            bits[told].append(masked_bits(context, frame.tokens, hidden, frame.cmi if told else None))
+        seen = np.where(hidden, LOST, frame.tokens).astype(np.int32)
+        guessed = recovery.recover(frame.with_tokens(seen))[0].tokens
+        exact, masked = exact + int((guessed == frame.tokens)[hidden].sum()), masked + int(hidden.sum())
+        picture = bench.photographs.pictures[number]
+        psnr.append(psnr_db(picture, bench.tokenizer.detokenize(frame)))
+        if frame.cmi is not None:
+            right.append(classifier.likeliest(picture) == frame.cmi)
+        progress(1)
+    if not masked:
+        raise ParameterError("no token was masked; take more photographs")
+    return {
+        "bits_cmi": float(np.concatenate(bits[True]).mean()),
+        "bits_no_cmi": float(np.concatenate(bits[False]).mean()),
+        "exact_recovery": exact / masked,
+        "psnr_db": float(np.mean(psnr)),
+        "top1": float(np.mean(right)) if right else None,
+    }

@@ -1,0 +1,126 @@
+"""What the search for tokens is worth: picture quality over the bits that a receiver's model needs for a token."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from tokcom.context.maskgit import MaskGit
+from tokcom.errors import ParameterError
+from tokcom.metrics.pictures import psnr_db
+from tokcom.tokenizers.rate_distortion import RateDistortionSearch
+from tokcom.tokenizers.vq import VQTokenizer
+from tokcom.tokenizers.vq_network import as_input
+from tokcom_lab.curves.context_curve import MASKED, masked_bits
+from tokcom_lab.curves.context_plot import save
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class RateDistortionPoint:
+    """Tokens after some visits of the search.
+
+    Attributes:
+        rate: nepers of mean squared error that one bit a token was worth.
+        visits: of the search to every picture; 0: the encoder's tokens.
+        psnr_db: mean over pictures, in dB.
+        bits: that the context model needs for a masked token, 15% being masked, without CMI.
+        ms_per_picture: what the encoder and the search took, in batches of 16.
+    """
+
+    rate: float
+    visits: int
+    psnr_db: float
+    bits: float
+    ms_per_picture: float
+
+
+def rate_distortion_curve(
+    pictures: np.ndarray, tokenizer: VQTokenizer, context: MaskGit, rates: Sequence[float], visits: Sequence[int],
+    seed: int = 0, progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[RateDistortionPoint]:  # fmt: skip
+    """Measure the search at several rates and after several visits.
+
+    Args:
+        pictures: uint8 (n, size, size, 3).
+        tokenizer: shows tokens; its encoder begins.
+        context: what the receiver will expect.
+        rates: nepers a bit, at least 0.
+        visits: counts of visits, rising, at least 0.
+        seed: seed of the masks.
+        progress: called with the number of pictures' visits done since the last call.
+
+    Raises:
+        ParameterError: a rate below 0, or visits that do not rise from 0.
+    """
+    for rate in rates:
+        if not rate >= 0:
+            raise ParameterError(f"rate is {rate}; it must be at least 0 nepers a bit")
+    if not visits or min(visits) < 0 or any(a >= b for a, b in pairwise(visits)):
+        raise ParameterError(f"visits are {list(visits)}; they must rise, from 0 or above")
+    batches = as_input(pictures).split(BATCH)
+    for rate in rates:
+        search = RateDistortionSearch(tokenizer.network, context.network.unlabelled, rate)
+        started = time.perf_counter()
+        with torch.no_grad():
+            tokens = [tokenizer.network.encode(batch) for batch in batches]
+        seconds, done = time.perf_counter() - started, 0
+        for count in visits:
+            started = time.perf_counter()
+            for number, batch in enumerate(batches):
+                tokens[number] = search.improve(batch, tokens[number], count - done, done)
+                progress(len(batch) * (count - done))
+            seconds, done = seconds + time.perf_counter() - started, count
+            found = torch.cat(tokens)
+            yield RateDistortionPoint(
+                rate, count, _quality(pictures, found, tokenizer), _bits(found, context, seed),
+                1000 * seconds / len(pictures),
+            )  # fmt: skip
+
+
+def _quality(pictures: np.ndarray, tokens: Tensor, tokenizer: VQTokenizer) -> float:
+    shown = tokenizer.decode(tokens.numpy())
+    return float(np.mean([psnr_db(*pair) for pair in zip(pictures, shown, strict=True)]))
+
+
+def _bits(tokens: Tensor, context: MaskGit, seed: int) -> float:
+    rng, frames = np.random.default_rng(seed), tokens.flatten(1).numpy()
+    hidden = rng.random(frames.shape) < MASKED
+    bits = [masked_bits(context, *pair, None) for pair in zip(frames, hidden, strict=True)]
+    return float(np.concatenate(bits).mean())
+
+
+def draw_rate_distortion(points: Sequence[RateDistortionPoint], path: Path) -> None:
+    """Draw PSNR over bits a token, a line for each rate from the encoder's tokens on, as SVG.
+
+    Raises:
+        TokcomError: the file cannot be written.
+    """
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    axis = figure.subplots()
+    rates = sorted({point.rate for point in points})
+    for number, rate in enumerate(rates):
+        line = sorted((point for point in points if point.rate == rate), key=lambda point: point.visits)
+        shade = 0.15 + 0.7 * number / max(1, len(rates) - 1)
+        axis.plot(
+            [point.bits for point in line], [point.psnr_db for point in line], marker="o", markersize=4, linewidth=1.6,
+            color=(0.04 + 0.6 * (1 - shade), 0.30 + 0.35 * shade, 0.65 - 0.3 * shade), label=f"{rate:g}",
+        )  # fmt: skip
+        last = line[-1]
+        axis.annotate(
+            f"{last.visits} visits", (last.bits, last.psnr_db), (5, 3), textcoords="offset points", fontsize=8,
+            color="#555",
+        )  # fmt: skip
+    axis.set_xlabel("bits of a masked token, 15% masked, under the context model")
+    axis.set_ylabel("PSNR (dB)")
+    axis.grid(True, color="#d9dde3", linewidth=0.8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=9, title="rate, nepers a bit")
+    save(figure, path)

@@ -1,0 +1,179 @@
+"""What is left wrong after context decoding, measured and fitted: `adaptation.residual.ResidualModel`."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+from torch.nn.functional import softplus
+
+from tokcom.adaptation.mcs import find_mcs, mcs_table
+from tokcom.adaptation.predictability import predictability
+from tokcom.adaptation.residual import NOT_SENT, ResidualModel
+from tokcom.errors import ParameterError
+from tokcom.frame import TokenFrame
+from tokcom.link.recovery import FrameRecovery
+from tokcom.models.zoo import load_recovery
+from tokcom.packets.layout import packet_layout
+from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
+
+SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",
+           "256qam-2/3", "256qam-3/4", "256qam-1/1")  # fmt: skip
+"""Those that are measured. BPSK is QPSK 3.01 dB lower, bit for bit; QPSK 2/3 lies between its neighbours."""
+TOKENS_PER_PACKET = 4
+OFFSETS_DB = (-7.0, -6.0, -5.0, -4.0, -3.0)
+"""From the Es/N0 at which Viterbi decoding loses 10%."""
+FURTHER_DB = {"64qam-3/4": -1.0, "256qam-2/3": -1.5, "256qam-3/4": -2.0, "256qam-1/1": -5.5}
+"""Where context gains most, all of them lie lower still."""
+EACH = 2
+"""How many of them each frame meets with each scheme, by turns: many frames tell more than many levels."""
+
+
+@dataclass(frozen=True)
+class ResidualData:
+    """Packets that were sent and decoded with context.
+
+    Attributes:
+        mcs: int (n,), index of each frame's MCS; NOT_SENT where its tokens were guessed from the others.
+        esn0_db: float (n,); 0 there.
+        bits: float (n, n_packets), mean bits a token of each packet.
+        wrong: int (n, n_packets), wrong tokens of each.
+        tokens: tokens a packet.
+    """
+
+    mcs: np.ndarray
+    esn0_db: np.ndarray
+    bits: np.ndarray
+    wrong: np.ndarray
+    tokens: int
+
+
+def measure_residual(
+    model: str, frames: Sequence[TokenFrame], seed: int = 0, jobs: int = 2,
+    progress: Callable[[int], None] = lambda done: None,
+) -> ResidualData:  # fmt: skip
+    """Send every frame with each of SCHEMES at some of OFFSETS_DB, in white Gaussian noise.
+
+    Args:
+        model: name or folder.
+        frames: whole ones, of the training split.
+        seed: of the noise.
+        jobs: processes.
+        progress: called with the number of decodings done since the last call.
+    """
+    rows = []
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        rows += [_guess_one(model, frame) for frame in frames]
+        work = [pool.submit(_measure_one, model, frame, name, seed) for frame in frames for name in SCHEMES]
+        for job in work:
+            rows += job.result()
+            progress(EACH)
+    mcs, values, bits, wrong = (np.array(column) for column in zip(*rows, strict=True))
+    return ResidualData(mcs, values, bits, wrong, TOKENS_PER_PACKET)
+
+
+def _guess_one(model: str, frame: TokenFrame) -> tuple:
+    """The row of one frame whose tokens are guessed, an eighth of them at a time."""
+    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id & 0xFFFF)
+    bits, guessed = predictability(_recovery(model).model, frame)
+    return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
+
+
+def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tuple]:
+    """Rows of index, Es/N0 in dB, bits a token and wrong tokens by packet, for one frame and scheme."""
+    link, recovery, scheme, rows = _link(model), _recovery(model), find_mcs(name), []
+    layout_seed = frame.frame_id & 0xFFFF
+    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
+    bits = predictability(recovery.model, frame)[0][layout].mean(axis=1)
+    mcs = np.full(len(layout), scheme.index, np.uint8)
+    for turn in range(EACH):
+        number = (frame.frame_id * EACH + turn + scheme.index) % len(OFFSETS_DB)
+        value = scheme.per10_esn0_db + OFFSETS_DB[number] + FURTHER_DB.get(name, 0.0)
+        rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
+        llrs, header = link.send(frame, layout_seed, mcs, np.array([value]), rng)
+        wrong = wrong_tokens(frame, header, link.receive(llrs, header, recovery)).sum(axis=1)
+        rows.append((scheme.index, value, bits, wrong))
+    return rows
+
+
+@cache
+def _link(model: str) -> SymbolLink:
+    return SymbolLink(model)
+
+
+@cache
+def _recovery(model: str) -> FrameRecovery:
+    return load_recovery(model, "context")
+
+
+def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> ResidualModel:
+    """The likeliest model: wrong tokens are taken as binomial.
+
+    Args:
+        data: of every scheme in SCHEMES.
+        command: to note in the model.
+        steps: of Adam.
+
+    Raises:
+        ParameterError: a scheme is missing.
+    """
+    measured = np.array([find_mcs(name).index for name in SCHEMES])
+    missing = {NOT_SENT, *measured.tolist()} - set(data.mcs.tolist())
+    if missing:
+        raise ParameterError(f"no frame was sent with MCS {sorted(missing)}; all of {', '.join(SCHEMES)} are needed")
+    sent = data.mcs != NOT_SENT
+    bits, wrong = (torch.from_numpy(each.astype(np.float32)) for each in (data.bits, data.wrong))
+    scheme = torch.from_numpy(np.searchsorted(measured, data.mcs[sent]))
+    level = torch.from_numpy(data.esn0_db[sent].astype(np.float32))[:, None]
+    start = [mcs_table()[index].per10_esn0_db - 7 for index in measured]
+    middle = torch.tensor(start, dtype=torch.float32, requires_grad=True)
+    slope = torch.full((len(measured),), 0.7, requires_grad=True)
+    shared = torch.tensor([-1.0, -1.0, -1.0, -0.5, -3.0, -1.0], requires_grad=True)
+    optimizer = torch.optim.Adam([middle, slope, shared], lr=0.03)
+    for _ in range(steps):
+        packet, frame, rise = softplus(shared[0]), softplus(shared[1]), softplus(shared[3])
+        tail, slower = torch.sigmoid(shared[4]), torch.sigmoid(shared[5])
+        place = middle[scheme][:, None] + frame * bits[sent].mean(1, keepdim=True) + packet * bits[sent]
+        below = slope.exp()[scheme][:, None] * (place - level)
+        guess = torch.sigmoid(shared[2] + rise * bits)
+        rate = guess.clone()
+        rate[sent] = guess[sent] * ((1 - tail) * torch.sigmoid(below) + tail * torch.sigmoid(slower * below))
+        rate = rate.clamp(1e-6, 1 - 1e-6)
+        loss = -(wrong * rate.log() + (data.tokens - wrong) * (1 - rate).log()).mean()
+        # Few frames cannot tell one scheme's slope from another's.
+        loss = loss + 0.5 * slope.var()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    middle, slope, shared = middle.detach(), slope.detach().exp(), shared.detach()
+    fitted = {int(index): (float(m), float(s)) for index, m, s in zip(measured, middle, slope, strict=True)}
+    rows = [fitted.get(row.index) for row in mcs_table()]
+    # QPSK 2/3 from the neighbours in rate, by the places of their Viterbi thresholds.
+    low, own, high = (mcs_table()[index].per10_esn0_db for index in (3, 4, 5))
+    share = (own - low) / (high - low)
+    rows[4] = tuple((1 - share) * a + share * b for a, b in zip(rows[3], rows[5], strict=True))
+    rows[:3] = [(rows[index + 3][0] - 10 * np.log10(2), rows[index + 3][1]) for index in range(3)]
+    return ResidualModel(
+        tuple(round(float(row[0]), 3) for row in rows), tuple(round(float(row[1]), 3) for row in rows),
+        round(float(softplus(shared[0])), 4), round(float(softplus(shared[1])), 4),
+        (round(float(shared[2]), 4), round(float(softplus(shared[3])), 4)),
+        (round(float(torch.sigmoid(shared[4])), 4), round(float(torch.sigmoid(shared[5])), 4)), command,
+    )  # fmt: skip
+
+
+def fit_rows(data: ResidualData, fitted: ResidualModel) -> list[dict]:
+    """Measured and expected token error rates by MCS and Es/N0."""
+    rows, bits = [], data.bits.mean(axis=1)
+    for index in np.unique(data.mcs[data.mcs != NOT_SENT]):
+        for value in np.unique(data.esn0_db[data.mcs == index]):
+            here = np.flatnonzero((data.mcs == index) & (data.esn0_db == value))
+            levels = np.full(len(mcs_table()), value)
+            expected = [fitted.token_error_rates(data.bits[k], bits[k], levels)[:, index].mean() for k in here]
+            rows.append(
+                {"mcs": mcs_table()[index].name, "esn0_db": float(value), "frames": len(here),
+                 "ter": float(data.wrong[here].mean() / data.tokens), "expected_ter": float(np.mean(expected))}
+            )  # fmt: skip
+    return rows

@@ -1,0 +1,105 @@
+"""Photographs with class labels, for measurements."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tokcom.context.classifier import Classifier
+from tokcom.errors import DatasetError, PictureError
+from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, sample_pictures, square
+from tokcom_lab.training.dataset import SPLITS, load_dataset
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Square photographs.
+
+    Attributes:
+        pictures: uint8 (n, size, size, 3).
+        labels: class of each in the model's numbering; None where the model has no such class.
+        names: what to call each.
+        source: where they come from, for the report.
+    """
+
+    pictures: np.ndarray
+    labels: tuple[int | None, ...]
+    names: tuple[str, ...]
+    source: str
+
+
+def load_photographs(
+    data: str | Path | None, n: int, size: int, classifier: Classifier, seed: int = 0, split: str = "test"
+) -> Photographs:
+    """Draw photographs at random, the same for the same seed.
+
+    Args:
+        data: a folder of class folders; or a folder or tar archive of train/CLASS and test/CLASS; None: random parts
+            of the photographs that come with scikit-image, labelled by the classifier.
+        n: photographs wanted; fewer come where there are no more.
+        size: side of the squares in pixels.
+        classifier: knows the names of the classes.
+        seed: seed of the choice.
+        split: "train" or "test", where there are such.
+
+    Raises:
+        DatasetError: there are no photographs.
+    """
+    rng = np.random.default_rng(seed)
+    if data is None:
+        return _samples(n, size, classifier, rng)
+    data = Path(data)
+    if not data.is_dir() or any((data / split).is_dir() for split in SPLITS):
+        return _split(data, split, n, size, classifier, rng)
+    return _class_folders(data, n, size, classifier, rng)
+
+
+def _samples(n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
+    whole = [(path.stem, load_picture(path)) for path in sample_pictures()]
+    cut, names = [], []
+    for number in range(n):
+        name, picture = whole[number % len(whole)]
+        height, width = picture.shape[:2]
+        side = min(height, width) * rng.uniform(0.4, 1)
+        left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
+        cut.append(resample(picture, (left, top, left + side, top + side), size))
+        names.append(f"{name}-{number}")
+    labels = tuple(classifier.label(picture) for picture in cut)
+    return Photographs(np.stack(cut), labels, tuple(names), "parts of scikit-image's photographs")
+
+
+def _split(data: Path, split: str, n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
+    found = load_dataset(data, split, size=size, crops=1)
+    chosen = np.sort(rng.permutation(len(found.labels))[:n])
+    names = [found.classes[found.labels[i]] for i in chosen]
+    labels = tuple(_label(name, classifier) for name in names)
+    return Photographs(
+        np.ascontiguousarray(found.pictures[chosen, 0]), labels,
+        tuple(f"{name}-{i}" for name, i in zip(names, chosen, strict=True)), f"{data.name}, {split} split",
+    )  # fmt: skip
+
+
+def _class_folders(data: Path, n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
+    paths = sorted(
+        path
+        for path in data.glob("*/*")
+        if path.suffix.lower() in EXTENSIONS and not is_hidden(path.relative_to(data)) and path.is_file()
+    )
+    pictures, labels, names = [], [], []
+    for index in rng.permutation(len(paths)):
+        if len(pictures) == n:
+            break
+        try:
+            picture = square(load_picture(paths[index], None), size)
+        except PictureError:
+            continue
+        pictures.append(picture)
+        labels.append(_label(paths[index].parent.name, classifier))
+        names.append(f"{paths[index].parent.name}-{paths[index].stem}")
+    if not pictures:
+        raise DatasetError(f"{data}: no photographs; it must hold folders of them, one a class, or train/ and test/")
+    return Photographs(np.stack(pictures), tuple(labels), tuple(names), data.name)
+
+
+def _label(name: str, classifier: Classifier) -> int | None:
+    return classifier.classes.index(name) if name in classifier.classes else None

@@ -1,0 +1,175 @@
+"""Trained networks into the model zoo: half-precision weights, and their part of the card."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import save_file
+from torch import nn
+
+from tokcom.adaptation.residual import ResidualModel
+from tokcom.context.acceptance import Acceptance
+from tokcom.errors import ModelError
+from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.weights import not_finite
+from tokcom.models.zoo import FREQUENCIES
+from tokcom_lab.training.loop import TRAINING_STATE
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a part was trained, for its card."""
+
+    command: str
+    data: str
+    seed: int
+    steps: int
+    hours: float
+    warm_start: bool = False
+    device: str = ""
+
+
+def export_part(
+    folder: Path,
+    part: str,
+    family: str,
+    network: nn.Module,
+    figures: dict[str, float],
+    run: Run,
+    classes: tuple[str, ...],
+    search: dict | None = None,
+    more: dict | None = None,
+) -> None:
+    """Write a part's weights (float16) and its entry in the folder's card.json, creating the card where there is none.
+
+    Args:
+        folder: the model's folder; its name is the model's.
+        part: "tokenizer", "context" or "classifier".
+        family: name of the network's family in `models.zoo.FAMILIES`.
+        network: the trained network; its `config` goes into the card.
+        figures: what was measured on the test split with these half-precision weights.
+        run: how it was trained.
+        classes: names of the labels.
+        search: of a tokenizer, how tokens are searched for: `rate` and `visits`; None: the encoder's stay.
+        more: further entries of the part's object in the card.
+
+    Raises:
+        ModelError: weights are not finite in half precision; nothing is written.
+    """
+    stored = half(network)
+    if names := not_finite(stored):
+        raise ModelError(
+            f"{folder.name}: the {part}'s weights are not finite in half precision: {', '.join(names[:3])}; what is in "
+            "its folder stays as it was"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{part}.safetensors"
+    save_file(stored, weights)
+    weights.chmod(0o644)
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name)
+    card["classes"] = list(classes)
+    if part == "tokenizer":
+        card.pop("labels", None)  # of the codebook that was
+    training = {name: each for name, each in asdict(run).items() if each != ""} | {"hours": round(run.hours, 2)}
+    if run.warm_start and part in card:
+        training["continues"] = {"sha256": card[part]["sha256"], **card[part]["training"]}
+    card[part] = {
+        "family": family,
+        "config": network.config.as_dict(),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weights": weights.name,
+        "sha256": file_hash(weights),
+        "figures": {name: round(value, 4) for name, value in figures.items()},
+        "training": training,
+    } | (more or {})
+    if search is not None:
+        card[part]["search"] = search
+        # Words that were searched for as the context expects them are those that it knows.
+        if "context" in card:
+            card["context"]["tokenizer"] = card["tokenizer"]["sha256"]
+    if part == "context" and "tokenizer" in card:
+        card[part]["tokenizer"] = card["tokenizer"]["sha256"]
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> None:
+    """Write the calibration of a model's context into its card.
+
+    Args:
+        folder: the model's folder.
+        acceptance: the curve.
+        command: the command line that fitted it.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["context"]["acceptance"] = {
+        "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
+        "context": card["context"]["sha256"],
+    }  # fmt: skip
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def export_labels(
+    folder: Path, labels: dict[str, np.ndarray], config: dict, figures: dict[str, float], command: str,
+    frequencies: np.ndarray | None = None,
+) -> None:  # fmt: skip
+    """Write the semantic labels of a model's codebook beside its weights, and their entry in the card.
+
+    Args:
+        folder: the model's folder.
+        labels: by use, int (codebook_size,), the label of each token.
+        config: how they were sought.
+        figures: what they are worth.
+        command: the command line that made them.
+        frequencies: float (codebook_size,), share of each word among all tokens, none of them 0; None: not counted.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    kind = np.int16 if card["tokenizer"]["config"]["codebook_size"] <= 1 << 15 else np.int32
+    weights = folder / "labels.safetensors"
+    arrays = {use: each.astype(kind) for use, each in labels.items()}
+    if frequencies is not None:
+        arrays[FREQUENCIES] = frequencies.astype(np.float32)
+    save_arrays(arrays, weights)
+    weights.chmod(0o644)
+    card["labels"] = {
+        "family": "permutation", "config": config, "weights": weights.name, "sha256": file_hash(weights),
+        "tokenizer": card["tokenizer"]["sha256"],
+        "figures": {name: round(value, 4) for name, value in figures.items()}, "command": command,
+    }  # fmt: skip
+    # The class names, which are long, stay last.
+    card["classes"] = card.pop("classes")
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def export_residual(folder: Path, residual: ResidualModel) -> None:
+    """Write what is expected of a model's context decoding into its card.
+
+    Args:
+        folder: the model's folder.
+        residual: the fitted model.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["context"]["residual"] = asdict(residual) | {"context": card["context"]["sha256"]}
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def half(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The network's weights as they are stored: float16, without what only training needs."""
+    state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(TRAINING_STATE)}
+    return {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for name, tensor in state.items()
+    }
+
+
+def _new_card(name: str) -> dict:
+    return {
+        "format": FORMAT, "name": name, "modality": "image", "description": "", "licence": "unstated",
+        "data": {}, "classes": [],
+    }  # fmt: skip

@@ -1,0 +1,354 @@
+"""Training of the tokenizer for photographs."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tokcom.context.efficientnet_lite import EfficientNetLite
+from tokcom.precision import autocast
+from tokcom.tokenizers.pyramid_network import NormalizedBlock, PyramidConfig, PyramidVQNetwork
+from tokcom_lab.training.averaging import average_of, follow
+from tokcom_lab.training.critic import STAGES, Critic
+from tokcom_lab.training.dataset import Dataset
+from tokcom_lab.training.loop import Task, rate_by_share
+from tokcom_lab.training.losses import (
+    balanced,
+    coarse_error,
+    critic_loss,
+    feature_distance,
+    fooling_loss,
+    gradient_energy,
+    log_error,
+    semantic_distance,
+    sharpness,
+    units,
+)
+from tokcom_lab.training.neighbours import MASKED_SHARE, NeighbourPredictor, soft_bits
+from tokcom_lab.training.optimizers import MuonAdamW
+from tokcom_lab.training.picture_feed import PictureFeed
+from tokcom_lab.training.tokenizer import psnr_of, rotated, use_of_codes
+
+TAPS = (0, 2, 4, 10, 15)
+"""Blocks of EfficientNet-Lite0 whose outputs are compared: strides 2, 4, 8, 16 and 32."""
+CROP = 0.75
+"""Side of the random window that features and critic see, as a share of the picture's."""
+
+# Weights of the terms, against log_error's 1.
+#
+# The run of 5.6 minutes on an H100 (33,414 photographs, 2,810 steps of 96) had 0.3, perceptual 4, no semantic term, and
+# the critic from half of it on at a weight of at most 0.8, where it stayed: 22.1 dB, sharpness 0.44 and 44% agreement
+# of EfficientNet-Lite2, where 21.5 dB, 0.8 and 70% are wanted. So PERCEPTUAL, SEMANTIC, SHARPNESS and the most of
+# ADVERSARIAL spend decibels on what is seen; no GPU has run with them yet.
+#
+# Fifty steps of 8 more from that run's weights, on processors and without a critic, measured on 64 photographs: with 4
+# and no semantic term 22.71 dB, sharpness 0.19 and a cosine of EfficientNet-Lite2's features of 0.737; with 12 and 2
+# 22.54 dB, 0.25 and 0.752. Most of the sharpness is the critic's. From random weights, a hundred steps of 6 with the
+# critic: 18.27 dB and 0.22 with 4 and no semantic term, 18.09 dB and 0.36 with these.
+#
+# In the decoder's weights the gradient of a unit of perceptual was 0.4 of that of log_error and coarse_error together,
+# of a unit of semantic 0.75, at a cosine of 0.7.
+COARSE_WEIGHT = 0.3
+PERCEPTUAL = 12.0
+SEMANTIC = 2.0
+FEATURES_AT_FIRST, FEATURES_RAMP = 1 / 3, 0.4
+"""Share of PERCEPTUAL that counts at first, that run's 4, and the share of the training over which it rises to all, as
+SEMANTIC does from nothing: features say little of what is not yet a picture."""
+SHARPNESS = 1.1
+"""Of what is decoded, that the critic's weight is steered to. The average that is exported is softer: 0.44 where the
+network itself had 0.58."""
+ADVERSARIAL = (0.2, 0.05, 3.0)
+"""Share of the other terms' gradient that the critic's has: at first, least, and most."""
+STEERING = 0.03
+"""Exponent by which the critic's weight grows a step and a unit of missing sharpness."""
+ADVERSARIAL_FROM, ADVERSARIAL_RAMP = 0.5, 0.05
+"""Share of the training after which the critic is heard, and over which its voice rises."""
+CRITIC_RATE = 3e-4
+RATE = 0.08
+"""Nepers of mean squared error that one bit a token is worth: 0.35 dB of PSNR."""
+RATE_RAMP = 0.4
+"""Share of the training over which the rate term rises to RATE."""
+COMMITMENT = 10.0
+PREDICTOR_WIDTH = 128
+PACE, FIRST_PACE, PACE_STEPS = 0.01, 0.3, 20
+"""Share of the codebook's averages that a step replaces: at last, at first, and the steps after which it has halved."""
+REVIVAL_USE = 0.03
+"""Codes chosen less often than this share of the average move to a latent of the batch."""
+REVIVAL_EVERY, REVIVAL_UNTIL = 10, 0.7
+"""Steps between revivals, and the share of the training after which there are none: then the words must keep what they
+mean."""
+INITIAL_SPREAD = 0.05
+WRONG_FROM, WRONG_PICTURES, WRONG_TOKENS = 0.4, 0.25, 0.4
+"""Share of the training after which the decoder sees wrong tokens; of the pictures that have them; and of the masked
+tokens of such a picture, at most."""
+CPU = torch.device("cpu")
+COMPILED_SHAPES = 64
+MEASURED_AT_ONCE = 32
+"""Pictures."""
+
+
+class PyramidTask(Task):
+    """Pixels, features, a critic in the second half, and what the tokens cost a context model.
+
+    The codebook is a moving average of the latents that chose each word, kept on the unit sphere, gradients pass it by
+    a rotation and tokens are paid for as in `TokenizerTask`. A quarter of the pictures have some tokens replaced by
+    plausible ones, drawn from the predictor of neighbours, as a receiver's context model leaves them: the decoder
+    learns not to trust a token that does not fit. What is measured and exported is the average over the last thousand
+    steps.
+
+    Args:
+        config: shape of the network.
+        train: pictures to train on, of which the central square is used.
+        test: pictures to measure on.
+        trunk: EfficientNet-Lite0, whose features are compared.
+        batch: pictures a step.
+        seed: seed of everything random.
+        device: where it runs.
+        perceptual: weight of the features' distance.
+        semantic: weight of the pooled features' distance.
+        sharpness: ratio of gradient energies that the critic's weight is steered to; 0: there is no critic.
+        compiled: compile the residual blocks, which takes a minute and pays on a GPU after a few.
+    """
+
+    name = "tokenizer"
+    learning_rate = 1e-3
+
+    def __init__(
+        self, config: PyramidConfig, train: Dataset, test: Dataset, trunk: EfficientNetLite, *, batch: int = 96,
+        seed: int = 0, device: torch.device = CPU, perceptual: float = PERCEPTUAL,
+        semantic: float = SEMANTIC, sharpness: float = SHARPNESS, compiled: bool = False,
+    ):  # fmt: skip
+        torch.manual_seed(seed)
+        self.config, self.batch, self.seed, self.device = config, batch, seed, device
+        self.classes = list(train.classes)
+        self.weights = {"perceptual": perceptual, "semantic": semantic, "sharpness": sharpness}
+        self.feed, self.test = PictureFeed(train, device), PictureFeed(test, device)
+        self.trunk = copy.deepcopy(trunk).to(device, memory_format=torch.channels_last)
+        network = PyramidVQNetwork(config)
+        channels = [self.trunk.blocks[TAPS[stage]].project.out_channels for stage in STAGES]
+        self.model = _Training(network, channels).to(device, memory_format=torch.channels_last)
+        learning = [*self.model.network.named_parameters(), *self.model.predictor.named_parameters()]
+        kernels = {name for name, p in learning if "blocks" in name and p.ndim == 4}
+        self.optimizer = MuonAdamW(
+            [p for name, p in learning if name in kernels],
+            [p for name, p in learning if name not in kernels],
+            self.learning_rate, weight_decay=1e-4, batched=True,
+            further=[{"params": list(self.model.critic.parameters()), "weight_decay": 0.01, "betas": (0.5, 0.9)}],
+        )  # fmt: skip
+        self.generating = [p for _, p in learning]
+        if compiled:
+            # One piece of code for blocks of all widths and sizes: each is compiled by itself.
+            torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_SHAPES)
+            for module in [each for each in self.model.network.modules() if isinstance(each, NormalizedBlock)]:
+                module.compile(dynamic=False)
+
+    @property
+    def trained(self) -> PyramidVQNetwork:
+        return self.model.network
+
+    @property
+    def exported(self) -> PyramidVQNetwork:
+        return self.model.average
+
+    def settings(self) -> dict:
+        return {
+            "network": self.config.as_dict(), "batch": self.batch, "seed": self.seed, "classes": self.classes,
+        } | self.weights  # fmt: skip
+
+    def warm_start(self, weights: dict[str, Tensor]) -> None:
+        super().warm_start(weights)
+        self.exported.load_state_dict(self.trained.state_dict())
+        self._begin_codes(self.trained.codebook)
+        self.model.code_age.fill_(round(PACE_STEPS * FIRST_PACE / PACE))  # they move slowly from the first step on
+
+    def set_rates(self, step: int) -> None:
+        """As `rate_by_share` for all but the critic, whose rate falls only in the last fifth."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * rate_by_share(self.share)
+        self.optimizer.param_groups[-1]["lr"] = CRITIC_RATE * min(1.0, (1.02 - self.share) / 0.2)
+
+    def clip(self) -> Tensor:
+        """The decoder's gradient and the critic's each by itself; returns the decoder's norm."""
+        nn.utils.clip_grad_norm_(self.model.critic.parameters(), 1.0)
+        return nn.utils.clip_grad_norm_(self.generating, 1.0)
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        model, pictures = self.model, self.feed.draw(self.batch, rng)
+        with autocast(self.device):
+            latents = model.network.latents(pictures)
+        flat = latents.detach().flatten(0, 2)
+        if not bool(model.code_use.any()):
+            self._begin_codes(self._sampled(flat, self.config.codebook_size, rng))
+        codebook = model.network.codebook
+        with torch.no_grad():
+            tokens = model.network.quantize(latents)
+        codes = codebook[tokens]
+        vectors = rotated(latents, codes)
+        masked = self._shares(MASKED_SHARE, len(pictures)) > self._random(*tokens.shape)
+        with autocast(self.device):
+            logits = model.predictor(vectors, masked).float()
+        bits = soft_bits(latents[masked], codebook, logits)
+        shown = vectors
+        if self.share > WRONG_FROM:
+            shown = self._some_wrong(vectors, masked, logits.detach(), codebook)
+        with autocast(self.device):
+            decoded = model.network.decode_vectors(shown).float()
+        value, gradient, critic, figures = self._at_the_picture(decoded.detach(), pictures, rng)
+        rate = RATE * min(1.0, self.share / RATE_RAMP)
+        # The terms at the picture go back through the decoder as one gradient, which was put together there.
+        through = (decoded * gradient).sum()
+        total = through - through.detach() + value + rate * bits + COMMITMENT * F.mse_loss(latents, codes) + critic
+        self.drawn = flat, tokens.flatten(), rng
+        error = (decoded.detach() - pictures).square().mean((1, 2, 3))
+        used = (model.code_use > REVIVAL_USE * self._mean_use).float().mean()
+        figures = {"psnr_db": 10 * torch.log10(4 / error).mean(), "bits": bits.detach(), "codes_used": used} | figures
+        return total, {name: float(figure) for name, figure in figures.items()}
+
+    def _at_the_picture(
+        self, decoded: Tensor, pictures: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Value of the terms that compare pictures, their gradient at what was decoded, the critic's own loss, and
+        figures."""
+        model, leaf = self.model, decoded.requires_grad_()
+        window = self._window(rng)
+        adversarial = self.heard
+        with torch.no_grad():
+            sent, sent_pooled = self._features(window(pictures))
+        shown, shown_pooled = self._features(window(leaf))
+        perceptual, semantic = feature_distance(sent, shown), semantic_distance(sent_pooled, shown_pooled)
+        risen = min(1.0, self.share / FEATURES_RAMP)
+        value = (
+            log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
+            + self.weights["perceptual"] * (FEATURES_AT_FIRST + (1 - FEATURES_AT_FIRST) * risen) * perceptual
+            + self.weights["semantic"] * risen * semantic
+        )  # fmt: skip
+        (gradient,) = torch.autograd.grad(value, leaf, retain_graph=adversarial)
+        self.measured_sharpness = sharpness(decoded.detach().clamp(-1, 1), pictures)
+        figures = {"features": perceptual.detach(), "sharpness": self.measured_sharpness}
+        critic = decoded.new_zeros(())
+        if adversarial:
+            with autocast(self.device):
+                fooling = fooling_loss(model.critic(window(leaf), [shown[stage] for stage in STAGES]))
+            (against,) = torch.autograd.grad(fooling, leaf)
+            voice = min(1.0, (self.share - ADVERSARIAL_FROM) / ADVERSARIAL_RAMP)
+            gradient = balanced(gradient, against, voice * model.adversarial)
+            with autocast(self.device):
+                real = model.critic(window(pictures), [sent[stage] for stage in STAGES])
+                fake = model.critic(window(decoded.detach()), [shown[stage].detach() for stage in STAGES])
+            critic = critic_loss(real, fake)
+            figures |= {"critic": critic.detach(), "critic_weight": model.adversarial}
+        return value.detach(), gradient, critic, figures
+
+    @property
+    def heard(self) -> bool:
+        """Whether it is the critic's turn."""
+        return self.weights["sharpness"] > 0 and self.share > ADVERSARIAL_FROM
+
+    @torch.no_grad()
+    def moved(self) -> None:
+        """Move what no gradient moves: only now, as of a step that diverges nothing may stay."""
+        model = self.model
+        model.sharpness.lerp_(self.measured_sharpness, 0.02)
+        if self.heard:
+            _, least, most = ADVERSARIAL
+            model.adversarial.mul_(torch.exp(STEERING * (self.weights["sharpness"] - model.sharpness)))
+            model.adversarial.clamp_(least, most)
+        self._move_codes(*self.drawn)
+        follow(model.average, model.network, int(model.steps))
+        model.steps += 1
+
+    def evaluate(self) -> dict[str, float]:
+        """Of the encoder's tokens of the test pictures: PSNR, sharpness over all of them, the distance of
+        EfficientNet-Lite0's features, which it was trained to, and the use of words."""
+        network, quality, tokens, distance = self.exported, [], [], []
+        energies = torch.zeros(2, device=self.device)
+        for start in range(0, len(self.test), MEASURED_AT_ONCE):
+            pictures = self.test.at(np.arange(start, min(start + MEASURED_AT_ONCE, len(self.test))))
+            tokens.append(network.encode(pictures))
+            decoded = network.decode(tokens[-1]).clamp(-1, 1)
+            quality.append(psnr_of(decoded, pictures))
+            both = [gradient_energy(each) * len(pictures) for each in (decoded, pictures)]
+            energies += torch.stack(both)
+            distance.append(feature_distance(self._features(pictures)[0], self._features(decoded)[0]) * len(pictures))
+        return {
+            "psnr_db": float(torch.cat(quality).mean()), "sharpness": float(energies[0] / energies[1]),
+            "lite0_distance": float(torch.stack(distance).sum()) / len(self.test),
+        } | use_of_codes(torch.cat(tokens), self.config)  # fmt: skip
+
+    def _features(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Unit vectors of the stages (batch, channels, rows, columns), and pooled features (batch, channels)."""
+        with autocast(self.device):
+            stages = self.trunk.stages(pictures, TAPS)
+            pooled = F.relu6(self.trunk.head(stages[-1])).mean((2, 3))
+        return units(stages), pooled
+
+    def _window(self, rng: np.random.Generator) -> Callable[[Tensor], Tensor]:
+        """What cuts one random window from pictures."""
+        side = round(CROP * self.config.image_size)
+        top, left = (int(each) for each in rng.integers(0, self.config.image_size - side + 1, 2))
+        return lambda pictures: pictures[:, :, top : top + side, left : left + side]
+
+    def _some_wrong(self, vectors: Tensor, masked: Tensor, logits: Tensor, codebook: Tensor) -> Tensor:
+        """Code vectors of which some are those of plausible wrong tokens."""
+        gumbel = -torch.empty_like(logits).exponential_().log()
+        guesses = torch.zeros_like(masked, dtype=torch.long)
+        guesses[masked] = (logits + gumbel).argmax(-1)
+        chosen = self._random(len(masked), 1, 1) < WRONG_PICTURES
+        wrong = masked & chosen & (self._shares((0.0, WRONG_TOKENS), len(masked)) > self._random(*masked.shape))
+        return torch.where(wrong[..., None], codebook[guesses], vectors)
+
+    def _move_codes(self, latents: Tensor, tokens: Tensor, rng: np.random.Generator) -> None:
+        model, words, age = self.model, self.config.codebook_size, int(self.model.code_age)
+        pace = max(PACE, FIRST_PACE / (1 + age / PACE_STEPS))
+        model.code_age += 1
+        model.code_use.lerp_(torch.bincount(tokens, minlength=words).float(), pace)
+        model.code_sum.lerp_(torch.zeros_like(model.code_sum).index_add_(0, tokens, latents), pace)
+        if age % REVIVAL_EVERY == 0 and self.share < REVIVAL_UNTIL:
+            dead = torch.nonzero(model.code_use < REVIVAL_USE * self._mean_use).flatten()
+            if len(dead):
+                model.code_sum[dead], model.code_use[dead] = self._sampled(latents, len(dead), rng), 1.0
+        model.network.codebook.copy_(F.normalize(model.code_sum, dim=1))
+
+    def _begin_codes(self, codebook: Tensor) -> None:
+        self.model.network.codebook.copy_(codebook)
+        self.model.code_use.fill_(self._mean_use)
+        self.model.code_sum.copy_(codebook * self._mean_use)
+
+    def _sampled(self, latents: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+        """Random ones of latents (n, code_dim), no two the same."""
+        chosen = latents[torch.from_numpy(rng.integers(0, len(latents), count)).to(self.device)]
+        return F.normalize(chosen + INITIAL_SPREAD * torch.randn_like(chosen), dim=1)
+
+    @property
+    def _mean_use(self) -> float:
+        """Times that a word is chosen in a batch, on average."""
+        side = self.config.image_size // self.config.patch_size
+        return self.batch * side**2 / self.config.codebook_size
+
+    def _random(self, *shape: int) -> Tensor:
+        return torch.rand(shape, device=self.device)
+
+    def _shares(self, limits: tuple[float, float], count: int) -> Tensor:
+        """Between limits, one a picture, (count, 1, 1)."""
+        least, greatest = limits
+        return least + (greatest - least) * self._random(count, 1, 1)
+
+
+class _Training(nn.Module):
+    """All that a checkpoint holds: the network and its average, what serves its training, and where that stands."""
+
+    def __init__(self, network: PyramidVQNetwork, channels: list[int]):
+        super().__init__()
+        config = network.config
+        self.network, self.average = network, average_of(network)
+        self.predictor = NeighbourPredictor(config.code_dim, config.codebook_size, PREDICTOR_WIDTH)
+        self.critic = Critic(channels)
+        self.register_buffer("code_use", torch.zeros(config.codebook_size))
+        self.register_buffer("code_sum", torch.zeros(config.codebook_size, config.code_dim))
+        self.register_buffer("code_age", torch.zeros((), dtype=torch.long))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.register_buffer("adversarial", torch.tensor(ADVERSARIAL[0]))
+        self.register_buffer("sharpness", torch.tensor(0.5))

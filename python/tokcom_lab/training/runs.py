@@ -1,0 +1,270 @@
+"""`tokcom train`: from a folder of pictures to a part of a model, in one call each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from tokcom.context.classifier_network import ClassifierConfig
+from tokcom.context.maskgit_network import MaskGitConfig
+from tokcom.errors import ParameterError
+from tokcom.models.card import file_hash
+from tokcom.models.published import load_efficientnet_lite, load_sentences
+from tokcom.models.weights import read_weights
+from tokcom.models.zoo import load_context, load_tokenizer, model_card
+from tokcom.tokenizers.pyramid_network import PyramidConfig
+from tokcom.tokenizers.vq_network import VQConfig
+from tokcom_lab.training.classifier import ClassifierTask
+from tokcom_lab.training.dataset import Dataset, load_dataset
+from tokcom_lab.training.decoder import RATE, VISITS, DecoderTask
+from tokcom_lab.training.devices import device_name
+from tokcom_lab.training.export import Run, export_part, half
+from tokcom_lab.training.loop import Task, train
+from tokcom_lab.training.maskgit import MaskGitTask
+from tokcom_lab.training.picture_feed import class_weights
+from tokcom_lab.training.pyramid import PERCEPTUAL, SEMANTIC, SHARPNESS, PyramidTask
+from tokcom_lab.training.sentence_maskgit import SentenceMaskGitTask
+from tokcom_lab.training.sentences import class_phrasings, embedded, read_phrasings
+from tokcom_lab.training.tokenizer import TokenizerTask
+from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens, tokenized
+
+CROPS = 8
+"""Squares cut from every training picture."""
+PHOTOGRAPH_MASKGIT = (320, 8, 5)
+"""Width, depth and heads of the MaskGIT for photographs."""
+
+
+@dataclass(frozen=True)
+class PhotographSettings:
+    """How a model for photographs is trained: a `PyramidVQNetwork`, and a MaskGIT that is told sentences.
+
+    Args:
+        config: shape of the tokenizer.
+        device: where training runs.
+        perceptual: weight of the features' distance.
+        semantic: weight of the pooled features' distance.
+        sharpness: of what is decoded, that the critic is steered to; 0: no critic.
+        compiled: compile the residual blocks.
+        views: of every picture, that MaskGIT learns on.
+        sentences: JSON file of what is said of each class; None: phrasings made from its name.
+    """
+
+    config: PyramidConfig
+    device: torch.device
+    perceptual: float = PERCEPTUAL
+    semantic: float = SEMANTIC
+    sharpness: float = SHARPNESS
+    compiled: bool = False
+    views: int = 4
+    sentences: Path | None = None
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What the user asked to train.
+
+    Args:
+        data: folders, tar or zip archives of train/<class>/* and test/<class>/*; or one of them.
+        models: folder that holds models.
+        model: name of the model whose part is trained.
+        work: folder for checkpoints.
+        steps: steps in all; None: `minutes` count.
+        batch: pictures a step.
+        seed: seed of everything random.
+        warm_start: begin with the weights in the model's folder instead of random ones.
+        command: the command line, for the card.
+        minutes: minutes in all; None: `steps` count.
+        photographs: of a model for photographs; None: of one for thumbnails of 64 pixels.
+    """
+
+    data: Path | tuple[Path, ...]
+    models: Path
+    model: str
+    work: Path
+    steps: int | None
+    batch: int
+    seed: int
+    warm_start: bool
+    command: str
+    minutes: float | None = None
+    photographs: PhotographSettings | None = None
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """What holds the pictures."""
+        return self.data if isinstance(self.data, tuple) else (self.data,)
+
+    @property
+    def data_name(self) -> str:
+        """Its names, without folders."""
+        return ", ".join(source.name for source in self.sources)
+
+    @property
+    def folder(self) -> Path:
+        return self.models / self.model
+
+
+def train_tokenizer(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a VQ tokenizer; returns its figures on the test split."""
+    data, test = _pictures(request, console)
+    config = VQConfig(image_size=data.pictures.shape[2])
+    task = TokenizerTask(config, data, test, batch=request.batch, seed=request.seed)
+    return _run(request, task, "tokenizer", "vq", data.classes, console)
+
+
+def train_classifier(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a classifier; returns its figures on the test split."""
+    data, test = _pictures(request, console)
+    config = ClassifierConfig(image_size=data.pictures.shape[2], num_classes=len(data.classes))
+    task = ClassifierTask(config, data, test, batch=request.batch, seed=request.seed)
+    return _run(request, task, "classifier", "classifier", data.classes, console)
+
+
+def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a MaskGIT over the tokens of the model's tokenizer; returns its figures on the test split."""
+    data, test = _pictures(request, console)
+    model = str(request.folder)
+    tokenizer = load_tokenizer(model)
+    console.print(f"tokens of {request.model} (made once and kept)")
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
+        tokens, test_tokens = (
+            tokenized(each, model, split, advance=lambda done: bar.advance(row, done))
+            for each, split in ((data, "train"), (test, "test"))
+        )
+    rows, columns = tokenizer.grid
+    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes))
+    task = MaskGitTask(
+        config, tokens, data.labels, test_tokens, test.labels,
+        batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
+    )  # fmt: skip
+    return _run(request, task, "context", "maskgit", data.classes, console)
+
+
+def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train the decoder of the model's tokenizer on, with tokens chosen by rate and distortion under its context model;
+    returns its figures on the test split.
+
+    Raises:
+        ParameterError: no warm start was asked for.
+        ModelError: the model has no tokenizer or no context.
+    """
+    if not request.warm_start:
+        raise ParameterError("the decoder is trained on from its tokenizer's weights: add --warm-start")
+    data, test = _pictures(request, console)
+    model = str(request.folder)
+    prior, card = load_context(model).network.unlabelled, model_card(model)
+    task = DecoderTask(
+        load_tokenizer(model).network.config, data, test, prior, batch=request.batch, seed=request.seed,
+        codes=card.part("context")["sha256"], tokens=kept_tokens(data, model, "train"),
+    )  # fmt: skip
+    figures = _run(request, task, "tokenizer", "vq", data.classes, console, search={"rate": RATE, "visits": VISITS})
+    keep_tokens(task.model.chosen.flatten(1).numpy(), data, model, "train")
+    return figures
+
+
+def train_pyramid(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a tokenizer for photographs; returns its figures on the test split."""
+    settings = request.photographs
+    trunk, _ = load_efficientnet_lite(0)
+    data, test = _pictures(request, console, settings.config.image_size, 1)
+    task = PyramidTask(
+        settings.config, data, test, trunk, batch=request.batch, seed=request.seed, device=settings.device,
+        perceptual=settings.perceptual, semantic=settings.semantic, sharpness=settings.sharpness,
+        compiled=settings.compiled,
+    )  # fmt: skip
+    return _run(request, task, "tokenizer", "pyramid", data.classes, console)
+
+
+def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a MaskGIT for photographs over the tokens of the model's tokenizer; returns its figures on the
+    test split.
+
+    Raises:
+        ParameterError: the tokenizer is of another shape than was asked for.
+    """
+    settings, model = request.photographs, str(request.folder)
+    tokenizer = load_tokenizer(model, 0)
+    found, asked = tokenizer.network.config, settings.config
+    for name, of_each in (("size", "image_size"), ("grid", "patch_size"), ("words", "codebook_size")):
+        there, wanted = (getattr(config, of_each) for config in (found, asked))
+        if there != wanted:
+            raise ParameterError(
+                f"the tokenizer of {request.model} has {of_each.replace('_', ' ')} {there}, not {wanted}; give the "
+                f"--{name} that it was trained with"
+            )
+    encoder = load_sentences()
+    data, test = _pictures(request, console, asked.image_size, 1)
+    texts = class_phrasings(data.classes, read_phrasings(settings.sentences) if settings.sentences else None)
+    sentences = embedded(texts, encoder)
+    console.print(f"tokens of {request.model} (made once and kept)")
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
+        tokens, test_tokens = (
+            enlarged_tokens(
+                each, model, split, views=views, device=settings.device, advance=lambda done: bar.advance(row, done)
+            )
+            for each, split, views in ((data, "train", settings.views), (test, "test", 1))
+        )
+    rows, columns = tokenizer.grid
+    config = MaskGitConfig(
+        tokenizer.codebook_size, rows, columns, len(data.classes), *PHOTOGRAPH_MASKGIT, condition_dim=sentences.shape[2]
+    )
+    task = SentenceMaskGitTask(
+        config, tokens, data.labels, test_tokens, test.labels, sentences, odds=class_weights(data.labels),
+        batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
+        device=settings.device,
+    )  # fmt: skip
+    told = {"sentences": [each[0] for each in texts]}
+    return _run(request, task, "context", "maskgit", data.classes, console, more=told)
+
+
+TRAINERS = {
+    "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
+}  # fmt: skip
+PHOTOGRAPH_TRAINERS = {"tokenizer": train_pyramid, "maskgit": train_sentence_maskgit}
+"""Of the parts that a model for photographs has trainers of its own for."""
+
+
+def _pictures(
+    request: TrainingRequest, console: Console, size: int = 64, crops: int = CROPS
+) -> tuple[Dataset, Dataset]:  # fmt: skip
+    console.print(
+        f"pictures of {', '.join(map(str, request.sources))}, {size} x {size} (prepared once and kept)", soft_wrap=True
+    )
+    data = load_dataset(request.sources, "train", size=size, crops=crops, seed=0)
+    test = load_dataset(request.sources, "test", size=size, crops=1, seed=0)
+    for name in (*data.broken, *test.broken):
+        console.print(f"left out, cannot be read: {name}")
+    console.print(
+        f"{len(data.labels)} pictures to train on, {len(test.labels)} to measure, {len(data.classes)} classes"
+    )
+    return data, test
+
+
+def _run(
+    request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console,
+    search: dict | None = None, more: dict | None = None,
+) -> dict[str, float]:  # fmt: skip
+    checkpoint = request.work / request.model / f"{task.name}.safetensors"
+    if request.warm_start and not checkpoint.exists():
+        weights = model_card(str(request.folder)).weights(part)
+        console.print(f"starting from {weights}")
+        task.warm_start(read_weights(weights))
+    progress = train(task, steps=request.steps, minutes=request.minutes, checkpoint=checkpoint, console=console)
+    network = task.exported
+    network.load_state_dict({name: value.float() for name, value in half(network).items()}, strict=False)
+    figures = task.measured()
+    run = Run(
+        request.command, request.data_name, request.seed, progress.step, progress.seconds / 3600, request.warm_start,
+        device_name(request.photographs.device) if request.photographs else "",
+    )  # fmt: skip
+    export_part(request.folder, part, family, network, figures, run, classes, search, more)
+    weights = request.folder / f"{part}.safetensors"
+    console.print(
+        f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…", soft_wrap=True
+    )
+    console.print("on the test pictures: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+    return figures

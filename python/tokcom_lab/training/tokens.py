@@ -1,0 +1,208 @@
+"""The training pictures as tokens: made once by the model's own tokenizer, kept beside the prepared pictures."""
+
+import copy
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import tokcom.tokenizers
+from tokcom.frame import LOST
+from tokcom.models.zoo import load_tokenizer, model_card
+from tokcom.precision import precision
+from tokcom.tokenizers.vq import VQTokenizer
+from tokcom_lab.training.dataset import Dataset
+from tokcom_lab.training.picture_feed import PictureFeed
+from tokcom_lab.training.views import VIEWS, Views
+
+CACHE = ".cache/datasets"
+BATCH = 32
+VIEW_SEED = 78
+
+
+def tokenized(
+    data: Dataset, model: str, split: str, *, cache: str | Path = CACHE, advance: Callable[[int], None] | None = None
+) -> np.ndarray:
+    """Tokens of the pictures.
+
+    Args:
+        data: the pictures.
+        model: model whose tokenizer makes the tokens.
+        split: name of the split, part of the cache's key.
+        cache: folder that keeps them.
+        advance: told how many pictures more are done.
+
+    Returns:
+        uint16 or int32 array (n, variants, tokens). An encoder's tokens come of all crops, then of their mirror images;
+        tokens that are searched for, which takes time, of the pictures' `Views`, or of the one crop that there is.
+    """
+    tokenizer = load_tokenizer(model)
+    path = _path(data, model, split, tokenizer, Path(cache))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if tokenizer.visits:
+            made = _searched(data, tokenizer, path.with_suffix(".begun.npy"), advance)
+        else:
+            made = _encoded(data, tokenizer, advance)
+        _keep(made.astype(_kind(tokenizer)), path)
+    return np.load(path, mmap_mode="r")
+
+
+def enlarged_tokens(
+    data: Dataset, model: str, split: str, *, views: int, device: torch.device, cache: str | Path = CACHE,
+    advance: Callable[[int], None] | None = None,
+) -> np.ndarray:  # fmt: skip
+    """The encoder's tokens of the pictures as `PictureFeed` shows them, made on a device.
+
+    Args:
+        data: the pictures.
+        model: model whose encoder makes the tokens; there is no search.
+        split: name of the split, part of the cache's key.
+        views: of every picture: as it is, mirrored, then random windows, enlarged, of which every second is mirrored.
+        device: where they are made.
+        cache: folder that keeps them.
+        advance: told how many pictures more are done.
+
+    Returns:
+        uint16 or int32 array (n, views, tokens). Broken off, a later call goes on with what was found.
+    """
+    tokenizer = load_tokenizer(model, 0)
+    key = [tokens_key(model, 0), device.type, split, data.pictures.shape, hash_of(data), views]
+    path = Path(cache) / f"views-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        network, feed = copy.deepcopy(tokenizer.network).to(device), PictureFeed(data, device)
+        begun = path.with_suffix(".begun.npy")
+        tokens = _begun(begun, (len(feed), views, tokenizer.grid[0] * tokenizer.grid[1]))
+        for start in range(0, len(feed), BATCH):
+            numbers, rng = np.arange(start, min(start + BATCH, len(feed))), np.random.default_rng([VIEW_SEED, start])
+            if (tokens[numbers] == LOST).any():
+                pictures = feed.at(numbers)
+                for view in range(views):
+                    shown = feed.enlarged(pictures, rng) if view > 1 else pictures
+                    with torch.inference_mode():
+                        found = network.encode(shown.flip(3) if view % 2 else shown)
+                    tokens[numbers, view] = found.flatten(1).cpu().numpy()
+            if advance:
+                advance(len(numbers))
+        _keep(tokens.astype(_kind(tokenizer)), path)
+        begun.unlink()
+    return np.load(path, mmap_mode="r")
+
+
+def keep_tokens(tokens: np.ndarray, data: Dataset, model: str, split: str, *, cache: str | Path = CACHE) -> None:
+    """Let `tokenized` find tokens of the pictures' `Views` that were searched for elsewhere.
+
+    Args:
+        tokens: int (VIEWS * n, tokens), numbered as the views.
+        data: the pictures.
+        model: model whose tokenizer shows them.
+        split: name of the split.
+        cache: folder that keeps them.
+    """
+    tokenizer = load_tokenizer(model)
+    by_picture = tokens.reshape(VIEWS, len(data.labels), -1).transpose(1, 0, 2)
+    _keep(by_picture.astype(_kind(tokenizer)), _path(data, model, split, tokenizer, Path(cache)))
+
+
+def kept_tokens(data: Dataset, model: str, split: str, *, cache: str | Path = CACHE) -> np.ndarray | None:
+    """What `keep_tokens` kept, or `tokenized` found by search: int (VIEWS * n, tokens), numbered as the pictures'
+    `Views`; None where there is nothing."""
+    tokenizer = load_tokenizer(model)
+    path = _path(data, model, split, tokenizer, Path(cache))
+    if not tokenizer.visits or not path.exists():
+        return None
+    by_picture = np.load(path)
+    return by_picture.transpose(1, 0, 2).reshape(VIEWS * len(data.labels), -1)
+
+
+def _encoded(data: Dataset, tokenizer: VQTokenizer, advance: Callable[[int], None] | None) -> np.ndarray:
+    n, crops = data.pictures.shape[:2]
+    tokens = np.empty((n, 2 * crops, tokenizer.grid[0] * tokenizer.grid[1]), np.int32)
+    for start in range(0, n, BATCH):
+        pictures = data.pictures[start : start + BATCH]
+        both = np.concatenate([pictures, pictures[:, :, :, ::-1]], axis=1)
+        made = tokenizer.encode(np.ascontiguousarray(both.reshape(-1, *both.shape[2:])))
+        tokens[start : start + BATCH] = made.reshape(*both.shape[:2], -1)
+        if advance:
+            advance(len(pictures))
+    return tokens
+
+
+def _searched(
+    data: Dataset, tokenizer: VQTokenizer, begun: Path, advance: Callable[[int], None] | None
+) -> np.ndarray:  # fmt: skip
+    """What was found so far stays in `begun`, from where a later call goes on."""
+    n, crops = data.pictures.shape[:2]
+    views = Views.of(data) if crops > 1 else None
+    variants = VIEWS if views else 1
+    tokens = _begun(begun, (n, variants, tokenizer.grid[0] * tokenizer.grid[1]))
+    for start in range(0, n, BATCH):
+        numbers = np.arange(start, min(start + BATCH, n))
+        for view in range(variants):
+            if (tokens[numbers, view] == LOST).any():
+                pictures = views.pictures(numbers + view * n) if views else data.pictures[numbers, 0]
+                tokens[numbers, view] = tokenizer.encode(np.ascontiguousarray(pictures)).reshape(len(numbers), -1)
+        if advance:
+            advance(len(numbers))
+    found = np.array(tokens)
+    begun.unlink()
+    return found
+
+
+def _begun(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Tokens in a file, int32, LOST where none was found yet."""
+    if path.exists():
+        return np.load(path, mmap_mode="r+")
+    tokens = np.lib.format.open_memmap(path, "w+", np.int32, shape)
+    tokens[:] = LOST
+    return tokens
+
+
+def _path(data: Dataset, model: str, split: str, tokenizer: VQTokenizer, cache: Path) -> Path:
+    key = [tokens_key(model, tokenizer.visits), split, data.pictures.shape, hash_of(data)]
+    return cache / f"tokens-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
+
+
+def tokens_key(model: str, visits: int) -> str:
+    """A short hash of everything that decides a picture's tokens: weights, search, precision, and the code.
+
+    Args:
+        model: name or folder of the model.
+        visits: of the search to every picture; 0: the encoder's tokens.
+    """
+    card = model_card(model)
+    key = [card.part("tokenizer")["sha256"], str(precision()), _code()]
+    if visits:
+        key += [card.part("context")["sha256"], card.part("tokenizer")["search"], visits]
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A hash of the tokenizers' sources."""
+    folder = Path(tokcom.tokenizers.__file__).parent
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
+
+
+def _kind(tokenizer: VQTokenizer) -> type:
+    return np.uint16 if tokenizer.codebook_size <= 1 << 16 else np.int32
+
+
+def _keep(tokens: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished.npy")
+    np.save(unfinished, tokens)
+    unfinished.replace(path)
+
+
+def hash_of(data: Dataset) -> str:
+    """A short hash of the pictures: of every 61st byte of each of them."""
+    digest = hashlib.sha256(repr(data.pictures.shape).encode())
+    for start in range(0, len(data.pictures), BATCH):
+        part = data.pictures[start : start + BATCH]
+        digest.update(np.ascontiguousarray(part.reshape(len(part), -1)[:, ::61]).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,40 @@
+import pytest
+
+from tokcom.channel.model import ChannelSettings
+from tokcom.packets.header import FIELDS, VERSIONS
+from tokcom_lab import faults
+from tokcom_lab.faults import SAMPLE_RATE, random_headers, soak
+
+
+def test_every_random_header_is_accounted_for():
+    count, done = 6000, []
+    counts = random_headers(count, 1, done.append)
+    assert sum(done) == count
+    assert counts["usable"] + counts["version"] + counts["contents"] + counts["extension"] == count
+    # Half of them have a random version: all but two in 16 of those are of none.
+    expected = count / 2 * (1 - len(VERSIONS) * 2 ** -FIELDS["version"])
+    assert abs(counts["version"] - expected) < 5 * (expected / 8) ** 0.5
+    assert counts == random_headers(count, 1)
+
+
+def test_a_short_soak_loses_few_bursts_and_counts_what_it_lost():
+    done = []
+    report = soak(150, 1, done.append)
+    assert sum(done) == report["bursts"] == 150
+    assert 110 <= report["received"] <= 150 and report["received"] == report["counters"]["bursts"] - report["unusable"]
+    assert 0.02 < report["per"] < 0.3
+    # The channel's clock is 10 ppm off, and its delay holds some samples back.
+    assert report["simulated_seconds"] == pytest.approx(report["counters"]["samples"] / SAMPLE_RATE, abs=0.1)
+    assert report["rss_mb_settled"] > 10 and report["rss_mb_end"] < 1.5 * report["rss_mb_settled"]
+
+
+def test_a_soak_through_everything_that_the_air_does_raises_nothing_and_counts_what_is_wrong():
+    plain, air = (soak(60, 2, air=air) for air in (False, True))
+    assert 30 < air["received"] <= 60 and air["per"] > plain["per"]
+    assert plain["wrong"] <= 2 and air["wrong"] <= 8 and air["counters"]["bad_samples"] == 0
+
+
+def test_without_faults_a_soak_loses_nothing(monkeypatch):
+    monkeypatch.setattr(faults, "FAULTS", ChannelSettings(snr_db=30.0))
+    report = soak(50, 1)
+    assert report["received"] == 50 and report["per"] == report["unusable"] == 0

@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from tokcom.errors import ParameterError
+from tokcom_lab.training.devices import device_name, find_device
+
+
+def test_auto_is_a_gpu_where_there_is_one(monkeypatch):
+    for there in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert find_device("auto").type == ("cuda" if there else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:x", ""])
+def test_other_names_are_refused(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ParameterError, match="it is auto, cpu, cuda or cuda:N"):
+        find_device(name)
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ParameterError, match="finds no GPU; take --device cpu"):
+        find_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ParameterError, match="the GPUs of this machine are 0 to 1"):
+        find_device("cuda:2")
+    assert find_device("cuda:1") == torch.device("cuda", 1)
+
+
+def test_a_card_names_processors_by_their_number():
+    assert device_name(torch.device("cpu")) == f"{torch.get_num_threads()} processors"
