@@ -33,7 +33,8 @@ class HeaderError(TokcomError):
     """A burst's header cannot be used.
 
     Attributes:
-        kind: "crc": it did not arrive whole; "version": it is of another version; "contents": it is whole and absurd.
+        kind: "crc": it did not arrive whole; "version": it is of another version; "element": it has an element that a
+            receiver must know, and this one does not; "contents": it is whole and absurd.
     """
 
     def __init__(self, kind: str, message: str):

@@ -1,4 +1,5 @@
-"""The unit that travels through every room: the tokens of one picture, sentence or piece of speech."""
+"""The unit that travels through every room: the tokens of one picture, sentence or piece of speech; or bits of any
+kind."""
 
 from dataclasses import astuple, dataclass, field, replace
 from math import prod
@@ -11,6 +12,10 @@ LOST = -1
 """Stands in a frame for a token that the channel lost."""
 
 MAX_CODEBOOK_SIZE = 1 << 18
+MAX_TOKENS = 1 << 20
+MAX_DIMENSIONS = 4
+TOKENS, BITS = "tokens", "bits"
+"""What packets may carry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +24,14 @@ class TokenFrame:
     equals another frame of the same content.
 
     Args:
-        tokens: integers (n,), each LOST or 0..codebook_size-1; the frame keeps a read-only copy, int32.
+        tokens: integers (n,), at most 2**20, each LOST or 0..codebook_size-1; the frame keeps a read-only copy, int32.
         codebook: name of the codebook (the model that made the tokens).
         codebook_size: words in the codebook, 2 to 2**18.
-        grid: shape that the tokens fill in row-major order; (n,) where they form a line.
+        grid: shape of up to 4 dimensions that the tokens fill in row-major order; (n,) where they form a line.
         modality: "image", "text", "speech", …
         cmi: cross-modal information, a class label; None where there is none.
         frame_id: running number at the source, at least 0.
+        quantizers: residual quantizers, each with words of its own; several of them are the first axis of the grid.
 
     Raises:
         FrameError: the tokens are no such array, lie outside the codebook or do not fill the grid.
@@ -38,11 +44,14 @@ class TokenFrame:
     modality: str = "image"
     cmi: int | None = None
     frame_id: int = 0
+    quantizers: int = 1
 
     def __post_init__(self) -> None:
         tokens = np.asarray(self.tokens)
         if tokens.ndim != 1 or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
             raise FrameError(f"tokens are a line of integers, not {tokens.dtype} of shape {tokens.shape}")
+        if tokens.size > MAX_TOKENS:
+            raise FrameError(f"{tokens.size} tokens are too many for a frame, which has at most {MAX_TOKENS}")
         if not 2 <= self.codebook_size <= MAX_CODEBOOK_SIZE:
             raise FrameError(f"codebook_size is {self.codebook_size}; it must be 2 to {MAX_CODEBOOK_SIZE}")
         outside = (tokens < LOST) | (tokens >= self.codebook_size)
@@ -56,6 +65,10 @@ class TokenFrame:
         grid = tuple(int(side) for side in self.grid) or (len(tokens),)
         if prod(grid) != len(tokens) or min(grid) < 1:
             raise FrameError(f"{len(tokens)} tokens do not fill a grid of {' x '.join(map(str, grid))}")
+        if len(grid) > MAX_DIMENSIONS:
+            raise FrameError(f"the grid {grid} has {len(grid)} dimensions; a frame has at most {MAX_DIMENSIONS}")
+        if self.quantizers not in (1, grid[0]):
+            raise FrameError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
         own = np.array(tokens, np.int32)
         own.flags.writeable = False
         object.__setattr__(self, "tokens", own)
@@ -78,3 +91,79 @@ class TokenFrame:
     def with_tokens(self, tokens: np.ndarray) -> "TokenFrame":
         """The same frame holding other tokens."""
         return replace(self, tokens=tokens)
+
+
+@dataclass(frozen=True, eq=False)
+class BitFrame:
+    """Bits of any kind, and what tells what they are: a value, which nobody can change, and which equals another frame
+    of the same content.
+
+    It answers as a TokenFrame of a codebook of two words, in a line.
+
+    Args:
+        bits: integers (n,), at most 2**20, each 0, 1 or LOST; the frame keeps a read-only copy, int32.
+        content: name of what the bits hold, for which the header has an id as for a codebook.
+        frame_id: running number at the source, at least 0.
+
+    Raises:
+        FrameError: the bits are no such array.
+    """
+
+    bits: np.ndarray
+    content: str
+    frame_id: int = 0
+
+    codebook_size, modality, cmi, quantizers = 2, BITS, None, 1
+
+    def __post_init__(self) -> None:
+        outline = TokenFrame(self.bits, self.content, self.codebook_size, frame_id=self.frame_id)
+        object.__setattr__(self, "bits", outline.tokens)
+
+    @classmethod
+    def of_bytes(cls, data: bytes, content: str, frame_id: int = 0) -> "BitFrame":
+        """The frame of bytes, at most 2**17, the most significant bit of each first."""
+        return cls(np.unpackbits(np.frombuffer(data, np.uint8)).astype(np.int32), content, frame_id)
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the bits, filled up with zero bits.
+
+        Raises:
+            FrameError: bits are lost.
+        """
+        if self.lost.any():
+            raise FrameError(f"{int(self.lost.sum())} of {len(self.bits)} bits of frame {self.frame_id} are lost")
+        return np.packbits(self.bits.astype(np.uint8)).tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return self._content() == other._content() if isinstance(other, BitFrame) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+    def _content(self) -> tuple:
+        return self.bits.tobytes(), self.content, self.frame_id
+
+    @property
+    def tokens(self) -> np.ndarray:
+        return self.bits
+
+    @property
+    def codebook(self) -> str:
+        return self.content
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        return (len(self.bits),)
+
+    @property
+    def lost(self) -> np.ndarray:
+        """bool array (n,): which bits the channel lost."""
+        return self.bits == LOST
+
+    def with_tokens(self, tokens: np.ndarray) -> "BitFrame":
+        """The same frame holding other bits."""
+        return replace(self, bits=tokens)
+
+
+Payload = TokenFrame | BitFrame
+"""What packets carry: the tokens, or the bits, of a frame."""

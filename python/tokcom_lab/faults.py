@@ -9,8 +9,19 @@ from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.errors import HeaderError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
-from tokcom.packets.header import BASE_BITS, CRC, FIELDS, FRAME_IDS, VERSIONS, HeaderBase, extension_length
-from tokcom.packets.layout import pack, packet_layout
+from tokcom.packets.elements import Element, join
+from tokcom.packets.header import (
+    BASE_BITS,
+    CRC,
+    FIELDS,
+    FRAME_IDS,
+    VERSION,
+    BurstHeader,
+    HeaderBase,
+    extension_length,
+)
+from tokcom.packets.labels import LABELS
+from tokcom.packets.layout import pack
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
 from tokcom_lab.air.everything import Everything
@@ -33,7 +44,8 @@ SETTLED = 0.1
 
 
 def random_headers(count: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> dict[str, int]:
-    """Parse random headers whose CRCs hold, half of them of the version and without reserved bits.
+    """Parse headers whose CRCs hold: a third of random bits, a third of those of this version and with elements in
+    their extension, a third good ones with some bits flipped.
 
     Args:
         count: headers to parse.
@@ -41,35 +53,70 @@ def random_headers(count: int, seed: int, progress: Callable[[int], None] = lamb
         progress: called with the number of headers done since the last call.
 
     Returns:
-        How many were refused, by kind, and how many announce a burst that could be.
+        How many were refused, by kind; how many announce a burst that could be; the most tokens and packets that one of
+        those announces.
     """
     rng = np.random.default_rng(seed)
-    result = {"headers": count, "usable": 0, "version": 0, "contents": 0, "extension": 0}
-    first = FIELDS["version"] + FIELDS["flags"]
+    result = {"headers": count, "usable": 0, "version": 0, "element": 0, "contents": 0, "tokens": 0, "packets": 0}
     for start in range(0, count, 4096):
         size = min(4096, count - start)
-        fields = rng.integers(0, 2, (size, BASE_BITS - CRC.width), dtype=np.uint8)
-        fields[::2, :first] = [int(bit) for bit in f"{VERSIONS[0]:0{FIELDS['version']}b}" + "0" * FIELDS["flags"]]
-        for bits in CRC.append(fields):
-            result[_parse(bits, rng)] += 1
+        for number in range(size):
+            base, extension = _flipped(rng) if number % 3 == 2 else _random(rng, number % 3 == 1)
+            header = _parse(base, extension)
+            if isinstance(header, str):
+                result[header] += 1
+                continue
+            result["usable"] += 1
+            result["tokens"] = max(result["tokens"], header.n_tokens)
+            result["packets"] = max(result["packets"], header.n_packets)
         progress(size)
     return result
 
 
-def _parse(bits: np.ndarray, rng: np.random.Generator) -> str:
+def _random(rng: np.random.Generator, known: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Base and extension of random bits, without their CRCs; `known`: of this version, with an extension of elements or
+    without one."""
+    base = rng.integers(0, 2, BASE_BITS - CRC.width, dtype=np.uint8)
+    if known:
+        base[: FIELDS["version"]] = [int(bit) for bit in f"{VERSION:0{FIELDS['version']}b}"]
+        base[-FIELDS["extension_symbols"] :] *= rng.integers(0, 2, dtype=np.uint8)
+    symbols = int("".join(map(str, base[-FIELDS["extension_symbols"] :])), 2)
+    room = extension_length(symbols) // 8 - CRC.width // 8 if symbols > 1 else 0
+    elements = b""
+    for number in sorted(set(rng.integers(1, 8, rng.integers(0, 4)).tolist())) if known else ():
+        element = Element(number, rng.bytes(int(rng.integers(0, 9))), optional=bool(rng.integers(0, 2)) and number > 3)
+        elements += join([element]) if len(elements) + 11 < room else b""
+    filled = elements.ljust(room, b"\0") if known else rng.bytes(room)
+    return base, np.unpackbits(np.frombuffer(filled, np.uint8))
+
+
+def _flipped(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Base and extension of a good header with up to three bits flipped, without their CRCs."""
+    grid = tuple(int(side) for side in rng.integers(1, 17, rng.integers(1, 4)))
+    per_packet = int(rng.integers(1, 65))
+    n_packets = -(-int(np.prod(grid)) // per_packet)
+    mcs = rng.integers(0, 16, 3)[np.sort(rng.integers(0, 3, n_packets))]
+    numbers = (int(rng.integers(1 << FIELDS[name])) for name in ("stream_id", "frame_id", "codebook_id"))
+    labels = LABELS[rng.integers(len(LABELS))]
+    header = BurstHeader(*numbers, grid, per_packet, int(rng.integers(1, 19)), mcs, None, labels=labels)
+    base, extension = (bits[: -CRC.width].copy() for bits in header.to_bits())
+    for _ in range(rng.integers(0, 4)):
+        part = extension if extension.size and rng.integers(0, 2) else base
+        part[rng.integers(part.size)] ^= 1
+    return base, extension
+
+
+def _parse(base: np.ndarray, extension: np.ndarray) -> BurstHeader | str:
+    """The header of bits without CRCs, or why it was refused."""
     try:
-        base = HeaderBase.from_bits(bits)
+        parsed = HeaderBase.from_bits(CRC.append(base[None])[0])
+        length = extension_length(parsed.extension_symbols)
+        sent = CRC.append(np.resize(extension, length - CRC.width)[None])[0] if length else None
+        header = parsed.header(sent)
+        plan_burst(header, profile("standard"))
     except HeaderError as error:
         return error.kind
-    extension = None
-    if base.extension_bytes:
-        length = extension_length(base.extension_bytes) - CRC.width
-        extension = CRC.append(rng.integers(0, 2, (1, length), dtype=np.uint8))[0]
-    try:
-        plan_burst(base.header(extension), profile("standard"))
-    except HeaderError:
-        return "extension" if base.extension_bytes else "contents"
-    return "usable"
+    return header
 
 
 def soak(
@@ -121,7 +168,7 @@ def _wrong(reception: Reception, sent: TokenFrame | None) -> int:
     header = reception.header
     if sent is None or len(sent.tokens) != header.n_tokens:
         return int(reception.packets_ok.sum())
-    layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
+    layout = header.positions()
     same = (pack(reception.frame.tokens, layout) == pack(sent.tokens, layout)).all(axis=1)
     return int((reception.packets_ok & ~same).sum())
 
@@ -135,6 +182,6 @@ def _bursts(count: int, seed: int) -> Iterator[tuple[TokenFrame | None, np.ndarr
         tokens = rng.integers(0, CODEBOOK.size, int(rng.integers(4, 260)), dtype=np.int32)
         frame = TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, frame_id=burst)
         mcs = np.full(-(-len(tokens) // 4), rng.integers(0, 7), np.uint8)
-        samples = senders[burst % len(senders)].transmit(frame, burst & 0xFFFF, mcs)
+        samples = senders[burst % len(senders)].transmit(frame, burst, mcs)
         yield frame, np.concatenate([np.zeros(rng.integers(*GAPS), np.complex64), samples])
     yield None, np.zeros(2 * GAPS[1], np.complex64)

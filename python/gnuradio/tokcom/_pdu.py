@@ -10,9 +10,10 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import FrameError, TokcomError
-from tokcom.frame import LOST, TokenFrame
+from tokcom.frame import BITS, LOST, MAX_TOKENS, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.labels import NATURAL
+from tokcom.packets.layout import SPREAD
 
 KINDS = {
     "uint8": (pmt.is_u8vector, 0, "u1"),
@@ -185,7 +186,12 @@ def required(meta: Mapping, key: str, kind: type) -> object:
     return value
 
 
-def frame_keys(frame: TokenFrame) -> dict:
+def _optional(meta: Mapping, key: str, kind: type, missing: object) -> object:
+    """A key's value, or what takes its place where the key is missing."""
+    return required(meta, key, kind) if key in meta else missing
+
+
+def frame_keys(frame: Payload) -> dict:
     """Metadata that describes a frame."""
     described = {
         keys.FRAME_ID: frame.frame_id,
@@ -194,15 +200,21 @@ def frame_keys(frame: TokenFrame) -> dict:
         keys.CODEBOOK_SIZE: frame.codebook_size,
         keys.GRID: tuple(frame.grid),
     }
+    if isinstance(frame, BitFrame):
+        described[keys.PAYLOAD] = BITS
+    if frame.quantizers > 1:
+        described[keys.QUANTIZERS] = frame.quantizers
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
-def frame_of(meta: Mapping, tokens: np.ndarray) -> TokenFrame:
-    """The frame of a PDU of tokens.
+def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
+    """The frame of a PDU of tokens, or of bits.
 
     Raises:
         FrameError: keys are missing, or the tokens do not fit them.
     """
+    if payload_of(meta) == BITS:
+        return BitFrame(tokens, required(meta, keys.CODEBOOK, str), required(meta, keys.FRAME_ID, int))
     grid = required(meta, keys.GRID, tuple)
     return TokenFrame(
         tokens,
@@ -210,18 +222,34 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> TokenFrame:
         required(meta, keys.CODEBOOK_SIZE, int),
         grid,
         required(meta, keys.MODALITY, str),
-        required(meta, keys.CMI, int) if keys.CMI in meta else None,
+        _optional(meta, keys.CMI, int, None),
         required(meta, keys.FRAME_ID, int),
+        _optional(meta, keys.QUANTIZERS, int, 1),
     )
 
 
-def outline_of(meta: Mapping) -> TokenFrame:
+def payload_of(meta: Mapping) -> str:
+    """What packets carry: `frame.TOKENS`, where nothing is said, or `frame.BITS`.
+
+    Raises:
+        FrameError: the key is something else.
+    """
+    payload = _optional(meta, keys.PAYLOAD, str, TOKENS)
+    if payload not in (TOKENS, BITS):
+        raise FrameError(f"the PDU's payload is {payload!r}; it must be {TOKENS} or {BITS}")
+    return payload
+
+
+def outline_of(meta: Mapping) -> Payload:
     """The frame that metadata describes, all of its tokens lost.
 
     Raises:
         FrameError: keys are missing or wrong.
     """
-    return frame_of(meta, np.full(prod(required(meta, keys.GRID, tuple)), LOST, np.int32))
+    grid = required(meta, keys.GRID, tuple)
+    if not all(isinstance(side, int) and 0 < side <= MAX_TOKENS for side in grid) or prod(grid) > MAX_TOKENS:
+        raise FrameError(f"the PDU's grid is {grid!r}; a frame has at most {MAX_TOKENS} tokens")
+    return frame_of(meta, np.full(prod(grid), LOST, np.int32))
 
 
 def mcs_of(meta: Mapping) -> np.ndarray:
@@ -257,7 +285,16 @@ def labels_of(meta: Mapping) -> str:
     Raises:
         FrameError: the key is no string.
     """
-    return required(meta, keys.LABELS, str) if keys.LABELS in meta else NATURAL
+    return _optional(meta, keys.LABELS, str, NATURAL)
+
+
+def layout_of(meta: Mapping) -> str:
+    """Which tokens travel together: one of `layout.LAYOUTS`, "spread" where nothing is said.
+
+    Raises:
+        FrameError: the key is no string.
+    """
+    return _optional(meta, keys.LAYOUT, str, SPREAD)
 
 
 def carriers_of(meta: Mapping) -> np.ndarray:
@@ -284,9 +321,17 @@ def header_keys(header: BurstHeader) -> dict:
         keys.PACKETS: header.n_packets,
         keys.MCS: vector_of(header.mcs),
     }
-    if header.labels != NATURAL:
-        described[keys.LABELS] = header.labels
-    return described if header.cmi is None else described | {keys.CMI: header.cmi}
+    usual = {
+        keys.CMI: (header.cmi, None),
+        keys.LABELS: (header.labels, NATURAL),
+        keys.LAYOUT: (header.layout, SPREAD),
+        keys.PAYLOAD: (header.payload, TOKENS),
+        keys.QUANTIZERS: (header.quantizers, 1),
+    }
+    described |= {key: value for key, (value, common) in usual.items() if value != common}
+    if header.elements:
+        described[keys.ELEMENTS] = vector_of(np.frombuffer(header.elements, np.uint8))
+    return described
 
 
 def header_of(meta: Mapping) -> BurstHeader:
@@ -296,20 +341,22 @@ def header_of(meta: Mapping) -> BurstHeader:
         FrameError: keys are missing.
         ParameterError: a value is out of its range.
     """
-    grid = required(meta, keys.GRID, tuple)
-    if len(grid) not in (1, 2):
-        raise FrameError(f"the PDU's grid is {grid!r}; a burst header has room for one or two dimensions")
-    rows, columns = grid if len(grid) == 2 else (0, *grid)
-    numbers = (keys.STREAM_ID, keys.FRAME_ID, keys.CODEBOOK_ID, keys.LAYOUT_SEED)
+    elements = _optional(meta, keys.ELEMENTS, np.ndarray, None)
     return BurstHeader(
-        *(required(meta, key, int) for key in numbers),
-        rows,
-        columns,
+        required(meta, keys.STREAM_ID, int),
+        required(meta, keys.FRAME_ID, int),
+        required(meta, keys.CODEBOOK_ID, int),
+        required(meta, keys.GRID, tuple),
         required(meta, keys.TOKENS_PER_PACKET, int),
         required(meta, keys.TOKEN_BITS, int),
-        required(meta, keys.CMI, int) if keys.CMI in meta else None,
         mcs_of(meta),
+        _optional(meta, keys.CMI, int, None),
+        layout_of(meta),
+        required(meta, keys.LAYOUT_SEED, int),
         labels_of(meta),
+        payload_of(meta),
+        _optional(meta, keys.QUANTIZERS, int, 1),
+        b"" if elements is None else elements.astype(np.uint8).tobytes(),
     )
 
 

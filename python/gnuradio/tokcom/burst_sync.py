@@ -117,7 +117,7 @@ class burst_sync(gr.sync_block):
             self.message_port_pub(self.HINTS, make_pdu(pmt.make_dict(), {keys.HINT: text}, np.zeros(0, np.uint8)))
 
     def _report_search(self) -> None:
-        for kind in ("version", "contents"):
+        for kind in ("version", "element", "contents"):
             self._report(
                 kind, self.counters.headers_failed[kind], f"burst skipped for its {kind}: {self._searcher.last_error}"
             )

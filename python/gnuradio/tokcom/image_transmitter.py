@@ -45,7 +45,7 @@ class image_transmitter(gr.hier_block2):
         length_tag: name of the tag that holds a burst's length with its padding; empty: tx_sob and tx_eob instead.
         continuous: send silence between bursts, for a simulated channel; a radio sends it by itself.
         sample_rate: in Hz, at which bursts and silence are sent (continuous); without, nothing depends on it.
-        seed: of the order in which tokens are spread over packets, 0 to 65535.
+        seed: of the order in which tokens are spread over packets, 0 to 1023.
         visits: of the search for better tokens, each time that a picture is sent, until it has had those of the
             model's card; 0: none; -1: all the first time.
         patience: seconds to wait for word of a delivery before the pictures under way count as lost.

@@ -5,6 +5,7 @@ import numpy as np
 import pmt
 
 from tokcom import keys
+from tokcom.frame import BITS
 from tokcom.link.bursts import Receiver
 from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card
 from tokcom.packets import feedback
@@ -18,7 +19,8 @@ class packet_decoder(PduBlock):
     Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with what the burst's header says.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
     and packets_lost added, and the LLRs where packets were lost: Token Recovery decodes them again. Message port
-    "feedback": the same of reports that a receiver sends back, for Feedback Decoder.
+    "bits": frames of bits of any kind, PDUs of s32 bits, -1 where lost, with the same keys. Message port "feedback":
+    reports that a receiver sends back, for Feedback Decoder.
 
     Parameters:
         model: models whose codebooks are known, by name or folder, between commas. Frames of others are passed on under
@@ -26,7 +28,7 @@ class packet_decoder(PduBlock):
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"
-    FEEDBACK = pmt.intern("feedback")
+    BITS, FEEDBACK = pmt.intern("bits"), pmt.intern("feedback")
 
     def __init__(self, model: str = DEFAULT_MODEL):
         PduBlock.__init__(self, "Packet Decoder")
@@ -36,6 +38,7 @@ class packet_decoder(PduBlock):
         self._classes = {book.name: model_card(name).classes for name, book in books.items()}
         self.packets_seen = self.packets_lost = 0
         self.frames_unknown: Counter[str] = Counter()
+        self.message_port_register_out(self.BITS)
         self.message_port_register_out(self.FEEDBACK)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
@@ -43,9 +46,10 @@ class packet_decoder(PduBlock):
         packets, ok = self._receiver.decode(data, header)
         reception = self._receiver.assemble(packets, ok, header)
         lost = int((~reception.packets_ok).sum())
-        if reception.frame.codebook == feedback.CODEBOOK.name:
+        if header.payload == BITS or reception.frame.codebook == feedback.CODEBOOK.name:
+            port = self.BITS if header.payload == BITS else self.FEEDBACK
             added = frame_keys(reception.frame) | {keys.PACKETS_LOST: lost}
-            self.message_port_pub(self.FEEDBACK, make_pdu(self._received, added, reception.frame.tokens))
+            self.message_port_pub(port, make_pdu(self._received, added, reception.frame.tokens))
             return None
         if (said := self._receiver.stranger(header)) is not None:
             name = reception.frame.codebook

@@ -3,11 +3,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from tokcom import keys
+from tokcom.frame import BITS
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.models.zoo import DEFAULT_MODEL, codebook
 from tokcom.packets.labels import NATURAL
 
-from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, vector_of
+from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, payload_of, vector_of
 
 
 class packet_encoder(PduBlock):
@@ -16,7 +17,7 @@ class packet_encoder(PduBlock):
     The CRC is bound to stream, frame and packet, so that a receiver takes no packet of another burst for one of this.
     Packets whose metadata names an MCS for each keep those.
 
-    Input: message port "packets", PDUs of s32 tokens in packet order.
+    Input: message port "packets", PDUs of s32 tokens, or bits, in packet order.
     Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs and stream_id added, and
     labels where they are not natural.
 
@@ -51,7 +52,7 @@ class packet_encoder(PduBlock):
         coded = self._transmitter.coded(outline, mcs, packets.shape[1])
         added = {
             keys.MCS: vector_of(mcs),
-            keys.LABELS: None if self._labels == NATURAL else self._labels,
+            keys.LABELS: None if self._labels == NATURAL or payload_of(meta) == BITS else self._labels,
             keys.STREAM_ID: self._stream_id,
         }
         return added, coded.encode(packets, self._transmitter.identity(outline))

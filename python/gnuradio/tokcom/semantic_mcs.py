@@ -2,6 +2,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pmt
@@ -10,13 +11,15 @@ from tokcom import keys
 from tokcom.adaptation.cqi import CqiMemory, CqiState
 from tokcom.adaptation.mcs import find_mcs
 from tokcom.adaptation.outer_loop import OuterLoop
+from tokcom.frame import BitFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.bursts import TransmitConfig
 from tokcom.models.zoo import DEFAULT_MODEL, load_context, load_residual
-from tokcom.packets.header import FRAME_IDS, MCS_NOT_SENT
-from tokcom.packets.layout import packet_layout, unpack
+from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.layout import SPREAD, unpack
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 
-from ._pdu import PduBlock, carriers_of, make_pdu, open_pdu, outline_of, packet_rows, required, vector_of
+from ._pdu import PduBlock, carriers_of, layout_of, make_pdu, open_pdu, outline_of, packet_rows, required, vector_of
 
 
 class semantic_mcs(PduBlock):
@@ -105,20 +108,21 @@ class semantic_mcs(PduBlock):
 
             # The frames' thread reads them the other way round: never a former adapter among these.
             self._new_adapter = new_adapter
-            self._adapters = {self._transmit.tokens_per_packet: new_adapter(self._transmit)}
+            self._adapters = {self._transmit: new_adapter(self._transmit)}
             self._settings = settings
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
         outline, seed = outline_of(meta), required(meta, keys.LAYOUT_SEED, int)
-        frame = outline.with_tokens(unpack(packets, packet_layout(len(outline.tokens), packets.shape[1], seed)))
+        adapter = self._adapter(packets.shape[1], layout_of(meta), isinstance(outline, BitFrame))
+        frame = outline.with_tokens(unpack(packets, adapter.transmitter.positions(outline, seed)))
         now = time.monotonic()
         known = self._memory.now(now)
         self._tell(known)
         offset = self._loop.offset_db if self._loop is not None else 0.0
         if known.state != "fresh":
             offset = min(offset, 0.0)
-        choice = self._adapter(packets.shape[1]).choose(frame, seed, known.carrier_esn0_db, offset)
+        choice = adapter.choose(frame, seed, known.carrier_esn0_db, offset)
         number = frame.frame_id % FRAME_IDS
         self.last_choice = self._sent[number] = choice
         if known.state == "fresh":
@@ -142,7 +146,7 @@ class semantic_mcs(PduBlock):
             said[keys.EXPECTED_TER] = choice.expected_ter
         self.message_port_pub(self.CHOICE, make_pdu(pmt.make_dict(), said, np.zeros(0, np.uint8)))
         self.message_port_pub(self.READOUT, pmt.cons(self.READOUT, pmt.intern(readout(said))))
-        again = Transmitter(TransmitConfig(tokens_per_packet=packets.shape[1])).packetize(frame, choice.layout_seed)
+        again = adapter.transmitter.packetize(frame, choice.layout_seed)
         added = {keys.LAYOUT_SEED: choice.layout_seed, keys.MCS: vector_of(choice.mcs), keys.POWER_DB: choice.power_db}
         return added, again
 
@@ -157,12 +161,13 @@ class semantic_mcs(PduBlock):
         why = "no CQI" if known.state == "missing" else f"the last CQI is {known.age:.1f} s old"
         self.logger.warn(f"{why}: Es/N0 {known.carrier_esn0_db.mean():.1f} dB is assumed")
 
-    def _adapter(self, tokens_per_packet: int) -> LinkAdapter:
-        adapters = self._adapters
-        if tokens_per_packet not in adapters:
-            config = TransmitConfig(tokens_per_packet=tokens_per_packet, profile=self._transmit.profile)
-            adapters[tokens_per_packet] = self._new_adapter(config)
-        return adapters[tokens_per_packet]
+    def _adapter(self, per_packet: int, layout: str = SPREAD, bits: bool = False) -> LinkAdapter:
+        """The adapter for frames of so many tokens, or bits, a packet."""
+        adapters, size = self._adapters, "bits_per_packet" if bits else "tokens_per_packet"
+        config = replace(self._transmit, layout=layout, **{size: per_packet})
+        if config not in adapters:
+            adapters[config] = self._new_adapter(config)
+        return adapters[config]
 
     def _on_cqi(self, pdu: object) -> None:
         try:

@@ -5,37 +5,47 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.packets.layout import SEEDS, SPREAD
 
-from ._pdu import PduBlock, frame_of
+from ._pdu import PduBlock, frame_keys, frame_of
 
 
 class token_packetizer(PduBlock):
-    """Spread the tokens of each frame over packets, so that a lost packet does not take neighbours with it.
+    """Deal the tokens of each frame out to packets: spread, so that a lost packet does not take neighbours with it, or
+    in another layout.
 
-    Input: message port "tokens", PDUs of s32 tokens, one frame each.
+    Input: message port "tokens", PDUs of s32 tokens, one frame each; or of s32 bits, 0 and 1, where the metadata has
+    the key payload with the value "bits", beside codebook (what the bits hold) and frame_id.
     Output: message port "packets", the same tokens in packet order, one PDU a frame, its metadata with packets,
-    tokens_per_packet and layout_seed added.
+    tokens_per_packet, layout_seed and, where they are not spread, layout added. Bits always keep their order.
 
     Parameters:
-        tokens_per_packet: tokens in each packet, at least 1.
-        seed: seed of the layout of frame 0, 0 to 65535; frame n has this seed plus n, modulo 65536.
+        tokens_per_packet: tokens in each packet, 1 to 64.
+        seed: seed of the layout of frame 0, 0 to 1023; frame n has this seed plus n, modulo 1024.
+        layout: "spread": by a permutation from the seed; "contiguous": in the frame's order; "importance": the coarsest
+            sample of the frame first.
+        bits_per_packet: bits in each packet of a frame of bits, 1 to 2048.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "packets", "int32", "packetizer"
 
-    def __init__(self, tokens_per_packet: int = 4, seed: int = 0):
+    def __init__(
+        self, tokens_per_packet: int = 4, seed: int = 0, layout: str = SPREAD, bits_per_packet: int = 256
+    ):  # fmt: skip
         PduBlock.__init__(self, "Token Packetizer")
-        if not 0 <= seed <= 0xFFFF:
-            raise ParameterError(f"seed is {seed}; it must be 0 to 65535")
-        self._transmitter = Transmitter(TransmitConfig(tokens_per_packet=tokens_per_packet))
-        self._seed = seed
+        if not 0 <= seed < SEEDS:
+            raise ParameterError(f"seed is {seed}; it must be 0 to {SEEDS - 1}")
+        config = TransmitConfig(tokens_per_packet=tokens_per_packet, layout=layout, bits_per_packet=bits_per_packet)
+        self._transmitter, self._seed = Transmitter(config), seed
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         frame = frame_of(meta, data)
-        seed = (self._seed + frame.frame_id) & 0xFFFF
+        layout = self._transmitter.layout(frame)
+        seed = (self._seed + frame.frame_id) % SEEDS if layout == SPREAD else 0
         packets = self._transmitter.packetize(frame, seed)
-        return {
+        return frame_keys(frame) | {
             keys.PACKETS: len(packets),
             keys.TOKENS_PER_PACKET: packets.shape[1],
+            keys.LAYOUT: None if layout == SPREAD else layout,
             keys.LAYOUT_SEED: seed,
         }, packets

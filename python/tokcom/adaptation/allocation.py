@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.errors import ParameterError
-from tokcom.packets.header import LIGHTER, MCS_COUNT, MCS_NOT_SENT, SHARES, two_groups
+from tokcom.packets.mcs_map import LIGHTER, MCS_COUNT, MCS_NOT_SENT, SHARES, two_groups
 
 COLUMNS = np.array([*range(MCS_COUNT), MCS_NOT_SENT], np.uint8)
 """MCS of each column of a table of errors."""

@@ -13,10 +13,10 @@ from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.model import ContextModel
 from tokcom.errors import ParameterError
-from tokcom.frame import TokenFrame
+from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.packets.header import MCS_COUNT, MCS_NOT_SENT
-from tokcom.packets.layout import PADDING, packet_layout
+from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
+from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
 from tokcom.phy import grid
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
@@ -39,7 +39,7 @@ class AdaptationConfig:
         mcs: name or index, of "fixed".
         target: PER of "cqi" and "cqi-context", above 0 and below 1.
         bound: expected share of wrong tokens in a frame, above 0 and below 1.
-        layouts: seeds of the packet layout that the semantic policies try, 1 to 4096.
+        layouts: seeds of the packet layout that the semantic policies try, 1 to 1024, where the layout is "spread".
         power_db: mean power in dB over bursts, for "semantic-power"; 0 is what the others send with.
         peak_db: largest power of a burst in dB, at least `power_db`.
         header_esn0_db: Es/N0 in dB below which no burst is turned down, so that its header arrives.
@@ -64,8 +64,8 @@ class AdaptationConfig:
         for name in ("target", "bound"):
             if not 0 < getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
-        if not 1 <= self.layouts <= 4096:
-            raise ParameterError(f"layouts is {self.layouts}; it must be 1 to 4096")
+        if not 1 <= self.layouts <= SEEDS:
+            raise ParameterError(f"layouts is {self.layouts}; it must be 1 to {SEEDS}")
         if not self.peak_db >= self.power_db:
             raise ParameterError(f"peak_db is {self.peak_db}; it must be at least power_db, {self.power_db}")
 
@@ -118,8 +118,8 @@ class LinkAdapter:
         model: ContextModel | None = None, residual: ResidualModel | None = None, seed: int = 0,
     ):  # fmt: skip
         self.config = config or AdaptationConfig()
-        self._transmitter = Transmitter(transmit)
-        self._profile = profile(self._transmitter.config.profile)
+        self.transmitter = Transmitter(transmit)
+        self._profile = profile(self.transmitter.config.profile)
         if self.config.policy in SEMANTIC and (model is None or residual is None):
             raise ParameterError(
                 f"policy {self.config.policy!r} needs a context model and what is expected of it; without them there "
@@ -129,7 +129,7 @@ class LinkAdapter:
         self._budget = PowerBudget(self.config.power_db, self.config.peak_db)
 
     def choose(
-        self, frame: TokenFrame, layout_seed: int, carrier_esn0_db: np.ndarray, offset_db: float = 0.0,
+        self, frame: Payload, layout_seed: int, carrier_esn0_db: np.ndarray, offset_db: float = 0.0,
         bits: np.ndarray | None = None,
     ) -> Choice:  # fmt: skip
         """What to send a frame with.
@@ -146,8 +146,8 @@ class LinkAdapter:
             TokcomError: there is no burst for such a frame, or the CQI is none.
         """
         esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
-        n_packets = -(-len(frame.tokens) // self._transmitter.config.tokens_per_packet)
-        symbols = self._symbols(frame.codebook_size)
+        n_packets = -(-len(frame.tokens) // self.transmitter.per_packet(frame))
+        symbols = _packet_symbols(frame.codebook_size, self.transmitter.per_packet(frame))
         if self.config.policy not in SEMANTIC:
             scheme = find_mcs(self.config.mcs).index
             if self.config.policy != "fixed":
@@ -165,12 +165,8 @@ class LinkAdapter:
         self._budget.spend(choice.airtime, choice.power_db)
         return choice
 
-    def _symbols(self, codebook_size: int) -> np.ndarray:
-        """int64 (n_mcs + 1,): symbols of a packet by MCS; none where it is not sent."""
-        return _packet_symbols(codebook_size, self._transmitter.config.tokens_per_packet)
-
     def _choice(self, frame, layout_seed, mcs, power_db, esn0_db, ter, feasible, gap=0.0) -> Choice:
-        header = self._transmitter.header(frame, layout_seed, mcs, self._transmitter.config.tokens_per_packet)
+        header = self.transmitter.header(frame, layout_seed, mcs, self.transmitter.per_packet(frame))
         sent = mcs[mcs != MCS_NOT_SENT]
         lost = sum(
             float(predicted_per(mcs_table()[i], esn0_db[i] + power_db)) * np.sum(sent == i) for i in np.unique(sent)
@@ -187,9 +183,10 @@ class _Solver:
 
     def __init__(self, parent: LinkAdapter, frame, layout_seed, bits, esn0_db, symbols):
         self.parent, self.frame, self.esn0_db, self.symbols = parent, frame, esn0_db, symbols
-        self.per_packet = parent._transmitter.config.tokens_per_packet
-        self.seeds = (layout_seed + np.arange(parent.config.layouts)) & 0xFFFF
-        layouts = np.stack([_layout(len(bits), self.per_packet, int(seed)) for seed in self.seeds])
+        transmitter = parent.transmitter
+        shape = frame.grid, transmitter.per_packet(frame), transmitter.layout(frame)
+        self.seeds = (layout_seed + np.arange(parent.config.layouts if SPREAD in shape else 1)) % SEEDS
+        layouts = np.stack([_positions(*shape, int(seed), frame.quantizers) for seed in self.seeds])
         used = layouts != PADDING
         self.tokens = used.sum(axis=2)
         self.packet_bits = (np.where(used, bits[layouts], 0).sum(axis=2) / self.tokens).astype(np.float32)
@@ -243,6 +240,4 @@ def _packet_symbols(codebook_size: int, tokens_per_packet: int) -> np.ndarray:
     return np.array([*(row.symbols(codebook_size, tokens_per_packet) for row in mcs_table()), 0])
 
 
-@lru_cache(maxsize=8192)
-def _layout(n_tokens: int, tokens_per_packet: int, seed: int) -> np.ndarray:
-    return packet_layout(n_tokens, tokens_per_packet, seed)
+_positions = lru_cache(maxsize=8192)(packet_positions)

@@ -12,16 +12,16 @@ from functools import cache
 import numpy as np
 
 from tokcom.adaptation.mcs import find_mcs
-from tokcom.errors import FrameError, ModelError, TokcomError
-from tokcom.frame import LOST, TokenFrame
+from tokcom.errors import FrameError, ModelError, ParameterError, TokcomError
+from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, by_id, codebook_id
-from tokcom.packets.header import FRAME_IDS, BurstHeader
+from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
-from tokcom.packets.layout import pack, packet_layout, unpack
+from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions, unpack
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
@@ -38,7 +38,9 @@ class TransmitConfig:
         profile: row of phy/profiles.json: length of preamble and header.
         stream_id: 0 to 63.
         labels: "natural": tokens are sent under their own numbers; "semantic" or "contextual": under such labels of
-            their codebook.
+            their codebook. Bits have none.
+        layout: which tokens travel together, one of `packets.layout.LAYOUTS`; bits always travel in their order.
+        bits_per_packet: 1 to 2048, of frames of bits.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -49,15 +51,21 @@ class TransmitConfig:
     profile: str = "standard"
     stream_id: int = 0
     labels: str = NATURAL
+    layout: str = SPREAD
+    bits_per_packet: int = 256
 
     def __post_init__(self) -> None:
         profile(self.profile)
         find_mcs(self.mcs)
-        BurstHeader(self.stream_id, 0, 0, 0, 0, 1, self.tokens_per_packet, 1, None, np.zeros(1), self.labels)
+        BurstHeader(
+            self.stream_id, 0, 0, (1,), self.tokens_per_packet, 1, np.zeros(1), layout=self.layout, labels=self.labels
+        )
+        if not 1 <= self.bits_per_packet <= MAX_BITS_PER_PACKET:
+            raise ParameterError(f"bits_per_packet is {self.bits_per_packet}; it must be 1 to {MAX_BITS_PER_PACKET}")
 
 
 class Transmitter:
-    """Token frames to bursts of samples.
+    """Frames of tokens, or of bits, to bursts of samples.
 
     Args:
         config: what it does where nothing else is asked of it.
@@ -69,8 +77,8 @@ class Transmitter:
         self._codebooks = {codebook.name: codebook for codebook in codebooks}
         self._profile = profile(self.config.profile)
 
-    def packetize(self, frame: TokenFrame, layout_seed: int) -> np.ndarray:
-        """int32 tokens (n_packets, tokens_per_packet), spread by the seeded permutation.
+    def packetize(self, frame: Payload, layout_seed: int = 0) -> np.ndarray:
+        """int32 tokens (n_packets, tokens_per_packet), in the order of the layout.
 
         Raises:
             FrameError: the frame has lost tokens.
@@ -79,43 +87,55 @@ class Transmitter:
             raise FrameError(
                 f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames are sent"
             )
-        return pack(frame.tokens, packet_layout(len(frame.tokens), self.config.tokens_per_packet, layout_seed))
+        return pack(frame.tokens, self.positions(frame, layout_seed))
+
+    def positions(self, outline: Payload, layout_seed: int = 0) -> np.ndarray:
+        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries."""
+        return packet_positions(
+            outline.grid, self.per_packet(outline), self.layout(outline), layout_seed, outline.quantizers
+        )
+
+    def per_packet(self, outline: Payload) -> int:
+        """Tokens, or bits, in each packet of a frame."""
+        return self.config.bits_per_packet if isinstance(outline, BitFrame) else self.config.tokens_per_packet
+
+    def layout(self, outline: Payload) -> str:
+        """Which tokens of a frame travel together."""
+        return CONTIGUOUS if isinstance(outline, BitFrame) else self.config.layout
 
     def choose_mcs(self, n_packets: int) -> np.ndarray:
         """uint8 (n_packets,): the configured MCS for every packet."""
         return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
 
-    def coded(self, outline: TokenFrame, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
+    def coded(self, outline: Payload, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
         """The code of a frame's packets, under the configured labels.
 
         Raises:
             FrameError: the frame's codebook has no such labels here.
             ParameterError: an MCS is not in the table.
         """
-        labels = _labels(self.config.labels, self._codebooks.get(outline.codebook), outline)
+        kind = NATURAL if isinstance(outline, BitFrame) else self.config.labels
+        labels = _labels(kind, self._codebooks.get(outline.codebook), outline)
         return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels)
 
     def header(
-        self, outline: TokenFrame, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None
-    ) -> BurstHeader:
-        """The header of a frame, whose tokens do not matter; `labels` takes the place of the configured ones.
+        self, outline: Payload, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None,
+        layout: str | None = None,
+    ) -> BurstHeader:  # fmt: skip
+        """The header of a frame, whose tokens do not matter; `labels` and `layout` take the place of those configured.
 
         Raises:
-            FrameError: the air interface has no header for such a grid.
-            ParameterError: a field is out of its range.
+            ParameterError: the air interface has no header for such a frame.
         """
-        if len(outline.grid) > 2:
-            raise FrameError(
-                f"a grid of {len(outline.grid)} dimensions cannot be sent; the header has rows and columns"
-            )
-        rows, columns = outline.grid if len(outline.grid) == 2 else (0, *outline.grid)
+        bits, layout = isinstance(outline, BitFrame), layout or self.layout(outline)
         return BurstHeader(
-            self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), layout_seed, rows,
-            columns, tokens_per_packet, bits_per_token(outline.codebook_size), outline.cmi, mcs,
-            self.config.labels if labels is None else labels,
+            self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), outline.grid,
+            tokens_per_packet, bits_per_token(outline.codebook_size), mcs, outline.cmi, layout,
+            layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
+            BITS if bits else TOKENS, outline.quantizers,
         )  # fmt: skip
 
-    def identity(self, outline: TokenFrame) -> PacketIdentity:
+    def identity(self, outline: Payload) -> PacketIdentity:
         """What the CRCs of a frame's packets are bound to."""
         return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
 
@@ -123,7 +143,7 @@ class Transmitter:
         """complex64 samples, of unit mean power, of a burst with its packets' symbols."""
         return modulate(header, symbols, self._profile)
 
-    def transmit(self, frame: TokenFrame, layout_seed: int, mcs: np.ndarray | None = None) -> np.ndarray:
+    def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
         """The burst of a frame, complex64 samples; `mcs`, uint8 (n_packets,), takes the place of the configured one."""
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
@@ -138,7 +158,7 @@ class Reception:
 
     Attributes:
         header: the burst's header.
-        frame: the frame with LOST where a packet failed.
+        frame: the frame with LOST where a packet failed; a BitFrame where the burst carries bits.
         packets_ok: bool (n_packets,), which packets passed.
         profile: of the burst's preamble; empty where packets came without a burst.
         quality: what was measured on the burst; None where packets came without one.
@@ -148,7 +168,7 @@ class Reception:
     """
 
     header: BurstHeader
-    frame: TokenFrame
+    frame: Payload
     packets_ok: np.ndarray
     profile: str = ""
     quality: BurstQuality | None = None
@@ -160,7 +180,8 @@ class Receiver:
     """A stream of samples to token frames.
 
     Args:
-        codebooks: those that it knows. Frames of others come out, too, under a name that tells their id.
+        codebooks: those that it knows, and what bits may be. Frames of others come out, too, under a name that tells
+            their id.
         recovery: makes frames whole; None: losses stay LOST.
         profiles: names of the profiles to seek; empty for all.
 
@@ -227,37 +248,41 @@ class Receiver:
         coded = MixedPackets.of(outline.codebook_size, header.tokens_per_packet, header.mcs, labels)
         return coded.decode(llrs, header.identity)
 
-    def outline(self, header: BurstHeader) -> TokenFrame:
+    def outline(self, header: BurstHeader) -> Payload:
         """The frame that a header announces, all of its tokens LOST.
 
         Raises:
             FrameError: the header's tokens have another width than its codebook.
         """
         known = self._codebooks.get(header.codebook_id)
+        lost = np.full(header.n_tokens, LOST, np.int32)
+        if header.payload == BITS:
+            return BitFrame(lost, known.name if known else _stranger(header), header.frame_id)
         if known is None:
-            known = Codebook(f"unknown-{header.codebook_id:04x}", 1 << header.token_bits, "unknown")
+            known = Codebook(_stranger(header), 1 << header.token_bits, "unknown")
         elif bits_per_token(known.size) != header.token_bits:
             raise FrameError(
                 f"frame {header.frame_id} has tokens of {header.token_bits} bits, its codebook {known.name} of "
                 f"{bits_per_token(known.size)}: transmitter and receiver hold different models of one id"
             )
-        lost = np.full(header.n_tokens, LOST, np.int32)
-        return TokenFrame(lost, known.name, known.size, header.grid, known.modality, header.cmi, header.frame_id)
+        return TokenFrame(
+            lost, known.name, known.size, header.grid, known.modality, header.cmi, header.frame_id, header.quantizers
+        )
 
     def stranger(self, header: BurstHeader) -> str | None:
         """What to say of a burst whose codebook is not among those known; None where it is. Its tokens are passed on,
         but nobody here can tell what they mean."""
         if header.codebook_id in self._codebooks:
             return None
-        known = ", ".join(f"{each.name} (0x{each.id:04x})" for each in self._codebooks.values()) or "none"
+        known = ", ".join(f"{each.name} (0x{each.id:08x})" for each in self._codebooks.values()) or "none"
         return (
-            f"frame {header.frame_id} of stream {header.stream_id} is of codebook 0x{header.codebook_id:04x}; known "
+            f"frame {header.frame_id} of stream {header.stream_id} is of codebook 0x{header.codebook_id:08x}; known "
             f"are {known}: the transmitter holds another model, or other weights or labels under its name"
         )
 
     def assemble(self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader) -> Reception:
         """The frame in its own order, LOST where the packet failed."""
-        layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
+        layout = header.positions()
         believed = np.where(packets_ok[:, None], packets, LOST)
         return Reception(header, self.outline(header).with_tokens(unpack(believed, layout)), packets_ok)
 
@@ -288,7 +313,7 @@ class Receiver:
         reception = replace(reception, profile=burst.profile.name, quality=burst.quality, position=found.position)
         try:
             recovered = None
-            if self.recovery is not None:
+            if self.recovery is not None and burst.header.payload == TOKENS:
                 misfit = self.misfit(burst)
                 recovered = self.recovery.recover(reception.frame, burst.header, llrs, misfit=misfit)
         except ModelError:
@@ -311,7 +336,12 @@ def compile_kernels() -> None:
     coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
 
 
-def _labels(kind: str, codebook: Codebook | None, outline: TokenFrame) -> TokenLabels | None:
+def _stranger(header: BurstHeader) -> str:
+    """What stands for the name of a codebook that is not known."""
+    return f"unknown-{header.codebook_id:08x}"
+
+
+def _labels(kind: str, codebook: Codebook | None, outline: Payload) -> TokenLabels | None:
     """The labels of a frame's tokens; None where they are natural."""
     if kind == NATURAL:
         return None

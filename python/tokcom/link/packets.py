@@ -15,9 +15,9 @@ from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import FrameError, ParameterError
 from tokcom.modulation.constellation import LLR_METHODS, Constellation
-from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.tables import table_row
 
 

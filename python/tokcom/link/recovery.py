@@ -19,7 +19,7 @@ from tokcom.link.packets import MixedPackets
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
-from tokcom.packets.layout import PADDING, packet_layout, unpack
+from tokcom.packets.layout import PADDING, unpack
 
 CERTAIN = 7.0
 """Log-odds of a code word, against none, from which the prior has no share in its tokens' posteriors: a thousandth."""
@@ -81,8 +81,7 @@ class ReceivedPackets:
         """
         coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
         decoder = _BurstDecoder(coded, header.identity, llrs, misfit)
-        layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
-        return cls(layout, coded.bits > 0, decoder.decode, decoder.list_decode)
+        return cls(header.positions(), coded.bits > 0, decoder.decode, decoder.list_decode)
 
 
 class _BurstDecoder:

@@ -30,7 +30,7 @@ class Codebook:
 
     @property
     def id(self) -> int:
-        """16 bits that stand for it in a burst header."""
+        """32 bits that stand for it in a burst header."""
         return codebook_id(self.name)
 
 
@@ -46,12 +46,12 @@ def codebook_name(model: str, content: Iterable[str]) -> str:
 
 
 def codebook_id(name: str) -> int:
-    """16 bits for the air: the first of the hash that a codebook's name ends in; where it has none, of the SHA-256 of
-    the name."""
+    """32 bits for the air: the hash that a codebook's name ends in; where it has none, the first of the SHA-256 of the
+    name."""
     _, at, content = name.rpartition("@")
     if at and len(content) == DIGITS and set(content) <= set("0123456789abcdef"):
-        return int(content[:4], 16)
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:2], "big")
+        return int(content, 16)
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
 def by_id(codebooks: Iterable[Codebook]) -> dict[int, Codebook]:
@@ -66,6 +66,6 @@ def by_id(codebooks: Iterable[Codebook]) -> dict[int, Codebook]:
         if (other.name, other.size) != (codebook.name, codebook.size):
             raise ParameterError(
                 f"codebooks {other.name} ({other.size} words) and {codebook.name} ({codebook.size} words) have one id "
-                f"on the air, 0x{codebook.id:04x}; a receiver can know one of them"
+                f"on the air, 0x{codebook.id:08x}; a receiver can know one of them"
             )
     return found

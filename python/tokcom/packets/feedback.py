@@ -20,7 +20,7 @@ CODEBOOK = Codebook("feedback", 256, MODALITY)
 MCS = "qpsk-1/2"
 BANDS = 13
 """Neighbouring carriers share a band; of 52 carriers, four do."""
-FIELDS = {"stream_id": 6, "frame_id": 20, "packets": 13, "packets_lost": 13, "packets_open": 13}
+FIELDS = {"stream_id": 6, "frame_id": 20, "packets": 15, "packets_lost": 15, "packets_open": 15}
 """Bits of each number, in their order on the air, most significant first; the bands follow."""
 UNKNOWN = (1 << FIELDS["packets_open"]) - 1
 BAND_BITS, LOWEST_DB, STEP_DB = 7, -16.0, 0.5
@@ -36,7 +36,7 @@ class Feedback:
     Args:
         stream_id: of the burst, 0 to 63.
         frame_id: of the burst, 0 to 2**20 - 1.
-        packets: of the burst's frame, 1 to 4096.
+        packets: of the burst's frame, 1 to 2**14.
         packets_lost: those that failed their CRC.
         packets_open: those that recovery could not declare good; None: not known.
         carrier_esn0_db: float (n_carriers,), Es/N0 in dB by carrier.

@@ -1,28 +1,29 @@
 """The burst header: what a receiver must know to make a frame of a burst (docs/air-interface.md, "Header").
 
-It has a base of fixed length and, where packets differ in their MCS in a way that the base cannot say, an extension
-that holds the MCS of each. Version 2 says more in the base: MCS 12 to 14, and two groups of packets, the second one
-sent a step lighter. It is used only where version 1 lacks the words. Versions 3 and 4 are version 2 with tokens under
-semantic and under contextual labels.
+It has a base of fixed length, which says all of common frames, and where that does not do, an extension with typed
+elements (`elements`): shapes, MCS that differ from packet to packet, and whatever later receivers know.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
+from math import prod
 
 import numpy as np
 
 from tokcom.errors import HeaderError, ParameterError
-from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
+from tokcom.frame import BITS, MAX_DIMENSIONS, MAX_TOKENS, TOKENS
 from tokcom.packets.crc import Crc
-from tokcom.packets.identity import PacketIdentity
-from tokcom.packets.labels import CONTEXTUAL, LABELS, NATURAL, SEMANTIC
+from tokcom.packets.elements import MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
+from tokcom.packets.identity import NUMBER_BITS, PacketIdentity
+from tokcom.packets.labels import LABELS, NATURAL
+from tokcom.packets.layout import CONTIGUOUS, IMPORTANCE, LAYOUTS, SEEDS, SPREAD, packet_positions
+from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, mcs_of, share_of, two_groups
 
-VERSIONS = (1, 2, 3, 4)
-"""The plain one; then, in the order of LABELS, those with two groups and MCS 12 to 14, whose flags are taken."""
+VERSION = 1
 FIELDS = {
-    "version": 4, "flags": 5, "stream_id": 6, "frame_id": 20, "codebook_id": 16, "layout_seed": 16, "rows": 8,
-    "columns": 12, "tokens_per_packet": 6, "token_bits": 5, "cmi": 12, "mcs": 4, "extension_bytes": 8,
+    "version": 3, "stream_id": 6, "frame_id": 20, "codebook_id": 32, "payload": 2, "layout": 11, "tokens_per_packet": 6,
+    "token_bits": 5, "shape": 9, "cmi": 12, "mcs": 4, "share": 5, "extension_symbols": 7,
 }  # fmt: skip
 """Bits of each field of the base, in their order on the air, most significant first."""
 CRC = Crc.named("crc16")
@@ -30,22 +31,19 @@ BASE_BITS = sum(FIELDS.values()) + CRC.width
 """Bits of the base with its CRC-16."""
 FRAME_IDS = 1 << FIELDS["frame_id"]
 """Frames are counted modulo this."""
-MAX_PACKETS = 4096
-MCS_COUNT = 15
-MCS_COUNT_V1 = 12
-"""MCS that version 1 knows."""
-MCS_NOT_SENT = 15
-"""MCS of a packet that the burst leaves out."""
-LIGHTER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 10, 11, 12, 13, 14, MCS_NOT_SENT)
-"""MCS of the second group by that of the first, in version 2."""
-SHARES = 1 << 5
-"""The flags of version 2 give the first group's share of the packets in this many parts."""
-MCS_IN_EXTENSION = 15
-LABEL_FLAGS = {NATURAL: 0b00000, SEMANTIC: 0b00001, CONTEXTUAL: 0b00010}
-"""Flags of version 1: under which labels of their codebook tokens are sent."""
-RAW, RUNS = 0, 1
-"""Forms of the extension: the MCS of every packet; or MCS and number of packets, run by run."""
-LONGEST_RUN = 256
+MAX_PACKETS = 1 << NUMBER_BITS
+MAX_TOKENS_PER_PACKET = 1 << FIELDS["tokens_per_packet"]
+MAX_TOKEN_BITS = 18
+MAX_BITS_PER_PACKET = MAX_TOKENS_PER_PACKET << FIELDS["token_bits"]
+"""Of a payload of bits, whose packets' size takes both fields together."""
+PLAIN_BITS = len(LABELS)
+"""Number of a payload of bits; tokens have the number of their labels."""
+OTHER_LAYOUTS = {CONTIGUOUS: SEEDS, IMPORTANCE: SEEDS + 1}
+"""Numbers of the layouts that take no seed; "spread" has the number of its seed."""
+MAX_EXTENSION_SYMBOLS = (1 << FIELDS["extension_symbols"]) - 1
+FREE_TOKENS, TOKENS_PER_TOKEN_SENT = 4096, 8
+"""A frame may have so many tokens whatever becomes of them, and so many more for each slot that the burst sends: what a
+header announces costs the receiver time and memory."""
 
 
 @dataclass(frozen=True)
@@ -54,45 +52,68 @@ class BurstHeader:
 
     Args:
         stream_id: of several transmitters or streams on one channel, 0 to 63.
-        frame_id: running number of the frame, modulo 2**20.
-        codebook_id: `codebook.codebook_id` of the codebook's name.
-        layout_seed: seed of the permutation that spreads tokens over packets.
-        rows: rows of the token grid, 1 to 255; 0 where the tokens form a line.
-        columns: columns of the grid, or length of the line, 1 to 4095.
-        tokens_per_packet: 1 to 64.
-        token_bits: bits a token, 1 to 18.
-        cmi: class label, 0 to 4094, or None.
+        frame_id: running number of the frame, modulo FRAME_IDS.
+        codebook_id: `codebook.codebook_id` of the codebook's name; of bits, of what they hold.
+        grid: shape of the frame, up to 4 dimensions and 2**20 tokens; of bits, how many they are.
+        tokens_per_packet: 1 to 64; of bits, 1 to 2048.
+        token_bits: bits a token, 1 to 18; of bits, 1.
         mcs: uint8 (n_packets,): index of each packet's MCS, 0 to 14, or MCS_NOT_SENT.
+        cmi: class label, 0 to 4094, or None.
+        layout: one of `layout.LAYOUTS`: which token travels in which packet.
+        layout_seed: of the layout "spread", 0 to 1023; of others, 0.
         labels: one of `labels.LABELS`: under which numbers the tokens are sent.
+        payload: `frame.TOKENS` or `frame.BITS`.
+        quantizers: residual quantizers; several of them are the first axis of the grid.
+        elements: elements that are unknown here and may be passed over, as they came.
 
     Raises:
-        ParameterError: a field is out of its range.
+        ParameterError: a field is out of its range, or the frame is larger than what the burst sends of it allows.
     """
 
     stream_id: int
     frame_id: int
     codebook_id: int
-    layout_seed: int
-    rows: int
-    columns: int
+    grid: tuple[int, ...]
     tokens_per_packet: int
     token_bits: int
-    cmi: int | None
     mcs: np.ndarray
+    cmi: int | None = None
+    layout: str = SPREAD
+    layout_seed: int = 0
     labels: str = NATURAL
+    payload: str = TOKENS
+    quantizers: int = 1
+    elements: bytes = b""
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("stream_id", 0, 63), ("frame_id", 0, FRAME_IDS - 1), ("codebook_id", 0, 0xFFFF),
-            ("layout_seed", 0, 0xFFFF), ("rows", 0, 255), ("columns", 1, 4095), ("tokens_per_packet", 1, 64),
-            ("token_bits", 1, 18),
+        grid = tuple(map(int, self.grid))
+        object.__setattr__(self, "grid", grid)
+        bits = self.payload == BITS
+        for name, value, low, high in (
+            ("stream_id", self.stream_id, 0, 63), ("frame_id", self.frame_id, 0, FRAME_IDS - 1),
+            ("codebook_id", self.codebook_id, 0, 0xFFFFFFFF),
+            ("the number of dimensions", len(grid), 1, 1 if bits else MAX_DIMENSIONS),
+            ("a side of the grid", min(grid, default=0), 1, MAX_TOKENS),
+            ("the number of tokens", prod(grid), 1, MAX_TOKENS),
+            ("tokens_per_packet", self.tokens_per_packet, 1, MAX_BITS_PER_PACKET if bits else MAX_TOKENS_PER_PACKET),
+            ("token_bits", self.token_bits, 1, 1 if bits else MAX_TOKEN_BITS),
+            ("the number of packets", self.n_packets, 1, MAX_PACKETS),
+            ("layout_seed", self.layout_seed, 0, 0 if self.layout in OTHER_LAYOUTS else SEEDS - 1),
+            ("cmi", 0 if self.cmi is None else self.cmi, 0, (1 << FIELDS["cmi"]) - 2),
         ):  # fmt: skip
-            _within(name, getattr(self, name), low, high)
-        if self.cmi is not None:
-            _within("cmi", self.cmi, 0, 4094)
-        if self.labels not in LABELS:
-            raise ParameterError(f"labels is {self.labels!r}; it must be one of {', '.join(LABELS)}")
-        _within("the number of packets", self.n_packets, 1, MAX_PACKETS)
+            if not low <= value <= high:
+                raise ParameterError(f"{name} is {value}; it must be {low} to {high}")
+        for name, known in (("labels", (NATURAL,) if bits else LABELS), ("layout", LAYOUTS), ("payload", (TOKENS, BITS))):
+            if getattr(self, name) not in known:
+                raise ParameterError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
+        if self.quantizers != 1 and (bits or self.quantizers != grid[0]):
+            raise ParameterError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
+        object.__setattr__(self, "mcs", self._checked_mcs())
+        if self.elements:
+            _check_unknown(self.elements)
+
+    def _checked_mcs(self) -> np.ndarray:
+        """The read-only MCS of each packet, of a frame that is not too large for what is sent of it."""
         mcs = np.array(self.mcs)
         if mcs.shape != (self.n_packets,):
             raise ParameterError(
@@ -105,17 +126,21 @@ class BurstHeader:
             if unknown.any():
                 raise ParameterError(f"mcs holds {mcs[unknown][0]}; it must be 0 to {MCS_COUNT - 1}, or {MCS_NOT_SENT}")
         mcs = mcs.astype(np.uint8)
+        if self.n_tokens > FREE_TOKENS:
+            sent = int(np.count_nonzero(mcs != MCS_NOT_SENT)) * self.tokens_per_packet
+            most = FREE_TOKENS + TOKENS_PER_TOKEN_SENT * sent
+            if self.n_tokens > most:
+                raise ParameterError(
+                    f"the frame has {self.n_tokens} tokens, of which {sent} are sent; that allows for {most}: send more "
+                    "packets, or a smaller frame"
+                )
         mcs.flags.writeable = False
-        object.__setattr__(self, "mcs", mcs)
+        return mcs
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BurstHeader) and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__
         )
-
-    @property
-    def grid(self) -> tuple[int, ...]:
-        return (self.rows, self.columns) if self.rows else (self.columns,)
 
     @property
     def identity(self) -> PacketIdentity:
@@ -124,60 +149,68 @@ class BurstHeader:
 
     @property
     def n_tokens(self) -> int:
-        return max(self.rows, 1) * self.columns
+        return prod(self.grid)
 
     @property
     def n_packets(self) -> int:
         """Packets of the frame, those not sent included."""
-        return ceil(self.n_tokens / self.tokens_per_packet)
+        return -(-self.n_tokens // max(self.tokens_per_packet, 1))
+
+    def positions(self) -> np.ndarray:
+        """int32 (n_packets, tokens_per_packet): which tokens each packet carries (`layout.packet_positions`)."""
+        return packet_positions(self.grid, self.tokens_per_packet, self.layout, self.layout_seed, self.quantizers)
 
     @property
-    def extension_bytes(self) -> int:
-        """Length of the extension; 0: there is none."""
-        return self._told[0]["extension_bytes"]
-
-    @property
-    def version(self) -> int:
-        """Of the air interface: 2 to 4 where version 1 lacks the words."""
-        return self._told[0]["version"]
+    def extension_symbols(self) -> int:
+        """OFDM symbols of one copy of the extension; 0: there is none."""
+        return self._told[0]["extension_symbols"]
 
     @property
     def bits(self) -> int:
         """Bits of base and extension, CRCs counted."""
-        return sum(len(part) for part in self._bits)
+        return BASE_BITS + extension_length(self.extension_symbols)
 
     def to_bits(self) -> tuple[np.ndarray, np.ndarray]:
         """uint8 bits of the base, BASE_BITS of them, and of the extension (none where it is not needed), each with
         its CRC.
 
         Raises:
-            ParameterError: the packets' MCS do not fit in the extension's 255 bytes.
+            ParameterError: the elements do not fit in the longest extension.
         """
-        return tuple(bits.copy() for bits in self._bits)
+        fields, elements = self._told
+        return _base_bits(fields), _extension_bits(elements, fields["extension_symbols"])
 
     @cached_property
-    def _bits(self) -> tuple[np.ndarray, np.ndarray]:
-        fields, extension = self._told
-        return _base_bits(fields), CRC.append(extension[None])[0] if extension.size else extension
-
-    @cached_property
-    def _told(self) -> tuple[dict[str, int], np.ndarray]:
-        """The base's fields, and the bits of the extension."""
-        uniform = (self.mcs == self.mcs[0]).all() and self.mcs[0] < MCS_COUNT
-        share = 0 if uniform else _share_of(self.mcs)
-        extension = np.zeros(0, np.uint8) if uniform or share else _extension_bits(self.mcs)
-        sent = self.mcs[self.mcs != MCS_NOT_SENT]
-        plain = not share and (sent < MCS_COUNT_V1).all()
+    def _told(self) -> tuple[dict[str, int], bytes]:
+        """The base's fields, and the elements."""
+        shape = _shape_field(self.grid)
+        share = share_of(self.mcs)
+        elements = split(self.elements)
+        if shape is None:
+            elements.append(Element(SHAPE, _shape_bytes(self.grid)))
+        if self.quantizers > 1:
+            elements.append(Element(QUANTIZERS, b""))
+        if share is None:
+            value = map_of(self.mcs)
+            if len(value) > 255:
+                raise _too_long(len(self.mcs), len(value))
+            elements.append(Element(MCS_MAP, value))
+        told = join(elements)
+        # So many symbols hold 2 n - 3 bytes.
+        symbols = (len(told) + 4) // 2 if told else 0
+        if symbols > MAX_EXTENSION_SYMBOLS:
+            raise _too_long(len(self.mcs), len(told))
+        bits = self.payload == BITS
+        size = self.tokens_per_packet - 1 if bits else (self.tokens_per_packet - 1) << 5 | self.token_bits - 1
         fields = {
-            "version": VERSIONS[0 if plain else 1 + LABELS.index(self.labels)],
-            "flags": LABEL_FLAGS[self.labels] if plain else share,
-            "stream_id": self.stream_id, "frame_id": self.frame_id, "codebook_id": self.codebook_id,
-            "layout_seed": self.layout_seed, "rows": self.rows, "columns": self.columns,
-            "tokens_per_packet": self.tokens_per_packet - 1, "token_bits": self.token_bits,
-            "cmi": 0 if self.cmi is None else self.cmi + 1,
-            "mcs": MCS_IN_EXTENSION if extension.size else int(self.mcs[0]), "extension_bytes": extension.size // 8,
+            "version": VERSION, "stream_id": self.stream_id, "frame_id": self.frame_id,
+            "codebook_id": self.codebook_id, "payload": PLAIN_BITS if bits else LABELS.index(self.labels),
+            "layout": OTHER_LAYOUTS.get(self.layout, self.layout_seed), "tokens_per_packet": size >> 5,
+            "token_bits": size & 31, "shape": shape or 0, "cmi": 0 if self.cmi is None else self.cmi + 1,
+            "mcs": MCS_NOT_SENT if share is None else int(self.mcs[0]), "share": share or 0,
+            "extension_symbols": symbols,
         }  # fmt: skip
-        return fields, extension
+        return fields, told
 
 
 @dataclass(frozen=True)
@@ -191,155 +224,199 @@ class HeaderBase:
         """The fields of BASE_BITS bits.
 
         Raises:
-            HeaderError: the CRC fails, the version is unknown, or a field has a value that its version does not.
+            HeaderError: the CRC fails, the version is unknown, or a field has a value that it cannot have.
         """
         if not CRC.check(bits[None])[0]:
             raise HeaderError("crc", "the header's CRC fails")
-        text = (bits + ord("0")).astype(np.uint8).tobytes().decode()
-        fields, start = {}, 0
-        for name, width in FIELDS.items():
-            fields[name] = int(text[start : start + width], 2)
-            start += width
-        if fields["version"] not in VERSIONS:
-            known = ", ".join(map(str, VERSIONS))
-            raise HeaderError("version", f"the header is of version {fields['version']}; this receiver knows {known}")
-        if fields["version"] == 1 and fields["flags"] not in LABEL_FLAGS.values():
-            known = ", ".join(f"{flags:05b}" for flags in LABEL_FLAGS.values())
-            raise HeaderError("contents", f"the header's flags are {fields['flags']:05b}; version 1 knows {known}")
+        number = int.from_bytes(np.packbits(bits).tobytes(), "big") >> -len(bits) % 8 + CRC.width
+        fields = {}
+        for name, width in reversed(FIELDS.items()):
+            fields[name] = number & ((1 << width) - 1)
+            number >>= width
+        if fields["version"] != VERSION:
+            raise HeaderError(
+                "version", f"the header is of version {fields['version']}; this receiver knows version {VERSION}"
+            )
+        if fields["layout"] >= SEEDS and fields["layout"] not in OTHER_LAYOUTS.values():
+            raise HeaderError("contents", f"the header names layout {fields['layout']}; this receiver knows none such")
         base = cls(fields)
-        if (fields["mcs"] == MCS_IN_EXTENSION) != (fields["extension_bytes"] > 0):
-            raise HeaderError("contents", f"MCS {fields['mcs']} with an extension of {fields['extension_bytes']} bytes")
-        if base.extension_bytes:
-            base._header(np.zeros(base._n_packets, np.uint8))
-        # A receiver rebuilds the header's waveform from its contents, so that there may be but one.
+        symbols, mcs = base.extension_symbols, fields["mcs"]
+        if symbols == 1 or (mcs == MCS_NOT_SENT and (not symbols or fields["share"])):
+            raise HeaderError(
+                "contents", f"MCS {mcs}, share {fields['share']} and an extension of {symbols} symbols do not agree"
+            )
+        if symbols:
+            base._header((1,), np.zeros(1, np.uint8))
         elif base._whole._told[0] != fields:
+            # A receiver rebuilds the header's waveform from its contents, so that there may be but one.
             raise HeaderError("contents", "the header is not the simplest that says the same")
         return base
 
     @property
-    def extension_bytes(self) -> int:
-        """Length of the extension; 0: there is none."""
-        return self.fields["extension_bytes"]
+    def extension_symbols(self) -> int:
+        """OFDM symbols of one copy of the extension; 0: there is none."""
+        return self.fields["extension_symbols"]
 
     def header(self, extension: np.ndarray | None = None) -> BurstHeader:
         """The header, with the bits of its extension (and their CRC) where there is one.
 
         Raises:
-            HeaderError: the extension's CRC fails, or it does not name the MCS of every packet in the shortest way.
+            HeaderError: the extension's CRC fails, it has an element that must be known and is not, or it says what
+                cannot be or what could be said more shortly.
         """
-        if not self.extension_bytes:
+        if not self.extension_symbols:
             return self._whole
         if extension is None or not CRC.check(extension[None])[0]:
             raise HeaderError("crc", "the header extension's CRC fails")
-        header = self._header(_mcs_of_extension(extension[: -CRC.width], self._n_packets))
-        if not all(map(np.array_equal, header.to_bits(), (_base_bits(self.fields), extension))):
-            raise HeaderError("contents", "the header extension is not the shortest that says the same")
+        came = np.packbits(extension[: -CRC.width]).tobytes()
+        elements = {element.number: element for element in split(came)}
+        unknown = [element for number, element in elements.items() if number not in NAMES]
+        needed = [str(element.number) for element in unknown if not element.optional]
+        if needed:
+            raise HeaderError(
+                "element",
+                f"frame {self.fields['frame_id']} of stream {self.fields['stream_id']}, codebook "
+                f"0x{self.fields['codebook_id']:08x}, needs element {', '.join(needed)} of its header, which this "
+                "receiver does not know",
+            )
+        grid = _shape_of(elements[SHAPE].value) if SHAPE in elements else self._plain_grid
+        n_packets = self._n_packets(grid)
+        if MCS_MAP in elements:
+            mcs = mcs_of(elements[MCS_MAP].value, n_packets)
+        else:
+            mcs = self._plain_mcs(n_packets)
+        header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown))
+        fields, told = header._told
+        if fields != self.fields or came != told.ljust(len(came), b"\0"):
+            raise HeaderError("contents", "the header is not the simplest that says the same")
         return header
 
     @cached_property
     def _whole(self) -> BurstHeader:
         """The header, where the base is all of it."""
-        return self._header(self._mcs())
+        return self._header(self._plain_grid, self._plain_mcs(self._n_packets(self._plain_grid)))
 
     @property
-    def _n_packets(self) -> int:
-        tokens = max(self.fields["rows"], 1) * self.fields["columns"]
-        packets = ceil(tokens / (self.fields["tokens_per_packet"] + 1))
+    def _plain_grid(self) -> tuple[int, ...]:
+        """The shape that the base tells."""
+        shape = self.fields["shape"]
+        return (1 << (shape >> 4 & 15), 1 << (shape & 15)) if shape >> 8 else (shape + 1,)
+
+    def _plain_mcs(self, n_packets: int) -> np.ndarray:
+        """The MCS of every packet that the base tells."""
+        if self.fields["mcs"] == MCS_NOT_SENT:
+            raise HeaderError("contents", "the header tells of an MCS map and has none")
+        return two_groups(self.fields["mcs"], self.fields["share"], n_packets)
+
+    def _n_packets(self, grid: tuple[int, ...]) -> int:
+        """Packets of a frame: the first thing to know of it, ahead of whatever has their number."""
+        packets = -(-prod(grid) // self._size[0])
         if not 1 <= packets <= MAX_PACKETS:
-            raise HeaderError("contents", f"the header claims {packets} packets; a burst has 1 to {MAX_PACKETS}")
+            raise HeaderError("contents", f"the header claims {packets} packets; a frame has 1 to {MAX_PACKETS}")
         return packets
 
-    def _mcs(self) -> np.ndarray:
-        """The MCS of every packet where the base tells it."""
-        first = self.fields["mcs"]
-        if first >= MCS_COUNT:
-            raise HeaderError("contents", f"the header names MCS {first}; there are 0 to {MCS_COUNT - 1}")
-        return two_groups(first, self.fields["flags"] if self.fields["version"] > 1 else 0, self._n_packets)
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Tokens a packet, and bits a token."""
+        tokens, bits = self.fields["tokens_per_packet"], self.fields["token_bits"]
+        return ((tokens << 5 | bits) + 1, 1) if self.fields["payload"] == PLAIN_BITS else (tokens + 1, bits + 1)
 
-    def _header(self, mcs: np.ndarray) -> BurstHeader:
-        own = ("version", "flags", "mcs", "extension_bytes")
-        values = {name: value for name, value in self.fields.items() if name not in own}
-        values["tokens_per_packet"] += 1
-        values["cmi"] = values["cmi"] - 1 if values["cmi"] else None
-        version, flags = self.fields["version"], self.fields["flags"]
-        of_flags = {value: name for name, value in LABEL_FLAGS.items()}
-        labels = of_flags[flags] if version == 1 else LABELS[VERSIONS.index(version) - 1]
+    def _header(
+        self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b""
+    ) -> BurstHeader:
+        fields = self.fields
+        bits = fields["payload"] == PLAIN_BITS
+        named = {number: name for name, number in OTHER_LAYOUTS.items()}
+        layout = named.get(fields["layout"], SPREAD)
         try:
-            return BurstHeader(**values, mcs=mcs, labels=labels)
+            return BurstHeader(
+                fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
+                fields["cmi"] - 1 if fields["cmi"] else None, layout, fields["layout"] if layout == SPREAD else 0,
+                NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements,
+            )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"absurd header: {error}") from None
 
 
-def _base_bits(fields: dict[str, int]) -> np.ndarray:
+def extension_length(symbols: int) -> int:
+    """Bits of an extension of so many OFDM symbols, CRC included: with six of tail, rate 1/3 and BPSK, a symbol for
+    each 16."""
+    return 8 * extension_bytes(symbols) + CRC.width if symbols else 0
+
+
+def extension_bytes(symbols: int) -> int:
+    """Bytes of elements that an extension of so many OFDM symbols has, at least 2 of them."""
+    return 2 * symbols - 3
+
+
+def _base_bits(fields: Mapping[str, int]) -> np.ndarray:
     """uint8 (BASE_BITS,) of the base's fields, with their CRC."""
-    text = "".join(f"{int(fields[name]):0{width}b}" for name, width in FIELDS.items())
-    return CRC.append(np.frombuffer(text.encode(), np.uint8)[None] - ord("0"))[0]
+    number = 0
+    for name, width in FIELDS.items():
+        number = number << width | int(fields[name])
+    size = BASE_BITS - CRC.width
+    bits = np.unpackbits(np.frombuffer((number << -size % 8).to_bytes(-(-size // 8), "big"), np.uint8))
+    return CRC.append(bits[None, :size])[0]
 
 
-def two_groups(first: int, share: int, n_packets: int) -> np.ndarray:
-    """uint8 (n_packets,): the MCS of every packet as version 2 tells it without an extension.
+def _extension_bits(elements: bytes, symbols: int) -> np.ndarray:
+    """uint8 bits of the extension with its CRC; none of no symbols."""
+    if not symbols:
+        return np.zeros(0, np.uint8)
+    whole = elements.ljust(extension_bytes(symbols), b"\0")
+    return CRC.append(np.unpackbits(np.frombuffer(whole, np.uint8))[None])[0]
 
-    Args:
-        first: MCS of the first group, 0 to MCS_COUNT - 1.
-        share: its share of the packets in parts of SHARES, rounded down to whole packets; 0: all are of that MCS.
-        n_packets: packets of the frame.
+
+def _shape_field(grid: tuple[int, ...]) -> int | None:
+    """What the base says of a shape: a line of up to 256, or a grid whose sides are powers of two; None of others."""
+    if len(grid) == 1:
+        return grid[0] - 1 if grid[0] <= 256 else None
+    if len(grid) == 2 and all(side & side - 1 == 0 and side < 1 << 16 for side in grid):
+        return 256 | grid[0].bit_length() - 1 << 4 | grid[1].bit_length() - 1
+    return None
+
+
+def _shape_bytes(grid: tuple[int, ...]) -> bytes:
+    """Each side less one, in groups of 7 bits, the most significant first; all but a side's last have their top bit."""
+    out = []
+    for side in grid:
+        rest = side - 1
+        groups = [rest & 127]
+        while rest := rest >> 7:
+            groups.append(rest & 127 | 128)
+        out += reversed(groups)
+    return bytes(out)
+
+
+def _shape_of(value: bytes) -> tuple[int, ...]:
+    """The sides that bytes tell: the inverse of `_shape_bytes`.
+
+    Raises:
+        HeaderError: they tell no shape.
     """
-    mcs = np.full(n_packets, first, np.uint8)
-    if share:
-        mcs[n_packets * share // SHARES :] = LIGHTER[first]
-    return mcs
+    sides, side = [], 0
+    for byte in value[: 3 * MAX_DIMENSIONS]:
+        side = side << 7 | byte & 127
+        if not byte & 128:
+            sides.append(side + 1)
+            side = 0
+    if not 1 <= len(sides) <= MAX_DIMENSIONS or value != _shape_bytes(tuple(sides)):
+        raise HeaderError("contents", f"the shape {value.hex(' ')} is no grid of up to {MAX_DIMENSIONS} dimensions")
+    return tuple(sides)
 
 
-def _share_of(mcs: np.ndarray) -> int:
-    """The smallest share that makes `two_groups` say these MCS; 0 where none does."""
-    first, n_packets = int(mcs[0]), len(mcs)
-    if first == MCS_NOT_SENT:
-        return 0
-    length = int(np.argmin(mcs == first))
-    share = -(-length * SHARES // n_packets)
-    return share if share < SHARES and np.array_equal(two_groups(first, share, n_packets), mcs) else 0
+def _check_unknown(elements: bytes) -> None:
+    """Refuse what this receiver knows, what may not be passed over, and what would not be sent as it came."""
+    try:
+        found = split(elements)
+    except HeaderError as error:
+        raise ParameterError(f"elements cannot be read: {error}") from None
+    if join(found) != elements or any(each.number in NAMES or not each.optional for each in found):
+        raise ParameterError(f"elements is {elements.hex(' ')}; it may hold none but unknown ones to be passed over")
 
 
-def extension_length(n_bytes: int) -> int:
-    """Bits of an extension of so many bytes, CRC included."""
-    return n_bytes * 8 + CRC.width if n_bytes else 0
-
-
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ParameterError(f"{name} is {value}; it must be {low} to {high}")
-
-
-def _extension_bits(mcs: np.ndarray) -> np.ndarray:
-    """The shorter of both forms, in nibbles, filled up to whole bytes."""
-    starts = np.flatnonzero(np.r_[True, mcs[1:] != mcs[:-1]])
-    runs = []
-    for value, length in zip(mcs[starts], np.diff(np.r_[starts, len(mcs)]), strict=True):
-        for first in range(0, length, LONGEST_RUN):
-            run = min(LONGEST_RUN, length - first) - 1
-            runs += [value, run >> 4, run & 15]
-    nibbles = min([RAW, *mcs], [RUNS, *runs], key=len)
-    nibbles += [0] * (len(nibbles) % 2)
-    if len(nibbles) > 2 * 255:
-        raise ParameterError(
-            f"the MCS of {len(mcs)} packets take {len(nibbles) // 2} bytes, a header extension has 255; use fewer "
-            "changes of MCS or more tokens a packet"
-        )
-    return tokens_to_bits(np.array(nibbles), 4)
-
-
-def _mcs_of_extension(bits: np.ndarray, n_packets: int) -> np.ndarray:
-    form, *nibbles = bits_to_tokens(bits, 4).tolist()
-    if form == RAW:
-        used, mcs = n_packets, nibbles[:n_packets]
-    elif form == RUNS:
-        mcs, used = [], 0
-        while len(mcs) < n_packets and used + 3 <= len(nibbles):
-            value, high, low = nibbles[used : used + 3]
-            mcs += [value] * (16 * high + low + 1)
-            used += 3
-    else:
-        raise HeaderError("contents", f"the header extension is of form {form}; there are {RAW} and {RUNS}")
-    if len(mcs) != n_packets or any(nibbles[used:]) or len(nibbles) - used > 1:
-        raise HeaderError("contents", f"the header extension does not name the MCS of {n_packets} packets")
-    return np.array(mcs, np.uint8)
+def _too_long(packets: int, size: int) -> ParameterError:
+    return ParameterError(
+        f"the header of {packets} packets takes {size} bytes of elements, at most "
+        f"{extension_bytes(MAX_EXTENSION_SYMBOLS)}; use fewer changes of MCS or more tokens a packet"
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from tokcom.packets.bits import tokens_to_bits
 from tokcom.packets.crc import Crc
 
-STREAM_BITS, FRAME_BITS, CODEBOOK_BITS, NUMBER_BITS = 6, 20, 16, 12
+STREAM_BITS, FRAME_BITS, CODEBOOK_BITS, NUMBER_BITS = 6, 20, 32, 14
 """Bits of each part of the identity, in this order, most significant first."""
 
 
@@ -27,7 +27,7 @@ class PacketIdentity:
     codebook_id: int
 
     def bits(self, n_packets: int) -> np.ndarray:
-        """uint8 (n_packets, 54): stream, frame, codebook and number of each packet.
+        """uint8 (n_packets, 72): stream, frame, codebook and number of each packet.
 
         Raises:
             FrameError: a part does not fit in its bits.
@@ -53,5 +53,5 @@ def _numbers(n_packets: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _of_numbers(crc: Crc) -> np.ndarray:
-    """int64 (4096,): what each packet's number adds to the register."""
+    """int64 (16384,): what each packet's number adds to the register."""
     return crc.presets(_numbers(1 << NUMBER_BITS), np.zeros(1 << NUMBER_BITS, np.int64))

@@ -7,9 +7,10 @@ import numpy as np
 
 from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import BurstError, HeaderError
-from tokcom.packets.header import MCS_NOT_SENT, BurstHeader
+from tokcom.packets.header import MAX_EXTENSION_SYMBOLS, BurstHeader
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
-from tokcom.phy.header_codec import base_symbols, extension_symbols, header_cells
+from tokcom.phy.header_codec import header_cells, header_symbols
 from tokcom.phy.numerology import CYCLIC_PREFIX, MAX_PAYLOAD_SYMBOLS, SYMBOL_LENGTH
 from tokcom.phy.profile import Profile
 
@@ -57,13 +58,13 @@ def plan_burst(header: BurstHeader, profile: Profile) -> BurstPlan:
             "contents",
             f"{header.n_packets} packets take {payload} OFDM symbols; a burst has at most {MAX_PAYLOAD_SYMBOLS}",
         )
-    symbols = base_symbols(profile) + extension_symbols(profile, header.extension_bytes)
+    symbols = header_symbols(profile, header.extension_symbols)
     return BurstPlan(symbols, payload, values, profile.preamble_length + (symbols + payload) * SYMBOL_LENGTH)
 
 
 def longest_burst(profile: Profile) -> int:
     """Samples of the longest burst of a profile."""
-    symbols = base_symbols(profile) + extension_symbols(profile, 255) + MAX_PAYLOAD_SYMBOLS
+    symbols = header_symbols(profile, MAX_EXTENSION_SYMBOLS) + MAX_PAYLOAD_SYMBOLS
     return profile.preamble_length + symbols * SYMBOL_LENGTH
 
 

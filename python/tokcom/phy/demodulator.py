@@ -19,7 +19,7 @@ from tokcom.packets.header import BurstHeader
 from tokcom.phy import grid
 from tokcom.phy.burst import BurstPlan, first_symbol_start, plan_burst
 from tokcom.phy.descriptions import Description, describe, redescribe
-from tokcom.phy.header_codec import base_symbols, decode_base, decode_extension, extension_symbols
+from tokcom.phy.header_codec import base_symbols, decode_base, decode_extension, header_symbols
 from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE, SYMBOL_LENGTH
 from tokcom.phy.observation import (
     Observation,
@@ -99,8 +99,8 @@ class HeaderReception:
 
 
 def header_end(sync: Synchronization, extension: int = 0) -> int:
-    """Samples needed to decode a header with an extension of so many bytes."""
-    symbols = base_symbols(sync.profile) + extension_symbols(sync.profile, extension)
+    """Samples needed to decode a header with so many symbols of extension."""
+    symbols = header_symbols(sync.profile, extension)
     return first_symbol_start(sync.long_start, sync.profile) + symbols * SYMBOL_LENGTH - CYCLIC_PREFIX
 
 
@@ -137,13 +137,12 @@ def _read_header(
     profile = sync.profile
     n_base = base_symbols(profile)
     base = decode_base(soft_cells(samples, sync, n_base), profile)
-    n_extension = extension_symbols(profile, base.extension_bytes)
-    if not n_extension:
+    if not base.extension_symbols:
         header = base.header()
-    elif header_end(sync, base.extension_bytes) > len(samples):
-        return header_end(sync, base.extension_bytes)
+    elif header_end(sync, base.extension_symbols) > len(samples):
+        return header_end(sync, base.extension_symbols)
     else:
-        cells = soft_cells(samples, sync, n_base + n_extension)
+        cells = soft_cells(samples, sync, header_symbols(profile, base.extension_symbols))
         header = decode_extension(cells[n_base:], base, profile)
     return HeaderReception(header, plan_burst(header, profile))
 

@@ -20,11 +20,9 @@ def base_symbols(profile: Profile) -> int:
     return BASE_SYMBOLS * profile.header_copies
 
 
-def extension_symbols(profile: Profile, n_bytes: int) -> int:
-    """OFDM symbols of an extension of so many bytes, all copies counted."""
-    if not n_bytes:
-        return 0
-    return grid.symbols_for(CODE.coded_length(extension_length(n_bytes))) * profile.header_copies
+def header_symbols(profile: Profile, extension: int) -> int:
+    """OFDM symbols of a header with so many symbols of extension, all copies of both counted."""
+    return (BASE_SYMBOLS + extension) * profile.header_copies
 
 
 def encode_header(header: BurstHeader, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +55,7 @@ def decode_extension(cells: np.ndarray, base: HeaderBase, profile: Profile) -> B
     Raises:
         HeaderError: it cannot be used.
     """
-    return base.header(_bits(cells, extension_length(base.extension_bytes), profile.header_copies))
+    return base.header(_bits(cells, extension_length(base.extension_symbols), profile.header_copies))
 
 
 def _values(bits: np.ndarray, copies: int) -> np.ndarray:

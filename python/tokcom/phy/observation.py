@@ -7,7 +7,8 @@ import numba
 import numpy as np
 
 from tokcom.adaptation.mcs import mcs_table
-from tokcom.packets.header import MCS_NOT_SENT, BurstHeader
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
 from tokcom.phy.burst import BurstPlan, first_symbol_start
 from tokcom.phy.channel_estimate import N_TAPS, ROUNDS, best_window, fit_channel

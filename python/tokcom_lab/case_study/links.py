@@ -13,8 +13,8 @@ from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import LinkConfig, PacketLink
 from tokcom.link.recovery import ReceivedPackets
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.layout import packet_layout, unpack
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 
 LINKS = {

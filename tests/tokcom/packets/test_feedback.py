@@ -52,9 +52,9 @@ def test_quality_beyond_the_scale_ends_at_its_ends():
 
 
 def test_the_bytes_on_the_air():
-    """Worked out by hand: 6 + 20 + 3 x 13 bits of numbers, 13 x 7 of bands, (x + 16) / 0.5 each, 4 bits of zeros."""
+    """Worked out by hand: 6 + 20 + 3 x 15 bits of numbers, 13 x 7 of bands, (x + 16) / 0.5 each, 6 bits of zeros."""
     text = (
-        "000101" "00000000000001001101" "0000001000000" "0000000001001" "0000000000010" + "0110100" * 13 + "0000"
+        "000101" "00000000000001001101" "000000001000000" "000000000001001" "000000000000010" + "0110100" * 13 + "000000"
     )  # fmt: skip
     expected = [int(text[start : start + 8], 2) for start in range(0, len(text), 8)]
     frame = a_report(carrier_esn0_db=np.full(52, 10.0)).to_frame()
@@ -77,7 +77,7 @@ def test_it_crosses_a_poor_channel_as_a_burst():
     ("changed", "message"),
     [
         ({"stream_id": 64}, "stream_id is 64; it must be 0 to 63"),
-        ({"packets": 0}, "packets is 0; it must be 1 to 4096"),
+        ({"packets": 0}, "packets is 0; it must be 1 to 16384"),
         ({"packets_lost": 65}, "packets_lost is 65; it must be 0 to 64"),
         ({"packets_open": -1}, "packets_open is -1"),
         ({"carrier_esn0_db": [np.nan]}, "carrier_esn0_db is"),

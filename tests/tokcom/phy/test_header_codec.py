@@ -5,14 +5,15 @@ from hypothesis import strategies as st
 
 from tokcom.errors import HeaderError
 from tokcom.packets.header import BASE_BITS, BurstHeader
+from tokcom.phy import grid
 from tokcom.phy.header_codec import (
     CODE,
     base_symbols,
     decode_base,
     decode_extension,
     encode_header,
-    extension_symbols,
     header_cells,
+    header_symbols,
 )
 from tokcom.phy.profile import profile
 
@@ -23,13 +24,13 @@ both = pytest.mark.parametrize("each", (STANDARD, ROBUST), ids=lambda each: each
 
 
 def a_header(mcs, frame_id=77):
-    return BurstHeader(5, frame_id, 0x1234, 9, 0, 4 * len(mcs), 4, 10, None, mcs)
+    return BurstHeader(5, frame_id, 0x12345678, (4 * len(mcs),), 4, 10, np.array(mcs), layout_seed=9)
 
 
 def decode(cells, each):
     n = base_symbols(each)
     base = decode_base(cells[:n], each)
-    return decode_extension(cells[n:], base, each) if base.extension_bytes else base.header()
+    return decode_extension(cells[n:], base, each) if base.extension_symbols else base.header()
 
 
 def noisy(cells, esn0_db, rng):
@@ -46,19 +47,19 @@ def test_any_header_comes_back_at_any_scale(n_packets, runs, robust, scale, seed
     mcs = np.resize(np.repeat(rng.integers(0, 12, runs), rng.integers(1, 50, runs)), n_packets)
     header, each = a_header(mcs, int(rng.integers(1 << 20))), ROBUST if robust else STANDARD
     cells = header_cells(header, each)
-    extension = header.to_bits()[1].size
-    n_bytes = (extension - 16) // 8 if extension else 0
-    assert len(cells) == base_symbols(each) + extension_symbols(each, n_bytes)
+    assert len(cells) == header_symbols(each, header.extension_symbols)
     assert np.allclose(np.abs(cells), 1, atol=1e-6)
     assert decode(cells * scale, each) == header
 
 
 def test_lengths_are_those_of_the_air_interface():
-    """138 bits and 6 of tail at rate 1/3 fill 9 OFDM symbols; 255 bytes, CRC-16 and tail take 129."""
+    """138 bits and 6 of tail at rate 1/3 fill 9 OFDM symbols; 2 n - 3 bytes, CRC-16 and tail take n."""
     assert CODE.coded_length(BASE_BITS) == 432 == 9 * 48
     assert [base_symbols(each) for each in (STANDARD, ROBUST)] == [9, 27]
-    assert [extension_symbols(STANDARD, n) for n in (0, 1, 255)] == [0, 2, 129]
-    assert [extension_symbols(ROBUST, n) for n in (0, 1, 255)] == [0, 6, 387]
+    assert [header_symbols(each, n) for each in (STANDARD, ROBUST) for n in (0, 2, 127)] == [9, 11, 136, 27, 33, 408]
+    for n in range(2, 128):
+        assert grid.symbols_for(CODE.coded_length(8 * (2 * n - 3) + 16)) == n
+        assert grid.symbols_for(CODE.coded_length(8 * (2 * n - 2) + 16)) == n + 1
 
 
 @both
