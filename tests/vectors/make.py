@@ -1,7 +1,7 @@
-"""Makes the recordings in this folder: bursts of random tokens through a noisy channel, and what they held.
+"""Makes the recordings in this folder: bursts through a noisy channel, and what they held.
 
-One for each version of the header, so that later receivers are held to it: `./run exec python tests/vectors/make.py`.
-The channel is plain NumPy, on purpose not the library's.
+Later receivers are held to them: `./run exec python tests/vectors/make.py`. The channel is plain NumPy, on purpose not
+the library's.
 """
 
 import hashlib
@@ -12,23 +12,22 @@ from pathlib import Path
 import numpy as np
 from sigmf import SigMFFile
 
-from tokcom.frame import TokenFrame
+from tokcom.frame import BitFrame, Payload, TokenFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.header import MCS_NOT_SENT, VERSIONS, two_groups
-from tokcom.packets.labels import CONTEXTUAL, NATURAL, SEMANTIC, TokenLabels
-from tokcom.packets.layout import packet_layout
+from tokcom.packets.elements import Element
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
+from tokcom.packets.mcs_map import MCS_NOT_SENT, two_groups
 
 FOLDER = Path(__file__).parent
-LABELS_OF_VERSIONS = dict(zip(VERSIONS, (NATURAL, NATURAL, SEMANTIC, CONTEXTUAL), strict=True))
 LABELS = {
     kind: TokenLabels(np.random.default_rng(1024 + i).permutation(1024))
     for i, kind in enumerate((SEMANTIC, CONTEXTUAL))
 }
 CODEBOOK = Codebook("vector-1024", 1024, labels=LABELS)
 SAMPLE_RATE = 1e6
-ESN0_DB = {1: 15.0, 2: 35.0, 3: 35.0, 4: 35.0}
-"""By version: the first knows no 256-QAM."""
+ESN0_DB = 35.0
 SILENCE = 3000
 PATHS = {0: 1.0, 2: 0.25j, 5: -0.12 + 0.05j}
 """Delay in samples, and gain."""
@@ -41,59 +40,73 @@ class Sent:
     """One burst, and the channel that it goes through: frequency offset in rad/sample and amplitude."""
 
     config: TransmitConfig
-    frame: TokenFrame
+    frame: Payload
     seed: int
     cfo: float
     amplitude: float
     mcs: np.ndarray | None = None
+    elements: bytes = b""
+
+    def header(self) -> BurstHeader:
+        transmitter = Transmitter(self.config, [CODEBOOK])
+        per_packet = transmitter.per_packet(self.frame)
+        mcs = transmitter.choose_mcs(-(-len(self.frame.tokens) // per_packet)) if self.mcs is None else self.mcs
+        header = transmitter.header(self.frame, self.seed, mcs, per_packet)
+        fields = {name: getattr(header, name) for name in header.__dataclass_fields__}
+        return BurstHeader(**fields | {"elements": self.elements})
 
     def samples(self) -> np.ndarray:
-        return Transmitter(self.config, [CODEBOOK]).transmit(self.frame, self.seed, self.mcs)
+        transmitter, header = Transmitter(self.config, [CODEBOOK]), self.header()
+        packets = transmitter.packetize(self.frame, self.seed)
+        coded = transmitter.coded(self.frame, header.mcs, packets.shape[1])
+        return transmitter.modulate(coded.map(coded.encode(packets, header.identity)), header)
 
     def received_tokens(self) -> list[int]:
         """Its tokens, -1 where their packet is not sent."""
-        tokens = self.frame.tokens.copy()
-        if self.mcs is not None:
-            layout = packet_layout(len(tokens), self.config.tokens_per_packet, self.seed)
-            missing = layout[self.mcs == MCS_NOT_SENT]
-            tokens[missing[missing >= 0]] = -1
+        tokens, header = self.frame.tokens.copy(), self.header()
+        missing = header.positions()[header.mcs == MCS_NOT_SENT]
+        tokens[missing[missing >= 0]] = -1
         return tokens.tolist()
 
 
-def bursts(version: int, rng: np.random.Generator) -> list[Sent]:
-    """What is sent."""
-    plain = version == 1
-
-    def frame(n_tokens: int, grid: tuple[int, ...], cmi: int | None, frame_id: int) -> TokenFrame:
-        tokens = rng.integers(0, CODEBOOK.size, n_tokens)
-        return TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, grid, CODEBOOK.modality, cmi, frame_id)
-
+def common_bursts(rng: np.random.Generator) -> list[Sent]:
+    """Frames that the base of their header tells all of, and packets that all have an MCS of their own."""
+    config = TransmitConfig
     mixed = np.array([0, 3, 12, 8, MCS_NOT_SENT, 14, 13, 11, 2, 5, 6, 13], np.uint8)
-    if plain:
-        mixed = np.where((mixed > 11) & (mixed != MCS_NOT_SENT), mixed - 6, mixed)
-
-    def config(mcs: str | int, per_packet: int, profile: str, stream_id: int) -> TransmitConfig:
-        return TransmitConfig(mcs, per_packet, profile, stream_id, LABELS_OF_VERSIONS[version])
-
     return [
+        Sent(config(8, 4, "standard", 5), a_frame(rng, (8, 8), 42, 1), 11, 0.02, 1.0),
+        Sent(config("16qam-1/2", 3, "standard", 0), a_frame(rng, (35,), None, 2), 12, -0.013, 0.7, mixed),
+        Sent(config("256qam-1/1", 4, "robust", 63), a_frame(rng, (4, 8), 4094, 0xFFFFF), 1023, 0.009, 1.2),
         Sent(
-            config(8, 4, "standard", 5),
-            frame(64, (8, 8), 42, 1),
-            11,
-            0.02,
-            1.0,
-            None if plain else two_groups(8, 20, 16),
+            config(8, 4, "standard", 5, SEMANTIC), a_frame(rng, (8, 8), None, 3), 14, 0.01, 1.0, two_groups(8, 20, 16)
         ),
-        Sent(config("16qam-1/2", 3, "standard", 0), frame(35, (35,), None, 2), 12, -0.013, 0.7, mixed),
-        Sent(
-            config("bpsk-1/2" if plain else "256qam-1/1", 4, "robust", 63),
-            frame(24, (4, 6), 4094, 0xFFFFF),
-            0xFFFF,
-            0.009,
-            1.2,
-        ),
-        Sent(config("qpsk-1/2", 4, "standard", 7), frame(48, (6, 8), None, 3), 5, 0.0, 1.0),
+        Sent(config("qpsk-1/2", 4, "standard", 7, CONTEXTUAL), a_frame(rng, (48,), 7, 4), 5, 0.0, 1.0),
     ]
+
+
+def other_bursts(rng: np.random.Generator) -> list[Sent]:
+    """Frames of other shapes, layouts and kinds, and one whose header has elements that may be passed over."""
+    config = TransmitConfig
+    groups = np.repeat([3, 6, 9, MCS_NOT_SENT], [10, 7, 20, 3]).astype(np.uint8)
+    unknown = Element(11, b"\x07", True).to_bytes() + Element(200, b"later", True).to_bytes()
+    return [
+        Sent(config(8, 4, "standard", 5), a_frame(rng, (3, 7, 9), 42, 1), 11, 0.02, 1.0),
+        Sent(config(6, 4, layout="importance"), a_frame(rng, (4, 5, 8), None, 2, 4), 0, -0.013, 0.7, groups),
+        Sent(config(3, 32, "robust", 63, layout="contiguous"), a_frame(rng, (300,), None, 0xFFFFF), 0, 0.009, 1.2),
+        Sent(config(4, bits_per_packet=400), BitFrame(rng.integers(0, 2, 1003), "vector-bits", 3), 0, 0.01, 1.0),
+        Sent(config("qpsk-1/2", 4, "standard", 7), a_frame(rng, (6, 8), None, 4), 5, 0.0, 1.0, elements=unknown),
+    ]
+
+
+def a_frame(
+    rng: np.random.Generator, grid: tuple[int, ...], cmi: int | None, frame_id: int, quantizers: int = 1
+) -> TokenFrame:
+    """A frame of random tokens."""
+    tokens = rng.integers(0, CODEBOOK.size, int(np.prod(grid)))
+    return TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, grid, CODEBOOK.modality, cmi, frame_id, quantizers)
+
+
+RECORDINGS = {"common": common_bursts, "other": other_bursts}
 
 
 def channel(sent: list[Sent], esn0_db: float, rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
@@ -117,25 +130,23 @@ def channel(sent: list[Sent], esn0_db: float, rng: np.random.Generator) -> tuple
 
 def expected(burst: Sent, start: int) -> dict:
     """What a receiver should find."""
-    n_packets = -(-len(burst.frame.tokens) // burst.config.tokens_per_packet)
-    mcs = Transmitter(burst.config, [CODEBOOK]).choose_mcs(n_packets) if burst.mcs is None else burst.mcs
-    header = Transmitter(burst.config, [CODEBOOK]).header(burst.frame, burst.seed, mcs, burst.config.tokens_per_packet)
+    header = burst.header()
     fields = {name: getattr(header, name) for name in header.__dataclass_fields__}
     return {
         "start": start,
         "profile": burst.config.profile,
         "cfo": burst.cfo,
-        "header": fields | {"mcs": header.mcs.tolist()},
+        "header": fields | {"mcs": header.mcs.tolist(), "elements": header.elements.hex(" ")},
         "tokens": burst.received_tokens(),
     }
 
 
-def make(version: int) -> None:
-    """Write the recording of a version of the header, and what it holds."""
-    name, kind = f"air-interface-{version}", LABELS_OF_VERSIONS[version]
+def make(kind: str) -> None:
+    """Write a recording, and what it holds."""
+    name = f"air-interface-1-{kind}"
     rng = np.random.default_rng(20_25)
-    sent = bursts(version, rng)
-    samples, starts = channel(sent, ESN0_DB[version], rng)
+    sent = RECORDINGS[kind](rng)
+    samples, starts = channel(sent, ESN0_DB, rng)
     scaled = np.round(samples / PEAK * 32768).astype(complex)
     values = np.stack([scaled.real, scaled.imag], axis=1).clip(-32768, 32767).astype("<i2")
     data = values.tobytes()
@@ -144,7 +155,7 @@ def make(version: int) -> None:
         "global": {
             "core:datatype": "ci16_le",
             "core:sample_rate": SAMPLE_RATE,
-            "core:description": f"Bursts of air interface version {version}, made by tests/vectors/make.py",
+            "core:description": f"Bursts of air interface version 1, {kind} ones, made by tests/vectors/make.py",
             "core:sha512": hashlib.sha512(data).hexdigest(),
         },
         "captures": [{"core:sample_start": 0}, {"core:sample_start": starts[2] - SILENCE // 2}],
@@ -154,13 +165,12 @@ def make(version: int) -> None:
     file.validate()
     file.tofile(FOLDER / name, overwrite=True)
     found = [expected(burst, start) for burst, start in zip(sent, starts, strict=True)]
-    codebook = {"name": CODEBOOK.name, "size": CODEBOOK.size}
-    if kind != NATURAL:
-        codebook |= {"labels": CODEBOOK.labels[kind].of_tokens.tolist()}
-    content = {"codebook": codebook, "bursts": found}
-    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    used = {burst.config.labels for burst in sent} & CODEBOOK.labels.keys()
+    labels = {each: CODEBOOK.labels[each].of_tokens.tolist() for each in sorted(used)}
+    content = {"codebook": {"name": CODEBOOK.name, "size": CODEBOOK.size, "labels": labels}, "bursts": found}
+    (FOLDER / f"{name}.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for version in VERSIONS:
-        make(version)
+    for recording in RECORDINGS:
+        make(recording)

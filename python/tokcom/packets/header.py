@@ -59,7 +59,7 @@ class BurstHeader:
         token_bits: bits a token, 1 to 18; of bits, 1.
         mcs: uint8 (n_packets,): index of each packet's MCS, 0 to 14, or MCS_NOT_SENT.
         cmi: class label, 0 to 4094, or None.
-        layout: one of `layout.LAYOUTS`: which token travels in which packet.
+        layout: one of `layout.LAYOUTS`: which token travels in which packet; of bits, "contiguous".
         layout_seed: of the layout "spread", 0 to 1023; of others, 0.
         labels: one of `labels.LABELS`: under which numbers the tokens are sent.
         payload: `frame.TOKENS` or `frame.BITS`.
@@ -103,7 +103,10 @@ class BurstHeader:
         ):  # fmt: skip
             if not low <= value <= high:
                 raise ParameterError(f"{name} is {value}; it must be {low} to {high}")
-        for name, known in (("labels", (NATURAL,) if bits else LABELS), ("layout", LAYOUTS), ("payload", (TOKENS, BITS))):
+        for name, known in (
+            ("labels", (NATURAL,) if bits else LABELS), ("layout", (CONTIGUOUS,) if bits else LAYOUTS),
+            ("payload", (TOKENS, BITS)),
+        ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.quantizers != 1 and (bits or self.quantizers != grid[0]):

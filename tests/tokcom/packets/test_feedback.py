@@ -100,6 +100,6 @@ def test_frames_that_are_no_report_are_refused():
             Feedback.from_frame(
                 type(frame)(tokens, frame.codebook, frame.codebook_size, modality="feedback", frame_id=0)
             )
-    absurd[-1] = 0xF0
+    absurd[-1] = 0xC0
     with pytest.raises(FrameError, match="absurd feedback 0: packets"):
         Feedback.from_frame(frame.with_tokens(absurd))

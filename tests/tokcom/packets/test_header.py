@@ -31,6 +31,7 @@ GOOD = {
     "tokens_per_packet": 3, "token_bits": 9, "shape": 255, "cmi": 0, "mcs": 6, "share": 0, "extension_symbols": 0,
 }  # fmt: skip
 """A line of 256 tokens of 10 bits, 4 a packet, all in MCS 6."""
+BITS = {"payload": "bits", "token_bits": 1, "tokens_per_packet": 4, "layout": "contiguous", "layout_seed": 0}
 
 
 def crc16(text):
@@ -99,7 +100,7 @@ def headers(draw):
     mcs = np.resize(np.repeat([run[0] for run in runs], [run[1] for run in runs]), n_packets)
     if np.prod(grid) > FREE_TOKENS:
         mcs = np.where(mcs == MCS_NOT_SENT, 0, mcs)
-    layout = draw(st.sampled_from(LAYOUTS))
+    layout = "contiguous" if bits else draw(st.sampled_from(LAYOUTS))
     unknown = draw(st.dictionaries(st.integers(4, 255), st.binary(max_size=9), max_size=2))
     return BurstHeader(
         draw(st.integers(0, 63)), draw(st.integers(0, FRAME_IDS - 1)), draw(st.integers(0, 2**32 - 1)), tuple(grid),
@@ -149,8 +150,8 @@ def test_the_base_is_laid_out_as_on_the_air():
         ({"mcs": [14] * 64}, {"mcs": 14}),
         # 1500 is 46 times 32, and 28.
         (
-            {"payload": "bits", "token_bits": 1, "tokens_per_packet": 1501, "mcs": [6], "grid": (200,)},
-            {"payload": 3, "tokens_per_packet": 46, "token_bits": 28, "shape": 199},
+            BITS | {"tokens_per_packet": 1501, "mcs": [6], "grid": (200,)},
+            {"payload": 3, "layout": 1024, "tokens_per_packet": 46, "token_bits": 28, "shape": 199},
         ),
     ],
     ids=str,
@@ -316,7 +317,8 @@ def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
         # Quantizers of one, with a value, or of bits.
         ("18", {"shape": 0}, "not the simplest"),
         ("19 10", {"shape": 0b101000100}, "not the simplest"),
-        ("18", {"payload": 3}, "quantizers"),
+        ("18", {"payload": 3, "layout": 1024}, "quantizers"),
+        ("18", {"payload": 3}, "layout is 'spread'"),
         ("98", {"shape": 0b101000100}, "not the simplest"),
         # Elements as such.
         ("14 60", {"mcs": 15}, "cut off"),
@@ -447,14 +449,16 @@ def test_grids_that_are_none_are_named(grid, message):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"token_bits": 2}, {"labels": "semantic"}, {"grid": (16, 16)}, {"quantizers": 256}, {"tokens_per_packet": 2049}],
+    [
+        {"token_bits": 2}, {"labels": "semantic"}, {"grid": (16, 16)}, {"quantizers": 256}, {"tokens_per_packet": 2049},
+        {"layout": "importance"},
+    ],
     ids=str,
-)
+)  # fmt: skip
 def test_bits_have_neither_width_nor_labels_nor_grid(bad):
-    good = {"payload": "bits", "token_bits": 1, "tokens_per_packet": 4}
-    assert comes_back(a_header(**good))
+    assert comes_back(a_header(**BITS))
     with pytest.raises(ParameterError, match=next(iter(bad)) if "grid" not in bad else "dimensions is 2"):
-        a_header(**good | bad)
+        a_header(**BITS | bad)
 
 
 @pytest.mark.parametrize("bad", [16, 255, 256, 262, -1, -250, 6.5, float("nan")])

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import gcd, sqrt
+from math import gcd, prod, sqrt
 
 import numpy as np
 import pytest
 
-from tokcom.frame import TokenFrame
+from tokcom.frame import BitFrame, TokenFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.packets.codebook import Codebook
+from tokcom.packets.labels import TokenLabels
 
 NOT_SENT = 15
 CARRIERS = np.array([k for k in range(-26, 27) if k])
@@ -18,25 +20,31 @@ LONG = {
     "standard": "++--++-+-++++++--++-+-+++++--++-+-+-----++--+-+-++++",
     "robust": "-+-++-++-+++---+++++-+++---+-+----+-++--+--++++-+++-",
 }
-BITS_PER_SYMBOL = (1, 2, 4, 6)
-SENT_OF_A_AND_B = (np.array([1, 1]), np.array([1, 1, 1, 0]), np.array([1, 1, 1, 0, 0, 1]))
+BITS_PER_SYMBOL = (1, 1, 1, 2, 2, 2, 4, 4, 4, 6, 6, 6, 8, 8, 8)
+SENT_OF_A_AND_B = {"1/2": [1, 1], "2/3": [1, 1, 1, 0], "3/4": [1, 1, 1, 0, 0, 1], "1/1": [1, 0]}
+RATES = ("1/2", "2/3", "3/4") * 4 + ("2/3", "3/4", "1/1")
+NEXT_LIGHTER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 10, 11, 12, 13, 14, NOT_SENT)
+PAYLOADS = ("natural", "semantic", "contextual", "bits")
+LAYOUTS = {"contiguous": 1024, "importance": 1025}
 
 
 @dataclass(frozen=True)
 class Burst:
-    """What a burst says; rows 0 for a line of tokens, class_label None for none, mcs one number for each packet."""
+    """What a burst says; class_label None for none, mcs one number for each packet. Bits are tokens of two words."""
 
     tokens: np.ndarray
-    rows: int
-    columns: int
+    shape: tuple
     mcs: np.ndarray
     codebook: str = "caltech64"
     codebook_size: int = 1024
     tokens_per_packet: int = 4
     stream_id: int = 5
     frame_id: int = 1234
+    layout: str = "spread"
     layout_seed: int = 99
     class_label: int | None = 42
+    payload: str = "natural"
+    quantizers: int = 1
 
     @property
     def token_bits(self):
@@ -113,48 +121,100 @@ def header_block(bits, profile):
     return block(np.concatenate([np.roll(values, -5 * c) for c in range(3 if profile == "robust" else 1)]))
 
 
-def extension_nibbles(mcs):
-    runs = [1]
-    at = 0
-    while at < len(mcs):
+def is_power(side):
+    return side in (1 << place for place in range(16))
+
+
+def shape_field(shape):
+    """The base's nine bits, or None."""
+    if len(shape) == 1 and shape[0] <= 256:
+        return shape[0] - 1
+    if len(shape) == 2 and is_power(shape[0]) and is_power(shape[1]):
+        return 256 + 16 * (shape[0].bit_length() - 1) + shape[1].bit_length() - 1
+    return None
+
+
+def shape_value(shape):
+    value = []
+    for side in shape:
+        groups = [(side - 1) // 128**place % 128 for place in range(10)]
+        while len(groups) > 1 and not groups[-1]:
+            groups.pop()
+        value += [group + 128 for group in groups[:0:-1]] + groups[:1]
+    return value
+
+
+def mcs_of_base(mcs):
+    """MCS and share, or None."""
+    for share in range(32) if mcs[0] != NOT_SENT else ():
+        first = len(mcs) * share // 32 if share else len(mcs)
+        if mcs == [mcs[0]] * first + [NEXT_LIGHTER[mcs[0]]] * (len(mcs) - first):
+            return mcs[0], share
+    return None
+
+
+def map_value(mcs):
+    runs, at = [], 0
+    while len(set(mcs[at:])) > 1:
         length = 1
-        while length < 256 and at + length < len(mcs) and mcs[at + length] == mcs[at]:
+        while length < 256 and mcs[at + length] == mcs[at]:
             length += 1
         runs += [mcs[at], length - 1 >> 4, length - 1 & 15]
         at += length
-    return min([0, *mcs], runs, key=len)
+    runs.append(mcs[-1])
+    nibbles = runs if -(-len(runs) // 2) < -(-len(mcs) // 2) else list(mcs)
+    nibbles = nibbles + [0] * (len(nibbles) % 2)
+    return [16 * high + low for high, low in zip(nibbles[::2], nibbles[1::2], strict=True)]
 
 
-def extension_bits(mcs):
-    mcs = [int(each) for each in mcs]
-    if len(set(mcs)) == 1 and mcs[0] != NOT_SENT:
-        return np.zeros(0, int)
-    nibbles = extension_nibbles(mcs)
-    return np.concatenate([bits_of(nibble, 4) for nibble in nibbles + [0] * (len(nibbles) % 2)])
+def element(number, value):
+    head = 8 * number + min(len(value), 7)
+    return [head, *([len(value)] if len(value) >= 7 else []), *value]
+
+
+def extension_bytes(burst):
+    mcs = [int(each) for each in burst.mcs]
+    elements = []
+    if shape_field(burst.shape) is None:
+        elements += element(1, shape_value(burst.shape))
+    if mcs_of_base(mcs) is None:
+        elements += element(2, map_value(mcs))
+    if burst.quantizers > 1:
+        elements += element(3, [])
+    symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
+    return elements + [0] * (max(2 * symbols - 3, 0) - len(elements)), symbols
+
+
+def extension_bits(burst):
+    content, _ = extension_bytes(burst)
+    return np.concatenate([np.zeros(0, int), *(bits_of(byte, 8) for byte in content)])
 
 
 def identity(burst):
-    return [(burst.stream_id, 6), (burst.frame_id % 2**20, 20), (codebook_id(burst), 16)]
+    return [(burst.stream_id, 6), (burst.frame_id % 2**20, 20), (codebook_id(burst), 32)]
 
 
 def codebook_id(burst):
-    return int.from_bytes(sha256(burst.codebook.encode()).digest()[:2], "big")
+    return int.from_bytes(sha256(burst.codebook.encode()).digest()[:4], "big")
 
 
 def base_bits(burst):
-    extension = len(extension_bits(burst.mcs)) // 8
+    mcs, share = mcs_of_base([int(each) for each in burst.mcs]) or (NOT_SENT, 0)
+    if burst.payload == "bits":
+        size = [(burst.tokens_per_packet - 1, 11)]
+    else:
+        size = [(burst.tokens_per_packet - 1, 6), (burst.token_bits - 1, 5)]
     fields = [
-        (1, 4),
-        (0, 5),
+        (1, 3),
         *identity(burst),
-        (burst.layout_seed, 16),
-        (burst.rows, 8),
-        (burst.columns, 12),
-        (burst.tokens_per_packet - 1, 6),
-        (burst.token_bits, 5),
+        (PAYLOADS.index(burst.payload), 2),
+        (LAYOUTS.get(burst.layout, burst.layout_seed), 11),
+        *size,
+        (shape_field(burst.shape) or 0, 9),
         (0 if burst.class_label is None else burst.class_label + 1, 12),
-        (NOT_SENT if extension else int(burst.mcs[0]), 4),
-        (extension, 8),
+        (mcs, 4),
+        (share, 5),
+        (extension_bytes(burst)[1], 7),
     ]
     return np.concatenate([bits_of(*field) for field in fields])
 
@@ -169,32 +229,53 @@ def gray_mapped(bits, per_symbol):
         binary = np.cumsum(half, axis=1) % 2
         return 2.0 * (binary @ (1 << np.arange(half.shape[1])[::-1])) - (2 ** half.shape[1] - 1)
 
-    power = {2: 2, 4: 10, 6: 42}[per_symbol]
+    power = {2: 2, 4: 10, 6: 42, 8: 170}[per_symbol]
     return (levels(bits[:, : per_symbol // 2]) + 1j * levels(bits[:, per_symbol // 2 :])) / sqrt(power)
 
 
-def layout(seed, tokens):
-    return np.argsort(np.random.PCG64(seed).random_raw(tokens), kind="stable")
+def layout(burst):
+    count = len(burst.tokens)
+    if burst.layout == "contiguous":
+        return np.arange(count)
+    if burst.layout == "importance":
+        return np.array(sorted(range(count), key=lambda position: importance(position, burst)))
+    return np.argsort(np.random.PCG64(burst.layout_seed).random_raw(count), kind="stable")
+
+
+def importance(position, burst):
+    coordinates = [int(each) for each in np.unravel_index(position, burst.shape)]
+    quantizer = coordinates.pop(0) if burst.quantizers > 1 else 0
+    power = max(p for p in range(22) if all(each % 2**p == 0 for each in coordinates))
+    return quantizer, -power, position
+
+
+def labels(burst):
+    """Some permutation for either kind."""
+    size = burst.codebook_size
+    if burst.payload in ("natural", "bits"):
+        return np.arange(size)
+    return np.random.default_rng(PAYLOADS.index(burst.payload)).permutation(size)
 
 
 def packet_values(burst):
     n = burst.tokens_per_packet
-    order = layout(burst.layout_seed, len(burst.tokens))
+    order = layout(burst)
     slots = np.append(burst.tokens[order], np.zeros(-len(order) % n, int))
+    sent_as = labels(burst)
     values = [np.zeros(0)]
     for number, (tokens, mcs) in enumerate(zip(slots.reshape(-1, n), burst.mcs, strict=True)):
         if mcs != NOT_SENT:
-            ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (number, 12)]])
-            bits = np.concatenate([bits_of(int(token), burst.token_bits) for token in tokens])
+            ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (number, 14)]])
+            bits = np.concatenate([bits_of(int(sent_as[token]), burst.token_bits) for token in tokens])
             coded = protect(bits, 0o133, 0o171, ahead=ahead)
-            sent = np.resize(SENT_OF_A_AND_B[mcs % 3], len(coded)) == 1
-            values.append(gray_mapped(coded[sent], BITS_PER_SYMBOL[mcs // 3]))
+            sent = np.resize(SENT_OF_A_AND_B[RATES[mcs]], len(coded)) == 1
+            values.append(gray_mapped(coded[sent], BITS_PER_SYMBOL[mcs]))
     return np.concatenate(values)
 
 
 def transmit(burst, profile):
     blocks = [header_block(base_bits(burst), profile)]
-    extension = extension_bits(burst.mcs)
+    extension = extension_bits(burst)
     if len(extension):
         blocks.append(header_block(extension, profile))
     blocks.append(block(packet_values(burst)))
@@ -210,55 +291,87 @@ def transmit(burst, profile):
 
 
 def projects_own(burst, profile):
-    grid = (burst.rows, burst.columns) if burst.rows else (burst.columns,)
+    if burst.payload == "bits":
+        frame = BitFrame(burst.tokens, burst.codebook, burst.frame_id)
+        config = TransmitConfig(
+            bits_per_packet=burst.tokens_per_packet, profile=profile, stream_id=burst.stream_id
+        )
+        return Transmitter(config).transmit(frame, mcs=burst.mcs.astype(np.uint8))
     frame = TokenFrame(
         burst.tokens.astype(np.int32),
         codebook=burst.codebook,
         codebook_size=burst.codebook_size,
-        grid=grid,
+        grid=burst.shape,
         cmi=burst.class_label,
         frame_id=burst.frame_id,
+        quantizers=burst.quantizers,
     )
     config = TransmitConfig(
-        mcs="16qam-1/2", tokens_per_packet=burst.tokens_per_packet, profile=profile, stream_id=burst.stream_id
+        tokens_per_packet=burst.tokens_per_packet,
+        profile=profile,
+        stream_id=burst.stream_id,
+        labels=burst.payload,
+        layout=burst.layout,
     )
-    return Transmitter(config).transmit(frame, burst.layout_seed, mcs=burst.mcs.astype(np.uint8))
+    own = {burst.payload: TokenLabels(labels(burst))} if burst.payload != "natural" else {}
+    codebook = Codebook(burst.codebook, burst.codebook_size, labels=own)
+    return Transmitter(config, [codebook]).transmit(frame, burst.layout_seed, mcs=burst.mcs.astype(np.uint8))
 
 
-def a_burst(rows, columns, mcs, seed=0, **fields):
-    burst = Burst(np.zeros(0), rows, columns, np.asarray(mcs), **fields)
-    tokens = np.random.default_rng(seed).integers(burst.codebook_size, size=max(rows, 1) * columns)
-    return replace(burst, tokens=tokens)
+def a_burst(shape, mcs, seed=0, **fields):
+    burst = Burst(np.zeros(0), shape, np.asarray(mcs), **fields)
+    return replace(burst, tokens=np.random.default_rng(seed).integers(burst.codebook_size, size=prod(shape)))
 
 
 def random_mcs(packets, seed=0):
-    return np.random.default_rng(seed).choice([*range(12), NOT_SENT], packets)
+    return np.random.default_rng(seed).choice([*range(15), NOT_SENT], packets)
 
 
 SMALLEST = dict(
     tokens_per_packet=1, codebook_size=2, stream_id=0, frame_id=0, layout_seed=0, class_label=None, codebook="é"
 )
 LARGEST = dict(
-    tokens_per_packet=64, codebook_size=2**18, stream_id=63, frame_id=2**20 - 1, layout_seed=2**16 - 1, class_label=4094
+    tokens_per_packet=64, codebook_size=2**18, stream_id=63, frame_id=2**20 - 1, layout_seed=1023, class_label=4094
 )
+BITS = dict(payload="bits", codebook_size=2, layout="contiguous", layout_seed=0, class_label=None, codebook="bytes")
 BURSTS = {
-    **{f"every packet in MCS {mcs}": a_burst(16, 16, [mcs] * 64, seed=mcs) for mcs in range(12)},
-    "the document's example": a_burst(16, 16, [6] * 30 + [8] * 33 + [NOT_SENT]),
-    "a packet for itself": a_burst(16, 16, random_mcs(64)),
-    "padding slots": a_burst(0, 37, random_mcs(6), tokens_per_packet=7, codebook_size=5000),
-    "no packet sent": a_burst(4, 5, [NOT_SENT] * 5),
-    "forms of equally many nibbles": a_burst(0, 3, [NOT_SENT] * 3, **SMALLEST),
-    "forms of equally many bytes, runs shorter": a_burst(0, 7, [3] * 4 + [9] * 3, **SMALLEST),
-    "forms of equally many bytes, runs longer": a_burst(0, 2, [NOT_SENT] * 2, **SMALLEST),
-    "forms of equally many nibbles, two runs": a_burst(0, 6, [3] * 4 + [9] * 2, **SMALLEST),
-    "a run that has to be split": a_burst(0, 700, [4] * 600 + [NOT_SENT] * 100, **SMALLEST),
-    "a block of one symbol": a_burst(0, 1, [9], tokens_per_packet=1),
-    "the smallest fields": a_burst(0, 1, [0], **SMALLEST),
-    "the largest fields": a_burst(255, 1028, [NOT_SENT] * 4090 + [11] * 6, **LARGEST),
-    "the longest line": a_burst(0, 4095, [11] * 64, **LARGEST),
-    "the longest extension": a_burst(0, 509, np.arange(509) % 12, **SMALLEST),
-    "a frame id beyond its field": a_burst(16, 16, [6] * 64, frame_id=2**20 + 7),
-    "more cells than the pseudo-random sequence is long": a_burst(64, 64, [0] * 64, tokens_per_packet=64),
+    **{f"every packet in MCS {mcs}": a_burst((16, 16), [mcs] * 64, seed=mcs) for mcs in range(15)},
+    "the document's example": a_burst((16, 16), [6] * 30 + [8] * 33 + [NOT_SENT]),
+    "two groups": a_burst((16, 16), [8] * 40 + [10] * 24, payload="contextual"),
+    "two groups, the second not sent": a_burst((5,), [14] * 2 + [15] * 3, tokens_per_packet=1),
+    "the next MCS in groups that have no share": a_burst((16, 16), [8] * 41 + [10] * 23, payload="semantic"),
+    "a packet for itself": a_burst((16, 16), random_mcs(64)),
+    "padding slots": a_burst((37,), random_mcs(6), tokens_per_packet=7, codebook_size=5000),
+    "padding slots with labels": a_burst((37,), [5] * 6, tokens_per_packet=7, codebook_size=5000, payload="semantic"),
+    "no packet sent": a_burst((4, 5), [NOT_SENT] * 5),
+    "one packet, not sent": a_burst((3,), [NOT_SENT]),
+    "forms of equally many bytes": a_burst((3,), [NOT_SENT] * 3, **SMALLEST),
+    "forms of equally many bytes, two runs": a_burst((4,), [3] * 3 + [9], **SMALLEST),
+    "runs shorter": a_burst((7,), [3] * 4 + [9] * 3, **SMALLEST),
+    "a run that has to be split": a_burst((700,), [4] * 600 + [NOT_SENT] * 100, **SMALLEST),
+    "a long run at the end": a_burst((700,), [NOT_SENT] * 100 + [4] * 600, **SMALLEST),
+    "a block of one symbol": a_burst((1,), [9], tokens_per_packet=1),
+    "the smallest fields": a_burst((1,), [0], **SMALLEST),
+    "the largest fields": a_burst((1, 2, 64, 256), [NOT_SENT] * 450 + [11] * 62, layout="importance", **LARGEST),
+    "the longest line in the base": a_burst((256,), [11] * 4, **LARGEST),
+    "a longer line": a_burst((257,), [11] * 5, **LARGEST),
+    "text": a_burst((5000,), [9] * 313, tokens_per_packet=16, codebook_size=50257, layout="contiguous"),
+    "the flattest grid in the base": a_burst((1, 4096), [11] * 64, **LARGEST),
+    "a grid of other sides": a_burst((300, 16), [12] * 75, **LARGEST | dict(codebook_size=1000)),
+    "sides at the edges of their bytes": a_burst((127, 1, 1, 1), [3] * 127, **SMALLEST),
+    "sides beyond the edges of their bytes": a_burst((1, 129, 2), [3] * 258, **SMALLEST),
+    "a side of three bytes": a_burst((16385,), [12] * 257, **LARGEST | dict(codebook_size=2)),
+    "video": a_burst((4, 16, 16), [8] * 256),
+    "quantizers": a_burst((4, 6, 5), [4] * 30, quantizers=4, layout="importance"),
+    "quantizers in a grid of the base": a_burst((8, 4), [4] * 8, quantizers=8, layout="contiguous"),
+    "by importance": a_burst((12, 7), [6] * 21, layout="importance"),
+    "the longest extension": a_burst((492,), np.arange(492) % 12, **SMALLEST),
+    "all elements": a_burst((3, 160, 1), np.arange(480) % 15, quantizers=3, **SMALLEST),
+    "bits": a_burst((1003,), [3] * 4, tokens_per_packet=256, **BITS),
+    "most bits a packet": a_burst((2049,), [0, 9], tokens_per_packet=2048, **BITS),
+    "one bit": a_burst((1,), [14], tokens_per_packet=1, **BITS),
+    "a frame id beyond its field": a_burst((16, 16), [6] * 64, frame_id=2**20 + 7),
+    "more cells than the pseudo-random sequence is long": a_burst((64, 64), [0] * 64, tokens_per_packet=64),
 }
 
 
@@ -281,27 +394,35 @@ def test_the_interleaver_steps_as_the_document_says():
 
 
 def test_the_header_of_the_example_has_the_documents_bits():
-    bits = base_bits(a_burst(16, 16, [6] * 64))
+    bits = base_bits(a_burst((16, 16), [6] * 64))
     text = (
-        "0001 00000 000101 00000000010011010010 0110101100100011 0000000001100011 00010000 000000010000 "
-        "000011 01010 000000101011 0110 00000000 0111000001011110"
+        "001 000101 00000000010011010010 01101011001000110011100100001111 00 00001100011 "
+        "000011 01001 101000100 000000101011 0110 00000 0000000 1001100000110011"
     )
     assert "".join(map(str, np.append(bits, crc16(bits)))) == text.replace(" ", "")
 
 
-def test_the_extension_of_the_example_has_the_documents_bytes():
-    bits = extension_bits(BURSTS["the document's example"].mcs)
-    assert np.packbits(bits).tobytes() == bytes.fromhex("16 1D 82 0F 00")
-    assert number_of(crc16(bits)) == 0xBFF6
+@pytest.mark.parametrize(
+    ("burst", "told", "crc"),
+    [
+        (BURSTS["the document's example"], "14 61 D8 20 F0", 0x96FA),
+        (a_burst((4, 16, 16), [6] * 256, quantizers=4), "0B 03 0F 0F 18", 0xC919),
+    ],
+)
+def test_the_extensions_of_the_example_have_the_documents_bytes(burst, told, crc):
+    bits = extension_bits(burst)
+    assert np.packbits(bits).tobytes() == bytes.fromhex(told) and extension_bytes(burst)[1] == 4
+    assert number_of(crc16(bits)) == crc
 
 
 def test_the_crc_of_the_first_packet_of_the_example():
-    burst = a_burst(16, 16, [6] * 64)
-    ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (0, 12)]])
+    burst = a_burst((16, 16), [6] * 64)
+    ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (0, 14)]])
     bits = np.concatenate([bits_of(token, 10) for token in (1, 2, 3, 4)])
-    assert number_of(crc16(ahead)) == 0x780B and number_of(crc16([*ahead, *bits])) == 0xEC07
+    assert number_of(crc16(ahead)) == 0x329F and number_of(crc16([*ahead, *bits])) == 0xB7AF
 
 
-def test_the_layout_of_the_example_begins_as_the_document_says():
+def test_the_layouts_of_the_example_begin_as_the_document_says():
     assert [hex(word) for word in np.random.PCG64(99).random_raw(2)] == ["0x818b39edf54ae299", "0x90a9d85dc1f57127"]
-    assert layout(99, 256)[:4].tolist() == [162, 252, 137, 130]
+    assert layout(a_burst((16, 16), [6] * 64))[:4].tolist() == [162, 252, 137, 130]
+    assert layout(a_burst((4, 4), [6] * 4, layout="importance"))[:6].tolist() == [0, 2, 8, 10, 1, 3]
