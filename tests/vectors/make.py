@@ -136,6 +136,7 @@ def expected(burst: Sent, start: int) -> dict:
         "start": start,
         "profile": burst.config.profile,
         "cfo": burst.cfo,
+        "codebook": burst.frame.codebook,
         "header": fields | {"mcs": header.mcs.tolist(), "elements": header.elements.hex(" ")},
         "tokens": burst.received_tokens(),
     }

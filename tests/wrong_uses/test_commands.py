@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import tokcom.cli
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDING = ROOT / "tests/vectors/air-interface-1.sigmf-meta"
+RECORDING = ROOT / "tests/vectors/air-interface-1-common.sigmf-meta"
 MODELS = f"--models {ROOT / 'models'}"
 TRAIN = "train tokenizer --model mine"
 
