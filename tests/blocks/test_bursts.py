@@ -107,14 +107,14 @@ def test_bad_frames_are_counted_and_the_next_one_is_sent(pdu):
         pmt.intern("no PDU"),
         symbols_pdu(pdu, 1, packets=5),
         symbols_pdu(pdu, 1, stream_id=3),
-        symbols_pdu(pdu, 1, grid=(2, 2, 4)),
+        symbols_pdu(pdu, 1, grid=(1, 2, 2, 2, 2)),
         symbols_pdu(pdu, 1, cmi=5000),
         symbols_pdu(pdu, 1, mcs=np.full(4, 2, np.uint8)),
         symbols_pdu(pdu, 1, mcs=np.full(4, 13, np.uint8)),
         symbols_pdu(pdu, 1, tx_time="soon"),
         symbols_pdu(pdu, 1, tx_time=(-1, 0.0)),
         symbols_pdu(pdu, 1, tx_time=(1, float("nan"))),
-        symbols_pdu(pdu, 1, layout_seed=1 << 16),
+        symbols_pdu(pdu, 1, layout="random"),
     ]
     samples, _ = run_framer(framer, [*bad, symbols_pdu(pdu, 9)])
     assert framer.frames_refused == len(bad) and np.array_equal(samples, expected_burst(9))
@@ -400,7 +400,7 @@ def test_what_keeps_bursts_away_is_logged(change, said, capfd):
 
 
 def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch, capfd, run_sync):
-    monkeypatch.setattr("tokcom.packets.header.VERSIONS", (5, 6, 7, 8))
+    monkeypatch.setattr("tokcom.packets.header.VERSION", 5)
     later = np.concatenate([np.zeros(300), expected_burst(1), np.zeros(300)])
     monkeypatch.undo()
     sync = tokcom.burst_sync()
@@ -408,4 +408,4 @@ def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch,
     assert [meta["frame_id"] for meta, _ in messages] == [2]
     assert sync.counters.headers_failed["version"] == 2
     said = capfd.readouterr()
-    assert "the header is of version 5; this receiver knows 1, 2, 3, 4" in said.out + said.err
+    assert "the header is of version 5; this receiver knows version 1" in said.out + said.err

@@ -13,9 +13,9 @@ from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
 from tokcom.models.zoo import codebook, load_tokenizer
 from tokcom.packets.codebook import codebook_id
-from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout, unpack
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 
 CODEBOOK = codebook("caltech64").name
 
@@ -125,8 +125,8 @@ def test_tokenizer_searches_as_the_library_does(pdu, send):
 
 
 def test_layouts_change_from_frame_to_frame(pdu, send):
-    out = send(tokcom.token_packetizer(4, seed=65535), [pdu(TOKENS, **FRAME | {"frame_id": i}) for i in (0, 1)])
-    assert [meta["layout_seed"] for meta, _ in out] == [65535, 0]
+    out = send(tokcom.token_packetizer(4, seed=1023), [pdu(TOKENS, **FRAME | {"frame_id": i}) for i in (0, 1)])
+    assert [meta["layout_seed"] for meta, _ in out] == [1023, 0]
     for meta, packets in out:
         layout = packet_layout(256, 4, meta["layout_seed"])
         assert np.array_equal(unpack(packets.reshape(64, 4), layout), TOKENS)
@@ -171,8 +171,8 @@ def test_decoder_counts_lost_packets(pdu, send):
 
 
 def test_tokens_of_a_stranger_s_codebook_pass_under_its_id(pdu, send):
-    ((out, tokens),) = send(tokcom.packet_decoder(), [pdu(LLRS, **HEADER | {"codebook_id": 0xBEEF})])
-    assert out["codebook"] == "unknown-beef" and out["modality"] == "unknown" and len(tokens) == 256
+    ((out, tokens),) = send(tokcom.packet_decoder(), [pdu(LLRS, **HEADER | {"codebook_id": 0xDEADBEEF})])
+    assert out["codebook"] == "unknown-deadbeef" and out["modality"] == "unknown" and len(tokens) == 256
 
 
 def test_a_different_model_of_the_same_name_is_refused(pdu, send):
@@ -189,7 +189,9 @@ def test_a_different_model_of_the_same_name_is_refused(pdu, send):
         ("image_tokenizer", {"queue_size": 0}, ParameterError, "queue_size is 0"),
         ("token_packetizer", {"tokens_per_packet": 0}, ParameterError, "tokens_per_packet is 0"),
         ("token_packetizer", {"tokens_per_packet": 65}, ParameterError, "tokens_per_packet is 65"),
-        ("token_packetizer", {"seed": 65536}, ParameterError, "seed is 65536"),
+        ("token_packetizer", {"seed": 1024}, ParameterError, "seed is 1024"),
+        ("token_packetizer", {"layout": "random"}, ParameterError, "layout is 'random'"),
+        ("token_packetizer", {"bits_per_packet": 2049}, ParameterError, "bits_per_packet is 2049"),
         ("packet_encoder", {"mcs": "16qam"}, ParameterError, "'16qam'"),
         ("packet_encoder", {"stream_id": 64}, ParameterError, "stream_id is 64"),
         ("burst_framer", {"profile": "loud"}, ParameterError, "'loud'"),

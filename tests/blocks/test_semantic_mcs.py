@@ -6,8 +6,8 @@ from gnuradio import gr, tokcom
 
 from tokcom.errors import ModelError, ParameterError
 from tokcom.models.zoo import codebook
-from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.layout import packet_layout, unpack
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 
 CODEBOOK = codebook("caltech64").name
 

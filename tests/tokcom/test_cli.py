@@ -31,7 +31,7 @@ def recording(tiny_model, tmp_path):
     from tokcom.frame import TokenFrame
     from tokcom.link.bursts import TransmitConfig, Transmitter
     from tokcom.models.zoo import codebook
-    from tokcom.packets.header import MCS_NOT_SENT
+    from tokcom.packets.mcs_map import MCS_NOT_SENT
     from tokcom.recording.metadata import RecordingInfo
     from tokcom.recording.writer import SigmfWriter
 

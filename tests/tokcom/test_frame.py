@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokcom.errors import FrameError, TokcomError
-from tokcom.frame import LOST, TokenFrame
+from tokcom.frame import LOST, BitFrame, TokenFrame
 
 
 def test_a_frame_knows_its_losses_and_its_line_grid():
@@ -54,3 +56,40 @@ def test_bad_frames_are_named(tokens, size, grid, message):
     with pytest.raises(FrameError, match=message) as caught:
         TokenFrame(tokens, "words", size, grid)
     assert isinstance(caught.value, TokcomError)
+
+
+def test_a_frame_has_limits():
+    with pytest.raises(FrameError, match="1048577 tokens are too many"):
+        TokenFrame(np.zeros((1 << 20) + 1, np.int8), "c", 4)
+    with pytest.raises(FrameError, match="has 5 dimensions; a frame has at most 4"):
+        TokenFrame(np.zeros(2, int), "c", 4, (1, 1, 1, 1, 2))
+    with pytest.raises(FrameError, match=r"quantizers is 3; it must be 1, or the first side of the grid \(2, 3\)"):
+        TokenFrame(np.zeros(6, int), "c", 4, (2, 3), quantizers=3)
+    assert TokenFrame(np.zeros(6, int), "c", 4, (2, 3), quantizers=2) != TokenFrame(np.zeros(6, int), "c", 4, (2, 3))
+
+
+@given(data=st.binary(min_size=1, max_size=200), frame_id=st.integers(0, 1 << 40))
+def test_bytes_come_back_from_bits(data, frame_id):
+    frame = BitFrame.of_bytes(data, "bytes", frame_id)
+    assert frame.to_bytes() == data and frame == BitFrame.of_bytes(data, "bytes", frame_id)
+    assert "".join(map(str, frame.bits[:8])) == f"{data[0]:08b}" and frame.grid == (8 * len(data),)
+
+
+def test_bits_are_a_value_and_answer_as_tokens_do():
+    own = np.array([0, 1, LOST, 1])
+    frame = BitFrame(own, "c", 3)
+    own[0] = 1
+    assert frame.bits.tolist() == frame.tokens.tolist() == [0, 1, LOST, 1] and not frame.bits.flags.writeable
+    assert frame.lost.tolist() == [False, False, True, False]
+    assert frame.with_tokens(np.ones(4, int)) == BitFrame(np.ones(4, int), "c", 3) != frame
+    assert len({frame, BitFrame([0, 1, LOST, 1], "c", 3), BitFrame([0, 1, LOST, 1], "d", 3)}) == 2
+    assert frame != TokenFrame(frame.tokens, "c", 2, frame_id=3)
+    outline = TokenFrame(frame.tokens, "c", 2, frame_id=3, modality="bits")
+    for name in ("codebook", "codebook_size", "grid", "modality", "cmi", "frame_id", "quantizers"):
+        assert getattr(frame, name) == getattr(outline, name)
+
+
+@pytest.mark.parametrize("bad", [[0, 2], [-2], [], [0.5], [[0, 1]]])
+def test_what_is_no_line_of_bits_is_refused(bad):
+    with pytest.raises(FrameError):
+        BitFrame(np.array(bad), "c")

@@ -1,7 +1,7 @@
 import pytest
 
 from tokcom.channel.model import ChannelSettings
-from tokcom.packets.header import FIELDS, VERSIONS
+from tokcom.packets.header import FIELDS
 from tokcom_lab import faults
 from tokcom_lab.faults import SAMPLE_RATE, random_headers, soak
 
@@ -10,10 +10,12 @@ def test_every_random_header_is_accounted_for():
     count, done = 6000, []
     counts = random_headers(count, 1, done.append)
     assert sum(done) == count
-    assert counts["usable"] + counts["version"] + counts["contents"] + counts["extension"] == count
-    # Half of them have a random version: all but two in 16 of those are of none.
-    expected = count / 2 * (1 - len(VERSIONS) * 2 ** -FIELDS["version"])
-    assert abs(counts["version"] - expected) < 5 * (expected / 8) ** 0.5
+    assert sum(counts[kind] for kind in ("usable", "version", "element", "contents")) == count
+    # A third of them have a random version: all but one in 8 of those are of none; flipped bits add a few.
+    expected = count / 3 * (1 - 2 ** -FIELDS["version"])
+    assert expected - 5 * (expected / 8) ** 0.5 < counts["version"] < 1.1 * expected
+    assert counts["usable"] > count / 10 and counts["element"] > count / 100
+    assert counts["tokens"] <= 1 << 20 and counts["packets"] <= 1 << 14
     assert counts == random_headers(count, 1)
 
 
@@ -30,7 +32,8 @@ def test_a_short_soak_loses_few_bursts_and_counts_what_it_lost():
 
 def test_a_soak_through_everything_that_the_air_does_raises_nothing_and_counts_what_is_wrong():
     plain, air = (soak(60, 2, air=air) for air in (False, True))
-    assert 30 < air["received"] <= 60 and air["per"] > plain["per"]
+    # What collides with a burst may be a copy of it, which comes out, too.
+    assert 30 < air["received"] <= 75 and air["per"] > plain["per"]
     assert plain["wrong"] <= 2 and air["wrong"] <= 8 and air["counters"]["bad_samples"] == 0
 
 

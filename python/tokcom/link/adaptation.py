@@ -15,8 +15,8 @@ from tokcom.context.model import ContextModel
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
+from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
 from tokcom.phy import grid
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile

@@ -275,9 +275,12 @@ class Receiver:
         if header.codebook_id in self._codebooks:
             return None
         known = ", ".join(f"{each.name} (0x{each.id:08x})" for each in self._codebooks.values()) or "none"
+        frame, own = f"frame {header.frame_id} of stream {header.stream_id}", f"0x{header.codebook_id:08x}"
+        if header.payload == BITS:
+            return f"{frame} holds bits of content {own}; known are {known}"
         return (
-            f"frame {header.frame_id} of stream {header.stream_id} is of codebook 0x{header.codebook_id:08x}; known "
-            f"are {known}: the transmitter holds another model, or other weights or labels under its name"
+            f"{frame} is of codebook {own}; known are {known}: the transmitter holds another model, or other weights "
+            "or labels under its name"
         )
 
     def assemble(self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader) -> Reception:

@@ -134,8 +134,8 @@ class BurstHeader:
             most = FREE_TOKENS + TOKENS_PER_TOKEN_SENT * sent
             if self.n_tokens > most:
                 raise ParameterError(
-                    f"the frame has {self.n_tokens} tokens, of which {sent} are sent; that allows for {most}: send more "
-                    "packets, or a smaller frame"
+                    f"the frame has {self.n_tokens} tokens, of which {sent} are sent; that allows for {most}: send "
+                    "more packets, or a smaller frame"
                 )
         mcs.flags.writeable = False
         return mcs

@@ -111,7 +111,9 @@ class SearchCounters:
     """Those with a long training behind."""
     bursts: int = 0
     """Those whose header could be used."""
-    headers_failed: dict[str, int] = field(default_factory=lambda: {"crc": 0, "version": 0, "element": 0, "contents": 0})
+    headers_failed: dict[str, int] = field(
+        default_factory=lambda: {"crc": 0, "version": 0, "element": 0, "contents": 0}
+    )
     dropped: int = 0
     """Bursts given up because too many were under way."""
     hints: dict[str, int] = field(default_factory=dict)

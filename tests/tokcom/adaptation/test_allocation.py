@@ -5,7 +5,7 @@ import pytest
 
 from tokcom.adaptation.allocation import COLUMNS, FUTILE, allocate_freely, allocate_two_groups
 from tokcom.errors import ParameterError
-from tokcom.packets.header import MCS_COUNT, SHARES, two_groups
+from tokcom.packets.mcs_map import MCS_COUNT, SHARES, two_groups
 
 SYMBOLS = np.array([124, 93, 83, 62, 47, 42, 31, 24, 21, 21, 16, 14, 12, 11, 8, 0])
 ALL = np.ones(len(COLUMNS), bool)

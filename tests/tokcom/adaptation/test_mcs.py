@@ -8,7 +8,7 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
 from tokcom.link.packets import LinkConfig, PacketLink
-from tokcom.packets.header import MCS_COUNT
+from tokcom.packets.mcs_map import MCS_COUNT
 
 # Data bits of an OFDM symbol of 48 carriers, IEEE 802.11-2020, table 17-4 (64-QAM 1/2 and others are not in it).
 DATA_BITS = {

@@ -8,8 +8,8 @@ from tokcom.link.adaptation import POLICIES, AdaptationConfig, LinkAdapter
 from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.models.zoo import load_residual
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.layout import packet_layout
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 
 FRAME = TokenFrame(
     np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32), "caltech64", 1024, (16, 16), frame_id=9

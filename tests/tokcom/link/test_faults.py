@@ -56,9 +56,9 @@ def false_burst(each, contents, extension=(), payload=0, rng=None):
 
 def header_text(**changed):
     fields = {
-        "version": 1, "flags": 0, "stream_id": 5, "frame_id": 77, "codebook_id": Codebook("random", 1024).id,
-        "layout_seed": 9, "rows": 0, "columns": 48, "tokens_per_packet": 3, "token_bits": 10, "cmi": 0, "mcs": 3,
-        "extension_bytes": 0,
+        "version": 1, "stream_id": 5, "frame_id": 77, "codebook_id": Codebook("random", 1024).id, "payload": 0,
+        "layout": 9, "tokens_per_packet": 3, "token_bits": 9, "shape": 47, "cmi": 0, "mcs": 3, "share": 0,
+        "extension_symbols": 0,
     } | changed  # fmt: skip
     return "".join(f"{fields[name]:0{width}b}" for name, width in FIELDS.items())
 
@@ -161,17 +161,18 @@ def test_bad_and_loud_samples_in_bursts(spots, run, at, bad, seed):
 
 @settings(max_examples=60)
 @given(
-    contents=st.integers(0, 2**113 - 1), plausible=st.booleans(), n_bytes=st.integers(0, 40), robust=st.booleans(),
+    contents=st.integers(0, 2**119 - 1), plausible=st.booleans(), symbols=st.integers(0, 20), robust=st.booleans(),
     payload=st.integers(0, 10), seed=st.integers(0, 2**32 - 1),
 )  # fmt: skip
-def test_headers_of_good_crc_and_absurd_contents(contents, plausible, n_bytes, robust, payload, seed):
+def test_headers_of_good_crc_and_absurd_contents(contents, plausible, symbols, robust, payload, seed):
     rng, each = np.random.default_rng(seed), PROFILES[robust]
-    text = f"{1:04b}{0:05b}{contents:0113b}"
-    extension = rng.integers(0, 2, 8 * n_bytes)
+    text = f"{1:03b}{contents:0119b}"
+    extension = rng.integers(0, 2, 8 * max(2 * symbols - 3, 0))
     if plausible:
-        shape = {"rows": int(rng.integers(0, 4)), "columns": int(rng.integers(1, 300)), "token_bits": 10}
-        text = header_text(**shape, mcs=15 if n_bytes else int(rng.integers(0, 12)), extension_bytes=n_bytes)
-        extension[:4] = [0, 0, 0, rng.integers(0, 2)][: len(extension)]
+        # 48 packets, whose MCS map is all of the extension, or nearly.
+        map_too = symbols in (14, 15)
+        text = header_text(shape=191, mcs=15 if map_too else int(rng.integers(0, 15)), extension_symbols=symbols)
+        extension[:16] = [int(bit) for bit in f"{0x1718:016b}"][: len(extension)]
     false = false_burst(each, text, extension, payload, rng)
     receiver, receptions = receive(false, seed=seed)
     good_one_of(receptions)
@@ -183,8 +184,8 @@ def test_headers_of_good_crc_and_absurd_contents(contents, plausible, n_bytes, r
 
 def test_a_header_that_names_its_mcs_in_a_longer_way_is_refused():
     """Else the receiver would not know where the packets begin: uniform MCS in an extension of its own."""
-    extension = [0, 0, 0, 0] + [0, 0, 1, 1] * 12 + [0, 0, 0, 0]
-    text = header_text(mcs=15, extension_bytes=len(extension) // 8)
+    extension = [int(bit) for byte in bytes.fromhex("16 33 33 33 33 33 33") for bit in f"{byte:08b}"]
+    text = header_text(mcs=15, extension_symbols=5)
     receiver, receptions = receive(false_burst(PROFILES[0], text, extension, 20, np.random.default_rng(0)))
     good_one_of(receptions)
     assert len(receptions) == 1 and receiver.searcher.counters.headers_failed["contents"] == 1
@@ -201,8 +202,8 @@ def test_a_flood_of_false_preambles(each, flood):
         "short": each.preamble[: each.short_length + 64],
         "preambles": each.preamble,
         "garbage headers": np.r_[each.preamble, gaussian(rng, 80 * 9 * each.header_copies)],
-        "good headers": false_burst(each, header_text(version=9)),
-        "long announcements": false_burst(each, header_text(rows=20, columns=150, mcs=0)),
+        "good headers": false_burst(each, header_text(version=7)),
+        "long announcements": false_burst(each, header_text(shape=0b101010110, mcs=0)),
         "halves": burst(1, each.name)[: each.preamble_length + 80 * 9 * each.header_copies + 100],
     }[flood]
     count = 60_000 // len(one)

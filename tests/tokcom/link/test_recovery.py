@@ -14,9 +14,9 @@ from tokcom.link.modes import MODES
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.header import MCS_NOT_SENT
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.layout import packet_layout
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 
 SIZE, N, STAY = 1024, 96, 0.9
 BOOK = Codebook("chain", SIZE)

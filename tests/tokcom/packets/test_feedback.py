@@ -54,7 +54,8 @@ def test_quality_beyond_the_scale_ends_at_its_ends():
 def test_the_bytes_on_the_air():
     """Worked out by hand: 6 + 20 + 3 x 15 bits of numbers, 13 x 7 of bands, (x + 16) / 0.5 each, 6 bits of zeros."""
     text = (
-        "000101" "00000000000001001101" "000000001000000" "000000000001001" "000000000000010" + "0110100" * 13 + "000000"
+        "000101" "00000000000001001101" "000000001000000" "000000000001001" "000000000000010"
+        + "0110100" * 13 + "000000"
     )  # fmt: skip
     expected = [int(text[start : start + 8], 2) for start in range(0, len(text), 8)]
     frame = a_report(carrier_esn0_db=np.full(52, 10.0)).to_frame()

@@ -7,7 +7,8 @@ from tokcom.adaptation.mcs import find_mcs
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import BurstError, HeaderError, ParameterError
 from tokcom.packets.crc import Crc
-from tokcom.packets.header import FIELDS, MCS_NOT_SENT, BurstHeader, HeaderBase
+from tokcom.packets.header import FIELDS, BurstHeader, HeaderBase, extension_length
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.burst import first_symbol_start, longest_burst, modulate, packet_symbols, plan_burst
 from tokcom.phy.header_codec import header_cells
 from tokcom.phy.numerology import MAX_PAYLOAD_SYMBOLS
@@ -20,7 +21,7 @@ both = pytest.mark.parametrize("each", (STANDARD, ROBUST), ids=lambda each: each
 
 
 def a_header(mcs, per_packet=4, token_bits=10):
-    return BurstHeader(5, 77, 0x1234, 9, 0, per_packet * len(mcs), per_packet, token_bits, None, np.array(mcs))
+    return BurstHeader(5, 77, 0x12345678, (per_packet * len(mcs),), per_packet, token_bits, np.array(mcs))
 
 
 def unit_symbols(n, seed=0):
@@ -89,39 +90,41 @@ def test_symbols_too_many_or_too_few_are_named():
 
 def test_the_longest_burst_is_allowed_and_no_longer_one():
     """13 tokens of 2 bits are 48 QPSK symbols, an OFDM symbol; 64 of 18 bits are 261 of 64-QAM 3/4."""
-    assert plan_burst(BurstHeader(0, 0, 0, 0, 16, 1664, 13, 2, None, np.full(2048, 3)), ROBUST).payload_symbols == 2048
+    assert plan_burst(BurstHeader(0, 0, 0, (16, 1664), 13, 2, np.full(2048, 3)), ROBUST).payload_symbols == 2048
     with pytest.raises(HeaderError, match="2049 packets take 2049 OFDM symbols; a burst has at most 2048"):
-        plan_burst(BurstHeader(0, 0, 0, 0, 39, 683, 13, 2, None, np.full(2049, 3)), ROBUST)
-    fits = BurstHeader(0, 0, 0, 0, 188, 128, 64, 18, None, np.full(376, 11))
+        plan_burst(BurstHeader(0, 0, 0, (39, 683), 13, 2, np.full(2049, 3)), ROBUST)
+    fits = BurstHeader(0, 0, 0, (188, 128), 64, 18, np.full(376, 11))
     assert packet_symbols(fits)[0] == 261
     for each in (STANDARD, ROBUST):
         plan = plan_burst(fits, each)
         assert plan.payload_symbols == 2045 and plan.length <= longest_burst(each)
         with pytest.raises(HeaderError, match="377 packets take 2050 OFDM symbols; a burst has at most 2048") as caught:
-            plan_burst(BurstHeader(0, 0, 0, 0, 29, 832, 64, 18, None, np.full(377, 11)), each)
+            plan_burst(BurstHeader(0, 0, 0, (29, 832), 64, 18, np.full(377, 11)), each)
         assert caught.value.kind == "contents"
 
 
-@given(contents=st.integers(0, 2**113 - 1), n_bytes=st.integers(0, 255), seed=st.integers(0, 2**32 - 1), data=st.data())
-def test_no_header_raises_anything_but_a_header_error(contents, n_bytes, seed, data):
-    """Random contents with a good CRC; half of them are shrunk until most checks pass."""
-    fields, rest = {"version": 1, "flags": 0}, f"{contents:0113b}"
-    for name, width in list(FIELDS.items())[2:]:
+@given(
+    contents=st.integers(0, 2**119 - 1), elements=st.binary(max_size=12), plausible=st.booleans(),
+    mcs=st.integers(0, 14),
+)  # fmt: skip
+def test_no_header_raises_anything_but_a_header_error(contents, elements, plausible, mcs):
+    """Random contents with good CRCs; half of them are shrunk until most checks pass."""
+    fields, rest = {"version": 1}, f"{contents:0119b}"
+    for name, width in list(FIELDS.items())[1:]:
         fields[name], rest = int(rest[:width], 2), rest[width:]
-    if data.draw(st.booleans()):
-        fields |= {"rows": fields["rows"] % 8, "token_bits": fields["token_bits"] % 18 + 1, "extension_bytes": n_bytes}
-        fields["mcs"] = 15 if n_bytes else fields["mcs"] % 12
+    if plausible:
+        fields |= {"layout": fields["layout"] % 1026, "token_bits": fields["token_bits"] % 18, "share": 0}
+        fields |= {"extension_symbols": (len(elements) + 4) // 2 if elements else 0, "mcs": mcs}
     bits = np.array([int(bit) for name, value in fields.items() for bit in f"{value:0{FIELDS[name]}b}"], np.uint8)
-    crc = Crc.named("crc16")
-    extension = np.random.default_rng(seed).integers(0, 2, 8 * fields["extension_bytes"], dtype=np.uint8)
-    extension[:4] = [0, 0, 0, data.draw(st.integers(0, 1))][: len(extension)]
+    crc, n_bits = Crc.named("crc16"), max(extension_length(fields["extension_symbols"]) - 16, 0)
+    extension = np.resize(np.unpackbits(np.frombuffer(elements.ljust(n_bits // 8, b"\0"), np.uint8)), n_bits)
     try:
         header = HeaderBase.from_bits(crc.append(bits[None])[0]).header(crc.append(extension[None])[0])
         for each in (STANDARD, ROBUST):
             plan = plan_burst(header, each)
             assert plan.payload_symbols <= MAX_PAYLOAD_SYMBOLS and plan.length <= longest_burst(each)
     except HeaderError as error:
-        assert error.kind == "contents"
+        assert error.kind in ("element", "contents")
 
 
 def test_headers_that_a_receiver_would_refuse_cannot_be_made():

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.signal import czt
 
 from tokcom.errors import BurstError, HeaderError, TokcomError
-from tokcom.packets.header import MCS_NOT_SENT, BurstHeader
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.burst import modulate, plan_burst
 from tokcom.phy.demodulator import burst_end, demodulate_burst, header_end, receive_header
 from tokcom.phy.numerology import CARRIERS
@@ -28,7 +29,7 @@ def gaussian(rng, n, power=1.0):
 
 def a_burst(each, mcs=(3,) * 40, seed=0):
     """Header, constellation symbols (random phases) and samples with silence around."""
-    header = BurstHeader(5, 77, 0x1234, 9, 0, 4 * len(mcs), 4, 10, None, np.array(mcs))
+    header = BurstHeader(5, 77, 0x12345678, (4 * len(mcs),), 4, 10, np.array(mcs))
     phases = np.random.default_rng(seed).integers(0, 4, plan_burst(header, each).payload_values)
     symbols = np.exp(1j * np.pi / 4 * (1 + 2 * phases)).astype(np.complex64)
     return header, symbols, np.r_[np.zeros(LEAD), modulate(header, symbols, each), np.zeros(200)]

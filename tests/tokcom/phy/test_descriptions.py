@@ -21,7 +21,7 @@ def gaussian(rng, n, power=1.0):
 
 def a_burst(kind="16-QAM", packets=60, seed=0):
     rng = np.random.default_rng(seed)
-    header = BurstHeader(5, 77, 0x1234, 9, 0, 4 * packets, 4, 10, None, np.full(packets, MCS[kind]))
+    header = BurstHeader(5, 77, 0x12345678, (4 * packets,), 4, 10, np.full(packets, MCS[kind]))
     n = plan_burst(header, STANDARD).payload_values
     if kind == "BPSK":
         symbols = 2.0 * rng.integers(0, 2, n) - 1

@@ -26,7 +26,7 @@ def gaussian(rng, n, power=1.0):
 def a_burst(seed=0):
     """Header, symbols and samples, with silence around, of a burst of 40 OFDM symbols of 16-QAM."""
     rng = np.random.default_rng(seed)
-    header = BurstHeader(5, 77, 0x1234, 9, 0, 4 * 61, 4, 10, None, np.full(61, 6))
+    header = BurstHeader(5, 77, 0x12345678, (4 * 61,), 4, 10, np.full(61, 6))
     n = plan_burst(header, STANDARD).payload_values
     symbols = ((2 * rng.integers(0, 4, n) - 3 + 1j * (2 * rng.integers(0, 4, n) - 3)) / np.sqrt(10)).astype(
         np.complex64

@@ -27,7 +27,7 @@ def gaussian(rng, n, power=1.0):
 
 
 def a_burst(each=STANDARD, mcs=(3,) * 12, frame_id=77):
-    header = BurstHeader(5, frame_id, 0x1234, 9, 0, 4 * len(mcs), 4, 10, None, np.array(mcs))
+    header = BurstHeader(5, frame_id, 0x12345678, (4 * len(mcs),), 4, 10, np.array(mcs))
     phases = np.random.default_rng(frame_id).integers(0, 4, plan_burst(header, each).payload_values)
     return modulate(header, np.exp(1j * np.pi / 4 * (1 + 2 * phases)).astype(np.complex64), each)
 
@@ -40,16 +40,22 @@ def frames(found):
     return [demodulate_burst(burst.samples, burst.sync).header.frame_id for burst in found]
 
 
-def false_header(**changed):
-    """A preamble with a header of good CRC, of these contents."""
+def false_header(elements=b"", **changed):
+    """A preamble with a header of good CRCs, of these contents."""
     fields = {
-        "version": 1, "flags": 0, "stream_id": 5, "frame_id": 77, "codebook_id": 0x1234, "layout_seed": 9, "rows": 0,
-        "columns": 48, "tokens_per_packet": 3, "token_bits": 10, "cmi": 0, "mcs": 3, "extension_bytes": 0,
+        "version": 1, "stream_id": 5, "frame_id": 77, "codebook_id": 0x12345678, "payload": 0, "layout": 9,
+        "tokens_per_packet": 3, "token_bits": 9, "shape": 47, "cmi": 0, "mcs": 3, "share": 0, "extension_symbols": 0,
     } | changed  # fmt: skip
     bits = np.array([int(bit) for name, width in FIELDS.items() for bit in f"{fields[name]:0{width}b}"], np.uint8)
-    coded = CODE.encode(Crc.named("crc16").append(bits[None]))[0]
-    cells = grid.spread((2.0 * coded - 1).astype(np.complex64))
-    return np.r_[STANDARD.preamble, grid.ofdm_symbols(cells)]
+    symbols = fields["extension_symbols"]
+    content = np.unpackbits(np.frombuffer(elements.ljust(max(2 * symbols - 3, 0), b"\0"), np.uint8))
+    cells = []
+    for part in (bits, content) if symbols else (bits,):
+        coded = CODE.encode(Crc.named("crc16").append(part[None]))[0]
+        values = np.ones(-(-len(coded) // 48) * 48, np.complex64)
+        values[: len(coded)] = 2.0 * coded - 1
+        cells.append(grid.spread(values))
+    return np.r_[STANDARD.preamble, grid.ofdm_symbols(np.concatenate(cells))]
 
 
 @both
@@ -362,13 +368,14 @@ def test_positions_count_on_from_where_the_stream_was_begun_anew():
 def test_the_counters_say_why_headers_fail():
     noise = gaussian(np.random.default_rng(9), 1000)
     cases = {
-        "crc": np.r_[STANDARD.preamble, noise], "version": false_header(version=9), "contents": false_header(rows=255),
+        "crc": np.r_[STANDARD.preamble, noise], "version": false_header(version=7),
+        "element": false_header(b"\x30", extension_symbols=2), "contents": false_header(shape=511),
     }  # fmt: skip
     for kind, part in cases.items():
         searcher = BurstSearcher()
         assert searcher.push(np.r_[np.zeros(300), part, np.zeros(100)]) == []
         failed = searcher.counters.headers_failed
-        assert failed == {"crc": 0, "version": 0, "contents": 0} | {kind: 1}
+        assert failed == {"crc": 0, "version": 0, "element": 0, "contents": 0} | {kind: 1}
         assert bool(searcher.last_error) == (kind != "crc")
         assert searcher.counters.bursts == 0 and searcher.counters.preambles == 1
 
@@ -388,7 +395,13 @@ def test_memory_is_constant_over_a_long_stream():
     """Three times round the buffer, with bursts, false preambles and noise."""
     rng = np.random.default_rng(10)
     searcher = BurstSearcher()
-    parts = [a_burst(), np.zeros(5000), np.tile(STANDARD.preamble, 10), a_burst(ROBUST), false_header(columns=4000)]
+    parts = [
+        a_burst(),
+        np.zeros(5000),
+        np.tile(STANDARD.preamble, 10),
+        a_burst(ROBUST),
+        false_header(shape=0b101010111),
+    ]
     period = np.concatenate(parts) + gaussian(rng, sum(map(len, parts)), 0.01)
     n_buffer, sizes, found = len(searcher._buffer), [], []
     for _ in range(3 * n_buffer // len(period) + 1):
@@ -402,7 +415,7 @@ def test_memory_is_constant_over_a_long_stream():
 
 def test_a_burst_as_long_as_any_is_kept_whole():
     """376 packets in 64-QAM 3/4, twice, once across the buffer's end."""
-    header = BurstHeader(0, 3, 0, 0, 188, 128, 64, 18, None, np.full(376, 11))
+    header = BurstHeader(0, 3, 0, (188, 128), 64, 18, np.full(376, 11))
     symbols = np.exp(2j * np.pi * np.random.default_rng(11).random(98136)).astype(np.complex64)
     burst = modulate(header, symbols, STANDARD)
     assert len(burst) > 0.9 * longest_burst(STANDARD)
@@ -416,8 +429,8 @@ def test_a_burst_as_long_as_any_is_kept_whole():
 
 def test_a_flood_of_false_headers_drops_the_oldest_and_keeps_the_newest():
     """Each announces a burst of 2000 symbols: too many are under way, and the next good burst is none the worse."""
-    false = false_header(mcs=3, rows=5, columns=300, token_bits=18)
-    header = BurstHeader(5, 77, 0x1234, 9, 5, 300, 4, 18, None, np.full(375, 3))
+    false = false_header(mcs=3, shape=0b101000110, token_bits=17)
+    header = BurstHeader(5, 77, 0x12345678, (16, 64), 4, 18, np.full(256, 3))
     assert plan_burst(header, STANDARD).length > 30 * len(false)
     searcher = BurstSearcher()
     found = searcher.push(np.r_[np.tile(false, 25), a_burst(frame_id=9), np.zeros(100)])

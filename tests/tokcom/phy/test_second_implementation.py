@@ -293,9 +293,7 @@ def transmit(burst, profile):
 def projects_own(burst, profile):
     if burst.payload == "bits":
         frame = BitFrame(burst.tokens, burst.codebook, burst.frame_id)
-        config = TransmitConfig(
-            bits_per_packet=burst.tokens_per_packet, profile=profile, stream_id=burst.stream_id
-        )
+        config = TransmitConfig(bits_per_packet=burst.tokens_per_packet, profile=profile, stream_id=burst.stream_id)
         return Transmitter(config).transmit(frame, mcs=burst.mcs.astype(np.uint8))
     frame = TokenFrame(
         burst.tokens.astype(np.int32),
