@@ -46,20 +46,20 @@ class packet_decoder(PduBlock):
         packets, ok = self._receiver.decode(data, header)
         reception = self._receiver.assemble(packets, ok, header)
         lost = int((~reception.packets_ok).sum())
-        if header.payload == BITS or reception.frame.codebook == feedback.CODEBOOK.name:
-            port = self.BITS if header.payload == BITS else self.FEEDBACK
-            added = frame_keys(reception.frame) | {keys.PACKETS_LOST: lost}
-            self.message_port_pub(port, make_pdu(self._received, added, reception.frame.tokens))
+        frame = reception.frame
+        added = frame_keys(frame) | {keys.PACKETS_LOST: lost}
+        if frame.codebook == feedback.CODEBOOK.name:
+            self.message_port_pub(self.FEEDBACK, make_pdu(self._received, added, frame.tokens))
             return None
         if (said := self._receiver.stranger(header)) is not None:
-            name = reception.frame.codebook
-            self.frames_unknown[name] += 1
-            if self.frames_unknown[name] == 1:
+            self.frames_unknown[frame.codebook] += 1
+            if self.frames_unknown[frame.codebook] == 1:
                 self.logger.warn(said)
         self.packets_seen += len(ok)
         self.packets_lost += lost
-        frame = reception.frame
-        added = frame_keys(frame) | {keys.PACKETS_LOST: lost}
+        if header.payload == BITS:
+            self.message_port_pub(self.BITS, make_pdu(self._received, added, frame.tokens))
+            return None
         if lost:
             added[keys.LLRS] = vector_of(data)
         classes = self._classes.get(frame.codebook, ())

