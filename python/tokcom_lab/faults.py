@@ -92,7 +92,7 @@ def _random(rng: np.random.Generator, known: bool) -> tuple[np.ndarray, np.ndarr
 
 def _flipped(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Base and extension of a good header with up to three bits flipped, without their CRCs."""
-    grid = tuple(int(side) for side in rng.integers(1, 17, rng.integers(1, 4)))
+    grid = tuple(int(side) for side in rng.integers(1, 11, rng.integers(1, 4)))
     per_packet = int(rng.integers(1, 65))
     n_packets = -(-int(np.prod(grid)) // per_packet)
     mcs = rng.integers(0, 16, 3)[np.sort(rng.integers(0, 3, n_packets))]

@@ -1,7 +1,7 @@
 """The modulation and coding schemes (MCS) of the air interface: a table of data, one row each."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
@@ -81,6 +81,6 @@ def _constellation(modulation: str) -> Constellation:
     return Constellation(modulation, "ieee802.11")
 
 
-@cache
+@lru_cache(maxsize=256)
 def _codec(codebook_size: int, tokens_per_packet: int, rate: str) -> PacketCodec:
     return PacketCodec(CODE, codebook_size, tokens_per_packet, rate)

@@ -41,7 +41,7 @@ PLAIN_BITS = len(LABELS)
 OTHER_LAYOUTS = {CONTIGUOUS: SEEDS, IMPORTANCE: SEEDS + 1}
 """Numbers of the layouts that take no seed; "spread" has the number of its seed."""
 MAX_EXTENSION_SYMBOLS = (1 << FIELDS["extension_symbols"]) - 1
-FREE_TOKENS, TOKENS_PER_TOKEN_SENT = 4096, 8
+FREE_TOKENS, TOKENS_PER_TOKEN_SENT = 1024, 8
 """A frame may have so many tokens whatever becomes of them, and so many more for each slot that the burst sends: what a
 header announces costs the receiver time and memory."""
 

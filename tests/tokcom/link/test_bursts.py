@@ -299,7 +299,7 @@ def test_bad_transmitters_are_named(bad, message):
     [
         (TokenFrame(np.array([1, LOST]), "random", 4), 0, None, "1 tokens of frame 0 are lost"),
         (random_frame(1 << 17), 0, None, "number of packets is 32768"),
-        (random_frame(16384), 0, np.r_[np.zeros(100), np.full(3996, 15)], "400 are sent; that allows for 7296"),
+        (random_frame(16384), 0, np.r_[np.zeros(100), np.full(3996, 15)], "400 are sent; that allows for 4224"),
         (random_frame(cmi=4095), 0, None, "cmi is 4095"),
         (random_frame(), 0, np.full(63, 6), r"mcs has shape \(63,\); 256 tokens make 64 packets"),
         (random_frame(), 0, np.full(64, 16), "mcs holds 16"),

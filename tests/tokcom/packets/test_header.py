@@ -406,14 +406,15 @@ def test_no_contents_raise_anything_but_a_header_error(contents, known, elements
 
 
 def test_a_frame_of_which_too_little_is_sent_is_refused():
-    """4096 tokens, and 8 for each that is sent: a burst of a few milliseconds may not announce a second of work."""
-    mcs = np.full(512, MCS_NOT_SENT)
-    mcs[:57] = 6
-    fits = {"tokens_per_packet": 16}
-    with pytest.raises(ParameterError, match="8192 tokens, of which 496 are sent; that allows for 8064"):
-        a_header(np.where(np.arange(512) < 31, 6, MCS_NOT_SENT), grid=(8192,), **fits)
-    assert comes_back(a_header(mcs, grid=(8192,), **fits))
-    assert comes_back(a_header([MCS_NOT_SENT] * 1024, grid=(64, 64)))
+    """1024 tokens, and 8 for each that is sent: a burst of a few milliseconds may not announce a second of work."""
+
+    def sending(packets):
+        return a_header(np.where(np.arange(512) < packets, 6, 15), grid=(8192,), tokens_per_packet=16)
+
+    with pytest.raises(ParameterError, match="8192 tokens, of which 880 are sent; that allows for 8064"):
+        sending(55)
+    assert comes_back(sending(56))
+    assert comes_back(a_header([MCS_NOT_SENT] * 256, grid=(32, 32)))
 
 
 @pytest.mark.parametrize(
