@@ -1,6 +1,7 @@
 """The blocks that meet the sample stream: burst_framer and burst_sync."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
 from tokcom.models.zoo import codebook
+from tokcom.packets.elements import NAMES, QUANTIZERS
 
 CODEBOOK = codebook("caltech64").name
 
@@ -409,3 +411,14 @@ def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch,
     assert sync.counters.headers_failed["version"] == 2
     said = capfd.readouterr()
     assert "the header is of version 5; this receiver knows version 1" in said.out + said.err
+
+
+def test_a_burst_with_an_element_of_a_later_receiver_is_counted_reported_and_skipped(monkeypatch, capfd, run_sync):
+    later = Transmitter().transmit(replace(frame(1), quantizers=4), 0)
+    monkeypatch.delitem(NAMES, QUANTIZERS)
+    sync = tokcom.burst_sync()
+    stream = np.concatenate([np.zeros(300), later, np.zeros(300), stream_of([2])])
+    messages = run_sync(sync, stream.astype(np.complex64), 1)
+    assert [meta["frame_id"] for meta, _ in messages] == [2] and sync.counters.headers_failed["element"] == 1
+    said = "".join(capfd.readouterr())
+    assert f"frame 1 of stream 0, codebook 0x{codebook('caltech64').id:08x}, needs element 3" in said

@@ -19,7 +19,8 @@ class burst_sync(gr.sync_block):
     A preamble is found by its repetition, its timing and frequency by its long training symbols; the header then tells
     how long the burst is. Memory is constant. Bursts that overlap are all handed on. Tones and impulses are taken out
     first. What keeps bursts from being received (an inverted spectrum, another sample rate, clipping, headers of
-    another version, samples that are missing) is logged the first time and whenever its count has doubled.
+    another version or with elements that must be known and are not, samples that are missing) is logged the first time
+    and whenever its count has doubled.
 
     Input: complex samples. Where an rx_time tag shows that samples are missing, as after a radio's overflow, it is
     counted, and a burst is demodulated across the gap. At a new rx_rate, at an rx_time tag that goes back, and at one
