@@ -15,6 +15,7 @@ from tokcom.context.model import ContextModel
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.packets.header import FREE_TOKENS
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
 from tokcom.phy import grid
@@ -193,6 +194,8 @@ class _Solver:
         self.frame_bits = float(bits.mean())
         self.bound = parent.config.bound * len(bits)
         self.allowed = np.ones(MCS_COUNT + 1, bool)
+        # A header may not announce many tokens more than its burst sends.
+        self.allowed[MCS_COUNT] = len(bits) <= FREE_TOKENS
 
     def errors(self, power_db: float, layouts: slice = slice(None)) -> np.ndarray:
         """Expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
@@ -208,7 +211,10 @@ class _Solver:
         best = self._choice(groups, power_db)
         free = allocate_freely(errors[groups.layout], self.symbols, self.bound, self.allowed)
         if groups.feasible == free.feasible and free.symbols < groups.symbols:
-            other = self._choice(free, power_db, groups.layout)
+            try:
+                other = self._choice(free, power_db, groups.layout)
+            except ParameterError:  # the MCS of so many packets have no room in a header
+                return best
             if other.airtime < best.airtime:
                 return other
         return best

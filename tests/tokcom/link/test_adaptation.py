@@ -74,6 +74,18 @@ def test_in_a_fade_that_nothing_survives_bursts_are_short():
     assert not hopeless.feasible and hopeless.airtime < poor.airtime
 
 
+@pytest.mark.parametrize("esn0_db", [-25.0, 8.0])
+def test_of_frames_that_are_larger_than_a_header_may_announce_all_is_sent(esn0_db):
+    """576 packets: too many to leave out, and too many to name the MCS of each."""
+    frame = TokenFrame(np.zeros(2304, int), "caltech64", 1024, (48, 48))
+    adapter = LinkAdapter(AdaptationConfig("semantic", bound=0.1), None, Unasked(), load_residual("caltech64"))
+    bits = np.random.default_rng(2).gamma(1.5, 3.0, 2304).astype(np.float32)
+    choice = adapter.choose(frame, 0, np.array([esn0_db]), bits=bits)
+    assert len(choice.mcs) == 576 and (choice.mcs != MCS_NOT_SENT).all()
+    header = Transmitter().header(frame, choice.layout_seed, choice.mcs, 4)
+    assert header.bits == choice.signalling_bits
+
+
 def test_least_energy_is_no_longer_than_cqi_and_within_the_bound():
     for value in (6.0, 10.0, 14.0):
         cqi, semantic, power = (choose(policy, value) for policy in ("cqi", "semantic", "semantic-power"))
