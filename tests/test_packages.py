@@ -223,7 +223,7 @@ def test_a_receivers_package_has_nothing_of_the_laboratory(packages):
 
 
 def test_the_debian_packages_programs_run_under_debians_python(machine):
-    for program in ("tokcom", "tokcom_demo", "tokcom_bench"):
+    for program in ("tokcom", "tokcom_demo"):
         text = (machine.files / "usr/bin" / program).read_text()
         assert text.splitlines()[0].replace(" ", "") == "#!/usr/bin/python3", program
     assert (machine.files / "usr/sbin/gr-tokcom-setup").stat().st_mode & 0o111

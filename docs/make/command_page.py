@@ -2,15 +2,16 @@
 
 import click
 
-from tokcom.cli import main
+from tokcom.cli.main import main
 
 
 def commands(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
     """A command and all below it, with their names from the first on."""
     found = [(path, command)]
     if isinstance(command, click.Group):
-        for name, below in sorted(command.commands.items()):
-            found += commands(below, (*path, name))
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found += commands(command.get_command(context, name), (*path, name))
     return found
 
 

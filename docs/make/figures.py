@@ -60,7 +60,7 @@ def draw_token() -> None:
 
 
 def draw_photographs() -> None:
-    """Photographs of scikit-image, what their tokens show, what passes its CRC, and what two receivers make of it."""
+    """The sample photographs, what their tokens show, what passes its CRC, and what two receivers make of it."""
     tokenizer, sender = load_tokenizer(PHOTOGRAPHS), Transmitter(TransmitConfig(mcs=MCS))
     columns = {"sent, 256 x 256": [], "its 256 tokens": []}
     passed, modes = f"CRC holds at {PHOTOGRAPHS_DB:g} dB", {"list": "channel and CRC", "context": "and context"}

@@ -8,7 +8,7 @@ import click
 from command_page import commands
 
 import tokcom
-from tokcom.cli import main
+from tokcom.cli.main import main
 
 FILE = Path(__file__).resolve().parents[1] / "man" / "tokcom.1"
 ENDING = r"""
@@ -41,11 +41,9 @@ The pictures of a recording.
 .SH SEE ALSO
 .BR gnuradio\-companion (1),
 .BR uhd_find_devices (1);
-the programs
+the program
 .B tokcom_demo
-(photographs through the flowgraph) and
-.B tokcom_bench
-(measurements beside rivals) explain themselves with
+(photographs through the flowgraph) explains itself with
 .BR \-\-help .
 """
 

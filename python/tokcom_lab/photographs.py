@@ -35,7 +35,7 @@ def load_photographs(
 
     Args:
         data: a folder of class folders; or a folder or tar archive of train/CLASS and test/CLASS; None: random parts
-            of the photographs that come with scikit-image, labelled by the classifier.
+            of the sample photographs, labelled by the classifier.
         n: photographs wanted; fewer come where there are no more.
         size: side of the squares in pixels.
         classifier: knows the names of the classes.
@@ -65,7 +65,7 @@ def _samples(n: int, size: int, classifier: Classifier, rng: np.random.Generator
         cut.append(resample(picture, (left, top, left + side, top + side), size))
         names.append(f"{name}-{number}")
     labels = tuple(classifier.label(picture) for picture in cut)
-    return Photographs(np.stack(cut), labels, tuple(names), "parts of scikit-image's photographs")
+    return Photographs(np.stack(cut), labels, tuple(names), "parts of the sample photographs")
 
 
 def _split(data: Path, split: str, n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import tokcom.cli
+from tokcom.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "tests/vectors/air-interface-1-common.sigmf-meta"
@@ -93,7 +93,7 @@ def refuse(command, arguments, message):
 
 @pytest.mark.parametrize(("arguments", "message"), [row[1:] for row in TOKCOM], ids=[row[0] for row in TOKCOM])
 def test_tokcom(arguments, message, nothing_left):
-    refuse(tokcom.cli.main, arguments, message)
+    refuse(main, arguments, message)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [row[1:] for row in DEMO], ids=[row[0] for row in DEMO])
@@ -109,7 +109,7 @@ def test_weights_that_are_not_the_cards(place, tmp_path):
         content = file.read_bytes()
         (folder / file.name).write_bytes(content[:1000] if file.suffix == ".safetensors" else content)
     refuse(
-        tokcom.cli.main,
+        main,
         f"replay {RECORDING} --model {folder} --out pictures",
         "the file is truncated or not the card's",
     )
@@ -118,7 +118,7 @@ def test_weights_that_are_not_the_cards(place, tmp_path):
 def test_a_model_of_a_later_version(place):
     card = json.loads((ROOT / "models/caltech64/card.json").read_text())
     (place / "models/bare/card.json").write_text(json.dumps(card | {"format": 99}))
-    refuse(tokcom.cli.main, f"replay {RECORDING} --model models/bare", "format 99, this version reads up to")
+    refuse(main, f"replay {RECORDING} --model models/bare", "format 99, this version reads up to")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_ctrl_c(stage, where, arguments, nothing_left, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(where, stopped)
-    result = CliRunner().invoke(tokcom.cli.main, shlex.split(arguments))
+    result = CliRunner().invoke(main, shlex.split(arguments))
     assert result.exit_code == 130 and "stopped" in result.output and "Traceback" not in result.output
 
 
@@ -169,7 +169,7 @@ runpy.run_path(program, run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("program", ["tokcom", "tokcom_demo", "tokcom_bench"])
+@pytest.mark.parametrize("program", ["tokcom", "tokcom_demo"])
 def test_ctrl_c_during_the_imports(program, nothing_left):
     """It has not come to anything yet, and ends without a word."""
     command = [sys.executable, "-c", STOPPED_IMPORT, str(ROOT / "apps" / program)]

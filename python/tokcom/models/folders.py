@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+DEFAULT_MODEL = "caltech64"
+
 
 def model_folders() -> list[Path]:
     """Folders that are searched for models, first match wins: those of $TOKCOM_MODELS, then beside this package and

@@ -22,6 +22,7 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.card import Card
+from tokcom.models.folders import DEFAULT_MODEL as DEFAULT_MODEL
 from tokcom.models.folders import list_models
 from tokcom.models.weights import read_weights
 from tokcom.packets.codebook import Codebook, codebook_name
@@ -31,7 +32,6 @@ from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 
-DEFAULT_MODEL = "caltech64"
 CONTEXT = "context"
 """Part of a model that predicts its tokens."""
 CODED = "coded"

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
 
-from tokcom.cli import main
+from tokcom.cli.main import main
 from tokcom_lab.case_study import schedule
 from tokcom_lab.case_study.cells import measure
 from tokcom_lab.case_study.report import write_report

@@ -1,4 +1,4 @@
-"""The benchmark of context decoding, on a few photographs that come with scikit-image."""
+"""The benchmark of context decoding, on a few of the sample photographs."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""The benchmark of labels, on a few photographs that come with scikit-image."""
+"""The benchmark of labels, on a few of the sample photographs."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
-from tokcom import cli
+from tokcom.cli.main import main
 from tokcom.context.efficientnet_lite import EfficientNetLite
 from tokcom.context.sentence_encoder import SentenceEncoder, Sentences, WordPieces
 from tokcom.errors import ParameterError
@@ -169,7 +169,7 @@ def test_maskgit_of_another_grid_than_the_tokenizer_is_refused(request_, publish
     ],
 )
 def test_options_that_do_not_go_together_are_named(options, words):
-    result = CliRunner().invoke(cli.main, ["train", *options, "--model", "mine", "--data", "nowhere"])
+    result = CliRunner().invoke(main, ["train", *options, "--model", "mine", "--data", "nowhere"])
     assert result.exit_code and words in result.output.replace("\n", " ")
 
 
@@ -180,11 +180,11 @@ def test_the_command_line_reaches_the_trainer_and_the_card(monkeypatch, tmp_path
         "--data /x/a.tar --data /x/b.zip --model mine --size 128 --grid 8 --words 512 --device cpu --minutes 2.5 "
         "--sharpness 0 --perceptual 9.5"
     )
-    assert CliRunner().invoke(cli.main, ["train", "tokenizer", *options.split()]).exit_code == 0
+    assert CliRunner().invoke(main, ["train", "tokenizer", *options.split()]).exit_code == 0
     (request,) = asked
     assert request.photographs == PhotographSettings(PyramidConfig.of_grid(128, 8, 512), CPU, 9.5, sharpness=0.0)
     assert (request.steps, request.minutes, request.batch) == (None, 2.5, 8)
     assert request.command == (
         "./run train tokenizer --data a.tar --data b.zip --model mine --minutes 2.5 --batch 8 --seed 0 --size 128 "
-        "--grid 8 --words 512 --device cpu --perceptual 9.5 --sharpness 0.0"
+        "--grid 8 --words 512 --device cpu --perceptual 9.5 --sharpness 0"
     )

@@ -1,45 +1,31 @@
+"""Every benchmark in small: the speeds mean nothing, what else it says must hold."""
+
 import json
 import os
 import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-BENCH = Path(__file__).resolve().parents[2] / "apps" / "tokcom_bench"
+from tokcom.cli.main import main
+
+
+def bench(*arguments):
+    done = CliRunner().invoke(main, ["bench", *arguments, "--json", "-"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
 
 
 def test_the_decoders_of_the_coding_benchmark_agree():
-    """A short run: the speeds mean nothing, but both decoders must fail on nearly the same packets."""
-    command = [
-        sys.executable,
-        str(BENCH),
-        "coding",
-        "--packets",
-        "1024",
-        "--rounds",
-        "1",
-        "--esn0-db",
-        "6",
-        "--json",
-        "-",
-    ]
-    rows = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["rows"]
+    """Both decoders must fail on nearly the same packets."""
+    rows = bench("coding", *"--packets 1024 --rounds 1 --esn0-db 6".split())["rows"]
     wrong = {row["decoder"]: row["packets_wrong"] for row in rows}
     assert len(rows) == 5 and all(row["mbit_per_s"] > 0 for row in rows)
     ours = [value for name, value in wrong.items() if name.startswith("tokcom")]
     theirs = [value for name, value in wrong.items() if name.startswith("gr-fec")]
     assert len(set(ours)) == 1 and 0.05 < ours[0] < 0.25
     assert all(abs(value - ours[0]) < 0.02 for value in theirs)
-
-
-def bench(*arguments):
-    command = [sys.executable, str(BENCH), *arguments, "--json", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_the_waveform_benchmark_says_what_it_promises():
@@ -107,9 +93,8 @@ def test_the_token_benchmark_says_what_it_promises(tmp_path):
 
 
 def test_the_token_benchmark_takes_no_half_visits():
-    command = [sys.executable, str(BENCH), "tokens", "--visits", "0,1.5"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "1.5" in done.stderr and "whole numbers" in done.stderr
+    done = CliRunner().invoke(main, ["bench", "tokens", "--visits", "0,1.5"])
+    assert done.exit_code == 2 and "1.5" in done.output and "whole numbers" in done.output
 
 
 def test_the_fault_benchmark_says_what_it_promises():
@@ -159,8 +144,8 @@ def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path)
         (["flowgraph", "--seconds", "inf"], "inf s; it must be 1 to 1e7"),
         (["power", "--bounds", "nan"], "bounds is nan"),
     ):
-        done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, arguments
+        done = CliRunner().invoke(main, ["bench", *arguments])
+        assert done.exit_code and said in done.output and "Traceback" not in done.output, arguments
 
 
 def test_the_photograph_benchmark_says_what_it_promises(tmp_path, photographs):

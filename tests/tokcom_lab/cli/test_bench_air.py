@@ -1,11 +1,11 @@
+import contextlib
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-BENCH = Path(__file__).resolve().parents[2] / "apps" / "tokcom_bench"
+from tokcom.cli.main import main
+
 FEW = "--quick --packets 64 --bursts 2 --draws 1 --noise-samples 1000 --modes list".split()
 COLUMNS = {
     "tracking": {"channel", "doppler_hz", "sample_rate", "mcs", "packets", "per", "per_genie"},
@@ -18,15 +18,15 @@ COLUMNS = {
 
 
 def air(folder, *arguments):
-    command = [sys.executable, str(BENCH), "air", *FEW, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    with contextlib.chdir(folder):
+        return CliRunner().invoke(main, ["bench", "air", *FEW, *arguments])
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("air")
     done = air(folder, "--sections", "accepted_wrong,tracking,found,interference,faults", "--json", "first.json")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     return folder, json.loads((folder / "first.json").read_text())
 
 
@@ -49,7 +49,7 @@ def test_what_was_measured_is_not_measured_again_and_stands_beside_a_baseline(me
     before = cache.read_text()
     arguments = ["--sections", "found,interference", "--baseline", "first.json", "--json", "-"]
     done = air(folder, *arguments)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     again = json.loads(done.stdout)
     assert cache.read_text() == before
     for name in ("found", "interference"):
@@ -65,19 +65,19 @@ def test_two_processes_measure_the_same(measured):
     other = folder / "two"
     other.mkdir()
     done = air(other, "--sections", "interference", "--jobs", "2", "--json", "-")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["interference"] == report["interference"]
 
 
 def test_wrong_uses_are_refused_before_anything_is_measured(tmp_path):
     for arguments, said in (
         (["--sections", "echos"], "section is 'echos'"), (["--modes", "best"], "'best' is not one of"),
-        (["--baseline", str(BENCH)], "is no report"),
+        (["--baseline", __file__], "is no report"),
     ):  # fmt: skip
         done = air(tmp_path, *arguments)
-        assert done.returncode and said in done.stderr and "Traceback" not in done.stderr
+        assert done.exit_code and said in done.output and "Traceback" not in done.output
 
 
 def test_without_a_file_there_are_tables(tmp_path):
     done = air(tmp_path, "--sections", "found")
-    assert done.returncode == 0 and "echo_samples" in done.stdout and "share" in done.stdout
+    assert done.exit_code == 0 and "echo_samples" in done.stdout and "share" in done.stdout

@@ -1,0 +1,27 @@
+"""The `tokcom` command and where each of its commands lies."""
+
+import click
+
+import tokcom
+from tokcom.cli.groups import Program
+
+VERSION = click.version_option(tokcom.__version__, package_name="tokcom", message="gr-tokcom %(version)s")
+COMMANDS = {
+    "bench": "tokcom_lab.cli.bench:bench",
+    "calibrate": "tokcom_lab.cli.fits:calibrate",
+    "case-study": "tokcom_lab.cli.case_study:case_study",
+    "doctor": "tokcom.cli.doctor:doctor",
+    "eesm": "tokcom_lab.cli.fits:eesm",
+    "link": "tokcom_lab.cli.link:link",
+    "models": "tokcom.cli.models:models",
+    "replay": "tokcom.cli.replay:replay",
+    "residual": "tokcom_lab.cli.fits:residual",
+    "train": "tokcom_lab.cli.train:train",
+}
+"""Module and name of each command; those of the laboratory are there where it is installed."""
+
+
+@click.group(cls=Program, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@VERSION
+def main() -> None:
+    """Token communications: pictures over the air as tokens, with losses filled in at the receiver."""

@@ -1,0 +1,57 @@
+"""`tokcom models`: work on the models of the zoo."""
+
+import json
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from tokcom.cli.groups import LazyGroup
+from tokcom.cli.output import console
+from tokcom.errors import TokcomError
+
+
+@click.group(
+    cls=LazyGroup, places={"list": "tokcom.cli.models:list_installed", "map": "tokcom_lab.cli.labels:map_labels"}
+)
+def models() -> None:
+    """Work on the models of the zoo."""
+
+
+@click.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
+def list_installed(as_json: bool) -> None:
+    """The models that are found by name, in the order in which their folders are searched.
+
+    Their files' hashes are for `tokcom doctor` to check.
+    """
+    from tokcom.models.card import Card
+    from tokcom.models.folders import list_models, model_folders
+
+    rows, broken = [], []
+    for name, folder in list_models().items():
+        try:
+            rows.append(Card.read(folder).summary() | {"folder": str(folder)})
+        except TokcomError as error:
+            broken.append(f"{name}: {error}")
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    elif rows:
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for heading, side in (("model", "left"), ("picture", "right"), ("tokens", "right"), ("words", "right"),
+                              ("classes", "right"), ("MB", "right"), ("parts", "left")):  # fmt: skip
+            table.add_column(heading, justify=side)
+        for row in rows:
+            table.add_row(
+                row["name"], *("-" if row[key] is None else str(row[key]) for key in
+                               ("picture", "tokens", "words", "classes", "megabytes")), ", ".join(row["parts"]),
+            )  # fmt: skip
+        Console().print(table)
+        for row in rows:
+            click.echo(f"{row['name']} is in {row['folder']}")
+    for line in broken:
+        console.print(line, highlight=False, soft_wrap=True)
+    if not rows:
+        searched = ", ".join(map(str, model_folders())) or "no folder that exists"
+        raise TokcomError(f"no models in {searched}; $TOKCOM_MODELS names more folders")

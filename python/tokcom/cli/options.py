@@ -1,0 +1,95 @@
+"""Kinds of options that several commands take."""
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+
+SEEDS = click.IntRange(0, 2**31 - 10_000)
+"""What every random generator involved takes, with some room for seeds derived from it."""
+
+
+class Aside(click.Option):
+    """An option that says where results go or how fast they come: they are the same without it."""
+
+
+class Numbers(click.ParamType):
+    """A list of finite numbers between commas."""
+
+    name = "numbers"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> list[float]:
+        if isinstance(value, list):
+            return value
+        try:
+            numbers = [float(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers like 6,6.5,7", param, context)
+        for number in numbers:
+            if not math.isfinite(number):
+                self.fail(
+                    f"{param.name if param else 'it'} is {number}; it must be a number, and finite", param, context
+                )
+        return numbers
+
+
+class WholeNumbers(Numbers):
+    """A list of whole numbers between commas, each in a range."""
+
+    def __init__(self, lowest: int = 0, highest: int = 2**31 - 1):
+        self.lowest, self.highest = lowest, highest
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> list[int]:
+        numbers = super().convert(value, param, context)
+        for number in numbers:
+            if number != int(number) or not self.lowest <= number <= self.highest:
+                wanted = f"whole numbers from {self.lowest} to {self.highest}"
+                self.fail(f"{number:g} does not count; it takes {wanted} between commas", param, context)
+        return [int(number) for number in numbers]
+
+
+class Names(click.ParamType):
+    """A list of names between commas, each one of those known; of unknown ones where `known` is None."""
+
+    name = "names"
+
+    def __init__(self, known: Iterable[str] | None = None):
+        self.known = None if known is None else tuple(known)
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> list[str]:
+        names = value if isinstance(value, list) else [name.strip() for name in str(value).split(",")]
+        for name in names:
+            if self.known is not None and name not in self.known:
+                self.fail(f"{name!r} is not one of {', '.join(self.known)}", param, context)
+        return names
+
+
+def require_folder(
+    context: click.Context, parameter: click.Parameter, file: click.utils.LazyFile | Path | None
+) -> click.utils.LazyFile | Path | None:
+    """Refuse a file that cannot be written now, not after the measurement; an old one stays until there are figures."""
+    path = file if isinstance(file, Path) else Path(file.name) if isinstance(file, click.utils.LazyFile) else None
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"{path}: there is no folder {path.parent}")
+    if path is not None and path.is_dir():
+        raise click.BadParameter(f"{path} is a folder; name a file")
+    return file
+
+
+def json_option(help_text: str) -> Callable:
+    """`--json FILE`, as `json_file`."""
+    return click.option(
+        "--json", "json_file", cls=Aside, type=click.File("w"), callback=require_folder,
+        help=f"{help_text}; - for standard output.",
+    )  # fmt: skip
+
+
+def drawing_option(name: str, help_text: str) -> Callable:
+    """An option of this name for a file that a figure is drawn into."""
+    return click.option(
+        name, cls=Aside, type=click.Path(path_type=Path, dir_okay=False), callback=require_folder, help=help_text
+    )
+
+
+seed_option = click.option("--seed", default=0, show_default=True, type=SEEDS)

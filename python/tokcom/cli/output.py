@@ -1,0 +1,40 @@
+"""What commands show: tables, JSON, progress."""
+
+import json
+from collections.abc import Iterable
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+console = Console(stderr=True)
+"""For what is said beside the results."""
+
+
+def progress_bar() -> Progress:
+    """A bar with the time left, on standard error, gone when done."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=console, transient=True)
+
+
+def show(rows: Iterable[dict], title: str, json_file: click.utils.LazyFile | None = None) -> None:
+    """Rows as JSON where a file is given, else as a table on standard output."""
+    rows = list(rows)
+    if json_file is not None:
+        write_json(rows, json_file)
+        return
+    table = Table(title=title)
+    for name, value in rows[0].items():
+        table.add_column(name, justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console().print(table)
+
+
+def write_json(content: object, file: click.utils.LazyFile) -> None:
+    """Content as JSON, on the disk when this returns."""
+    file.write(json.dumps(content, indent=1) + "\n")
+    file.flush()

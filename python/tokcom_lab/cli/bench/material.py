@@ -1,0 +1,30 @@
+"""What is measured on: photographs and their tokens."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokcom.cli.output import console, progress_bar
+
+if TYPE_CHECKING:
+    from tokcom_lab.photographs import Photographs
+
+
+def photographs_of(data: Path | None, count: int, model: str, seed: int, split: str = "test") -> "Photographs":
+    """Photographs of the model's size, with their labels; says where there are fewer than `count`."""
+    from tokcom.models.zoo import load_classifier, load_tokenizer
+    from tokcom_lab.photographs import load_photographs
+
+    found = load_photographs(data, count, load_tokenizer(model).image_size, load_classifier(model), seed, split)
+    if len(found.pictures) < count:
+        console.print(f"{found.source}: {len(found.pictures)} photographs, {count} were asked for")
+    return found
+
+
+def with_tokens(photographs: "Photographs", model: str) -> "Photographs":
+    """The same photographs, their tokens searched for where that was still to do, so that measurements find them."""
+    from tokcom_lab.photograph_tokens import photograph_tokens
+
+    with progress_bar() as bar:
+        row = bar.add_task("tokens", total=len(photographs.pictures))
+        photograph_tokens(photographs.pictures, model, progress=lambda done: bar.advance(row, done))
+    return photographs

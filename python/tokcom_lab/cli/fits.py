@@ -1,0 +1,106 @@
+"""`tokcom calibrate`, `residual`, `eesm`: what is measured and then written into cards and tables."""
+
+from pathlib import Path
+
+import click
+
+from tokcom.cli.command_line import recorded_command
+from tokcom.cli.options import Numbers, drawing_option, json_option, seed_option
+from tokcom.cli.output import progress_bar, show
+from tokcom_lab.cli.options import images_option, jobs_option, models_option, split_data_option
+
+
+@click.command()
+@split_data_option
+@click.option("--model", required=True, help="Model whose context is calibrated; its card is written.")
+@models_option
+@images_option(300, "Photographs of each split.")
+@click.option("--esn0-db", type=Numbers(), default="1,2,3,4", show_default=True, help="Points in dB, pooled.")
+@seed_option
+@drawing_option("--svg", "Draw the reliability diagram here.")
+@json_option("Write the reliability as JSON")
+def calibrate(
+    data: Path, model: str, models: Path, images: int, esn0_db: list[float], seed: int, svg: Path | None,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Fit what packets' posteriors are worth on the training split, write it to the model's card, check it on the test
+    split."""
+    from tokcom.context.acceptance import Acceptance, fit_acceptance
+    from tokcom.models.zoo import load_classifier, load_recovery, load_tokenizer
+    from tokcom_lab.curves.calibration import outcomes, reliability
+    from tokcom_lab.curves.context_curve import Bench
+    from tokcom_lab.curves.context_plot import draw_reliability
+    from tokcom_lab.photograph_tokens import photograph_tokens
+    from tokcom_lab.photographs import load_photographs
+    from tokcom_lab.training.export import export_acceptance
+
+    folder = str(models / model)
+    tokenizer, classifier = load_tokenizer(folder), load_classifier(folder)
+    recovery = load_recovery(folder, "context", acceptance=Acceptance())
+    found = {}
+    with progress_bar() as bar:
+        for split in ("train", "test"):
+            photographs = load_photographs(data, images, tokenizer.image_size, classifier, seed, split)
+            row = bar.add_task(f"{split}: tokens", total=len(photographs.pictures))
+            photograph_tokens(photographs.pictures, folder, progress=lambda done, row=row: bar.advance(row, done))
+            row = bar.add_task(split, total=len(photographs.pictures) * len(esn0_db))
+            bench = Bench(photographs, folder, tokenizer, seed=seed)
+            found[split] = outcomes(bench, recovery, esn0_db, lambda done, row=row: bar.advance(row, done))
+    acceptance = fit_acceptance(found["train"].log_odds, found["train"].right)
+    export_acceptance(models / model, acceptance, recorded_command())
+    before, after = (reliability(found["test"], curve) for curve in (Acceptance(), acceptance))
+    if svg is not None:
+        draw_reliability(before, after, svg)
+    show(after, f"{model}, test split, {len(found['test'].right)} packets", json_file)
+
+
+@click.command()
+@split_data_option
+@click.option("--model", required=True, help="Model whose context is measured; its card is written.")
+@models_option
+@images_option(15, "Photographs.")
+@jobs_option(2)
+@seed_option
+@json_option("Write table and fit as JSON")
+def residual(
+    data: Path, model: str, models: Path, images: int, jobs: int, seed: int,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Fit what is left wrong after context decoding on the training split, and write it to the model's card."""
+    from tokcom.models.zoo import load_classifier, load_tokenizer
+    from tokcom_lab.curves.adaptation_bench import prepare
+    from tokcom_lab.curves.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
+    from tokcom_lab.photograph_tokens import photograph_tokens
+    from tokcom_lab.photographs import load_photographs
+    from tokcom_lab.training.export import export_residual
+
+    folder = str(models / model)
+    photographs = load_photographs(
+        data, images, load_tokenizer(folder).image_size, load_classifier(folder), seed, "train"
+    )
+    with progress_bar() as bar:
+        row = bar.add_task("tokens", total=len(photographs.pictures))
+        photograph_tokens(photographs.pictures, folder, progress=lambda done: bar.advance(row, done))
+        material = prepare(folder, photographs.pictures, photographs.labels)
+        row = bar.add_task("frames", total=len(material.frames) * len(SCHEMES) * EACH)
+        found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done))
+    fitted = fit_residual(found, recorded_command())
+    export_residual(models / model, fitted)
+    show(fit_rows(found, fitted), f"{model}, training split, {images} photographs", json_file)
+
+
+@click.command()
+@click.option("--profile", default="etu", show_default=True, help="Fading profile of the channel models.")
+@click.option("--draws", default=30, show_default=True, type=click.IntRange(2), help="Of its paths, for each MCS.")
+@click.option("--packets", default=200, show_default=True, type=click.IntRange(10), help="Sent through each draw.")
+@seed_option
+@json_option("Write the figures as JSON")
+def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.utils.LazyFile | None) -> None:
+    """Fit beta of the exponential effective SNR mapping for every MCS, as in the MCS table."""
+    from tokcom.adaptation.mcs import mcs_table
+    from tokcom_lab.curves.effective_snr import fit_betas
+
+    with progress_bar() as bar:
+        row = bar.add_task(profile, total=draws * len(mcs_table()))
+        rows = fit_betas(profile, draws, packets, seed, lambda done: bar.advance(row, done))
+    show(rows, f"{profile}, {draws} draws of {packets} packets", json_file)

@@ -1,0 +1,134 @@
+"""`tokcom train`: train a part of a model."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tokcom.cli.command_line import recorded_command
+from tokcom.cli.options import Aside, seed_option
+from tokcom.cli.output import console
+from tokcom_lab.cli.options import models_option
+
+if TYPE_CHECKING:
+    from tokcom_lab.training.runs import PhotographSettings
+
+
+@click.command()
+@click.argument("part", type=click.Choice(["tokenizer", "maskgit", "decoder", "classifier"]))
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder, tar or zip of train/CLASS/* and test/CLASS/*; once or more.",
+)
+@click.option("--model", required=True, help="Model whose part is trained and written.")
+@models_option
+@click.option(
+    "--work",
+    cls=Aside,
+    default=".cache/training",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Checkpoints.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    help="Steps in all. [default: 7000, 6000, 2200 and 4000; of photographs none]",
+)
+@click.option("--minutes", type=float, help="Minutes in all, instead of steps; schedules follow the clock.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    help="Pictures a step. [default: 32, 64 for the classifier; of photographs 96 and 256 on a GPU, 8 and 32 without]",
+)
+@seed_option
+@click.option("--warm-start", is_flag=True, help="Begin with the weights in the model's folder.")
+@click.option(
+    "--size", type=click.IntRange(8), help="Pixels to a side: a model for photographs. [default: 64, thumbnails]"
+)
+@click.option("--grid", type=click.IntRange(2), help="Of photographs: tokens to a side. [default: 16]")
+@click.option("--words", type=click.IntRange(2, 1 << 18), help="Of photographs: size of the codebook. [default: 1024]")
+@click.option("--device", help="Of photographs: auto, cpu, cuda or cuda:N. [default: auto]")
+@click.option("--perceptual", type=float, help="Of photographs: weight of what features see. [default: 12]")
+@click.option("--semantic", type=float, help="Of photographs: weight of what the whole shows. [default: 2]")
+@click.option("--sharpness", type=float, help="Of photographs: that the critic sees to; 0: no critic. [default: 1.1]")
+@click.option("--views", type=click.IntRange(1), help="Of each photograph, for maskgit. [default: 4]")
+@click.option(
+    "--sentences", type=click.Path(path_type=Path), help='Of photographs: JSON of {"class": ["a sentence", …]}.'
+)
+@click.option("--compile", "compiled", is_flag=True, help="Of photographs: compile the tokenizer; pays on a GPU.")
+def train(
+    part: str,
+    data: tuple[Path, ...],
+    model: str,
+    models: Path,
+    work: Path,
+    steps: int | None,
+    minutes: float | None,
+    batch: int | None,
+    seed: int,
+    warm_start: bool,
+    **photographs: int | float | str | Path | None,
+) -> None:
+    """Train a part of a model: its tokenizer first, then maskgit (over the tokenizer's tokens) and the classifier.
+
+    With both, the decoder learns on from tokens that maskgit helps to choose, and maskgit on from those (--warm-start).
+
+    With --size, tokenizer and maskgit are those of a model for photographs, on a GPU where there is one.
+
+    Stopped by Ctrl-C or otherwise, the same command continues where it was.
+    """
+    from tokcom_lab.training.loop import Budget
+    from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, TRAINERS, TrainingRequest
+
+    asked = {name: photographs[name] for name in PHOTOGRAPH_OPTIONS}
+    given = {name: value for name, value in asked.items() if value is not None and value is not False}
+    settings = _photograph_settings(part, given) if "size" in given else None
+    if settings is None:
+        if given:
+            raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
+        default_steps, default_batch = {
+            "tokenizer": (7000, 32), "maskgit": (6000, 32), "decoder": (2200, 32), "classifier": (4000, 64),
+        }[part]  # fmt: skip
+        steps = steps or (None if minutes else default_steps)
+    else:
+        on_gpu = settings.device.type == "cuda"
+        default_batch = {"tokenizer": 96 if on_gpu else 8, "maskgit": 256 if on_gpu else 32}[part]
+    Budget(steps, minutes)
+    batch = batch or default_batch
+    command = recorded_command(steps=None if minutes else steps, batch=batch)
+    request = TrainingRequest(data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings)
+    try:
+        (TRAINERS if settings is None else PHOTOGRAPH_TRAINERS)[part](request, console)
+    except KeyboardInterrupt:  # the trainer has said that it stopped, and where it goes on
+        sys.exit(130)
+
+
+PHOTOGRAPH_OPTIONS = (
+    "size", "grid", "words", "device", "perceptual", "semantic", "sharpness", "views", "sentences", "compiled",
+)  # fmt: skip
+"""Of `train`, those that ask for a model for photographs."""
+
+
+def _photograph_settings(part: str, given: dict) -> "PhotographSettings":
+    """What the options ask of a model for photographs, checked."""
+    from tokcom.tokenizers.pyramid_network import PyramidConfig
+    from tokcom_lab.training.devices import find_device
+    from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, PhotographSettings
+
+    if part not in PHOTOGRAPH_TRAINERS:
+        raise click.UsageError(f"--size goes with {' and '.join(PHOTOGRAPH_TRAINERS)}; the {part} has no such trainer")
+    own = dict(given)
+    size, grid, words = own.pop("size"), own.pop("grid", 16), own.pop("words", 1024)
+    for name in ("perceptual", "semantic", "sharpness"):
+        if not 0 <= own.get(name, 0) < 1e6:
+            raise click.BadParameter(f"{own[name]:g}; it must be 0 or more", param_hint=f"--{name}")
+    try:
+        config = PyramidConfig.of_grid(size, grid, words)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return PhotographSettings(config, find_device(own.pop("device", "auto")), **own)
