@@ -111,9 +111,9 @@ def draw_burst() -> None:
 def draw_mcs() -> None:
     """What each MCS carries, and the Es/N0 from which a tenth of its packets or less fails."""
     rows = mcs_table()
-    bits = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6}
-    colours = {"bpsk": "#303f9f", "qpsk": "#00796b", "16qam": "#ef6c00", "64qam": "#c2185b"}
-    figure, axis = plt.subplots(figsize=(7.5, 4.8))
+    bits = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
+    colours = {"bpsk": "#303f9f", "qpsk": "#00796b", "16qam": "#ef6c00", "64qam": "#c2185b", "256qam": "#5d4037"}
+    figure, axis = plt.subplots(figsize=(7.5, 6.5))
     for row in rows:
         carried = bits[row.modulation] * float(Fraction(row.rate))
         axis.plot(
@@ -124,15 +124,15 @@ def draw_mcs() -> None:
             marker="|",
             markersize=9,
         )
-        crowded = row.name in ("16qam-3/4", "bpsk-2/3")  # others stand where their names would
+        crowded = row.name in ("16qam-3/4", "qpsk-2/3", "bpsk-2/3")  # others stand where their names would
         place, side = (row.per10_esn0_db - 0.3, "right") if crowded else (row.per1_esn0_db + 0.3, "left")
         axis.text(place, carried, row.name, va="center", ha=side, fontsize=8)
-    levels = np.linspace(-3, 18, 200)
+    levels = np.linspace(-6, 25, 200)
     axis.plot(levels, np.log2(1 + 10 ** (levels / 10)), color="black", linewidth=0.8, linestyle="--")
-    axis.text(11, 4.15, "capacity of AWGN", fontsize=8, ha="right")
+    axis.text(16.5, 5.9, "capacity of AWGN", fontsize=8, ha="right")
     axis.set(
-        xlim=(-3, 18.5),
-        ylim=(0, 5),
+        xlim=(-6, 31),
+        ylim=(0, 8.5),
         xlabel="Es/N0, dB: from 10% of packets lost to 1%",
         ylabel="information bits a symbol",
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import Mcs, mcs_table
+from tokcom.adaptation.mcs import USUAL_BITS, Mcs, mcs_table
 from tokcom.errors import ParameterError
 
 ROUNDING = 1e-6
@@ -42,35 +42,35 @@ def table_esn0_db(carrier_esn0_db: np.ndarray) -> np.ndarray:
     return effective_esn0_db(carrier_esn0_db, np.array([row.eesm_beta_db for row in mcs_table()]))
 
 
-def predicted_per(scheme: Mcs, esn0_db: float | np.ndarray) -> np.ndarray:
+def predicted_per(scheme: Mcs, esn0_db: float | np.ndarray, payload_bits: int = USUAL_BITS) -> np.ndarray:
     """Share of packets that the Viterbi decoder loses: a logistic curve through the table's 10% and 1%.
 
     Args:
-        scheme: row of the MCS table; for packets of 56 bits.
+        scheme: row of the MCS table.
         esn0_db: effective Es/N0 in dB.
+        payload_bits: bits of a packet's tokens.
     """
-    slope = (_logit(0.01) - _logit(0.1)) / (scheme.per1_esn0_db - scheme.per10_esn0_db)
-    return 1 / (1 + np.exp(-(_logit(0.1) + slope * (np.asarray(esn0_db, float) - scheme.per10_esn0_db))))
+    per10, per1 = scheme.thresholds_db(payload_bits)
+    slope = (_logit(0.01) - _logit(0.1)) / (per1 - per10)
+    return 1 / (1 + np.exp(-(_logit(0.1) + slope * (np.asarray(esn0_db, float) - per10))))
 
 
-def choose_by_cqi(esn0_db: np.ndarray, target: float, symbols: np.ndarray) -> int:
+def choose_by_cqi(esn0_db: np.ndarray, target: float, symbols: np.ndarray, payload_bits: int = USUAL_BITS) -> int:
     """Index of the MCS of fewest symbols whose predicted PER meets a target; 0, the most robust one, where none does.
 
     Args:
         esn0_db: float (n_mcs,), effective Es/N0 for each scheme, an outer loop's offset included.
         target: PER, above 0 and below 1.
         symbols: int (n_mcs,), of a packet.
+        payload_bits: bits of a packet's tokens.
 
     Raises:
         ParameterError: the target is out of its range.
     """
     if not 0 < target < 1:
         raise ParameterError(f"target is {target}; it must lie between 0 and 1")
-    good = [
-        (symbols[row.index], predicted_per(row, esn0_db[row.index]), row.index)
-        for row in mcs_table()
-        if predicted_per(row, esn0_db[row.index]) <= target * (1 + ROUNDING)
-    ]
+    per = [float(predicted_per(row, esn0_db[row.index], payload_bits)) for row in mcs_table()]
+    good = [(symbols[index], value, index) for index, value in enumerate(per) if value <= target * (1 + ROUNDING)]
     return min(good)[2] if good else 0
 
 

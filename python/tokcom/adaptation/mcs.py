@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+import numpy as np
+
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
 from tokcom.modulation.constellation import Constellation
@@ -10,6 +12,11 @@ from tokcom.tables import load_table
 
 CODE = "k7"
 """The mother code of all of them."""
+PAYLOAD_BITS = (10, 20, 40, 80, 160, 320, 640)
+"""Packet sizes whose thresholds the table holds, in bits of tokens; the CRC-16 comes on top. Thresholds of others lie
+on straight lines over the logarithm of the size."""
+USUAL_BITS = 40
+"""Bits of four tokens of 1024 words."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +28,8 @@ class Mcs:
         index: its number in the burst header.
         modulation: row of modulation/constellations.json.
         rate: row of coding/punctures.json.
-        per10_esn0_db: Es/N0 in dB at which 10% of packets of 56 bits (40 and CRC-16) fail in AWGN.
-        per1_esn0_db: the same for 1%.
+        per10_by_size: Es/N0 in dB at which 10% of packets fail in AWGN, for each size in PAYLOAD_BITS.
+        per1_by_size: the same for 1%.
         eesm_beta_db: beta of the exponential effective SNR mapping (`cqi.effective_esn0_db`) in dB.
     """
 
@@ -30,9 +37,29 @@ class Mcs:
     index: int
     modulation: str
     rate: str
-    per10_esn0_db: float
-    per1_esn0_db: float
+    per10_by_size: tuple[float, ...]
+    per1_by_size: tuple[float, ...]
     eesm_beta_db: float
+
+    @property
+    def per10_esn0_db(self) -> float:
+        """Es/N0 in dB at which 10% of packets of 40 bits fail in AWGN."""
+        return self.thresholds_db(USUAL_BITS)[0]
+
+    @property
+    def per1_esn0_db(self) -> float:
+        """The same for 1%."""
+        return self.thresholds_db(USUAL_BITS)[1]
+
+    def thresholds_db(self, payload_bits: int) -> tuple[float, float]:
+        """Es/N0 in dB at which 10% and 1% of packets with so many bits of tokens fail in AWGN."""
+        place = np.log2(payload_bits / PAYLOAD_BITS[0])
+        below = int(np.clip(np.floor(place), 0, len(PAYLOAD_BITS) - 2))
+        per10, per1 = (
+            float(row[below] + (place - below) * (row[below + 1] - row[below]))
+            for row in (self.per10_by_size, self.per1_by_size)
+        )
+        return per10, per1
 
     def constellation(self) -> Constellation:
         """Its constellation, in the mother code's bit order."""
@@ -52,12 +79,22 @@ def mcs_table() -> tuple[Mcs, ...]:
     """All schemes, by index.
 
     Raises:
-        ParameterError: the table's indices are not 0, 1, 2 …
+        ParameterError: the table's indices are not 0, 1, 2 …, or a row lacks a packet size.
     """
-    rows = tuple(Mcs(name, **row) for name, row in load_table("tokcom.adaptation", "mcs").items())
+    rows = tuple(_row(name, row) for name, row in load_table("tokcom.adaptation", "mcs").items())
     if [row.index for row in rows] != list(range(len(rows))):
         raise ParameterError(f"the MCS table's indices are {[row.index for row in rows]}; they must count from 0")
     return rows
+
+
+def _row(name: str, row: dict) -> Mcs:
+    sizes = {key: tuple(row[key]) for key in ("per10_by_size", "per1_by_size")}
+    for key, values in sizes.items():
+        if len(values) != len(PAYLOAD_BITS):
+            raise ParameterError(
+                f"MCS {name}: {key} has {len(values)} values; there are {len(PAYLOAD_BITS)} packet sizes"
+            )
+    return Mcs(name, **row | sizes)
 
 
 def find_mcs(key: str | int) -> Mcs:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
+from tokcom.adaptation.mcs import USUAL_BITS, mcs_table
 from tokcom.errors import ParameterError
 
 NOT_SENT = len(mcs_table())
@@ -49,13 +49,17 @@ class ResidualModel:
             if not np.isfinite(getattr(self, name)).all():
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must be finite")
 
-    def token_error_rates(self, packet_bits: np.ndarray, frame_bits: float, esn0_db: np.ndarray) -> np.ndarray:
+    def token_error_rates(
+        self, packet_bits: np.ndarray, frame_bits: float, esn0_db: np.ndarray, payload_bits: int = USUAL_BITS
+    ) -> np.ndarray:
         """Expected share of wrong tokens.
 
         Args:
             packet_bits: float (..., n_packets), mean bits a token of each packet.
             frame_bits: mean bits a token of the frame.
             esn0_db: float (n_mcs,), effective Es/N0 for each MCS.
+            payload_bits: bits of a packet's tokens. What was fitted is of USUAL_BITS; of other sizes the curves lie as
+                much higher or lower as the thresholds of the Viterbi decoder do.
 
         Returns:
             float64 (..., n_packets, n_mcs + 1); the last column is for packets that are not sent.
@@ -63,7 +67,8 @@ class ResidualModel:
         bits = np.asarray(packet_bits, float)[..., None]
         middle = np.array(self.middle_db) + self.frame_db * frame_bits + self.packet_db * bits
         guess = _logistic(self.guess[0] + self.guess[1] * bits)
-        below = np.array(self.slope) * (middle - np.asarray(esn0_db, float))
+        larger = [row.thresholds_db(payload_bits)[0] - row.per10_esn0_db for row in mcs_table()]
+        below = np.array(self.slope) * (middle + larger - np.asarray(esn0_db, float))
         share, slower = self.tail
         sent = guess * ((1 - share) * _logistic(below) + share * _logistic(slower * below))
         return np.concatenate([sent, guess], axis=-1)

@@ -14,6 +14,7 @@ COMMANDS = {
     "eesm": "tokcom_lab.cli.fits:eesm",
     "link": "tokcom_lab.cli.link:link",
     "models": "tokcom.cli.models:models",
+    "packet-sizes": "tokcom_lab.cli.fits:packet_sizes",
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
     "train": "tokcom_lab.cli.train:train",

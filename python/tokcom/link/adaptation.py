@@ -15,6 +15,7 @@ from tokcom.context.model import ContextModel
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.packets.bits import bits_per_token
 from tokcom.packets.header import FREE_TOKENS
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
@@ -149,28 +150,36 @@ class LinkAdapter:
         esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
         n_packets = -(-len(frame.tokens) // self.transmitter.per_packet(frame))
         symbols = _packet_symbols(frame.codebook_size, self.transmitter.per_packet(frame))
+        payload_bits = self._payload_bits(frame)
         if self.config.policy not in SEMANTIC:
             scheme = find_mcs(self.config.mcs).index
             if self.config.policy != "fixed":
-                scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1])
+                scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], payload_bits)
             mcs = np.full(n_packets, scheme, np.uint8)
-            feasible = bool(predicted_per(mcs_table()[scheme], esn0_db[scheme]) <= self.config.target)
+            predicted = predicted_per(mcs_table()[scheme], esn0_db[scheme], payload_bits)
+            feasible = bool(predicted <= self.config.target)
             return self._choice(frame, layout_seed, mcs, 0.0, esn0_db, np.nan, feasible)
         bits = token_bits(self.model, frame, seed=self.seed) if bits is None else bits
         solver = _Solver(self, frame, layout_seed, bits, esn0_db, symbols)
         if self.config.policy == "semantic":
             return solver.shortest(0.0)
-        scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1])
+        scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], payload_bits)
         longest = grid.symbols_for(int(symbols[scheme]) * n_packets)
         choice = solver.least_energy(longest, self._budget, self.config.header_esn0_db)
         self._budget.spend(choice.airtime, choice.power_db)
         return choice
 
+    def _payload_bits(self, frame: Payload) -> int:
+        """Bits of a packet's content, without its check."""
+        return self.transmitter.per_packet(frame) * bits_per_token(frame.codebook_size)
+
     def _choice(self, frame, layout_seed, mcs, power_db, esn0_db, ter, feasible, gap=0.0) -> Choice:
         header = self.transmitter.header(frame, layout_seed, mcs, self.transmitter.per_packet(frame))
         sent = mcs[mcs != MCS_NOT_SENT]
+        payload_bits = self._payload_bits(frame)
         lost = sum(
-            float(predicted_per(mcs_table()[i], esn0_db[i] + power_db)) * np.sum(sent == i) for i in np.unique(sent)
+            float(predicted_per(mcs_table()[i], esn0_db[i] + power_db, payload_bits)) * np.sum(sent == i)
+            for i in np.unique(sent)
         )
         first = int(sent[0]) if len(sent) else 0
         return Choice(
@@ -200,7 +209,7 @@ class _Solver:
     def errors(self, power_db: float, layouts: slice = slice(None)) -> np.ndarray:
         """Expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
         rates = self.parent.residual.token_error_rates(
-            self.packet_bits[layouts], self.frame_bits, self.esn0_db + power_db
+            self.packet_bits[layouts], self.frame_bits, self.esn0_db + power_db, self.parent._payload_bits(self.frame)
         )
         return rates * self.tokens[layouts][..., None]
 

@@ -1,11 +1,11 @@
-"""`tokcom calibrate`, `residual`, `eesm`: what is measured and then written into cards and tables."""
+"""`tokcom calibrate`, `residual`, `eesm`, `packet-sizes`: what is measured and then written into cards and tables."""
 
 from pathlib import Path
 
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Numbers, drawing_option, json_option, seed_option
+from tokcom.cli.options import Numbers, WholeNumbers, drawing_option, json_option, seed_option
 from tokcom.cli.output import progress_bar, show
 from tokcom_lab.cli.options import images_option, jobs_option, models_option, split_data_option
 
@@ -104,3 +104,34 @@ def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.uti
         row = bar.add_task(profile, total=draws * len(mcs_table()))
         rows = fit_betas(profile, draws, packets, seed, lambda done: bar.advance(row, done))
     show(rows, f"{profile}, {draws} draws of {packets} packets", json_file)
+
+
+@click.command()
+@click.option(
+    "--payload-bits",
+    type=WholeNumbers(1, 2048),
+    default="10,14,28,40,56,112,226,512",
+    show_default=True,
+    help="Bits of a packet's tokens, between commas.",
+)
+@click.option("--predicted", default=0.1, show_default=True, type=click.FloatRange(1e-4, 0.9), help="Share of packets.")
+@click.option("--packets", default=20000, show_default=True, type=click.IntRange(1000), help="Sent at each point.")
+@click.option("--fit", is_flag=True, help="Measure what the MCS table holds instead, at its sizes.")
+@seed_option
+@json_option("Write the figures as JSON")
+def packet_sizes(
+    payload_bits: list[int], predicted: float, packets: int, fit: bool, seed: int,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Packets of any size: measure what is lost in AWGN where the MCS table predicts a share."""
+    from tokcom.adaptation.mcs import PAYLOAD_BITS, mcs_table
+    from tokcom_lab.curves.packet_sizes import losses_where_predicted, measure_thresholds
+
+    sizes = PAYLOAD_BITS if fit else payload_bits
+    with progress_bar() as bar:
+        row = bar.add_task("packets", total=len(sizes) * len(mcs_table()))
+        if fit:
+            rows = measure_thresholds(packets, seed, sizes, lambda done: bar.advance(row, done))
+        else:
+            rows = losses_where_predicted(predicted, packets, seed, sizes, lambda done: bar.advance(row, done))
+    show(rows, f"{packets} packets a point", json_file)

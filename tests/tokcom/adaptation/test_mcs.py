@@ -3,7 +3,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import CODE, find_mcs, mcs_table
+from tokcom.adaptation.mcs import CODE, PAYLOAD_BITS, find_mcs, mcs_table
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
@@ -19,10 +19,10 @@ BITS_PER_SYMBOL = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
 
 
 @cache
-def packet_error_rate(modulation, rate, esn0_db, packets):
-    link = PacketLink(LinkConfig(CODE, modulation, 4, rate=rate), 1024)
+def packet_error_rate(modulation, rate, esn0_db, packets, bits=40):
+    link = PacketLink(LinkConfig(CODE, modulation, bits // 2, rate=rate), 4)
     rng = np.random.default_rng([round(esn0_db * 100) + 1000, packets])
-    symbols = awgn(link.modulate(rng.integers(0, 1024, (packets, 4))), esn0_db, rng)
+    symbols = awgn(link.modulate(rng.integers(0, 4, (packets, bits // 2))), esn0_db, rng)
     return 1 - link.decode(link.demap(symbols, noise_variance(esn0_db)))[1].mean()
 
 
@@ -32,6 +32,26 @@ def test_packets_fail_as_often_as_the_table_says(row):
     for esn0_db, share, packets in ((row.per10_esn0_db, 0.1, 3000), (row.per1_esn0_db, 0.01, 8000)):
         below, above = (packet_error_rate(row.modulation, row.rate, esn0_db + step, packets) for step in (-0.25, 0.25))
         assert above < share < below
+
+
+@pytest.mark.parametrize("bits", [14, 56, 226, 512])
+@pytest.mark.parametrize("name", ["bpsk-1/2", "16qam-3/4", "256qam-1/1"])
+def test_where_a_tenth_of_packets_of_any_size_is_predicted_a_tenth_fails(name, bits):
+    """Sizes that the table does not hold; 3.5 standard deviations of 4000 packets on top of .08 to .12."""
+    row = find_mcs(name)
+    lost = packet_error_rate(row.modulation, row.rate, row.thresholds_db(bits)[0], 4000, bits)
+    assert 0.08 - 0.015 < lost < 0.12 + 0.018
+
+
+@pytest.mark.parametrize("row", mcs_table(), ids=lambda row: row.name)
+def test_thresholds_are_the_tables_and_grow_with_the_size(row):
+    held = np.array([row.thresholds_db(bits) for bits in PAYLOAD_BITS])
+    assert held == pytest.approx(np.array([row.per10_by_size, row.per1_by_size]).T)
+    sizes = [1, 5, 10, 14, 57, 300, 640, 2048]
+    for thresholds in zip(*map(row.thresholds_db, sizes), strict=True):
+        assert (np.diff(thresholds) > 0).all()
+    halfway = row.thresholds_db(round(10 * 2**0.5))[0]
+    assert halfway == pytest.approx(np.mean(row.per10_by_size[:2]), abs=0.03)
 
 
 def test_the_header_counts_them_and_names_them_by_index():

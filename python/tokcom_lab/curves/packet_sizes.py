@@ -1,0 +1,109 @@
+"""The MCS table's thresholds by packet size, measured, and what is lost where a tenth is predicted."""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+
+import numpy as np
+
+from tokcom.adaptation.cqi import predicted_per
+from tokcom.adaptation.mcs import CODE, PAYLOAD_BITS, Mcs, mcs_table
+from tokcom.link.packets import LinkConfig
+from tokcom_lab.curves.link_curve import link_curve
+
+OFFSETS_DB = (-0.3, -0.15, 0.0, 0.15, 0.3)
+"""Around where a threshold is thought to be; the threshold follows from a line through the log-odds there."""
+FEWEST_LOST = 10
+"""Packets that must fail at a point, and pass, for its log-odds to count."""
+TRIES = 20
+
+
+def measure_thresholds(
+    packets: int, seed: int, payload_bits: Sequence[int] = PAYLOAD_BITS,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[dict]:  # fmt: skip
+    """Measure what the MCS table holds.
+
+    Args:
+        packets: at each point of the 10% threshold; four times as many at those of 1%.
+        seed: of tokens and noise.
+        payload_bits: sizes to measure.
+        progress: called with 1 for every MCS and size done.
+
+    Returns:
+        A row for every MCS and size: mcs, payload_bits, per10_esn0_db, per1_esn0_db.
+    """
+    rows = []
+    for scheme in mcs_table():
+        for bits in payload_bits:
+            seeds = count(seed)
+            rows.append({
+                "mcs": scheme.name, "payload_bits": bits,
+                "per10_esn0_db": _threshold(scheme, bits, 0.1, packets, seeds),
+                "per1_esn0_db": _threshold(scheme, bits, 0.01, 4 * packets, seeds),
+            })  # fmt: skip
+            progress(1)
+    return rows
+
+
+def losses_where_predicted(
+    share: float, packets: int, seed: int, payload_bits: Sequence[int],
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[dict]:  # fmt: skip
+    """Measure what is lost where the MCS table predicts a share.
+
+    Args:
+        share: of packets, above 0 and below 1.
+        packets: at each point.
+        seed: of tokens and noise.
+        payload_bits: sizes to measure.
+        progress: called with 1 for every MCS and size done.
+
+    Returns:
+        A row for every MCS and size: mcs, payload_bits, esn0_db, predicted, per.
+    """
+    rows = []
+    for scheme in mcs_table():
+        for bits in payload_bits:
+            esn0_db = _where(scheme, bits, share)
+            rows.append({
+                "mcs": scheme.name, "payload_bits": bits, "esn0_db": round(esn0_db, 3), "predicted": share,
+                "per": _lost(scheme, bits, [esn0_db], packets, seed)[0],
+            })  # fmt: skip
+            progress(1)
+    return rows
+
+
+def _threshold(scheme: Mcs, payload_bits: int, share: float, packets: int, seeds: "count[int]") -> float:
+    """Es/N0 in dB, to a hundredth, at which a share of the packets is lost."""
+    around = _where(scheme, payload_bits, share)
+    for _ in range(TRIES):
+        esn0_db = around + np.array(OFFSETS_DB)
+        lost = np.array(_lost(scheme, payload_bits, list(esn0_db), packets, next(seeds)))
+        usable = (lost * packets >= FEWEST_LOST) & ((1 - lost) * packets >= FEWEST_LOST)
+        if usable.sum() < 2:
+            around += 1.0 if lost.mean() > share else -1.0
+            continue
+        odds = np.log(lost[usable] / (1 - lost[usable]))
+        weights = np.sqrt(packets * lost[usable] * (1 - lost[usable]))
+        slope, height = np.polyfit(esn0_db[usable], odds, 1, w=weights)
+        found = (np.log(share / (1 - share)) - height) / slope
+        if abs(found - around) <= OFFSETS_DB[-1]:
+            return round(float(found), 2)
+        around += float(np.clip(found - around, -1.0, 1.0))
+    raise AssertionError(f"{scheme.name} with {payload_bits} bits a packet: no threshold near {around:.1f} dB")
+
+
+def _where(scheme: Mcs, payload_bits: int, share: float) -> float:
+    """Es/N0 in dB at which a share is predicted: the curve falls all the way."""
+    low, high = -20.0, 50.0
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        low, high = (middle, high) if predicted_per(scheme, middle, payload_bits) > share else (low, middle)
+    return high
+
+
+def _lost(scheme: Mcs, payload_bits: int, esn0_db: list[float], packets: int, seed: int) -> list[float]:
+    """Share of packets that fail at each Es/N0."""
+    config = LinkConfig(CODE, scheme.modulation, payload_bits, rate=scheme.rate)
+    # Words of one bit make packets of any size.
+    return [point.per for point in link_curve(config, esn0_db, packets, codebook_size=2, seed=seed)]
