@@ -256,7 +256,7 @@ def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
                     out[t, place, factor] = np.log(some[factor, i]) - explained
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _chain(emission, start, stay, jump):
     """Mean state of a Markov chain at each step, and the log-evidence. emission: log, (n, states), replaced by
     likelihoods relative to the likeliest; start, jump: probabilities of states at first and after a change."""
@@ -268,11 +268,12 @@ def _chain(emission, start, stay, jump):
         total = 0.0
         for i in range(states):
             prior = start[i] if t == 0 else stay * forward[t - 1, i] + (1 - stay) * jump[i]
-            emission[t, i] = np.exp(emission[t, i] - peak)
+            emission[t, i] = np.exp(np.float32(emission[t, i] - peak))
             forward[t, i] = prior * emission[t, i]
             total += forward[t, i]
+        inverse = 1 / total
         for i in range(states):
-            forward[t, i] /= total
+            forward[t, i] *= inverse
         evidence += peak + np.log(total)
     back = np.ones(states)
     for t in range(n - 1, -1, -1):
@@ -284,11 +285,9 @@ def _chain(emission, start, stay, jump):
             back[i] *= emission[t, i]
             change += jump[i] * back[i]
         mean[t] /= total
+        inverse = 1 / change
         for i in range(states):
-            back[i] = stay * back[i] + (1 - stay) * change
-        most = back.max()
-        for i in range(states):
-            back[i] /= most
+            back[i] = stay * back[i] * inverse + (1 - stay)
     return mean, evidence
 
 
