@@ -254,13 +254,12 @@ def _quality(observation: Observation, description: Description) -> BurstQuality
     channel, sync = observation.channel, observation.sync
     gain = channel.response.real**2 + channel.response.imag**2
     ratio = np.maximum(gain / channel.noise, 1e-10)
-    mean_gain = gain.sum() / len(gain)
     error = _known_error(observation.cells, description.reference, observation.known)
     return BurstQuality(
         esn0_db=10 * log10(ratio.sum() / len(ratio)),
         cfo=observation.frequency + _slope(description.phase) / SYMBOL_LENGTH,
         clock_offset_ppm=_slope(description.timing) / SYMBOL_LENGTH * FFT_SIZE / (2 * np.pi) * 1e6,
-        evm_db=10 * log10(max(error / max(mean_gain, 1e-30), 1e-12)),
+        evm_db=10 * log10(max(error / max(gain.sum() / len(gain), 1e-30), 1e-12)),
         sync_metric=sync.metric,
         carrier_esn0_db=(10 * np.log10(ratio)).astype(np.float32),
         gap_samples=int(observation.shifts[-1]) if len(observation.shifts) else 0,
