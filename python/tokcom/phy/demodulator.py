@@ -237,17 +237,15 @@ def _soft_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> n
     """complex64 (n_symbols, 48): the first data cells after the preamble, matched-filtered, freed of the phase."""
     long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
     soft = np.empty((n_symbols, len(CARRIERS)), np.complex64)
-    match_cells(
-        long_rows, np.ascontiguousarray(spectra[:, CARRIERS]), loud_symbols(spectra), pilot_cells(n_symbols), soft
-    )
-    return np.take_along_axis(soft, grid.data_places(n_symbols), axis=1)
+    match_cells(long_rows, spectra.take(CARRIERS, axis=1), loud_symbols(spectra), pilot_cells(n_symbols), soft)
+    return soft[np.arange(n_symbols)[:, None], grid.data_places(n_symbols)]
 
 
 def _moving_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
     """The same through a channel that moves."""
     long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
     soft = match_moving_cells(long_rows, spectra[:, CARRIERS], pilot_cells(n_symbols))
-    return np.take_along_axis(soft, grid.data_places(n_symbols), axis=1)
+    return soft[np.arange(n_symbols)[:, None], grid.data_places(n_symbols)]
 
 
 def _quality(observation: Observation, description: Description) -> BurstQuality:

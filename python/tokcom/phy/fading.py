@@ -190,8 +190,8 @@ class _Problem:
 
 @numba.njit(cache=True, nogil=True)
 def _fill_normal(common, taps, root, normal):
-    """Fills in the lower triangle of the normal equations of all functions of taps that rise, with the identity of their priors;
-    common: (functions**2, lags), of any two functions."""
+    """Fills in the lower triangle of the normal equations of all taps' functions, with the identity of their priors;
+    common: (functions**2, lags), of any two functions; taps: in rising order."""
     n_taps = taps.shape[0]
     n_functions = normal.shape[0] // n_taps
     for j in range(n_taps):

@@ -183,8 +183,8 @@ def _excess(cells, reference, noise, known, order, table, more, variance):
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _component(values, scales, levels, half, work, likelihoods, squared):
-    """Multiplies the likelihoods of cells under all factors, (factors, cells), relative to that of the nearest point, by
-    those of a component, and adds its squared distance from that in noise variances.
+    """Multiplies the likelihoods of cells under all factors, (factors, cells), relative to that of the nearest point,
+    by those of a component, and adds its squared distance from that in noise variances.
 
     Cells stand in the last axis, so that vector instructions run along them. values: float64 (cells,), in units of the
     channel; scales: the inverse of twice the component's noise variance; work: float32 (levels, cells).
