@@ -115,7 +115,8 @@ class Transmitter:
             ParameterError: an MCS is not in the table.
         """
         kind = NATURAL if isinstance(outline, BitFrame) else self.config.labels
-        labels = _labels(kind, self._codebooks.get(outline.codebook), outline)
+        codebook = self._codebooks.get(outline.codebook) or Codebook(outline.codebook, outline.codebook_size)
+        labels = _labels(kind, codebook, outline.frame_id)
         return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels)
 
     def header(
@@ -243,9 +244,9 @@ class Receiver:
         Raises:
             FrameError: they are sent under labels of a codebook that has none such here.
         """
-        outline = self.outline(header)
-        labels = _labels(header.labels, self._codebooks.get(header.codebook_id), outline)
-        coded = MixedPackets.of(outline.codebook_size, header.tokens_per_packet, header.mcs, labels)
+        codebook = self._codebook(header)
+        labels = _labels(header.labels, codebook, header.frame_id)
+        coded = MixedPackets.of(codebook.size, header.tokens_per_packet, header.mcs, labels)
         return coded.decode(llrs, header.identity)
 
     def outline(self, header: BurstHeader) -> Payload:
@@ -254,20 +255,30 @@ class Receiver:
         Raises:
             FrameError: the header's tokens have another width than its codebook.
         """
-        known = self._codebooks.get(header.codebook_id)
-        lost = np.full(header.n_tokens, LOST, np.int32)
+        return self._frame(header, np.full(header.n_tokens, LOST, np.int32))
+
+    def _frame(self, header: BurstHeader, tokens: np.ndarray) -> Payload:
+        known = self._codebook(header)
         if header.payload == BITS:
-            return BitFrame(lost, known.name if known else _stranger(header), header.frame_id)
+            return BitFrame(tokens, known.name, header.frame_id)
+        return TokenFrame(
+            tokens, known.name, known.size, header.grid, known.modality, header.cmi, header.frame_id, header.quantizers
+        )
+
+    def _codebook(self, header: BurstHeader) -> Codebook:
+        """The codebook that a header names, or what stands for one that is not known here."""
+        known = self._codebooks.get(header.codebook_id)
+        name = f"unknown-{header.codebook_id:08x}" if known is None else known.name
+        if header.payload == BITS:
+            return Codebook(name, 2, BITS)
         if known is None:
-            known = Codebook(_stranger(header), 1 << header.token_bits, "unknown")
-        elif bits_per_token(known.size) != header.token_bits:
+            return Codebook(name, 1 << header.token_bits, "unknown")
+        if bits_per_token(known.size) != header.token_bits:
             raise FrameError(
                 f"frame {header.frame_id} has tokens of {header.token_bits} bits, its codebook {known.name} of "
                 f"{bits_per_token(known.size)}: transmitter and receiver hold different models of one id"
             )
-        return TokenFrame(
-            lost, known.name, known.size, header.grid, known.modality, header.cmi, header.frame_id, header.quantizers
-        )
+        return known
 
     def stranger(self, header: BurstHeader) -> str | None:
         """What to say of a burst whose codebook is not among those known; None where it is. Its tokens are passed on,
@@ -287,7 +298,7 @@ class Receiver:
         """The frame in its own order, LOST where the packet failed."""
         layout = header.positions()
         believed = np.where(packets_ok[:, None], packets, LOST)
-        return Reception(header, self.outline(header).with_tokens(unpack(believed, layout)), packets_ok)
+        return Reception(header, self._frame(header, unpack(believed, layout)), packets_ok)
 
     def receive(self, samples: np.ndarray) -> list[Reception]:
         """The frames of bursts that end within the next samples of the stream."""
@@ -339,18 +350,13 @@ def compile_kernels() -> None:
     coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
 
 
-def _stranger(header: BurstHeader) -> str:
-    """What stands for the name of a codebook that is not known."""
-    return f"unknown-{header.codebook_id:08x}"
-
-
-def _labels(kind: str, codebook: Codebook | None, outline: Payload) -> TokenLabels | None:
+def _labels(kind: str, codebook: Codebook, frame_id: int) -> TokenLabels | None:
     """The labels of a frame's tokens; None where they are natural."""
     if kind == NATURAL:
         return None
-    if codebook is None or kind not in codebook.labels:
+    if kind not in codebook.labels:
         raise FrameError(
-            f"frame {outline.frame_id} is to have {kind} labels, and its codebook {outline.codebook} has none here; "
+            f"frame {frame_id} is to have {kind} labels, and its codebook {codebook.name} has none here; "
             "`./run models map NAME` makes those of a model"
         )
     return codebook.labels[kind]

@@ -160,7 +160,7 @@ class MixedPackets:
         out, presets = np.empty(self.bits.sum(), np.uint8), self._presets(identity)
         for scheme, rows, bits, _ in self._groups:
             codec = scheme.codec(self._size, self._tokens)
-            out[bits] = codec.encode(packets[rows], presets[rows])
+            bits.put(out, codec.encode(packets[rows], presets[rows]))
         return out
 
     def map(self, bits: np.ndarray) -> np.ndarray:
@@ -172,7 +172,7 @@ class MixedPackets:
         self._check(bits, self.bits, "bits")
         out = np.empty(self.symbols.sum(), np.complex64)
         for scheme, _, places, symbols in self._groups:
-            out[symbols] = scheme.constellation().map(bits[places])
+            symbols.put(out, scheme.constellation().map(places.of(bits)))
         return out
 
     def demap(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
@@ -185,8 +185,8 @@ class MixedPackets:
         self._check(noise_variance, self.symbols, "noise variances")
         out = np.empty(self.bits.sum(), np.float32)
         for scheme, _, bits, places in self._groups:
-            values, variance = symbols[places], noise_variance[places]
-            out[bits] = scheme.constellation().llrs(values, variance, bits.shape[1], self.LLR_METHOD)
+            values, variance = places.of(symbols), places.of(noise_variance)
+            bits.put(out, scheme.constellation().llrs(values, variance, bits.width, self.LLR_METHOD))
         return out
 
     def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
@@ -205,8 +205,8 @@ class MixedPackets:
         out = np.zeros((len(self._mcs), 2), np.float32)
         for scheme, rows, bits, places in self._groups:
             constellation = scheme.constellation()
-            places = places[:, : constellation.whole_symbols(bits.shape[1])]
-            out[rows] = constellation.misfit(symbols[places], noise_variance[places])
+            whole = constellation.whole_symbols(bits.width)
+            out[rows] = constellation.misfit(places.of(symbols)[:, :whole], places.of(noise_variance)[:, :whole])
         return out
 
     @cached_property
@@ -214,7 +214,7 @@ class MixedPackets:
         """int64 (n_packets,): symbols that each packet fills up, which `misfit` and `beyond_nearest` count."""
         out = np.zeros(len(self._mcs), np.int64)
         for scheme, rows, bits, _ in self._groups:
-            out[rows] = scheme.constellation().whole_symbols(bits.shape[1])
+            out[rows] = scheme.constellation().whole_symbols(bits.width)
         return out
 
     def beyond_nearest(
@@ -261,7 +261,7 @@ class MixedPackets:
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
-                own = llrs[bits[np.searchsorted(packets, rows[here])]]
+                own = bits.of(llrs)[np.searchsorted(packets, rows[here])]
                 out[here] = scheme.constellation().beyond_nearest(own, words(scheme, here, own))
         return out
 
@@ -278,7 +278,7 @@ class MixedPackets:
         ok = np.zeros(len(self._mcs), bool)
         for scheme, rows, bits, _ in self._groups:
             codec = scheme.codec(self._size, self._tokens)
-            tokens[rows], ok[rows] = codec.decode(llrs[bits], presets[rows])
+            tokens[rows], ok[rows] = codec.decode(bits.of(llrs), presets[rows])
             if self._labels is not None:
                 tokens[rows] = self._labels.tokens(tokens[rows])
         return tokens, ok
@@ -307,7 +307,7 @@ class MixedPackets:
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
-                own = llrs[bits[np.searchsorted(packets, rows[here])]]
+                own = bits.of(llrs)[np.searchsorted(packets, rows[here])]
                 decision.set(here, self._listed(scheme, own, log_priors[here], presets[here], settings))
         here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
         if len(here):
@@ -329,16 +329,16 @@ class MixedPackets:
         return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, log_priors, settings, presets)
 
     @cached_property
-    def _groups(self) -> list[tuple[Mcs, np.ndarray, np.ndarray, np.ndarray]]:
-        """For each MCS in use: the scheme, its packets, and the places of their bits and symbols, a row a packet."""
+    def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
+        """For each MCS in use: the scheme, its packets, and the places of their bits and symbols."""
         groups = []
         bit_starts, symbol_starts = np.cumsum(self.bits) - self.bits, np.cumsum(self.symbols) - self.symbols
         for index in np.unique(self._mcs):
             if index == MCS_NOT_SENT:
                 continue
             rows = np.flatnonzero(self._mcs == index)
-            bits = bit_starts[rows, None] + np.arange(self.bits[rows[0]])
-            symbols = symbol_starts[rows, None] + np.arange(self.symbols[rows[0]])
+            bits = _Places.of_rows(bit_starts[rows], self.bits[rows[0]])
+            symbols = _Places.of_rows(symbol_starts[rows], self.symbols[rows[0]])
             groups.append((mcs_table()[index], rows, bits, symbols))
         return groups
 
@@ -346,6 +346,34 @@ class MixedPackets:
     def _check(values: np.ndarray, lengths: np.ndarray, what: str) -> None:
         if values.shape != (lengths.sum(),):
             raise FrameError(f"{what} have shape {values.shape}; the packets' MCS ask for ({lengths.sum()},)")
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the packets of one MCS have their bits, or symbols, among those of all packets.
+
+    Attributes:
+        where: of one packet after the other: a slice where nothing lies between them, which copies ten times as fast.
+        width: bits, or symbols, of each.
+    """
+
+    where: slice | np.ndarray
+    width: int
+
+    @classmethod
+    def of_rows(cls, starts: np.ndarray, width: int) -> "_Places":
+        """Those that begin at int (n,)."""
+        if (np.diff(starts) == width).all():
+            return cls(slice(starts[0], starts[-1] + width), width)
+        return cls((starts[:, None] + np.arange(width)).ravel(), width)
+
+    def of(self, flat: np.ndarray) -> np.ndarray:
+        """(n, width): what is there of a flat array; a view of it where it can be."""
+        return flat[self.where].reshape(-1, self.width)
+
+    def put(self, flat: np.ndarray, rows: np.ndarray) -> None:
+        """Put rows (n, width) there."""
+        flat[self.where] = rows.reshape(-1)
 
 
 def _list_decode(

@@ -43,8 +43,11 @@ class Crc:
 
     def check(self, bits: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
         """bool (batch,): which rows of bits (batch, n + width) end with their own check. Without a check, all do."""
-        expected = self.append(bits[:, : bits.shape[1] - self.width], presets)
-        return (expected == bits).all(axis=1)
+        if presets is None:
+            presets = np.full(len(bits), self.initial, np.int64)
+        ok = np.empty(len(bits), np.bool_)
+        _check(bits, self.width, self.polynomial, presets, ok)
+        return ok
 
     def presets(self, bits: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
         """int64 (batch,): the register behind bits (batch, n) that are ahead of others under the same check; it was
@@ -52,18 +55,46 @@ class Crc:
         checks = self.append(bits, presets)[:, bits.shape[1] :].astype(np.int64)
         return checks @ (1 << np.arange(self.width - 1, -1, -1, dtype=np.int64))
 
+    def register(self, value: int, count: int) -> int:
+        """The register behind one row of bits: the lowest `count` of a number, at most 63, most significant first."""
+        return _register(value, count, self.width, self.polynomial, self.initial)
+
+
+@numba.njit(cache=True, nogil=True)
+def _shifted(register, bit, width, polynomial):
+    """The register after one more bit."""
+    feedback = ((register & ((1 << width) >> 1)) != 0) != (bit != 0)
+    register = (register << 1) & ((1 << width) - 1)
+    return register ^ polynomial if feedback else register
+
+
+@numba.njit(cache=True, nogil=True)
+def _register(value, count, width, polynomial, register):
+    for i in range(count - 1, -1, -1):
+        register = _shifted(register, (value >> i) & 1, width, polynomial)
+    return register
+
+
+@numba.njit(cache=True, nogil=True)
+def _check(bits, width, polynomial, presets, ok):
+    count = bits.shape[1] - width
+    for row in range(bits.shape[0]):
+        register = presets[row]
+        for i in range(count):
+            register = _shifted(register, bits[row, i], width, polynomial)
+        told = 0
+        for i in range(width):
+            told = told << 1 | bits[row, count + i]
+        ok[row] = told == register
+
 
 @numba.njit(cache=True, nogil=True)
 def _append(bits, width, polynomial, presets, out):
-    top, mask = (1 << width) >> 1, (1 << width) - 1
     count = bits.shape[1]
     for row in range(bits.shape[0]):
         register = presets[row]
         for i in range(count):
             out[row, i] = bits[row, i]
-            feedback = ((register & top) != 0) != (bits[row, i] != 0)
-            register = (register << 1) & mask
-            if feedback:
-                register ^= polynomial
+            register = _shifted(register, bits[row, i], width, polynomial)
         for i in range(width):
             out[row, count + i] = (register >> (width - 1 - i)) & 1

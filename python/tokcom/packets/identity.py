@@ -5,11 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from tokcom.errors import FrameError
 from tokcom.packets.bits import tokens_to_bits
 from tokcom.packets.crc import Crc
 
 STREAM_BITS, FRAME_BITS, CODEBOOK_BITS, NUMBER_BITS = 6, 20, 32, 14
 """Bits of each part of the identity, in this order, most significant first."""
+COMMON_BITS = STREAM_BITS + FRAME_BITS + CODEBOOK_BITS
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,25 @@ class PacketIdentity:
         Raises:
             FrameError: a part does not fit in its bits.
         """
-        common, numbers = self._common, _numbers(n_packets)
-        return np.concatenate([np.broadcast_to(common, (n_packets, len(common))), numbers], axis=1)
+        common = tokens_to_bits(np.array([self._common]), COMMON_BITS)
+        return np.concatenate([np.broadcast_to(common, (n_packets, len(common))), _numbers(n_packets)], axis=1)
 
     def presets(self, crc: Crc, n_packets: int) -> np.ndarray:
         """int64 (n_packets,): the register of each packet's check behind its identity; raises as `bits` does."""
         # Linear but for its preset: a packet's number adds the same whatever is ahead of it.
-        ahead = np.concatenate([self._common, np.zeros(NUMBER_BITS, np.uint8)])
-        return crc.presets(ahead[None]) ^ _of_numbers(crc)[:n_packets]
+        register = crc.register(self._common << NUMBER_BITS, COMMON_BITS + NUMBER_BITS)
+        return register ^ _of_numbers(crc)[:n_packets]
 
     @property
-    def _common(self) -> np.ndarray:
-        parts = (self.stream_id, STREAM_BITS), (self.frame_id, FRAME_BITS), (self.codebook_id, CODEBOOK_BITS)
-        return np.concatenate([tokens_to_bits(np.array([value]), width) for value, width in parts])
+    def _common(self) -> int:
+        """What all packets have in common, as one number."""
+        common = 0
+        for name, width in (("stream_id", STREAM_BITS), ("frame_id", FRAME_BITS), ("codebook_id", CODEBOOK_BITS)):
+            value = int(getattr(self, name))
+            if not 0 <= value < 1 << width:
+                raise FrameError(f"{name} {value} does not fit in {width} bits")
+            common = common << width | value
+        return common
 
 
 def _numbers(n_packets: int) -> np.ndarray:

@@ -236,30 +236,27 @@ def _soft_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> n
     """complex64 (n_symbols, 48): the first data cells after the preamble, matched-filtered, freed of the phase."""
     long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
     soft = np.empty((n_symbols, len(CARRIERS)), np.complex64)
-    match_cells(
-        long_rows, np.ascontiguousarray(spectra[:, CARRIERS]), loud_symbols(spectra), pilot_cells(n_symbols), soft
-    )
-    return np.take_along_axis(soft, grid.data_places(n_symbols), axis=1)
+    match_cells(long_rows, spectra.take(CARRIERS, axis=1), loud_symbols(spectra), pilot_cells(n_symbols), soft)
+    return soft[np.arange(n_symbols)[:, None], grid.data_places(n_symbols)]
 
 
 def _moving_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
     """The same through a channel that moves."""
     long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
     soft = match_moving_cells(long_rows, spectra[:, CARRIERS], pilot_cells(n_symbols))
-    return np.take_along_axis(soft, grid.data_places(n_symbols), axis=1)
+    return soft[np.arange(n_symbols)[:, None], grid.data_places(n_symbols)]
 
 
 def _quality(observation: Observation, description: Description) -> BurstQuality:
     channel, sync = observation.channel, observation.sync
     gain = channel.response.real**2 + channel.response.imag**2
     ratio = np.maximum(gain / channel.noise, 1e-10)
-    mean_gain = gain.sum() / len(gain)
     error = _known_error(observation.cells, description.reference, observation.known)
     return BurstQuality(
         esn0_db=10 * log10(ratio.sum() / len(ratio)),
         cfo=observation.frequency + _slope(description.phase) / SYMBOL_LENGTH,
         clock_offset_ppm=_slope(description.timing) / SYMBOL_LENGTH * FFT_SIZE / (2 * np.pi) * 1e6,
-        evm_db=10 * log10(max(error / max(mean_gain, 1e-30), 1e-12)),
+        evm_db=10 * log10(max(error / max(gain.sum() / len(gain), 1e-30), 1e-12)),
         sync_metric=sync.metric,
         carrier_esn0_db=(10 * np.log10(ratio)).astype(np.float32),
         gap_samples=int(observation.shifts[-1]) if len(observation.shifts) else 0,

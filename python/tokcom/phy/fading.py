@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+import numba
 import numpy as np
 
 from tokcom.phy.channel_estimate import DELAYS, GRAM, STEERING
-from tokcom.phy.numerology import CARRIERS
+from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 from tokcom.scientific import linalg
 
 DOPPLERS = (0.001, 0.005, 0.02, 0.06)
@@ -34,6 +35,9 @@ LEAST_NOISE = 1e-5
 """Noise variance at least, relative to the mean power of the cells."""
 PRUNED = 3e-4
 """Share of the power below which a tap is left out once the payload has been seen."""
+_MATCHES = STEERING[:, TAPS].conj()
+_APART = np.exp(2j * np.pi * np.outer(CARRIERS, np.arange(len(TAPS))) / FFT_SIZE)
+"""complex128 (52, len(TAPS)): products of the carriers of two taps that are 0, 1 … samples apart."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +107,28 @@ def follow_fading(
     return FadingChannel(response, error, tuple(found))
 
 
+@dataclass(frozen=True)
+class _Functions:
+    """What the courses of taps over a span are made of.
+
+    Attributes:
+        courses: float64 (n, functions), each scaled by the root of its energy; squares add up to nearly 1 in every row.
+        products: float64 (functions**2, n), of any two.
+    """
+
+    courses: np.ndarray
+    products: np.ndarray
+
+
 @lru_cache(maxsize=64)
-def _functions(n: int, doppler: float) -> np.ndarray:
-    """float32 (n, functions), each scaled by the root of its energy; squares add up to nearly 1 in every row."""
+def _functions(n: int, doppler: float) -> _Functions:
+    """Those of a span of so many symbols."""
     times = np.arange(n)
     energies, functions = linalg.eigh(np.sinc(2 * doppler * (times[:, None] - times)))
     kept = energies > LEAST_SHARE * energies[-1]
-    return (functions[:, kept] * np.sqrt(energies[kept])).astype(np.float32)
+    courses = functions[:, kept] * np.sqrt(energies[kept])
+    products = courses.T[:, None] * courses.T
+    return _Functions(courses, products.reshape(-1, n))
 
 
 def _follow(
@@ -122,50 +141,67 @@ def _follow(
         return np.zeros(cells.shape, np.complex128), np.zeros(len(cells)), SpanPrior(prior.powers, dopplers[0])
     doppler = prior.doppler
     if doppler is None:
-        strongest = np.argsort(-prior.powers)[:DECIDING_TAPS]
+        strongest = np.sort(np.argsort(-prior.powers)[:DECIDING_TAPS])
         doppler = max(
             dopplers, key=lambda each: problem.solve(_functions(len(cells), each), strongest, prior.powers).evidence()
         )
-    courses = _functions(len(cells), doppler)
-    solution = problem.solve(courses, taps, prior.powers)
+    functions = _functions(len(cells), doppler)
+    solution = problem.solve(functions, taps, prior.powers)
     # The taps that were not there at all are left out from now on; the others are as strong as they were seen.
     seen = np.zeros(len(TAPS))
     seen[taps] = solution.powers()
     seen[seen < PRUNED * seen.sum()] = 0
     if prior.doppler is None:
         taps = np.flatnonzero(seen)
-        solution = problem.solve(courses, taps, seen)
-    response = courses @ solution.mean().reshape(len(taps), -1).T @ STEERING[:, TAPS[taps]].T
+        solution = problem.solve(functions, taps, seen)
+    response = functions.courses @ (solution.mean().T @ STEERING[:, TAPS[taps]].T)
     return response, solution.error(), SpanPrior(seen, doppler)
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """The known cells of a span: symbol, carrier, value and received, both in units of the noise."""
+    """What the known cells of a span say, in units of the noise.
 
-    times: np.ndarray
-    places: np.ndarray
-    values: np.ndarray
-    received: np.ndarray
+    Attributes:
+        power: complex128 (n, lags): sums over each symbol's cells that two taps as far apart have in common.
+        matched: complex128 (n, len(TAPS)): what each symbol says of each tap.
+    """
+
+    power: np.ndarray
+    matched: np.ndarray
 
     @classmethod
     def of(cls, cells: np.ndarray, known: np.ndarray, noise: np.ndarray) -> "_Problem":
-        times, places = np.nonzero(known)
         # Less noise than single precision would not be told from none.
         noise = np.maximum(noise, LEAST_NOISE * np.mean(np.abs(cells) ** 2) + 1e-30)
-        weight = (1 / np.sqrt(noise[times, places])).astype(np.float32)
-        return cls(times, places, known[times, places] * weight, cells[times, places] * weight)
+        return cls((np.abs(known) ** 2 / noise) @ _APART, (known.conj() * cells / noise) @ _MATCHES)
 
-    def solve(self, courses: np.ndarray, taps: np.ndarray, powers: np.ndarray) -> "_Solution":
+    def solve(self, functions: _Functions, taps: np.ndarray, powers: np.ndarray) -> "_Solution":
         root = np.sqrt(powers[taps])
-        steering = (STEERING[:, TAPS[taps]] * root).astype(np.complex64)
-        carriers = self.values[:, None] * steering[self.places]
-        design = (carriers[:, :, None] * courses[self.times][:, None, :]).reshape(len(self.times), -1)
-        normal = linalg.blas.cherk(1.0, design, trans=2, lower=1).astype(np.complex128)
-        normal[np.diag_indices_from(normal)] += 1
+        courses = functions.courses
+        # Carriers are summed up once for all symbols, functions and taps: the normal equations are made of few numbers.
+        common = functions.products @ self.power.view(np.float64)
+        normal = np.empty((len(taps) * courses.shape[1],) * 2, np.complex128, "F")
+        _fill_normal(common.view(np.complex128), TAPS[taps], root, normal)
         factor = linalg.cholesky(normal, lower=True, overwrite_a=True, check_finite=False)
-        matched = linalg.blas.cgemv(1.0, design, self.received, trans=2)
+        matched = ((courses.T @ self.matched[:, taps]) * root).T.ravel()
         return _Solution(factor, matched, courses, taps, root)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_normal(common, taps, root, normal):
+    """Fills in the lower triangle of the normal equations of all taps' functions, with the identity of their priors;
+    common: (functions**2, lags), of any two functions; taps: in rising order."""
+    n_taps = taps.shape[0]
+    n_functions = normal.shape[0] // n_taps
+    for j in range(n_taps):
+        for r in range(n_functions):
+            column = j * n_functions + r
+            for i in range(j, n_taps):
+                apart, scale = taps[i] - taps[j], root[i] * root[j]
+                for q in range(n_functions):
+                    normal[i * n_functions + q, column] = common[q * n_functions + r, apart] * scale
+            normal[column, column] += 1
 
 
 @dataclass(frozen=True)
@@ -184,9 +220,9 @@ class _Solution:
         return float(np.vdot(white, white).real - 2 * np.log(np.diagonal(self.factor).real).sum())
 
     def mean(self) -> np.ndarray:
-        """complex128 (taps * functions,): the weights, in units of the taps' amplitudes."""
+        """complex128 (taps, functions): the weights, in units of the taps' amplitudes."""
         mean = linalg.cho_solve((self.factor, True), self.matched, check_finite=False)
-        return mean * np.repeat(self.root, self.courses.shape[1])
+        return mean.reshape(len(self.taps), -1) * self.root[:, None]
 
     @cached_property
     def _spread(self) -> np.ndarray:
@@ -195,16 +231,31 @@ class _Solution:
 
     def powers(self) -> np.ndarray:
         """float64 (taps,): mean power of each tap, its uncertainty included."""
-        variance = (self._spread.real**2 + self._spread.imag**2).sum(axis=0) * np.repeat(
-            self.root**2, self.courses.shape[1]
-        )
-        return (np.abs(self.mean()) ** 2 + variance).reshape(len(self.taps), -1).mean(axis=1)
+        variance = (self._spread.real**2 + self._spread.imag**2).sum(axis=0).reshape(len(self.taps), -1)
+        return (np.abs(self.mean()) ** 2 + variance * self.root[:, None] ** 2).mean(axis=1)
 
     def error(self) -> np.ndarray:
         """float64 (n,): mean variance, over the carriers, of the response's error at each symbol."""
-        m, q = len(self.taps), self.courses.shape[1]
-        covariance = linalg.blas.zgemm(1.0, self._spread, self._spread, trans_a=2).reshape(m, q, m, q)
+        covariance = linalg.lapack.zlauum(self._spread, lower=1)[0]
         gram = GRAM[np.ix_(TAPS[self.taps], TAPS[self.taps])] * self.root[:, None] * self.root
         # Over the taps first: what is left is a small matrix of the functions.
-        functions = np.einsum("iqjr,ji->qr", covariance, gram)
-        return np.einsum("tq,qr,tr->t", self.courses, functions, self.courses).real / len(CARRIERS)
+        functions = np.zeros((self.courses.shape[1],) * 2)
+        _sum_over_taps(covariance, gram, functions)
+        return np.einsum("tq,qr,tr->t", self.courses, functions, self.courses) / len(CARRIERS)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_over_taps(covariance, gram, functions):
+    """Adds to functions, (functions, functions), what their weights' errors make of the response's, in the real part;
+    covariance: of all taps' functions, of which the lower triangle counts."""
+    n_taps, n_functions = gram.shape[0], functions.shape[0]
+    for j in range(n_taps):
+        for r in range(n_functions):
+            column = j * n_functions + r
+            for i in range(j, n_taps):
+                # Each block below the diagonal stands for the one above it, too.
+                weight = gram[j, i] * (1 if i == j else 2)
+                for q in range(r if i == j else 0, n_functions):
+                    value = covariance[i * n_functions + q, column]
+                    part = value.real * weight.real - value.imag * weight.imag
+                    functions[q, r] += part * (2 if i == j and q > r else 1)

@@ -112,22 +112,28 @@ def _coherence(samples, starts, carriers, template):
 
 
 @numba.njit(cache=True, nogil=True)
-def _slide(samples, start, carrier, first, values):
-    """The values of a carrier in windows that begin `first`, `first` + 1 … samples earlier than `start`; 0 where the
-    samples do not reach."""
-    n = values.shape[0]
-    step = np.exp(2j * np.pi * carrier / FFT_SIZE)
-    value, known = 0j, False
-    for i in range(n - 1, -1, -1):
+def _slide(samples, start, carriers, template, first, matches):
+    """Fills in `_match` of the windows that begin `first`, `first` + 1 … samples earlier than `start`; next to nothing
+    where the samples do not reach."""
+    steps, values, expected = np.exp(2j * np.pi * carriers / FFT_SIZE), np.zeros(4, np.complex128), 1e-30
+    for p in range(4):
+        expected += template[p].real ** 2 + template[p].imag ** 2
+    known = False
+    for i in range(matches.shape[0] - 1, -1, -1):
         at = start - first - i
+        product, power = 0j, 1e-30
         if at < 0 or at + FFT_SIZE > samples.shape[0]:
-            values[i], known = 0, False
-        elif not known:
-            value, known = _at(samples, at, carrier), True
-            values[i] = value
+            known = False
         else:
-            value = (value - samples[at - 1] + samples[at - 1 + FFT_SIZE]) * step
-            values[i] = value
+            for p in range(4):
+                if known:
+                    values[p] = (values[p] - samples[at - 1] + samples[at - 1 + FFT_SIZE]) * steps[p]
+                else:
+                    values[p] = _at(samples, at, carriers[p])
+                product += np.conj(template[p]) * values[p]
+                power += values[p].real ** 2 + values[p].imag ** 2
+            known = True
+        matches[i] = product / np.sqrt(power * expected)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -135,20 +141,9 @@ def _best_shift(samples, starts, carriers, template, order):
     """The shift by which the pilots of symbols in a row agree best, in sign, too, and how well."""
     n, fewest = starts.shape[0], order.min()
     count = order.max() - fewest + 1
-    values, product = np.empty(count, np.complex128), np.empty((n, count), np.complex128)
-    power = np.empty(count)
+    product = np.empty((n, count), np.complex128)
     for t in range(n):
-        product[t] = 0
-        power[:] = 1e-30
-        expected = 1e-30
-        for p in range(4):
-            _slide(samples, starts[t], carriers[t, p], fewest, values)
-            expected += template[t, p].real ** 2 + template[t, p].imag ** 2
-            for i in range(count):
-                product[t, i] += np.conj(template[t, p]) * values[i]
-                power[i] += values[i].real ** 2 + values[i].imag ** 2
-        for i in range(count):
-            product[t, i] /= np.sqrt(power[i] * expected)
+        _slide(samples, starts[t], carriers[t], template[t], fewest, product[t])
     best, at = -1.0, 0
     for shift in order:
         i, total = shift - fewest, 0.0

@@ -1,5 +1,7 @@
 """The burst header on the air: rate 1/3, BPSK, repeated in the robust profile."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
@@ -32,7 +34,7 @@ def encode_header(header: BurstHeader, profile: Profile) -> tuple[np.ndarray, np
 
 def header_cells(header: BurstHeader, profile: Profile) -> np.ndarray:
     """complex64 cells (n_symbols, 48) of a header with its extension."""
-    return np.concatenate([_cells(values) for values in encode_header(header, profile)])
+    return np.concatenate([_cells(values[0], len(values)) for values in encode_header(header, profile)])
 
 
 def decode_base(cells: np.ndarray, profile: Profile) -> HeaderBase:
@@ -65,20 +67,32 @@ def _values(bits: np.ndarray, copies: int) -> np.ndarray:
     return np.repeat(coded[None].astype(np.complex64), copies, axis=0)
 
 
-def _cells(values: np.ndarray) -> np.ndarray:
-    """Copies one after the other, each further along in a common interleaving, so that no bit meets a carrier twice."""
-    copies, n_values = values.shape
-    if not n_values:
+def _cells(values: np.ndarray, copies: int) -> np.ndarray:
+    """complex64 cells (n_symbols, 48) of values (n,)."""
+    if not values.size:
         return np.zeros((0, N_DATA), np.complex64)
-    padded = np.ones((copies, grid.symbols_for(n_values) * N_DATA), np.complex64)
-    padded[:, :n_values] = values
-    return grid.spread(np.concatenate([np.roll(row, -5 * copy) for copy, row in enumerate(padded)]))
+    padded = np.ones(grid.symbols_for(len(values)) * N_DATA, np.complex64)
+    padded[: len(values)] = values
+    cells = np.empty(copies * len(padded), np.complex64)
+    cells[_places(len(padded), copies)] = padded
+    cells = cells.reshape(-1, N_DATA)
+    return cells * grid.rotation(len(cells))
+
+
+@lru_cache(maxsize=16)
+def _places(n_values: int, copies: int) -> np.ndarray:
+    """int64 (copies, n_values): the cell of each value. Copies follow one another, each further along in a common
+    interleaving, so that no bit meets a carrier twice."""
+    rows = grid.interleaving(copies * n_values // N_DATA).reshape(copies, n_values)
+    return np.stack([np.roll(row, 5 * copy) for copy, row in enumerate(rows)])
 
 
 def _bits(cells: np.ndarray, n_bits: int, copies: int) -> np.ndarray:
     n_values = CODE.coded_length(n_bits)
-    if len(cells) != grid.symbols_for(n_values) * copies:
+    n_symbols = grid.symbols_for(n_values)
+    if len(cells) != n_symbols * copies:
         raise HeaderError("crc", f"{len(cells)} OFDM symbols do not hold a header part of {n_bits} bits")
-    rows = grid.gather(cells, cells.size).real.reshape(copies, -1)
-    llrs = sum(np.roll(row, 5 * copy) for copy, row in enumerate(rows))[:n_values]
+    turns = grid.rotation(len(cells))
+    straight = cells.real * turns.real + cells.imag * turns.imag
+    llrs = straight.ravel()[_places(n_symbols * N_DATA, copies)].sum(axis=0)[:n_values]
     return viterbi(CODE, llrs[None], n_bits)[0]

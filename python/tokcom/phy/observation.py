@@ -1,5 +1,6 @@
 """What arrives of a burst: its OFDM symbols on the carriers in use, and which of their cells are known."""
 
+import cmath
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -100,10 +101,10 @@ def receive_spectra(samples: np.ndarray, sync: Synchronization, n_symbols: int) 
     starts = np.empty(n_long + n_symbols, np.int64)
     starts[:n_long] = sync.long_start + profile.long_spacing * np.arange(n_long)
     starts[n_long:] = first_symbol_start(sync.long_start, profile) + SYMBOL_LENGTH * np.arange(n_symbols)
-    coarse = grid.carriers_of(samples, starts[:n_long], sync.frequency)[:, CARRIERS] * profile.long_pattern
-    frequency = sync.frequency + float(np.angle(np.vdot(coarse[:-1], coarse[1:]))) / profile.long_spacing
+    coarse = grid.carriers_of(samples, starts[:n_long], sync.frequency).take(CARRIERS, axis=1) * profile.long_pattern
+    frequency = sync.frequency + cmath.phase(np.vdot(coarse[:-1], coarse[1:])) / profile.long_spacing
     spectra = grid.carriers_of(samples, starts, frequency)
-    return spectra[:n_long, CARRIERS] * profile.long_pattern, spectra[n_long:], frequency
+    return spectra[:n_long].take(CARRIERS, axis=1) * profile.long_pattern, spectra[n_long:], frequency
 
 
 def observe(samples: np.ndarray, sync: Synchronization, header: BurstHeader, plan: BurstPlan) -> Observation:
@@ -166,7 +167,7 @@ def payload_spectra(
 
 
 def _assembled(sync, frequency, head, spectra, n_header, channel, shifts) -> Observation:
-    cells = np.ascontiguousarray(spectra[:, CARRIERS])
+    cells = spectra.take(CARRIERS, axis=1)
     turns = payload_turns(len(cells) - n_header, n_header)
     cells[n_header:] *= turns
     return Observation(sync, frequency, cells, head.known, head.order, loud_symbols(spectra), n_header, channel, shifts)
@@ -258,7 +259,7 @@ def payload_turns(n_symbols: int, n_header: int) -> np.ndarray:
 def _header_channel(long_rows: np.ndarray, spectra: np.ndarray, known: np.ndarray) -> HeaderChannel:
     response, powers = np.empty(len(CARRIERS), np.complex128), np.empty(N_TAPS)
     noise, phase = np.empty(len(CARRIERS)), np.empty(len(spectra))
-    cells = np.ascontiguousarray(spectra[:, CARRIERS])
+    cells = spectra.take(CARRIERS, axis=1)
     error = _refine(long_rows, cells, known, loud_symbols(spectra), response, powers, noise, phase)
     return HeaderChannel(response, error, powers, noise, phase)
 

@@ -21,6 +21,7 @@ LOG_RATIOS = np.arange(-4, 6.01, 0.25)
 """log2 of half the distance between levels over a component's standard deviation, where mean distances are tabled."""
 FACTORS = 2.0 ** np.arange(-2, 14)
 """Levels of noise, relative to the noise that is expected."""
+LOG_FACTORS = np.log(FACTORS)
 USUAL = 2
 """Number of the level 1 among FACTORS."""
 STAY = 0.95
@@ -117,12 +118,7 @@ def noise_levels(
     likelihood = np.empty((*cells.shape, len(FACTORS)), np.float32)
     nearest, apart = np.empty(cells.shape), np.empty(cells.shape)
     _likelihoods(cells, reference, noise, known, order, likelihood, nearest, apart)
-    said = np.maximum(likelihood, likelihood.max(axis=2, keepdims=True) - BOUND)
-    carriers = np.zeros(cells.shape)
-    for _ in range(2):
-        rows, evidence = _rows(said, carriers)
-        _carriers(said, rows, carriers)
-    rows, evidence = _rows(said, carriers)
+    rows, carriers, evidence = _levels(likelihood)
     factor = np.empty(cells.shape)
     _stray(likelihood, nearest, apart, rows, carriers, factor)
     return NoiseLevels(factor, evidence)
@@ -186,65 +182,84 @@ def _excess(cells, reference, noise, known, order, table, more, variance):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _component(value, levels, half, scale, work, out):
-    """Adds the log-likelihoods of a component under all factors; scale: the inverse of twice its noise variance."""
-    n = out.shape[0]
-    nearest = _nearest(value, levels, half)
-    least = nearest * nearest * scale
+def _component(values, scales, levels, half, work, likelihoods, squared):
+    """Multiplies the likelihoods of cells under all factors, (factors, cells), relative to that of the nearest point,
+    by those of a component, and adds its squared distance from that in noise variances.
+
+    Cells stand in the last axis, so that vector instructions run along them. values: float64 (cells,), in units of the
+    channel; scales: the inverse of twice the component's noise variance; work: float32 (levels, cells).
+    """
+    n, count = likelihoods.shape[0], values.shape[0]
     inverse = np.float32(1 / FACTORS[n - 1])
-    for level in range(levels):
-        distance = value - (2 * level - (levels - 1)) * half
-        work[level] = np.exp(-np.float32(distance * distance * scale - least) * inverse)
-    for i in range(n - 1, -1, -1):
-        total = np.float32(0)
+    totals = np.empty(count, np.float32)
+    for i in range(count):
+        nearest = _nearest(values[i], levels, half)
+        least = nearest * nearest * scales[i]
+        squared[i] += least
         for level in range(levels):
-            total += work[level]
-            # Halving the noise squares what a point's distance leaves of its likelihood.
-            work[level] *= work[level]
-        out[i] += np.log(total / levels) - np.float32(least / FACTORS[i])
+            distance = values[i] - (2 * level - (levels - 1)) * half
+            work[level, i] = np.exp(-np.float32(distance * distance * scales[i] - least) * inverse)
+    share = np.float32(1 / levels)
+    for factor in range(n - 1, -1, -1):
+        totals[:] = 0
+        for level in range(levels):
+            for i in range(count):
+                totals[i] += work[level, i]
+                # Halving the noise squares what a point's distance leaves of its likelihood.
+                work[level, i] *= work[level, i]
+        for i in range(count):
+            likelihoods[factor, i] *= totals[i] * share
 
 
 @numba.njit(cache=True, nogil=True)
 def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
     """Fills in the log-likelihood of every cell at all levels of noise, (n, 52, levels), its squared distance from the
     nearest point and the squared distance between points, in noise variances, (n, 52) each; 0 where it is known."""
-    work = np.empty(16, np.float32)
-    line = np.empty(out.shape[2], np.float32)
-    for t in range(cells.shape[0]):
-        for k in range(cells.shape[1]):
-            h = reference[t, k]
-            gain = h.real * h.real + h.imag * h.imag
-            levels = order[t, k]
-            for i in range(line.shape[0]):
-                line[i] = -np.log(np.float32(noise[t, k] * FACTORS[i]))
-            if levels == KNOWN:
-                error = cells[t, k] - h * known[t, k]
-                squared = (error.real * error.real + error.imag * error.imag) / noise[t, k]
-                nearest[t, k], apart[t, k] = squared, 0
-                for i in range(line.shape[0]):
-                    line[i] -= np.float32(squared / FACTORS[i])
-            else:
-                y = cells[t, k] * np.conj(h) / max(gain, 1e-30)
-                scale = gain / noise[t, k]
-                half = HALF_DISTANCES[levels]
-                apart[t, k] = 4 * half * half * scale
-                a = _nearest(y.real, max(levels, 2), half)
-                b = y.imag if levels == 1 else _nearest(y.imag, levels, half)
-                nearest[t, k] = (a * a + b * b) * scale
-                if levels == 1:
-                    _component(y.real, 2, half, scale, work, line)
-                    for i in range(line.shape[0]):
-                        line[i] -= np.float32(y.imag * y.imag * scale / FACTORS[i])
-                else:
-                    _component(y.real, levels, half, scale, work, line)
-                    _component(y.imag, levels, half, scale, work, line)
-            out[t, k] = line
+    n, k, factors = out.shape
+    work, likelihoods = np.empty((HALF_DISTANCES.shape[0], k), np.float32), np.empty((factors, k), np.float32)
+    places, squared = np.empty(k, np.int64), np.empty(k)
+    real, imag, scales = np.empty(k), np.empty(k), np.empty(k)
+    for t in range(n):
+        for levels in range(HALF_DISTANCES.shape[0]):
+            half = HALF_DISTANCES[levels]
+            count = 0
+            for i in range(k):
+                if order[t, i] != levels:
+                    continue
+                h, cell, variance = reference[t, i], cells[t, i], noise[t, i]
+                places[count], squared[count] = i, 0
+                if levels == KNOWN:
+                    error = cell - h * known[t, i]
+                    squared[count] = (error.real * error.real + error.imag * error.imag) / variance
+                gain = h.real * h.real + h.imag * h.imag
+                y = cell * np.conj(h) * (1 / max(gain, 1e-30))
+                real[count], imag[count], scales[count] = y.real, y.imag, gain / variance
+                apart[t, i] = 4 * half * half * scales[count]
+                count += 1
+            if not count:
+                continue
+            some = likelihoods[:, :count]
+            some[:] = 1
+            if levels == 1:
+                _component(real[:count], scales, 2, half, work, some, squared)
+                for i in range(count):
+                    squared[i] += imag[i] * imag[i] * scales[i]
+            elif levels != KNOWN:
+                _component(real[:count], scales, levels, half, work, some, squared)
+                _component(imag[:count], scales, levels, half, work, some, squared)
+            for i in range(count):
+                place = places[i]
+                nearest[t, place] = squared[i]
+                power = np.log(noise[t, place])
+                for factor in range(factors):
+                    explained = np.float32(squared[i] * (1 / FACTORS[factor]) + power + LOG_FACTORS[factor])
+                    out[t, place, factor] = np.log(some[factor, i]) - explained
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _chain(emission, start, stay, jump):
-    """Mean state of a Markov chain at each step, and the log-evidence. emission: log, (n, states); start, jump:
-    probabilities of states at first and after a change."""
+    """Mean state of a Markov chain at each step, and the log-evidence. emission: log, (n, states), replaced by
+    likelihoods relative to the likeliest; start, jump: probabilities of states at first and after a change."""
     n, states = emission.shape
     forward, mean = np.empty((n, states)), np.empty(n)
     evidence = 0.0
@@ -253,25 +268,51 @@ def _chain(emission, start, stay, jump):
         total = 0.0
         for i in range(states):
             prior = start[i] if t == 0 else stay * forward[t - 1, i] + (1 - stay) * jump[i]
-            forward[t, i] = prior * np.exp(emission[t, i] - peak)
+            emission[t, i] = np.exp(np.float32(emission[t, i] - peak))
+            forward[t, i] = prior * emission[t, i]
             total += forward[t, i]
-        forward[t] /= total
+        inverse = 1 / total
+        for i in range(states):
+            forward[t, i] *= inverse
         evidence += peak + np.log(total)
-    back, likely = np.ones(states), np.empty(states)
+    back = np.ones(states)
     for t in range(n - 1, -1, -1):
-        total, mean[t] = 0.0, 0.0
+        total, mean[t], change = 0.0, 0.0, 0.0
         for i in range(states):
             posterior = forward[t, i] * back[i]
             total += posterior
             mean[t] += i * posterior
+            back[i] *= emission[t, i]
+            change += jump[i] * back[i]
         mean[t] /= total
-        peak = emission[t].max()
+        inverse = 1 / change
         for i in range(states):
-            likely[i] = back[i] * np.exp(emission[t, i] - peak)
-        change = np.sum(jump * likely)
-        back = stay * likely + (1 - stay) * change
-        back /= back.max()
+            back[i] = stay * back[i] * inverse + (1 - stay)
     return mean, evidence
+
+
+@numba.njit(cache=True, nogil=True)
+def _levels(likelihood):
+    """log2 of the noise of each symbol, (n,), relative to the usual, and of each carrier along the symbols, (n, 52),
+    relative to that of the symbols; and the evidence."""
+    said = np.empty_like(likelihood)
+    for t in range(said.shape[0]):
+        for i in range(said.shape[1]):
+            least = likelihood[t, i, 0]
+            for state in range(1, said.shape[2]):
+                least = max(least, likelihood[t, i, state])
+            least -= BOUND
+            for state in range(said.shape[2]):
+                said[t, i, state] = max(likelihood[t, i, state], least)
+    carriers = np.zeros(said.shape[:2])
+    rows, evidence = _rows(said, carriers)
+    for _ in range(2):
+        before, carriers = carriers, _carriers(said, rows)
+        # To whole steps, which are all that the other chain sees, they may be what they were.
+        if (np.rint(carriers) == np.rint(before)).all():
+            break
+        rows, evidence = _rows(said, carriers)
+    return rows, carriers, evidence
 
 
 @numba.njit(cache=True, nogil=True)
@@ -282,14 +323,16 @@ def _rows(likelihood, carriers):
     emission = np.zeros((n, states))
     for t in range(n):
         for i in range(k):
-            louder = int(np.round(carriers[t, i]))
-            for state in range(states):
-                emission[t, state] += likelihood[t, i, min(state + louder, states - 1)]
+            louder = int(np.rint(carriers[t, i]))
+            for state in range(states - louder):
+                emission[t, state] += likelihood[t, i, state + louder]
+            for state in range(states - louder, states):
+                emission[t, state] += likelihood[t, i, states - 1]
     start = np.full(states, 0.5 / (states - 1))
     start[USUAL] = 0.5
     jump = np.full(states, (1 - RETURN) / (states - 1))
     jump[USUAL] = RETURN
-    mean, evidence = _chain(emission, start, STAY, jump)
+    mean, evidence = _chain(emission.copy(), start, STAY, jump)
     _between(emission, mean)
     return mean - USUAL, evidence
 
@@ -304,9 +347,9 @@ def _between(emission, mean):
     n, states = emission.shape
     first = 0
     while first < n:
-        state = int(np.round(mean[first]))
+        state = int(np.rint(mean[first]))
         last = first
-        while last < n and int(np.round(mean[last])) == state:
+        while last < n and int(np.rint(mean[last])) == state:
             last += 1
         if 0 < state < states - 1:
             below, here, above = 0.0, 0.0, 0.0
@@ -333,75 +376,103 @@ def _stray(likelihood, nearest, apart, rows, carriers, out):
     """
     n, k, states = likelihood.shape
     weights, counts, told = np.empty(states), np.empty(states), np.empty((k, states))
+    near, far, odds = np.empty(k), np.empty(k), np.empty(k)
     for t in range(n):
-        state = int(np.round(rows[t])) + USUAL
+        state = int(np.rint(rows[t])) + USUAL
         levels = states - state
         prior = STRAY_CELLS / max(levels - 1, 1)
         every = k + USUAL_CELLS + STRAY_CELLS
         weights[0], weights[1:levels] = (every - STRAY_CELLS) / every, prior / every
-        strays = False
-        for i in range(k):
-            first = min(state + int(np.round(carriers[t, i])), states - 1)
-            peak = likelihood[t, i, first:].max()
-            strays |= peak - likelihood[t, i, first] > SUSPICION
-            for j in range(levels):
-                told[i, j] = np.exp(likelihood[t, i, min(first + j, states - 1)] - peak)
-        for _ in range(STRAY_ROUNDS if strays else 0):
-            counts[0], counts[1:levels] = USUAL_CELLS, prior
-            for i in range(k):
-                total = 1e-30
-                for j in range(levels):
-                    total += weights[j] * told[i, j]
-                for j in range(levels):
-                    counts[j] += weights[j] * told[i, j] / total
-            weights[:levels] = counts[:levels] / every
+        if _strays(likelihood[t], state, carriers[t], levels, told):
+            for _ in range(STRAY_ROUNDS):
+                counts[0], counts[1:levels] = USUAL_CELLS, prior
+                for i in range(k):
+                    total = 1e-30
+                    for j in range(levels):
+                        total += weights[j] * told[i, j]
+                    for j in range(levels):
+                        counts[j] += weights[j] * told[i, j] / total
+                weights[:levels] = counts[:levels] / every
         for i in range(k):
             usual = 2.0 ** (rows[t] + carriers[t, i])
-            near = nearest[t, i] / usual
-            far = near + max(apart[t, i] / usual, 1e-4)
-            odds = _log_mixture(near, weights[:levels]) - _log_mixture(far, weights[:levels])
-            out[t, i] = usual * (far - near) / max(odds, 1e-9)
+            out[t, i] = usual
+            near[i] = nearest[t, i] / usual
+            far[i] = near[i] + max(apart[t, i] / usual, 1e-4)
+        _log_odds(near, far, weights[:levels], odds)
+        for i in range(k):
+            out[t, i] *= (far[i] - near[i]) / max(odds[i], 1e-9)
 
 
 @numba.njit(cache=True, nogil=True)
-def _log_mixture(distance, weights):
-    """Log-likelihood of a squared distance in noise whose variance is 1, 2, 4 and so on with these probabilities."""
+def _strays(likelihood, state, carriers, levels, told):
+    """Whether any cell of a symbol speaks for more noise than its symbol and carrier have; if so, told, (52, states),
+    is filled with the likelihoods of so many levels from that noise on, relative to the likeliest."""
+    k, states = likelihood.shape
+    strays = False
+    for i in range(k):
+        first = min(state + int(np.rint(carriers[i])), states - 1)
+        strays |= likelihood[i, first:].max() - likelihood[i, first] > SUSPICION
+    for i in range(k if strays else 0):
+        first = min(state + int(np.rint(carriers[i])), states - 1)
+        peak = likelihood[i, first:].max()
+        for j in range(levels):
+            told[i, j] = np.exp(likelihood[i, min(first + j, states - 1)] - peak)
+    return strays
+
+
+@numba.njit(cache=True, nogil=True)
+def _log_odds(near, far, weights, out):
+    """Fills in log-likelihoods of squared distances (52,) beside those of larger ones, in noise whose variance is 1, 2,
+    4 and so on with these probabilities."""
+    k, loudest = near.shape[0], len(weights) - 1
     # From the loudest down: halving the noise squares what a distance leaves, beside that of the loudest.
-    loudest = len(weights) - 1
-    least = distance / 2.0**loudest
-    step, left, total = np.exp(-least), 1.0, 0.0
+    steps, left, totals = np.empty((2, k)), np.ones((2, k)), np.zeros((2, k))
+    share = 0.5**loudest
+    for i in range(k):
+        steps[0, i], steps[1, i] = np.exp(-near[i] * share), np.exp(-far[i] * share)
     for j in range(loudest, -1, -1):
-        total += weights[j] / 2.0**j * left
-        left *= left * step
-    return np.log(max(total, 1e-300)) - least
+        weight = weights[j] * share
+        share *= 2
+        for which in range(2):
+            for i in range(k):
+                totals[which, i] += weight * left[which, i]
+                left[which, i] *= left[which, i] * steps[which, i]
+    share = 0.5**loudest
+    for i in range(k):
+        # The loudest level leaves something of any distance.
+        out[i] = np.log(totals[0, i] / totals[1, i]) + (far[i] - near[i]) * share
 
 
 @numba.njit(cache=True, nogil=True)
-def _carriers(likelihood, rows, out):
-    """log2 of the noise of each carrier along the symbols, relative to that of the symbols."""
+def _carriers(likelihood, rows):
+    """float64 (n, 52): log2 of the noise of each carrier along the symbols, relative to that of the symbols."""
     n, k, states = likelihood.shape
     louder = states - USUAL
     start = np.full(louder, (1 - CARRIER_USUAL) / (louder - 1))
     start[0] = CARRIER_USUAL
-    emission = np.empty((n, louder))
-    for i in range(k):
+    emission, out = np.empty((n, louder)), np.zeros((n, k))
+    for i in np.flatnonzero(_suspects(likelihood, rows)):
         for t in range(n):
-            state = int(np.round(rows[t])) + USUAL
+            state = int(np.rint(rows[t])) + USUAL
             for j in range(louder):
                 emission[t, j] = likelihood[t, i, min(state + j, states - 1)]
-        if _suspect(emission):
-            out[:, i] = _chain(emission, start, CARRIER_STAY, start)[0]
-        else:
-            out[:, i] = 0
+        out[:, i] = _chain(emission, start, CARRIER_STAY, start)[0]
+    return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _suspect(emission):
-    """Whether any stretch of symbols speaks for another state than the first one by more than chance."""
-    for j in range(1, emission.shape[1]):
-        stretch = 0.0
-        for t in range(emission.shape[0]):
-            stretch = max(stretch + emission[t, j] - emission[t, 0], 0.0)
-            if stretch > SUSPICION:
-                return True
-    return False
+def _suspects(likelihood, rows):
+    """bool (52,): carriers of which any stretch of symbols speaks for another state than the first one by more than
+    chance."""
+    n, k, states = likelihood.shape
+    suspects, stretch = np.zeros(k, np.bool_), np.zeros((k, states))
+    for t in range(n):
+        state = int(np.rint(rows[t])) + USUAL
+        for i in range(k):
+            most = 0.0
+            for j in range(states - USUAL):
+                told = likelihood[t, i, min(state + j, states - 1)] - likelihood[t, i, state]
+                stretch[i, j] = max(stretch[i, j] + told, 0.0)
+                most = max(most, stretch[i, j])
+            suspects[i] |= most > SUSPICION
+    return suspects
