@@ -55,9 +55,10 @@ class Crc:
         checks = self.append(bits, presets)[:, bits.shape[1] :].astype(np.int64)
         return checks @ (1 << np.arange(self.width - 1, -1, -1, dtype=np.int64))
 
-    def register(self, value: int, count: int) -> int:
-        """The register behind one row of bits: the lowest `count` of a number, at most 63, most significant first."""
-        return _register(value, count, self.width, self.polynomial, self.initial)
+    def register(self, value: int, count: int, preset: int | None = None) -> int:
+        """The register behind one row of bits: the lowest `count` of a number, at most 63, most significant first;
+        `preset` takes the place of `initial`."""
+        return _register(value, count, self.width, self.polynomial, self.initial if preset is None else preset)
 
 
 @numba.njit(cache=True, nogil=True)

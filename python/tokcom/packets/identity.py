@@ -40,8 +40,8 @@ class PacketIdentity:
     def presets(self, crc: Crc, n_packets: int) -> np.ndarray:
         """int64 (n_packets,): the register of each packet's check behind its identity; raises as `bits` does."""
         # Linear but for its preset: a packet's number adds the same whatever is ahead of it.
-        register = crc.register(self._common << NUMBER_BITS, COMMON_BITS + NUMBER_BITS)
-        return register ^ _of_numbers(crc)[:n_packets]
+        ahead = crc.register(self._common, COMMON_BITS)
+        return crc.register(0, NUMBER_BITS, ahead) ^ _of_numbers(crc)[:n_packets]
 
     @property
     def _common(self) -> int:
