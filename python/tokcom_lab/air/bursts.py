@@ -48,7 +48,7 @@ class SentBurst:
 def send(frame: TokenFrame, mcs: str, profile_name: str = "standard") -> SentBurst:
     """The burst of a frame, all packets in one MCS."""
     transmitter = Transmitter(TransmitConfig(mcs, TOKENS_PER_PACKET, profile_name), [CODEBOOK])
-    seed = frame.frame_id & 0xFFFF
+    seed = frame.frame_id
     packets = transmitter.packetize(frame, seed)
     header = transmitter.header(frame, seed, transmitter.choose_mcs(len(packets)), TOKENS_PER_PACKET)
     return SentBurst(frame, header, profile(profile_name), packets, transmitter.transmit(frame, seed))

@@ -23,7 +23,7 @@ from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
 from tokcom.models.card import PARTS
 from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer, model_card
-from tokcom.packets.layout import packet_layout, unpack
+from tokcom.packets.layout import SEEDS, packet_layout, unpack
 from tokcom_lab.case_study.links import (
     TOKENS_PER_PACKET,
     Arrival,
@@ -228,7 +228,7 @@ class _Passage:
 
     @cached_property
     def layout_seed(self) -> int:
-        return self.job.digest & 0xFFFF
+        return self.job.digest % SEEDS
 
     def rng(self, stream: int) -> np.random.Generator:
         """Stream 0 is the noise of first transmissions, whatever they carry; 1 that of repetitions."""

@@ -98,13 +98,13 @@ class Bench:
         frame = self.frames[number] if cmi else replace(self.frames[number], cmi=None)
         if self._channel is not None:
             return self._through_the_air(frame, esn0_db)
-        packets = self._transmitter.packetize(frame, number & 0xFFFF)
+        packets = self._transmitter.packetize(frame, number)
         mcs = self._transmitter.choose_mcs(len(packets))
         coded = self._transmitter.coded(frame, mcs, packets.shape[1])
         rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
         symbols = awgn(coded.map(coded.encode(packets, self._transmitter.identity(frame))), esn0_db, rng)
         variance = np.full(len(symbols), noise_variance(esn0_db), np.float32)
-        header = self._transmitter.header(frame, number & 0xFFFF, mcs, packets.shape[1])
+        header = self._transmitter.header(frame, number, mcs, packets.shape[1])
         return coded.demap(symbols, variance), header, coded.misfit(symbols, variance)
 
     def _through_the_air(self, frame: TokenFrame, esn0_db: float) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
@@ -112,7 +112,7 @@ class Bench:
             snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=self._channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ
         )
         channel = ChannelModel(settings, SAMPLE_RATE, self.seed + frame.frame_id)
-        burst = self._transmitter.transmit(frame, frame.frame_id & 0xFFFF)
+        burst = self._transmitter.transmit(frame, frame.frame_id)
         receiver = Receiver()
         found = receiver.search(channel.process(np.pad(burst, 500)))
         try:

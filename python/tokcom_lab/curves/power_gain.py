@@ -67,7 +67,7 @@ def _energies(
     codebook_size: int, bits: np.ndarray, number: int, residual: ResidualModel, esn0_db: float, bound: float
 ) -> tuple[float, float, np.ndarray]:
     """Energy of a frame's packets with one power, with a power for each, and those powers in dB."""
-    layout = packet_layout(len(bits), TOKENS_PER_PACKET, number & 0xFFFF)
+    layout = packet_layout(len(bits), TOKENS_PER_PACKET, number)
     used = layout != PADDING
     packet_bits = np.where(used, bits[layout], 0).sum(axis=1) / used.sum(axis=1)
     allowed = bound * len(bits)

@@ -77,7 +77,7 @@ def measure_residual(
 
 def _guess_one(model: str, frame: TokenFrame) -> tuple:
     """The row of one frame whose tokens are guessed, an eighth of them at a time."""
-    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id & 0xFFFF)
+    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
     bits, guessed = predictability(_recovery(model).model, frame)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
@@ -85,7 +85,7 @@ def _guess_one(model: str, frame: TokenFrame) -> tuple:
 def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tuple]:
     """Rows of index, Es/N0 in dB, bits a token and wrong tokens by packet, for one frame and scheme."""
     link, recovery, scheme, rows = _link(model), _recovery(model), find_mcs(name), []
-    layout_seed = frame.frame_id & 0xFFFF
+    layout_seed = frame.frame_id
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
     bits = predictability(recovery.model, frame)[0][layout].mean(axis=1)
     mcs = np.full(len(layout), scheme.index, np.uint8)

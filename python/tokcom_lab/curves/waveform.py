@@ -160,7 +160,7 @@ def _crossings(
         receptions = []
         for frame in frames:
             gap = np.zeros(rng.integers(*GAPS), np.complex64)
-            turned = transmitter.transmit(frame, frame.frame_id & 0xFFFF) * np.exp(2j * np.pi * rng.random())
+            turned = transmitter.transmit(frame, frame.frame_id) * np.exp(2j * np.pi * rng.random())
             receptions += receiver.receive(channel.process(np.concatenate([gap, turned.astype(np.complex64)])))
         receptions += receiver.receive(channel.process(np.zeros(2 * GAPS[1], np.complex64)))
         done += len(frames)
