@@ -36,7 +36,7 @@ def photograph_tokens(
         ModelError: the model's tokenizer is missing or broken.
         PictureError: the pictures are of another shape.
     """
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, device="cpu")
     path = Path(cache) / f"photographs-{tokens_key(model, tokenizer.visits)}.npz"
     known = _read(path) if tokenizer.visits else {}
     names = [hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest() for picture in pictures]

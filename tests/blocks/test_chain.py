@@ -16,6 +16,7 @@ SEED = 3
 RATE = 1e6
 AMPLITUDE = 0.25
 PADDING = 256
+VISITS = 2
 
 
 class Chain(gr.top_block):
@@ -24,7 +25,7 @@ class Chain(gr.top_block):
     def __init__(self, pictures, mcs, labels, profile, snr_db, channel, mode, collector):
         gr.top_block.__init__(self, catch_exceptions=False)
         self.source = tokcom.image_source([str(path) for path in pictures], window=0)
-        self.tokenizer = tokcom.image_tokenizer(cmi="7")
+        self.tokenizer = tokcom.image_tokenizer(cmi="7", visits=VISITS)
         self.packetizer = tokcom.token_packetizer(seed=SEED)
         self.encoder, self.mapper = tokcom.packet_encoder(mcs, labels), tokcom.token_mapper()
         self.framer = tokcom.burst_framer(AMPLITUDE, profile, padding=PADDING)
@@ -68,7 +69,7 @@ class Chain(gr.top_block):
 )  # fmt: skip
 def test_flowgraph_and_library_agree_bit_for_bit(mcs, labels, profile, snr_db, channel, mode, photographs, collector):
     tokenizer, transmitter = (
-        load_tokenizer(DEFAULT_MODEL, at_once=4),
+        load_tokenizer(DEFAULT_MODEL, VISITS),
         Transmitter(TransmitConfig(mcs, profile=profile, labels=labels), [codebook(DEFAULT_MODEL)]),
     )
     settings = RecoverySettings(temperature=1.0, choice_temperature=1.0, guidance=0.5, seed=SEED)

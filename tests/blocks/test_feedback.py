@@ -64,7 +64,7 @@ def described(frame):
 def test_semantic_mcs_takes_it_on_both_ports(pdu, send):
     frame = Feedback(3, 41, 64, 7, None, CARRIERS).to_frame()
     ((said, _),) = send(tokcom.feedback_decoder(-1), [pdu(frame.tokens, **described(frame))])
-    block = tokcom.semantic_mcs("cqi")
+    block = tokcom.semantic_mcs("cqi", stream_id=3)
     message = pdu(np.zeros(1, np.uint8), **said)
     block._on_report(message)
     block._on_cqi(message)

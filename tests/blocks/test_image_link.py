@@ -44,10 +44,11 @@ def link(collector, photographs):
 
 def test_the_samples_are_those_of_the_library(link, photographs):
     transmitter = tokcom.image_transmitter(
-        [str(path) for path in photographs[:2]], repeat=False, interval=0, window=1, mcs="qpsk-3/4", seed=7, padding=300
-    )
+        [str(path) for path in photographs[:2]], repeat=False, interval=0, window=1, mcs="qpsk-3/4", seed=7,
+        padding=300, visits=2,
+    )  # fmt: skip
     got, samples, _ = link(transmitter, tokcom.image_receiver(), 2)
-    tokenizer, classifier = load_tokenizer("caltech64", at_once=4), load_classifier("caltech64")
+    tokenizer, classifier = load_tokenizer("caltech64", 2), load_classifier("caltech64")
     wanted = []
     for number, path in enumerate(photographs[:2]):
         picture = load_picture(path)
@@ -63,7 +64,7 @@ def test_the_samples_are_those_of_the_library(link, photographs):
 
 
 def test_losses_are_shown_and_made_good(link, photographs):
-    transmitter = tokcom.image_transmitter([str(photographs[1])], repeat=True, interval=0, window=2)
+    transmitter = tokcom.image_transmitter([str(photographs[1])], repeat=True, interval=0, window=2, visits=0)
     got, _, figures = link(transmitter, tokcom.image_receiver(1e6), 3, snr_db=4.1)
     for (lost, _), (whole, _) in zip(got["lost"], got["recovered"], strict=False):
         assert (lost["tokens"] == -1).sum() == 4 * whole["packets_lost"] > 0
@@ -104,7 +105,9 @@ class Counter(gr.sync_block):
 
 
 def test_silence_between_bursts_is_sent_at_the_sample_rate(photographs):
-    transmitter = tokcom.image_transmitter([str(photographs[0])], interval=0.1, continuous=True, sample_rate=1e6)
+    transmitter = tokcom.image_transmitter(
+        [str(photographs[0])], interval=0.1, continuous=True, sample_rate=1e6, visits=0
+    )
     top, counter = gr.top_block(catch_exceptions=False), Counter(300_000)
     top.connect(transmitter, counter)
     started = time.monotonic()

@@ -81,13 +81,13 @@ def test_a_policy_set_while_an_adapter_is_made_is_kept():
     block = tokcom.semantic_mcs("fixed")
     make = block._new_adapter
 
-    def slow(transmit):
-        made = make(transmit)
+    def slow(transmit, codebook):
+        made = make(transmit, codebook)
         block.set_policy("cqi")
         return made
 
     block._new_adapter = slow
-    block._adapter(8)
+    block._adapter(8, CODEBOOK)
     assert [block._adapter(size).config.policy for size in (4, 8, 16)] == ["cqi"] * 3
 
 
@@ -133,6 +133,32 @@ def test_feedback_that_is_none_is_counted_and_the_frame_passes(collector, pdu):
     assert len(out) == 1 and block.frames_refused == len(bad)
 
 
+def test_cqi_and_reports_of_other_streams_are_passed_over(collector, pdu):
+    """Two transmitters on one channel: the other's good channel makes no burst of this one shorter."""
+    cqi = ("cqi", {"esn0_db": 20.0, "stream_id": 2, "frame_id": 4})
+    _, (choice,) = run(tokcom.semantic_mcs("cqi", stream_id=1), collector, pdu, [cqi, ("packets", PACKETS)])
+    assert choice["cqi_state"] == "missing"
+    for stream_id in (2, -1):
+        block = tokcom.semantic_mcs("cqi", stream_id=stream_id)
+        _, (choice,) = run(block, collector, pdu, [cqi, ("packets", PACKETS)])
+        assert choice["cqi_state"] == "fresh" and choice["esn0_db"] == pytest.approx(20)
+    lost = [("reports", {"frame_id": 4, "packets": 64, "packets_lost": 64, "stream_id": stream}) for stream in (1, 2)]
+    own = ("cqi", {"esn0_db": 20.0, "stream_id": 1})
+    for report, moves in zip(lost, (True, False), strict=True):
+        block = tokcom.semantic_mcs("cqi", step_db=0.5, stream_id=1)
+        _, (_, after) = run(block, collector, pdu, [own, ("packets", PACKETS), report, ("packets", PACKETS)])
+        assert (after["offset_db"] < 0) == moves
+
+
+def test_a_frame_is_sent_as_the_model_of_its_codebook_expects(collector, pdu):
+    block = tokcom.semantic_mcs("semantic")
+    strange = PACKETS | {"codebook": "mine@12345678"}
+    out, _ = run(block, collector, pdu, [("packets", PACKETS)])
+    assert len(out) == 1 and block.frames_refused == 0
+    block._on_pdu(pdu(TOKENS, **strange))
+    assert block.frames_refused == 1
+
+
 def test_settings_change_while_it_runs_or_stay_as_they_were(collector, pdu):
     block = tokcom.semantic_mcs("fixed", mcs="bpsk-1/2")
     block.set_mcs("64qam-3/4")
@@ -161,7 +187,7 @@ def test_packets_that_are_not_sent_are_said_to_be():
         ({"max_age": 0.0}, ParameterError, "max_age is 0.0"),
         ({"mcs": "16qam"}, ParameterError, "'16qam'"),
         ({"peak_db": -1.0}, ParameterError, "peak_db is -1.0"),
-        ({"model": "none"}, ModelError, "no model 'none'"),
+        ({"models": "none"}, ModelError, "no model 'none'"),
     ],
 )
 def test_bad_parameters_stop_the_flowgraph_before_it_starts(arguments, error, message):

@@ -40,15 +40,15 @@ class Gated:
 
     def __init__(self, block):
         self.entered, self.release = threading.Event(), threading.Event()
-        self._recover = block._recovery.recover
-        block._recovery.recover = self
+        self._recover = block._recoveries.recover_all
+        block._recoveries.recover_all = self
 
-    def __call__(self, frame, header, llrs, cancelled, misfit):
+    def __call__(self, frames, cancelled):
         self.entered.set()
         while not self.release.wait(0.01):
             if cancelled():
                 break
-        return self._recover(frame, header, llrs, cancelled, misfit)
+        return self._recover(frames, cancelled)
 
 
 def running(block):
@@ -126,22 +126,38 @@ def test_a_busy_flowgraph_stops_without_finishing_its_frames(frames):
     assert block.frames_recovered == 0 and block.frames_dropped == 40
 
 
-def test_frames_of_another_codebook_are_refused(frames, pdu):
+def test_frames_of_unknown_codebooks_go_on_as_they_came_and_are_counted(frames, pdu, send):
     block = tokcom.token_recovery(steps=1)
-    top, store = running(block)
-    stranger = pdu(np.zeros(256, np.int32), frame_id=0, **FRAME | {"codebook": "other"})
-    for message in (stranger, *frames(1)):
-        block.to_basic_block()._post(pmt.intern("tokens"), message)
-    until(lambda: store.num_messages() == 1)
-    top.stop()
-    top.wait()
-    assert block.frames_refused == 1
+    tokens = np.r_[np.zeros(200, np.int32), np.full(56, LOST, np.int32)]
+    strangers = [pdu(tokens, frame_id=n, **FRAME | {"codebook": f"other-{n}"}, llrs=np.ones(9)) for n in (0, 1, 1)]
+    out = send(block, [*strangers, *frames(1)])
+    for meta, passed in out[:3]:
+        assert np.array_equal(passed, tokens) and "llrs" not in meta and "mode" not in meta
+    assert (out[3][1] != LOST).all() and block.frames_recovered == 1 and block.frames_refused == 0
+    assert block.frames_unknown == {"other-0": 1, "other-1": 2}
+
+
+def test_frames_that_wait_are_decoded_together_and_come_out_as_alone(frames, send, pdu):
+    """As on a GPU, here on a processor; one that is broken is refused alone."""
+    alone = send(tokcom.token_recovery(steps=2), frames(5))
+    block = tokcom.token_recovery(steps=2)
+    block.at_once, batches, recover = 4, [], block._recoveries.recover_all
+    block._recoveries.recover_all = lambda left, cancelled: batches.append(len(left)) or recover(left, cancelled)
+    broken = pdu(np.full(256, 5000, np.int32), frame_id=9, **FRAME)
+    message = frames(5)
+    for each in (*message[:3], broken, *message[3:]):
+        block._on_pdu(each)
+    together = send(block, [])
+    assert [meta["frame_id"] for meta, _ in together] == list(range(5)) and batches == [3, 2]
+    for (meta, tokens), (expected_meta, expected) in zip(together, alone, strict=True):
+        assert np.array_equal(tokens, expected) and np.array_equal(meta["confidence"], expected_meta["confidence"])
+    assert block.frames_refused == 1 and block.frames_recovered == 5
 
 
 @pytest.fixture
 def noisy(pdu, photographs):
     """A photograph's tokens and their LLRs at 4 dB, where three packets in four fail."""
-    tokens = load_tokenizer("caltech64").tokenize(load_picture(photographs[1])).tokens
+    tokens = load_tokenizer("caltech64", 4).tokenize(load_picture(photographs[1])).tokens
     packets = pack(tokens, packet_layout(256, 4, 4))
     coded = MixedPackets(1024, 4, np.full(64, 6))
     identity = PacketIdentity(9, 4, codebook_id(CODEBOOK))
@@ -189,8 +205,10 @@ def test_the_label_can_be_kept_from_the_model(noisy, send, pdu):
     seen = []
     for use_cmi in (True, False):
         block = tokcom.token_recovery(mode="mask", use_cmi=use_cmi)
-        recover = block._recovery.recover
-        block._recovery.recover = lambda frame, *more, recover=recover: seen.append(frame.cmi) or recover(frame, *more)
+        recover = block._recoveries.recover_all
+        block._recoveries.recover_all = lambda left, stop, recover=recover: (
+            seen.append(left[0].frame.cmi) or recover(left, stop)
+        )
         send(block, [pdu(received, **meta)])
     assert seen == [7, None]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pmt
 import pytest
 from gnuradio import gr, tokcom
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
@@ -246,6 +247,47 @@ def test_the_adaptive_link_follows_the_channel(tmp_path, monkeypatch, qt):
     assert fast["airtime_samples"] < choices[0]["airtime_samples"] and fast["airtime_samples"] < slow["airtime_samples"]
     assert slow["esn0_db"] < 5 and fast["esn0_db"] > 14
     assert len(list((tmp_path / "out" / "adaptive").glob("*-recovered.png"))) >= 4
+
+
+def test_two_streams_of_two_models_share_a_channel_and_are_both_delivered(tmp_path, monkeypatch):
+    """One receiver, pictures of two sizes: all arrive, each shown by its own model, and none as the other's."""
+    monkeypatch.chdir(tmp_path)
+    flowgraph = module_of(ROOT / "examples" / "two_streams.grc", tmp_path).two_streams()
+    delivered, enough = {1: [], 2: []}, threading.Event()
+
+    class Listener(gr.basic_block):
+        def __init__(self):
+            gr.basic_block.__init__(self, name="Listener", in_sig=None, out_sig=None)
+            self.message_port_register_in(pmt.intern("in"))
+            self.set_msg_handler(pmt.intern("in"), self.take)
+
+        def take(self, message):
+            meta = pmt.to_python(pmt.car(message))
+            delivered[meta["stream_id"]].append(meta)
+            if min(map(len, delivered.values())) >= 2:
+                enough.set()
+
+    listener = Listener()
+    flowgraph.msg_connect((flowgraph.image_sink, "delivered"), (listener, "in"))
+    flowgraph.start()
+    try:
+        assert enough.wait(120)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert flowgraph.image_sink.frames_refused == flowgraph.link_monitor.frames_refused == 0
+    sides = {1: 64, 2: 256}
+    for stream, frames in delivered.items():
+        # The loss of quality is that of tokens: another model's would show nothing of the picture.
+        assert (
+            min(frame["psnr_recovered_db"] for frame in frames) > 14
+            and len({frame["frame_id"] for frame in frames}) > 1
+        )
+        for name in (frame["files"]["recovered"] for frame in frames):
+            assert name.startswith(f"s{stream}-")
+            assert Image.open(tmp_path / "out" / "two_streams" / name).size == (sides[stream],) * 2
+    # The monitor compares each frame with that of its own stream.
+    assert flowgraph.link_monitor.figures()["ter"] < 0.2
 
 
 def test_the_variables_a_user_turns_are_there(tmp_path):

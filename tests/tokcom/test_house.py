@@ -13,9 +13,9 @@ import tokcom
 PACKAGES = Path(tokcom.__file__).parents[1]
 ROOMS = {
     "tokcom": (
-        "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "precision", "frame", "tokenizers",
-        "context", "packets", "coding", "modulation", "adaptation", "phy", "channel", "link", "metrics", "models",
-        "recording", "doctor", "cli",
+        "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
+        "tokenizers", "context", "packets", "coding", "modulation", "adaptation", "phy", "channel", "link", "metrics",
+        "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
         "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",

@@ -1,15 +1,20 @@
 """Blocks that work in a thread of their own: what waits is bounded where it arrives, however long one frame takes."""
 
 import threading
+import time
+from collections.abc import Mapping
 
+import numpy as np
 import pmt
 
-from ._pdu import PduBlock
+from ._pdu import PduBlock, open_pdu
 from ._queue import BoundedQueue
 
 
 class BackgroundPduBlock(PduBlock):
     """A PduBlock whose `process` runs in a thread behind a bounded queue.
+
+    Where a subclass sets `at_once` above 1, so many of the PDUs that wait go to its `process_all` together.
 
     At the end of a finite run the block ends when its queue is empty; stopped before, it counts what is left in
     `inputs_dropped`.
@@ -25,6 +30,7 @@ class BackgroundPduBlock(PduBlock):
     def __init__(self, name: str, queue_size: int, drop: str = "oldest"):
         PduBlock.__init__(self, name)
         self._queue = BoundedQueue(queue_size, drop)
+        self.at_once = 1
         self._changed = threading.Condition()
         self._stopping = self._busy = False
         self._ending: object | None = None
@@ -82,10 +88,37 @@ class BackgroundPduBlock(PduBlock):
                 self._changed.wait_for(lambda: self._queue or self._stopping)
                 if self._stopping:
                     return
-                pdu = self._queue.popleft()
+                pdus = [self._queue.popleft() for _ in range(min(len(self._queue), self.at_once))]
                 self._busy = True
-            super()._on_pdu(pdu)
+            if len(pdus) == 1:
+                super()._on_pdu(pdus[0])
+            else:
+                self._on_pdus(pdus)
             with self._changed:
                 self._busy = False
                 if self._ending is not None and not self._queue:
                     self.to_basic_block()._post(self.SYSTEM, self._ending)
+
+    def process_all(
+        self, frames: list[tuple[Mapping, np.ndarray]]
+    ) -> list[tuple[dict, np.ndarray] | Exception | None]:  # fmt: skip
+        """What `process` makes of each of several PDUs, or raises."""
+        raise NotImplementedError
+
+    def _on_pdus(self, pdus: list) -> None:
+        started, opened = time.perf_counter(), []
+        for pdu in pdus:
+            try:
+                opened.append((pmt.car(pdu), open_pdu(pdu, self.INPUT_KIND)))
+            except Exception as error:
+                self.refuse(error)
+        try:
+            results = self.process_all([each for _, each in opened])
+        except Exception as error:
+            results = [error] * len(opened)
+        seconds = (time.perf_counter() - started) / max(len(opened), 1)
+        for (received, _), result in zip(opened, results, strict=True):
+            if isinstance(result, Exception):
+                self.refuse(result)
+            elif result is not None:
+                self._publish(received, *result, seconds)

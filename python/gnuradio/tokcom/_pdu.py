@@ -1,6 +1,7 @@
 """What the message blocks share: PDUs to arrays and back, refusal of bad ones, time keeping."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import prod
 
@@ -74,15 +75,18 @@ class PduBlock(gr.basic_block):
             self._received = pmt.car(pdu)
             result = self.process(meta, data)
             if result is not None:
-                added, out = result
-                added = {**added, keys.SECONDS + self.STAGE: time.perf_counter() - started}
-                counters = self.counters()
-                if counters is not None:
-                    added |= {keys.QUEUED + self.STAGE: counters[0], keys.DROPPED + self.STAGE: counters[1]}
-                meta = pmt.car(pdu) if self.FORWARDS else pmt.make_dict()
-                self.message_port_pub(self._output, make_pdu(meta, added, out))
+                self._publish(self._received, *result, time.perf_counter() - started)
         except Exception as error:
             self.refuse(error)
+
+    def _publish(self, received: object, added: dict, out: np.ndarray, seconds: float) -> None:
+        """Send what was made of a PDU of that metadata."""
+        added = {**added, keys.SECONDS + self.STAGE: seconds}
+        counters = self.counters()
+        if counters is not None:
+            added |= {keys.QUEUED + self.STAGE: counters[0], keys.DROPPED + self.STAGE: counters[1]}
+        meta = received if self.FORWARDS else pmt.make_dict()
+        self.message_port_pub(self._output, make_pdu(meta, added, out))
 
     def counters(self) -> tuple[int, int] | None:
         """PDUs that wait and that were dropped so far; None where there is no limit."""
@@ -104,6 +108,24 @@ class PduBlock(gr.basic_block):
         """Log and count a frame that could not be processed."""
         self.frames_refused += 1
         self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
+
+
+class Unknown:
+    """Counts frames of codebooks that a block knows no model of, and tells of each codebook the first time.
+
+    Parameters:
+        block: what counts them in its `frames_unknown`, by the codebook's name.
+    """
+
+    def __init__(self, block: PduBlock):
+        self._block = block
+        block.frames_unknown = Counter()
+
+    def count(self, codebook: str, said: str) -> None:
+        """Count a frame; `said` goes into the log where it is the first of its codebook."""
+        self._block.frames_unknown[codebook] += 1
+        if self._block.frames_unknown[codebook] == 1:
+            self._block.logger.warn(said)
 
 
 def reason(error: Exception) -> str:

@@ -1,12 +1,12 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pmt
 
 from tokcom import keys
-from tokcom.models.zoo import DEFAULT_MODEL, load_tokenizer
+from tokcom.models.zoo import DEFAULT_MODEL, load_detokenizers
 
-from ._pdu import PduBlock, frame_of
+from ._pdu import PduBlock, Unknown, frame_of
 
 QUEUE_SIZE = 64
 """Frames that may wait."""
@@ -15,23 +15,35 @@ QUEUE_SIZE = 64
 class image_detokenizer(PduBlock):
     """Turn tokens back into pictures; lost tokens (-1) come out plain grey.
 
-    Where frames come faster than they can be shown, the oldest of more than 64 are dropped, logged and counted.
+    Where frames come faster than they can be shown, the oldest of more than 64 are dropped, logged and counted. Frames
+    of codebooks that no model here is of are counted in `frames_unknown`, and the codebook is logged the first time.
 
     Input: message port "tokens", PDUs of s32 tokens, one frame each.
     Output: message port "pictures", PDUs of u8 RGB values, with height, width and the tokens added.
 
     Parameters:
-        model: a model of the zoo, by name or folder.
+        models: models of the zoo, by name or folder, in a list or between commas. One is loaded at
+            once, of several each with its first frame.
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "pictures", "int32", "detokenizer"
 
-    def __init__(self, model: str = DEFAULT_MODEL):
+    def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL, device: str = "auto"):
         PduBlock.__init__(self, "Image Detokenizer", QUEUE_SIZE)
-        self._tokenizer = load_tokenizer(model, 0)
+        self._tokenizers = load_detokenizers(models, device)
+        self._unknown = Unknown(self)
 
-    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
+    def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         frame = frame_of(meta, data)
-        picture = self._tokenizer.detokenize(frame)
+        tokenizer = self._tokenizers.find(frame.codebook)
+        if tokenizer is None:
+            self._unknown.count(
+                frame.codebook,
+                f"frame {frame.frame_id} is of codebook {frame.codebook}; the models here are of "
+                f"{self._tokenizers.known()}: such frames are not shown",
+            )
+            return None
+        picture = tokenizer.detokenize(frame)
         tokens = pmt.init_s32vector(data.size, data.tolist())
         return {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}, picture

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Sequence
 
 from gnuradio import gr
 
@@ -17,8 +18,8 @@ class image_receiver(gr.hier_block2):
     """Turn samples into pictures and figures: the whole receiver in one block.
 
     Inside are Burst Sync, Stream Filter, Burst Demodulator, Packet Decoder and Token Recovery, an Image Detokenizer for
-    each of a frame's two pictures, and a Link Monitor. It needs nothing but the samples and the model: all else stands
-    in the bursts.
+    each of a frame's two pictures, and a Link Monitor. It needs nothing but the samples and the models: all else
+    stands in the bursts.
 
     Input: complex samples, from a radio or a channel.
     Output: message ports "lost": each picture as it was received, patches of lost tokens grey; "recovered": the same
@@ -28,7 +29,7 @@ class image_receiver(gr.hier_block2):
 
     Parameters:
         sample_rate: in Hz; it turns the frequency offset into Hz, nothing else depends on it.
-        model: a model of the zoo, by name or folder; that of the transmitter.
+        models: models of the zoo, by name or folder, in a list or between commas: those of the transmitters.
         profile: "any", "standard" or "robust": the bursts to find.
         mode: "context": channel, CRC and model decide together; "list": channel and CRC; "mask": lost tokens are
             guessed by the model (the paper); "keep": the Viterbi decoder's tokens as they are.
@@ -37,12 +38,13 @@ class image_receiver(gr.hier_block2):
         queue_size: pictures that may wait for recovery, at least 1; of more, the oldest are dropped and counted.
         seed: of the draws when tokens are guessed, at least 0.
         streams: numbers of the streams to receive, between commas; empty: all.
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
     """
 
     def __init__(
-        self, sample_rate: float = 1e6, model: str = DEFAULT_MODEL, profile: str = "any", mode: str = "context",
-        use_cmi: bool = True, max_seconds: float = 0.0, queue_size: int = 16, seed: int = 0,
-        streams: str = "",
+        self, sample_rate: float = 1e6, models: str | Sequence[str] = DEFAULT_MODEL, profile: str = "any",
+        mode: str = "context", use_cmi: bool = True, max_seconds: float = 0.0, queue_size: int = 16, seed: int = 0,
+        streams: str = "", device: str = "auto",
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Receiver", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
@@ -50,11 +52,11 @@ class image_receiver(gr.hier_block2):
         self.burst_sync = burst_sync(profile)
         self.stream_filter = stream_filter(streams)
         self.burst_demodulator = burst_demodulator()
-        self.packet_decoder = packet_decoder(model)
+        self.packet_decoder = packet_decoder(models)
         self.token_recovery = token_recovery(
-            model, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size
+            models, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size, device=device
         )
-        self.detokenize_lost, self.detokenize_recovered = image_detokenizer(model), image_detokenizer(model)
+        self.detokenize_lost, self.detokenize_recovered = (image_detokenizer(models, device) for _ in range(2))
         self.link_monitor = link_monitor(sample_rate)
         # They take turns anyway: on one processor they are faster than on several.
         if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows

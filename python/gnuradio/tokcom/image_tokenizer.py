@@ -16,8 +16,8 @@ class image_tokenizer(BackgroundPduBlock):
     """Turn pictures into tokens of a model's codebook.
 
     The central square of each picture is resampled to the model's size. Where the model searches for tokens that show
-    more and are easier to receive, that takes some tenths of a second; a picture that comes again is searched further,
-    until it has had the visits of the model's card. It works in a thread of its own behind a bounded queue.
+    more and are easier to receive, that takes some seconds a picture, or as long as `visits` allow. It works in a
+    thread of its own behind a bounded queue.
 
     Input: message port "pictures", PDUs of u8 RGB values with height and width.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, grid,
@@ -27,23 +27,27 @@ class image_tokenizer(BackgroundPduBlock):
     Parameters:
         model: a model of the zoo, by name or folder.
         cmi: "auto": the model's classifier names the class; "none": no label; else the class, by name or number.
-        visits: of the search each time that a picture comes; 0: none; -1: all the first time.
+        visits: of the search for better tokens to every picture; 0: none; -1: as the model's card says. Four take some
+            tenths of a second.
         queue_size: pictures that may wait, at least 1; of more, the oldest are dropped, logged and counted. Live, one
             or two: the newest picture is sent.
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "pictures", "tokens", "uint8", "tokenizer"
 
-    def __init__(self, model: str = DEFAULT_MODEL, cmi: str = "auto", visits: int = 4, queue_size: int = 64):
+    def __init__(
+        self, model: str = DEFAULT_MODEL, cmi: str = "auto", visits: int = -1, queue_size: int = 64,
+        device: str = "auto",
+    ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Image Tokenizer", queue_size)
         if visits < -1:
             raise ParameterError(
-                f"visits is {visits}; it must be at least 0, or -1 for all that the model's card says at once"
+                f"visits is {visits}; it must be at least 0, or -1 for as many as the model's card says"
             )
-        effort = {-1: {}, 0: {"visits": 0}}.get(visits, {"at_once": visits})
-        self._tokenizer = load_tokenizer(model, **effort)
+        self._tokenizer = load_tokenizer(model, None if visits < 0 else visits, device)
         self._classes = model_card(model).classes
-        self._classifier = load_classifier(model) if cmi == "auto" else None
+        self._classifier = load_classifier(model, device) if cmi == "auto" else None
         self._label = None if cmi in ("auto", "none") else class_label(cmi, self._classes)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:

@@ -46,11 +46,15 @@ class image_transmitter(gr.hier_block2):
         continuous: send silence between bursts, for a simulated channel; a radio sends it by itself.
         sample_rate: in Hz, at which bursts and silence are sent (continuous); without, nothing depends on it.
         seed: of the order in which tokens are spread over packets, 0 to 1023.
-        visits: of the search for better tokens, each time that a picture is sent, until it has had those of the
-            model's card; 0: none; -1: all the first time.
+        visits: of the search for better tokens to every picture; 0: none; -1: as the model's card says. Four take some
+            tenths of a second.
         patience: seconds to wait for word of a delivery before the pictures under way count as lost.
         queue_size: pictures and bursts that may wait inside, at least 1; of more, the oldest are dropped and counted.
             Live, one or two: the newest picture is sent.
+        tx_time: time in seconds of the first burst, at least 0; 0: at once. As of Burst Framer.
+        period: seconds at least from one burst to the next, in slots that begin at tx_time, so that transmitters on one
+            channel take turns; 0: one follows the other.
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
     """
 
     def __init__(
@@ -58,7 +62,8 @@ class image_transmitter(gr.hier_block2):
         model: str = DEFAULT_MODEL, cmi: str = "auto", mcs: str = "16qam-1/2", amplitude: float = 0.25,
         profile: str = "standard", stream_id: int = 0, tokens_per_packet: int = 4, padding: int = 256,
         length_tag: str = "packet_len", continuous: bool = False, sample_rate: float = 1e6, seed: int = 0,
-        visits: int = 4, patience: float = 60.0, queue_size: int = 64,
+        visits: int = -1, patience: float = 60.0, queue_size: int = 64, tx_time: float = 0.0, period: float = 0.0,
+        device: str = "auto",
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
@@ -70,14 +75,15 @@ class image_transmitter(gr.hier_block2):
         if not 0 < sample_rate <= 1e12:
             raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
         self.image_source = image_source(images, repeat, interval, window, patience, stream_id)
-        self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size)
+        self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size, device)
         self.token_packetizer = token_packetizer(tokens_per_packet, seed)
-        self.packet_encoder = packet_encoder(mcs, stream_id=stream_id)
+        self.packet_encoder = packet_encoder(mcs, models=model, stream_id=stream_id)
         self.token_mapper = token_mapper()
         self.burst_framer = burst_framer(
-            amplitude, profile, stream_id, padding, length_tag, continuous, queue_size, sample_rate=sample_rate
-        )
-        self.image_detokenizer = image_detokenizer(model)
+            amplitude, profile, stream_id, padding, length_tag, continuous, queue_size, tx_time=tx_time, period=period,
+            sample_rate=sample_rate,
+        )  # fmt: skip
+        self.image_detokenizer = image_detokenizer(model, device)
         if not continuous:
             # A burst in one piece: split over calls it makes a radio stutter. Of silence it would only be a queue.
             self.burst_framer.set_min_output_buffer(1 << 16)

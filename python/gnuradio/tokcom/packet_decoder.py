@@ -1,5 +1,4 @@
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pmt
@@ -7,10 +6,10 @@ import pmt
 from tokcom import keys
 from tokcom.frame import BITS
 from tokcom.link.bursts import Receiver
-from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card
+from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card, model_names
 from tokcom.packets import feedback
 
-from ._pdu import PduBlock, frame_keys, header_of, make_pdu, vector_of
+from ._pdu import PduBlock, Unknown, frame_keys, header_of, make_pdu, vector_of
 
 
 class packet_decoder(PduBlock):
@@ -23,21 +22,21 @@ class packet_decoder(PduBlock):
     reports that a receiver sends back, for Feedback Decoder.
 
     Parameters:
-        model: models whose codebooks are known, by name or folder, between commas. Frames of others are passed on under
-            a name that tells their codebook's id, counted in `frames_unknown`, and logged the first time.
+        models: models whose codebooks are known, by name or folder, in a list or between commas. Frames of others are
+            passed on under a name that tells their codebook's id, counted in `frames_unknown`, and the codebook is
+            logged the first time; their tokens are the numbers that were on the air.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"
     BITS, FEEDBACK = pmt.intern("bits"), pmt.intern("feedback")
 
-    def __init__(self, model: str = DEFAULT_MODEL):
+    def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL):
         PduBlock.__init__(self, "Packet Decoder")
-        models = [name.strip() for name in model.split(",") if name.strip()]
-        books = {name: codebook(name) for name in models}
+        books = {name: codebook(name) for name in model_names(models)}
         self._receiver = Receiver([feedback.CODEBOOK, *books.values()])
         self._classes = {book.name: model_card(name).classes for name, book in books.items()}
         self.packets_seen = self.packets_lost = 0
-        self.frames_unknown: Counter[str] = Counter()
+        self._unknown = Unknown(self)
         self.message_port_register_out(self.BITS)
         self.message_port_register_out(self.FEEDBACK)
 
@@ -52,9 +51,7 @@ class packet_decoder(PduBlock):
             self.message_port_pub(self.FEEDBACK, make_pdu(self._received, added, frame.tokens))
             return None
         if (said := self._receiver.stranger(header)) is not None:
-            self.frames_unknown[frame.codebook] += 1
-            if self.frames_unknown[frame.codebook] == 1:
-                self.logger.warn(said)
+            self._unknown.count(frame.codebook, said)
         self.packets_seen += len(ok)
         self.packets_lost += lost
         if header.payload == BITS:

@@ -1,11 +1,11 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tokcom import keys
 from tokcom.frame import BITS
 from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.models.zoo import DEFAULT_MODEL, codebook
+from tokcom.models.zoo import DEFAULT_MODEL, codebooks
 from tokcom.packets.labels import NATURAL
 
 from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, payload_of, vector_of
@@ -26,19 +26,19 @@ class packet_encoder(PduBlock):
         labels: "natural": tokens are sent under their own numbers; "semantic": under labels that let wrong tokens of a
             failed packet mean nearly the same, for receivers that keep those; "contextual": under labels that keep
             apart what the context model confuses, for receivers that decode with it.
-        model: models whose labels are known, by name or folder, between commas.
+        models: models whose labels are known, by name or folder, in a list or between commas.
         stream_id: of several transmitters on one channel, 0 to 63; Burst Framer sends no other.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "bits", "int32", "encoder"
 
     def __init__(
-        self, mcs: str = "16qam-1/2", labels: str = NATURAL, model: str = DEFAULT_MODEL, stream_id: int = 0
+        self, mcs: str = "16qam-1/2", labels: str = NATURAL, models: str | Sequence[str] = DEFAULT_MODEL,
+        stream_id: int = 0,
     ):  # fmt: skip
         PduBlock.__init__(self, "Packet Encoder")
-        self._labels, self._codebooks, self._stream_id = labels, [], stream_id
-        if labels != NATURAL:
-            self._codebooks = [codebook(name.strip()) for name in model.split(",") if name.strip()]
+        self._labels, self._stream_id = labels, stream_id
+        self._codebooks = [] if labels == NATURAL else codebooks(models)
         self.set_mcs(mcs)
 
     def set_mcs(self, mcs: str) -> None:

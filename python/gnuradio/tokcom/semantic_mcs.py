@@ -1,7 +1,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,11 @@ from tokcom import keys
 from tokcom.adaptation.cqi import CqiMemory, CqiState
 from tokcom.adaptation.mcs import find_mcs
 from tokcom.adaptation.outer_loop import OuterLoop
+from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import BitFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import TransmitConfig
-from tokcom.models.zoo import DEFAULT_MODEL, load_context, load_residual
+from tokcom.models.zoo import DEFAULT_MODEL, load_expectations
 from tokcom.packets.header import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack
 from tokcom.packets.mcs_map import MCS_NOT_SENT
@@ -30,8 +31,8 @@ class semantic_mcs(PduBlock):
 
     Input: message port "packets", PDUs of s32 tokens in packet order from token_packetizer. Message port "cqi", PDUs
     whose metadata holds carrier_esn0_db, or esn0_db, of a burst received. Message port "reports", PDUs whose metadata
-    says what became of a burst: frame_id, packets_lost and, with policy "cqi-context", packets_open. From a receiver
-    far away both come by feedback_decoder.
+    says what became of a burst: frame_id, packets_lost and, with policy "cqi-context", packets_open. What names the
+    stream of another transmitter is passed over. From a receiver far away both come by feedback_decoder.
     Output: message port "packets", the same tokens in the order of the layout chosen, with layout_seed, mcs and
     power_db. Message port "choice": for each frame policy, mcs_summary, power_db, esn0_db, offset_db, cqi_state,
     cqi_age, expected_ter, airtime_samples and signalling_bits. Message port "readout": the same as a pair of the word
@@ -41,7 +42,8 @@ class semantic_mcs(PduBlock):
         policy: "fixed": always the same MCS; "cqi" and "cqi-context": the fastest whose expected PER meets the target,
             as today's networks do; "semantic": the shortest burst whose expected token errors are within the bound;
             "semantic-power": the one of least energy that is no longer than that of "cqi".
-        model: a model of the zoo, by name or folder: the receiver's.
+        models: the receiver's, by name or folder, in a list or between commas; a frame is sent as that of its codebook
+            expects.
         mcs: of policy "fixed", by name or index.
         target: packet error rate of "cqi" and "cqi-context", above 0 and below 1.
         bound: share of tokens that may come out wrong, as expected for each frame, above 0 and below 1.
@@ -50,6 +52,8 @@ class semantic_mcs(PduBlock):
         step_db: of the outer loop, in dB, for a lost packet; 0: no outer loop.
         peak_db: largest power of a burst in dB, with "semantic-power".
         profile: "standard" or "robust", as in burst_framer.
+        stream_id: of this transmitter, 0 to 63, as in burst_framer; -1: CQI and reports of all streams count.
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"
@@ -59,12 +63,16 @@ class semantic_mcs(PduBlock):
     """Frames whose reports may still come."""
 
     def __init__(
-        self, policy: str = "semantic", model: str = DEFAULT_MODEL, mcs: str = "16qam-1/2", target: float = 0.1,
-        bound: float = 0.02, max_age: float = 1.0, fallback_esn0_db: float = 1.5, step_db: float = 0.02,
-        peak_db: float = 3.0, profile: str = "standard",
+        self, policy: str = "semantic", models: str | Sequence[str] = DEFAULT_MODEL, mcs: str = "16qam-1/2",
+        target: float = 0.1, bound: float = 0.02, max_age: float = 1.0, fallback_esn0_db: float = 1.5,
+        step_db: float = 0.02, peak_db: float = 3.0, profile: str = "standard", stream_id: int = 0,
+        device: str = "auto",
     ):  # fmt: skip
         PduBlock.__init__(self, "Semantic MCS")
-        self._model_name, self._transmit = model, TransmitConfig(profile=profile)
+        if not -1 <= stream_id <= 63:
+            raise ParameterError(f"stream_id is {stream_id}; it must be 0 to 63, or -1 for any")
+        self._models, self._device, self._stream_id = models, device, stream_id
+        self._transmit, self._expectations = TransmitConfig(profile=profile), None
         self._settings = {"policy": policy, "mcs": mcs, "target": target, "bound": bound, "peak_db": peak_db}
         self._memory = CqiMemory(max_age, fallback_esn0_db=fallback_esn0_db)
         self._loop = OuterLoop(target, step_db) if step_db else None
@@ -99,22 +107,29 @@ class semantic_mcs(PduBlock):
         with self._configuring:
             settings = self._settings | changed
             config = AdaptationConfig(**settings)
-            known = config.policy in SEMANTIC
-            model = load_context(self._model_name) if known else None
-            residual = load_residual(self._model_name) if known else None
+            if config.policy in SEMANTIC and self._expectations is None:
+                self._expectations = load_expectations(self._models, self._device)
 
-            def new_adapter(transmit: TransmitConfig) -> LinkAdapter:
-                return LinkAdapter(config, transmit, model, residual)
+            def new_adapter(transmit: TransmitConfig, codebook: str) -> LinkAdapter:
+                if config.policy not in SEMANTIC:
+                    return LinkAdapter(config, transmit)
+                expected = self._expectations.find(codebook)
+                if expected is None:
+                    raise ModelError(
+                        f"nothing is expected of codebook {codebook}; the models here are of "
+                        f"{self._expectations.known()}"
+                    )
+                return LinkAdapter(config, transmit, *expected)
 
             # The frames' thread reads them the other way round: never a former adapter among these.
             self._new_adapter = new_adapter
-            self._adapters = {self._transmit: new_adapter(self._transmit)}
+            self._adapters: dict[tuple[TransmitConfig, str], LinkAdapter] = {}
             self._settings = settings
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
         outline, seed = outline_of(meta), required(meta, keys.LAYOUT_SEED, int)
-        adapter = self._adapter(packets.shape[1], layout_of(meta), isinstance(outline, BitFrame))
+        adapter = self._adapter(packets.shape[1], outline.codebook, layout_of(meta), isinstance(outline, BitFrame))
         frame = outline.with_tokens(unpack(packets, adapter.transmitter.positions(outline, seed)))
         now = time.monotonic()
         known = self._memory.now(now)
@@ -161,17 +176,23 @@ class semantic_mcs(PduBlock):
         why = "no CQI" if known.state == "missing" else f"the last CQI is {known.age:.1f} s old"
         self.logger.warn(f"{why}: Es/N0 {known.carrier_esn0_db.mean():.1f} dB is assumed")
 
-    def _adapter(self, per_packet: int, layout: str = SPREAD, bits: bool = False) -> LinkAdapter:
-        """The adapter for frames of so many tokens, or bits, a packet."""
+    def _adapter(self, per_packet: int, codebook: str, layout: str = SPREAD, bits: bool = False) -> LinkAdapter:
+        """The adapter for frames of a codebook, of so many tokens, or bits, a packet."""
         adapters, size = self._adapters, "bits_per_packet" if bits else "tokens_per_packet"
-        config = replace(self._transmit, layout=layout, **{size: per_packet})
-        if config not in adapters:
-            adapters[config] = self._new_adapter(config)
-        return adapters[config]
+        key = replace(self._transmit, layout=layout, **{size: per_packet}), codebook
+        if key not in adapters:
+            adapters[key] = self._new_adapter(*key)
+        return adapters[key]
+
+    def _is_ours(self, meta: Mapping) -> bool:
+        """Whether a PDU is of this transmitter's stream, or of none in particular."""
+        return self._stream_id in (-1, meta.get(keys.STREAM_ID, self._stream_id))
 
     def _on_cqi(self, pdu: object) -> None:
         try:
             meta, _ = open_pdu(pdu, None)
+            if not self._is_ours(meta):
+                return
             # What was measured holds the power of its burst.
             sent = self._sent.get(meta.get(keys.FRAME_ID))
             self._memory.update(carriers_of(meta) - (sent.power_db if sent else 0.0), time.monotonic())
@@ -182,7 +203,7 @@ class semantic_mcs(PduBlock):
         try:
             meta, _ = open_pdu(pdu, None)
             number = required(meta, keys.FRAME_ID, int)
-            if self._loop is None or number not in self._unreported:
+            if self._loop is None or not self._is_ours(meta) or number not in self._unreported:
                 return
             # Not forgotten: the CQI of the same burst may come later.
             self._unreported.remove(number)

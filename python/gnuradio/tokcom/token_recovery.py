@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,19 +7,23 @@ from tokcom import keys
 from tokcom.coding.list_decoding import ListSettings
 from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.recovery import RecoverySettings
+from tokcom.frame import TokenFrame
 from tokcom.link.bursts import compile_kernels
-from tokcom.models.zoo import DEFAULT_MODEL, load_recovery
+from tokcom.link.recovery import LeftOver, RecoveredFrame
+from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_of, header_of, misfit_of, vector_of
+from ._pdu import Unknown, frame_of, header_of, misfit_of, vector_of
 
 
 class token_recovery(BackgroundPduBlock):
     """Make frames whole: decode failed packets together with a masked transformer that knows the other tokens and the
     class label, and let it guess what is left.
 
-    It works in a thread of its own behind a bounded queue, so that the flowgraph never waits for it. At the end of a
-    finite run the block ends when its queue is empty; stopped before, it counts what is left as dropped.
+    It works in a thread of its own behind a bounded queue, so that the flowgraph never waits for it; on a GPU, frames
+    that wait are decoded together. At the end of a finite run the block ends when its queue is empty; stopped before,
+    it counts what is left as dropped. A frame of a codebook that no model here is of goes on as it came, is counted in
+    `frames_unknown`, and its codebook is logged the first time.
 
     Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs, their misfit and what the burst's
     header says in their metadata. Without LLRs, lost tokens are guessed in every mode; without misfit, LLRs are
@@ -29,7 +33,9 @@ class token_recovery(BackgroundPduBlock):
     frames that wait and that were dropped so far.
 
     Parameters:
-        model: a model of the zoo, by name or folder.
+        models: models of the zoo, by name or folder, in a list or between commas. One is loaded at
+            once, of several each with its first frame; modes "list" and "keep" load networks when a packet was not
+            sent.
         mode: "context": channel, CRC and model decide together; "list": channel and CRC; "mask": lost tokens are
             guessed by the model (the paper); "keep": the Viterbi decoder's tokens as they are.
         use_cmi: tell the model the class label that came with the frame.
@@ -43,23 +49,26 @@ class token_recovery(BackgroundPduBlock):
         seed: seed of the draws.
         queue_size: frames that may wait, at least 1.
         drop: "oldest" or "newest": which frame is dropped, logged and counted when the queue is full.
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "tokens_recovered", "int32", "recovery"
 
     def __init__(
-        self, model: str = DEFAULT_MODEL, mode: str = "context", use_cmi: bool = True, rounds: int = 6,
+        self, models: str | Sequence[str] = DEFAULT_MODEL, mode: str = "context", use_cmi: bool = True, rounds: int = 6,
         list_size: int = 4096, max_seconds: float = 0.0, steps: int = 8, temperature: float = 0.0,
         choice_temperature: float = 0.0, guidance: float = 0.0, seed: int = 0, queue_size: int = 16,
-        drop: str = "oldest",
+        drop: str = "oldest", device: str = "auto",
     ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Token Recovery", queue_size, drop)
         compile_kernels()
-        self._recovery = load_recovery(
-            model, mode, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
+        self._recoveries = load_recoveries(
+            models, mode, device, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
         )  # fmt: skip
-        self._use_cmi = use_cmi
+        self.at_once = self._recoveries.at_once
+        self._mode, self._use_cmi = mode, use_cmi
+        self._unknown = Unknown(self)
         self.frames_recovered = 0
 
     @property
@@ -68,24 +77,58 @@ class token_recovery(BackgroundPduBlock):
         return self.inputs_dropped
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
-        frame = frame_of(meta, data)
+        (result,) = self.process_all([(meta, data)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def process_all(
+        self, frames: list[tuple[Mapping, np.ndarray]]
+    ) -> list[tuple[dict, np.ndarray] | Exception | None]:  # fmt: skip
+        results: list[tuple[dict, np.ndarray] | Exception | None] = [None] * len(frames)
+        left: dict[int, LeftOver] = {}
+        for number, (meta, data) in enumerate(frames):
+            try:
+                frame = frame_of(meta, data)
+                if self._recoveries.find(frame) is None:
+                    results[number] = self._passed_on(frame)
+                else:
+                    left[number] = self._left_over(frame, meta)
+            except Exception as error:
+                results[number] = error
+        recovered = self._recoveries.recover_all(list(left.values()), lambda: self._stopping)
+        for (number, each), found in zip(left.items(), recovered, strict=True):
+            results[number] = found if isinstance(found, Exception) else self._made_whole(each, found)
+        return results
+
+    def _left_over(self, frame: TokenFrame, meta: Mapping) -> LeftOver:
         if not self._use_cmi:
             frame = replace(frame, cmi=None)
         llrs = meta.get(keys.LLRS)
-        header = None if llrs is None else header_of(meta)
-        misfit = None if llrs is None else misfit_of(meta)
-        recovered = self._recovery.recover(frame, header, llrs, lambda: self._stopping, misfit)
+        if llrs is None:
+            return LeftOver(frame)
+        return LeftOver(frame, header_of(meta), llrs, misfit_of(meta))
+
+    def _passed_on(self, frame: TokenFrame) -> tuple[dict, np.ndarray]:
+        self._unknown.count(
+            frame.codebook,
+            f"frame {frame.frame_id} is of codebook {frame.codebook}; the models here are of "
+            f"{self._recoveries.known()}: such frames go on as they came",
+        )
+        return {keys.LLRS: None, keys.MISFIT: None}, frame.tokens
+
+    def _made_whole(self, left: LeftOver, recovered: RecoveredFrame) -> tuple[dict, np.ndarray] | None:
         if recovered.frame.lost.any():
             self.inputs_dropped += 1
             self.logger.warn(f"stopped: the frame in work is dropped ({self.inputs_dropped} so far)")
             return None
         self.frames_recovered += 1
         added = {
-            keys.MODE: self._recovery.mode,
+            keys.MODE: self._mode,
             keys.CONFIDENCE: vector_of(recovered.confidence),
             keys.LLRS: None,
             keys.MISFIT: None,
         }
-        if llrs is not None or not frame.lost.any():
+        if left.llrs is not None or not left.frame.lost.any():
             added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())
         return added, recovered.frame.tokens

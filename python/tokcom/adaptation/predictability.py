@@ -2,51 +2,56 @@
 
 import numpy as np
 
-from tokcom.context.model import ContextModel
+from tokcom.context.condition import Condition
+from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
 PASSES = 8
 
 
-def token_bits(model: ContextModel, frame: TokenFrame, passes: int = PASSES, seed: int = 0) -> np.ndarray:
+def token_bits(prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0) -> np.ndarray:
     """float32 (n_tokens,): the bits of `predictability`."""
-    return predictability(model, frame, passes, seed)[0]
+    return predictability(prior, frame, passes, seed)[0]
 
 
 def predictability(
-    model: ContextModel, frame: TokenFrame, passes: int = PASSES, seed: int = 0
+    prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bits of surprise in each token, given most of the others and the CMI, and whether the model would guess it.
+    """Bits of surprise in each token, given most of the others and the CMI, and whether the prior would guess it.
 
     The tokens are dealt at random into as many groups as there are passes; each group is masked once and predicted
     from all others.
 
     Args:
-        model: the receiver's context model.
+        prior: the receiver's.
         frame: a whole frame.
-        passes: of the model, at least 1; with 1 every token is predicted from the CMI alone.
+        passes: of the prior, at least 1; with 1 every token is predicted from the CMI alone.
         seed: of the groups, together with the frame's number.
 
     Returns:
-        float32 (n_tokens,): -log2 of the model's probability of each token; bool (n_tokens,): it is the likeliest.
+        float32 (n_tokens,): -log2 of the prior's probability of each token; bool (n_tokens,): it is the likeliest.
 
     Raises:
         FrameError: the frame has lost tokens.
-        ModelError: the model does not fit the frame.
+        ModelError: the prior does not fit the frame.
         ParameterError: passes is below 1.
     """
     if passes < 1:
         raise ParameterError(f"passes is {passes}; it must be at least 1")
     if frame.lost.any():
         raise FrameError(f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; none may be")
-    model.require_fit(frame)
+    condition = Condition.of(frame)
+    prior.require_fit(frame, condition)
     n_tokens = len(frame.tokens)
     group = np.random.default_rng([seed, frame.frame_id]).permutation(n_tokens) % passes
     bits, guessed = np.empty(n_tokens, np.float32), np.empty(n_tokens, bool)
-    for number in range(min(passes, n_tokens)):
-        hidden = group == number
-        logs = model.log_probabilities(np.where(hidden, LOST, frame.tokens).astype(np.int32), frame.cmi)
-        bits[hidden] = -logs[np.arange(len(logs)), frame.tokens[hidden]] / np.log(2)
-        guessed[hidden] = logs.argmax(axis=1) == frame.tokens[hidden]
+    groups = range(min(passes, n_tokens))
+    for start in range(0, len(groups), prior.at_once):
+        hidden = np.stack([group == number for number in groups[start : start + prior.at_once]])
+        shown = np.where(hidden, LOST, frame.tokens).astype(np.int32)
+        logs = prior.log_probabilities(shown, hidden, [condition] * len(hidden))
+        places = np.nonzero(hidden)[1]
+        bits[places] = -logs[np.arange(len(logs)), frame.tokens[places]] / np.log(2)
+        guessed[places] = logs.argmax(axis=1) == frame.tokens[places]
     return bits, guessed

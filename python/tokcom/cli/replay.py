@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tokcom.cli.options import json_option
+from tokcom.cli.options import device_option, json_option
 from tokcom.cli.output import console, progress_bar, show
 from tokcom.link.modes import DEFAULT_MODE, MODES
 from tokcom.models.folders import DEFAULT_MODEL
@@ -17,7 +17,11 @@ from tokcom.models.folders import DEFAULT_MODEL
 
 @click.command()
 @click.argument("recording", type=click.Path(path_type=Path))
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Model whose codebook is known.")
+@click.option(
+    "--model", "models", default=DEFAULT_MODEL, show_default=True,
+    help="Models whose codebooks are known, between commas.",
+)  # fmt: skip
+@device_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures, as PNG.")
 @click.option(
     "--mode",
@@ -27,20 +31,22 @@ from tokcom.models.folders import DEFAULT_MODEL
     help="How the pictures' lost tokens are recovered; none: they are left grey.",
 )
 @json_option("Write bursts and tokens as JSON")
-def replay(recording: Path, model: str, out: Path | None, mode: str, json_file: click.utils.LazyFile | None) -> None:
+def replay(
+    recording: Path, models: str, device: str, out: Path | None, mode: str, json_file: click.utils.LazyFile | None
+) -> None:
     """Decode the bursts of a SigMF recording.
 
     Stopped by Ctrl-C, it shows what it has found so far. In JSON, a lost token is -1.
     """
     from tokcom.link.bursts import Receiver
-    from tokcom.models.zoo import codebook, load_recovery
+    from tokcom.models.zoo import codebooks, load_recoveries
     from tokcom.recording.pictures import PictureFolder
     from tokcom.recording.reader import open_recording
     from tokcom.recording.replay import burst_row, replay
 
-    recovery = None if out is None or mode == "none" else load_recovery(model, mode)
-    file, receiver = open_recording(recording), Receiver([codebook(model)], recovery)
-    pictures = None if out is None else PictureFolder(out, model)
+    recovery = None if out is None or mode == "none" else load_recoveries(models, mode, device)
+    file, receiver = open_recording(recording), Receiver(codebooks(models), recovery)
+    pictures = None if out is None else PictureFolder(out, models, device)
     name, rows, refused, stopped = file.path.stem, [], [], False
     try:
         with progress_bar() as bar:

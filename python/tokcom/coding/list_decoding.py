@@ -16,12 +16,16 @@ import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.token_trellis import Trellis, decode_packets
+from tokcom.coding.top_trellis import decode_packets_of_named_words
+from tokcom.context.prediction import LEAST, Prediction
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
 from tokcom.processors import usable_processors
 
 LARGEST_TRELLIS = 1 << 24
 """Branches of a stage that are worth holding in memory."""
+PREFERRED_WORDS = 256
+"""Words of a token that are looked at one by one because the channel prefers them, beside those that a prior names."""
 PACKETS_A_TASK = 4
 """Packets that a thread decodes before it asks for more."""
 
@@ -62,7 +66,9 @@ class ListDecision:
         left_out_bound: float64 (n,), share that it cannot exceed, every unlisted sequence given the best check.
         exact: bool (n,), no sequence outside of the list can be likelier.
         lengths: int64 (n,), sequences on the list.
-        marginals: float32 (n, n_tokens, codebook_size), posterior of every token.
+        marginals: float32 (n, n_tokens, m), posterior of m words of every token.
+        words: int32 (n, n_tokens, m), which words they are, rising, then -1 where there are no more; None: all of the
+            codebook.
     """
 
     tokens: np.ndarray
@@ -73,19 +79,27 @@ class ListDecision:
     exact: np.ndarray
     lengths: np.ndarray
     marginals: np.ndarray
+    words: np.ndarray | None = None
 
     @classmethod
-    def empty(cls, n: int, n_tokens: int, codebook_size: int) -> "ListDecision":
-        """Room for the decision on n packets."""
+    def empty(cls, priors: Prediction) -> "ListDecision":
+        """Room for the decision on packets with priors of shape (n, n_tokens)."""
+        n, n_tokens, named = priors.log_probability.shape
+        shape = (n, n_tokens, named if priors.words is None else named + PREFERRED_WORDS)
         return cls(
             np.zeros((n, n_tokens), np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool),
-            np.zeros(n, np.int64), np.zeros((n, n_tokens, codebook_size), np.float32),
+            np.zeros(n, np.int64), np.zeros(shape, np.float32),
+            None if priors.words is None else np.zeros(shape, np.int32),
         )  # fmt: skip
 
     def set(self, rows: np.ndarray, decision: "ListDecision") -> None:
         """Put the decision on other packets into these rows."""
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(decision, field.name)
+        for name in self._arrays:
+            getattr(self, name)[rows] = getattr(decision, name)
+
+    @property
+    def _arrays(self) -> list[str]:
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
     @property
     def posterior(self) -> np.ndarray:
@@ -137,15 +151,15 @@ class ListDecoder:
         return full.reshape(len(full), -1, outputs) @ bits.astype(np.float32)
 
     def decode(
-        self, steps: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None,
+        self, steps: np.ndarray, priors: Prediction | np.ndarray, settings: ListSettings | None = None,
         presets: np.ndarray | None = None,
     ) -> ListDecision:  # fmt: skip
         """The likeliest tokens of each packet, and how certain they are.
 
         Args:
             steps: from `steps`, or of a demapper that knows more: float32 (n, stages, 2**outputs).
-            log_priors: natural log-probabilities, float32 (n, n_tokens, codebook_size), -inf where a token is ruled
-                out.
+            priors: of shape (n, n_tokens); or natural log-probabilities of all words, float32
+                (n, n_tokens, codebook_size), -inf where a token is ruled out.
             settings: how far the search goes.
             presets: int64 (n,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
 
@@ -157,24 +171,39 @@ class ListDecoder:
         words = 1 << len(self.code.generators)
         if steps.ndim != 3 or steps.shape[1:] != (stages, words):
             raise ParameterError(f"steps have shape {steps.shape}; they must be (n, {stages}, {words})")
-        size = log_priors.shape[-1]
-        if log_priors.shape != (len(steps), self.n_tokens, size) or not 2 <= size <= 1 << self.token_bits:
+        if not isinstance(priors, Prediction):
+            priors = Prediction.dense(priors)
+        shape, size = priors.log_probability.shape, priors.codebook_size
+        if shape[:-1] != (len(steps), self.n_tokens) or not 2 <= size <= 1 << self.token_bits:
             raise ParameterError(
-                f"log_priors have shape {log_priors.shape}; they must be ({len(steps)}, {self.n_tokens}, codebook "
-                f"size) with a codebook of 2 to {1 << self.token_bits} words"
+                f"log_priors have shape {shape}; they must be ({len(steps)}, {self.n_tokens}, codebook size) with a "
+                f"codebook of 2 to {1 << self.token_bits} words"
+            )
+        if priors.words is not None and self.token_bits < self.code.constraint_length - 1:
+            raise ParameterError(
+                f"tokens of {self.token_bits} bits do not fill the memory of K={self.code.constraint_length}: weigh "
+                "all of their words"
             )
         n = len(steps)
         steps = np.ascontiguousarray(steps, np.float32)
         zeros = self._checks_of_zeros(n, presets)
-        priors = np.maximum(np.ascontiguousarray(log_priors, np.float32), np.float32(-3e38))
-        result = ListDecision.empty(n, self.n_tokens, size)
-        outputs = [getattr(result, field.name) for field in fields(result)]
+        log_priors = np.maximum(np.ascontiguousarray(priors.log_probability, np.float32), LEAST)
+        result = ListDecision.empty(priors)
+        outputs = [getattr(result, name) for name in result._arrays]
+        if priors.words is not None:
+            words, each = np.ascontiguousarray(priors.words, np.int32), priors.each_other
 
         def work(rows: slice) -> None:
-            decode_packets(
-                steps[rows], priors[rows], zeros[rows], self._trellis, settings.list_size, settings.reach,
-                *(array[rows] for array in outputs),
-            )  # fmt: skip
+            out = [array[rows] for array in outputs]
+            if priors.words is None:
+                decode_packets(
+                    steps[rows], log_priors[rows], zeros[rows], self._trellis, settings.list_size, settings.reach, *out
+                )
+            else:
+                decode_packets_of_named_words(
+                    steps[rows], words[rows], log_priors[rows], each[rows], size, zeros[rows], self._trellis,
+                    settings.list_size, settings.reach, PREFERRED_WORDS, *out,
+                )  # fmt: skip
 
         if n <= PACKETS_A_TASK:
             work(slice(0, n))

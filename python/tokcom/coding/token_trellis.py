@@ -52,6 +52,8 @@ class Stages(NamedTuple):
     weight: np.ndarray
     rest: np.ndarray
     members: np.ndarray
+    words: np.ndarray
+    """Of the places of a group, where they are not all words with its first bits; else without entries."""
     counts: np.ndarray
     after: np.ndarray
     total: np.ndarray
@@ -71,7 +73,10 @@ class Paths(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _grow(step, likelihood, outputs, first, n_bits, metrics, products):
+def grow(
+    step: np.ndarray, likelihood: np.ndarray, outputs: np.ndarray, first: int, n_bits: int, metrics: np.ndarray,
+    products: np.ndarray,
+) -> None:  # fmt: skip
     """Metrics, and products of likelihoods, (states, 2**n_bits) of all runs of n_bits bits from each state."""
     mask = outputs.shape[0] - 1
     for origin in range(outputs.shape[0]):
@@ -125,8 +130,8 @@ def _backward(trellis, stages, prior, scale):
     head = trellis.memory if stages.start.shape[2] > 1 else 0
     for k in range(n_tokens - 1, -1, -1):
         first = k * trellis.width
-        _grow(stages.step, stages.likelihood, trellis.outputs, first, head, stages.start[k], stages.start_likelihood[k])
-        _grow(
+        grow(stages.step, stages.likelihood, trellis.outputs, first, head, stages.start[k], stages.start_likelihood[k])
+        grow(
             stages.step, stages.likelihood, trellis.outputs, first + head, trellis.width - head, stages.branch[k],
             stages.weight[k],
         )  # fmt: skip
@@ -187,13 +192,13 @@ def _forward(trellis, stages, reach):
                 best_next[to] = max(best_next[to], arrive + stages.branch[k, g, place])
                 total_next[to] += here
                 stages.relaxed[k, word] += here * stages.total[k + 1, 0, to]
-            stages.counts[k, g] = _sort(stages.rest[k, g], lowest - arrive, stages.members[k, g])
+            stages.counts[k, g] = sort_places(stages.rest[k, g], lowest - arrive, stages.members[k, g])
         best, total = best_next, total_next / max(total_next.max(), TINY)
         stages.relaxed[k] /= max(stages.relaxed[k].sum(), TINY)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _sort(values, floor, members):
+def sort_places(values: np.ndarray, floor: float, members: np.ndarray) -> int:
     """Places of the values from `floor` up, the largest first, into `members`; returns how many they are."""
     count = 0
     for place in range(len(values)):
@@ -222,7 +227,7 @@ def _expand(trellis, stages, zero, threshold, capacity, paths):
     n_tokens, _, size = stages.rest.shape
     mask = trellis.outputs.shape[0] - 1
     heads = stages.start.shape[2]
-    low_bits = trellis.width // 2
+    low_bits, listed = trellis.width // 2, stages.words.shape[2] > 0
     paths.metric[0], paths.state[0], paths.check[0], paths.parent[0] = 0.0, 0, zero, -1
     paths.level[0], paths.level[1] = 0, 1
     filled, whole = 1, True
@@ -241,7 +246,10 @@ def _expand(trellis, stages, zero, threshold, capacity, paths):
                     if filled == limit:
                         whole = False
                         break
-                    word = (group * size + place) & ((1 << trellis.width) - 1)
+                    if listed:
+                        word = stages.words[k, group, place]
+                    else:
+                        word = (group * size + place) & ((1 << trellis.width) - 1)
                     to = ((group << trellis.width) | word) & mask
                     high, low = word >> low_bits, word & ((1 << low_bits) - 1)
                     paths.metric[filled] = value - stages.after[k + 1, to]
@@ -273,7 +281,9 @@ def _complete(trellis, stages, first, paths):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _search(trellis, stages, first, zero, list_size, reach, paths):
+def search(
+    trellis: Trellis, stages: Stages, first: int, zero: int, list_size: int, reach: float, paths: Paths
+) -> tuple:
     """Fill the list from ever lower thresholds until nothing outside can beat the winner, or it is full.
 
     Returns the winner's index and whether it is proven to be the likeliest of all.
@@ -302,6 +312,49 @@ def _search(trellis, stages, first, zero, list_size, reach, paths):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: float) -> tuple:
+    """The winner against the other listed sequences and all that is not listed, relative to its own posterior.
+
+    Returns its metric, the sum of all, that of what is not listed, the winner's log-odds, and the share that the
+    unlisted cannot exceed.
+    """
+    n_tokens = stages.rest.shape[0]
+    top = paths.whole[winner]
+    everything = scale + np.log(max(stages.total[0, 0, 0], TINY))
+    everything_at_best = scale + np.log(max(stages.total[0, 1, 0], TINY))
+    others, listed, listed_at_best = 0.0, 0.0, 0.0
+    for i in range(paths.level[n_tokens], paths.level[n_tokens + 1]):
+        s = paths.state[i]
+        listed += np.exp(paths.metric[i] + end_scale - everything) * stages.total[-1, 0, s]
+        listed_at_best += np.exp(paths.metric[i] + stages.after[-1, s] - everything_at_best)
+        if i != winner:
+            others += np.exp(paths.whole[i] - top)
+    outside = np.exp(min(everything - top, 700.0)) * max(1.0 - listed, 0.0)
+    bound = np.exp(min(everything_at_best - top, 700.0)) * max(1.0 - listed_at_best, 0.0)
+    log_odds = -np.log(max(others + outside, TINY))
+    return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def room_for_paths(list_size: int, n_tokens: int) -> Paths:
+    """Room for lists of a size."""
+    room = list_size * n_tokens + 1
+    return Paths(
+        np.empty(room), np.empty(room), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
+        np.empty(room, np.int64), np.empty(n_tokens + 2, np.int64),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> float:
+    """Take up the metrics of a packet; returns the scale's logarithm at the end of its tokens."""
+    for t in range(steps.shape[0]):
+        stages.step[t] = steps[t] - steps[t].max()
+    stages.likelihood[:] = np.exp(stages.step)
+    return _end(trellis, stages, first)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def decode_packets(
     steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
     tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray,
@@ -319,47 +372,25 @@ def decode_packets(
         np.empty(steps.shape[1:]), np.empty(steps.shape[1:]),
         np.empty((n_tokens, n_states, heads)), np.empty((n_tokens, n_states, heads)),
         np.empty(groups), np.empty(groups), np.empty(groups), np.empty(groups, np.int32),
-        np.empty(groups[:2], np.int64), np.empty((n_tokens + 1, n_states)), np.empty((n_tokens + 1, 2, n_states)),
-        np.empty((n_tokens, n_words)),
+        np.empty((0, 0, 0), np.int32), np.empty(groups[:2], np.int64), np.empty((n_tokens + 1, n_states)),
+        np.empty((n_tokens + 1, 2, n_states)), np.empty((n_tokens, n_words)),
     )  # fmt: skip
-    room = list_size * n_tokens + 1
-    paths = Paths(
-        np.empty(room), np.empty(room), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
-        np.empty(room, np.int64), np.empty(n_tokens + 2, np.int64),
-    )  # fmt: skip
+    paths = room_for_paths(list_size, n_tokens)
     first = n_tokens * trellis.width
     for p in range(len(steps)):
-        for t in range(steps.shape[1]):
-            stages.step[t] = steps[p, t] - steps[p, t].max()
-        stages.likelihood[:] = np.exp(stages.step)
-        end_scale = _end(trellis, stages, first)
+        end_scale = begin(trellis, stages, steps[p], first)
         scale = _backward(trellis, stages, priors[p], end_scale)
         _forward(trellis, stages, reach)
-        winner, exact[p] = _search(trellis, stages, first, zeros[p], list_size, reach, paths)
-        begin, end = paths.level[n_tokens], paths.level[n_tokens + 1]
-        # Posteriors relative to the winner's: of the other listed ones, and of all that is not listed.
-        top = paths.whole[winner]
-        everything = scale + np.log(max(stages.total[0, 0, 0], TINY))
-        everything_at_best = scale + np.log(max(stages.total[0, 1, 0], TINY))
-        others, listed, listed_at_best = 0.0, 0.0, 0.0
-        for i in range(begin, end):
-            s = paths.state[i]
-            listed += np.exp(paths.metric[i] + end_scale - everything) * stages.total[-1, 0, s]
-            listed_at_best += np.exp(paths.metric[i] + stages.after[-1, s] - everything_at_best)
-            if i != winner:
-                others += np.exp(paths.whole[i] - top)
-        outside = np.exp(min(everything - top, 700.0)) * max(1.0 - listed, 0.0)
-        bound = np.exp(min(everything_at_best - top, 700.0)) * max(1.0 - listed_at_best, 0.0)
-        mass = 1.0 + others + outside
-        log_odds[p] = -np.log(max(others + outside, TINY))
+        winner, exact[p] = search(trellis, stages, first, zeros[p], list_size, reach, paths)
+        top, mass, outside, log_odds[p], left_out_bound[p] = weigh(stages, paths, winner, scale, end_scale)
         evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass
-        left_out_bound[p] = bound / (1.0 + others + bound)
-        lengths[p] = end - begin
+        listed_from, listed_to = paths.level[n_tokens], paths.level[n_tokens + 1]
+        lengths[p] = listed_to - listed_from
         for k in range(n_tokens):
             for word in range(n_words):
                 marginals[p, k, word] = stages.relaxed[k, word] * outside / mass
-        for i in range(begin, end):
+        for i in range(listed_from, listed_to):
             share, node = np.exp(paths.whole[i] - top) / mass, i
             for k in range(n_tokens - 1, -1, -1):
                 marginals[p, k, paths.token[node]] += share

@@ -1,12 +1,15 @@
 """Iterative recovery of lost tokens (MaskGIT's parallel decoding; paper, section VI-B)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.context.model import ContextModel
+from tokcom.context.condition import NOTHING, Condition
+from tokcom.context.prediction import Prediction
+from tokcom.context.prior import ANY, Prior
+from tokcom.context.questions import Asking, Question, result_of
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
 
@@ -57,31 +60,43 @@ class Recovery:
     """Fills in the lost tokens of frames.
 
     Args:
-        model: the context model.
+        prior: the prior, of order ANY.
         settings: how.
+
+    Raises:
+        ParameterError: the prior takes tokens in one order alone.
     """
 
-    def __init__(self, model: ContextModel, settings: RecoverySettings | None = None):
-        self.model = model
+    def __init__(self, prior: Prior, settings: RecoverySettings | None = None):
+        if prior.order != ANY:
+            raise ParameterError(f"masked tokens need a prior of tokens in any order; this one's is {prior.order}")
+        self.prior = prior
         self.settings = settings or RecoverySettings()
 
     def recover(
-        self, frame: TokenFrame, cancelled: Callable[[], bool] = lambda: False
+        self, frame: TokenFrame, cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None
     ) -> tuple[TokenFrame, np.ndarray]:
         """The frame without losses. Known tokens never change.
 
         Args:
             frame: a frame with LOST tokens; without any it is returned as it is.
-            cancelled: asked before every pass of the model; once true, the frame is returned as far as it has come.
+            cancelled: asked before every pass of the prior; once true, the frame is returned as far as it has come.
+            condition: what is known beside the tokens; None: what travelled with the frame.
 
         Returns:
-            The frame, and for each of its tokens the model's probability of it when it was settled: float32 (n,), 1 for
+            The frame, and for each of its tokens the prior's probability of it when it was settled: float32 (n,), 1 for
             tokens that were known, 0 for those still LOST.
 
         Raises:
-            ModelError: the model does not fit the frame.
+            ModelError: the prior does not fit the frame.
         """
-        self.model.require_fit(frame)
+        return result_of(self.fill(frame, condition or Condition.of(frame), cancelled), lambda: self.prior)
+
+    def fill(
+        self, frame: TokenFrame, condition: Condition, cancelled: Callable[[], bool] = lambda: False
+    ) -> Asking[tuple[TokenFrame, np.ndarray]]:
+        """The same as work that asks questions."""
+        self.prior.require_fit(frame, condition)
         settings = self.settings
         rng = np.random.default_rng([settings.seed, frame.frame_id])
         tokens, confidence = frame.tokens.copy(), np.where(frame.lost, 0, 1).astype(np.float32)
@@ -91,7 +106,8 @@ class Recovery:
             open_places = np.flatnonzero(tokens == LOST)
             if not len(open_places) or cancelled():
                 break
-            drawn, probability = self._draw(self._predict(tokens, frame.cmi), rng)
+            logits = yield from self._predict(tokens, condition)
+            drawn, probability = self._draw(logits, rng)
             noise = settings.choice_temperature * (1 - step / steps) * rng.gumbel(size=len(drawn))
             rank = np.argsort(-(np.log(probability) + noise), kind="stable")
             settled = rank[: len(open_places) - still_masked(n_lost, step, steps)]
@@ -99,12 +115,13 @@ class Recovery:
             confidence[open_places[settled]] = probability[settled]
         return frame.with_tokens(tokens), confidence
 
-    def _predict(self, tokens: np.ndarray, cmi: int | None) -> np.ndarray:
-        log_probability = self.model.log_probabilities(tokens, cmi)
+    def _predict(self, tokens: np.ndarray, condition: Condition) -> Generator[Question, Prediction, np.ndarray]:
+        told = yield Question(tokens.copy(), condition)
         weight = self.settings.guidance
-        if weight == 0 or cmi is None:
-            return log_probability
-        return (1 + weight) * log_probability - weight * self.model.log_probabilities(tokens, None)
+        if weight == 0 or condition == NOTHING:
+            return told.log_probability
+        untold = yield Question(tokens.copy(), NOTHING)
+        return (1 + weight) * told.log_probability - weight * untold.log_probability
 
     def _draw(self, logits: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (n,) drawn from logits (n, codebook_size), and their probabilities before tempering."""

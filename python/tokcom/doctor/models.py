@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokcom.doctor.finding import Finding, State
 from tokcom.errors import ModelError
-from tokcom.models.card import PARTS, Card
+from tokcom.models.card import Card
 from tokcom.models.folders import list_models, model_folders
 
 AGAIN = "fetch the model again: in a checkout git checkout -- models, else install the module anew"
@@ -32,7 +32,7 @@ def model(name: str, folder: Path) -> Finding:
     """One model: its card, its files and their hashes."""
     try:
         card = Card.read(folder)
-        parts = [part for part in PARTS if part in card.content]
+        parts = card.parts
         size = sum(card.weights(part).stat().st_size for part in parts)
     except (ModelError, OSError) as error:
         return Finding("Models", State.FAILURE, str(error), AGAIN)

@@ -11,7 +11,7 @@ from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.power import PowerBudget
 from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
-from tokcom.context.model import ContextModel
+from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
@@ -107,7 +107,7 @@ class LinkAdapter:
     Args:
         config: how.
         transmit: tokens a packet, profile and stream of the transmitter.
-        model: the receiver's context model; the semantic policies need it.
+        prior: the receiver's; the semantic policies need it.
         residual: what is expected after context decoding; the semantic policies need it.
         seed: of the masks behind predictability.
 
@@ -117,17 +117,17 @@ class LinkAdapter:
 
     def __init__(
         self, config: AdaptationConfig | None = None, transmit: TransmitConfig | None = None,
-        model: ContextModel | None = None, residual: ResidualModel | None = None, seed: int = 0,
+        prior: Prior | None = None, residual: ResidualModel | None = None, seed: int = 0,
     ):  # fmt: skip
         self.config = config or AdaptationConfig()
         self.transmitter = Transmitter(transmit)
         self._profile = profile(self.transmitter.config.profile)
-        if self.config.policy in SEMANTIC and (model is None or residual is None):
+        if self.config.policy in SEMANTIC and (prior is None or residual is None):
             raise ParameterError(
                 f"policy {self.config.policy!r} needs a context model and what is expected of it; without them there "
                 "are 'fixed', 'cqi' and 'cqi-context'"
             )
-        self.model, self.residual, self.seed = model, residual, seed
+        self.prior, self.residual, self.seed = prior, residual, seed
         self._budget = PowerBudget(self.config.power_db, self.config.peak_db)
 
     def choose(
@@ -144,7 +144,7 @@ class LinkAdapter:
             bits: float (n_tokens,), predictability where it is known already.
 
         Raises:
-            ModelError: the model does not fit the frame.
+            ModelError: the prior does not fit the frame.
             TokcomError: there is no burst for such a frame, or the CQI is none.
         """
         esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
@@ -159,7 +159,7 @@ class LinkAdapter:
             predicted = predicted_per(mcs_table()[scheme], esn0_db[scheme], payload_bits)
             feasible = bool(predicted <= self.config.target)
             return self._choice(frame, layout_seed, mcs, 0.0, esn0_db, np.nan, feasible)
-        bits = token_bits(self.model, frame, seed=self.seed) if bits is None else bits
+        bits = token_bits(self.prior, frame, seed=self.seed) if bits is None else bits
         solver = _Solver(self, frame, layout_seed, bits, esn0_db, symbols)
         if self.config.policy == "semantic":
             return solver.shortest(0.0)

@@ -16,6 +16,7 @@ from tokcom.errors import FrameError, ModelError, ParameterError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
+from tokcom.link.recovery_set import RecoverySet
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, by_id, codebook_id
 from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
@@ -183,21 +184,22 @@ class Receiver:
     Args:
         codebooks: those that it knows, and what bits may be. Frames of others come out, too, under a name that tells
             their id.
-        recovery: makes frames whole; None: losses stay LOST.
+        recovery: makes frames whole, of one codebook or of several; None: losses stay LOST.
         profiles: names of the profiles to seek; empty for all.
 
     Attributes:
         unusable: bursts whose header could be used, but not what followed.
         strangers: frames of codebooks that are not known, by the name that stands for them.
-        last_error: what was wrong with the last of either.
+        last_error: what was wrong with the last of either, or why the last frame without recovery has none.
     """
 
     RETRAININGS = 3
     """Times at most that a burst is demodulated again because decoded packets tell more of its channel."""
 
     def __init__(
-        self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | None = None, profiles: Sequence[str] = ()
-    ):
+        self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | RecoverySet | None = None,
+        profiles: Sequence[str] = (),
+    ):  # fmt: skip
         self._codebooks = by_id(codebooks)
         self.recovery = recovery
         self.searcher = BurstSearcher(profiles)
@@ -245,7 +247,9 @@ class Receiver:
             FrameError: they are sent under labels of a codebook that has none such here.
         """
         codebook = self._codebook(header)
-        labels = _labels(header.labels, codebook, header.frame_id)
+        # Of a codebook that is not known here, tokens are the numbers that were on the air.
+        known = header.codebook_id in self._codebooks
+        labels = _labels(header.labels, codebook, header.frame_id) if known else None
         coded = MixedPackets.of(codebook.size, header.tokens_per_packet, header.mcs, labels)
         return coded.decode(llrs, header.identity)
 
@@ -330,8 +334,8 @@ class Receiver:
             if self.recovery is not None and burst.header.payload == TOKENS:
                 misfit = self.misfit(burst)
                 recovered = self.recovery.recover(reception.frame, burst.header, llrs, misfit=misfit)
-        except ModelError:
-            recovered = None
+        except ModelError as error:
+            recovered, self.last_error = None, str(error)
         return replace(reception, recovered=recovered)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
+from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, ParameterError
 from tokcom.modulation.constellation import LLR_METHODS, Constellation
 from tokcom.packets.identity import PacketIdentity
@@ -97,16 +98,16 @@ class PacketLink:
         return self._codec.decode(llrs)
 
     def list_decode(
-        self, llrs: np.ndarray, log_priors: np.ndarray, settings: ListSettings | None = None
+        self, llrs: np.ndarray, priors: Prediction | np.ndarray, settings: ListSettings | None = None
     ) -> ListDecision:
         """List-decode packets.
 
         Args:
             llrs: float32 (n, coded_length), as from `demap`.
-            log_priors: float32 (n, tokens_per_packet, codebook_size).
+            priors: as in `coding.list_decoding.ListDecoder.decode`.
             settings: how far the search goes.
         """
-        return _list_decode(self._codec, self._constellation, self.config.llr_method, llrs, log_priors, settings)
+        return _list_decode(self._codec, self._constellation, self.config.llr_method, llrs, priors, settings)
 
 
 class MixedPackets:
@@ -284,7 +285,7 @@ class MixedPackets:
         return tokens, ok
 
     def list_decode(
-        self, llrs: np.ndarray, rows: np.ndarray, log_priors: np.ndarray, identity: PacketIdentity,
+        self, llrs: np.ndarray, rows: np.ndarray, priors: Prediction | np.ndarray, identity: PacketIdentity,
         settings: ListSettings | None = None,
     ) -> ListDecision:  # fmt: skip
         """List-decode some of the packets. Of one that was not sent only the priors are known.
@@ -292,7 +293,7 @@ class MixedPackets:
         Args:
             llrs: float32, of all packets, as from `demap`.
             rows: int (n,), the packets to decode.
-            log_priors: float32 (n, tokens_per_packet, codebook_size).
+            priors: of those, as in `coding.list_decoding.ListDecoder.decode`.
             identity: of the burst's packets.
             settings: how far the search goes.
 
@@ -300,33 +301,34 @@ class MixedPackets:
             FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
         """
         self._check(llrs, self.bits, "LLRs")
-        size = log_priors.shape[-1]
+        if not isinstance(priors, Prediction):
+            priors = Prediction.dense(priors)
         if self._labels is not None:
-            log_priors = log_priors[..., self._labels.to_tokens]
-        decision, presets = ListDecision.empty(len(rows), self._tokens, size), self._presets(identity)[rows]
+            priors = priors.renamed(self._labels.of_tokens)
+        decision, presets = ListDecision.empty(priors), self._presets(identity)[rows]
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
                 own = bits.of(llrs)[np.searchsorted(packets, rows[here])]
-                decision.set(here, self._listed(scheme, own, log_priors[here], presets[here], settings))
+                decision.set(here, self._listed(scheme, own, priors[here], presets[here], settings))
         here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
         if len(here):
             scheme = mcs_table()[0]
             nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
-            decision.set(here, self._listed(scheme, nothing, log_priors[here], presets[here], settings))
+            decision.set(here, self._listed(scheme, nothing, priors[here], presets[here], settings))
         if self._labels is None:
             return decision
-        return replace(
-            decision, tokens=self._labels.tokens(decision.tokens),
-            marginals=decision.marginals[..., self._labels.of_tokens],
-        )  # fmt: skip
+        tokens = self._labels.tokens(decision.tokens)
+        if decision.words is not None:
+            return replace(decision, tokens=tokens, words=self._labels.tokens(decision.words))
+        return replace(decision, tokens=tokens, marginals=decision.marginals[..., self._labels.of_tokens])
 
     def _listed(
-        self, scheme: Mcs, llrs: np.ndarray, log_priors: np.ndarray, presets: np.ndarray,
+        self, scheme: Mcs, llrs: np.ndarray, priors: Prediction, presets: np.ndarray,
         settings: ListSettings | None,
     ) -> ListDecision:  # fmt: skip
         codec = scheme.codec(self._size, self._tokens)
-        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, log_priors, settings, presets)
+        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, priors, settings, presets)
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
@@ -377,14 +379,14 @@ class _Places:
 
 
 def _list_decode(
-    codec: PacketCodec, constellation: Constellation, llr_method: str, llrs: np.ndarray, log_priors: np.ndarray,
-    settings: ListSettings | None, presets: np.ndarray | None = None,
+    codec: PacketCodec, constellation: Constellation, llr_method: str, llrs: np.ndarray,
+    priors: Prediction | np.ndarray, settings: ListSettings | None, presets: np.ndarray | None = None,
 ) -> ListDecision:  # fmt: skip
     """List-decode LLRs, float32 (n, coded_length); where both code bits of a trellis step lie on one component of a
     symbol, its levels are compared as such."""
     decoder = codec.list_decoder
     pairs = constellation.pair_metrics(llrs) if codec.code.pairwise and llr_method == "maxlog" else None
-    return decoder.decode(decoder.steps(llrs) if pairs is None else pairs, log_priors, settings, presets)
+    return decoder.decode(decoder.steps(llrs) if pairs is None else pairs, priors, settings, presets)
 
 
 @lru_cache(maxsize=32)

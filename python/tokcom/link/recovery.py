@@ -1,20 +1,25 @@
 """From what the channel left of a frame to a whole one, in one of the modes of `modes`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.condition import Condition
 from tokcom.context.goodness_of_fit import GoodnessOfFit
-from tokcom.context.joint_decoding import ContextSettings, JointDecoder
-from tokcom.context.model import ContextModel
+from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, Strategy
+from tokcom.context.masked_turns import MaskedTurns
+from tokcom.context.prediction import Prediction
+from tokcom.context.prior import ANY, Prior
+from tokcom.context.questions import Asking, answered, result_of
 from tokcom.context.recovery import Recovery, RecoverySettings
-from tokcom.errors import ModelError, ParameterError
+from tokcom.errors import ModelError, ParameterError, TokcomError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.modes import DEFAULT_MODE, MODES
+from tokcom.link.modes import DEFAULT_MODE, WITH_PRIOR, require_mode
 from tokcom.link.packets import MixedPackets
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.identity import PacketIdentity
@@ -30,10 +35,10 @@ class RecoveredFrame:
     """A frame after recovery.
 
     Attributes:
-        frame: LOST only where no model was there to guess.
+        frame: LOST only where no prior was there to guess, or recovery was cancelled.
         confidence: float32 (n_tokens,), probability of each token; of kept ones it is not known, and 0.
         packets_ok: bool (n_packets,), packets declared good; empty where nothing was known of the packets.
-        passes: passes of the context model in mode "context".
+        passes: passes of the prior in mode "context".
         log_odds: float64 (n_packets,) of packets decoded by list, before calibration; infinite where the CRC held.
             Empty in the other modes.
     """
@@ -53,13 +58,13 @@ class ReceivedPackets:
         positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens, or PADDING.
         sent: bool (n_packets,), packets that the channel says something of.
         decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
-        list_decode: as `MixedPackets.list_decode` with LLRs and identity given.
+        list_decode: as `MixedPackets.list_decode`, of packets, their priors and settings.
     """
 
     positions: np.ndarray
     sent: np.ndarray
     decode: Callable[[], np.ndarray]
-    list_decode: Callable[[np.ndarray, np.ndarray, ListSettings], ListDecision]
+    list_decode: Callable[[np.ndarray, Prediction, ListSettings], ListDecision]
 
     @classmethod
     def of_burst(
@@ -93,18 +98,21 @@ class _BurstDecoder:
     def decode(self) -> np.ndarray:
         return self._coded.decode(self._llrs, self._identity)[0]
 
-    def list_decode(self, rows: np.ndarray, log_priors: np.ndarray, settings: ListSettings) -> ListDecision:
-        decision = self._coded.list_decode(self._scaled, rows, log_priors, self._identity, settings)
+    def list_decode(self, rows: np.ndarray, priors: Prediction, settings: ListSettings) -> ListDecision:
+        decision = self._coded.list_decode(self._scaled, rows, priors, self._identity, settings)
         if self._fit is None:
             return decision
         beyond = self._coded.beyond_nearest(self._llrs, rows, decision.tokens, self._identity)
-        chosen = np.take_along_axis(log_priors, decision.tokens[..., None], -1)[..., 0]
+        chosen = priors.at(decision.tokens[..., None])[..., 0]
         odds = self._fit.code_word_odds(rows, beyond, chosen.sum(axis=1, dtype=np.float64))
         believed = self._fit.believed(rows, decision.log_odds, odds)
         # What no code word explains says nothing of the tokens: the prior stays.
         doubted = np.flatnonzero(odds < CERTAIN)
         share = np.float32(1 / (1 + np.exp(np.clip(odds[doubted], -80, 80))))[:, None, None]
-        decision.marginals[doubted] += share * (np.exp(log_priors[doubted]) - decision.marginals[doubted])
+        before = (
+            priors.log_probability[doubted] if decision.words is None else priors[doubted].at(decision.words[doubted])
+        )
+        decision.marginals[doubted] += share * (np.exp(before) - decision.marginals[doubted])
         return replace(decision, log_odds=believed)
 
     @cached_property
@@ -126,83 +134,153 @@ PRIOR_BYTES = 2 << 30
 """What the probabilities of a frame's tokens may take in memory: a header of a few milliseconds can announce more."""
 
 
+STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns}
+"""Joint decoding by the order in which a prior takes tokens."""
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """A frame as the channel left it, and all that is known of it.
+
+    Attributes:
+        frame: LOST where a packet failed.
+        header: of its burst; None: unknown.
+        llrs: float32, of all packets; None: unknown. Without header and LLRs nothing but guessing is left, in every
+            mode.
+        misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`: modes "list" and "context" believe no code word
+            that does not fit. None: they believe the LLRs as they are, which only noise that is known allows.
+        condition: what is known beside the tokens; None: what travelled with the frame.
+    """
+
+    frame: TokenFrame
+    header: BurstHeader | None = None
+    llrs: np.ndarray | None = None
+    misfit: np.ndarray | None = None
+    condition: Condition | None = None
+
+
 class FrameRecovery:
-    """Makes frames whole.
+    """Makes frames of one codebook whole.
 
     Args:
         mode: one of MODES.
-        model: the context model; "mask" and "context" need one, the others let it guess packets that were not sent.
+        prior: of the codebook's tokens, or what loads it. "mask" and "context" need one; "keep" and "list" let it guess
+            packets that were not sent, and load it when there are any.
         masked: how tokens are guessed that nothing is known of.
         context: the schedule of mode "context".
         lists: how far list decoding goes.
         acceptance: calibration of posteriors.
         labels: of the frames' codebook, by kind; None: it has none but natural ones.
-        codebook: name of the codebook that labels and frequencies are of; frames of others are refused. None: the
-            model's; without a model, of any.
+        codebook: name of the codebook that all of this is of; frames of others are refused. None: the prior's; without
+            a prior, of any.
         frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, which
             mode "list" weighs; None: all alike.
 
     Raises:
-        ParameterError: there is no such mode, or it lacks its model, or labels or frequencies are of no codebook.
+        ParameterError: there is no such mode, or it lacks its prior, or none for the prior's order, or labels or
+            frequencies are of no codebook.
     """
 
     def __init__(
-        self, mode: str = DEFAULT_MODE, model: ContextModel | None = None, *, masked: RecoverySettings | None = None,
-        context: ContextSettings | None = None, lists: ListSettings | None = None,
-        acceptance: Acceptance | None = None, labels: Mapping[str, TokenLabels] | None = None,
-        frequencies: np.ndarray | None = None, codebook: str | None = None,
+        self, mode: str = DEFAULT_MODE, prior: Prior | Callable[[], Prior] | None = None, *,
+        masked: RecoverySettings | None = None, context: ContextSettings | None = None,
+        lists: ListSettings | None = None, acceptance: Acceptance | None = None,
+        labels: Mapping[str, TokenLabels] | None = None, frequencies: np.ndarray | None = None,
+        codebook: str | None = None,
     ):  # fmt: skip
-        if mode not in MODES:
-            raise ParameterError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
-        if model is None and mode in ("mask", "context"):
+        require_mode(mode)
+        if prior is None and mode in WITH_PRIOR:
             raise ParameterError(f"mode {mode!r} needs a context model; without one there are 'keep' and 'list'")
-        self._codebook = model.codebook if codebook is None and model is not None else codebook
-        if self._codebook is None and (labels or frequencies is not None):
-            raise ParameterError("labels and frequencies of words are those of one codebook: name it in codebook=")
-        self.mode, self.model = mode, model
-        self._guess = None if model is None else Recovery(model, masked)
-        self._joint = JointDecoder(model if mode == "context" else None, context, acceptance, frequencies)
+        if isinstance(prior, Prior):
+            codebook = codebook or prior.codebook
+        if codebook is None and (labels or frequencies is not None or prior is not None):
+            raise ParameterError(
+                "prior, labels and frequencies of words are those of one codebook: name it in codebook="
+            )
+        self.mode, self._codebook, self._masked = mode, codebook, masked
+        self._prior, self._loading = prior, Lock()
+        if mode in WITH_PRIOR:
+            Recovery(self.prior, masked)
+        self._context = context or ContextSettings()
+        joint = STRATEGIES[self.prior.order] if mode == "context" else MaskedTurns
+        self._joint = joint(self.prior if mode == "context" else None, self._context, acceptance, frequencies)
         self._lists, self._labels = lists or ListSettings(), labels or {}
+
+    @property
+    def prior(self) -> Prior | None:
+        """The prior, which is loaded now if it was not before."""
+        with self._loading:
+            if self._prior is not None and not isinstance(self._prior, Prior):
+                self._prior = self._prior()
+            return self._prior
+
+    @property
+    def at_once(self) -> int:
+        """Frames that are best worked on together."""
+        return self._prior.at_once if isinstance(self._prior, Prior) else 1
+
+    @property
+    def n_bytes(self) -> int:
+        """What its prior holds in memory."""
+        return self._prior.n_bytes if isinstance(self._prior, Prior) else 0
 
     def recover(
         self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
         cancelled: Callable[[], bool] = lambda: False, misfit: np.ndarray | None = None,
+        condition: Condition | None = None,
     ) -> RecoveredFrame:  # fmt: skip
         """Make a frame whole.
 
         Args:
-            frame: as received, LOST where a packet failed.
-            header: of its burst.
-            llrs: float32, of all packets. Without header and LLRs nothing but guessing is left, in every mode.
-            cancelled: asked before every pass of the model; once true, the frame comes back as far as it is.
-            misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`: modes "list" and "context" believe no code
-                word that does not fit. None: they believe the LLRs as they are, which only noise that is known allows.
+            frame, header, llrs, misfit, condition: see `LeftOver`.
+            cancelled: asked before every pass of the prior; once true, the frame comes back as far as it is.
 
         Raises:
-            ModelError: the model does not fit the frame, the labels that it was sent under are not here, or its tokens
+            ModelError: the prior does not fit the frame, the labels that it was sent under are not here, or its tokens
                 and their words are more than can be weighed.
             TokcomError: header, LLRs and frame do not belong together.
         """
-        self._require_fit(frame)
+        return result_of(self._work(LeftOver(frame, header, llrs, misfit, condition), cancelled), lambda: self.prior)
+
+    def recover_all(
+        self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False
+    ) -> list[RecoveredFrame | TokcomError]:
+        """Make several frames whole side by side, their questions to the prior in batches.
+
+        Returns:
+            For each what `recover` returns, or raises.
+        """
+        return answered([self._work(each, cancelled) for each in frames], lambda: self.prior)
+
+    def recover_packets(
+        self, frame: TokenFrame, received: ReceivedPackets | None = None,
+        cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None,
+    ) -> RecoveredFrame:  # fmt: skip
+        """The same for packets that came by another link than bursts; None: nothing is known of them."""
+        condition = condition or Condition.of(frame)
+        return result_of(self._whole(frame, received, condition, cancelled), lambda: self.prior)
+
+    def _work(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
+        frame, header, condition = left.frame, left.header, left.condition or Condition.of(left.frame)
+        self._require_fit(frame, condition)
         received = None
-        if header is not None and llrs is not None:
+        if header is not None and left.llrs is not None:
             labels = self._labels.get(header.labels)
             if header.labels != NATURAL and labels is None:
                 raise ModelError(
                     f"frame {frame.frame_id} has {header.labels} labels, and none of {frame.codebook} are here"
                 )
-            received = ReceivedPackets.of_burst(header, frame.codebook_size, llrs, labels, misfit)
-        return self.recover_packets(frame, received, cancelled)
+            received = ReceivedPackets.of_burst(header, frame.codebook_size, left.llrs, labels, left.misfit)
+        return (yield from self._whole(frame, received, condition, cancelled))
 
-    def recover_packets(
-        self, frame: TokenFrame, received: ReceivedPackets | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> RecoveredFrame:  # fmt: skip
-        """The same for packets that came by another link than bursts; None: nothing is known of them."""
-        self._require_fit(frame)
+    def _whole(
+        self, frame: TokenFrame, received: ReceivedPackets | None, condition: Condition, cancelled: Callable[[], bool]
+    ) -> Asking[RecoveredFrame]:
+        self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:
-            return RecoveredFrame(*self._guessed(frame, known, cancelled), np.zeros(0, bool))
+            guessed = yield from self._guessed(frame, known, condition, cancelled)
+            return RecoveredFrame(*guessed, np.zeros(0, bool))
         positions = received.positions
         packets = np.where(positions == PADDING, 0, frame.tokens[positions])
         ok = (packets != LOST).all(axis=1)
@@ -215,38 +293,42 @@ class FrameRecovery:
             kept = np.where(ok[:, None], packets, np.where(unusable, LOST, kept)).astype(np.int32)
             whole, confidence = frame.with_tokens(unpack(kept, positions)), known
         else:
-            decision = self._joint.decode(
-                frame, positions, packets, ok,
-                lambda rows, log_priors: received.list_decode(rows, log_priors, self._lists), cancelled,
+            decision = yield from self._joint.decode(
+                frame, positions, packets, ok, lambda rows, priors: received.list_decode(rows, priors, self._lists),
+                condition, cancelled,
             )  # fmt: skip
             ok, passes, log_odds = decision.accepted, decision.passes, decision.log_odds
-            # Where nothing was sent and no model spoke, nothing is known.
+            # Where nothing was sent and no prior spoke, nothing is known.
             unknown = ~received.sent[:, None] & (self.mode == "list")
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
-            confidence = unpack(decision.confidence, positions)
-        return RecoveredFrame(*self._guessed(whole, confidence, cancelled), ok, passes, log_odds)
+            confidence = unpack(np.where(unknown, np.float32(0), decision.confidence), positions)
+        guessed = yield from self._guessed(whole, confidence, condition, cancelled)
+        return RecoveredFrame(*guessed, ok, passes, log_odds)
 
-    def _require_fit(self, frame: TokenFrame) -> None:
+    def _require_fit(self, frame: TokenFrame, condition: Condition) -> None:
         if self._codebook not in (None, frame.codebook):
             raise ModelError(
                 f"frame {frame.frame_id} holds tokens of codebook {frame.codebook}; labels and frequencies here are "
                 f"those of {self._codebook}"
             )
-        if self.model is not None:
-            self.model.require_fit(frame)
-        needed = int(frame.lost.sum()) * frame.codebook_size * np.dtype(np.float32).itemsize
+        if isinstance(self._prior, Prior):
+            self._prior.require_fit(frame, condition)
+        # A prior weighs all words, whatever few of them it names in the end.
+        named = self.mode == "list" and frame.codebook_size > DENSE_WORDS
+        words = self._context.top if named else frame.codebook_size
+        needed = int(frame.lost.sum()) * words * np.dtype(np.float32).itemsize
         if self.mode in ("list", "context") and needed > PRIOR_BYTES:
             raise ModelError(
                 f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to weigh "
-                f"them all takes {needed / 2**30:.1f} GiB, at most {PRIOR_BYTES / 2**30:g} are taken; mode 'keep' "
-                "needs none"
+                f"them takes {needed / 2**30:.1f} GiB, at most {PRIOR_BYTES / 2**30:g} are taken; mode 'keep' needs "
+                "none"
             )
 
     def _guessed(
-        self, frame: TokenFrame, confidence: np.ndarray, cancelled: Callable[[], bool]
-    ) -> tuple[TokenFrame, np.ndarray]:
-        """The frame with what is still LOST guessed by the model."""
-        if self._guess is None or not frame.lost.any():
+        self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
+    ) -> Asking[tuple[TokenFrame, np.ndarray]]:
+        """The frame with what is still LOST guessed by the prior."""
+        if not frame.lost.any() or self.prior is None:
             return frame, confidence
-        whole, guesses = self._guess.recover(frame, cancelled)
+        whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)
         return whole, np.where(frame.lost, guesses, confidence)

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.context.joint_decoding import ContextSettings, JointDecoder
-from tokcom.context.model import ContextModel
+from tokcom.context.condition import Condition
+from tokcom.context.joint_decoding import ContextSettings
+from tokcom.context.masked_turns import MaskedTurns
+from tokcom.context.prediction import Prediction
+from tokcom.context.prior import Prior
+from tokcom.context.questions import result_of
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.modulation.direct import DirectMapping, likeliest_tokens
@@ -26,19 +30,20 @@ class TokenDecision:
     log_odds: np.ndarray
     marginals: np.ndarray
     evidence: np.ndarray
+    words: None = None
 
 
 class UncodedLink:
     """Sends the tokens of frames without code.
 
-    With a context model the prior of every token is the model's, given the tokens that are certain by now: detection
+    With a prior the probability of every token is the prior's, given the tokens that are certain by now: detection
     and context go in turns as in mode "context" of coded packets (`context.joint_decoding`), each token a packet of its
     own. Without one all tokens are equally likely, and the decision is the nearest point.
 
     Args:
         scheme: as in `modulation.direct.DirectMapping`.
         labels: of the codebook.
-        model: the context model; None: no prior.
+        prior: of the tokens; None: none.
         settings: the schedule of detection with context.
 
     Raises:
@@ -46,11 +51,11 @@ class UncodedLink:
     """
 
     def __init__(
-        self, scheme: str, labels: TokenLabels, model: ContextModel | None = None,
+        self, scheme: str, labels: TokenLabels, prior: Prior | None = None,
         settings: ContextSettings | None = None,
     ):  # fmt: skip
         self.mapping, self.labels = DirectMapping(scheme, len(labels)), labels
-        self._joint = JointDecoder(model, settings or SCHEDULE)
+        self._joint = MaskedTurns(prior, settings or SCHEDULE)
 
     def transmit(self, frame: TokenFrame) -> np.ndarray:
         """complex64 symbols (n_tokens, n_symbols) of a frame.
@@ -84,13 +89,16 @@ class UncodedLink:
             raise ParameterError(f"{len(symbols)} rows of symbols are no frame of {count} tokens")
         likelihoods = self.mapping.log_likelihoods(symbols, noise_variance)
 
-        def detect(rows: np.ndarray, log_priors: np.ndarray) -> TokenDecision:
+        def detect(rows: np.ndarray, priors: Prediction) -> TokenDecision:
+            log_priors = priors.at(np.arange(outline.codebook_size)[None, None].repeat(len(rows), 0))
             tokens, posterior = likeliest_tokens(likelihoods[rows], self.labels.of_tokens, log_priors[:, 0])
             rest = np.maximum(1 - posterior.max(axis=1).astype(np.float64), SMALLEST)
             evidence = np.logaddexp.reduce(likelihoods[rows][:, self.labels.of_tokens] + log_priors[:, 0], axis=1)
             return TokenDecision(tokens[:, None], np.log1p(-rest) - np.log(rest), posterior[:, None], evidence)
 
-        decision = self._joint.decode(
-            outline, np.arange(count)[:, None], np.zeros((count, 1), np.int32), np.zeros(count, bool), detect, cancelled
-        )
+        work = self._joint.decode(
+            outline, np.arange(count)[:, None], np.zeros((count, 1), np.int32), np.zeros(count, bool), detect,
+            Condition.of(outline), cancelled,
+        )  # fmt: skip
+        decision = result_of(work, lambda: self._joint.prior)
         return outline.with_tokens(decision.tokens[:, 0]), decision.confidence[:, 0]

@@ -8,7 +8,8 @@ from pathlib import Path
 from tokcom.errors import ModelError
 
 FORMAT = 1
-PARTS = ("tokenizer", "context", "classifier")
+LABELS = "labels"
+"""What a card has beside its parts: other numbers for the words of its codebook."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Card:
     """A model's folder and the content of its card.json.
 
     The card's keys: `format`, `name`, `modality`, `description`, `licence`, `data`, `classes`, and for each part
-    (`tokenizer`, `context`, `classifier`) an object of `family`, `config`, `weights`, `sha256`, `figures`, `training`.
+    (`tokenizer`, `context`, `classifier`, or any other) an object of `family`, `config`, `weights`, `sha256`,
+    `figures`, `training`.
     `labels`, where there are semantic labels, has `command` instead of `training`. What was made for a part names the
     hash of its weights: `labels` and `context` have `tokenizer`; `acceptance` and `residual`, in `context`, have
     `context`.
@@ -58,6 +60,15 @@ class Card:
     def classes(self) -> tuple[str, ...]:
         return tuple(self.content["classes"])
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts that it has."""
+        return tuple(
+            name
+            for name, entry in self.content.items()
+            if isinstance(entry, dict) and "family" in entry and name != LABELS
+        )
+
     def part(self, part: str) -> dict:
         """The card's object for one part.
 
@@ -65,9 +76,7 @@ class Card:
             ModelError: the model has no such part, or the object is incomplete.
         """
         if part not in self.content:
-            raise ModelError(
-                f"model {self.name} has no {part}; it has {', '.join(p for p in PARTS if p in self.content)}"
-            )
+            raise ModelError(f"model {self.name} has no {part}; it has {', '.join(self.parts) or 'none'}")
         missing = [key for key in ("family", "config", "weights", "sha256") if key not in self.content[part]]
         if missing:
             raise ModelError(f"{self.folder / 'card.json'}: its {part} lacks {', '.join(missing)}")
@@ -80,7 +89,9 @@ class Card:
         side, patch = config.get("image_size"), config.get("patch_size")
         known = isinstance(side, int) and isinstance(patch, int) and patch > 0
         files = [
-            self.folder / str(self.content[part].get("weights")) for part in (*PARTS, "labels") if part in self.content
+            self.folder / str(self.content[part].get("weights"))
+            for part in (*self.parts, LABELS)
+            if part in self.content
         ]
         return {
             "name": self.name,
@@ -89,7 +100,7 @@ class Card:
             "words": config.get("codebook_size"),
             "classes": len(self.classes),
             "megabytes": round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 1),
-            "parts": [part for part in PARTS if part in self.content],
+            "parts": list(self.parts),
         }
 
     def require_bound(self, what: str, entry: dict, part: str, command: str) -> None:

@@ -2,8 +2,10 @@
 
 import math
 import os
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -12,25 +14,26 @@ from safetensors.numpy import load_file as load_arrays
 from torch import nn
 
 from tokcom.adaptation.residual import ResidualModel
+from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.classifier import Classifier
-from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
-from tokcom.context.efficientnet_lite import LiteClassifierNetwork, LiteConfig
-from tokcom.context.maskgit import MaskGit
-from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
+from tokcom.context.prior import Prior
+from tokcom.device import AUTO, find_device, weights_dtype
 from tokcom.errors import ModelError, ParameterError
-from tokcom.link.modes import DEFAULT_MODE
+from tokcom.link.modes import DEFAULT_MODE, require_mode
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.recovery_set import MAX_BYTES, RecoverySet
 from tokcom.models.card import Card
+from tokcom.models.families import family
 from tokcom.models.folders import DEFAULT_MODEL as DEFAULT_MODEL
 from tokcom.models.folders import list_models
+from tokcom.models.published import load_sentences
 from tokcom.models.weights import read_weights
+from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook, codebook_name
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
-from tokcom.tokenizers.pyramid_network import PyramidConfig, PyramidVQNetwork
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq import VQTokenizer
-from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 
 CONTEXT = "context"
 """Part of a model that predicts its tokens."""
@@ -40,14 +43,14 @@ CODED = "coded"
 FREQUENCIES = "frequencies"
 """Name in the file of labels of how often each word is sent."""
 
-FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
-    "vq": (VQConfig, VQNetwork),
-    "pyramid": (PyramidConfig, PyramidVQNetwork),
-    "maskgit": (MaskGitConfig, MaskGitNetwork),
-    "classifier": (ClassifierConfig, ClassifierNetwork),
-    "lite": (LiteConfig, LiteClassifierNetwork),
-}
-"""Families of networks by the name that cards use: the class of the configuration and that of the network."""
+KEPT_BYTES = 1 << 30
+"""What networks may hold in memory that nobody uses any more, to be there when they are asked for again."""
+
+
+def model_names(models: str | Sequence[str]) -> list[str]:
+    """Models that are named in a list, or between commas, each once."""
+    given = models.split(",") if isinstance(models, str) else models
+    return list(dict.fromkeys(name.strip() for name in map(str, given) if name.strip()))
 
 
 def model_card(model: str) -> Card:
@@ -72,6 +75,11 @@ def codebook(model: str) -> Codebook:
     card = model_card(model)
     size = card.part("tokenizer")["config"]["codebook_size"]
     return Codebook(_name(card), size, card.content["modality"], coded_labels(model))
+
+
+def codebooks(models: str | Sequence[str]) -> list[Codebook]:
+    """The codebooks of several models; raises as `codebook` does."""
+    return [codebook(name) for name in model_names(models)]
 
 
 def _name(card: Card) -> str:
@@ -119,24 +127,26 @@ def _labels_of(model: str) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
     return _labels(card.weights("labels"), entry["sha256"], card.part("tokenizer")["config"]["codebook_size"])
 
 
-def load_tokenizer(model: str, visits: int | None = None, at_once: int | None = None) -> VQTokenizer:
+def load_tokenizer(model: str, visits: int | None = None, device: str | torch.device = AUTO) -> VQTokenizer:
     """The tokenizer of a model.
 
     Args:
         model: the model, by name or folder.
         visits: of the search for better tokens to every picture; 0: the encoder's tokens stay, which is faster; None:
-            as the card says, 0 where it says nothing.
-        at_once: visits each time that `tokenize` sees a picture, at least 1, until it has had all; None: all the first
-            time.
+            as the card says. Where the card has no search, the encoder's tokens stay in any case.
+        device: as in `device.find_device`.
 
     Raises:
         ModelError: there is no such model, or it is broken.
-        ParameterError: visits that are none, or to a model whose card has no search.
+        ParameterError: visits below 0, or no such device.
     """
-    card = model_card(model)
-    network, settings = _network(card, "tokenizer"), card.part("tokenizer").get("search")
+    card, where = model_card(model), find_device(device)
+    settings, use = card.part("tokenizer").get("search"), family(card.part("tokenizer")["family"]).user()
+    network = _network(card, "tokenizer", where)
+    if visits is not None and visits < 0:
+        raise ParameterError(f"visits is {visits}; it must be at least 0")
     if settings is None or CONTEXT not in card.content:
-        return VQTokenizer(network, _name(card), visits=visits or 0, at_once=at_once)
+        return use(network, _name(card))
     try:
         rate, usual = float(settings["rate"]), int(settings["visits"])
         if not (math.isfinite(rate) and rate >= 0):
@@ -145,14 +155,26 @@ def load_tokenizer(model: str, visits: int | None = None, at_once: int | None = 
         raise ModelError(f"{card.folder / 'card.json'}: the search of its tokenizer: {error!r}") from None
     wanted = usual if visits is None else visits
     # Who only shows tokens need not load the context model.
-    search = RateDistortionSearch(network, _network(card, CONTEXT).unlabelled, rate) if wanted else None
-    return VQTokenizer(network, _name(card), search, wanted, at_once)
+    search = RateDistortionSearch(network, _network(card, CONTEXT, where).unlabelled, rate) if wanted else None
+    return use(network, _name(card), search, wanted)
 
 
-def load_context(model: str) -> MaskGit:
+def load_detokenizers(models: str | Sequence[str], device: str | torch.device = AUTO) -> ByCodebook[VQTokenizer]:
+    """The tokenizers of several models by their codebooks, without a search: to turn tokens back. They are loaded on
+    demand; raises as `load_tokenizer` does."""
+    where = find_device(device)
+    return ByCodebook(
+        _loaders(models, lambda name: load_tokenizer(name, 0, where)),
+        lambda tokenizer: network_bytes(tokenizer.network), MAX_BYTES,
+    )  # fmt: skip
+
+
+def load_context(model: str, device: str | torch.device = AUTO) -> Prior:
     """The context model of a model; raises as `load_tokenizer` does."""
     card = model_card(model)
-    return MaskGit(_network(card, "context"), _name(card) if "tokenizer" in card.content else card.name)
+    entry, name = card.part(CONTEXT), _name(card) if "tokenizer" in card.content else card.name
+    told = {"encoder": lambda texts: load_sentences().embed(texts)} if "sentences" in entry else {}
+    return family(entry["family"]).user()(_network(card, CONTEXT, find_device(device)), name, **told)
 
 
 def load_acceptance(model: str) -> Acceptance:
@@ -193,37 +215,106 @@ def load_residual(model: str) -> ResidualModel:
         raise ModelError(f"{card.folder / 'card.json'}: the residual errors of its context: {error}") from None
 
 
-def load_recovery(model: str, mode: str = DEFAULT_MODE, **settings: object) -> FrameRecovery:
+def load_recovery(
+    model: str, mode: str = DEFAULT_MODE, device: str | torch.device = AUTO, **settings: object
+) -> FrameRecovery:
     """What makes frames of a model whole; raises as `load_tokenizer` does.
 
     Args:
         model: the model, by name or folder.
-        mode: one of `link.modes.MODES`.
+        mode: one of `link.modes.MODES`; "keep" and "list" load no network unless a packet was not sent.
+        device: as in `device.find_device`.
         settings: further arguments of `FrameRecovery`.
     """
-    settings = {"labels": coded_labels(model)} | settings
+    settings = {"labels": coded_labels(model), "codebook": codebook(model).name} | settings
     if mode == "context":
         settings = {"acceptance": load_acceptance(model)} | settings
     if mode in ("list", "context"):
         settings = {"frequencies": word_frequencies(model)} | settings
-    return FrameRecovery(mode, load_context(model), **settings)
+    return FrameRecovery(mode, partial(load_context, model, find_device(device)), **settings)
 
 
-def load_classifier(model: str) -> Classifier:
+def load_recoveries(
+    models: str | Sequence[str], mode: str = DEFAULT_MODE, device: str | torch.device = AUTO,
+    max_bytes: int = MAX_BYTES, **settings: object,
+) -> RecoverySet:  # fmt: skip
+    """What makes frames of several models whole, each loaded on demand.
+
+    Args:
+        models: by name or folder, in a list or between commas.
+        mode, device, settings: as in `load_recovery`.
+        max_bytes: see `RecoverySet`.
+
+    Raises:
+        ModelError: there is no such model, or it is broken.
+        ParameterError: no model is named, two have one id on the air, or a setting is out of its range.
+    """
+    where = find_device(device)
+    require_mode(mode)
+    return RecoverySet(_loaders(models, lambda name: load_recovery(name, mode, where, **settings)), max_bytes)
+
+
+def load_expectations(
+    models: str | Sequence[str], device: str | torch.device = AUTO
+) -> ByCodebook[tuple[Prior, ResidualModel]]:
+    """What a transmitter expects of receivers of several models: their priors, and what those leave wrong. They are
+    loaded on demand; raises as `load_tokenizer` and `load_residual` do."""
+    where = find_device(device)
+    return ByCodebook(
+        _loaders(models, lambda name: (load_context(name, where), load_residual(name))),
+        lambda expected: expected[0].n_bytes, MAX_BYTES,
+    )  # fmt: skip
+
+
+def load_classifier(model: str, device: str | torch.device = AUTO) -> Classifier:
     """The classifier of a model; raises as `load_tokenizer` does."""
     card = model_card(model)
-    unsure_below = card.part("classifier").get("unsure_below", 0.0)
+    entry = card.part("classifier")
+    unsure_below = entry.get("unsure_below", 0.0)
     if not isinstance(unsure_below, int | float) or not 0 <= unsure_below <= 1:
         raise ModelError(f"{card.folder / 'card.json'}: unsure_below is {unsure_below!r}; it is a probability")
-    return Classifier(_network(card, "classifier"), card.classes, unsure_below)
+    network = _network(card, "classifier", find_device(device))
+    return family(entry["family"]).user()(network, card.classes, unsure_below)
 
 
-def _network(card: Card, part: str) -> nn.Module:
+def _loaders(
+    models: str | Sequence[str], load: Callable[[str], object]
+) -> list[tuple[Codebook, Callable[[], object]]]:  # fmt: skip
+    """The codebooks of several models, and what loads a part of each.
+
+    Raises:
+        ParameterError: no model is named.
+    """
+    names = model_names(models)
+    if not names:
+        raise ParameterError(f"models is {models!r}; it must name at least one, by name or folder, between commas")
+    return [(codebook(name), partial(load, name)) for name in names]
+
+
+def network_bytes(network: nn.Module) -> int:
+    """What the weights of a network hold in memory."""
+    return sum(each.numel() * each.element_size() for each in network.state_dict().values())
+
+
+def _network(card: Card, part: str, device: torch.device) -> nn.Module:
+    """The network of one part; a process holds one copy of weights of a hash on a device."""
     entry = card.part(part)
     if part == CONTEXT:
         command = f"./run train maskgit --model {card.name} --data DIR"
         card.require_bound("context is", entry, "tokenizer", command)
-    return _build(card.folder, part, entry["sha256"])
+    key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
+
+    def in_use() -> nn.Module:
+        network = _in_use.get(key)
+        if network is None:
+            network = _in_use[key] = _build(card, part, device)
+        return network
+
+    return _kept.get(key, in_use)
+
+
+_in_use: WeakValueDictionary[tuple, nn.Module] = WeakValueDictionary()
+_kept: BoundedCache[nn.Module] = BoundedCache(KEPT_BYTES, network_bytes)
 
 
 def _table(card: Card, name: str, entry: object) -> dict:
@@ -251,22 +342,20 @@ def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels],
     return labels, frequencies
 
 
-@lru_cache(maxsize=8)
-def _build(folder: Path, part: str, sha256: str) -> nn.Module:
-    """The network of one part; one copy serves all who ask for weights of that hash."""
-    card = Card.read(folder)
+def _build(card: Card, part: str, device: torch.device) -> nn.Module:
     entry, path = card.part(part), card.weights(part)
-    if entry["family"] not in FAMILIES:
-        raise ModelError(
-            f"{card.folder / 'card.json'}: {part} is of family {entry['family']!r}; not {', '.join(FAMILIES)}"
-        )
-    config_class, network_class = FAMILIES[entry["family"]]
+    kind = family(entry["family"])
     weights = read_weights(path)
+    dtype = weights_dtype(device)
+    placed = {
+        name: each.to(device, dtype if each.is_floating_point() else each.dtype) for name, each in weights.items()
+    }
     try:
+        config_class, network_class = kind.config_class(), kind.network_class()
         config = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry["config"].items()})
         with torch.device("meta"):
             network = network_class(config)
-        network.load_state_dict(weights, assign=True)
+        network.load_state_dict(placed, assign=True)
     except (RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
     return network.eval().requires_grad_(False)

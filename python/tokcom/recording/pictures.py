@@ -1,14 +1,16 @@
 """Received frames as picture files."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tokcom.device import AUTO
 from tokcom.errors import FrameError, PictureError
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import load_tokenizer
+from tokcom.models.zoo import load_detokenizers
 
 LONGEST_NAME = 255
 """Bytes of a file's name that file systems take."""
@@ -47,16 +49,17 @@ class PictureFolder:
 
     Args:
         folder: created where there is none.
-        model: the model that made the tokens; frames of others have no picture.
+        models: those that made the tokens, in a list or between commas; frames of others have no picture.
+        device: as in `device.find_device`.
 
     Raises:
         ModelError: there is no such model, or it is broken.
         PictureError: the folder cannot be created.
     """
 
-    def __init__(self, folder: str | Path, model: str):
+    def __init__(self, folder: str | Path, models: str | Sequence[str], device: str = AUTO):
         self._folder = Path(folder)
-        self._tokenizer = load_tokenizer(model, 0)
+        self._tokenizers = load_detokenizers(models, device)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -66,13 +69,16 @@ class PictureFolder:
         """Write the picture of a frame as NUMBER-FRAME.png.
 
         Returns:
-            The file's name; None where the frame is not the model's: codebook or grid are others.
+            The file's name; None where the frame is of no model here: codebook or grid are others.
 
         Raises:
             PictureError: the file cannot be written.
         """
+        tokenizer = self._tokenizers.find(frame.codebook)
+        if tokenizer is None:
+            return None
         try:
-            picture = self._tokenizer.detokenize(frame)
+            picture = tokenizer.detokenize(frame)
         except FrameError:
             return None
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tokcom.precision import autocast
+from tokcom.device import autocast
 from tokcom.tokenizers.vq_network import VQAutoencoder
 
 FLAT = 4e-4
@@ -33,8 +33,8 @@ lengths of the picture's gradients, in successive visits: a great one proposes c
 ones. A trial decides in any case."""
 
 
-class Prior(Protocol):
-    """What the receiver expects."""
+class TokenLogits(Protocol):
+    """What the receiver expects, as a network says it."""
 
     def __call__(self, tokens: Tensor, masked: Tensor) -> Tensor:
         """Logits (n, codebook_size) of the n masked tokens in row-major order, from those that are not.
@@ -59,7 +59,7 @@ class RateDistortionSearch:
         rate: nepers of a picture's mean squared error that one bit a token is worth.
     """
 
-    def __init__(self, network: VQAutoencoder, prior: Prior, rate: float):
+    def __init__(self, network: VQAutoencoder, prior: TokenLogits, rate: float):
         self.network, self.prior, self.rate = network, prior, rate
 
     def improve(self, pictures: Tensor, tokens: Tensor, visits: int, first: int = 0) -> Tensor:
@@ -76,8 +76,8 @@ class RateDistortionSearch:
         """
         for number in range(first, first + visits):
             with torch.inference_mode(False), torch.enable_grad():
-                vectors = self.network.codebook.detach()[tokens.clone()].requires_grad_()
-                with autocast():
+                vectors = self._codes[tokens.clone()].requires_grad_()
+                with autocast(tokens.device):
                     decoded = self.network.decode_vectors(vectors).float()
                 error = (decoded - pictures).square()
                 (gradient,) = torch.autograd.grad(error.sum(), vectors)
@@ -95,7 +95,7 @@ class RateDistortionSearch:
             gradient: that of the error's sum with regard to code vectors, (batch, rows, columns, code_dim).
             number: visits that these pictures had before, for the offsets and the caution.
         """
-        codes, patch = self.network.codebook.detach(), self.network.config.patch_size
+        codes, patch = self._codes, self.network.config.patch_size
         rows, columns = tokens.shape[1:]
         row, column = PARITIES[number % 4]
         caution = CAUTION[(number + number // 4) % 4] * gradient.norm(dim=-1).mean((1, 2))[:, None, None, None]
@@ -116,11 +116,11 @@ class RateDistortionSearch:
             proposed = expected.argmin(3)
             trial = tokens.clone()
             trial[here] = proposed
-            with autocast():
+            with autocast(tokens.device):
                 decoded = self.network.decode_vectors(codes[trial]).float()
             trial_cells = _cells((decoded - pictures).square(), patch // 2)
-            above = _nearest(rows, here[1].start).to(cells.dtype)
-            beside = _nearest(columns, here[2].start).to(cells.dtype)
+            above = _nearest(rows, here[1].start).to(cells)
+            beside = _nearest(columns, here[2].start).to(cells)
             change = above @ (trial_cells - cells) @ beside.T / whole[:, None, None]
             dearer = (cost.gather(3, proposed[..., None]) - cost.gather(3, present[..., None]))[..., 0]
             better = change + dearer < 0
@@ -131,12 +131,16 @@ class RateDistortionSearch:
             cells = torch.where(exchanged, trial_cells, cells)
         return tokens
 
+    @property
+    def _codes(self) -> Tensor:
+        return self.network.codebook.detach().float()
+
     def _nats(self, tokens: Tensor, row: int, column: int) -> Tensor:
         """What each word would cost at every second place, (batch, rows, columns, codebook_size); 0 elsewhere."""
         masked = torch.zeros_like(tokens, dtype=torch.bool)
         masked[:, row::2, column::2] = True
-        nats = torch.zeros(*tokens.shape, self.network.config.codebook_size)
-        with autocast():
+        nats = torch.zeros(*tokens.shape, self.network.config.codebook_size, device=tokens.device)
+        with autocast(tokens.device):
             logits = self.prior(tokens.flatten(1), masked.flatten(1))
         nats[masked] = -logits.float().log_softmax(-1)
         return nats

@@ -1,10 +1,10 @@
 """Pictures as tokens of a VQ codebook, and back."""
 
-import hashlib
-from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tokcom.errors import FrameError, ParameterError, PictureError
 from tokcom.frame import LOST, TokenFrame
@@ -13,35 +13,31 @@ from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq_network import VQAutoencoder, as_input
 
 LOST_GREY = 128
-KEPT = 4096
-"""Pictures whose tokens are remembered, so that a picture sent again is not searched again from the beginning."""
+AT_ONCE = {"cpu": 1, "cuda": 32}
+"""Pictures that go through the network together, by type of device; fewer are filled up. Sums of another number of
+pictures are rounded otherwise, and tokens would depend on what a picture is beside."""
 
 
 class VQTokenizer:
-    """A trained `VQAutoencoder` as a tokenizer.
+    """A trained `VQAutoencoder` as a tokenizer: a function of the picture and of what is given here.
 
     Args:
-        network: the network, in evaluation mode.
+        network: the network, in evaluation mode; where it lies, it runs.
         codebook: name of its codebook.
         search: what improves the encoder's tokens; None: they stay.
         visits: of the search, to every picture; 0: the encoder's tokens stay.
-        at_once: how many of them each time that `tokenize` sees a picture; None: all the first time.
 
     Raises:
         ParameterError: visits that are none, or without a search.
     """
 
     def __init__(
-        self, network: VQAutoencoder, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0,
-        at_once: int | None = None,
-    ):  # fmt: skip
+        self, network: VQAutoencoder, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0
+    ):
         if visits < 0 or (visits and search is None):
             raise ParameterError(f"{visits} visits to every picture; without a search 0, with one at least 0")
-        if at_once is not None and at_once < 1:
-            raise ParameterError(f"{at_once} visits at once; at least 1, or None for all")
         config = network.config
-        self.search, self.visits, self.at_once = search, visits, visits if at_once is None else at_once
-        self._known: OrderedDict[bytes, tuple[np.ndarray, int]] = OrderedDict()
+        self.search, self.visits = search, visits
         self.network = network
         self.codebook = codebook
         self.codebook_size = config.codebook_size
@@ -49,8 +45,7 @@ class VQTokenizer:
         self.grid = (config.image_size // config.patch_size,) * 2
 
     def tokenize(self, picture: np.ndarray, *, cmi: int | None = None, frame_id: int = 0) -> TokenFrame:
-        """The tokens of a picture's central square; those of a picture that comes again are better, until it has had
-        all its visits.
+        """The tokens of a picture's central square.
 
         Args:
             picture: uint8 (height, width, 3).
@@ -60,15 +55,7 @@ class VQTokenizer:
         Raises:
             PictureError: the array is not a picture.
         """
-        cut = square(picture, self.image_size)
-        key = hashlib.blake2b(cut.tobytes(), digest_size=16).digest()
-        tokens, visited = self._known.pop(key, (None, 0))
-        if tokens is None or visited < self.visits:
-            more = min(self.at_once, self.visits - visited)
-            tokens, visited = self._searched(cut[None], tokens, visited, more)[0], visited + more
-        self._known[key] = tokens, visited
-        if len(self._known) > KEPT:
-            self._known.popitem(last=False)
+        tokens = self.encode(square(picture, self.image_size)[None])[0]
         return TokenFrame(tokens.flatten(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
 
     def encode(self, pictures: np.ndarray) -> np.ndarray:
@@ -82,25 +69,31 @@ class VQTokenizer:
             raise PictureError(
                 f"the tokenizer takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
             )
-        return self._searched(pictures, None, 0, self.visits)
-
-    def _searched(self, pictures: np.ndarray, tokens: np.ndarray | None, visited: int, visits: int) -> np.ndarray:
-        """Tokens of pictures after some visits more; the encoder's, where there are none yet, begin."""
-        scaled = as_input(pictures)
-        if tokens is None:
-            with torch.no_grad():
-                found = self.network.encode(scaled)
-        else:
-            found = torch.from_numpy(tokens[None].astype(np.int64))
-        if visits:
-            found = self.search.improve(scaled, found, visits, visited)
-        return found.numpy().astype(np.int32)
+        return self._together(self._encoded, as_input(np.ascontiguousarray(pictures))).numpy().astype(np.int32)
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """uint8 pictures (batch, image_size, image_size, 3) of whole token grids (batch, rows, columns)."""
+        return self._together(self._decoded, torch.from_numpy(tokens.astype(np.int64))).numpy()
+
+    def _encoded(self, pictures: Tensor) -> Tensor:
+        with torch.no_grad():
+            tokens = self.network.encode(pictures.to(self.network.codebook.dtype))
+        return self.search.improve(pictures, tokens, self.visits) if self.visits else tokens
+
+    def _decoded(self, tokens: Tensor) -> Tensor:
         with torch.inference_mode():
-            pictures = self.network.decode(torch.from_numpy(tokens.astype(np.int64)))
-        return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+            pictures = self.network.decode(tokens).float()
+            return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous()
+
+    def _together(self, work: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+        """Let as many go through the network together as `AT_ONCE` says, whatever the batch's size."""
+        device = self.network.codebook.device
+        count, done = AT_ONCE[device.type], []
+        for start in range(0, len(batch), count):
+            part = batch[start : start + count]
+            filled = torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])])
+            done.append(work(filled.to(device))[: len(part)].cpu())
+        return torch.cat(done)
 
     def detokenize(self, frame: TokenFrame) -> np.ndarray:
         """The picture of a frame, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey.

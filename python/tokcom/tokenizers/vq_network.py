@@ -78,7 +78,7 @@ class VQAutoencoder(nn.Module):
 
     def quantize(self, latents: Tensor) -> Tensor:
         """Ids (…) of the codes nearest to unit vectors (…, code_dim)."""
-        return (latents @ self.codebook.T).argmax(-1)
+        return (latents @ self.codebook.to(latents.dtype).T).argmax(-1)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Token ids, int64 (batch, rows, columns)."""

@@ -36,4 +36,4 @@ def photographs(settings: Settings) -> Album:
 
 @cache
 def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode) if mode in WITH_MODEL else FrameRecovery(mode)
+    return load_recovery(model, mode, "cpu") if mode in WITH_MODEL else FrameRecovery(mode)

@@ -21,7 +21,6 @@ from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
-from tokcom.models.card import PARTS
 from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer, model_card
 from tokcom.packets.layout import SEEDS, packet_layout, unpack
 from tokcom_lab.case_study.links import (
@@ -73,7 +72,7 @@ class StudySettings:
     def fingerprint(self) -> str:
         """What, beside picture, scheme, Es/N0 and seed, determines a cell."""
         card = model_card(self.model)
-        parts = {part: card.part(part)["sha256"] for part in PARTS}
+        parts = {part: card.part(part)["sha256"] for part in card.parts}
         own = asdict(self) | {"model": card.name}
         if self.link != "burst":
             del own["channel"]
@@ -157,9 +156,9 @@ class _Bench:
     def __init__(self, settings: StudySettings):
         self.settings = settings
         self.codebook = codebook(settings.model)
-        self.tokenizer = load_tokenizer(settings.model)
-        self.classifier: Classifier = load_classifier(settings.model)
-        self.recoveries = {mode: load_recovery(settings.model, mode) for mode in MODES}
+        self.tokenizer = load_tokenizer(settings.model, device="cpu")
+        self.classifier: Classifier = load_classifier(settings.model, "cpu")
+        self.recoveries = {mode: load_recovery(settings.model, mode, "cpu") for mode in MODES}
         self.link = case_link(settings.link, self.codebook, settings.channel)
         self.likenesses: dict[str, Callable] = {}
         for name, likeness in LIKENESSES.items():

@@ -88,7 +88,7 @@ class KnownNoiseLink:
         place = np.cumsum(chosen) - 1
         packets = ReceivedPackets(
             positions, chosen, lambda: tokens,
-            lambda rows, log_priors, settings: self._link.list_decode(llrs[place[rows]], log_priors, settings),
+            lambda rows, priors, settings: self._link.list_decode(llrs[place[rows]], priors, settings),
         )  # fmt: skip
         return Arrival(tokens, believed, packets, symbols.size / SYMBOL_RATE)
 

@@ -13,7 +13,6 @@ from pyarrow import parquet
 
 from tokcom import __version__
 from tokcom.errors import TokcomError
-from tokcom.models.card import PARTS
 from tokcom.models.zoo import codebook, load_tokenizer, model_card
 from tokcom.packets.bits import bits_per_token
 from tokcom_lab.case_study.cells import Cell, Job, StudySettings
@@ -67,7 +66,7 @@ def write_report(
         "not_computed": {name: why for name, why in absent.items() if name in wanted or name in ("lpips", "clip")},
         "versions": {"gr-tokcom": __version__, "python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES}
-        | {f"{card.name}, {part}": card.part(part)["sha256"][:16] for part in PARTS},
+        | {f"{card.name}, {part}": card.part(part)["sha256"][:16] for part in card.parts},
         "command": " ".join(command),
     }
     results = [*summary, *absent_rows(settings.link, absent, wanted)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Numbers, WholeNumbers, drawing_option, json_option, seed_option
+from tokcom.cli.options import Numbers, WholeNumbers, device_option, drawing_option, json_option, seed_option
 from tokcom.cli.output import progress_bar, show
 from tokcom_lab.cli.options import images_option, jobs_option, models_option, split_data_option
 
@@ -16,11 +16,12 @@ from tokcom_lab.cli.options import images_option, jobs_option, models_option, sp
 @models_option
 @images_option(300, "Photographs of each split.")
 @click.option("--esn0-db", type=Numbers(), default="1,2,3,4", show_default=True, help="Points in dB, pooled.")
+@device_option
 @seed_option
 @drawing_option("--svg", "Draw the reliability diagram here.")
 @json_option("Write the reliability as JSON")
 def calibrate(
-    data: Path, model: str, models: Path, images: int, esn0_db: list[float], seed: int, svg: Path | None,
+    data: Path, model: str, models: Path, images: int, esn0_db: list[float], device: str, seed: int, svg: Path | None,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Fit what packets' posteriors are worth on the training split, write it to the model's card, check it on the test
@@ -35,8 +36,8 @@ def calibrate(
     from tokcom_lab.training.export import export_acceptance
 
     folder = str(models / model)
-    tokenizer, classifier = load_tokenizer(folder), load_classifier(folder)
-    recovery = load_recovery(folder, "context", acceptance=Acceptance())
+    tokenizer, classifier = load_tokenizer(folder, device=device), load_classifier(folder, device)
+    recovery = load_recovery(folder, "context", device, acceptance=Acceptance())
     found = {}
     with progress_bar() as bar:
         for split in ("train", "test"):

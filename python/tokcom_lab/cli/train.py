@@ -116,8 +116,8 @@ PHOTOGRAPH_OPTIONS = (
 
 def _photograph_settings(part: str, given: dict) -> "PhotographSettings":
     """What the options ask of a model for photographs, checked."""
+    from tokcom.device import find_device
     from tokcom.tokenizers.pyramid_network import PyramidConfig
-    from tokcom_lab.training.devices import find_device
     from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, PhotographSettings
 
     if part not in PHOTOGRAPH_TRAINERS:

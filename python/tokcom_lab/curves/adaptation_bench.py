@@ -20,7 +20,7 @@ from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.recovery import FrameRecovery
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import load_recovery, load_residual, load_tokenizer
+from tokcom.models.zoo import load_context, load_recovery, load_residual, load_tokenizer
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
 from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 from tokcom_lab.photograph_tokens import photograph_tokens
@@ -118,7 +118,7 @@ class Material:
 
 def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> Material:
     """Tokens and predictability of pictures."""
-    tokenizer, context = load_tokenizer(model), load_recovery(model, "context").model
+    tokenizer, context = load_tokenizer(model), load_context(model)
     frames = []
     tokens = photograph_tokens(pictures, model)
     for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
@@ -237,7 +237,7 @@ class AdaptationBench:
         return float(np.exp(low))
 
     def _choices(self, material, split, channel, value, config) -> list[Choice]:
-        adapter = LinkAdapter(config, None, _recovery(self.model, "context").model, load_residual(self.model))
+        adapter = LinkAdapter(config, None, load_context(self.model), load_residual(self.model))
         choices = []
         for frame, bits in zip(material.frames, material.bits, strict=True):
             carriers = carriers_at(channel, value, self.seed, split, frame.frame_id)
@@ -323,7 +323,7 @@ def as_row(point: AdaptationPoint) -> dict:
 
 @cache
 def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode)
+    return load_recovery(model, mode, "cpu")
 
 
 @cache

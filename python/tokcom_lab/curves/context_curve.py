@@ -10,8 +10,10 @@ import numpy as np
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.classifier import Classifier
-from tokcom.context.model import ContextModel
+from tokcom.context.condition import Condition
+from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
+from tokcom.device import AUTO
 from tokcom.errors import ParameterError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
@@ -72,6 +74,7 @@ class Bench:
         channel: a multipath profile, for bursts that the receiver must find, estimate and equalise, each with a draw of
             the paths of its own at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols of known noise.
         labels: under which the tokens are sent: one of `packets.labels.LABELS`.
+        device: where the receiver's networks run, as in `device.find_device`.
     """
 
     def __init__(
@@ -82,9 +85,10 @@ class Bench:
         seed: int = 0,
         channel: str | None = None,
         labels: str = NATURAL,
+        device: str = AUTO,
     ):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
-        self._channel = channel
+        self._channel, self.device = channel, device
         known = [codebook(model)]
         self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS, labels=labels), known), Receiver(known)
         tokens = photograph_tokens(photographs.pictures, model)
@@ -158,7 +162,7 @@ def context_curve(
     """
     for value in esn0_db:
         noise_variance(value)
-    recoveries = {mode: load_recovery(bench.model, mode) for mode in modes}
+    recoveries = {mode: load_recovery(bench.model, mode, bench.device) for mode in modes}
     count = len(bench.frames)
     compile_kernels()
     for mode in modes:  # networks are at work before the clock runs
@@ -201,7 +205,7 @@ def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | Non
     return None
 
 
-def masked_bits(context: ContextModel, tokens: np.ndarray, hidden: np.ndarray, cmi: int | None) -> np.ndarray:
+def masked_bits(context: Prior, tokens: np.ndarray, hidden: np.ndarray, cmi: int | None) -> np.ndarray:
     """Bits that a model needs for each hidden token of a frame, given the others.
 
     Args:
@@ -213,12 +217,13 @@ def masked_bits(context: ContextModel, tokens: np.ndarray, hidden: np.ndarray, c
     Returns:
         float (hidden tokens,).
     """
-    logs = context.log_probabilities(np.where(hidden, LOST, tokens).astype(np.int32), cmi)
+    shown = np.where(hidden, LOST, tokens).astype(np.int32)
+    logs = context.log_probabilities(shown[None], hidden[None], [Condition(cmi)])
     return -logs[np.arange(len(logs)), tokens[hidden]] / np.log(2)
 
 
 def model_figures(
-    bench: Bench, context: ContextModel, classifier: Classifier, seed: int = 0,
+    bench: Bench, context: Prior, classifier: Classifier, seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, float | None]:  # fmt: skip
     """The model alone: bits per masked token at 15% masked, exact recovery of 15% masked tokens, PSNR, top-1.

@@ -85,7 +85,7 @@ def photograph_quality(
     if n < 1:
         raise ParameterError(f"{n} photographs; at least 1")
     trunk, names = load_efficientnet_lite(JUDGE)
-    tokenizer, network = load_tokenizer(model, visits), load_context(model).network
+    tokenizer, network = load_tokenizer(model, visits, "cpu"), load_context(model, "cpu").network
     found = load_dataset(data, "test", size=tokenizer.image_size, crops=1)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found.labels))[:n])
     pictures, n = np.ascontiguousarray(found.pictures[chosen, 0]), len(chosen)

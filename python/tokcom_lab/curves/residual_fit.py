@@ -78,7 +78,7 @@ def measure_residual(
 def _guess_one(model: str, frame: TokenFrame) -> tuple:
     """The row of one frame whose tokens are guessed, an eighth of them at a time."""
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
-    bits, guessed = predictability(_recovery(model).model, frame)
+    bits, guessed = predictability(_recovery(model).prior, frame)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
 
@@ -87,7 +87,7 @@ def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tu
     link, recovery, scheme, rows = _link(model), _recovery(model), find_mcs(name), []
     layout_seed = frame.frame_id
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
-    bits = predictability(recovery.model, frame)[0][layout].mean(axis=1)
+    bits = predictability(recovery.prior, frame)[0][layout].mean(axis=1)
     mcs = np.full(len(layout), scheme.index, np.uint8)
     for turn in range(EACH):
         number = (frame.frame_id * EACH + turn + scheme.index) % len(OFFSETS_DB)
@@ -106,7 +106,7 @@ def _link(model: str) -> SymbolLink:
 
 @cache
 def _recovery(model: str) -> FrameRecovery:
-    return load_recovery(model, "context")
+    return load_recovery(model, "context", "cpu")
 
 
 def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> ResidualModel:

@@ -50,7 +50,7 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
     with tempfile.TemporaryDirectory() as folder:
         transmitter = tokcom.image_transmitter(
             repeat=True, interval=0, window=window, amplitude=AMPLITUDE, continuous=True, sample_rate=sample_rate,
-            seed=seed % 1024,
+            seed=seed % 1024, visits=4,
         )  # fmt: skip
         channel = tokcom.channel_model(sample_rate, seed, AMPLITUDE**2, esn0_db - ESN0_OVER_SNR_DB, CFO_HZ)
         receiver, sink, clock = tokcom.image_receiver(sample_rate), tokcom.image_sink(folder), Clock(folder)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
-from tokcom.precision import autocast
+from tokcom.device import autocast
 from tokcom.tokenizers.vq_network import as_input
 from tokcom_lab.training.dataset import Dataset
 from tokcom_lab.training.loop import Task

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokcom.precision import autocast
-from tokcom.tokenizers.rate_distortion import FLAT, Prior, RateDistortionSearch
+from tokcom.device import autocast
+from tokcom.tokenizers.rate_distortion import FLAT, RateDistortionSearch, TokenLogits
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork, as_input
 from tokcom_lab.training.dataset import Dataset
 from tokcom_lab.training.loop import Task
@@ -47,7 +47,7 @@ class DecoderTask(Task):
     learning_rate = 5e-4
 
     def __init__(
-        self, config: VQConfig, train: Dataset, test: Dataset, prior: Prior, *, batch: int = 32, seed: int = 0,
+        self, config: VQConfig, train: Dataset, test: Dataset, prior: TokenLogits, *, batch: int = 32, seed: int = 0,
         codes: str = "", tokens: np.ndarray | None = None,
     ):  # fmt: skip
         torch.manual_seed(seed)

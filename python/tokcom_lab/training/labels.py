@@ -9,7 +9,8 @@ import numpy as np
 from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
-from tokcom.context.model import ContextModel
+from tokcom.context.condition import Condition
+from tokcom.context.prior import Prior
 from tokcom.frame import LOST
 from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
 from tokcom.modulation.direct import SCHEMES, DirectMapping
@@ -133,7 +134,7 @@ def semantic_labels(
 
 
 def confused_by_context(
-    tokens: np.ndarray, cmi: np.ndarray, context: ContextModel, seed: int = 0,
+    tokens: np.ndarray, cmi: np.ndarray, context: Prior, seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:  # fmt: skip
     """How much each pair of tokens competes in the eyes of the context model.
@@ -157,7 +158,9 @@ def confused_by_context(
     for number, frame in enumerate(tokens):
         hidden = rng.random(len(frame)) < rng.uniform(*HIDDEN_SHARES)
         told = int(cmi[number]) if number % 2 else None
-        roots = np.exp(context.log_probabilities(np.where(hidden, LOST, frame), told) / 2)
+        roots = np.exp(
+            context.log_probabilities(np.where(hidden, LOST, frame)[None], hidden[None], [Condition(told)]) / 2
+        )
         total += roots.T @ roots
         progress(1)
     return total
@@ -271,7 +274,7 @@ def map_model(
         ModelError: there is no such model, or a part of it is broken.
         DatasetError: there are no pictures.
     """
-    embeddings = load_tokenizer(str(folder)).network.codebook.numpy()
+    embeddings = load_tokenizer(str(folder), 0, "cpu").network.codebook.numpy()
     tokens = use = None
     if data is not None:
         tokens, cmi = sample_tokens(data, str(folder), pictures, seed, partial(progress, TOKENS))

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
-from tokcom.precision import autocast
+from tokcom.device import autocast
 from tokcom_lab.training.loop import Task
 from tokcom_lab.training.optimizers import MuonAdamW
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from tokcom.precision import precision
+from tokcom.device import precision
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the iteration that brings all singular values near 1 (Jordan et al., 2024)."""

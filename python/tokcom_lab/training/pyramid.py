@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokcom.context.efficientnet_lite import EfficientNetLite
-from tokcom.precision import autocast
+from tokcom.device import autocast
 from tokcom.tokenizers.pyramid_network import NormalizedBlock, PyramidConfig, PyramidVQNetwork
 from tokcom_lab.training.averaging import average_of, follow
 from tokcom_lab.training.critic import STAGES, Critic

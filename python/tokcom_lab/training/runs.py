@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from tokcom.context.classifier_network import ClassifierConfig
 from tokcom.context.maskgit_network import MaskGitConfig
+from tokcom.device import device_name
 from tokcom.errors import ParameterError
 from tokcom.models.card import file_hash
 from tokcom.models.published import load_efficientnet_lite, load_sentences
@@ -19,7 +20,6 @@ from tokcom.tokenizers.vq_network import VQConfig
 from tokcom_lab.training.classifier import ClassifierTask
 from tokcom_lab.training.dataset import Dataset, load_dataset
 from tokcom_lab.training.decoder import RATE, VISITS, DecoderTask
-from tokcom_lab.training.devices import device_name
 from tokcom_lab.training.export import Run, export_part, half
 from tokcom_lab.training.loop import Task, train
 from tokcom_lab.training.maskgit import MaskGitTask
@@ -155,9 +155,9 @@ def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float
         raise ParameterError("the decoder is trained on from its tokenizer's weights: add --warm-start")
     data, test = _pictures(request, console)
     model = str(request.folder)
-    prior, card = load_context(model).network.unlabelled, model_card(model)
+    prior, card = load_context(model, "cpu").network.unlabelled, model_card(model)
     task = DecoderTask(
-        load_tokenizer(model).network.config, data, test, prior, batch=request.batch, seed=request.seed,
+        load_tokenizer(model, device="cpu").network.config, data, test, prior, batch=request.batch, seed=request.seed,
         codes=card.part("context")["sha256"], tokens=kept_tokens(data, model, "train"),
     )  # fmt: skip
     figures = _run(request, task, "tokenizer", "vq", data.classes, console, search={"rate": RATE, "visits": VISITS})

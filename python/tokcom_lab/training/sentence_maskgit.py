@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
+from tokcom.device import autocast
 from tokcom.errors import ParameterError
-from tokcom.precision import autocast
 from tokcom_lab.training.averaging import average_of, follow
 from tokcom_lab.training.loop import rate_by_share
 from tokcom_lab.training.maskgit import MASKED_SHARE, MaskGitTask

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokcom.precision import autocast
+from tokcom.device import autocast
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.rate_distortion import FLAT
 from tokcom.tokenizers.vq_network import VQAutoencoder, VQConfig, VQNetwork, as_input

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 import tokcom.tokenizers
+from tokcom.device import precision
 from tokcom.frame import LOST
 from tokcom.models.zoo import load_tokenizer, model_card
-from tokcom.precision import precision
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom_lab.training.dataset import Dataset
 from tokcom_lab.training.picture_feed import PictureFeed
@@ -39,7 +39,7 @@ def tokenized(
         uint16 or int32 array (n, variants, tokens). An encoder's tokens come of all crops, then of their mirror images;
         tokens that are searched for, which takes time, of the pictures' `Views`, or of the one crop that there is.
     """
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, device="cpu")
     path = _path(data, model, split, tokenizer, Path(cache))
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def enlarged_tokens(
     Returns:
         uint16 or int32 array (n, views, tokens). Broken off, a later call goes on with what was found.
     """
-    tokenizer = load_tokenizer(model, 0)
+    tokenizer = load_tokenizer(model, 0, "cpu")
     key = [tokens_key(model, 0), device.type, split, data.pictures.shape, hash_of(data), views]
     path = Path(cache) / f"views-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
@@ -103,7 +103,7 @@ def keep_tokens(tokens: np.ndarray, data: Dataset, model: str, split: str, *, ca
         split: name of the split.
         cache: folder that keeps them.
     """
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, device="cpu")
     by_picture = tokens.reshape(VIEWS, len(data.labels), -1).transpose(1, 0, 2)
     _keep(by_picture.astype(_kind(tokenizer)), _path(data, model, split, tokenizer, Path(cache)))
 
@@ -111,7 +111,7 @@ def keep_tokens(tokens: np.ndarray, data: Dataset, model: str, split: str, *, ca
 def kept_tokens(data: Dataset, model: str, split: str, *, cache: str | Path = CACHE) -> np.ndarray | None:
     """What `keep_tokens` kept, or `tokenized` found by search: int (VIEWS * n, tokens), numbered as the pictures'
     `Views`; None where there is nothing."""
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, device="cpu")
     path = _path(data, model, split, tokenizer, Path(cache))
     if not tokenizer.visits or not path.exists():
         return None

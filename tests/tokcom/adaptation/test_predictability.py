@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from tokcom.adaptation.predictability import token_bits
-from tokcom.context.model import ContextModel
+from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
 
-class Counting(ContextModel):
+class Counting(Prior):
     """Token 0 gets the share of zeros among the known, plus one each; it remembers what it was shown."""
 
     codebook, codebook_size, grid, num_classes = "two", 2, None, 3
@@ -15,7 +15,12 @@ class Counting(ContextModel):
     def __init__(self):
         self.shown = []
 
-    def log_probabilities(self, tokens, cmi):
+    def log_probabilities(self, tokens, wanted, conditions):
+        return np.concatenate(
+            [self.of_frame(line, condition.label) for line, condition in zip(tokens, conditions, strict=True)]
+        )
+
+    def of_frame(self, tokens, cmi):
         self.shown.append((tokens.copy(), cmi))
         known = tokens[tokens != LOST]
         zero = (np.sum(known == 0) + 1) / (len(known) + 2)

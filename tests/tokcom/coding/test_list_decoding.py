@@ -12,6 +12,7 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.list_decoding import ListDecision, ListDecoder, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
+from tokcom.context.prediction import Prediction
 from tokcom.errors import ParameterError
 from tokcom.modulation.constellation import Constellation
 from tokcom.packets.bits import tokens_to_bits
@@ -167,8 +168,7 @@ def test_a_wide_codebook_and_a_line_of_one_token():
 
 
 def test_decisions_on_packets_come_together():
-    whole = ListDecision.empty(3, 2, 4)
-    part = ListDecision.empty(2, 2, 4)
+    whole, part = (ListDecision.empty(Prediction.dense(np.zeros((n, 2, 4), np.float32))) for n in (3, 2))
     part.tokens[:] = 3
     part.exact[:] = True
     whole.set(np.array([0, 2]), part)

@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokcom.context.joint_decoding import ContextSettings, JointDecoder
-from tokcom.context.model import ContextModel
+from tokcom.context.condition import Condition
+from tokcom.context.joint_decoding import ContextSettings
+from tokcom.context.masked_turns import MaskedTurns
+from tokcom.context.prior import Prior
+from tokcom.context.questions import result_of
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
 SIZE = 8
 
 
-class Line(ContextModel):
+class Line(Prior):
     """Tokens repeat a known left neighbour with probability 0.9; every call is kept."""
 
     codebook, codebook_size, grid, num_classes = "line", SIZE, None, 3
@@ -23,7 +26,12 @@ class Line(ContextModel):
     def __init__(self):
         self.seen, self.labels = [], []
 
-    def log_probabilities(self, tokens, cmi):
+    def log_probabilities(self, tokens, wanted, conditions):
+        return np.concatenate(
+            [self.of_frame(line, condition.label) for line, condition in zip(tokens, conditions, strict=True)]
+        )
+
+    def of_frame(self, tokens, cmi):
         self.seen.append(tokens.copy())
         self.labels.append(cmi)
         lost = np.flatnonzero(tokens == LOST)
@@ -41,6 +49,12 @@ class Answer:
     log_odds: np.ndarray
     evidence: np.ndarray
     marginals: np.ndarray
+    words: None = None
+
+
+def decoded(turns, frame, positions, packets, ok, decoder, cancelled=lambda: False):
+    work = turns.decode(frame, positions, packets, ok, decoder, Condition.of(frame), cancelled)
+    return result_of(work, lambda: turns.prior)
 
 
 class Likelihoods:
@@ -49,7 +63,8 @@ class Likelihoods:
     def __init__(self, likelihood):
         self.likelihood, self.calls = likelihood, []
 
-    def __call__(self, rows, log_priors):
+    def __call__(self, rows, priors):
+        log_priors = priors.log_probability
         self.calls.append((rows.copy(), log_priors.copy()))
         share = self.likelihood[rows] * np.exp(log_priors)
         evidence = np.log(share.sum(axis=-1)).sum(axis=-1)
@@ -78,9 +93,9 @@ def test_what_is_decoded_tells_the_rest():
     likelihood = vague(sent, 60.0)
     ok = np.array([True] + [False] * 5)
     settings = ContextSettings(rounds=8, turns=3, inform=0.95, accept=0.99, settle=0.9999)
-    alone = JointDecoder(None, settings).decode(frame(6), positions, sent, ok, Likelihoods(likelihood))
+    alone = decoded(MaskedTurns(None, settings), frame(6), positions, sent, ok, Likelihoods(likelihood))
     assert alone.accepted.tolist() == [True] + [False] * 5 and alone.passes == 0
-    together = JointDecoder(Line(), settings).decode(frame(6), positions, sent, ok, Likelihoods(likelihood))
+    together = decoded(MaskedTurns(Line(), settings), frame(6), positions, sent, ok, Likelihoods(likelihood))
     assert together.accepted.all() and (together.tokens == 5).all() and together.passes > 0
     assert together.confidence[1, 0] == pytest.approx(60 * 0.9 / (60 * 0.9 + 0.1), abs=1e-4)
 
@@ -93,8 +108,8 @@ def test_a_packet_never_sees_its_own_guesses_and_ok_ones_stay(seed, turns, per_p
     sent = rng.integers(0, SIZE, (n, per_packet))
     ok = rng.random(n) < 0.4
     model, decoder = Line(), Likelihoods(vague(sent, rng.uniform(2, 200, (*sent.shape, 1))))
-    result = JointDecoder(model, ContextSettings(rounds=3, turns=turns)).decode(
-        frame(n * per_packet), positions, sent, ok, decoder
+    result = decoded(
+        MaskedTurns(model, ContextSettings(rounds=3, turns=turns)), frame(n * per_packet), positions, sent, ok, decoder
     )
     assert np.array_equal(result.tokens[ok], sent[ok]) and result.accepted[ok].all()
     assert (result.confidence[ok] == 1).all() and np.isposinf(result.log_odds[ok]).all()
@@ -110,7 +125,8 @@ def test_a_packet_never_sees_its_own_guesses_and_ok_ones_stay(seed, turns, per_p
 class Changing(Likelihoods):
     """A decoder that is sure of token 1 at first, and doubts it once it knows better."""
 
-    def __call__(self, rows, log_priors):
+    def __call__(self, rows, priors):
+        log_priors = priors.log_probability
         self.calls.append((rows.copy(), log_priors.copy()))
         odds = 8.0 if len(self.calls) <= 2 else -2.0
         marginals = np.full((len(rows), 1, SIZE), 0.01, np.float32)
@@ -122,9 +138,9 @@ def test_what_was_accepted_on_thin_evidence_is_taken_back():
     positions, ok = np.arange(3)[:, None], np.array([True, False, False])
     settings = ContextSettings(accept=0.999, settle=0.99999)
     decoder = Changing(None)
-    assert JointDecoder(None, settings).decode(frame(3), positions, ok[:, None] * 1, ok, decoder).accepted.all()
+    assert decoded(MaskedTurns(None, settings), frame(3), positions, ok[:, None] * 1, ok, decoder).accepted.all()
     decoder = Changing(None)
-    late = JointDecoder(Line(), settings).decode(frame(3), positions, ok[:, None] * 1, ok, decoder)
+    late = decoded(MaskedTurns(Line(), settings), frame(3), positions, ok[:, None] * 1, ok, decoder)
     assert late.accepted.tolist() == [True, False, False]
 
 
@@ -133,7 +149,7 @@ def test_settled_packets_are_not_decoded_again():
     sent = np.full((4, 1), 2)
     likelihood = vague(sent, np.array([1, 1e9, 1e9, 3.0])[:, None, None])
     decoder = Likelihoods(likelihood)
-    JointDecoder(Line(), ContextSettings(rounds=4)).decode(frame(4), positions, sent, ok, decoder)
+    decoded(MaskedTurns(Line(), ContextSettings(rounds=4)), frame(4), positions, sent, ok, decoder)
     assert [rows.tolist() for rows, _ in decoder.calls[:2]] == [[1, 2, 3]] * 2
     assert all(rows.tolist() == [3] for rows, _ in decoder.calls[2:]) and len(decoder.calls) > 2
 
@@ -141,8 +157,13 @@ def test_settled_packets_are_not_decoded_again():
 def test_padding_slots_hold_token_zero_for_certain():
     positions = np.array([[0, 1], [2, -1]])
     decoder = Likelihoods(np.ones((2, 2, SIZE)))
-    JointDecoder(Line(), ContextSettings(rounds=1)).decode(
-        frame(3), positions, np.zeros((2, 2), int), np.array([False, False]), decoder
+    decoded(
+        MaskedTurns(Line(), ContextSettings(rounds=1)),
+        frame(3),
+        positions,
+        np.zeros((2, 2), int),
+        np.array([False, False]),
+        decoder,
     )
     for rows, priors in decoder.calls:
         for row, prior in zip(rows, priors, strict=True):
@@ -156,14 +177,16 @@ def test_without_a_model_frequent_words_are_the_likelier_ones():
     frequencies = np.r_[0.5, np.full(SIZE - 1, 0.5 / (SIZE - 1))]
     positions, sent = np.arange(2)[:, None], np.array([[3], [4]])
     decoder = Likelihoods(vague(sent, np.array([[6.0], [8.0]])[..., None]))
-    informed = JointDecoder(None, frequencies=frequencies).decode(frame(2), positions, sent, np.zeros(2, bool), decoder)
+    informed = decoded(
+        MaskedTurns(None, frequencies=frequencies), frame(2), positions, sent, np.zeros(2, bool), decoder
+    )
     assert informed.tokens.ravel().tolist() == [0, 4] and informed.passes == 0
     odds = np.array([0.5, 8 * 0.5 / 7]) / np.array([6 * 0.5 / 7 + 6 * 0.5 / 7, 0.5 + 6 * 0.5 / 7])
     assert informed.log_odds == pytest.approx(np.log(odds), abs=1e-5)
-    alike = JointDecoder(None).decode(frame(2), positions, sent, np.zeros(2, bool), decoder)
+    alike = decoded(MaskedTurns(None), frame(2), positions, sent, np.zeros(2, bool), decoder)
     assert alike.tokens.ravel().tolist() == [3, 4]
     with pytest.raises(ModelError, match="8 words, and frequencies are known of 5"):
-        JointDecoder(None, frequencies=np.full(5, 0.2)).decode(frame(2), positions, sent, np.zeros(2, bool), decoder)
+        decoded(MaskedTurns(None, frequencies=np.full(5, 0.2)), frame(2), positions, sent, np.zeros(2, bool), decoder)
 
 
 @pytest.mark.parametrize("alike", [True, False])
@@ -173,8 +196,8 @@ def test_a_frame_that_is_strange_to_the_model_is_decoded_without_it(alike):
     sent = np.full((n, 1), 5) if alike else np.random.default_rng(6).integers(0, SIZE, (n, 1))
     positions, nothing, none = np.arange(n)[:, None], np.zeros((n, 1), int), np.zeros(n, bool)
     likelihood = vague(sent, 100.0)
-    blind = JointDecoder(None).decode(frame(n), positions, nothing, none, Likelihoods(likelihood))
-    seeing = JointDecoder(Line()).decode(frame(n), positions, nothing, none, Likelihoods(likelihood))
+    blind = decoded(MaskedTurns(None), frame(n), positions, nothing, none, Likelihoods(likelihood))
+    seeing = decoded(MaskedTurns(Line()), frame(n), positions, nothing, none, Likelihoods(likelihood))
     assert seeing.passes > 0
     for name in ("tokens", "confidence", "log_odds", "accepted"):
         same = np.array_equal(getattr(blind, name), getattr(seeing, name))
@@ -184,7 +207,7 @@ def test_a_frame_that_is_strange_to_the_model_is_decoded_without_it(alike):
 def test_the_label_reaches_the_model():
     model, positions = Line(), np.arange(2)[:, None]
     decoder = Likelihoods(np.ones((2, 1, SIZE)))
-    JointDecoder(model).decode(frame(2, cmi=2), positions, np.zeros((2, 1), int), np.zeros(2, bool), decoder)
+    decoded(MaskedTurns(model), frame(2, cmi=2), positions, np.zeros((2, 1), int), np.zeros(2, bool), decoder)
     assert set(model.labels) == {2}
 
 
@@ -192,8 +215,14 @@ def test_the_label_reaches_the_model():
 def test_it_can_be_stopped_and_gives_the_best_so_far(how):
     positions, sent = np.arange(5)[:, None], np.full((5, 1), 3)
     settings = ContextSettings(seconds=1e-9 if how == "late" else None)
-    result = JointDecoder(Line(), settings).decode(
-        frame(5), positions, sent, np.zeros(5, bool), Likelihoods(vague(sent, 9.0)), lambda: how == "cancelled"
+    result = decoded(
+        MaskedTurns(Line(), settings),
+        frame(5),
+        positions,
+        sent,
+        np.zeros(5, bool),
+        Likelihoods(vague(sent, 9.0)),
+        lambda: how == "cancelled",
     )
     assert result.passes == 0 and (result.tokens == 3).all()
     assert result.confidence == pytest.approx(9 / (9 + SIZE - 1))
@@ -201,8 +230,13 @@ def test_it_can_be_stopped_and_gives_the_best_so_far(how):
 
 def test_a_model_that_does_not_fit_says_so():
     with pytest.raises(ModelError, match="CMI label 3"):
-        JointDecoder(Line()).decode(
-            frame(1, cmi=3), np.zeros((1, 1), int), np.zeros((1, 1), int), np.array([False]), Likelihoods(None)
+        decoded(
+            MaskedTurns(Line()),
+            frame(1, cmi=3),
+            np.zeros((1, 1), int),
+            np.zeros((1, 1), int),
+            np.array([False]),
+            Likelihoods(None),
         )
 
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokcom.context.model import ContextModel
+from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery, RecoverySettings, still_masked
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
 
-class Chain(ContextModel):
+class Chain(Prior):
     """Tokens on a line that likely repeat their left neighbour; with CMI they are likely the label."""
 
     codebook, codebook_size, grid, num_classes = "chain", 8, None, 8
@@ -19,7 +19,12 @@ class Chain(ContextModel):
     def __init__(self):
         self.passes = 0
 
-    def log_probabilities(self, tokens, cmi):
+    def log_probabilities(self, tokens, wanted, conditions):
+        return np.concatenate(
+            [self.of_frame(line, condition.label) for line, condition in zip(tokens, conditions, strict=True)]
+        )
+
+    def of_frame(self, tokens, cmi):
         self.passes += 1
         lost = np.flatnonzero(tokens == LOST)
         weight = np.ones((len(lost), 8))

@@ -8,7 +8,8 @@ from scipy.signal import czt
 
 from tokcom.adaptation.mcs import mcs_table
 from tokcom.channel.awgn import awgn
-from tokcom.errors import BurstError, FrameError, ModelError, ParameterError, TokcomError
+from tokcom.context.prior import Prior
+from tokcom.errors import BurstError, FrameError, ParameterError, TokcomError
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.recovery import FrameRecovery
@@ -250,17 +251,13 @@ def test_a_codebook_of_another_width_is_named_counted_and_hurts_no_other_burst()
         receiver.outline(header)
 
 
-class Zeros:
-    """A context model of 1024 words that believes in word 0."""
+class Zeros(Prior):
+    """A prior of 1024 words that believes in word 0."""
 
-    codebook = "random"
+    codebook, codebook_size, grid, num_classes = "random", 1024, None, 102
 
-    def require_fit(self, frame):
-        if frame.codebook != "random":
-            raise ModelError(f"no {frame.codebook} here")
-
-    def log_probabilities(self, tokens, cmi):
-        return np.log(np.eye(1024)[np.zeros(len(tokens[tokens == LOST]), int)] * 0.9 + 1e-4)
+    def log_probabilities(self, tokens, wanted, conditions):
+        return np.log(np.eye(1024)[np.zeros(wanted.sum(), int)] * 0.9 + 1e-4)
 
 
 def test_what_is_lost_is_recovered_and_the_rest_stays():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tokcom.channel.awgn import awgn, noise_variance
-from tokcom.context.model import ContextModel
+from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.uncoded import UncodedLink
@@ -13,12 +13,17 @@ TRANSITIONS = np.random.default_rng(0).dirichlet(np.full(SIZE, 0.05), N)
 """Each place has a distribution of its own, and the others tell nothing."""
 
 
-class Independent(ContextModel):
+class Independent(Prior):
     """Tokens of `TRANSITIONS`, a row a place."""
 
     codebook, codebook_size, grid, num_classes = "independent", SIZE, None, 5
 
-    def log_probabilities(self, tokens, cmi):
+    def log_probabilities(self, tokens, wanted, conditions):
+        return np.concatenate(
+            [self.of_frame(line, condition.label) for line, condition in zip(tokens, conditions, strict=True)]
+        )
+
+    def of_frame(self, tokens, cmi):
         return np.log(TRANSITIONS[tokens == LOST] + 1e-12).astype(np.float32)
 
 

@@ -7,22 +7,29 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
-from tokcom.errors import ModelError, PictureError
+from tokcom.context.condition import Condition
+from tokcom.errors import ModelError, ParameterError, PictureError
 from tokcom.frame import LOST
-from tokcom.models.card import FORMAT, PARTS, file_hash
+from tokcom.models import zoo
+from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.families import family
 from tokcom.models.folders import list_models
 from tokcom.models.zoo import (
-    FAMILIES,
     codebook,
     load_acceptance,
     load_classifier,
     load_context,
+    load_detokenizers,
+    load_expectations,
     load_labels,
+    load_recoveries,
     load_recovery,
     load_residual,
     load_tokenizer,
     model_card,
+    model_names,
     word_frequencies,
 )  # fmt: skip
 from tokcom_lab.training.export import Run, export_acceptance, export_labels, export_part, export_residual
@@ -36,6 +43,13 @@ def edited(folder, **changes):
 def edited_part(folder, part, **changes):
     card = json.loads((folder / "card.json").read_text())
     edited(folder, **{part: card[part] | changes})
+
+
+@pytest.fixture
+def nothing_loaded(monkeypatch):
+    """A process that holds no network yet: of one that does, the file is not read again."""
+    monkeypatch.setattr(zoo, "_kept", BoundedCache(zoo.KEPT_BYTES, zoo.network_bytes))
+    monkeypatch.setattr(zoo, "_in_use", {})
 
 
 def test_a_model_loads_by_folder_and_by_name(tiny_model, monkeypatch):
@@ -71,10 +85,10 @@ def test_weights_survive_half_precision(tiny_model):
 
 def test_log_probabilities_are_a_distribution_over_the_codebook(tiny_model):
     context = load_context(str(tiny_model))
-    tokens = np.arange(16)
-    tokens[[2, 7, 8]] = LOST
-    for cmi in (None, 1):
-        found = context.log_probabilities(tokens, cmi)
+    tokens = np.arange(16)[None]
+    tokens[0, [2, 7, 8]] = LOST
+    for label in (None, 1):
+        found = context.log_probabilities(tokens, tokens == LOST, [Condition(label)])
         assert found.shape == (3, 32) and np.allclose(np.exp(found).sum(axis=1), 1, atol=1e-5)
     classifier = load_classifier(str(tiny_model))
     pictures = np.zeros((2, 16, 16, 3), np.uint8)
@@ -94,7 +108,7 @@ def test_a_folder_without_a_card_is_named(tmp_path):
         model_card(str(tmp_path))
 
 
-def test_a_truncated_file_is_named(tiny_model):
+def test_a_truncated_file_is_named(nothing_loaded, tiny_model):
     path = tiny_model / "context.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ModelError, match=r"context\.safetensors: sha256 is .* truncated"):
@@ -117,7 +131,7 @@ def test_another_models_weights_are_named(tiny_model):
         load_tokenizer(str(tiny_model))
 
 
-def test_a_missing_file_is_named(tiny_model):
+def test_a_missing_file_is_named(nothing_loaded, tiny_model):
     (tiny_model / "classifier.safetensors").unlink()
     with pytest.raises(ModelError, match=r"classifier\.safetensors: no such file"):
         load_classifier(str(tiny_model))
@@ -209,7 +223,46 @@ def test_the_shipped_models_say_where_they_come_from():
     for name in list_models():
         content = model_card(name).content
         assert content["licence"] and content["data"]["licence"] and content["description"]
-        assert all({"seed", "hours", "command"} <= content[part]["training"].keys() for part in PARTS)
+        assert all({"seed", "hours", "command"} <= content[part]["training"].keys() for part in model_card(name).parts)
+
+
+def test_modes_keep_and_list_load_no_network(tiny_model, monkeypatch):
+    monkeypatch.setattr("tokcom.models.zoo._network", lambda *_: pytest.fail("a network was loaded"))
+    for mode in ("keep", "list"):
+        assert load_recovery(str(tiny_model), mode).n_bytes == 0
+
+
+def test_a_network_is_held_once_however_it_is_named_and_used(tiny_model):
+    other = tiny_model.parent / "other"
+    shutil.copytree(tiny_model, other)
+    networks = [
+        load_context(str(tiny_model)).network, load_context(str(other)).network,
+        load_recovery(str(tiny_model), "mask").prior.network, load_tokenizer(str(tiny_model)).network,
+    ]  # fmt: skip
+    assert networks[0] is networks[1] is networks[2] is not networks[3]
+    assert load_detokenizers(str(other)).find(codebook(str(other)).name).network is networks[3]
+
+
+def test_models_are_named_in_a_list_or_between_commas(tiny_model):
+    assert model_names("caltech64, photo256,,caltech64") == ["caltech64", "photo256"]
+    assert model_names([tiny_model, "mine"]) == [str(tiny_model), "mine"] and model_names("") == []
+    both = load_recoveries(f"caltech64,{tiny_model}", "list", "cpu")
+    assert [each.name for each in both.members.codebooks.values()] == [
+        codebook("caltech64").name, codebook(str(tiny_model)).name,
+    ]  # fmt: skip
+    assert both.members.loaded == ()
+    for load in (load_recoveries, load_detokenizers, load_expectations):
+        with pytest.raises(ParameterError, match="models is ' , '; it must name at least one"):
+            load(" , ")
+    with pytest.raises(ParameterError, match="mode is 'guess'"):
+        load_recoveries("caltech64,photo256", "guess")
+    with pytest.raises(ParameterError, match="device is 'gpu'"):
+        load_recoveries("caltech64", device="gpu")
+
+
+def test_what_receivers_leave_wrong_comes_with_their_prior():
+    prior, residual = load_expectations("caltech64").find(codebook("caltech64").name)
+    assert prior.codebook == codebook("caltech64").name and residual == load_residual("caltech64")
 
 
 def test_a_part_that_is_not_there_is_named(tiny_model):
@@ -242,7 +295,7 @@ def test_a_contexts_calibration_comes_from_its_card(tiny_model):
 def retrained(folder, part):
     """Other weights of a part, as a training writes them."""
     card = json.loads((folder / "card.json").read_text())[part]
-    config_class, network_class = FAMILIES[card["family"]]
+    config_class, network_class = family(card["family"]).config_class(), family(card["family"]).network_class()
     config = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in card["config"].items()})
     torch.manual_seed(1)
     run = Run("none", "none", 0, 0, 0.0)

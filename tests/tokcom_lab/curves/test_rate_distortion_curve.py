@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tokcom.errors import ParameterError
-from tokcom.frame import LOST
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.curves.rate_distortion_curve import draw_rate_distortion, rate_distortion_curve
@@ -40,7 +39,7 @@ def test_bits_are_those_of_the_model(measured, monkeypatch):
     """A model that expects all words alike needs the logarithm of their number."""
     monkeypatch.setattr(
         "tokcom.context.maskgit.MaskGit.log_probabilities",
-        lambda self, tokens, cmi: np.full((int((tokens == LOST).sum()), 32), -np.log(32)),
+        lambda self, tokens, wanted, conditions: np.full((int(wanted.sum()), 32), -np.log(32)),
     )
     assert measured[1]([0.1], [0])[0].bits == pytest.approx(5)
 

@@ -81,7 +81,7 @@ def test_a_run_in_two_pieces_ends_where_one_run_does(trunk, tmp_path):
 
 
 def test_processors_without_bfloat16_train_too(trunk, tmp_path, monkeypatch):
-    monkeypatch.setattr("tokcom.precision.precision", lambda device: torch.float32)
+    monkeypatch.setattr("tokcom.device.precision", lambda device: torch.float32)
     assert train(task(trunk), steps=4, checkpoint=tmp_path / "run.safetensors", console=QUIET).step == 4
 
 

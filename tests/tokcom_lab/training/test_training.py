@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
+from tokcom.context.condition import Condition
 from tokcom.context.maskgit_network import MaskGitConfig
 from tokcom.errors import CheckpointError, DatasetError, ParameterError
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
@@ -151,7 +152,7 @@ def test_a_run_in_two_pieces_ends_where_one_run_does(kind, data, tmp_path, monke
 @pytest.mark.parametrize("kind", ["tokenizer", "maskgit", "decoder"])
 def test_processors_without_bfloat16_train_too(kind, data, tmp_path, monkeypatch):
     """There nothing is copied on its way into a product, so nothing may move before its gradients have come."""
-    monkeypatch.setattr("tokcom.precision.precision", lambda device: torch.float32)
+    monkeypatch.setattr("tokcom.device.precision", lambda device: torch.float32)
     task = {
         "tokenizer": lambda: tokenizer_task(data, tmp_path), "maskgit": maskgit_task,
         "decoder": lambda: decoder_task(pictures(data, tmp_path), pictures(data, tmp_path, "test", 1)),
@@ -208,7 +209,7 @@ def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, monkeypat
     assert card["classes"] == ["cat", "owl"] and card["context"]["training"]["command"] == "train it"
     assert {"psnr_db", "codes_used"} <= card["tokenizer"]["figures"].keys()
     frame = load_tokenizer(str(folder)).tokenize(np.zeros((5, 5, 3), np.uint8))
-    load_context(str(folder)).require_fit(frame)
+    load_context(str(folder)).require_fit(frame, Condition.of(frame))
     assert load_classifier(str(folder)).classes == ("cat", "owl")
 
 

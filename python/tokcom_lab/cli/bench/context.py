@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, drawing_option, json_option, seed_option
+from tokcom.cli.options import Names, Numbers, device_option, drawing_option, json_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom.link.modes import MODES
 from tokcom.tables import load_table
@@ -30,11 +30,12 @@ from tokcom_lab.cli.options import data_option, images_option, model_option
 )
 @drawing_option("--svg", "Draw PER and TER into this file.")
 @drawing_option("--pictures", "Show photographs at 3, 4, 6 dB here.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def context(
     data: Path | None, images: int, esn0_db: list[float], modes: list[str], cmi: str, model: str, channel: str | None,
-    svg: Path | None, pictures: Path | None, seed: int, json_file: click.utils.LazyFile | None,
+    svg: Path | None, pictures: Path | None, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Error rates of the receiver's four modes on photographs, K=7 rate 1/2, 16-QAM, AWGN (10 to 15 minutes)."""
     from tokcom.channel.awgn import noise_variance
@@ -47,12 +48,14 @@ def context(
     told = {"yes": (True,), "no": (False,), "both": (True, False)}[cmi]
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     count = len(photographs.pictures)
-    bench = context_curve.Bench(photographs, model, load_tokenizer(model), seed=seed, channel=channel)
+    tokenizer = load_tokenizer(model, device=device)
+    bench = context_curve.Bench(photographs, model, tokenizer, seed=seed, channel=channel, device=device)
     with progress_bar() as bar:
         row = bar.add_task("model", total=count)
         figures = context_curve.model_figures(
-            bench, load_context(model), load_classifier(model), seed, lambda done: bar.advance(row, done)
-        )
+            bench, load_context(model, device), load_classifier(model, device), seed,
+            lambda done: bar.advance(row, done),
+        )  # fmt: skip
         row = bar.add_task("frames", total=count * len(esn0_db) * len(modes) * len(told))
         curve = list(context_curve.context_curve(bench, esn0_db, modes, told, lambda done: bar.advance(row, done)))
     threshold = {

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from tokcom.device import device_name, find_device, precision, weights_dtype
 from tokcom.errors import ParameterError
-from tokcom_lab.training.devices import device_name, find_device
 
 
 def test_auto_is_a_gpu_where_there_is_one(monkeypatch):
@@ -15,13 +15,13 @@ def test_auto_is_a_gpu_where_there_is_one(monkeypatch):
 def test_other_names_are_refused(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ParameterError, match="it is auto, cpu, cuda or cuda:N"):
+    with pytest.raises(ParameterError, match="it must be auto, cpu, cuda or cuda:N"):
         find_device(name)
 
 
 def test_a_gpu_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ParameterError, match="finds no GPU; take --device cpu"):
+    with pytest.raises(ParameterError, match="finds no GPU; take cpu"):
         find_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -32,3 +32,11 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch):
 
 def test_a_card_names_processors_by_their_number():
     assert device_name(torch.device("cpu")) == f"{torch.get_num_threads()} processors"
+
+
+def test_weights_are_halved_where_a_gpu_computes_in_half_precision(monkeypatch):
+    assert weights_dtype(torch.device("cpu")) == torch.float32
+    for native in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native)
+        assert precision("cuda") == (torch.bfloat16 if native else torch.float32)
+        assert weights_dtype(torch.device("cuda")) == (torch.float16 if native else torch.float32)

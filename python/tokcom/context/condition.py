@@ -1,0 +1,62 @@
+"""What a receiver knows of a frame beside its tokens: the condition under which a prior predicts them."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from tokcom.errors import ParameterError
+from tokcom.frame import TokenFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """Cross-modal and other side information; what is not known is None. A value: equal where its content is.
+
+    Args:
+        label: number of a class, at least 0.
+        text: a sentence that tells what the frame shows or says.
+        embedding: float (width,), a point in the space of a prior's conditions; the condition keeps a copy.
+        before: the frame before, of the same stream.
+
+    Raises:
+        ParameterError: a negative label, or an embedding that is no line of finite numbers.
+    """
+
+    label: int | None = None
+    text: str | None = None
+    embedding: np.ndarray | None = None
+    before: TokenFrame | None = None
+
+    def __post_init__(self) -> None:
+        if self.label is not None and self.label < 0:
+            raise ParameterError(f"label is {self.label}; it must be at least 0")
+        if self.embedding is not None:
+            own = np.array(self.embedding, np.float32)
+            if own.ndim != 1 or not own.size or not np.isfinite(own).all():
+                raise ParameterError(f"an embedding is a line of finite numbers, not an array of shape {own.shape}")
+            own.flags.writeable = False
+            object.__setattr__(self, "embedding", own)
+
+    def __eq__(self, other: object) -> bool:
+        return self._content() == other._content() if isinstance(other, Condition) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+    def _content(self) -> tuple:
+        embedding = None if self.embedding is None else self.embedding.tobytes()
+        return self.label, self.text, embedding, self.before
+
+    @classmethod
+    def of(cls, frame: TokenFrame) -> "Condition":
+        """What travelled with a frame: its label."""
+        return cls(label=frame.cmi) if frame.cmi is not None else NOTHING
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Names of what is known."""
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name) is not None)
+
+
+NOTHING = Condition()
+"""Nothing is known beside the tokens."""

@@ -1,0 +1,182 @@
+"""Joint decoding in any order: packets take turns, while one is decoded the others inform the prior."""
+
+import time
+from collections.abc import Callable, Generator
+from copy import copy
+
+import numpy as np
+
+from tokcom.bounded_cache import BoundedCache
+from tokcom.context.acceptance import Acceptance
+from tokcom.context.condition import NOTHING, Condition
+from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, JointDecision, PacketDecoder
+from tokcom.context.prediction import LEAST, Prediction
+from tokcom.context.prior import ANY, Prior
+from tokcom.context.questions import Asking, Question
+from tokcom.errors import ModelError, ParameterError
+from tokcom.frame import LOST, TokenFrame
+
+STRANGE = 5.0
+"""Nepers by which words' frequencies must explain a frame better than the prior does, for the frame to be strange to
+it: frames that are unlike all that the prior has learnt from are rare."""
+EMPTY_BYTES = 64 << 20
+"""What predictions of empty frames may hold: they are the same for all frames of a condition."""
+
+
+class MaskedTurns:
+    """Decodes the open packets of frames together with a prior, or without one.
+
+    Args:
+        prior: the prior, of order ANY; None leaves the CRC as the only help.
+        settings: the schedule.
+        acceptance: calibration of packets' posteriors.
+        frequencies: float (codebook_size,), share of each word among all tokens sent, the prior where there is no
+            other, or where that explains what was received worse than they do; None: all alike.
+
+    Raises:
+        ParameterError: the prior takes tokens in one order alone.
+    """
+
+    def __init__(
+        self, prior: Prior | None, settings: ContextSettings | None = None,
+        acceptance: Acceptance | None = None, frequencies: np.ndarray | None = None,
+    ):  # fmt: skip
+        if prior is not None and prior.order != ANY:
+            raise ParameterError(f"masked turns need a prior of tokens in any order; this one's order is {prior.order}")
+        self.prior = prior
+        self.log_frequencies = None if frequencies is None else np.log(np.asarray(frequencies, np.float32))
+        self.settings = settings or ContextSettings()
+        self.acceptance = acceptance or Acceptance()
+        self.empty: BoundedCache[Prediction] = BoundedCache(EMPTY_BYTES, lambda kept: kept.n_bytes)
+
+    def decode(
+        self, frame: TokenFrame, positions: np.ndarray, packets: np.ndarray, packets_ok: np.ndarray,
+        decoder: PacketDecoder, condition: Condition = NOTHING, cancelled: Callable[[], bool] = lambda: False,
+    ) -> Asking[JointDecision]:  # fmt: skip
+        """See `joint_decoding.Strategy`."""
+        if self.prior is not None:
+            self.prior.require_fit(frame, condition)
+        if self.log_frequencies is not None and len(self.log_frequencies) != frame.codebook_size:
+            raise ModelError(
+                f"frame {frame.frame_id} has a codebook of {frame.codebook_size} words, and frequencies are known of "
+                f"{len(self.log_frequencies)}"
+            )
+        work = _Work(self, frame, positions, packets, packets_ok, decoder, condition, cancelled)
+        open_rows = np.flatnonzero(~packets_ok)
+        if len(open_rows):
+            work.decode(open_rows, work.by_frequency(open_rows))
+        if self.prior is not None and len(open_rows):
+            blind = work.aside()
+            outset = yield from work.outset(open_rows)
+            work.decode(open_rows, outset)
+            for _ in range(self.settings.rounds):
+                more = yield from work.round()
+                if work.evidence.sum() + STRANGE < blind.evidence.sum():
+                    blind.passes, work = work.passes, blind
+                    break
+                if not more:
+                    break
+        return JointDecision(work.tokens, work.confidence, work.accepted, work.log_odds, work.passes)
+
+
+class _Work:
+    """The state of one frame."""
+
+    def __init__(self, parent: MaskedTurns, frame, positions, packets, packets_ok, decoder, condition, cancelled):
+        self.settings, self.acceptance, self.empty = parent.settings, parent.acceptance, parent.empty
+        self.log_frequencies = parent.log_frequencies
+        self.frame, self.positions, self.decoder, self.cancelled = frame, positions, decoder, cancelled
+        self.condition = condition
+        self.top = self.settings.top if frame.codebook_size > DENSE_WORDS else None
+        self.tokens = np.where(packets_ok[:, None], packets, LOST).astype(np.int32)
+        self.confidence = np.where(packets_ok[:, None], np.float32(1), np.float32(0)).repeat(positions.shape[1], 1)
+        self.log_odds = np.where(packets_ok, np.inf, -np.inf)
+        self.evidence = np.zeros(len(packets_ok))
+        self.passes = 0
+        self.deadline = None if self.settings.seconds is None else time.monotonic() + self.settings.seconds
+
+    @property
+    def accepted(self) -> np.ndarray:
+        return self.acceptance.posterior(self.log_odds) >= self.settings.accept
+
+    def aside(self) -> "_Work":
+        """What is known now, whatever becomes of this; uncalibrated, for without the prior posteriors are exact."""
+        kept = copy(self)
+        kept.acceptance = Acceptance()
+        for name in ("tokens", "confidence", "log_odds", "evidence"):
+            setattr(kept, name, getattr(self, name).copy())
+        return kept
+
+    def by_frequency(self, rows: np.ndarray) -> Prediction:
+        """Priors without the prior: how often words are sent."""
+        size, places = self.frame.codebook_size, len(self.frame.tokens)
+        if self.log_frequencies is not None:
+            words = Prediction.dense(self.log_frequencies[None]).top(self.top)[np.zeros(places, np.int64)]
+        elif self.top is not None:
+            words = Prediction.even((places,), size)
+        else:
+            words = Prediction.dense(np.full((places, size), -np.log(size), np.float32))
+        return self._priors(rows, words, np.arange(places))
+
+    def outset(self, rows: np.ndarray) -> Generator[Question, Prediction, Prediction]:
+        """Priors before any token is shown: those of an empty frame."""
+        places = len(self.frame.tokens)
+        key = places, self.condition
+        found = self.empty.find(key)
+        if found is None:
+            answer = yield Question(np.full(places, LOST, np.int32), self.condition, self.top)
+            found = self.empty.get(key, lambda: answer)
+        return self._priors(rows, found, np.arange(places))
+
+    def round(self) -> Generator[Question, Prediction, bool]:
+        """Decode every open packet once more; False where that changed nothing, or nothing is open."""
+        before = self._shown(np.zeros(0, np.int64))
+        settled = np.log(self.settings.settle) - np.log1p(-self.settings.settle)
+        open_rows = np.flatnonzero(self.log_odds < settled)
+        # The most certain first, for they tell the prior most, and dealt out, so that each meets others than its like.
+        open_rows = open_rows[np.argsort(-self.log_odds[open_rows], kind="stable")]
+        for turn in range(min(self.settings.turns, len(open_rows))):
+            rows = open_rows[turn :: self.settings.turns]
+            if self.cancelled() or (self.deadline is not None and time.monotonic() > self.deadline):
+                return False
+            shown = self._shown(rows)
+            answer = yield Question(shown, self.condition, self.top)
+            self.passes += 1
+            self.decode(rows, self._priors(rows, answer, np.cumsum(shown == LOST) - 1))
+        return not np.array_equal(before, self._shown(np.zeros(0, np.int64)))
+
+    def decode(self, rows: np.ndarray, priors: Prediction) -> None:
+        decision = self.decoder(rows, priors)
+        self.log_odds[rows], self.evidence[rows] = decision.log_odds, decision.evidence
+        accepted = self.acceptance.posterior(decision.log_odds) >= self.settings.accept
+        likeliest = decision.marginals.argmax(axis=-1)
+        if decision.words is None:
+            self.tokens[rows] = np.where(accepted[:, None], decision.tokens, likeliest)
+            chosen = np.take_along_axis(decision.marginals, self.tokens[rows][..., None], -1)[..., 0]
+        else:
+            likeliest = np.take_along_axis(decision.words, likeliest[..., None], -1)[..., 0]
+            self.tokens[rows] = np.where(accepted[:, None], decision.tokens, likeliest)
+            chosen = np.where(decision.words == self.tokens[rows][..., None], decision.marginals, 0).sum(axis=-1)
+        self.confidence[rows] = chosen
+
+    def _shown(self, hidden: np.ndarray) -> np.ndarray:
+        """The frame as the prior may see it while the packets `hidden` are decoded."""
+        certain = self.confidence >= self.settings.inform
+        certain[hidden] = False
+        used = (self.positions >= 0) & certain
+        shown = np.full(self.positions.max() + 1, LOST, np.int32)
+        shown[self.positions[used]] = self.tokens[used]
+        return shown
+
+    def _priors(self, rows: np.ndarray, found: Prediction, index: np.ndarray) -> Prediction:
+        """Of packets: `index`, int (n_tokens,), is where in `found` a place of the frame is."""
+        places = self.positions[rows]
+        priors, padding = found[index[places]], places < 0
+        if padding.any():
+            impossible = -np.inf if priors.words is None else LEAST
+            priors.log_probability[padding] = impossible
+            priors.log_probability[padding, 0] = 0
+            if priors.words is not None:
+                priors.words[padding] = np.arange(priors.words.shape[-1])
+                priors.rest[padding] = LEAST
+        return priors

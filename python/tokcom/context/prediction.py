@@ -1,0 +1,107 @@
+"""What a prior says of tokens: log-probabilities of all words, or of the likeliest and of all others together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom.errors import ParameterError
+
+LEAST = np.float32(-3e38)
+"""Log-probability that stands for what cannot be, in sums that infinity would spoil."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Natural log-probabilities of words, for an array of tokens.
+
+    Attributes:
+        log_probability: float32 (..., n), of n words of each token.
+        words: int32 (..., n), which words they are, rising; None: all of the codebook, in order.
+        rest: float32 (...), of all other words together, each of them as likely as the next; None: there are none.
+        codebook_size: words of the codebook.
+
+    Raises:
+        ParameterError: the arrays do not belong together.
+    """
+
+    log_probability: np.ndarray
+    codebook_size: int
+    words: np.ndarray | None = None
+    rest: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.log_probability.shape
+        if self.words is None:
+            if self.rest is not None or shape[-1] != self.codebook_size:
+                raise ParameterError(
+                    f"log-probabilities of shape {shape} are not those of all {self.codebook_size} words of a codebook"
+                )
+        elif self.words.shape != shape or self.rest is None or self.rest.shape != shape[:-1]:
+            raise ParameterError(f"words of shape {self.words.shape} do not belong to probabilities of shape {shape}")
+
+    @classmethod
+    def dense(cls, log_probability: np.ndarray) -> "Prediction":
+        """Of all words, float32 (..., codebook_size)."""
+        return cls(log_probability, log_probability.shape[-1])
+
+    @classmethod
+    def even(cls, shape: tuple[int, ...], codebook_size: int) -> "Prediction":
+        """Of tokens of which all words are as likely; one alone is named."""
+        share = np.full((*shape, 1), -np.log(codebook_size), np.float32)
+        return cls(share, codebook_size, np.zeros((*shape, 1), np.int32), rest_of(share))
+
+    @property
+    def n_bytes(self) -> int:
+        """What it holds in memory."""
+        return sum(array.nbytes for array in (self.log_probability, self.words, self.rest) if array is not None)
+
+    def __getitem__(self, index: object) -> "Prediction":
+        """That of some of the tokens: an index of the leading axes."""
+        words, rest = (None if array is None else array[index] for array in (self.words, self.rest))
+        return Prediction(self.log_probability[index], self.codebook_size, words, rest)
+
+    def top(self, count: int | None) -> "Prediction":
+        """The likeliest words alone, at most so many of each token; None: as it is."""
+        if count is None or self.log_probability.shape[-1] <= count:
+            return self
+        if self.words is not None:
+            raise ParameterError("a prediction of the likeliest words is cut to fewer of them; take it anew")
+        likeliest = np.argpartition(self.log_probability, -count, axis=-1)[..., -count:]
+        likeliest = np.sort(likeliest, axis=-1).astype(np.int32)
+        chosen = np.take_along_axis(self.log_probability, likeliest, -1)
+        return Prediction(chosen, self.codebook_size, likeliest, rest_of(chosen))
+
+    def at(self, words: np.ndarray) -> np.ndarray:
+        """float32 (..., m): log-probability of given words, int (..., m); LEAST of -1, which is none."""
+        if self.words is None:
+            return np.take_along_axis(self.log_probability, words, -1)
+        size = self.codebook_size
+        others = np.broadcast_to(self.each_other[..., None], words.shape)
+        # Words of one token after those of another: all are found by one search.
+        token = np.arange(self.rest.size, dtype=np.int64).reshape(*self.rest.shape, 1) * size
+        listed = (self.words + token).ravel()
+        wanted = words + token
+        place = np.minimum(np.searchsorted(listed, wanted), len(listed) - 1)
+        found = np.where(listed[place] == wanted, self.log_probability.ravel()[place], others)
+        return np.where(words < 0, LEAST, found).astype(np.float32)
+
+    @property
+    def each_other(self) -> np.ndarray:
+        """float32 (...): log-probability of every word that is not named."""
+        unnamed = self.codebook_size - self.log_probability.shape[-1]
+        return np.maximum(self.rest - np.float32(np.log(max(unnamed, 1))), LEAST)
+
+    def renamed(self, names: np.ndarray) -> "Prediction":
+        """The same of words under other numbers: `names`, int (codebook_size,), a permutation."""
+        if self.words is None:
+            return Prediction.dense(self.log_probability[..., np.argsort(names)])
+        words = names[self.words]
+        order = np.argsort(words, axis=-1)
+        sorted_words, chosen = (np.take_along_axis(array, order, -1) for array in (words, self.log_probability))
+        return Prediction(chosen, self.codebook_size, sorted_words.astype(np.int32), self.rest)
+
+
+def rest_of(log_probability: np.ndarray) -> np.ndarray:
+    """float32 (...): log of what the probabilities of named words, log-probabilities (..., n), leave to all others."""
+    left = 1 - np.exp(log_probability.astype(np.float64)).sum(axis=-1)
+    return np.log(np.maximum(left, 1e-12)).astype(np.float32)

@@ -1,0 +1,96 @@
+"""Families of networks: what cards name, and where its code is. Nothing is imported before it is needed."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from tokcom.errors import ModelError
+
+ENTRY_POINTS = "tokcom.families"
+"""Group of entry points by which other packages bring families of their own: names of families to `Family` objects."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where the code of a family is: names of a module and of what is in it, "module:name".
+
+    Attributes:
+        config: class of the configuration; it takes what the card's `config` holds.
+        network: class of the network, of a configuration; it takes the weights as its state.
+        use: what makes a tokenizer, a prior or a classifier of the network; it takes network, name of the codebook, and
+            what the loader of such parts gives besides.
+    """
+
+    config: str
+    network: str
+    use: str
+
+    def config_class(self) -> type:
+        """The class of the configuration."""
+        return _imported(self.config)
+
+    def network_class(self) -> type:
+        """The class of the network."""
+        return _imported(self.network)
+
+    def user(self) -> type:
+        """What makes a part of the network."""
+        return _imported(self.use)
+
+
+_TOKENIZERS, _CONTEXT = "tokcom.tokenizers", "tokcom.context"
+_VQ, _CLASSIFIER = f"{_TOKENIZERS}.vq:VQTokenizer", f"{_CONTEXT}.classifier:Classifier"
+FAMILIES: dict[str, Family] = {
+    "vq": Family(f"{_TOKENIZERS}.vq_network:VQConfig", f"{_TOKENIZERS}.vq_network:VQNetwork", _VQ),
+    "pyramid": Family(
+        f"{_TOKENIZERS}.pyramid_network:PyramidConfig", f"{_TOKENIZERS}.pyramid_network:PyramidVQNetwork", _VQ
+    ),
+    "maskgit": Family(
+        f"{_CONTEXT}.maskgit_network:MaskGitConfig",
+        f"{_CONTEXT}.maskgit_network:MaskGitNetwork",
+        f"{_CONTEXT}.maskgit:MaskGit",
+    ),
+    "classifier": Family(
+        f"{_CONTEXT}.classifier_network:ClassifierConfig",
+        f"{_CONTEXT}.classifier_network:ClassifierNetwork",
+        _CLASSIFIER,
+    ),
+    "lite": Family(
+        f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
+    ),
+}
+"""Those of this package, by the name that cards use."""
+
+
+def family(name: object) -> Family:
+    """A family by its name.
+
+    Raises:
+        ModelError: nobody brings such a family, or the package that does is broken.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name]
+    others = _others()
+    if name not in others:
+        raise ModelError(
+            f"family {name!r} is not known; there are {', '.join([*FAMILIES, *others])} (other packages bring theirs "
+            f"as entry points {ENTRY_POINTS!r})"
+        )
+    try:
+        found = others[name].load()
+    except Exception as error:
+        raise ModelError(f"family {name!r} of {others[name].value} cannot be loaded: {error}") from None
+    if not isinstance(found, Family):
+        raise ModelError(f"family {name!r}: {others[name].value} is {found!r}, no tokcom.models.families.Family")
+    return found
+
+
+@cache
+def _others() -> dict:
+    return {each.name: each for each in entry_points(group=ENTRY_POINTS)}
+
+
+def _imported(path: str) -> type:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
