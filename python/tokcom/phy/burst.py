@@ -56,7 +56,8 @@ def plan_burst(header: BurstHeader, profile: Profile) -> BurstPlan:
     if payload > MAX_PAYLOAD_SYMBOLS:
         raise HeaderError(
             "contents",
-            f"{header.n_packets} packets take {payload} OFDM symbols; a burst has at most {MAX_PAYLOAD_SYMBOLS}",
+            f"{header.n_packets} packets take {payload} OFDM symbols; a burst has at most {MAX_PAYLOAD_SYMBOLS}: send "
+            "a smaller frame, or a faster MCS",
         )
     symbols = header_symbols(profile, header.extension_symbols)
     return BurstPlan(symbols, payload, values, profile.preamble_length + (symbols + payload) * SYMBOL_LENGTH)
