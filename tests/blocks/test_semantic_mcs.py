@@ -88,7 +88,7 @@ def test_a_policy_set_while_an_adapter_is_made_is_kept():
 
     block._new_adapter = slow
     block._adapter(8, CODEBOOK)
-    assert [block._adapter(size).config.policy for size in (4, 8, 16)] == ["cqi"] * 3
+    assert [block._adapter(size, CODEBOOK).config.policy for size in (4, 8, 16)] == ["cqi"] * 3
 
 
 def test_losses_make_it_careful(collector, pdu):

@@ -183,7 +183,7 @@ def test_every_mode_works_behind_the_packet_decoder(mode, noisy, send, pdu):
     assert not (recovered == LOST).any() and meta["mode"] == mode and "llrs" not in meta and "misfit" not in meta
     assert len(meta["confidence"]) == 256 and meta["cmi"] == 7
     if mode in ("list", "context"):
-        assert (recovered == tokens).mean() > 0.95 and meta["packets_open"] < meta["packets_lost"] / 2
+        assert (recovered == tokens).mean() > 0.9 and meta["packets_open"] < meta["packets_lost"] / 2
     else:
         assert meta["packets_open"] == meta["packets_lost"]
 
