@@ -67,6 +67,12 @@ DEMO = [
     ("an MCS that does not exist", "--mcs 8psk-1/2", "mcs is '8psk-1/2'; it must be 0 to 14 or one of bpsk-1/2"),
     ("a channel that does not exist", "--channel moon", "'moon' is not one of 'none', 'flat', 'epa'"),
     ("a profile that does not exist", "--profile loud", "'loud' is not one of 'standard', 'robust'"),
+    ("a model that is not installed", "--model giant", "no model 'giant'; installed: caltech64"),
+    ("words for numbers", "--esn0-db loud", "'loud' is not a list of numbers"),
+    ("an Es/N0 that is no number", "--esn0-db nan", "esn0_db is nan"),
+    ("a page below a file", "--out file/below", "file/below"),
+    ("a negative seed", "--seed -1", "-1 is not in the range"),
+    ("a mode that does not exist", "--modes keep,guess", "mode is 'guess'"),
     ("no mode at all", "--modes ,", "mode is ''; it must be one of keep, mask, list, context"),
     ("a page into a file", "--out file", "Directory 'file' is a file"),
 ]

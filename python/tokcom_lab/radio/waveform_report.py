@@ -55,11 +55,12 @@ def waveform_report(
         for channel, taps, profile, values in HEADERS
         for value in values
     ]
+    rival_bursts = min(500, 10 * bursts)
     done = stage("rival's headers", len(STOCK_ESN0_DB))
     rival = []
     for value in STOCK_ESN0_DB:
-        success = stock_ofdm.header_success(value - ESN0_OVER_SNR_DB, CFO, 500, seed)
-        rival.append({"channel": "awgn", "esn0_db": value, "cfo": CFO, "bursts": 500, "success": success})
+        success = stock_ofdm.header_success(value - ESN0_OVER_SNR_DB, CFO, rival_bursts, seed)
+        rival.append({"channel": "awgn", "esn0_db": value, "cfo": CFO, "bursts": rival_bursts, "success": success})
         done(1)
     done = stage("packets", loss_bursts * burst_points)
     losses = [waveform.sync_loss(each, ChannelSettings(), loss_bursts, seed, progress=done) for each in schemes]
@@ -97,12 +98,13 @@ def waveform_report(
 
 def measured_rates(bursts: int, rounds: int, seed: int, done: Callable[[int], None]) -> dict[str, float]:
     """Median speeds, those of one round after each other so that all meet the same machine."""
+    noise = 6000 * bursts
     contenders = {
-        "burst_sync": (1, rates.sync_rate, 20_000_000, seed),
+        "burst_sync": (1, rates.sync_rate, noise, seed),
         "receiver": (2, rates.receiver_rate, bursts, seed),
         "receiver, blocks free to roam": (2, rates.receiver_rate, bursts, seed, False),
         "transmitter": (1, rates.transmitter_rate, bursts, seed),
-        "ofdm_rx": (1, stock_ofdm.noise_rate, 5_000_000, seed),
+        "ofdm_rx": (1, stock_ofdm.noise_rate, noise // 4, seed),
     }
     taken = {name: [] for name in contenders}
     for _ in range(rounds):

@@ -36,7 +36,7 @@ class Markov(Prior):
         def messages(line):
             out = np.full((len(line) + 1, SIZE), 1 / SIZE)
             for place, token in enumerate(line):
-                here = out[place] if token == LOST else np.eye(SIZE)[token]
+                here = out[place] if token == LOST else np.eye(1, SIZE, token)[0]
                 out[place + 1] = STAY * here + (1 - STAY) * here.sum() / SIZE
             return out[:-1]
 

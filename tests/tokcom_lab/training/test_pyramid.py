@@ -46,7 +46,7 @@ def task(trunk, **settings):
 
 
 def test_a_few_steps_lower_the_error(trunk, tmp_path):
-    learner = task(trunk, sharpness=0.0, perceptual=0.0, semantic=0.0)
+    learner = task(trunk, sharpness=0.0, perceptual=0.0, semantic=0.0, seed=2)
     learner.learning_rate = 8e-3
     before = learner.measured()
     train(learner, steps=150, checkpoint=tmp_path / "run.safetensors", console=QUIET)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import tarfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tokcom.context.maskgit_network import MaskGitConfig
 from tokcom.errors import CheckpointError, DatasetError, ParameterError
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+from tokcom_lab.training import runs
 from tokcom_lab.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tokcom_lab.training.dataset import Dataset, load_dataset
 from tokcom_lab.training.decoder import RATE, VISITS, DecoderTask
@@ -44,6 +46,15 @@ def data(tmp_path):
                 Image.fromarray(picture).save(folder / f"{i}.png")
     (tmp_path / "data" / "train" / "cat" / "broken.jpg").write_bytes(b"oops")
     return tmp_path / "data"
+
+
+@pytest.fixture
+def runs_in_small(tmp_path, monkeypatch):
+    """What the trainers build is small, and the working folder an empty one."""
+    monkeypatch.chdir(tmp_path)
+    small = {"width": 16, "encoder_blocks": 1, "decoder_blocks": 1, "detail_width": 8, "detail_blocks": 1}
+    monkeypatch.setattr(runs, "VQConfig", partial(VQConfig, **small))
+    monkeypatch.setattr(runs, "MaskGitConfig", partial(MaskGitConfig, width=24, depth=1))
 
 
 def pictures(data, tmp_path, split="train", crops=2):
@@ -199,8 +210,7 @@ def test_maskgit_learns_what_there_is_to_learn(tmp_path):
     assert before > 4.5 and task.measured()["bits_at_15"] < 2
 
 
-def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, runs_in_small):
     for part in ("tokenizer", "maskgit", "classifier"):
         request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 2, 4, 0, False, "train it")
         TRAINERS[part](request, QUIET)
@@ -225,9 +235,8 @@ def test_the_decoder_and_the_search_improve_in_turns(tmp_path):
     assert visited.max() - visited.min() <= 1, "all views are visited alike"
 
 
-def test_tokens_that_were_searched_for_are_what_maskgit_learns_on(data, tmp_path, monkeypatch):
+def test_tokens_that_were_searched_for_are_what_maskgit_learns_on(data, tmp_path, runs_in_small):
     """The decoder's training leaves them; of the test pictures and of another model's they are searched for."""
-    monkeypatch.chdir(tmp_path)
     request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 2, 4, 0, False, "train it")
     for part in ("tokenizer", "maskgit"):
         TRAINERS[part](request, QUIET)
@@ -261,9 +270,8 @@ def test_the_decoder_goes_on_from_tokens_that_were_found_before():
 
 
 @pytest.mark.parametrize("part", ["tokenizer", "maskgit"])
-def test_a_trained_model_can_be_trained_on(part, data, tmp_path, monkeypatch):
+def test_a_trained_model_can_be_trained_on(part, data, tmp_path, runs_in_small):
     """Without its checkpoint: the second run begins with the first one's weights and says so in the card."""
-    monkeypatch.chdir(tmp_path)
     request = TrainingRequest(data, tmp_path / "models", "mine", tmp_path / "work", 1, 4, 0, False, "first")
     for name in ("tokenizer", part):
         TRAINERS[name](request, QUIET)
