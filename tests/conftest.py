@@ -7,15 +7,26 @@ settings.register_profile("tokcom", deadline=None, derandomize=True, max_example
 settings.load_profile("tokcom")
 
 QUICK = (
-    "tests/tokcom/", "tests/tokcom_lab/", "tests/blocks/test_pdu_blocks.py", "tests/wrong_uses/",
-    "tests/examples/test_grc.py::test_every_block", "tests/docs/", "tests/test_packages.py::test_every_file",
-    "tests/tokcom_lab/cli/test_bench.py::test_the_power", "tests/tokcom_lab/case_study/test_report.py::test_the_files",
+    "tests/blocks/test_pdu_blocks.py",
+    "tests/docs/test_docs.py::test_every_key",
+    "tests/docs/test_docs.py::test_keys",
+    "tests/docs/test_docs.py::test_the_manual",
+    "tests/docs/test_docs.py::test_what",
+    "tests/examples/test_grc.py::test_every_block",
+    "tests/test_packages.py::test_every_file",
+    "tests/tokcom/",
+    "tests/tokcom_lab/",
+    "tests/tokcom_lab/case_study/test_report.py::test_the_files",
+    "tests/tokcom_lab/cli/test_bench.py::test_the_power",
+    "tests/tokcom_lab/training/test_pyramid.py::test_a_step_and_a_measurement",
+    "tests/tokcom_lab/training/test_training.py::test_folder_and_archive",
+    "tests/wrong_uses/",
 )  # fmt: skip
 """Beginnings of the names of tests that --quick takes: some of every subject."""
 SLOW = (
-    "tests/blocks/test_pdu_blocks.py::test_metadata_is_forwarded_and_time_is_kept[image_tokenizer]",
+    "tests/blocks/test_pdu_blocks.py::test_metadata_is_forwarded_and_time_is_kept[burst_demodulator]",
+    "tests/blocks/test_pdu_blocks.py::test_metadata_is_forwarded_and_time_is_kept[image_",
     "tests/blocks/test_pdu_blocks.py::test_pictures_that_come_too_fast",
-    "tests/docs/test_docs.py::test_pages_load_nothing",
     "tests/tokcom/channel/test_fading.py::test_magnitudes",
     "tests/tokcom/channel/test_model.py::test_the_stream_does_not_depend_on_cuts",
     "tests/tokcom/channel/test_multipath.py::test_mean_power_of_the_taps_is_1_over_the_band_in_use",
