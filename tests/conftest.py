@@ -33,7 +33,6 @@ SLOW = (
     "tests/tokcom/coding/test_list_decoding.py::test_without_a_check_posteriors_are_exact",
     "tests/tokcom/link/test_bursts.py::test_the_longest_bursts",
     "tests/tokcom/link/test_faults.py::test_a_flood",
-    "tests/tokcom/link/test_recovery.py",
     "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",
     "tests/tokcom/phy/test_detector.py::test_the_metric_is_the_share",
     "tests/tokcom/phy/test_searcher.py::test_bursts_are_the_same_however",
