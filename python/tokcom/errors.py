@@ -52,3 +52,7 @@ class RecordingError(TokcomError):
 
 class MonitorError(TokcomError):
     """A link's figures cannot be shown, written or served."""
+
+
+class SourceError(TokcomError):
+    """Coded tokens cannot be decoded, or tokens cannot be coded."""

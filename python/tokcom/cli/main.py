@@ -10,6 +10,8 @@ COMMANDS = {
     "bench": "tokcom_lab.cli.bench:bench",
     "calibrate": "tokcom_lab.cli.fits:calibrate",
     "case-study": "tokcom_lab.cli.case_study:case_study",
+    "compress": "tokcom.cli.source:compress",
+    "decompress": "tokcom.cli.source:decompress",
     "doctor": "tokcom.cli.doctor:doctor",
     "eesm": "tokcom_lab.cli.fits:eesm",
     "link": "tokcom_lab.cli.link:link",

@@ -111,10 +111,18 @@ class MaskGitNetwork(nn.Module):
             told: (batch, width), what stands for the class.
             places: bool (batch, rows * columns).
         """
+        return self.head(self.head_norm(self._features(embedded, told)[places]))
+
+    def everywhere(self, tokens: Tensor, labels: Tensor) -> Tensor:
+        """Logits (batch, rows * columns, codebook_size) at all places; arguments as of `forward`."""
+        told = self.condition(self.conditions[labels]) if self.config.condition_dim else self.class_embedding(labels)
+        return self.head(self.head_norm(self._features(self.token_embedding(tokens), told)))
+
+    def _features(self, embedded: Tensor, told: Tensor) -> Tensor:
         x = embedded + self.position_embedding + told[:, None]
         for block in self.blocks:
             x = block(x)
-        return self.head(self.head_norm(x[places]))
+        return x
 
     def unlabelled(self, tokens: Tensor, masked: Tensor) -> Tensor:
         """Logits (n, codebook_size) of the masked ones of `tokens`, (batch, rows * columns), without CMI."""

@@ -82,6 +82,30 @@ def codebooks(models: str | Sequence[str]) -> list[Codebook]:
     return [codebook(name) for name in model_names(models)]
 
 
+def model_of(codebook: str) -> str:
+    """The folder of the installed model that a codebook is of, whatever it is called there.
+
+    Args:
+        codebook: name of the codebook, of which the content's hash decides.
+
+    Raises:
+        ModelError: there is none.
+    """
+    known = {}
+    for folder in list_models().values():
+        try:
+            known[_name(Card.read(folder))] = folder
+        except ModelError:  # a model of other parts, or a broken one, is not the one that is looked for
+            continue
+    wanted = codebook.rpartition("@")[2]
+    for name, folder in known.items():
+        if name.rpartition("@")[2] == wanted:
+            return str(folder)
+    raise ModelError(
+        f"no model of codebook {codebook!r}; installed: {', '.join(known) or 'none'}; $TOKCOM_MODELS names more folders"
+    )
+
+
 def _name(card: Card) -> str:
     """The name of a model's codebook: what its tokens mean follows from the tokenizer, and how they are sent from the
     labels."""

@@ -54,6 +54,17 @@ def test_the_context_benchmark_says_what_it_promises(tmp_path):
     assert figure.stat().st_size > 10_000 and pictures.stat().st_size > 10_000
 
 
+def test_the_compression_benchmark_says_what_it_promises():
+    pytest.importorskip("constriction")
+    report = bench("compress", *"--images 2 --turns 4 --independent 2 --blocks 0".split())
+    tokens, (split,) = report["tokens"], report["independent"]
+    assert tokens["pictures"] == 2 and tokens["turns"] == 4 and split["blocks"] == 2 and split["pictures"] == 1
+    assert 4 < tokens["bits_ideal"] < tokens["bits_coded"] < tokens["bits_coded_alone"] < 10
+    # Of two photographs: a mark and a check, half a byte, and what dithers cost.
+    assert (tokens["bits_coded"] - tokens["bits_ideal"]) * 512 < 17 + 8 + 2 * 20 + 0.002 * 512 * tokens["bits_ideal"]
+    assert split["bits_ideal"] < split["bits_coded"] < 10
+
+
 def test_the_mapping_benchmark_says_what_it_promises(tmp_path):
     pictures = tmp_path / "errors.png"
     few = "--images 2 --esn0-db 22 --modes keep --keep-esn0-db 4".split()

@@ -14,6 +14,7 @@ HERE = "tokcom_lab.cli.bench"
         "adaptation": f"{HERE}.adaptation:adaptation",
         "air": f"{HERE}.air:air",
         "coding": f"{HERE}.radio:coding",
+        "compress": f"{HERE}.compression:compress",
         "context": f"{HERE}.context:context",
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",

@@ -1,0 +1,304 @@
+"""Tokens of frames as blocks of coded bits, each decodable without the others.
+
+A block holds some places of one frame or of several alike, which take turns side by side. Its first bit tells whether
+it is coded; then come a hash of the tokens and the range coder's bits: the dithers' numbers first, then, turn by turn
+and frame by frame, the decisions. Where that is no shorter, the tokens follow as they are.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokcom.context.condition import Condition
+from tokcom.context.prior import ANY, Prior
+from tokcom.errors import ModelError, ParameterError, SourceError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
+from tokcom.source.decisions import Decisions
+from tokcom.source.dither import MARGIN, NO_DITHER, SECTION, find_dither, first_suits, probabilities
+from tokcom.source.order import independent_places, split_turns
+from tokcom.source.range_coder import DecisionDecoder, DecisionEncoder
+
+MAX_TURNS = 255
+MAX_BLOCKS = 255
+CHECK_BITS = 16
+NO_CMI = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """How tokens are coded.
+
+    Args:
+        turns: times that a context model is asked for a frame, 1 to 255. Both ends must take the same number; more
+            turns make fewer bits and take longer.
+        blocks: of a frame, 1 to 255, each decodable without the others. Both ends must take the same number; more
+            blocks lose less where one is lost, and make more bits.
+        margin: how far the decoder's log-odds may be from the encoder's.
+
+    Raises:
+        ParameterError: a value is out of its range.
+    """
+
+    turns: int = 16
+    blocks: int = 1
+    margin: float = MARGIN
+
+    def __post_init__(self) -> None:
+        for name, highest in (("turns", MAX_TURNS), ("blocks", MAX_BLOCKS)):
+            if not 1 <= getattr(self, name) <= highest:
+                raise ParameterError(f"{name} is {getattr(self, name)}; it must be 1 to {highest}")
+        if not 0 <= self.margin < 0.1:
+            raise ParameterError(f"margin is {self.margin}; it must be at least 0 and below .1")
+
+
+DEFAULTS = SourceSettings()
+
+
+def encode(frame: TokenFrame, prior: Prior, settings: SourceSettings = DEFAULTS) -> list[bytes]:
+    """The blocks of a frame.
+
+    Args:
+        frame: whole, of the prior's codebook; its label, where it has one, must reach the decoder.
+        prior: what predicts tokens.
+        settings: the decoder must know `turns` and `blocks`.
+
+    Returns:
+        one block after the other, none longer than its tokens as they are and one bit.
+
+    Raises:
+        ModelError: the prior is of another codebook or grid.
+        ParameterError: the frame has fewer tokens than blocks.
+        SourceError: a token of the frame is lost; constriction is not installed.
+    """
+    return [
+        encode_block([frame], places, prior, settings) for places in independent_places(frame.grid, settings.blocks)
+    ]
+
+
+def decode(
+    blocks: Sequence[bytes | None], outline: TokenFrame, prior: Prior,
+    settings: SourceSettings = DEFAULTS,
+) -> TokenFrame:  # fmt: skip
+    """The frame that blocks hold.
+
+    Args:
+        blocks: from `encode`; None for those that were lost.
+        outline: a frame of the same codebook, grid and label; its tokens do not matter.
+        prior: as at the encoder.
+        settings: `turns` and `blocks` as at the encoder.
+
+    Returns:
+        the frame, LOST where a block was.
+
+    Raises:
+        ModelError: the prior is of another codebook or grid.
+        SourceError: blocks that are not the encoder's, or a prior that is not; it names the block.
+    """
+    if len(blocks) != settings.blocks:
+        raise SourceError(f"{len(blocks)} blocks of a frame that has {settings.blocks}")
+    tokens = np.full(len(outline.tokens), LOST, np.int32)
+    for number, (data, places) in enumerate(
+        zip(blocks, independent_places(outline.grid, settings.blocks), strict=True), 1
+    ):
+        if data is None:
+            continue
+        try:
+            tokens[places] = decode_block(data, [outline], places, prior, settings)[0]
+        except SourceError as error:
+            raise SourceError(f"frame {outline.frame_id}, block {number} of {settings.blocks}: {error}") from None
+    return outline.with_tokens(tokens)
+
+
+def require_fit(prior: Prior, frames: Sequence[TokenFrame]) -> None:
+    """Raise ModelError unless a prior can code frames."""
+    if prior.order != ANY:
+        raise ModelError(f"a prior of order {prior.order!r} codes no blocks; it must be {ANY!r}")
+    for frame in frames:
+        prior.require_fit(frame, Condition.of(frame))
+
+
+def raw_bytes(tokens: int, width: int) -> int:
+    """Bytes, at most, of a block of so many tokens of `width` bits."""
+    return (1 + tokens * width + 7) // 8
+
+
+def encode_block(
+    frames: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
+) -> bytes:  # fmt: skip
+    """Some places of frames of one grid as one block.
+
+    Args:
+        frames: at least one, whole.
+        places: int (n,), in the order of coding.
+        prior: what predicts tokens; of each frame it sees these places alone.
+        settings: `blocks` does not matter.
+
+    Raises:
+        ModelError, SourceError: as `encode`.
+    """
+    require_fit(prior, frames)
+    for frame in frames:
+        if frame.lost.any():
+            raise SourceError(f"frame {frame.frame_id} lacks {frame.lost.sum()} tokens; only whole frames are coded")
+    tokens = np.stack([frame.tokens for frame in frames])
+    raw = tokens_to_bits(tokens[:, places].ravel(), bits_per_token(prior.codebook_size))
+    check = tokens_to_bits(np.array([_check(frames, tokens[:, places])]), CHECK_BITS)
+    code = _code(tokens, list(map(Condition.of, frames)), places, prior, settings)
+    coded = np.concatenate([[1], check, code])
+    return np.packbits(coded if len(coded) < 1 + len(raw) else np.concatenate([[0], raw])).tobytes()
+
+
+def _code(
+    tokens: np.ndarray, conditions: Sequence[Condition], places: np.ndarray, prior: Prior,
+    settings: SourceSettings,
+) -> np.ndarray:  # fmt: skip
+    """The range coder's bits."""
+    turns = split_turns(places, settings.turns)
+    seen = np.full_like(tokens, LOST)
+    odds, went = [], []
+    for turn in turns:
+        found = [
+            Decisions(logs).of_tokens(tokens[frame, turn]) for frame, logs in _predicted(prior, seen, conditions, turn)
+        ]
+        odds.append(np.stack([each for each, _ in found]))
+        went.append(np.stack([each for _, each in found]))
+        seen[:, turn] = tokens[:, turn]
+    width = went[0].shape[2]
+    sections = _sections(len(places), width)
+    everything = np.concatenate(odds, axis=1)
+    dithers = np.array([
+        [find_dither(own[start:end].ravel(), settings.margin) for start, end in sections] for own in everything
+    ])  # fmt: skip
+    coder = DecisionEncoder()
+    chances = [first_suits((end - start) * width) for start, end in sections]
+    for own in dithers:
+        for number, chance in zip(own, chances, strict=True):
+            tried = np.arange(min(number + 1, NO_DITHER))
+            coder.encode(tried == number, np.full(len(tried), chance))
+    spread = _spread(dithers, sections)
+    done = 0
+    for turn_odds, turn_bits in zip(odds, went, strict=True):
+        count = turn_odds.shape[1]
+        table = probabilities(turn_odds, spread[:, done : done + count, None])
+        # Bit by bit, as a decoder must ask for them.
+        coder.encode(turn_bits.transpose(0, 2, 1).ravel(), table.transpose(0, 2, 1).ravel())
+        done += count
+    return coder.finish()
+
+
+def decode_block(
+    data: bytes, outlines: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
+) -> np.ndarray:  # fmt: skip
+    """The tokens of a block.
+
+    Args:
+        data: from `encode_block`; zeros may follow.
+        outlines: frames of the same codebook, grid and labels; their tokens do not matter.
+        places: as at the encoder.
+        prior: as at the encoder.
+        settings: `turns` as at the encoder.
+
+    Returns:
+        int32 (frames, n), in the order of `places`.
+
+    Raises:
+        ModelError: the prior is of another codebook or grid.
+        SourceError: the block is not the encoder's, or the prior is not.
+    """
+    require_fit(prior, outlines)
+    width, count = bits_per_token(prior.codebook_size), len(outlines) * len(places)
+    most = raw_bytes(count, width)
+    if not data or any(data[most:]):
+        raise SourceError(f"it has {len(data)} bytes; {count} tokens of {width} bits make 1 to {most}")
+    bits = np.unpackbits(np.frombuffer(data[:most], np.uint8))
+    if not bits[0]:
+        return _raw_tokens(bits[1:], count, width, prior.codebook_size).reshape(len(outlines), -1)
+    if len(bits) < 1 + CHECK_BITS:
+        raise SourceError(f"it ends after {len(data)} bytes, within its check")
+    tokens = _decoded(bits[1 + CHECK_BITS :], outlines, places, prior, settings)
+    if _check(outlines, tokens) != bits_to_tokens(bits[1 : 1 + CHECK_BITS], CHECK_BITS)[0]:
+        raise SourceError("its check fails: it is damaged, or it was coded with another model")
+    return tokens
+
+
+def _raw_tokens(bits: np.ndarray, count: int, width: int, codebook_size: int) -> np.ndarray:
+    if len(bits) < count * width:
+        raise SourceError(f"it ends after {len(bits)} of the {count * width} bits of its tokens")
+    tokens = bits_to_tokens(bits[: count * width], width)
+    if tokens.max() >= codebook_size:
+        raise SourceError(f"it holds token {tokens.max()}, outside the codebook of {codebook_size} words")
+    return tokens.astype(np.int32)
+
+
+def _decoded(
+    bits: np.ndarray, outlines: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
+) -> np.ndarray:  # fmt: skip
+    coder = DecisionDecoder(bits)
+    width = bits_per_token(prior.codebook_size)
+    sections = _sections(len(places), width)
+    dithers = np.array([
+        [_read_dither(coder, first_suits((end - start) * width)) for start, end in sections] for _ in outlines
+    ])  # fmt: skip
+    spread = _spread(dithers, sections)
+    conditions = list(map(Condition.of, outlines))
+    seen = np.full((len(outlines), len(outlines[0].tokens)), LOST, np.int32)
+    done = 0
+    for turn in split_turns(places, settings.turns):
+        dither = spread[:, done : done + len(turn)]
+        now = np.zeros((len(outlines), len(turn)), np.int32)
+        for frame, logs in _predicted(prior, seen, conditions, turn):
+            decisions = Decisions(logs)
+            for depth in range(width):
+                table = probabilities(decisions.log_odds(now[frame], depth), dither[frame])
+                now[frame] = 2 * now[frame] + coder.decode(table)
+        if now.max() >= prior.codebook_size:
+            raise SourceError(
+                f"it decodes to token {now.max()}, outside the codebook of {prior.codebook_size} words: it is damaged, "
+                "or it was coded with another model"
+            )
+        seen[:, turn] = now
+        done += len(turn)
+    return seen[:, places]
+
+
+def _read_dither(coder: DecisionDecoder, chance: int) -> int:
+    number = 0
+    while number < NO_DITHER and not coder.decode(np.array([chance]))[0]:
+        number += 1
+    return number
+
+
+def _predicted(
+    prior: Prior, seen: np.ndarray, conditions: Sequence[Condition], turn: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:  # fmt: skip
+    """Each frame's number, and the log-probabilities (places, codebook_size) of its places of a turn."""
+    for start in range(0, len(seen), prior.at_once):
+        part = slice(start, start + prior.at_once)
+        wanted = np.zeros(seen[part].shape, bool)
+        wanted[:, turn] = True
+        found = prior.log_probabilities(seen[part], wanted, conditions[part])
+        yield from enumerate(found.reshape(len(wanted), len(turn), -1), start)
+
+
+def _sections(count: int, width: int) -> list[tuple[int, int]]:
+    """First token and the one behind the last, of those that share a dither; tokens counted in the order of turns."""
+    pieces = -(-count * width // SECTION)
+    return [(count * piece // pieces, count * (piece + 1) // pieces) for piece in range(pieces)]
+
+
+def _spread(dithers: np.ndarray, sections: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Dithers (frames, sections) by token (frames, tokens)."""
+    return np.repeat(dithers, [end - start for start, end in sections], axis=1)
+
+
+def _check(outlines: Sequence[TokenFrame], tokens: np.ndarray) -> int:
+    """CHECK_BITS of the hash of tokens (frames, n), and of what they belong to."""
+    hashed = hashlib.blake2b(outlines[0].codebook.encode(), digest_size=CHECK_BITS // 8)
+    for outline, own in zip(outlines, tokens, strict=True):
+        hashed.update(struct.pack("<I", NO_CMI if outline.cmi is None else outline.cmi))
+        hashed.update(own.astype("<i4").tobytes())
+    return int.from_bytes(hashed.digest(), "big")

@@ -1,0 +1,244 @@
+"""A file of coded frames: which codebook they are of, what they are called, and where each block begins.
+
+All numbers are unsigned and little-endian; a string is one byte of length and so many bytes of UTF-8.
+
+    magic 89 54 4B 43, version (1 byte)
+    codebook (string), its words (4 bytes), what its tokens stand for (string)
+    axes (1 byte), sides (2 bytes each)
+    turns, frames a block (1 byte each), frames (4 bytes)
+    of each frame: label (2 bytes, FFFF for none), name (string)
+    of each block: its length (4 bytes)
+    CRC-32 of all before (4 bytes)
+    blocks
+
+Every block holds `frames a block` frames, the last one what is left. Frames share a block so that they share what it
+costs to begin and to check one.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from tokcom.context.prior import Prior
+from tokcom.errors import FrameError, ParameterError, SourceError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.packets.bits import bits_per_token
+from tokcom.source.blocks import DEFAULTS, SourceSettings, decode_block, encode_block, raw_bytes
+from tokcom.source.order import BASES, halton_order
+
+MAGIC = b"\x89TKC"
+VERSION = 1
+FRAMES_PER_BLOCK = 16
+MAX_TOKENS = 1 << 16
+"""Of a frame."""
+MAX_TOKENS_IN_ALL = 1 << 24
+LIMITS = f"a file holds frames of 1 to {MAX_TOKENS} tokens, and {MAX_TOKENS_IN_ALL} tokens in all"
+NO_LABEL = 0xFFFF
+
+
+@dataclass(frozen=True)
+class CodedFrames:
+    """What a file holds, not yet decoded.
+
+    Attributes:
+        outlines: the frames, all tokens LOST, numbered from 0.
+        names: what the user calls each.
+        turns: of the context model.
+        frames_per_block: the last block may hold fewer.
+        blocks: coded tokens.
+    """
+
+    outlines: tuple[TokenFrame, ...]
+    names: tuple[str, ...]
+    turns: int
+    frames_per_block: int
+    blocks: tuple[bytes, ...]
+
+    @property
+    def codebook(self) -> str:
+        """Name of the codebook that all frames are of: a model's, and the hash of its content."""
+        return self.outlines[0].codebook
+
+    def members(self, block: int) -> range:
+        """Numbers of the frames in a block."""
+        first = block * self.frames_per_block
+        return range(first, min(first + self.frames_per_block, len(self.outlines)))
+
+    def decode(self, block: int, prior: Prior) -> list[TokenFrame]:
+        """The frames of one block.
+
+        Args:
+            block: its number, from 0.
+            prior: of the codebook.
+
+        Raises:
+            ModelError: the prior is of another codebook or grid.
+            SourceError: the block is damaged, or was coded with another prior; the message names it.
+        """
+        members = self.members(block)
+        outlines = [self.outlines[number] for number in members]
+        places = halton_order(outlines[0].grid)
+        settings = SourceSettings(self.turns)
+        try:
+            found = decode_block(self.blocks[block], outlines, places, prior, settings)
+        except SourceError as error:
+            which = f"frames {members[0] + 1} to {members[-1] + 1}" if len(members) > 1 else f"frame {members[0] + 1}"
+            raise SourceError(f"block {block + 1} of {len(self.blocks)} ({which}): {error}") from None
+        tokens = np.full((len(members), len(places)), LOST, np.int32)
+        tokens[:, places] = found
+        return [outline.with_tokens(own) for outline, own in zip(outlines, tokens, strict=True)]
+
+
+def code_frames(
+    frames: Sequence[TokenFrame], names: Sequence[str], prior: Prior,
+    settings: SourceSettings = DEFAULTS,
+    *, frames_per_block: int = FRAMES_PER_BLOCK, progress: Callable[[int], None] = lambda done: None,
+) -> CodedFrames:  # fmt: skip
+    """Code frames of one codebook and grid.
+
+    Args:
+        frames: at least one, whole; their numbers are not kept.
+        names: of the frames.
+        prior: of the codebook.
+        settings: `blocks` does not matter.
+        frames_per_block: 1 to 255.
+        progress: called with the number of frames done since the last call.
+
+    Raises:
+        ModelError: a frame is not of the prior's codebook or grid.
+        ParameterError: there are no frames, frames_per_block is out of its range, or frames are not alike.
+        SourceError: a frame is not whole; constriction is not installed.
+    """
+    if not frames or not 1 <= frames_per_block <= 255:
+        raise ParameterError(f"{len(frames)} frames, {frames_per_block} in a block; at least 1, and 1 to 255")
+    kinds = {(frame.codebook, frame.codebook_size, frame.grid, frame.modality, frame.quantizers) for frame in frames}
+    if len(kinds) > 1 or frames[0].quantizers > 1:
+        raise ParameterError("frames of one file are of one codebook, grid and modality, and have one quantizer")
+    places = halton_order(frames[0].grid)
+    blocks = []
+    for first in range(0, len(frames), frames_per_block):
+        group = frames[first : first + frames_per_block]
+        blocks.append(encode_block(group, places, prior, settings))
+        progress(len(group))
+    outlines = [
+        replace(frame, tokens=np.full_like(frame.tokens, LOST), frame_id=number) for number, frame in enumerate(frames)
+    ]
+    return CodedFrames(tuple(outlines), tuple(names), settings.turns, frames_per_block, tuple(blocks))
+
+
+def to_bytes(coded: CodedFrames) -> bytes:
+    """The file that holds coded frames.
+
+    Raises:
+        SourceError: there is more than a file can hold.
+    """
+    first = coded.outlines[0]
+    if not _fits(len(coded.outlines), first.grid):
+        raise SourceError(f"{len(coded.outlines)} frames of {prod(first.grid)} tokens; {LIMITS}")
+    parts = [
+        MAGIC, struct.pack("<B", VERSION), _string(first.codebook), struct.pack("<I", first.codebook_size),
+        _string(first.modality), struct.pack(f"<B{len(first.grid)}H", len(first.grid), *first.grid),
+        struct.pack("<BBI", coded.turns, coded.frames_per_block, len(coded.outlines)),
+    ]  # fmt: skip
+    for outline, name in zip(coded.outlines, coded.names, strict=True):
+        parts += struct.pack("<H", NO_LABEL if outline.cmi is None else outline.cmi), _string(name)
+    parts += [struct.pack("<I", len(block)) for block in coded.blocks]
+    header = b"".join(parts)
+    return b"".join([header, struct.pack("<I", zlib.crc32(header)), *coded.blocks])
+
+
+def from_bytes(data: bytes) -> CodedFrames:
+    """The coded frames that a file holds.
+
+    Nothing is made larger than the file itself before the header's CRC holds; what it announces is checked against
+    what there is.
+
+    Raises:
+        SourceError: it is no such file, of another version, or damaged.
+    """
+    reader = _Reader(data)
+    if reader.take(len(MAGIC), "its magic") != MAGIC:
+        raise SourceError(f"no file of coded tokens: it begins with {data[: len(MAGIC)].hex(' ')}")
+    (version,) = reader.numbers("<B", "its version")
+    if version != VERSION:
+        raise SourceError(f"written in version {version} of the format; this program reads version {VERSION}")
+    codebook = reader.string("the codebook")
+    (size,) = reader.numbers("<I", "the codebook's size")
+    modality = reader.string("the modality")
+    (axes,) = reader.numbers("<B", "the grid")
+    if not 1 <= axes <= len(BASES):
+        raise SourceError(f"it announces a grid of {axes} axes; there are 1 to {len(BASES)}")
+    grid = reader.numbers(f"<{axes}H", "the grid")
+    turns, frames_per_block, count = reader.numbers("<BBI", "the number of frames")
+    if not turns or not frames_per_block or not _fits(count, grid):
+        raise SourceError(
+            f"it announces {count} frames of {' x '.join(map(str, grid))} tokens, {frames_per_block} in a block, coded "
+            f"in {turns} turns; {LIMITS}"
+        )
+    reader.require(3 * count, f"{count} frames")
+    labels, names = [], []
+    for number in range(count):
+        labels += reader.numbers("<H", f"the label of frame {number + 1}")
+        names.append(reader.string(f"the name of frame {number + 1}"))
+    block_count = -(-count // frames_per_block)
+    lengths = reader.numbers(f"<{block_count}I", f"the lengths of {block_count} blocks")
+    crc = zlib.crc32(data[: reader.position])
+    if reader.numbers("<I", "its CRC") != (crc,):
+        raise SourceError("its header is damaged: the CRC fails")
+    most = raw_bytes(frames_per_block * prod(grid), bits_per_token(size)) if size else 0
+    if sum(lengths) != len(data) - reader.position or max(lengths) > most:
+        raise SourceError(
+            f"{len(data) - reader.position} bytes follow its header, which announces {sum(lengths)}; it was cut short, "
+            "or something was appended"
+        )
+    blocks = [reader.take(length, "a block") for length in lengths]
+    try:
+        outlines = [
+            TokenFrame(
+                np.full(prod(grid), LOST), codebook, size, grid, modality, None if label == NO_LABEL else label, number
+            )
+            for number, label in enumerate(labels)
+        ]
+    except FrameError as error:
+        raise SourceError(f"an absurd header: {error}") from None
+    return CodedFrames(tuple(outlines), tuple(names), turns, frames_per_block, tuple(blocks))
+
+
+def _fits(frames: int, grid: tuple[int, ...]) -> bool:
+    return 1 <= prod(grid) <= MAX_TOKENS and 1 <= frames * prod(grid) <= MAX_TOKENS_IN_ALL
+
+
+def _string(text: str) -> bytes:
+    """At most 255 bytes of a text, whole characters alone, with their number ahead."""
+    data = text.encode("utf-8", "replace")[:255].decode("utf-8", "ignore").encode()
+    return struct.pack("<B", len(data)) + data
+
+
+class _Reader:
+    """Takes a file apart; whatever is missing is named."""
+
+    def __init__(self, data: bytes):
+        self._data, self.position = data, 0
+
+    def require(self, length: int, what: str) -> None:
+        if length > len(self._data) - self.position:
+            raise SourceError(f"it ends after {len(self._data)} bytes, within {what}")
+
+    def take(self, length: int, what: str) -> bytes:
+        self.require(length, what)
+        self.position += length
+        return self._data[self.position - length : self.position]
+
+    def numbers(self, form: str, what: str) -> tuple[int, ...]:
+        return struct.unpack(form, self.take(struct.calcsize(form), what))
+
+    def string(self, what: str) -> str:
+        (length,) = self.numbers("<B", what)
+        try:
+            return self.take(length, what).decode()
+        except UnicodeDecodeError:
+            raise SourceError(f"{what} is no text") from None

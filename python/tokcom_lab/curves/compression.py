@@ -1,0 +1,115 @@
+"""How many bits tokens take when they are coded, beside what the context model says they must."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tokcom.context.condition import Condition
+from tokcom.context.prior import Prior
+from tokcom.frame import LOST, TokenFrame
+from tokcom.source.blocks import SourceSettings, encode, encode_block
+from tokcom.source.container import FRAMES_PER_BLOCK
+from tokcom.source.order import halton_order, independent_places, split_turns
+
+
+class RememberingPrior(Prior):
+    """A context model that is asked once for what it has said.
+
+    Args:
+        prior: the model.
+    """
+
+    def __init__(self, prior: Prior):
+        self._prior, self._known = prior, {}
+        self.codebook, self.codebook_size = prior.codebook, prior.codebook_size
+        self.grid, self.num_classes, self.takes = prior.grid, prior.num_classes, prior.takes
+        self.order, self.at_once = prior.order, prior.at_once
+
+    def log_probabilities(
+        self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition]
+    ) -> np.ndarray:  # fmt: skip
+        keys = [(row.tobytes(), own.tobytes(), told) for row, own, told in zip(tokens, wanted, conditions, strict=True)]
+        new = [number for number, key in enumerate(keys) if key not in self._known]
+        if new:
+            found = self._prior.log_probabilities(tokens[new], wanted[new], [conditions[number] for number in new])
+            ends = np.cumsum(wanted[new].sum(axis=1))
+            for number, own in zip(new, np.split(found, ends[:-1]), strict=True):
+                self._known[keys[number]] = own
+        return np.concatenate([self._known[key] for key in keys])
+
+    def forget(self) -> None:
+        """Make room."""
+        self._known.clear()
+
+
+def token_bits(
+    frames: Sequence[TokenFrame], prior: Prior, settings: SourceSettings,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, float | int]:  # fmt: skip
+    """Bits a token of whole frames, from nothing.
+
+    Args:
+        frames: of the prior's codebook.
+        prior: the context model.
+        settings: turns and margin.
+        progress: called with the number of frames done since the last call.
+
+    Returns:
+        bits_ideal: what the model says, bits_coded: of blocks of FRAMES_PER_BLOCK frames, as files have them, all bits
+        of a block counted; bits_coded_alone: of blocks of one frame; pictures; frames_per_block.
+    """
+    remembering = RememberingPrior(prior)
+    order = halton_order(frames[0].grid)
+    ideal = together = alone = 0.0
+    for first in range(0, len(frames), FRAMES_PER_BLOCK):
+        group = frames[first : first + FRAMES_PER_BLOCK]
+        ideal += ideal_bits(group, order, remembering, settings)
+        together += 8 * len(encode_block(group, order, remembering, settings))
+        alone += sum(8 * len(encode_block([frame], order, remembering, settings)) for frame in group)
+        remembering.forget()
+        progress(len(group))
+    tokens = sum(len(frame.tokens) for frame in frames)
+    return {
+        "bits_ideal": ideal / tokens, "bits_coded": together / tokens, "bits_coded_alone": alone / tokens,
+        "pictures": len(frames), "frames_per_block": FRAMES_PER_BLOCK,
+    }  # fmt: skip
+
+
+def independent_bits(
+    frames: Sequence[TokenFrame], prior: Prior, settings: SourceSettings,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, float | int]:  # fmt: skip
+    """Bits a token where each frame is `settings.blocks` blocks that are decoded without each other.
+
+    Returns:
+        blocks, bits_ideal, bits_coded, pictures; as of `token_bits`.
+    """
+    remembering = RememberingPrior(prior)
+    ideal = coded = 0.0
+    for frame in frames:
+        for places in independent_places(frame.grid, settings.blocks):
+            ideal += ideal_bits([frame], places, remembering, settings)
+        coded += sum(8 * len(block) for block in encode(frame, remembering, settings))
+        remembering.forget()
+        progress(1)
+    tokens = sum(len(frame.tokens) for frame in frames)
+    return {
+        "blocks": settings.blocks, "bits_ideal": ideal / tokens, "bits_coded": coded / tokens, "pictures": len(frames)
+    }  # fmt: skip
+
+
+def ideal_bits(
+    frames: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
+) -> float:  # fmt: skip
+    """What a model says that some places of frames take, coded turn by turn, in bits in all."""
+    tokens = np.stack([frame.tokens for frame in frames])
+    seen, total = np.full_like(tokens, LOST), 0.0
+    for turn in split_turns(places, settings.turns):
+        wanted = np.zeros(tokens.shape, bool)
+        wanted[:, turn] = True
+        for start in range(0, len(frames), prior.at_once):
+            part = slice(start, start + prior.at_once)
+            logs = prior.log_probabilities(seen[part], wanted[part], list(map(Condition.of, frames[part])))
+            total -= float(logs[np.arange(len(logs)), tokens[part][wanted[part]]].sum(dtype=np.float64))
+        seen[:, turn] = tokens[:, turn]
+    return total / np.log(2)

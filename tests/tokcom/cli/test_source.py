@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from tokcom.cli.main import main
+from tokcom.models.zoo import load_tokenizer
+from tokcom.source.container import from_bytes
+from tokcom.tokenizers.pictures import load_picture
+
+pytest.importorskip("constriction")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{name}.png" for name in ("cat", "owl at night", "dog")]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+@pytest.fixture
+def compressed(pictures, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOKCOM_MODELS", str(tiny_model.parent))
+    file = tmp_path / "three.tkc"
+    done = CliRunner().invoke(main, ["compress", *map(str, pictures), "--model", "tiny", "-o", str(file)])
+    assert done.exit_code == 0, done.output
+    assert f"3 pictures, 48 tokens in {file.stat().st_size} bytes" in done.stdout and "5 uncoded" in done.stdout
+    return file
+
+
+def test_pictures_come_back_as_their_tokens_show_them(pictures, compressed, tiny_model, tmp_path):
+    done = CliRunner().invoke(main, ["decompress", str(compressed), "--to", str(tmp_path / "out")])
+    assert done.exit_code == 0 and "3 of 3 pictures" in done.stdout, done.output
+    tokenizer = load_tokenizer(str(tiny_model), 0)
+    for number, path in enumerate(pictures, 1):
+        found = np.asarray(Image.open(tmp_path / f"out/three-{number:04d}-{path.stem}.png"))
+        shown = tokenizer.detokenize(tokenizer.tokenize(load_picture(path)))
+        np.testing.assert_array_equal(found, shown)
+
+
+def test_a_damaged_block_is_told_and_the_rest_written(compressed, tmp_path, monkeypatch):
+    from tokcom.source.container import CodedFrames, to_bytes
+
+    coded = from_bytes(compressed.read_bytes())
+    wrong = bytes([coded.blocks[0][0] ^ 0x80]) + coded.blocks[0][1:]
+    damaged = CodedFrames(coded.outlines * 2, coded.names * 2, coded.turns, 3, (coded.blocks[0], wrong[:2]))
+    compressed.write_bytes(to_bytes(damaged))
+    done = CliRunner().invoke(main, ["decompress", str(compressed), "--to", str(tmp_path)])
+    assert done.exit_code == 1 and "3 of 6 pictures" in done.stdout
+    assert f"{compressed}: block 2 of 2 (frames 4 to 6): " in done.output
+
+
+def test_files_that_cannot_be_read(compressed, tmp_path, monkeypatch):
+    file = tmp_path / "bad.tkc"
+    for data, says in (
+        (b"", "ends after 0 bytes"), (b"\x89PNG", "no file of coded tokens"),
+        (compressed.read_bytes()[:-3], "cut short"),
+    ):  # fmt: skip
+        file.write_bytes(data)
+        done = CliRunner().invoke(main, ["decompress", str(file)])
+        assert done.exit_code == 1 and done.output.startswith(f"Error: {file}: ") and says in done.output
+    monkeypatch.delenv("TOKCOM_MODELS")
+    done = CliRunner().invoke(main, ["decompress", str(compressed), "--to", str(tmp_path)])
+    assert done.exit_code == 1 and "no model of codebook 'tiny@" in done.output

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from tokcom.context.condition import Condition
+from tokcom.frame import LOST, TokenFrame
+from tokcom.models.zoo import load_context
+from tokcom.source.blocks import SourceSettings
+from tokcom.source.order import halton_order, split_turns
+from tokcom_lab.curves.compression import RememberingPrior, ideal_bits, independent_bits, token_bits
+
+pytest.importorskip("constriction")
+
+
+@pytest.fixture
+def prior(tiny_model):
+    return load_context(str(tiny_model), "cpu")
+
+
+@pytest.fixture
+def frames(prior):
+    rng = np.random.default_rng(0)
+    return [
+        TokenFrame(rng.integers(0, 32, 16), prior.codebook, 32, (4, 4), cmi=label, frame_id=number)
+        for number, label in enumerate([None, 1, 2, 0])
+    ]
+
+
+def test_ideal_bits_are_those_of_the_models_probabilities(prior, frames):
+    total = 0.0
+    for frame in frames:
+        seen = np.full(16, LOST, np.int32)
+        for turn in split_turns(halton_order((4, 4)), 3):
+            found = prior.log_probabilities(seen[None], seen[None] == LOST, [Condition(frame.cmi)])
+            logs = dict(zip(np.flatnonzero(seen == LOST), found, strict=True))
+            total -= sum(logs[place][frame.tokens[place]] for place in turn) / np.log(2)
+            seen[turn] = frame.tokens[turn]
+    found = ideal_bits(frames, halton_order((4, 4)), prior, SourceSettings(3))
+    assert found == pytest.approx(total, rel=1e-5)
+
+
+def test_a_model_that_remembers_is_asked_once(prior, frames):
+    asked = []
+    remembering = RememberingPrior(prior)
+    ask = prior.log_probabilities
+    prior.log_probabilities = lambda tokens, wanted, told: asked.append(len(tokens)) or ask(tokens, wanted, told)
+    tokens = np.stack([np.where(np.arange(16) % 3, frame.tokens, LOST) for frame in frames]).astype(np.int32)
+    told, wanted = list(map(Condition.of, frames)), tokens == LOST
+    first = remembering.log_probabilities(tokens[:2], wanted[:2], told[:2])
+    np.testing.assert_array_equal(first, ask(tokens[:2], wanted[:2], told[:2]))
+    whole = remembering.log_probabilities(tokens, wanted, told)
+    np.testing.assert_allclose(whole, ask(tokens, wanted, told), atol=1e-5)
+    assert asked == [2, 2]
+
+
+def test_coded_bits_count_everything(prior, frames):
+    """Random tokens: no model helps, and what is added to their five bits is at most the rest of a byte and a bit."""
+    found = token_bits(frames, prior, SourceSettings(3))
+    assert found["pictures"] == 4 and 5 <= found["bits_ideal"] < 5.5
+    assert found["bits_coded"] == 8 * np.ceil((1 + 4 * 16 * 5) / 8) / 64
+    assert found["bits_coded_alone"] == 8 * 11 / 16
+    split = independent_bits(frames, prior, SourceSettings(3, 2))
+    assert split["blocks"] == 2 and split["bits_coded"] == 2 * 8 * 6 / 16
