@@ -64,7 +64,7 @@ def compress(pictures: tuple[Path, ...], output: Path, model: str, turns: int, v
     output.write_bytes(data)
     tokens = sum(len(frame.tokens) for frame in frames)
     click.echo(
-        f"{output}: {len(frames)} pictures, {tokens} tokens in {len(data)} bytes; "
+        f"{output}: {len(frames)} picture{'s' * (len(frames) > 1)}, {tokens} tokens in {len(data)} bytes; "
         f"{8 * sum(map(len, coded.blocks)) / tokens:.2f} bits a token without names and table, "
         f"{bits_per_token(prior.codebook_size)} uncoded"
     )
