@@ -165,7 +165,7 @@ def test_maskgit_of_another_grid_than_the_tokenizer_is_refused(request_, publish
         (["tokenizer", "--size", "256", "--steps", "1", "--minutes", "1"], "say one of --steps and --minutes"),
         (["tokenizer", "--size", "250", "--steps", "1"], "have patches of 15.625 pixels"),
         (["tokenizer", "--size", "256", "--steps", "1", "--sharpness", "-1"], "it must be 0 or more"),
-        (["tokenizer", "--size", "256", "--steps", "1", "--device", "gpu"], "it is auto, cpu, cuda or cuda:N"),
+        (["tokenizer", "--size", "256", "--steps", "1", "--device", "gpu"], "it must be auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_options_that_do_not_go_together_are_named(options, words):
