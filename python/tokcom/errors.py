@@ -46,6 +46,10 @@ class BurstError(TokcomError):
     """Samples do not hold the burst that they should."""
 
 
+class KeyFileError(TokcomError):
+    """A key, or the count of its epochs, cannot be read or written, or is none."""
+
+
 class RecordingError(TokcomError):
     """A recording cannot be read or written."""
 

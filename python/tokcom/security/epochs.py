@@ -1,0 +1,49 @@
+"""How often a transmitter has begun with a key: numbers that never come twice, across restarts and power failures."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from tokcom.errors import KeyFileError
+
+EPOCHS = 1 << 15
+"""Epochs that one direction of a key has; then a new key is due."""
+
+
+def next_epoch(path: str | Path) -> int:
+    """The next epoch of the counter in a file, which is on disk before it is used. A new file begins at 0.
+
+    Raises:
+        KeyFileError: the counter cannot be read or written, or is used up.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be opened: {error.strerror or error}") from error
+    _settle(Path(path).absolute().parent)
+    with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
+        # Two programs that transmit with one key take turns.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read(40).strip()
+        if text and not (text.isascii() and text.isdigit()):
+            raise KeyFileError(f"{path} holds {text!r}, which is no count of epochs; make a new key")
+        epoch = int(text or 0)
+        if epoch >= EPOCHS:
+            raise KeyFileError(
+                f"{path}: all {EPOCHS} epochs of this key are used; make a new one with `tokcom keys new`"
+            )
+        file.seek(0)
+        file.write(f"{epoch + 1}\n")
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
+    return epoch
+
+
+def _settle(folder: Path) -> None:
+    """Put a folder's list of files on disk, so that a counter just made is there after a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

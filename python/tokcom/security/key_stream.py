@@ -1,0 +1,71 @@
+"""Confidentiality that costs no decoding: a key stream over coded bits.
+
+The transmitter adds the stream to the coded bits, the receiver turns the signs of their LLRs ahead of the decoder.
+Code, check and context then see what they would have seen without a key, so encryption takes nothing from the link.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+
+from tokcom.errors import ParameterError
+from tokcom.security.keys import Key
+
+BLOCK_BITS = 512
+"""Bits of a block of ChaCha20 (RFC 8439), which its counter counts."""
+BLOCKS_PER_PACKET = 16
+"""A packet begins at a block of its own, so that its bits do not depend on the MCS of those ahead of it."""
+DIRECTIONS = 2
+
+
+@dataclass(frozen=True)
+class KeyStream:
+    """The stream of one transmitter with one key, from one start to the next.
+
+    Args:
+        key: shared by both ends.
+        direction: 0 or 1; two ends that both transmit with one key take one each.
+        epoch: of the transmitter's start, from `epochs.next_epoch`; below 2**15.
+
+    Raises:
+        ParameterError: the direction or the epoch is out of its range.
+    """
+
+    key: Key
+    direction: int
+    epoch: int
+
+    def __post_init__(self) -> None:
+        if self.direction not in range(DIRECTIONS):
+            raise ParameterError(f"direction is {self.direction}; it must be 0 or 1")
+        if not 0 <= self.epoch < 1 << 15:
+            raise ParameterError(f"epoch is {self.epoch}; it must be 0 to {(1 << 15) - 1}")
+
+    def bits(self, stream_id: int, frame_id: int, lengths: np.ndarray) -> np.ndarray:
+        """The stream for the coded bits of a frame's packets.
+
+        Args:
+            stream_id: of the frame, 0 to 2**16 - 1.
+            frame_id: of the frame, 0 to 2**32 - 1; no two frames of an epoch may have the same.
+            lengths: int (n_packets,), coded bits of each packet, at most 8192.
+
+        Returns:
+            uint8 (sum of lengths,), 0 and 1, one packet after the other.
+
+        Raises:
+            ParameterError: a packet is longer than its share of the stream.
+        """
+        longest = int(np.max(lengths, initial=0))
+        if longest > BLOCKS_PER_PACKET * BLOCK_BITS:
+            raise ParameterError(
+                f"a packet has {longest} coded bits; at most {BLOCKS_PER_PACKET * BLOCK_BITS} are encrypted"
+            )
+        secret = self.key.derive(f"bits {self.direction}")
+        nonce = struct.pack("<IIII", 0, self.epoch, stream_id, frame_id)
+        stream = Cipher(ChaCha20(secret, nonce), mode=None).encryptor()
+        rows = np.frombuffer(stream.update(bytes(len(lengths) * BLOCKS_PER_PACKET * BLOCK_BITS // 8)), np.uint8)
+        rows = rows.reshape(len(lengths), BLOCKS_PER_PACKET * BLOCK_BITS // 8)[:, : -(-longest // 8)]
+        return np.unpackbits(rows, axis=1)[:, :longest][np.arange(longest) < np.asarray(lengths)[:, None]]

@@ -1,0 +1,94 @@
+"""Shared keys: what a transmitter and its receivers know and nobody else does, and the files that hold it."""
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from tokcom.errors import KeyFileError
+
+SECRET_BYTES = 32
+FIRST_WORDS = "tokcom-key-1"
+"""Ahead of the secret in a key file: what it is, and its version."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A shared key of 256 bits. Its secret is shown by nothing that prints it.
+
+    Args:
+        secret: 32 bytes.
+
+    Attributes:
+        id: 16 bits that follow from the secret and tell nothing of it; the header of a burst names the key by them.
+
+    Raises:
+        KeyFileError: the secret has another length.
+    """
+
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != SECRET_BYTES:
+            raise KeyFileError(f"a secret of {len(self.secret)} bytes is here; a key has {SECRET_BYTES}")
+
+    @property
+    def id(self) -> int:
+        return int.from_bytes(self.derive("id", 2), "big")
+
+    def derive(self, purpose: str, length: int = SECRET_BYTES) -> bytes:
+        """Bytes for one purpose alone (HKDF-SHA256, RFC 5869): no purpose tells anything of another's."""
+        return HKDF(SHA256(), length, salt=None, info=f"tokcom {purpose}".encode()).derive(self.secret)
+
+
+def new_key() -> Key:
+    """A key from the system's random numbers."""
+    return Key(secrets.token_bytes(SECRET_BYTES))
+
+
+def save_key(key: Key, path: str | Path) -> None:
+    """Write a key to a new file that its owner alone may read.
+
+    Raises:
+        KeyFileError: there is such a file already, or it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise KeyFileError(f"{path} exists; keys are not overwritten, name another file") from error
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from error
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"{FIRST_WORDS} {key.secret.hex()}\n")
+
+
+def load_key(path: str | Path) -> Key:
+    """Read a key.
+
+    Raises:
+        KeyFileError: the file cannot be read, may be read by others than its owner, or holds no key.
+    """
+    try:
+        with open(path, encoding="ascii") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if os.name == "posix" and mode & 0o077:
+                raise KeyFileError(f"{path} has mode {mode:03o}, so others may read the key; chmod 600 {path}")
+            words = file.read(200).split()
+    except UnicodeDecodeError as error:
+        raise KeyFileError(f"{path} holds no key: it is not text") from error
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        first, secret = words
+        if first != FIRST_WORDS:
+            raise ValueError
+        return Key(bytes.fromhex(secret))
+    except (ValueError, KeyFileError) as error:
+        raise KeyFileError(
+            f"{path} holds no key: '{FIRST_WORDS}' and {2 * SECRET_BYTES} hexadecimal digits belong there, as "
+            "`tokcom keys new` writes them"
+        ) from error
