@@ -46,6 +46,18 @@ class BurstError(TokcomError):
     """Samples do not hold the burst that they should."""
 
 
+class LockedError(TokcomError):
+    """Packets are encrypted with a key that is not here.
+
+    Attributes:
+        key_id: of that key.
+    """
+
+    def __init__(self, key_id: int, message: str):
+        super().__init__(message)
+        self.key_id = key_id
+
+
 class KeyFileError(TokcomError):
     """A key, or the count of its epochs, cannot be read or written, or is none."""
 

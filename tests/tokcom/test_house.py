@@ -14,8 +14,8 @@ PACKAGES = Path(tokcom.__file__).parents[1]
 ROOMS = {
     "tokcom": (
         "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
-        "tokenizers", "context", "packets", "source", "coding", "modulation", "adaptation", "phy", "channel", "link",
-        "metrics", "models", "recording", "doctor", "cli",
+        "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy", "channel",
+        "link", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
         "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
@@ -85,8 +85,8 @@ def test_a_receiver_needs_nothing_of_the_laboratory(path):
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
-        ("tokcom.link.bursts", ("torch", "sigmf", "PIL", "click")),
-        ("gnuradio.tokcom", ("torch", "sigmf", "jsonschema", "PIL", "scipy", "numba")),
+        ("tokcom.link.bursts", ("torch", "sigmf", "PIL", "click", "cryptography")),
+        ("gnuradio.tokcom", ("torch", "sigmf", "jsonschema", "PIL", "scipy", "numba", "cryptography")),
         ("tokcom.models.zoo", ()),
         ("tokcom.metrics.frame_report", ("torch",)),
     ],

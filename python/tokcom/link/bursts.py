@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from tokcom.adaptation.mcs import find_mcs
-from tokcom.errors import FrameError, ModelError, ParameterError, TokcomError
+from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
@@ -23,10 +23,12 @@ from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions, unpack
+from tokcom.packets.seal import BitStream, Seal, StreamFinder
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import BurstSearcher, FoundBurst
+from tokcom.security.sender import Sender
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,23 @@ class Transmitter:
     Args:
         config: what it does where nothing else is asked of it.
         codebooks: whose labels it knows; natural ones need none.
+        sender: encrypts the packets; None: they are sent in clear.
+
+    Raises:
+        ParameterError: packets are to be encrypted, and tokens to be sent under labels whose neighbours matter on the
+            constellation, where encryption leaves no neighbours.
     """
 
-    def __init__(self, config: TransmitConfig | None = None, codebooks: Sequence[Codebook] = ()):
+    def __init__(
+        self, config: TransmitConfig | None = None, codebooks: Sequence[Codebook] = (), sender: Sender | None = None
+    ):
         self.config = config or TransmitConfig()
+        if sender is not None and self.config.labels != NATURAL:
+            raise ParameterError(
+                f"labels is {self.config.labels!r} with a key; encryption leaves nothing of what labels do on the "
+                f"constellation: use labels {NATURAL!r}, or no key"
+            )
+        self._sender = sender
         self._codebooks = {codebook.name: codebook for codebook in codebooks}
         self._profile = profile(self.config.profile)
 
@@ -122,9 +137,10 @@ class Transmitter:
 
     def header(
         self, outline: Payload, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None,
-        layout: str | None = None,
+        layout: str | None = None, seal: Seal | None = None,
     ) -> BurstHeader:  # fmt: skip
         """The header of a frame, whose tokens do not matter; `labels` and `layout` take the place of those configured.
+        `seal` is that of the key stream, where its packets are encrypted.
 
         Raises:
             ParameterError: the air interface has no header for such a frame.
@@ -134,12 +150,24 @@ class Transmitter:
             self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), outline.grid,
             tokens_per_packet, bits_per_token(outline.codebook_size), mcs, outline.cmi, layout,
             layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
-            BITS if bits else TOKENS, outline.quantizers,
+            BITS if bits else TOKENS, outline.quantizers, seal=seal,
         )  # fmt: skip
 
-    def identity(self, outline: Payload) -> PacketIdentity:
-        """What the CRCs of a frame's packets are bound to."""
-        return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
+    def key_stream(self, outline: Payload) -> BitStream | None:
+        """What a frame's packets are encrypted with, asked for once each time that it is sent; None: they are not.
+
+        Raises:
+            KeyFileError: there is no epoch left for it, or their count cannot be written.
+        """
+        if self._sender is None:
+            return None
+        return self._sender.key_stream(self.config.stream_id, outline.frame_id % FRAME_IDS)
+
+    def identity(self, outline: Payload, key_stream: BitStream | None = None) -> PacketIdentity:
+        """What the CRCs of a frame's packets are bound to, and what these are encrypted with."""
+        return PacketIdentity(
+            self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), key_stream
+        )
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
         """complex64 samples, of unit mean power, of a burst with its packets' symbols."""
@@ -150,8 +178,9 @@ class Transmitter:
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
         coded = self.coded(frame, mcs, packets.shape[1])
-        header = self.header(frame, layout_seed, mcs, packets.shape[1])
-        return self.modulate(coded.map(coded.encode(packets, header.identity)), header)
+        stream = self.key_stream(frame)
+        header = self.header(frame, layout_seed, mcs, packets.shape[1], seal=None if stream is None else stream.seal)
+        return self.modulate(coded.map(coded.encode(packets, self.identity(frame, stream))), header)
 
 
 @dataclass(frozen=True)
@@ -186,11 +215,13 @@ class Receiver:
             their id.
         recovery: makes frames whole, of one codebook or of several; None: losses stay LOST.
         profiles: names of the profiles to seek; empty for all.
+        keys: a `security.keyring.Keyring`; None: no burst that is encrypted can be read.
 
     Attributes:
         unusable: bursts whose header could be used, but not what followed.
         strangers: frames of codebooks that are not known, by the name that stands for them.
-        last_error: what was wrong with the last of either, or why the last frame without recovery has none.
+        locked: bursts that are encrypted with keys that are not here, by the key's id; nothing of them is shown.
+        last_error: what was wrong with the last of any, or why the last frame without recovery has none.
     """
 
     RETRAININGS = 3
@@ -198,13 +229,15 @@ class Receiver:
 
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | RecoverySet | None = None,
-        profiles: Sequence[str] = (),
+        profiles: Sequence[str] = (), keys: StreamFinder | None = None,
     ):  # fmt: skip
         self._codebooks = by_id(codebooks)
         self.recovery = recovery
         self.searcher = BurstSearcher(profiles)
         self.unusable, self.last_error = 0, ""
         self.strangers: Counter[str] = Counter()
+        self.locked: Counter[int] = Counter()
+        self._keys = keys
 
     def search(self, samples: np.ndarray) -> list[FoundBurst]:
         """Bursts that end within the next samples, complex (n,), of the stream."""
@@ -213,22 +246,35 @@ class Receiver:
     def demodulate(self, found: FoundBurst) -> DemodulatedBurst:
         """Header, symbols and noise of a burst.
 
-        Where the payload does not agree with the header's channel, packets whose check holds are training for the rest.
+        Where the payload does not agree with the header's channel, packets whose check holds are training for the rest:
+        of bursts that are not encrypted, or whose key is here.
         """
         burst = demodulate_burst(found.samples, found.sync, found.header)
         header, decided = burst.header, 0
         if burst.plain:
             return burst
+        try:
+            identity = self.opened(header)
+        except LockedError:
+            return burst
         coded = MixedPackets.of(1 << header.token_bits, header.tokens_per_packet, header.mcs)
         for _ in range(self.RETRAININGS):
             llrs = coded.demap(burst.symbols, burst.noise_variance)
-            packets, ok = coded.decode(llrs, header.identity)
+            packets, ok = coded.decode(llrs, identity)
             if ok.all() or ok.sum() <= decided:
                 break
             decided = ok.sum()
-            values = coded.map(coded.encode(packets, header.identity))
+            values = coded.map(coded.encode(packets, identity))
             burst = retrain(burst, values, np.repeat(ok, coded.symbols))
         return burst
+
+    def opened(self, header: BurstHeader) -> PacketIdentity:
+        """What a burst's packets are bound to, and encrypted with.
+
+        Raises:
+            LockedError: their key is not here.
+        """
+        return header.opened(self._keys)
 
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 LLRs of all packets' coded bits, one packet after the other."""
@@ -245,13 +291,14 @@ class Receiver:
 
         Raises:
             FrameError: they are sent under labels of a codebook that has none such here.
+            LockedError: they are encrypted, and the key is not here.
         """
-        codebook = self._codebook(header)
+        codebook, identity = self._codebook(header), self.opened(header)
         # Of a codebook that is not known here, tokens are the numbers that were on the air.
         known = header.codebook_id in self._codebooks
         labels = _labels(header.labels, codebook, header.frame_id) if known else None
         coded = MixedPackets.of(codebook.size, header.tokens_per_packet, header.mcs, labels)
-        return coded.decode(llrs, header.identity)
+        return coded.decode(llrs, identity)
 
     def outline(self, header: BurstHeader) -> Payload:
         """The frame that a header announces, all of its tokens LOST.
@@ -310,6 +357,9 @@ class Receiver:
         for found in self.search(samples):
             try:
                 receptions.append(self.finish(found))
+            except LockedError as error:
+                self.locked[error.key_id] += 1
+                self.last_error = str(error)
             except TokcomError as error:
                 self.unusable += 1
                 self.last_error = str(error)
@@ -319,6 +369,7 @@ class Receiver:
         """The frame of a burst: all that follows the search.
 
         Raises:
+            LockedError: the burst is encrypted, and the key is not here.
             TokcomError: what follows the header cannot be used.
         """
         burst = self.demodulate(found)
@@ -333,7 +384,9 @@ class Receiver:
             recovered = None
             if self.recovery is not None and burst.header.payload == TOKENS:
                 misfit = self.misfit(burst)
-                recovered = self.recovery.recover(reception.frame, burst.header, llrs, misfit=misfit)
+                recovered = self.recovery.recover(
+                    reception.frame, burst.header, llrs, misfit=misfit, identity=self.opened(burst.header)
+                )
         except ModelError as error:
             recovered, self.last_error = None, str(error)
         return replace(reception, recovered=recovered)

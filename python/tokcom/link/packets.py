@@ -19,6 +19,7 @@ from tokcom.modulation.constellation import LLR_METHODS, Constellation
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.mcs_map import MCS_NOT_SENT
+from tokcom.packets.seal import BitStream
 from tokcom.tables import table_row
 
 
@@ -150,7 +151,7 @@ class MixedPackets:
 
     def encode(self, packets: np.ndarray, identity: PacketIdentity) -> np.ndarray:
         """uint8 coded bits of tokens (n_packets, tokens_per_packet), their CRCs bound to stream, frame, codebook and
-        each packet's number.
+        each packet's number; encrypted where the identity has a key stream.
 
         Raises:
             FrameError: the packets are not as many as there are MCS, or the identity does not fit in its bits.
@@ -162,7 +163,8 @@ class MixedPackets:
         for scheme, rows, bits, _ in self._groups:
             codec = scheme.codec(self._size, self._tokens)
             bits.put(out, codec.encode(packets[rows], presets[rows]))
-        return out
+        stream = self._stream(identity)
+        return out if stream is None else out ^ stream
 
     def map(self, bits: np.ndarray) -> np.ndarray:
         """complex64 symbols of coded bits.
@@ -243,27 +245,42 @@ class MixedPackets:
             codec = scheme.codec(self._size, self._tokens)
             return codec.encode(packets[here], presets[here])
 
-        return self._beyond(llrs, rows, words)
+        return self._beyond(llrs, rows, words, identity)
 
-    def closest_beyond_nearest(self, llrs: np.ndarray) -> np.ndarray:
+    def closest_beyond_nearest(self, llrs: np.ndarray, identity: PacketIdentity) -> np.ndarray:
         """The same of all packets and the code words that are likeliest, whatever their CRCs: float64 (n_packets,)."""
         self._check(llrs, self.bits, "LLRs")
         rows = np.arange(len(self._mcs))
-        return self._beyond(llrs, rows, lambda scheme, _, own: scheme.codec(self._size, self._tokens).closest(own))
+
+        def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
+            return scheme.codec(self._size, self._tokens).closest(own)
+
+        return self._beyond(llrs, rows, words, identity)
+
+    def _stream(self, identity: PacketIdentity) -> np.ndarray | None:
+        """uint8, what is added to all coded bits; None where they are not encrypted."""
+        if identity.key_stream is None:
+            return None
+        lengths = np.asarray(self.bits, np.int64).tobytes()
+        return _kept_stream(identity.key_stream, identity.stream_id, identity.frame_id, lengths)
 
     def _presets(self, identity: PacketIdentity) -> np.ndarray:
         """int64 (n_packets,), of the packets' CRCs, which all schemes have in common."""
         return identity.presets(mcs_table()[0].codec(self._size, self._tokens).crc, len(self._mcs))
 
     def _beyond(
-        self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        out = np.zeros(len(rows))
+        self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray],
+        identity: PacketIdentity,
+    ) -> np.ndarray:  # fmt: skip
+        # Distances follow from the labels that were sent: code words are encrypted, not LLRs opened.
+        out, stream = np.zeros(len(rows)), self._stream(identity)
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
-                own = bits.of(llrs)[np.searchsorted(packets, rows[here])]
-                out[here] = scheme.constellation().beyond_nearest(own, words(scheme, here, own))
+                chosen = np.searchsorted(packets, rows[here])
+                own, added = bits.of(llrs)[chosen], None if stream is None else bits.of(stream)[chosen]
+                sent = words(scheme, here, _opened(own, added))
+                out[here] = scheme.constellation().beyond_nearest(own, sent if added is None else sent ^ added)
         return out
 
     def decode(self, llrs: np.ndarray, identity: PacketIdentity) -> tuple[np.ndarray, np.ndarray]:
@@ -274,7 +291,7 @@ class MixedPackets:
             FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
         """
         self._check(llrs, self.bits, "LLRs")
-        presets = self._presets(identity)
+        presets, llrs = self._presets(identity), _opened(llrs, self._stream(identity))
         tokens = np.zeros((len(self._mcs), self._tokens), np.int32)
         ok = np.zeros(len(self._mcs), bool)
         for scheme, rows, bits, _ in self._groups:
@@ -305,12 +322,13 @@ class MixedPackets:
             priors = Prediction.dense(priors)
         if self._labels is not None:
             priors = priors.renamed(self._labels.of_tokens)
-        decision, presets = ListDecision.empty(priors), self._presets(identity)[rows]
+        decision, presets, stream = ListDecision.empty(priors), self._presets(identity)[rows], self._stream(identity)
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
-                own = bits.of(llrs)[np.searchsorted(packets, rows[here])]
-                decision.set(here, self._listed(scheme, own, priors[here], presets[here], settings))
+                chosen = np.searchsorted(packets, rows[here])
+                own, added = bits.of(llrs)[chosen], None if stream is None else bits.of(stream)[chosen]
+                decision.set(here, self._listed(scheme, own, priors[here], presets[here], settings, added))
         here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
         if len(here):
             scheme = mcs_table()[0]
@@ -325,10 +343,10 @@ class MixedPackets:
 
     def _listed(
         self, scheme: Mcs, llrs: np.ndarray, priors: Prediction, presets: np.ndarray,
-        settings: ListSettings | None,
+        settings: ListSettings | None, stream: np.ndarray | None = None,
     ) -> ListDecision:  # fmt: skip
         codec = scheme.codec(self._size, self._tokens)
-        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, priors, settings, presets)
+        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, priors, settings, presets, stream)
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
@@ -381,12 +399,37 @@ class _Places:
 def _list_decode(
     codec: PacketCodec, constellation: Constellation, llr_method: str, llrs: np.ndarray,
     priors: Prediction | np.ndarray, settings: ListSettings | None, presets: np.ndarray | None = None,
+    stream: np.ndarray | None = None,
 ) -> ListDecision:  # fmt: skip
-    """List-decode LLRs, float32 (n, coded_length); where both code bits of a trellis step lie on one component of a
-    symbol, its levels are compared as such."""
+    """List-decode LLRs, float32 (n, coded_length), of bits to which a stream, uint8 of the same shape, is added; where
+    both code bits of a trellis step lie on one component of a symbol, its levels are compared as such."""
     decoder = codec.list_decoder
     pairs = constellation.pair_metrics(llrs) if codec.code.pairwise and llr_method == "maxlog" else None
-    return decoder.decode(decoder.steps(llrs) if pairs is None else pairs, priors, settings, presets)
+    if pairs is None:
+        steps = decoder.steps(_opened(llrs, stream))
+    elif stream is None:
+        steps = pairs
+    else:
+        # Levels follow from the labels that were sent: the likelihoods change places.
+        added = 2 * stream[:, 0::2] + stream[:, 1::2]
+        steps = np.take_along_axis(pairs, (added[..., None] ^ np.arange(4)).astype(np.intp), axis=-1)
+    return decoder.decode(steps, priors, settings, presets)
+
+
+def _opened(llrs: np.ndarray, stream: np.ndarray | None) -> np.ndarray:
+    """The LLRs of bits ahead of their encryption, of those of the bits that were sent."""
+    if stream is None:
+        return llrs
+    out = llrs.copy()
+    return np.negative(out, out=out, where=stream.view(bool))
+
+
+@lru_cache(maxsize=8)
+def _kept_stream(key_stream: BitStream, stream_id: int, frame_id: int, lengths: bytes) -> np.ndarray:
+    """The stream of a frame, which the rounds of context decoding ask for again."""
+    bits = key_stream.bits(stream_id, frame_id, np.frombuffer(lengths, np.int64))
+    bits.flags.writeable = False
+    return bits
 
 
 @lru_cache(maxsize=32)

@@ -69,7 +69,7 @@ class ReceivedPackets:
     @classmethod
     def of_burst(
         cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None,
-        misfit: np.ndarray | None = None,
+        misfit: np.ndarray | None = None, identity: PacketIdentity | None = None,
     ) -> "ReceivedPackets":  # fmt: skip
         """Those of a burst.
 
@@ -79,13 +79,15 @@ class ReceivedPackets:
             llrs: float32, of all packets.
             labels: under which the tokens were sent; None: natural.
             misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`; None: the LLRs are believed as they are.
+            identity: `BurstHeader.opened`, of packets that are encrypted; None: they are not.
 
         Raises:
             ParameterError: the misfit is not two values a packet.
             FrameError: the LLRs are not as many as the header says.
+            LockedError: the packets are encrypted, and no identity is given.
         """
         coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
-        decoder = _BurstDecoder(coded, header.identity, llrs, misfit)
+        decoder = _BurstDecoder(coded, identity or header.opened(None), llrs, misfit)
         return cls(header.positions(), coded.bits > 0, decoder.decode, decoder.list_decode)
 
 
@@ -119,7 +121,7 @@ class _BurstDecoder:
     def _fit(self) -> GoodnessOfFit | None:
         if self._misfit is None:
             return None
-        closest = self._coded.closest_beyond_nearest(self._llrs)
+        closest = self._coded.closest_beyond_nearest(self._llrs, self._identity)
         return GoodnessOfFit.of_burst(self._coded.whole_symbols, self._misfit, closest)
 
     @cached_property
@@ -150,6 +152,7 @@ class LeftOver:
         misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`: modes "list" and "context" believe no code word
             that does not fit. None: they believe the LLRs as they are, which only noise that is known allows.
         condition: what is known beside the tokens; None: what travelled with the frame.
+        identity: `BurstHeader.opened`, of packets that are encrypted; None: they are not.
     """
 
     frame: TokenFrame
@@ -157,6 +160,7 @@ class LeftOver:
     llrs: np.ndarray | None = None
     misfit: np.ndarray | None = None
     condition: Condition | None = None
+    identity: PacketIdentity | None = None
 
 
 class FrameRecovery:
@@ -227,12 +231,12 @@ class FrameRecovery:
     def recover(
         self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
         cancelled: Callable[[], bool] = lambda: False, misfit: np.ndarray | None = None,
-        condition: Condition | None = None,
+        condition: Condition | None = None, identity: PacketIdentity | None = None,
     ) -> RecoveredFrame:  # fmt: skip
         """Make a frame whole.
 
         Args:
-            frame, header, llrs, misfit, condition: see `LeftOver`.
+            frame, header, llrs, misfit, condition, identity: see `LeftOver`.
             cancelled: asked before every pass of the prior; once true, the frame comes back as far as it is.
 
         Raises:
@@ -240,7 +244,8 @@ class FrameRecovery:
                 and their words are more than can be weighed.
             TokcomError: header, LLRs and frame do not belong together.
         """
-        return result_of(self._work(LeftOver(frame, header, llrs, misfit, condition), cancelled), lambda: self.prior)
+        left = LeftOver(frame, header, llrs, misfit, condition, identity)
+        return result_of(self._work(left, cancelled), lambda: self.prior)
 
     def recover_all(
         self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False
@@ -270,7 +275,9 @@ class FrameRecovery:
                 raise ModelError(
                     f"frame {frame.frame_id} has {header.labels} labels, and none of {frame.codebook} are here"
                 )
-            received = ReceivedPackets.of_burst(header, frame.codebook_size, left.llrs, labels, left.misfit)
+            received = ReceivedPackets.of_burst(
+                header, frame.codebook_size, left.llrs, labels, left.misfit, left.identity
+            )
         return (yield from self._whole(frame, received, condition, cancelled))
 
     def _whole(

@@ -11,6 +11,7 @@ from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.header import BurstHeader
+from tokcom.packets.identity import PacketIdentity
 
 MAX_BYTES = 4 << 30
 """What the priors of a receiver's models may hold in memory together."""
@@ -50,14 +51,14 @@ class RecoverySet:
     def recover(
         self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
         cancelled: Callable[[], bool] = lambda: False, misfit: np.ndarray | None = None,
-        condition: Condition | None = None,
+        condition: Condition | None = None, identity: PacketIdentity | None = None,
     ) -> RecoveredFrame:  # fmt: skip
         """Make a frame whole, as `FrameRecovery.recover` does.
 
         Raises:
             ModelError: the frame's codebook is not known, or see there.
         """
-        return self._of(frame).recover(frame, header, llrs, cancelled, misfit, condition)
+        return self._of(frame).recover(frame, header, llrs, cancelled, misfit, condition, identity)
 
     def recover_all(
         self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False

@@ -5,20 +5,21 @@ elements (`elements`): shapes, MCS that differ from packet to packet, and whatev
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
 import numpy as np
 
-from tokcom.errors import HeaderError, ParameterError
+from tokcom.errors import HeaderError, LockedError, ParameterError
 from tokcom.frame import BITS, MAX_DIMENSIONS, MAX_TOKENS, TOKENS
 from tokcom.packets.crc import Crc
-from tokcom.packets.elements import MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
+from tokcom.packets.elements import KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
 from tokcom.packets.identity import NUMBER_BITS, PacketIdentity
 from tokcom.packets.labels import LABELS, NATURAL
 from tokcom.packets.layout import CONTIGUOUS, IMPORTANCE, LAYOUTS, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, mcs_of, share_of, two_groups
+from tokcom.packets.seal import Seal, StreamFinder
 
 VERSION = 1
 FIELDS = {
@@ -65,6 +66,7 @@ class BurstHeader:
         payload: `frame.TOKENS` or `frame.BITS`.
         quantizers: residual quantizers; several of them are the first axis of the grid.
         elements: elements that are unknown here and may be passed over, as they came.
+        seal: what the packets are encrypted with; None: nothing.
 
     Raises:
         ParameterError: a field is out of its range, or the frame is larger than what the burst sends of it allows.
@@ -84,6 +86,7 @@ class BurstHeader:
     payload: str = TOKENS
     quantizers: int = 1
     elements: bytes = b""
+    seal: Seal | None = None
 
     def __post_init__(self) -> None:
         grid = tuple(map(int, self.grid))
@@ -150,6 +153,23 @@ class BurstHeader:
         """What the CRCs of its packets are bound to."""
         return PacketIdentity(self.stream_id, self.frame_id, self.codebook_id)
 
+    def opened(self, keys: StreamFinder | None) -> PacketIdentity:
+        """The same, with the key stream that its packets are encrypted with, if they are.
+
+        Raises:
+            LockedError: their key is not among the keys.
+        """
+        if self.seal is None:
+            return self.identity
+        stream = None if keys is None else keys.find(self.seal)
+        if stream is None:
+            raise LockedError(
+                self.seal.key_id,
+                f"frame {self.frame_id} of stream {self.stream_id} is encrypted with key 0x{self.seal.key_id:04x}, "
+                "which is not here",
+            )
+        return replace(self.identity, key_stream=stream)
+
     @property
     def n_tokens(self) -> int:
         return prod(self.grid)
@@ -198,6 +218,8 @@ class BurstHeader:
             if len(value) > 255:
                 raise _too_long(len(self.mcs), len(value))
             elements.append(Element(MCS_MAP, value))
+        if self.seal is not None:
+            elements.append(Element(KEY, self.seal.to_bytes()))
         told = join(elements)
         # So many symbols hold 2 n - 3 bytes.
         symbols = (len(told) + 4) // 2 if told else 0
@@ -288,7 +310,8 @@ class HeaderBase:
             mcs = mcs_of(elements[MCS_MAP].value, n_packets)
         else:
             mcs = self._plain_mcs(n_packets)
-        header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown))
+        seal = Seal.from_bytes(elements[KEY].value) if KEY in elements else None
+        header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown), seal)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
             raise HeaderError("contents", "the header is not the simplest that says the same")
@@ -325,8 +348,9 @@ class HeaderBase:
         return ((tokens << 5 | bits) + 1, 1) if self.fields["payload"] == PLAIN_BITS else (tokens + 1, bits + 1)
 
     def _header(
-        self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b""
-    ) -> BurstHeader:
+        self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
+        seal: Seal | None = None,
+    ) -> BurstHeader:  # fmt: skip
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
         named = {number: name for name, number in OTHER_LAYOUTS.items()}
@@ -335,7 +359,7 @@ class HeaderBase:
             return BurstHeader(
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
                 fields["cmi"] - 1 if fields["cmi"] else None, layout, fields["layout"] if layout == SPREAD else 0,
-                NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements,
+                NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
             )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"absurd header: {error}") from None

@@ -5,9 +5,7 @@ import os
 from pathlib import Path
 
 from tokcom.errors import KeyFileError
-
-EPOCHS = 1 << 15
-"""Epochs that one direction of a key has; then a new key is due."""
+from tokcom.packets.seal import EPOCHS
 
 
 def next_epoch(path: str | Path) -> int:

@@ -6,19 +6,18 @@ Code, check and context then see what they would have seen without a key, so enc
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
 from tokcom.errors import ParameterError
+from tokcom.packets.seal import Seal
 from tokcom.security.keys import Key
 
 BLOCK_BITS = 512
 """Bits of a block of ChaCha20 (RFC 8439), which its counter counts."""
 BLOCKS_PER_PACKET = 16
 """A packet begins at a block of its own, so that its bits do not depend on the MCS of those ahead of it."""
-DIRECTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,12 @@ class KeyStream:
     epoch: int
 
     def __post_init__(self) -> None:
-        if self.direction not in range(DIRECTIONS):
-            raise ParameterError(f"direction is {self.direction}; it must be 0 or 1")
-        if not 0 <= self.epoch < 1 << 15:
-            raise ParameterError(f"epoch is {self.epoch}; it must be 0 to {(1 << 15) - 1}")
+        Seal(0, self.direction, self.epoch)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What the header of a burst says of it."""
+        return Seal(self.key.id, self.direction, self.epoch)
 
     def bits(self, stream_id: int, frame_id: int, lengths: np.ndarray) -> np.ndarray:
         """The stream for the coded bits of a frame's packets.
@@ -63,6 +64,9 @@ class KeyStream:
             raise ParameterError(
                 f"a packet has {longest} coded bits; at most {BLOCKS_PER_PACKET * BLOCK_BITS} are encrypted"
             )
+        from cryptography.hazmat.primitives.ciphers import Cipher
+        from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+
         secret = self.key.derive(f"bits {self.direction}")
         nonce = struct.pack("<IIII", 0, self.epoch, stream_id, frame_id)
         stream = Cipher(ChaCha20(secret, nonce), mode=None).encryptor()

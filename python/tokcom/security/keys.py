@@ -4,10 +4,8 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tokcom.errors import KeyFileError
 
@@ -36,12 +34,16 @@ class Key:
         if len(self.secret) != SECRET_BYTES:
             raise KeyFileError(f"a secret of {len(self.secret)} bytes is here; a key has {SECRET_BYTES}")
 
-    @property
+    @cached_property
     def id(self) -> int:
         return int.from_bytes(self.derive("id", 2), "big")
 
     def derive(self, purpose: str, length: int = SECRET_BYTES) -> bytes:
         """Bytes for one purpose alone (HKDF-SHA256, RFC 5869): no purpose tells anything of another's."""
+        # Imported where it is used: who has no key needs no cipher.
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
         return HKDF(SHA256(), length, salt=None, info=f"tokcom {purpose}".encode()).derive(self.secret)
 
 

@@ -212,7 +212,8 @@ def test_the_closest_code_words_are_no_further_than_those_sent():
     packets = rng.integers(0, 1024, (40, 4))
     received = awgn(coded.map(coded.encode(packets, IDENTITY)), -2.0, rng)
     llrs = coded.demap(received, np.full(len(received), noise_variance(-2.0), np.float32))
-    closest, own = coded.closest_beyond_nearest(llrs), coded.beyond_nearest(llrs, np.arange(40), packets, IDENTITY)
+    closest = coded.closest_beyond_nearest(llrs, IDENTITY)
+    own = coded.beyond_nearest(llrs, np.arange(40), packets, IDENTITY)
     assert (closest <= own + 1e-3).all() and (closest < own - 1).any()
 
 

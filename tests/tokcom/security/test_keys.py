@@ -4,7 +4,8 @@ import os
 import pytest
 
 from tokcom.errors import KeyFileError
-from tokcom.security.epochs import EPOCHS, next_epoch
+from tokcom.packets.seal import EPOCHS
+from tokcom.security.epochs import next_epoch
 from tokcom.security.keys import Key, load_key, new_key, save_key
 
 
