@@ -52,7 +52,7 @@ def is_text_without_encoding(call):
         return False
     if call.func.attr in ("read_text", "write_text"):
         return True
-    others = isinstance(call.func.value, ast.Name) and call.func.value.id in ("Image", "tarfile", "webbrowser")
+    others = isinstance(call.func.value, ast.Name) and call.func.value.id in ("Image", "tarfile", "webbrowser", "os")
     arguments = [node for each in call.args for node in ast.walk(each)]
     modes = [each.value for each in arguments if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     return call.func.attr == "open" and not others and not any("b" in mode for mode in modes)

@@ -15,6 +15,7 @@ from tokcom.frame import BITS, LOST, MAX_TOKENS, TOKENS, BitFrame, Payload, Toke
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.labels import NATURAL
 from tokcom.packets.layout import SPREAD
+from tokcom.packets.seal import Seal
 
 KINDS = {
     "uint8": (pmt.is_u8vector, 0, "u1"),
@@ -111,20 +112,21 @@ class PduBlock(gr.basic_block):
 
 
 class Unknown:
-    """Counts frames of codebooks that a block knows no model of, and tells of each codebook the first time.
+    """Counts frames whose codebook, or key, a block does not have, and tells of each of those the first time.
 
     Parameters:
-        block: what counts them in its `frames_unknown`, by the codebook's name.
+        block: what counts them.
+        counter: its attribute: `frames_unknown`, by the codebook's name, or `frames_locked`, by the key's id.
     """
 
-    def __init__(self, block: PduBlock):
-        self._block = block
-        block.frames_unknown = Counter()
+    def __init__(self, block: PduBlock, counter: str = "frames_unknown"):
+        self._block, self._counts = block, Counter()
+        setattr(block, counter, self._counts)
 
-    def count(self, codebook: str, said: str) -> None:
-        """Count a frame; `said` goes into the log where it is the first of its codebook."""
-        self._block.frames_unknown[codebook] += 1
-        if self._block.frames_unknown[codebook] == 1:
+    def count(self, lacking: str | int, said: str) -> None:
+        """Count a frame; `said` goes into the log where it is the first that lacks the same."""
+        self._counts[lacking] += 1
+        if self._counts[lacking] == 1:
             self._block.logger.warn(said)
 
 
@@ -349,6 +351,7 @@ def header_keys(header: BurstHeader) -> dict:
         keys.LAYOUT: (header.layout, SPREAD),
         keys.PAYLOAD: (header.payload, TOKENS),
         keys.QUANTIZERS: (header.quantizers, 1),
+        keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
     if header.elements:
@@ -379,7 +382,28 @@ def header_of(meta: Mapping) -> BurstHeader:
         payload_of(meta),
         _optional(meta, keys.QUANTIZERS, int, 1),
         b"" if elements is None else elements.astype(np.uint8).tobytes(),
+        seal_of(meta),
     )
+
+
+def seal_value(seal: Seal | None) -> tuple[int, int, int] | None:
+    """What metadata says of a seal."""
+    return None if seal is None else (seal.key_id, seal.direction, seal.epoch)
+
+
+def seal_of(meta: Mapping) -> Seal | None:
+    """What packets are encrypted with; None: nothing.
+
+    Raises:
+        FrameError: the key is no tuple of three.
+        ParameterError: a value is out of its range.
+    """
+    value = _optional(meta, keys.SEAL, tuple, None)
+    if value is None:
+        return None
+    if len(value) != 3 or not all(isinstance(each, int) for each in value):
+        raise FrameError(f"seal is {value}; it must be the id of a key, a direction and an epoch")
+    return Seal(*value)
 
 
 def picture_of(meta: Mapping, data: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pmt
@@ -9,6 +9,7 @@ from tokcom.link.bursts import Receiver, compile_kernels
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
 from tokcom.phy.synchronization import Synchronization
+from tokcom.security.keyring import Keyring
 
 from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_of
 
@@ -27,17 +28,19 @@ class burst_demodulator(PduBlock):
 
     Parameters:
         queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas, as of
+            Packet Decoder: packets that they open help to demodulate the others.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "llrs", "complex64", "demodulator"
     CQI, SYMBOLS = pmt.intern("cqi"), pmt.intern("symbols")
 
-    def __init__(self, queue_size: int = 256):
+    def __init__(self, queue_size: int = 256, keys: str | Sequence[str] = ""):
         PduBlock.__init__(self, "Burst Demodulator", queue_size)
         if queue_size < 1:
             raise ParameterError(f"queue_size is {queue_size}; it must be at least 1")
         compile_kernels()
-        self._receiver = Receiver()
+        self._receiver = Receiver(keys=Keyring.of_files(keys))
         self.message_port_register_out(self.CQI)
         self.message_port_register_out(self.SYMBOLS)
 

@@ -9,7 +9,7 @@ from tokcom.errors import FrameError, ParameterError
 from tokcom.link.bursts import TransmitConfig, Transmitter, compile_kernels
 from tokcom.link.schedule import BurstSchedule
 
-from ._pdu import labels_of, layout_of, make_pdu, mcs_of, open_pdu, outline_of, reason, required
+from ._pdu import labels_of, layout_of, make_pdu, mcs_of, open_pdu, outline_of, reason, required, seal_of
 from ._queue import BoundedQueue
 
 LEAD_SECONDS = 0.1
@@ -122,8 +122,9 @@ class burst_framer(gr.sync_block):
             meta, symbols = open_pdu(pdu, "complex64")
             seed, per_packet = required(meta, keys.LAYOUT_SEED, int), required(meta, keys.TOKENS_PER_PACKET, int)
             header = self._transmitter.header(
-                outline_of(meta), seed, mcs_of(meta), per_packet, labels_of(meta), layout_of(meta)
-            )
+                outline_of(meta), seed, mcs_of(meta), per_packet, labels_of(meta), layout_of(meta),
+                seal_of(meta),
+            )  # fmt: skip
             if meta.get(keys.STREAM_ID, header.stream_id) != header.stream_id:
                 raise FrameError(
                     f"the packets are coded for stream {meta[keys.STREAM_ID]}, and this Burst Framer is of stream "

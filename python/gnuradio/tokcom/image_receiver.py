@@ -39,22 +39,24 @@ class image_receiver(gr.hier_block2):
         seed: of the draws when tokens are guessed, at least 0.
         streams: numbers of the streams to receive, between commas; empty: all.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas; empty:
+            bursts that are encrypted are counted, and not shown.
     """
 
     def __init__(
         self, sample_rate: float = 1e6, models: str | Sequence[str] = DEFAULT_MODEL, profile: str = "any",
         mode: str = "context", use_cmi: bool = True, max_seconds: float = 0.0, queue_size: int = 16, seed: int = 0,
-        streams: str = "", device: str = "auto",
+        streams: str = "", device: str = "auto", keys: str | Sequence[str] = "",
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Receiver", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
         )
         self.burst_sync = burst_sync(profile)
         self.stream_filter = stream_filter(streams)
-        self.burst_demodulator = burst_demodulator()
-        self.packet_decoder = packet_decoder(models)
+        self.burst_demodulator = burst_demodulator(keys=keys)
+        self.packet_decoder = packet_decoder(models, keys)
         self.token_recovery = token_recovery(
-            models, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size, device=device
+            models, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size, device=device, keys=keys
         )
         self.detokenize_lost, self.detokenize_recovered = (image_detokenizer(models, device) for _ in range(2))
         self.link_monitor = link_monitor(sample_rate)

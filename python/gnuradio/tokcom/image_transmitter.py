@@ -55,6 +55,8 @@ class image_transmitter(gr.hier_block2):
         period: seconds at least from one burst to the next, in slots that begin at tx_time, so that transmitters on one
             channel take turns; 0: one follows the other.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        key: file of the key that bursts are encrypted with, from `tokcom keys new`; empty: they are sent in clear.
+        direction: 0 or 1; two ends that both transmit with one key take one each.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class image_transmitter(gr.hier_block2):
         profile: str = "standard", stream_id: int = 0, tokens_per_packet: int = 4, padding: int = 256,
         length_tag: str = "packet_len", continuous: bool = False, sample_rate: float = 1e6, seed: int = 0,
         visits: int = -1, patience: float = 60.0, queue_size: int = 64, tx_time: float = 0.0, period: float = 0.0,
-        device: str = "auto",
+        device: str = "auto", key: str = "", direction: int = 0,
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
@@ -77,7 +79,7 @@ class image_transmitter(gr.hier_block2):
         self.image_source = image_source(images, repeat, interval, window, patience, stream_id)
         self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size, device)
         self.token_packetizer = token_packetizer(tokens_per_packet, seed)
-        self.packet_encoder = packet_encoder(mcs, models=model, stream_id=stream_id)
+        self.packet_encoder = packet_encoder(mcs, models=model, stream_id=stream_id, key=key, direction=direction)
         self.token_mapper = token_mapper()
         self.burst_framer = burst_framer(
             amplitude, profile, stream_id, padding, length_tag, continuous, queue_size, tx_time=tx_time, period=period,

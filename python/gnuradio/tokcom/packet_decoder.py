@@ -4,10 +4,12 @@ import numpy as np
 import pmt
 
 from tokcom import keys
+from tokcom.errors import LockedError
 from tokcom.frame import BITS
 from tokcom.link.bursts import Receiver
 from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card, model_names
 from tokcom.packets import feedback
+from tokcom.security.keyring import Keyring
 
 from ._pdu import PduBlock, Unknown, frame_keys, header_of, make_pdu, vector_of
 
@@ -25,24 +27,31 @@ class packet_decoder(PduBlock):
         models: models whose codebooks are known, by name or folder, in a list or between commas. Frames of others are
             passed on under a name that tells their codebook's id, counted in `frames_unknown`, and the codebook is
             logged the first time; their tokens are the numbers that were on the air.
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas. Frames that are
+            encrypted with others are counted in `frames_locked`, and the key is logged the first time; nothing of them
+            is shown.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"
     BITS, FEEDBACK = pmt.intern("bits"), pmt.intern("feedback")
 
-    def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL):
+    def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL, keys: str | Sequence[str] = ""):
         PduBlock.__init__(self, "Packet Decoder")
         books = {name: codebook(name) for name in model_names(models)}
-        self._receiver = Receiver([feedback.CODEBOOK, *books.values()])
+        self._receiver = Receiver([feedback.CODEBOOK, *books.values()], keys=Keyring.of_files(keys))
         self._classes = {book.name: model_card(name).classes for name, book in books.items()}
         self.packets_seen = self.packets_lost = 0
-        self._unknown = Unknown(self)
+        self._unknown, self._locked = Unknown(self), Unknown(self, "frames_locked")
         self.message_port_register_out(self.BITS)
         self.message_port_register_out(self.FEEDBACK)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         header = header_of(meta)
-        packets, ok = self._receiver.decode(data, header)
+        try:
+            packets, ok = self._receiver.decode(data, header)
+        except LockedError as error:
+            self._locked.count(error.key_id, str(error))
+            return None
         reception = self._receiver.assemble(packets, ok, header)
         lost = int((~reception.packets_ok).sum())
         frame = reception.frame

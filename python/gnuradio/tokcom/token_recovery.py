@@ -11,6 +11,7 @@ from tokcom.frame import TokenFrame
 from tokcom.link.bursts import compile_kernels
 from tokcom.link.recovery import LeftOver, RecoveredFrame
 from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
+from tokcom.security.keyring import Keyring
 
 from ._background import BackgroundPduBlock
 from ._pdu import Unknown, frame_of, header_of, misfit_of, vector_of
@@ -50,6 +51,8 @@ class token_recovery(BackgroundPduBlock):
         queue_size: frames that may wait, at least 1.
         drop: "oldest" or "newest": which frame is dropped, logged and counted when the queue is full.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas, as of
+            Packet Decoder.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "tokens_recovered", "int32", "recovery"
@@ -58,7 +61,7 @@ class token_recovery(BackgroundPduBlock):
         self, models: str | Sequence[str] = DEFAULT_MODEL, mode: str = "context", use_cmi: bool = True, rounds: int = 6,
         list_size: int = 4096, max_seconds: float = 0.0, steps: int = 8, temperature: float = 0.0,
         choice_temperature: float = 0.0, guidance: float = 0.0, seed: int = 0, queue_size: int = 16,
-        drop: str = "oldest", device: str = "auto",
+        drop: str = "oldest", device: str = "auto", keys: str | Sequence[str] = "",
     ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Token Recovery", queue_size, drop)
         compile_kernels()
@@ -67,7 +70,7 @@ class token_recovery(BackgroundPduBlock):
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
         )  # fmt: skip
         self.at_once = self._recoveries.at_once
-        self._mode, self._use_cmi = mode, use_cmi
+        self._mode, self._use_cmi, self._keyring = mode, use_cmi, Keyring.of_files(keys)
         self._unknown = Unknown(self)
         self.frames_recovered = 0
 
@@ -107,7 +110,8 @@ class token_recovery(BackgroundPduBlock):
         llrs = meta.get(keys.LLRS)
         if llrs is None:
             return LeftOver(frame)
-        return LeftOver(frame, header_of(meta), llrs, misfit_of(meta))
+        header = header_of(meta)
+        return LeftOver(frame, header, llrs, misfit_of(meta), identity=header.opened(self._keyring))
 
     def _passed_on(self, frame: TokenFrame) -> tuple[dict, np.ndarray]:
         self._unknown.count(
