@@ -56,6 +56,11 @@ TOKCOM = [
     ("a mode that does not exist", f"replay {RECORDING} --mode guess", "'guess' is not one of"),
     ("pictures below a file", f"replay {RECORDING} --out file/below", "file/below: pictures cannot be saved here"),
     ("pictures where nobody may write", f"replay {RECORDING} --out /proc/out", "/proc/out: pictures cannot be"),
+    ("a key over another file", "keys new file", "file exists; keys are not overwritten, name another file"),
+    ("a key into no folder", "keys new no/where", "no/where cannot be written: No such file or directory"),
+    ("a key that is not there", "keys show nowhere", "nowhere cannot be read: No such file or directory"),
+    ("a key in a folder", "keys show empty", "'empty' is a directory"),
+    ("a file that others may read as a key", "keys show file", "so others may read the key; chmod 600 file"),
     ("tokens onto a full disk", f"replay {RECORDING} --json /dev/full", "No space left on device"),
 ]  # fmt: skip
 

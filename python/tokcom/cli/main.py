@@ -14,6 +14,7 @@ COMMANDS = {
     "decompress": "tokcom.cli.source:decompress",
     "doctor": "tokcom.cli.doctor:doctor",
     "eesm": "tokcom_lab.cli.fits:eesm",
+    "keys": "tokcom.cli.keys:keys",
     "link": "tokcom_lab.cli.link:link",
     "models": "tokcom.cli.models:models",
     "packet-sizes": "tokcom_lab.cli.fits:packet_sizes",

@@ -1,5 +1,6 @@
 """A second transmitter, written from docs/air-interface.md alone, against the project's own."""
 
+import hmac
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import gcd, prod, sqrt
@@ -11,6 +12,8 @@ from tokcom.frame import BitFrame, TokenFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
+from tokcom.security.key_stream import KeyStream
+from tokcom.security.keys import Key
 
 NOT_SENT = 15
 CARRIERS = np.array([k for k in range(-26, 27) if k])
@@ -45,6 +48,7 @@ class Burst:
     class_label: int | None = 42
     payload: str = "natural"
     quantizers: int = 1
+    key: tuple | None = None  # secret, direction, epoch
 
     @property
     def token_bits(self):
@@ -181,6 +185,9 @@ def extension_bytes(burst):
         elements += element(2, map_value(mcs))
     if burst.quantizers > 1:
         elements += element(3, [])
+    if burst.key is not None:
+        secret, direction, epoch = burst.key
+        elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
     symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
     return elements + [0] * (max(2 * symbols - 3, 0) - len(elements)), symbols
 
@@ -257,6 +264,45 @@ def labels(burst):
     return np.random.default_rng(PAYLOADS.index(burst.payload)).permutation(size)
 
 
+def hkdf(secret, purpose, length):
+    extracted = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(extracted, purpose.encode() + b"\1", "sha256")[:length]
+
+
+def chacha20_block(key, number, nonce):
+    start = [int.from_bytes(each, "little") for each in batched(b"expand 32-byte k" + key)]
+    start += [number, *(int.from_bytes(each, "little") for each in batched(nonce))]
+    x = list(start)
+
+    def quarter(a, b, c, d):
+        for i, j, k, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            x[i] = (x[i] + x[j]) % 2**32
+            x[k] ^= x[i]
+            x[k] = (x[k] << turn | x[k] >> 32 - turn) % 2**32
+
+    for _ in range(10):
+        for i in range(4):
+            quarter(i, 4 + i, 8 + i, 12 + i)
+        for i in range(4):
+            quarter(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
+    return b"".join(((one + two) % 2**32).to_bytes(4, "little") for one, two in zip(x, start, strict=True))
+
+
+def batched(data):
+    return [data[at : at + 4] for at in range(0, len(data), 4)]
+
+
+def encrypted(burst, number, bits):
+    if burst.key is None:
+        return bits
+    secret, direction, epoch = burst.key
+    key = hkdf(secret, f"tokcom bits {direction}", 32)
+    nonce = b"".join(each.to_bytes(4, "little") for each in (epoch, burst.stream_id, burst.frame_id % 2**20))
+    blocks = range(16 * number, 16 * number + -(-len(bits) // 512))
+    stream = b"".join(chacha20_block(key, block, nonce) for block in blocks)
+    return bits ^ np.concatenate([bits_of(byte, 8) for byte in stream])[: len(bits)]
+
+
 def packet_values(burst):
     n = burst.tokens_per_packet
     order = layout(burst)
@@ -269,7 +315,7 @@ def packet_values(burst):
             bits = np.concatenate([bits_of(int(sent_as[token]), burst.token_bits) for token in tokens])
             coded = protect(bits, 0o133, 0o171, ahead=ahead)
             sent = np.resize(SENT_OF_A_AND_B[RATES[mcs]], len(coded)) == 1
-            values.append(gray_mapped(coded[sent], BITS_PER_SYMBOL[mcs]))
+            values.append(gray_mapped(encrypted(burst, number, coded[sent]), BITS_PER_SYMBOL[mcs]))
     return np.concatenate(values)
 
 
@@ -290,11 +336,22 @@ def transmit(burst, profile):
     return np.append(preamble(profile), np.hstack([symbols[:, -16:], symbols]).ravel())
 
 
+class Sending:
+    """A sender of one epoch."""
+
+    def __init__(self, secret, direction, epoch):
+        self._stream = KeyStream(Key(secret), direction, epoch)
+
+    def key_stream(self, stream_id, frame_id):
+        return self._stream
+
+
 def projects_own(burst, profile):
+    sender = None if burst.key is None else Sending(*burst.key)
     if burst.payload == "bits":
         frame = BitFrame(burst.tokens, burst.codebook, burst.frame_id)
         config = TransmitConfig(bits_per_packet=burst.tokens_per_packet, profile=profile, stream_id=burst.stream_id)
-        return Transmitter(config).transmit(frame, mcs=burst.mcs.astype(np.uint8))
+        return Transmitter(config, sender=sender).transmit(frame, mcs=burst.mcs.astype(np.uint8))
     frame = TokenFrame(
         burst.tokens.astype(np.int32),
         codebook=burst.codebook,
@@ -313,7 +370,7 @@ def projects_own(burst, profile):
     )
     own = {burst.payload: TokenLabels(labels(burst))} if burst.payload != "natural" else {}
     codebook = Codebook(burst.codebook, burst.codebook_size, labels=own)
-    return Transmitter(config, [codebook]).transmit(frame, burst.layout_seed, mcs=burst.mcs.astype(np.uint8))
+    return Transmitter(config, [codebook], sender).transmit(frame, burst.layout_seed, mcs=burst.mcs.astype(np.uint8))
 
 
 def a_burst(shape, mcs, seed=0, **fields):
@@ -331,6 +388,7 @@ SMALLEST = dict(
 LARGEST = dict(
     tokens_per_packet=64, codebook_size=2**18, stream_id=63, frame_id=2**20 - 1, layout_seed=1023, class_label=4094
 )
+KEY = bytes(range(32)), 1, 0x1234
 BITS = dict(payload="bits", codebook_size=2, layout="contiguous", layout_seed=0, class_label=None, codebook="bytes")
 BURSTS = {
     **{f"every packet in MCS {mcs}": a_burst((16, 16), [mcs] * 64, seed=mcs) for mcs in range(15)},
@@ -368,6 +426,8 @@ BURSTS = {
     "bits": a_burst((1003,), [3] * 4, tokens_per_packet=256, **BITS),
     "most bits a packet": a_burst((2049,), [0, 9], tokens_per_packet=2048, **BITS),
     "one bit": a_burst((1,), [14], tokens_per_packet=1, **BITS),
+    "encrypted": a_burst((16, 16), random_mcs(64), key=KEY),
+    "encrypted packets of several blocks": a_burst((300,), [0, 6, 9], tokens_per_packet=128, **BITS, key=KEY),
     "a frame id beyond its field": a_burst((16, 16), [6] * 64, frame_id=2**20 + 7),
     "more cells than the pseudo-random sequence is long": a_burst((64, 64), [0] * 64, tokens_per_packet=64),
 }
@@ -418,6 +478,15 @@ def test_the_crc_of_the_first_packet_of_the_example():
     ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (0, 14)]])
     bits = np.concatenate([bits_of(token, 10) for token in (1, 2, 3, 4)])
     assert number_of(crc16(ahead)) == 0x329F and number_of(crc16([*ahead, *bits])) == 0xB7AF
+
+
+def test_the_key_of_the_example():
+    secret, direction, epoch = KEY
+    nonce = b"".join(each.to_bytes(4, "little") for each in (epoch, 5, 1234))
+    stream = chacha20_block(hkdf(secret, f"tokcom bits {direction}", 32), 0, nonce)
+    told = element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
+    assert hkdf(secret, "tokcom id", 2).hex() == "2d14"
+    assert stream[:8] == bytes.fromhex("35 6E F2 18 1C F3 3D 04") and bytes(told) == bytes.fromhex("34 2D 14 92 34")
 
 
 def test_the_layouts_of_the_example_begin_as_the_document_says():
