@@ -10,14 +10,11 @@ from functools import cached_property
 
 import numpy as np
 
-from tokcom.errors import ParameterError
 from tokcom.packets.seal import Seal
 from tokcom.security.keys import Key
 
 BLOCK_BITS = 512
 """Bits of a block of ChaCha20 (RFC 8439), which its counter counts."""
-BLOCKS_PER_PACKET = 16
-"""A packet begins at a block of its own, so that its bits do not depend on the MCS of those ahead of it."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +48,20 @@ class KeyStream:
         Args:
             stream_id: of the frame, 0 to 2**16 - 1.
             frame_id: of the frame, 0 to 2**32 - 1; no two frames of an epoch may have the same.
-            lengths: int (n_packets,), coded bits of each packet, at most 8192.
+            lengths: int (n_packets,), coded bits of each packet. Each begins at a block of its own, and has as many as
+                the longest.
 
         Returns:
             uint8 (sum of lengths,), 0 and 1, one packet after the other.
-
-        Raises:
-            ParameterError: a packet is longer than its share of the stream.
         """
         longest = int(np.max(lengths, initial=0))
-        if longest > BLOCKS_PER_PACKET * BLOCK_BITS:
-            raise ParameterError(
-                f"a packet has {longest} coded bits; at most {BLOCKS_PER_PACKET * BLOCK_BITS} are encrypted"
-            )
+        share = -(-longest // BLOCK_BITS) * BLOCK_BITS // 8
         from cryptography.hazmat.primitives.ciphers import Cipher
         from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
         secret = self.key.derive(f"bits {self.direction}")
         nonce = struct.pack("<IIII", 0, self.epoch, stream_id, frame_id)
         stream = Cipher(ChaCha20(secret, nonce), mode=None).encryptor()
-        rows = np.frombuffer(stream.update(bytes(len(lengths) * BLOCKS_PER_PACKET * BLOCK_BITS // 8)), np.uint8)
-        rows = rows.reshape(len(lengths), BLOCKS_PER_PACKET * BLOCK_BITS // 8)[:, : -(-longest // 8)]
+        rows = np.frombuffer(stream.update(bytes(len(lengths) * share)), np.uint8)
+        rows = rows.reshape(len(lengths), share)[:, : -(-longest // 8)]
         return np.unpackbits(rows, axis=1)[:, :longest][np.arange(longest) < np.asarray(lengths)[:, None]]

@@ -292,13 +292,13 @@ def batched(data):
     return [data[at : at + 4] for at in range(0, len(data), 4)]
 
 
-def encrypted(burst, number, bits):
+def encrypted(burst, number, bits, most):
     if burst.key is None:
         return bits
     secret, direction, epoch = burst.key
     key = hkdf(secret, f"tokcom bits {direction}", 32)
     nonce = b"".join(each.to_bytes(4, "little") for each in (epoch, burst.stream_id, burst.frame_id % 2**20))
-    blocks = range(16 * number, 16 * number + -(-len(bits) // 512))
+    blocks = range(number * -(-most // 512), (number + 1) * -(-most // 512))
     stream = b"".join(chacha20_block(key, block, nonce) for block in blocks)
     return bits ^ np.concatenate([bits_of(byte, 8) for byte in stream])[: len(bits)]
 
@@ -308,15 +308,17 @@ def packet_values(burst):
     order = layout(burst)
     slots = np.append(burst.tokens[order], np.zeros(-len(order) % n, int))
     sent_as = labels(burst)
-    values = [np.zeros(0)]
+    packets = []
     for number, (tokens, mcs) in enumerate(zip(slots.reshape(-1, n), burst.mcs, strict=True)):
         if mcs != NOT_SENT:
             ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (number, 14)]])
             bits = np.concatenate([bits_of(int(sent_as[token]), burst.token_bits) for token in tokens])
             coded = protect(bits, 0o133, 0o171, ahead=ahead)
             sent = np.resize(SENT_OF_A_AND_B[RATES[mcs]], len(coded)) == 1
-            values.append(gray_mapped(encrypted(burst, number, coded[sent]), BITS_PER_SYMBOL[mcs]))
-    return np.concatenate(values)
+            packets.append((number, mcs, coded[sent]))
+    most = max((len(bits) for *_, bits in packets), default=0)
+    values = [gray_mapped(encrypted(burst, number, bits, most), BITS_PER_SYMBOL[mcs]) for number, mcs, bits in packets]
+    return np.concatenate([np.zeros(0), *values])
 
 
 def transmit(burst, profile):

@@ -44,20 +44,20 @@ def test_packets_begin_at_blocks_of_their_own():
     nonce = b"".join(value.to_bytes(4, "little") for value in (0x1234, 9, 77))
     secret = KEY.derive("bits 1")
     first = np.unpackbits(np.frombuffer(block(secret, 0, nonce), np.uint8))
-    third = np.unpackbits(np.frombuffer(block(secret, 32, nonce) + block(secret, 33, nonce), np.uint8))
+    third = np.unpackbits(np.frombuffer(block(secret, 4, nonce) + block(secret, 5, nonce), np.uint8))
     assert np.array_equal(got, np.concatenate([first[:100], third[:600]]))
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.integers(0, 8192), max_size=6), st.data())
-def test_a_packets_bits_depend_on_nothing_but_its_place(lengths, data):
-    stream, lengths = KeyStream(KEY, 0, 5), np.array(lengths, int)
-    bits = stream.bits(1, 2, lengths)
-    assert len(bits) == lengths.sum() and bits.dtype == np.uint8
-    for packet, piece in enumerate(np.split(bits, np.cumsum(lengths)[:-1]) if len(lengths) else []):
-        others = np.array(data.draw(st.lists(st.integers(0, 300), min_size=packet, max_size=packet)), int)
-        alone = stream.bits(1, 2, np.append(others, len(piece)))
-        assert np.array_equal(alone[others.sum() :], piece)
+@given(st.lists(st.integers(0, 9000), min_size=1, max_size=6))
+def test_packets_have_as_many_blocks_as_the_longest(lengths):
+    """Each beginning of its share, of the stream in one piece."""
+    lengths = np.array(lengths)
+    share = -(-lengths.max() // 512) * 512
+    bits = KeyStream(KEY, 0, 5).bits(1, 2, lengths)
+    whole = KeyStream(KEY, 0, 5).bits(1, 2, np.array([share * len(lengths)]))
+    assert bits.dtype == np.uint8
+    assert np.array_equal(bits, np.concatenate([whole[i * share :][:n] for i, n in enumerate(lengths)]))
 
 
 def test_streams_of_other_keys_directions_epochs_streams_and_frames_are_others():
@@ -80,8 +80,3 @@ def test_streams_of_other_keys_directions_epochs_streams_and_frames_are_others()
 def test_what_is_out_of_range_is_named(arguments, said):
     with pytest.raises(ParameterError, match=said):
         KeyStream(*arguments)
-
-
-def test_a_packet_beyond_its_share_is_refused():
-    with pytest.raises(ParameterError, match="8193 coded bits"):
-        KeyStream(KEY, 0, 0).bits(0, 0, np.array([8193]))
