@@ -25,7 +25,7 @@ def over_the_air(pdus, out, stream_id=3, snr_db=20.0):
     back = (tokcom.burst_sync("standard"), tokcom.burst_demodulator(), tokcom.packet_decoder())
     for (a, b), port in zip(pairwise(chain), ("packets", "bits", "symbols"), strict=True):
         top.msg_connect(a, port, b, port)
-    channel = tokcom.channel_model(snr_db, reference_power=0.25**2)
+    channel = tokcom.channel_model(snr_db=snr_db, reference_power=0.25**2)
     top.connect(chain[-1], channel, back[0])
     top.kept = (*chain, channel, *back)  # the flowgraph alone does not keep Python's blocks alive
     top.msg_connect(back[0], "bursts", back[1], "bursts")

@@ -33,7 +33,7 @@ def over_the_air(packetizer, pdus, ports, snr_db=20.0, adapt=None):
     back = (tokcom.burst_sync("standard"), tokcom.burst_demodulator(), tokcom.packet_decoder())
     for (a, b), name in zip(pairwise(chain), names, strict=True):
         top.msg_connect(a, name, b, name)
-    channel = tokcom.channel_model(snr_db, reference_power=0.25**2)
+    channel = tokcom.channel_model(snr_db=snr_db, reference_power=0.25**2)
     top.connect(chain[-1], channel, back[0])
     top.msg_connect(back[0], "bursts", back[1], "bursts")
     top.msg_connect(back[1], "llrs", back[2], "llrs")
