@@ -369,7 +369,7 @@ def test_the_counters_say_why_headers_fail():
     noise = gaussian(np.random.default_rng(9), 1000)
     cases = {
         "crc": np.r_[STANDARD.preamble, noise], "version": false_header(version=7),
-        "element": false_header(b"\x30", extension_symbols=2), "contents": false_header(shape=511),
+        "element": false_header(b"\x60", extension_symbols=2), "contents": false_header(shape=511),
     }  # fmt: skip
     for kind, part in cases.items():
         searcher = BurstSearcher()
