@@ -154,6 +154,20 @@ class Outcome:
         return self.accepted & ~self.matching
 
 
+COUNTED = ("bursts", "found", "sent", "lost", "wrong", "lost_genie")
+"""What `tally` counts; packets, but for the first two."""
+
+
+def tally(counts: dict[str, int], result: Outcome, right_by_genie: np.ndarray) -> None:
+    """Add a burst to counts of `COUNTED`: what became of it, and which packets, bool (n_packets,), the genie got."""
+    counts["bursts"] += 1
+    counts["found"] += int(result.found)
+    counts["sent"] += len(result.right)
+    counts["lost"] += int((~result.right).sum())
+    counts["wrong"] += int(result.wrong.sum())
+    counts["lost_genie"] += int((~right_by_genie).sum())
+
+
 def outcome(sent: SentBurst, receptions: Sequence[Reception]) -> Outcome:
     """What became of a burst: by the recovered frame, where the receiver recovers, else by the CRC."""
     for reception in receptions:

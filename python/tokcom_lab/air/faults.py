@@ -8,12 +8,14 @@ from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.air_interface import payload_windows
 from tokcom_lab.air.bursts import (
     CODEBOOK,
+    COUNTED,
     SentBurst,
     noise_power,
     outcome,
     placed,
     random_burst,
     receive,
+    tally,
 )
 from tokcom_lab.air.section import Counts, Section, Settings, generator, share
 from tokcom_lab.air.threshold import threshold
@@ -63,7 +65,7 @@ def _thresholds(settings: Settings, row: dict) -> Counts:
         level, right = noise_power(esn0_db), 0
         for sent, start, clean, unit in crossings:
             middle = _middle(start, sent, 0.5)
-            step = np.where(np.arange(len(clean)) < middle, 1, 10 ** (row["level"] / 20))
+            step = impairments.with_step(np.ones(len(clean)), middle, row["level"])
             noise = np.sqrt(level) * unit
             samples = step * (clean + noise) if row["fault"] == FRONT_END else step * clean + noise
             if by_genie:
@@ -81,7 +83,7 @@ def _thresholds(settings: Settings, row: dict) -> Counts:
 
 
 def _broken(settings: Settings, row: dict, draws: range) -> Counts:
-    counts = dict.fromkeys(("bursts", "found", "sent", "lost", "lost_ahead", "lost_genie", "wrong"), 0)
+    counts = dict.fromkeys((*COUNTED, "lost_ahead"), 0)
     ahead = 2 * PACKETS // 3
     for draw in draws:
         rng = generator(settings, row, draw)
@@ -103,13 +105,8 @@ def _broken(settings: Settings, row: dict, draws: range) -> Counts:
             starts = np.where(starts >= begin, starts - count, starts)
         result = outcome(sent, receive(Receiver([CODEBOOK]), samples))
         truth = genie.Truth(starts, truth.gains, variance)
-        counts["bursts"] += 1
-        counts["found"] += result.found
-        counts["sent"] += PACKETS
-        counts["lost"] += int((~result.right).sum())
+        tally(counts, result, genie.decode(sent, samples, truth, (CODEBOOK,)))
         counts["lost_ahead"] += int((~result.right[:ahead]).sum())
-        counts["wrong"] += int(result.wrong.sum())
-        counts["lost_genie"] += int((~genie.decode(sent, samples, truth, (CODEBOOK,))).sum())
     return counts | {"sent_ahead": ahead * len(draws)}
 
 

@@ -6,7 +6,7 @@ from tokcom.link.bursts import Receiver
 from tokcom.phy.numerology import CYCLIC_PREFIX
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.air_interface import carriers_of, payload_windows
-from tokcom_lab.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive
+from tokcom_lab.air.bursts import CODEBOOK, COUNTED, noise_power, outcome, placed, random_burst, receive, tally
 from tokcom_lab.air.section import Counts, Section, Settings, generator, share
 
 MCS = "16qam-1/2"
@@ -37,7 +37,7 @@ def _draws(settings: Settings, row: dict) -> int:
 
 
 def _count(settings: Settings, row: dict, draws: range) -> Counts:
-    counts = dict.fromkeys(("bursts", "found", "sent", "lost", "lost_genie", "wrong"), 0)
+    counts = dict.fromkeys(COUNTED, 0)
     for draw in draws:
         rng = generator(settings, row, draw)
         sent = random_burst(rng, draw, MCS, PACKETS)
@@ -61,12 +61,7 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
         # A tone has the same power on a carrier in every window that it fills.
         heard = np.abs(carriers_of(foreign, truth.starts)) ** 2
         truth = genie.Truth(truth.starts, truth.gains, truth.variance + heard)
-        counts["bursts"] += 1
-        counts["found"] += result.found
-        counts["sent"] += PACKETS
-        counts["lost"] += int((~result.right).sum())
-        counts["wrong"] += int(result.wrong.sum())
-        counts["lost_genie"] += int((~genie.decode(sent, samples, truth, (CODEBOOK,))).sum())
+        tally(counts, result, genie.decode(sent, samples, truth, (CODEBOOK,)))
     return counts
 
 

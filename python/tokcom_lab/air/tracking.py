@@ -4,7 +4,7 @@ import numpy as np
 
 from tokcom.link.bursts import Receiver
 from tokcom_lab.air import genie, impairments
-from tokcom_lab.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive
+from tokcom_lab.air.bursts import CODEBOOK, COUNTED, noise_power, outcome, placed, random_burst, receive, tally
 from tokcom_lab.air.paths import PROFILES, Paths
 from tokcom_lab.air.section import Counts, Section, Settings, generator, share
 
@@ -48,7 +48,7 @@ def _paths(row: dict, n_samples: int, rng: np.random.Generator) -> Paths:
 
 
 def _count(settings: Settings, row: dict, draws: range) -> Counts:
-    counts = dict.fromkeys(("bursts", "found", "sent", "lost", "lost_genie", "wrong"), 0)
+    counts = dict.fromkeys(COUNTED, 0)
     for draw in draws:
         rng = generator(settings, row, draw)
         sent = random_burst(rng, draw, row["mcs"], row["packets"])
@@ -57,12 +57,7 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
         samples = paths.through(samples) + impairments.noise(len(samples), noise_power(ESN0_DB), rng)
         result = outcome(sent, receive(Receiver([CODEBOOK]), samples))
         truth = genie.told(sent, start, paths, noise_power(ESN0_DB))
-        counts["bursts"] += 1
-        counts["found"] += result.found
-        counts["sent"] += row["packets"]
-        counts["lost"] += int((~result.right).sum())
-        counts["wrong"] += int(result.wrong.sum())
-        counts["lost_genie"] += int((~genie.decode(sent, samples, truth, (CODEBOOK,))).sum())
+        tally(counts, result, genie.decode(sent, samples, truth, (CODEBOOK,)))
     return counts
 
 
