@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tokcom.models.folders import DEFAULT_MODEL
+
 SEEDS = click.IntRange(0, 2**31 - 10_000)
 """What every random generator involved takes, with some room for seeds derived from it."""
 
@@ -97,3 +99,8 @@ device_option = click.option(
     help="Where networks run: auto (a GPU where there is one), cpu, cuda or cuda:N.",
 )  # fmt: skip
 seed_option = click.option("--seed", default=0, show_default=True, type=SEEDS)
+
+
+model_option = click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help="A model of the zoo, by name or folder."
+)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tokcom.cli.options import model_option
 from tokcom.cli.output import console, progress_bar
 from tokcom.errors import SourceError
-from tokcom.models.folders import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tokcom.source.container import CodedFrames
@@ -27,7 +27,7 @@ CPU = "cpu"
     type=click.Path(path_type=Path, dir_okay=False),
     help="File that is written.",
 )
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="A model of the zoo, by name or folder.")
+@model_option
 @click.option(
     "--turns",
     default=16,

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_words
-from tokcom.cli.options import SEEDS, Aside, Names, Numbers, WholeNumbers
+from tokcom.cli.options import SEEDS, Aside, Names, Numbers, WholeNumbers, model_option
 from tokcom.cli.output import console, progress_bar
 from tokcom.errors import TokcomError
-from tokcom_lab.cli.options import data_option, images_option, model_option
+from tokcom_lab.cli.options import data_option, images_option
 
 
 @click.command(name="case-study")

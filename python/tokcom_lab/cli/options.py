@@ -6,16 +6,12 @@ from pathlib import Path
 import click
 
 from tokcom.cli.options import Aside
-from tokcom.models.folders import DEFAULT_MODEL
 
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True),
     help="Folder of class folders, or folder or tar of train/CLASS and test/CLASS. [default: parts of the sample "
     "photographs]",
-)
-model_option = click.option(
-    "--model", default=DEFAULT_MODEL, show_default=True, help="A model of the zoo, by name or folder."
 )
 split_data_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."

@@ -8,10 +8,10 @@ from typing import TextIO
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, json_option, seed_option
+from tokcom.cli.options import Names, Numbers, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom.link.modes import MODES
-from tokcom_lab.cli.options import data_option, jobs_option, model_option
+from tokcom_lab.cli.options import data_option, jobs_option
 
 
 @click.command()

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import WholeNumbers, json_option, seed_option
+from tokcom.cli.options import WholeNumbers, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import photographs_of, with_tokens
-from tokcom_lab.cli.options import data_option, images_option, model_option
+from tokcom_lab.cli.options import data_option, images_option
 
 
 @click.command()
