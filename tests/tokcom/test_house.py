@@ -15,10 +15,10 @@ ROOMS = {
     "tokcom": (
         "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
         "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy",
-        "channel", "link", "metrics", "models", "recording", "doctor", "cli",
+        "channel", "link", "protocol", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
-        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
+        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "network", "case_study", "faults",
         "demo_page", "radio", "cli",
     ),
 }  # fmt: skip
