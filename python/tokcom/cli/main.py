@@ -18,6 +18,7 @@ COMMANDS = {
     "link": "tokcom_lab.cli.link:link",
     "models": "tokcom.cli.models:models",
     "packet-sizes": "tokcom_lab.cli.fits:packet_sizes",
+    "repeat-risk": "tokcom_lab.cli.network:repeat_risk",
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
     "train": "tokcom_lab.cli.train:train",

@@ -101,7 +101,7 @@ class WaitSettings:
     """
 
     deadline_s: float = 0.5
-    wait_s: float = 0.1
+    wait_s: float = 0.03
     ended_wait_s: float = 0.01
     rounds: int = 3
 
@@ -220,6 +220,4 @@ class IncomingFrames:
         assembly = self._assembler.pop((self._source, 0, frame_id))
         unplaced = tuple(tokens for _, tokens in sorted(frame.unplaced, key=lambda each: each[0]))
         self.n_bytes -= frame.n_bytes
-        return ReceivedFrame(
-            frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced
-        )
+        return ReceivedFrame(frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced)

@@ -23,7 +23,7 @@ class OutgoingFrame:
         classes: uint8 (n_packets,), class of each.
         deadline: when nobody wants it any more, in seconds.
         left: packets of the first round that have not gone out yet.
-        repeated_at: when packets were last sent again.
+        sent_at: float (n_packets,), when each went out last, in seconds; infinite before.
     """
 
     frame_id: int
@@ -35,7 +35,10 @@ class OutgoingFrame:
     classes: np.ndarray
     deadline: float
     left: int = 0
-    repeated_at: dict[int, float] = field(default_factory=dict)
+    sent_at: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sent_at = np.full(len(self.payloads), np.inf)
 
     @property
     def packet_bytes(self) -> int:
@@ -149,17 +152,17 @@ class SendQueue:
         return []
 
 
-def sections_of(batches: Iterable[Batch], indexed: bool) -> list[Section]:
-    """The sections of batches; the last packets of a frame's first round mark its end."""
+def sections_of(batches: Iterable[Batch], indexed: bool, now: float) -> list[Section]:
+    """The sections of batches that go out now; the last packets of a frame's first round mark its end."""
     sections = []
     for batch in batches:
         frame = batch.frame
         if not batch.again:
             frame.left -= len(batch.rows)
+        frame.sent_at[batch.rows] = now
+        indices, end = batch.rows if indexed else None, frame.left == 0
+        payloads = frame.payloads[batch.rows]
         sections.append(
-            Section(
-                frame.format_id, frame.frame_id & 0xFFFF, frame.grid, batch.rows if indexed else None,
-                frame.payloads[batch.rows], frame.label, frame.left == 0,
-            )  # fmt: skip
+            Section(frame.format_id, frame.frame_id & 0xFFFF, frame.grid, indices, payloads, frame.label, end)
         )
     return sections

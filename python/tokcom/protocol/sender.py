@@ -2,7 +2,7 @@
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,6 +163,11 @@ class Sender:
         return not self._queue
 
     @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._queue.n_bytes
+
+    @property
     def finished(self) -> bool:
         """Whether the receiver wants nothing more of any frame."""
         return not self._queue and not self._queue.frames
@@ -193,7 +198,9 @@ class Sender:
         positions = form.positions(frame.grid, frame.frame_id)
         payloads = payloads_of(pack(frame.tokens, positions), form.token_bits)
         if bits is not None and np.shape(bits) != (len(payloads),):
-            raise ParameterError(f"bits have shape {np.shape(bits)}; frame {frame.frame_id} has {len(payloads)} packets")
+            raise ParameterError(
+                f"bits have shape {np.shape(bits)}; frame {frame.frame_id} has {len(payloads)} packets"
+            )
         classes = np.zeros(len(payloads), np.uint8) if bits is None else classes_of(bits)
         out = OutgoingFrame(
             frame.frame_id, format_id, form, frame.grid, frame.cmi, payloads, classes, now + self.settings.deadline_s
@@ -209,7 +216,8 @@ class Sender:
                 rows = np.flatnonzero(kept_packets(surprise, budget, rng))
                 self.counters.packets_dropped += len(payloads) - len(rows)
         self.counters.frames += 1
-        self._queue.add(out, rows)
+        if len(rows):
+            self._queue.add(out, rows)
 
     def _format_of(self, frame: Payload) -> tuple[int, FrameFormat]:
         form = FrameFormat.of_frame(frame, self.settings.tokens_per_packet, self.settings.layout)
@@ -316,14 +324,12 @@ class Sender:
                 if frame.left == 0:
                     self._queue.drop(frame.frame_id)
                 continue
-            again = [
-                each for each in packets
-                if each < len(frame.payloads)
-                and now - frame.repeated_at.get(each, -np.inf) > self.congestion.smoothed_rtt_s
-            ]  # fmt: skip
-            frame.repeated_at.update(dict.fromkeys(again, now))
+            # What went out within the last round trip may still come.
+            ripe = now - self.congestion.smoothed_rtt_s
+            again = [each for each in packets if each < len(frame.payloads) and frame.sent_at[each] <= ripe]
             if again:
                 self.counters.packets_repeated += len(again)
+                frame.sent_at[again] = np.inf
                 self._queue.repeat(frame, np.array(again))
 
     def _begin(self, now: float) -> None:
@@ -338,9 +344,9 @@ class Sender:
             if session is None or silent or len(self._formats) > session.formats:
                 self._begin(now)
         out = self._handshake(now)
+        self._give_up(now)
         if session is None or len(self._formats) > session.formats:
             return out
-        self._give_up(now)
         self._bucket.rate = max(self.congestion.datagrams_per_s * self.settings.mtu, 1.0)
         while self._queue and self._may_send(now):
             datagram = self._next_datagram(now)
@@ -386,7 +392,7 @@ class Sender:
             return None
         body = b"".join(
             encode_section(section, batch.frame.form)
-            for section, batch in zip(sections_of(batches, self.settings.indexed), batches, strict=True)
+            for section, batch in zip(sections_of(batches, self.settings.indexed, now), batches, strict=True)
         )
         session.sent += 1
         priority = int(min(each.frame.classes[each.rows[0]] for each in batches))
@@ -408,7 +414,7 @@ class Sender:
             times.append(self._asking.retry_at)
         elif self._formats and self._session is None:
             times.append(now)
-        if self._session is not None and self._queue:
+        if self._session is not None and self._queue and len(self._formats) <= self._session.formats:
             if self._flying + self.settings.mtu <= self.congestion.window * self.settings.mtu or not self._flying:
                 waits = [each.wait(self.settings.mtu, now) for each in (self._bucket, self._limit) if each is not None]
                 times.append(now + max(waits))
