@@ -10,6 +10,11 @@ from tokcom.protocol.datagrams import CLASSES
 from tokcom.protocol.formats import FrameFormat
 from tokcom.protocol.sections import Section, head_bytes, index_bytes
 
+ALL_INDEXED, SOME_INDEXED, NONE_INDEXED = "all", "quarter", "none"
+INDEXED = (ALL_INDEXED, SOME_INDEXED, NONE_INDEXED)
+"""Which packets travel with their index; "quarter": those of every fourth batch, around which a model finds the places
+of the others."""
+
 
 @dataclass(eq=False)
 class OutgoingFrame:
@@ -58,6 +63,7 @@ class Batch:
     frame: OutgoingFrame
     rows: np.ndarray
     again: bool = False
+    indexed: bool = True
 
     @property
     def n_bytes(self) -> int:
@@ -72,14 +78,15 @@ class SendQueue:
     Args:
         section_packets: packets of a frame that share a datagram, at most.
         max_bytes: what frames may take, those that may be asked for again included; the oldest are let go.
+        indexed: one of INDEXED.
 
     Attributes:
         n_bytes: of batches that wait.
         forgotten: frames let go before they were sent.
     """
 
-    def __init__(self, section_packets: int, max_bytes: int):
-        self._section_packets, self._max_bytes = section_packets, max_bytes
+    def __init__(self, section_packets: int, max_bytes: int, indexed: str = ALL_INDEXED):
+        self._section_packets, self._max_bytes, self._indexed = section_packets, max_bytes, indexed
         self._waiting: list[deque[Batch]] = [deque() for _ in range(CLASSES + 1)]
         self.frames: OrderedDict[int, OutgoingFrame] = OrderedDict()
         self.n_bytes, self._kept_bytes, self.forgotten = 0, 0, 0
@@ -105,8 +112,10 @@ class SendQueue:
         self._put(frame, rows, 0)
 
     def _put(self, frame: OutgoingFrame, rows: np.ndarray, rank: int) -> None:
-        for start in range(0, len(rows), self._section_packets):
-            batch = Batch(frame, rows[start : start + self._section_packets], rank == 0)
+        for number, start in enumerate(range(0, len(rows), self._section_packets)):
+            some = self._indexed == SOME_INDEXED and number % 4 == 0
+            indexed = rank == 0 or self._indexed == ALL_INDEXED or some
+            batch = Batch(frame, rows[start : start + self._section_packets], rank == 0, indexed)
             self._waiting[rank].append(batch)
             self.n_bytes += batch.n_bytes
 
@@ -152,7 +161,7 @@ class SendQueue:
         return []
 
 
-def sections_of(batches: Iterable[Batch], indexed: bool, now: float) -> list[Section]:
+def sections_of(batches: Iterable[Batch], now: float) -> list[Section]:
     """The sections of batches that go out now; the last packets of a frame's first round mark its end."""
     sections = []
     for batch in batches:
@@ -160,7 +169,7 @@ def sections_of(batches: Iterable[Batch], indexed: bool, now: float) -> list[Sec
         if not batch.again:
             frame.left -= len(batch.rows)
         frame.sent_at[batch.rows] = now
-        indices, end = batch.rows if indexed else None, frame.left == 0
+        indices, end = batch.rows if batch.indexed else None, frame.left == 0
         payloads = frame.payloads[batch.rows]
         sections.append(
             Section(frame.format_id, frame.frame_id & 0xFFFF, frame.grid, indices, payloads, frame.label, end)

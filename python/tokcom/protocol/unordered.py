@@ -5,14 +5,13 @@ likeliest together. Each turn scores every packet at every open place, given tho
 surest of the assignment; at the end each packet's place is scored once more against its neighbours'.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.layout import PADDING
+from tokcom.protocol.incoming import ReceivedFrame
 from tokcom.scientific import linear_sum_assignment
 
 TURNS, REVISIONS = 8, 4
@@ -121,22 +120,40 @@ def _assign(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return chosen, own - others.max(axis=1)
 
 
-def windows(sections: Sequence[np.ndarray], n_packets: int, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Packets of a frame in the order in which they came, and where each may be: within its window.
+def windows(count: int, n_packets: int, window: int) -> np.ndarray:
+    """bool (count, n_packets): where packets of a frame may be that came in their order but for windows.
 
     Args:
-        sections: int (count, tokens_per_packet) each, of the datagrams that came.
-        n_packets: of the frame.
-        window: packets within which the order is not known; n_packets: it is not known at all.
-
-    Returns:
-        int (n, tokens_per_packet) and bool (n, n_packets).
+        count: packets that came.
+        n_packets: of the frame; the others are lost, nobody knows which.
+        window: packets within which the order is not known; 1: it is known, n_packets: it is not known at all.
     """
-    packets = np.concatenate(list(sections))
-    came = np.arange(len(packets))
-    lost = n_packets - len(packets)
-    places = np.arange(n_packets)
-    # A packet may have moved within its window, and those lost ahead of it move it on.
+    came, places = np.arange(count), np.arange(n_packets)
     first = came // window * window
-    allowed = (places >= first[:, None]) & (places < first[:, None] + window + lost)
-    return packets, allowed
+    # Those lost ahead of a packet move it on.
+    return (places >= first[:, None]) & (places < first[:, None] + window + n_packets - count)
+
+
+def placed(received: ReceivedFrame, prior: Prior) -> TokenFrame:
+    """A frame with its packets without index put in place.
+
+    Datagrams are numbered, so the order of what came is known, and what is lost is not.
+
+    Raises:
+        ModelError: the prior does not fit the frame.
+    """
+    frame = received.frame
+    if not received.unplaced or not isinstance(frame, TokenFrame):
+        return frame
+    packets = np.concatenate(received.unplaced)
+    free = np.flatnonzero(~received.packets_ok)
+    allowed = np.zeros((len(packets), len(received.positions)), bool)
+    allowed[:, free] = windows(len(packets), len(free), 1)
+    if len(packets) == len(free):
+        place = free
+    else:
+        place = Placement(prior, frame, received.positions).place(packets, allowed)
+    tokens = frame.tokens.copy()
+    where = received.positions[place]
+    tokens[where[where != PADDING]] = packets[where != PADDING]
+    return frame.with_tokens(tokens)

@@ -41,7 +41,7 @@ def unordered_row(
             order = rng.permutation(n_packets)
         told, order = order[:indexed], order[indexed:]
         known[positions[told]] = frame.tokens[positions[told]]
-        packets, allowed = windows([frame.tokens[positions[order]]], n_packets - indexed, min(window, len(order)))
+        packets, allowed = frame.tokens[positions[order]], windows(len(order), n_packets, window)
         if indexed:
             allowed = np.ones((len(order), n_packets), bool)
             allowed[:, told] = False
