@@ -13,8 +13,8 @@ import tokcom
 PACKAGES = Path(tokcom.__file__).parents[1]
 ROOMS = {
     "tokcom": (
-        "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
-        "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy",
+        "kernel_cache", "kernels", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache",
+        "frame", "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy",
         "channel", "link", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
@@ -80,6 +80,13 @@ def test_imports_point_up_the_table_of_rooms(path):
 def test_a_receiver_needs_nothing_of_the_laboratory(path):
     asked = {module.split(".")[0] for module in imports(path)}
     assert not asked & set(LABORATORY), path
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name != "kernels.py"], ids=str)
+def test_kernels_are_compiled_in_one_way(path):
+    """By `tokcom.kernels.kernel`, which notices what changes in other files."""
+    for node in ast.walk(ast.parse((PACKAGES / path).read_text(encoding="utf-8"))):
+        assert not (isinstance(node, ast.Attribute) and node.attr in ("njit", "jit")), f"{path}, line {node.lineno}"
 
 
 @pytest.mark.parametrize(
