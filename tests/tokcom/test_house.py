@@ -14,8 +14,8 @@ PACKAGES = Path(tokcom.__file__).parents[1]
 ROOMS = {
     "tokcom": (
         "kernel_cache", "kernels", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache",
-        "frame", "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy",
-        "channel", "link", "metrics", "models", "recording", "doctor", "cli",
+        "onnx_runtime", "frame", "tokenizers", "context", "packets", "source", "security", "coding", "modulation",
+        "adaptation", "phy", "channel", "link", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
         "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
@@ -94,7 +94,7 @@ def test_kernels_are_compiled_in_one_way(path):
     [
         ("tokcom.link.bursts", ("torch", "sigmf", "PIL", "click", "cryptography")),
         ("gnuradio.tokcom", ("torch", "sigmf", "jsonschema", "PIL", "scipy", "numba", "cryptography")),
-        ("tokcom.models.zoo", ()),
+        ("tokcom.models.zoo", ("torch",)),
         ("tokcom.metrics.frame_report", ("torch",)),
     ],
 )
