@@ -19,7 +19,7 @@ ROOMS = {
     ),
     "tokcom_lab": (
         "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
-        "demo_page", "radio", "cli",
+        "device_speed", "demo_page", "radio", "cli",
     ),
 }  # fmt: skip
 GNU_RADIO = ("gnuradio", "pmt")
