@@ -8,7 +8,6 @@ the codebook's size is exact: beside the states, one more path counts, that of t
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from tokcom.coding.token_trellis import (
@@ -23,6 +22,7 @@ from tokcom.coding.token_trellis import (
     sort_places,
     weigh,
 )
+from tokcom.kernels import kernel
 
 
 class Even(NamedTuple):
@@ -57,7 +57,7 @@ class Beam(NamedTuple):
     tight: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _even_ends(trellis, stages, even, k, size):
     """Set what follows every prefix of token k."""
     width, n_states = trellis.width, trellis.outputs.shape[0]
@@ -85,7 +85,7 @@ def _even_ends(trellis, stages, even, k, size):
                     sums[row, 1, d, s] = factor[zero] * sums[row, 1, d + 1, zero_to]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _name(trellis, stages, named, k, place, word, log_prior):
     """Set the metrics of a word of token k behind its first bits; returns the group of those."""
     mask = trellis.outputs.shape[0] - 1
@@ -106,7 +106,7 @@ def _name(trellis, stages, named, k, place, word, log_prior):
     return group
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _backward(trellis, stages, even, named, words, log_priors, each, size, scale):
     """For every state before a token the best end and the sum of all; returns the scale. `each` is the log-prior of a
     word that is not named."""
@@ -147,7 +147,7 @@ def _backward(trellis, stages, even, named, words, log_priors, each, size, scale
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _even_arrivals(trellis, stages, k, size, arrive, mass, best, total):
     """Where all words of one weight lead to: best metric and sum of likelihoods by state behind token k."""
     width, n_states = trellis.width, trellis.outputs.shape[0]
@@ -179,7 +179,7 @@ def _even_arrivals(trellis, stages, k, size, arrive, mass, best, total):
         best[:], total[:] = best_next, total_next
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _narrow(beam, count, most):
     """Keep the best prefixes; returns how many, and the largest total that was dropped."""
     if count <= most:
@@ -196,7 +196,7 @@ def _narrow(beam, count, most):
     return kept, dropped
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _preferred(trellis, stages, even, k, size, arrive, lowest, most, beam, spare):
     """The words of token k that the channel prefers, whatever the prior, into `beam`; returns it, their number, and a
     bound on the metric of all others, each without its prior."""
@@ -233,7 +233,7 @@ def _preferred(trellis, stages, even, k, size, arrive, lowest, most, beam, spare
     return beam, count, max(dropped, lost)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _forward(trellis, stages, even, named, each, size, reach, extra):
     """Name the words that the channel prefers, sort each group's, and set the relaxed posteriors of all.
 
@@ -304,7 +304,7 @@ def _forward(trellis, stages, even, named, each, size, reach, extra):
     return unnamed
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def decode_packets_of_named_words(
     steps: np.ndarray, words: np.ndarray, log_priors: np.ndarray, each: np.ndarray, size: int, zeros: np.ndarray,
     trellis: Trellis, list_size: int, reach: float, extra: int, tokens: np.ndarray, log_odds: np.ndarray,
