@@ -48,7 +48,8 @@ def allocate_two_groups(errors: np.ndarray, symbols: np.ndarray, bound: float, a
     Args:
         errors: float (n_layouts, n_packets, n_mcs + 1), expected wrong tokens per packet for each of `COLUMNS`.
         symbols: int (n_mcs + 1,), symbols per packet; 0 in the last column.
-        bound: upper bound on the frame's expected wrong tokens. allowed: bool (n_mcs + 1,), columns that may be used.
+        bound: upper bound on the frame's expected wrong tokens.
+        allowed: bool (n_mcs + 1,), columns that may be used.
 
     Raises:
         ParameterError: the tables' shapes do not match, or no MCS is allowed.

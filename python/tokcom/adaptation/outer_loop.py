@@ -32,8 +32,9 @@ class OuterLoop:
         """Update the offset from a burst.
 
         Args:
-            lost: number of its packets that were lost. packets: number of its packets that were sent. expected: number
-                of losses that the policy expected; None for the target's share.
+            lost: number of its packets that were lost.
+            packets: number of its packets that were sent.
+            expected: number of losses that the policy expected; None for the target's share.
 
         Raises:
             ParameterError: more packets were lost than sent.

@@ -26,6 +26,9 @@ def psnr_db(sent: np.ndarray, received: np.ndarray) -> float:
 def ssim(sent: np.ndarray, received: np.ndarray) -> float:
     """Compute the structural similarity of uint8 pictures (height, width, 3): 7x7 windows, mean over channels.
 
+    Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE Trans. Image
+    Processing 13(4), 2004.
+
     Raises:
         PictureError: the pictures differ in size or are smaller than a window.
     """

@@ -63,8 +63,8 @@ def describe(observation: Observation, samples: np.ndarray) -> tuple[Observation
     """Find the most likely description of a burst, and whether it is the plain one: the header's channel to the end.
 
     Args:
-        observation: observation of the burst. samples: complex64, from which it was made; gaps are searched for in
-            them.
+        observation: observation of the burst.
+        samples: complex64, from which it was made; gaps are searched for in them.
 
     Returns:
         The observation, with its windows shifted if samples are missing; the description; whether it is the plain one.
@@ -105,8 +105,9 @@ def static(
     """Describe the burst by the channel of its header, with phase and timing tracked.
 
     Args:
-        observation: observation of the burst. gain: float64 (n,), gain of the channel per symbol; None for 1.
-            noise_gain: float64 (n,), gain of the noise power per symbol; None for 1.
+        observation: observation of the burst.
+        gain: float64 (n,), gain of the channel per symbol; None for 1.
+        noise_gain: float64 (n,), gain of the noise power per symbol; None for 1.
         heard: float64 (n,), noise level of each symbol, used for tracking phase and timing; None to take it from the
             idle carriers.
     """

@@ -59,7 +59,8 @@ class FadingChannel:
     """Channel per OFDM symbol.
 
     Attributes:
-        response: complex128 (n, 52), frequency response. error: float64 (n,), mean variance of its error.
+        response: complex128 (n, 52), frequency response.
+        error: float64 (n,), mean variance of its error.
         priors: fitted prior of each span, which speeds up an estimate from more cells.
     """
 

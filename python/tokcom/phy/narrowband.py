@@ -105,7 +105,8 @@ def unforeseen(samples: np.ndarray, factors: np.ndarray, block: int) -> np.ndarr
 
     Args:
         samples: complex64 (4 + n,), the first four of which are history.
-        factors: complex64 (n / block,), factor of each block. block: samples per block.
+        factors: complex64 (n / block,), factor of each block.
+        block: samples per block.
 
     Returns:
         complex64 (n,).

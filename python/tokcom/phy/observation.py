@@ -7,7 +7,7 @@ from functools import lru_cache
 import numba
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
+from tokcom.mcs import mcs_table
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
@@ -40,8 +40,9 @@ class HeaderChannel:
     """Channel estimate from preamble and header.
 
     Attributes:
-        response: complex128 (52,), frequency response. error: mean variance of its error. powers: float64 (33,), powers
-            of the taps.
+        response: complex128 (52,), frequency response.
+        error: mean variance of its error.
+        powers: float64 (33,), powers of the taps.
         noise: float64 (52,), noise variance of each carrier.
         phase: float64 (n_header,), phase of each symbol in rad.
     """
@@ -64,7 +65,8 @@ class Observation:
         known: complex64 (n, 52), values of the known cells, 0 for all others.
         order: uint8 (n, 52), KNOWN, or levels per component of the constellation (`payload_fit.KNOWN`).
         loud: float64 (n,), factor by which a symbol's noise exceeds the median on the idle carriers, 1 for most.
-        n_header: number of symbols of the header. channel: channel estimate from preamble and header.
+        n_header: number of symbols of the header.
+        channel: channel estimate from preamble and header.
         shifts: int64 (n,), samples by which symbols come earlier than nominal because samples before them are missing.
     """
 
@@ -112,7 +114,9 @@ def observe(samples: np.ndarray, sync: Synchronization, header: BurstHeader, pla
 
     Args:
         samples: complex64, to which `sync` refers; they hold the whole burst.
-        sync: position of the burst. header: header of the burst. plan: layout of the burst.
+        sync: position of the burst.
+        header: header of the burst.
+        plan: layout of the burst.
     """
     head = known_cells(header, sync.profile, plan)
     n_header = plan.header_symbols

@@ -98,7 +98,8 @@ def excess(
     """Compute the excess, over channel and noise, of the cells' distances from their nearest points and of their power.
 
     Args:
-        cells: complex64 (n, 52), received cells. reference: complex64 (n, 52), the channel.
+        cells: complex64 (n, 52), received cells.
+        reference: complex64 (n, 52), the channel.
         noise: float64 (n, 52), noise variance.
         known: complex64 (n, 52), values of known cells.
         order: uint8 (n, 52), KNOWN or the constellation's levels per component.

@@ -200,7 +200,8 @@ def decode_block(
         data: a block from `encode_block`; zeros may follow.
         outlines: frames of the same codebook, grid and labels; their tokens are ignored.
         places: positions, as at the encoder.
-        prior: the prior, as at the encoder. settings: settings, with `turns` as at the encoder.
+        prior: the prior, as at the encoder.
+        settings: settings, with `turns` as at the encoder.
 
     Returns:
         int32 (frames, n), in the order of `places`.

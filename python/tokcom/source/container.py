@@ -103,7 +103,8 @@ def code_frames(
     Args:
         frames: at least one frame, none with lost tokens; their numbers are not stored.
         names: names of the frames.
-        prior: prior of the codebook. settings: settings of coding; `blocks` is ignored.
+        prior: prior of the codebook.
+        settings: settings of coding; `blocks` is ignored.
         frames_per_block: 1 to 255.
         progress: called with the number of frames done since the last call.
 

@@ -29,7 +29,9 @@ def payload_llrs(
     """Compute the LLRs of all packets' coded bits, float32.
 
     Args:
-        receiver: receiver whose demapper is used. header: header of the burst. profile: profile of the burst.
+        receiver: receiver whose demapper is used.
+        header: header of the burst.
+        profile: profile of the burst.
         carriers: complex (n_symbols, 52), equalised carriers of the payload's OFDM symbols, pilots included.
         variance: float (n_symbols, 52), variance of the noise on them.
     """

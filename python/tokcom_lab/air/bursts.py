@@ -31,8 +31,10 @@ class SentBurst:
     """Burst as sent.
 
     Attributes:
-        frame: its frame. header: its header. profile: profile of its preamble. packets: int32 (n_packets,
-            tokens_per_packet), its tokens by packet.
+        frame: its frame.
+        header: its header.
+        profile: profile of its preamble.
+        packets: int32 (n_packets, tokens_per_packet), its tokens by packet.
         samples: complex64, of unit mean power.
     """
 
@@ -67,7 +69,9 @@ class Album:
 
     Attributes:
         tokens: int32 (n, rows, columns).
-        labels: class of each; None if unknown. codebook: codebook of the tokens. source: origin of the photographs.
+        labels: class of each; None if unknown.
+        codebook: codebook of the tokens.
+        source: origin of the photographs.
     """
 
     tokens: np.ndarray
@@ -91,7 +95,8 @@ def album(data: Path | None, count: int, model: str, seed: int) -> Album:
 
     Args:
         data: photographs, as for `load_photographs`.
-        count: number of photographs. model: name or folder of the model.
+        count: number of photographs.
+        model: name or folder of the model.
         seed: seed of the choice.
     """
     tokenizer, classifier = load_tokenizer(model), load_classifier(model)
@@ -129,8 +134,9 @@ class Outcome:
     """Outcome of a burst.
 
     Attributes:
-        found: whether its header was received. accepted: bool (n_packets,), packets accepted by the receiver. matching:
-            bool (n_packets,), packets with the tokens that were sent, accepted or not.
+        found: whether its header was received.
+        accepted: bool (n_packets,), packets accepted by the receiver.
+        matching: bool (n_packets,), packets with the tokens that were sent, accepted or not.
     """
 
     found: bool

@@ -30,8 +30,8 @@ class Truth:
 
     Attributes:
         starts: int64 (n_symbols,), first sample of each window.
-        gains: complex128 (n_symbols, 52), gain of the channel by window and carrier. variance: float64 (n_symbols, 52),
-            variance of noise and interference there.
+        gains: complex128 (n_symbols, 52), gain of the channel by window and carrier.
+        variance: float64 (n_symbols, 52), variance of noise and interference there.
     """
 
     starts: np.ndarray
@@ -49,8 +49,9 @@ def told(sent: SentBurst, start: int, paths: Paths | None, variance: float | np.
 
     Args:
         sent: the burst.
-        start: index of its first sample. paths: its propagation paths. variance: noise variance, one value or one per
-            received sample, float (n_samples,).
+        start: index of its first sample.
+        paths: its propagation paths.
+        variance: noise variance, one value or one per received sample, float (n_samples,).
     """
     paths = paths or Paths.still([0], [1])
     windows = start + payload_windows(sent.header, sent.profile)

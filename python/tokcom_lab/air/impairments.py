@@ -21,8 +21,11 @@ def impulse_power(n: int, rate: float, length: int, power: float, rng: np.random
     """Draw impulses and return their power at each sample, float64 (n,), for `noise`.
 
     Args:
-        n: number of samples. rate: mean number of impulses per sample (a Poisson process). length: length of an impulse
-            in samples. power: power of each; where two overlap, powers add. rng: generator of their positions.
+        n: number of samples.
+        rate: mean number of impulses per sample (a Poisson process).
+        length: length of an impulse in samples.
+        power: power of each; where two overlap, powers add.
+        rng: generator of their positions.
     """
     out = np.zeros(n)
     for start in rng.integers(0, n, rng.poisson(rate * n)):

@@ -46,8 +46,11 @@ class Paths:
         """Make Rayleigh fading paths of given mean powers, scaled to unit total mean power.
 
         Args:
-            delays: float (n_paths,), delays in samples. powers_db: float (n_paths,), mean powers in dB. doppler:
-                maximum Doppler shift in cycles per sample. n_samples: length of the gains. rng: generator of the waves.
+            delays: float (n_paths,), delays in samples.
+            powers_db: float (n_paths,), mean powers in dB.
+            doppler: maximum Doppler shift in cycles per sample.
+            n_samples: length of the gains.
+            rng: generator of the waves.
         """
         powers = 10 ** (np.asarray(powers_db, np.float64) / 10)
         gains = np.stack([jakes(n_samples, doppler, rng) for _ in powers])
@@ -74,7 +77,9 @@ def jakes(n: int, doppler: float, rng: np.random.Generator) -> np.ndarray:
     autocorrelation J0(2 pi doppler lag) averaged over draws.
 
     Args:
-        n: number of samples. doppler: maximum shift in cycles per sample. rng: generator of the waves.
+        n: number of samples.
+        doppler: maximum shift in cycles per sample.
+        rng: generator of the waves.
     """
     turns = 2 * np.pi * doppler * np.cos(rng.uniform(0, 2 * np.pi, WAVES))
     amplitudes = rng.standard_normal((WAVES, 2)) @ np.array([1, 1j]) / np.sqrt(2 * WAVES)

@@ -78,7 +78,8 @@ class Store:
     resumed.
 
     Args:
-        settings: settings of the run. folder: folder of the files; None to store nothing.
+        settings: settings of the run.
+        folder: folder of the files; None to store nothing.
     """
 
     def __init__(self, settings: Settings, folder: str | Path | None = CACHE):
@@ -148,8 +149,10 @@ def run(
     """Measure sections.
 
     Args:
-        settings: settings of the run. names: names of the sections. store: pieces in it are not measured again; new
-            ones are stored immediately. jobs: number of processes.
+        settings: settings of the run.
+        names: names of the sections.
+        store: pieces in it are not measured again; new ones are stored immediately.
+        jobs: number of processes.
         progress: called with the section and the number of draws done in it since the last call.
 
     Returns:

@@ -16,11 +16,15 @@ class Settings:
     """Settings of a run.
 
     Attributes:
-        packets: packets per fault and mode in section accepted_wrong. bursts: bursts per row elsewhere. draws: channels
-            per row in section found. noise_samples: samples searched for false alarms. esn0_db: values of Es/N0 in dB
-            in section accepted_wrong. modes: modes of the receiver there.
+        packets: packets per fault and mode in section accepted_wrong.
+        bursts: bursts per row elsewhere.
+        draws: channels per row in section found.
+        noise_samples: samples searched for false alarms.
+        esn0_db: values of Es/N0 in dB in section accepted_wrong.
+        modes: modes of the receiver there.
         model: name or folder of the model for mode context.
-        data: photographs, as for `load_photographs`. photographs: number of photographs.
+        data: photographs, as for `load_photographs`.
+        photographs: number of photographs.
         seed: seed of everything.
     """
 
@@ -41,10 +45,12 @@ class Section:
     """Section of the benchmark.
 
     Attributes:
-        name: name in the report. rows: function that lists the rows, as parameters by name. draws: function that
-            returns the number of draws of a row. piece: draws measured together, which bounds the loss when a run is
-            interrupted. count: function that measures draws `first` to `last` of a row. figures: function that computes
-            a row's figures from the counts of all of its draws.
+        name: name in the report.
+        rows: function that lists the rows, as parameters by name.
+        draws: function that returns the number of draws of a row.
+        piece: draws measured together, which bounds the loss when a run is interrupted.
+        count: function that measures draws `first` to `last` of a row.
+        figures: function that computes a row's figures from the counts of all of its draws.
     """
 
     name: str

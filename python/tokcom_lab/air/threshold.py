@@ -14,8 +14,9 @@ def threshold(per: Callable[[float], float], low_db: float, high_db: float = HIG
     two.
 
     Args:
-        per: packet error rate at an Es/N0 in dB, with the same draws at each. low_db: lower end of the search, where
-            more packets are lost. high_db: upper end of the search.
+        per: packet error rate at an Es/N0 in dB, with the same draws at each.
+        low_db: lower end of the search, where more packets are lost.
+        high_db: upper end of the search.
 
     Returns:
         Es/N0 rounded to two places; None if too many packets are lost even at `high_db`.

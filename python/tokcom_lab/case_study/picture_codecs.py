@@ -30,7 +30,8 @@ class CodedPicture:
     """Picture coded for transmission.
 
     Attributes:
-        payload: the bytes sent. before, after: bytes around them that the receiver knows.
+        payload: the bytes sent.
+        before, after: bytes around them that the receiver knows.
         size: side of the picture in pixels.
         container_bytes: length of the container, whether sent or not.
     """

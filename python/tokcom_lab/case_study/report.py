@@ -35,8 +35,11 @@ def write_report(
 
     Args:
         out: an existing folder.
-        settings: settings of the study. cells: all cells. absent: schemes and figures that could not be computed, with
-            the reasons. wanted: schemes requested. source: origin of the photographs.
+        settings: settings of the study.
+        cells: all cells.
+        absent: schemes and figures that could not be computed, with the reasons.
+        wanted: schemes requested.
+        source: origin of the photographs.
         command: the command line.
 
     Returns:

@@ -11,7 +11,8 @@ class Scheme:
     """Scheme of sending a picture over the link.
 
     Attributes:
-        name: name in --schemes. label: label in figures.
+        name: name in --schemes.
+        label: label in figures.
         mode: mode of the receiver's recovery (`link.modes`) for tokens; empty for codecs.
         codec: codec of `picture_codecs`; empty for tokens.
         cmi: whether the receiver knows the class; None if that makes no difference.

@@ -36,7 +36,8 @@ def summarise(rows: Sequence[dict], absent: dict[str, str]) -> list[dict]:
     the ratio of pixels to all bits sent, not a mean over pictures; `tce_closed_form` is the same with 1 / (1 - PER).
 
     Args:
-        rows: rows from `cell_rows`. absent: figures that were not computed, with the reasons.
+        rows: rows from `cell_rows`.
+        absent: figures that were not computed, with the reasons.
 
     Returns:
         Rows with the figures, `images`, and under `ci` the interval [low, high] of each figure.
@@ -109,7 +110,8 @@ def cmi_effect(rows: Sequence[dict], figures: Sequence[str]) -> list[dict]:
     """Compute the effect of the class label: differences, with minus without label, on the same photographs and noise.
 
     Args:
-        rows: rows from `cell_rows`. figures: keys of figures to compare.
+        rows: rows from `cell_rows`.
+        figures: keys of figures to compare.
 
     Returns:
         One row per Es/N0 and per scheme that exists both ways: `scheme`, `esn0_db`, and for each figure [mean, low,

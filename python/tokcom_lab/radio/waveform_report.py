@@ -5,8 +5,8 @@ import math
 import statistics
 from collections.abc import Callable
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.model import ChannelSettings
+from tokcom.mcs import find_mcs
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom_lab.curves import waveform
 from tokcom_lab.radio import rates, stock_ofdm
@@ -32,7 +32,8 @@ def waveform_report(
     """Measure all figures of the waveform.
 
     Args:
-        bursts: bursts per point of headers. loss_bursts: bursts of 64 packets per point of losses.
+        bursts: bursts per point of headers.
+        loss_bursts: bursts of 64 packets per point of losses.
         noise_samples: samples searched for false alarms, for each kind of noise.
         rate_bursts: bursts per measurement of speed.
         rounds: rounds of the measurements of speed, of which the median is taken.

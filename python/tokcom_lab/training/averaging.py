@@ -19,7 +19,8 @@ def follow(average: nn.Module, network: nn.Module, step: int) -> None:
     """Move the average towards the network's weights; buffers are copied.
 
     Args:
-        average: the average, from `average_of`. network: the network being trained.
+        average: the average, from `average_of`.
+        network: the network being trained.
         step: number of earlier steps; the average is shorter at first, so that it forgets the beginning.
     """
     kept = min(LONGEST, (step + 2) / (step + 11))

@@ -37,7 +37,8 @@ class DecoderTask(Task):
         train: pictures to train on; their `Views` are used.
         test: pictures to measure on.
         prior: the context model.
-        batch: pictures per step. seed: seed of the order of pictures.
+        batch: pictures per step.
+        seed: seed of the order of pictures.
         codes: name of the prior's origin, which must be the same to continue a run.
         tokens: int (views, tokens), initial tokens, found with the weights of the warm start; None for the encoder's.
     """

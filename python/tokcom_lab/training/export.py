@@ -122,7 +122,8 @@ def export_labels(
     Args:
         folder: the model's folder.
         labels: label of each token, int (codebook_size,), by purpose.
-        config: settings of their search. figures: their benefit.
+        config: settings of their search.
+        figures: their benefit.
         command: the command line that made them.
         frequencies: float (codebook_size,), share of each word among all tokens, all above 0; None if not counted.
     """

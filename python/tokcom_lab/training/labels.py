@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST
+from tokcom.mcs import find_mcs
 from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
 from tokcom.modulation.direct import SCHEMES, DirectMapping
 from tokcom.modulation.semantic import (
@@ -188,7 +188,8 @@ def contextual_labels(
     A receiver that decodes with the context model must distinguish by the channel what the context cannot.
 
     Args:
-        competition: competition from `confused_by_context`. proposals: swaps tried.
+        competition: competition from `confused_by_context`.
+        proposals: swaps tried.
         seed: seed of the swaps.
         progress: called with the number of swaps tried since the last call.
 
@@ -228,8 +229,9 @@ def sample_tokens(
     Args:
         data: folder or tar archive of train/<class>/*.
         model: name or folder of the model.
-        pictures: number of pictures. seed: seed of their choice. progress: called with the number of pictures done
-            since the last call.
+        pictures: number of pictures.
+        seed: seed of their choice.
+        progress: called with the number of pictures done since the last call.
 
     Returns:
         int32 (n, tokens), and their class labels, int64 (n,).
@@ -260,8 +262,9 @@ def map_model(
     Args:
         folder: the model's folder.
         data: photographs on which the use of tokens is counted and, if the model has a context, its alternatives are
-            weighed for contextual labels; None for uniform use and no contextual labels. pictures: number of
-            photographs. proposals: swaps tried per purpose.
+            weighed for contextual labels; None for uniform use and no contextual labels.
+        pictures: number of photographs.
+        proposals: swaps tried per purpose.
         seed: seed of errors, swaps and the choice of photographs.
         command: the command line, for the card.
         progress: called with the purpose, or TOKENS or PHOTOGRAPHS, and the number done since the last call.

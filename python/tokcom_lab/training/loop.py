@@ -171,8 +171,10 @@ def train(
     KeyboardInterrupt.
 
     Args:
-        task: the task. steps: total number of steps, earlier calls included; None if `minutes` counts. minutes: total
-            number of minutes from the first step to the last, earlier calls included; None if `steps` counts.
+        task: the task.
+        steps: total number of steps, earlier calls included; None if `minutes` counts.
+        minutes: total number of minutes from the first step to the last, earlier calls included; None if `steps`
+            counts.
         checkpoint: file of the run's state.
         save_every: seconds between checkpoints.
         console: console for the progress.

@@ -51,8 +51,8 @@ def feature_distance(sent: Sequence[Tensor], shown: Sequence[Tensor]) -> Tensor:
     CVPR 2018; this is their distance without weights learnt from people's answers, and is not called LPIPS).
 
     Args:
-        sent: `units` of the original's features, one (batch, channels, rows, columns) per stage. shown: the same for
-            the decoded picture.
+        sent: `units` of the original's features, one (batch, channels, rows, columns) per stage.
+        shown: the same for the decoded picture.
     """
     each = [(a - b).square().sum(1).mean() for a, b in zip(sent, shown, strict=True)]
     return sum(each) / len(each)

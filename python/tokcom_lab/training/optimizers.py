@@ -19,7 +19,8 @@ class BatchedMuon(torch.optim.Optimizer):
     Args:
         params: matrices, and kernels as matrices of output channels by everything else.
         lr: learning rate.
-        weight_decay: weight decay of all parameters. momentum: share of the previous direction that is kept.
+        weight_decay: weight decay of all parameters.
+        momentum: share of the previous direction that is kept.
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95):

@@ -103,7 +103,8 @@ class PyramidTask(Task):
         train: pictures to train on, of which the central square is used.
         test: pictures to measure on.
         trunk: EfficientNet-Lite0, whose features are compared.
-        batch: pictures per step. seed: seed of everything random.
+        batch: pictures per step.
+        seed: seed of everything random.
         device: device of the training.
         perceptual: weight of the features' distance.
         semantic: weight of the pooled features' distance.

@@ -45,9 +45,10 @@ class PhotographSettings:
         device: device of the training.
         perceptual: weight of the features' distance.
         semantic: weight of the pooled features' distance.
-        sharpness: target sharpness of decoded pictures; 0 for no critic. compiled: whether to compile the residual
-            blocks. views: views of every picture for MaskGIT. sentences: JSON file of sentences about each class; None
-            for phrasings made from its name.
+        sharpness: target sharpness of decoded pictures; 0 for no critic.
+        compiled: whether to compile the residual blocks.
+        views: views of every picture for MaskGIT.
+        sentences: JSON file of sentences about each class; None for phrasings made from its name.
     """
 
     config: PyramidConfig
@@ -66,14 +67,16 @@ class TrainingRequest:
 
     Args:
         data: one or more folders, tar or zip archives of train/<class>/* and test/<class>/*.
-        models: folder of models. model: name of the model.
+        models: folder of models.
+        model: name of the model.
         work: folder for checkpoints.
-        steps: total number of steps; None if `minutes` counts. batch: pictures per step.
+        steps: total number of steps; None if `minutes` counts.
+        batch: pictures per step.
         seed: seed of everything random.
         warm_start: start from the weights in the model's folder instead of random ones.
         command: the command line, for the card.
-        minutes: total number of minutes; None if `steps` counts. photographs: settings of a model for photographs; None
-            for a model for thumbnails of 64 pixels.
+        minutes: total number of minutes; None if `steps` counts.
+        photographs: settings of a model for photographs; None for a model for thumbnails of 64 pixels.
     """
 
     data: Path | tuple[Path, ...]

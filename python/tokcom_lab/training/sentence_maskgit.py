@@ -45,10 +45,12 @@ class SentenceMaskGitTask(MaskGitTask):
         test_tokens: (n, variants, tokens), of which variant 0 is measured.
         test_labels: int64 (n,).
         sentences: float32 (classes, phrasings, condition_dim), embeddings of sentences about each class; the first
-            phrasing is stored in the model. odds: float (n,), probability of each training picture; None for uniform.
-            batch: pictures per step.
+            phrasing is stored in the model.
+        odds: float (n,), probability of each training picture; None for uniform.
+        batch: pictures per step.
         seed: seed of everything random.
-        codes: name of the tokens' origin, which must be the same to continue a run. device: device of the training.
+        codes: name of the tokens' origin, which must be the same to continue a run.
+        device: device of the training.
 
     Raises:
         ParameterError: the sentences do not fit the configuration.

@@ -62,7 +62,8 @@ def enlarged_tokens(
         model: model whose encoder makes the tokens; there is no search.
         split: name of the split, part of the cache's key.
         views: views per picture: the original, its mirror image, then random enlarged windows, every second one
-            mirrored. device: device of the computation.
+            mirrored.
+        device: device of the computation.
         cache: folder of the cache.
         advance: called with the number of pictures done since the last call.
 

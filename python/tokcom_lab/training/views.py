@@ -17,7 +17,8 @@ class Views:
 
     Attributes:
         data: n pictures with their crops.
-        crop: int64 (VIEWS * n,), index of the crop. mirrored: bool (VIEWS * n,), whether the view is mirrored.
+        crop: int64 (VIEWS * n,), index of the crop.
+        mirrored: bool (VIEWS * n,), whether the view is mirrored.
     """
 
     data: Dataset
