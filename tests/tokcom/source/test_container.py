@@ -102,7 +102,7 @@ def test_what_is_refused(prior, frames, coded):
         code_frames([], [], prior)
     with pytest.raises(ParameterError, match="256 per block"):
         code_frames(frames, [""] * 5, prior, frames_per_block=256)
-    with pytest.raises(ParameterError, match="one codebook"):
+    with pytest.raises(ParameterError, match="share codebook"):
         code_frames([frames[0], replace(frames[1], codebook="other")], ["", ""], prior)
     large = replace(coded.outlines[0], tokens=np.zeros(1 << 17, np.int32), grid=(1 << 17,))
     with pytest.raises(SourceError, match="131072 tokens; a file holds"):
