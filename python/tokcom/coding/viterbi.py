@@ -1,7 +1,7 @@
 """Maximum-likelihood decoding of convolutional codes (Viterbi), many packets in lockstep.
 
 The innermost loop runs over packets, not states: every operation of the add-compare-select is then the same for all
-lanes, whatever the code, and LLVM turns it into vector instructions. Of a few packets, as a header is, it runs over
+lanes, whatever the code, and LLVM turns it into vector instructions. For a few packets, such as a header, it runs over
 states.
 """
 
@@ -11,21 +11,22 @@ from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.kernels import kernel
 
 LANES = 64
-"""Packets that advance together: a picture's. Fewer leave the time to the loop's preamble, more outgrow the cache."""
+"""Packets decoded in lockstep, as many as a picture has: with fewer, loop overhead dominates; more outgrow the
+cache."""
 
 
 FEW = 4
-"""Packets that are faster one by one."""
+"""Number of packets up to which decoding them one by one is faster."""
 
 
 def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarray:
-    """The likeliest bits.
+    """Find the most likely bits.
 
     The survivor starts in state 0; it ends there if the code is terminated, else in the best state.
 
     Args:
         code: the code that the bits were sent with.
-        llrs: float array (batch, code.coded_length(n_bits)), log P(bit 1) / P(bit 0); 0 says nothing.
+        llrs: float array (batch, code.coded_length(n_bits)), log P(bit 1) / P(bit 0); 0 carries no information.
         n_bits: bits of payload in each packet.
 
     Returns:

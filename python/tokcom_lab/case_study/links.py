@@ -1,4 +1,4 @@
-"""The links of the case study: one interface for the paper's, ours without a waveform, and the whole waveform."""
+"""Links of the case study behind one interface: the paper's, ours without a waveform, and the whole waveform."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -18,17 +18,17 @@ from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 
 LINKS = {
-    "paper": "the authors': K=3, not terminated, CRC-11; a packet counts as lost when a token of it is wrong",
-    "crc": "the authors', but a packet counts as lost when its CRC fails",
+    "paper": "the authors': K=3, unterminated, CRC-11; a packet counts as lost if one of its tokens is wrong",
+    "crc": "the authors', but a packet counts as lost if its CRC fails",
     "k7": "K=7, terminated, CRC-16, known noise",
     "burst": "K=7 in OFDM bursts that the receiver must find, estimate and equalise",
 }
-"""What each link is. All send 16-QAM at rate 1/2, 4 tokens a packet."""
+"""Description of each link. All use 16-QAM at rate 1/2 and 4 tokens per packet."""
 TOKENS_PER_PACKET = 4
 SYMBOL_RATE = 50e3
-"""Symbols a second where there is no waveform: the paper's bandwidth of 0.05 MHz."""
+"""Symbols per second without a waveform: the paper's bandwidth of 0.05 MHz."""
 SAMPLE_RATE = 1e6
-"""Samples a second of bursts."""
+"""Samples per second of bursts."""
 DOPPLER_HZ, CFO_HZ = 5.0, 2000.0
 SURROUNDINGS = 500
 """Samples of noise before and after a burst."""
@@ -36,13 +36,13 @@ SURROUNDINGS = 500
 
 @dataclass(frozen=True)
 class Arrival:
-    """What came of one transmission.
+    """Result of one transmission.
 
     Attributes:
-        tokens: int32 (n_packets, tokens_per_packet) as the Viterbi decoder has them.
-        believed: bool (n_packets,), what the receiver takes for right.
-        packets: what else the receiver has of them; None where it knows of no transmission.
-        airtime: in seconds.
+        tokens: int32 (n_packets, tokens_per_packet), as decoded by the Viterbi decoder.
+        believed: bool (n_packets,), whether the receiver accepts the packet.
+        packets: the receiver's further data on the packets; None if it noticed no transmission.
+        airtime: airtime in seconds.
     """
 
     tokens: np.ndarray
@@ -52,21 +52,21 @@ class Arrival:
 
 
 class CaseLink(Protocol):
-    """Carries the packets of one frame."""
+    """Link that carries the packets of one frame."""
 
     def send(
         self, frame: TokenFrame, layout_seed: int, chosen: np.ndarray, esn0_db: float, rng: np.random.Generator
     ) -> Arrival:
-        """Send the packets `chosen`, bool (n_packets,), of a frame; the others arrive as zeros, not believed."""
+        """Send the packets `chosen`, bool (n_packets,), of a frame; the others arrive as zeros and are not accepted."""
 
 
 class KnownNoiseLink:
-    """Coded packets as symbols in white Gaussian noise of known variance.
+    """Link of coded packets as symbols in white Gaussian noise of known variance.
 
     Args:
         code: row of coding/codes.json.
-        genie: the receiver is told which packets are right, as in the paper; otherwise the CRC tells it.
-        codebook_size: words of the codebook.
+        genie: whether the receiver knows which packets are correct, as in the paper; otherwise it checks the CRC.
+        codebook_size: number of words in the codebook.
     """
 
     def __init__(self, code: str, genie: bool, codebook_size: int):
@@ -76,7 +76,7 @@ class KnownNoiseLink:
     def send(
         self, frame: TokenFrame, layout_seed: int, chosen: np.ndarray, esn0_db: float, rng: np.random.Generator
     ) -> Arrival:
-        """As `CaseLink.send`."""
+        """Send packets as `CaseLink.send`."""
         positions = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
         sent = np.where(positions < 0, 0, frame.tokens[positions])
         symbols = self._link.modulate(sent[chosen])
@@ -94,7 +94,7 @@ class KnownNoiseLink:
 
 
 class BurstLink:
-    """Bursts through a channel at 1 MS/s: every burst meets a draw of the paths of its own.
+    """Link of bursts through a channel at 1 MS/s, with an independent draw of the paths per burst.
 
     Args:
         codebook: the codebook.
@@ -109,7 +109,7 @@ class BurstLink:
     def send(
         self, frame: TokenFrame, layout_seed: int, chosen: np.ndarray, esn0_db: float, rng: np.random.Generator
     ) -> Arrival:
-        """As `CaseLink.send`."""
+        """Send packets as `CaseLink.send`."""
         mcs = np.where(chosen, self._transmitter.choose_mcs(len(chosen)), MCS_NOT_SENT).astype(np.uint8)
         burst = self._transmitter.transmit(frame, layout_seed, mcs)
         settings = ChannelSettings(
@@ -134,7 +134,7 @@ class BurstLink:
 
 
 def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
-    """A link by its name.
+    """Make a link by its name.
 
     Args:
         name: one of LINKS.
@@ -142,16 +142,14 @@ def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
         channel: row of channel/profiles.json, for bursts; "none" for the other links, which have no multipath.
 
     Raises:
-        ParameterError: there is no such link or channel, or the link has none.
+        ParameterError: the link or channel does not exist, or the link has no channel.
     """
     if name not in LINKS:
         raise ParameterError(f"link is {name!r}; it must be one of {', '.join(LINKS)}")
     if name == "burst":
         return BurstLink(codebook, channel)
     if channel != "none":
-        raise ParameterError(
-            f"channel is {channel!r}; the link {name!r} has no multipath: leave it out, or take 'burst'"
-        )
+        raise ParameterError(f"channel is {channel!r}; the link {name!r} has no multipath: omit it, or use 'burst'")
     return KnownNoiseLink("k7" if name == "k7" else "k3", name == "paper", codebook.size)
 
 
@@ -159,17 +157,17 @@ def send_until_right(
     link: CaseLink, frame: TokenFrame, layout_seed: int, esn0_db: float, rng: np.random.Generator, first: Arrival,
     attempts: int,
 ) -> tuple[Arrival, int]:  # fmt: skip
-    """Send again every packet that is not believed, until all are or the attempts are spent.
+    """Resend every packet that is not accepted, until all are or the attempts are exhausted.
 
     Args:
         link: the link.
         frame, layout_seed, esn0_db: as in the first transmission.
-        rng: source of the noise of further ones.
+        rng: generator of the noise of retransmissions.
         first: the first transmission.
-        attempts: transmissions at most of any packet.
+        attempts: largest number of transmissions per packet.
 
     Returns:
-        What has arrived in the end, and packets sent in all.
+        The final result, and the total number of packets sent.
     """
     now, packets = first, len(first.believed)
     for _ in range(attempts - 1):
@@ -187,10 +185,10 @@ def send_until_right(
 
 
 def payload_frame(payload: bytes, codebook: Codebook, layout_seed: int) -> TokenFrame:
-    """Bytes as a frame whose packets carry them in order, a token's worth of bits in each token."""
+    """Pack bytes into a frame whose packets carry them in order, each token holding as many bits as its index."""
     width = (codebook.size - 1).bit_length()
     if codebook.size != 1 << width:
-        raise ParameterError(f"a codebook of {codebook.size} words carries no bytes; its size must be a power of two")
+        raise ParameterError(f"a codebook of {codebook.size} words cannot carry bytes; its size must be a power of two")
     bits = np.unpackbits(np.frombuffer(payload, np.uint8))
     per_packet = width * TOKENS_PER_PACKET
     bits = np.pad(bits, (0, -len(bits) % per_packet))
@@ -201,7 +199,7 @@ def payload_frame(payload: bytes, codebook: Codebook, layout_seed: int) -> Token
 
 
 def payload_bytes(packets: np.ndarray, codebook: Codebook) -> bytes:
-    """The bytes of packets, int (n_packets, tokens_per_packet), of a `payload_frame`."""
+    """Unpack the bytes of a `payload_frame`'s packets, int (n_packets, tokens_per_packet)."""
     width = (codebook.size - 1).bit_length()
     bits = (packets[..., None] >> np.arange(width - 1, -1, -1)) & 1
     return np.packbits(bits.ravel().astype(np.uint8)).tobytes()

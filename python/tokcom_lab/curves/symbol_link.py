@@ -1,5 +1,5 @@
-"""Frames as constellation symbols over the carriers of a burst, in noise that the receiver knows: no preamble, no
-header, no estimation."""
+"""Link of constellation symbols over the carriers of a burst, in noise known to the receiver, without preamble, header
+or estimation."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from tokcom.phy import grid
 
 
 class SymbolLink:
-    """A transmitter and a receiver without a waveform between them.
+    """Transmitter and receiver without a waveform.
 
     Args:
         model: name or folder of the model.
@@ -28,14 +28,14 @@ class SymbolLink:
         self, frame: TokenFrame, layout_seed: int, mcs: np.ndarray, carrier_esn0_db: np.ndarray,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, BurstHeader]:  # fmt: skip
-        """LLRs, float32, and header of a frame.
+        """Simulate the transmission of a frame; return LLRs, float32, and header.
 
         Args:
-            frame: a whole frame.
-            layout_seed: of its packets' layout.
-            mcs: uint8 (n_packets,).
-            carrier_esn0_db: float, Es/N0 of the 52 carriers in use, or of one for all.
-            rng: of the noise.
+            frame: a frame without lost tokens.
+            layout_seed: seed of its packets' layout.
+            mcs: uint8 (n_packets,), MCS of each packet.
+            carrier_esn0_db: float, Es/N0 in dB of the 52 carriers in use, or one for all.
+            rng: generator of the noise.
         """
         packets = self.transmitter.packetize(frame, layout_seed)
         coded = MixedPackets.of(frame.codebook_size, packets.shape[1], mcs)
@@ -43,7 +43,7 @@ class SymbolLink:
         carriers = np.asarray(carrier_esn0_db, float)
         places = np.zeros(len(symbols), int)
         if len(carriers) > 1:
-            # The interleaver of the burst's third block says which cell each symbol meets, and pilots which carrier.
+            # The interleaver determines the cell of each symbol, and the pilots its carrier.
             n_symbols = grid.symbols_for(len(symbols))
             places = grid.data_places(n_symbols).ravel()[grid.interleaving(n_symbols)[: len(symbols)]]
         variance = (10 ** (-carriers[places] / 10)).astype(np.float32)
@@ -52,16 +52,17 @@ class SymbolLink:
         return coded.demap(noisy.astype(np.complex64), variance), header
 
     def viterbi(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n_packets, tokens_per_packet) of the Viterbi decoder, and bool (n_packets,): the CRC holds."""
+        """Decode by the Viterbi algorithm: tokens (n_packets, tokens_per_packet), and whether the CRC holds, bool
+        (n_packets,)."""
         return self._receiver.decode(llrs, header)
 
     def receive(self, llrs: np.ndarray, header: BurstHeader, recovery: FrameRecovery) -> RecoveredFrame:
-        """What the receiver makes of a frame's LLRs."""
+        """Recover a frame from its LLRs."""
         packets, ok = self.viterbi(llrs, header)
         return recovery.recover(self._receiver.assemble(packets, ok, header).frame, header, llrs)
 
 
 def wrong_tokens(frame: TokenFrame, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
-    """bool (n_packets, tokens_per_packet): tokens of a frame that came out wrong."""
+    """Find the wrong tokens of a recovered frame, bool (n_packets, tokens_per_packet)."""
     layout = packet_layout(header.n_tokens, header.tokens_per_packet, header.layout_seed)
     return (recovered.frame.tokens != frame.tokens)[layout] & (layout >= 0)
