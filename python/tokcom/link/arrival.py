@@ -8,9 +8,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from tokcom.frame import LOST, Payload
+from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
-
-ReceivedPackets = object
 
 FrameKey = tuple[Hashable, int, int]
 """Which frame packets belong to: where they came from, stream and frame number."""

@@ -8,9 +8,8 @@ import numpy as np
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, Payload
 from tokcom.link.arrival import Arrival, FrameKey
+from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
-
-ReceivedPackets = object
 
 TRANSMISSIONS = 16
 """Transmissions of a frame whose log-likelihoods are kept; of more, those that came first go."""

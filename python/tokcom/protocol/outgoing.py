@@ -16,6 +16,12 @@ INDEXED = (ALL_INDEXED, SOME_INDEXED, NONE_INDEXED)
 of the others."""
 
 
+INTERLEAVED = 4
+"""Frames that share a datagram, at most: more would take longer each."""
+SOUGHT = 64
+"""Batches among which those of other frames are sought."""
+
+
 @dataclass(eq=False)
 class OutgoingFrame:
     """A frame that is being sent.
@@ -138,7 +144,7 @@ class SendQueue:
         """
         for queue in self._waiting:
             taken, back, seen = [], [], set()
-            while queue and len(seen) < 64:
+            while queue and len(seen) < INTERLEAVED:
                 batch = queue.popleft()
                 if self.frames.get(batch.frame.frame_id) is not batch.frame:
                     self.n_bytes -= batch.n_bytes
@@ -148,7 +154,7 @@ class SendQueue:
                     back.append(batch)
                     if not fits:
                         break
-                    if len(back) == 64:
+                    if len(back) == SOUGHT:
                         break
                     continue
                 seen.add(batch.frame.frame_id)

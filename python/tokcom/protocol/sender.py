@@ -186,7 +186,7 @@ class Sender:
     def offer(self, frame: Payload, now: float, bits: np.ndarray | None = None) -> None:
         """Queue a frame.
 
-        Where more waits than the rate can carry within the deadline, packets are dropped: the surest, or random ones.
+        Where more waits than the rate can carry in half the deadline, packets are dropped: the surest, or random ones.
         Packets with a token that is LOST stay behind, as after a radio that has lost them: the receiver guesses them.
 
         Args:
@@ -213,7 +213,8 @@ class Sender:
         )
         rows = np.flatnonzero((packets != LOST).all(axis=1))
         if self.connected:
-            room = max(self.rate * self.settings.deadline_s - self._queue.n_bytes, 0)
+            # Half of the deadline is left for the way, and for what is asked for again.
+            room = max(self.rate * self.settings.deadline_s / 2 - self._queue.n_bytes, 0)
             per_section = out.head_bytes + wire.HEAD_BYTES
             budget = int(room / (out.packet_bytes + per_section / self.settings.section_packets))
             if budget < len(rows):

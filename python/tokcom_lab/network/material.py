@@ -10,7 +10,7 @@ from tokcom.context.recovery import Recovery
 from tokcom.frame import TokenFrame
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_tokenizer
-from tokcom.tokenizers.vq import VQTokenizer
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom_lab.photographs import Photographs
 
 TOKENS_PER_PACKET = 4
@@ -29,7 +29,7 @@ class Material:
     photographs: Photographs
     frames: list[TokenFrame]
     prior: Prior
-    tokenizer: VQTokenizer
+    tokenizer: PictureTokenizer
 
     @classmethod
     def of(cls, photographs: Photographs, model: str, visits: int, device: str) -> "Material":

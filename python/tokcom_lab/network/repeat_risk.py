@@ -7,9 +7,8 @@ import numpy as np
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.recovery import Recovery
-from tokcom.errors import TokcomError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter
 from tokcom.packets.layout import SEEDS, packet_positions
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.protocol.path import Path, PathSettings
@@ -59,18 +58,14 @@ def lost_packets(material: Material, number: int, channel: str, seed: int) -> np
 
 
 def _lost_on_the_air(frame: TokenFrame, seed: int) -> np.ndarray:
-    transmitter, receiver = Transmitter(TransmitConfig(EPA_MCS, TOKENS_PER_PACKET)), Receiver()
+    link = BurstLink(Transmitter(TransmitConfig(EPA_MCS, TOKENS_PER_PACKET)), Receiver())
     settings = ChannelSettings(EPA_ESN0_DB - ESN0_OVER_SNR_DB, profile="EPA", doppler_hz=DOPPLER_HZ, cfo_hz=2000.0)
     channel = ChannelModel(settings, SAMPLE_RATE, seed + frame.frame_id)
-    found = receiver.search(channel.process(np.pad(transmitter.transmit(frame, frame.frame_id), 500)))
-    n_packets = -(-len(frame.tokens) // TOKENS_PER_PACKET)
-    try:
-        burst = receiver.demodulate(found[0]) if found else None
-        if burst is None or burst.header.n_packets != n_packets:
-            return np.ones(n_packets, bool)
-        return ~receiver.decode(receiver.demap(burst), burst.header)[1]
-    except TokcomError:
-        return np.ones(n_packets, bool)
+    lost = np.ones(-(-len(frame.tokens) // TOKENS_PER_PACKET), bool)
+    for arrival in link.receive(channel.process(np.pad(link.transmit(frame, frame.frame_id), 500))):
+        if len(arrival.positions) == len(lost):
+            lost[arrival.rows[arrival.packets_ok]] = False
+    return lost
 
 
 def judged_frames(material: Material, channel: str, seed: int, progress: Progress = lambda done: None) -> list[Judged]:
