@@ -19,6 +19,7 @@ from tokcom.errors import ParameterError
 GROUPS = 16
 """Groups of frames by the share of packets that they lack, each a sixteenth wide."""
 THRESHOLDS = tuple(np.round(np.linspace(0, 1, 51), 2).tolist())
+TABLES = "mean", "square"
 DEVIATIONS = 2.5
 """Standard deviations of the calibration's mean that are kept clear of alpha."""
 
