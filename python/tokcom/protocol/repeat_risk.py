@@ -2,7 +2,8 @@
 
 Of the packets that a frame lacks, those are asked for that the receiver's model is least sure of: whose expected share
 of wrong tokens is above a threshold. The threshold is such that of all tokens of a frame at most a share alpha is
-accepted wrong, on average (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024).
+accepted wrong, on average (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024). Beyond the
+expectation, which that controls, a margin keeps the mean of any few dozen frames within alpha.
 
 How many packets a frame lacks is the channel's doing, and differs between the channel of the calibration and that of
 the day; given their number, which tokens they hold is the permutation's doing, the same everywhere (layout "spread").
@@ -20,8 +21,8 @@ GROUPS = 16
 """Groups of frames by the share of packets that they lack, each a sixteenth wide."""
 THRESHOLDS = tuple(np.round(np.linspace(0, 1, 51), 2).tolist())
 TABLES = "mean", "square"
-DEVIATIONS = 2.5
-"""Standard deviations of the calibration's mean that are kept clear of alpha."""
+DEVIATIONS, HORIZON = 3.0, 50
+"""Standard deviations that are kept clear of alpha: of the calibration's mean and of that of so many frames ahead."""
 
 
 def group_of(lost_share: float | np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ class RepeatRisk:
         """Doubt up to which packets are accepted unheard.
 
         Args:
-            alpha: share of a frame's tokens that may be accepted wrong, on average over frames; above 0 and below 1.
+            alpha: share of tokens that may be accepted wrong, on average over HORIZON frames; above 0 and below 1.
             weights: float (GROUPS,), how often frames of each group occur, at least 0.
 
         Returns:
@@ -104,7 +105,9 @@ class RepeatRisk:
         # No more can be wrong than lacks: the bound of one more frame in each group.
         worst = (np.arange(GROUPS) + 1) / GROUPS
         risk = (frames[:, None] * mean + worst[:, None]) / (frames[:, None] + 1)
-        spread = np.maximum(np.array(self.square) - mean**2, 0) / np.maximum(frames[:, None], 1)
-        total = share @ risk + DEVIATIONS * np.sqrt(share**2 @ spread)
+        square = np.array(self.square)
+        calibration = share**2 @ (np.maximum(square - mean**2, 0) / np.maximum(frames[:, None], 1))
+        to_come = np.maximum(share @ square - (share @ mean) ** 2, 0) / HORIZON
+        total = share @ risk + DEVIATIONS * np.sqrt(calibration + to_come)
         within = np.flatnonzero(np.maximum.accumulate(total) <= alpha)
         return THRESHOLDS[within[-1]] if len(within) else -1.0
