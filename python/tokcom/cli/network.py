@@ -121,10 +121,10 @@ def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None,
 
 
 def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
-    from tokcom.adaptation.predictability import token_bits
     from tokcom.frame import TokenFrame
     from tokcom.models.zoo import load_classifier, load_context, load_tokenizer, model_card
     from tokcom.packets.layout import SEEDS, packet_positions
+    from tokcom.protocol.importance import guess_errors
     from tokcom.protocol.priority import packet_bits
     from tokcom.tokenizers.pictures import load_picture, square
 
@@ -140,7 +140,7 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
             tokens, tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number
         )  # fmt: skip
         positions = packet_positions(frame.grid, 4, seed=number % SEEDS)
-        return frame, packet_bits(token_bits(prior, frame), positions)
+        return frame, packet_bits(guess_errors(prior, tokenizer, frame), positions)
 
     return code
 

@@ -192,7 +192,8 @@ class Sender:
         Args:
             frame: its number travels modulo 2**16.
             now: seconds, of a clock that does not jump.
-            bits: float (n_packets,), surprise of each packet; None: all are of class 0.
+            bits: float (n_packets,), surprise of each packet, or what it costs to guess it, in any measure; None: all
+                are of class 0.
 
         Raises:
             FrameError: it is no such frame as can be sent.
