@@ -68,16 +68,15 @@ def send(
     frames = _frames(what, model, labels, visits, device)
 
     async def run() -> dict:
-        end = UdpSender(Sender(settings), host, port)
+        loop, end = asyncio.get_running_loop(), UdpSender(Sender(settings), host, port)
         try:
             with progress_bar() as bar:
                 task = bar.add_task("sent", total=len(what))
-                for number, (frame, bits) in enumerate(frames):
-                    end.offer(frame, bits)
+                # Tokens are made beside the loop, which has datagrams to send meanwhile.
+                while (made := await loop.run_in_executor(None, next, frames, None)) is not None:
+                    end.offer(*made)
                     bar.advance(task)
-                    if number == 0:
-                        await _connected(end)
-                    # The tokens of the next picture are reckoned while these are under way.
+                    await _connected(end)
                     await asyncio.sleep(interval)
             done = await end.finish(deadline + 1)
         finally:
@@ -102,7 +101,8 @@ def send(
         return
     console.print(
         f"{report['frames']} frames, {report['packets']} packets ({report['packets_repeated']} again, "
-        f"{report['packets_dropped']} dropped) in {report['datagrams']} datagrams, {report['bytes']} bytes"
+        f"{report['packets_dropped']} dropped) in {report['datagrams']} datagrams, {report['bytes']} bytes; "
+        f"{report['frames_expired']} frames were too late"
     )
 
 

@@ -13,7 +13,7 @@ from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 def guess_errors(
     prior: Prior, tokenizer: PictureTokenizer, frame: TokenFrame, passes: int = PASSES, seed: int = 0
 ) -> np.ndarray:  # fmt: skip
-    """float64 (n_tokens,): mean squared error of each token's patch, where the prior guesses it, in squared 8-bit steps.
+    """float64 (n_tokens,): mean squared error of each token's patch where the prior guesses it, in squared 8-bit steps.
 
     A token that is guessed wrong by another that looks alike costs nothing, however surprising it was. The tokens are
     dealt at random into as many groups as there are passes; each is guessed once, from all others.
