@@ -14,7 +14,7 @@ from tokcom.models.folders import DEFAULT_MODEL
 
 TEXT = "text/utf-8"
 """Content of frames of bits that hold a text."""
-HANDSHAKE_S = 10.0
+HANDSHAKE_S = 20.0
 PORT = click.IntRange(1, 65535)
 key_option = click.option(
     "--key", type=click.Path(path_type=File, dir_okay=False), help="File of a key that both ends share (tokcom keys)."

@@ -23,7 +23,7 @@ SUREST, RANDOM = "surest", "random"
 DROPS = (SUREST, RANDOM)
 BITS_PER_PACKET = 256
 """Of frames of bits."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.6
 SILENCE_S = 3.0
 """Without a report for so long while datagrams are under way, the sender begins with a new session."""
 
