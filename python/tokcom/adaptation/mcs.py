@@ -65,13 +65,13 @@ class Mcs:
         """Its constellation, in the mother code's bit order."""
         return _constellation(self.modulation)
 
-    def codec(self, codebook_size: int, tokens_per_packet: int) -> PacketCodec:
-        """Its code, for packets of a codebook's tokens."""
-        return _codec(codebook_size, tokens_per_packet, self.rate)
+    def codec(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> PacketCodec:
+        """Its code, for packets of a codebook's tokens with a CRC, or a tag of so many bits."""
+        return _codec(codebook_size, tokens_per_packet, self.rate, tag_bits)
 
-    def symbols(self, codebook_size: int, tokens_per_packet: int) -> int:
+    def symbols(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> int:
         """Symbols of one packet."""
-        return self.constellation().symbols_for(self.codec(codebook_size, tokens_per_packet).coded_length)
+        return self.constellation().symbols_for(self.codec(codebook_size, tokens_per_packet, tag_bits).coded_length)
 
 
 @cache
@@ -119,5 +119,5 @@ def _constellation(modulation: str) -> Constellation:
 
 
 @lru_cache(maxsize=256)
-def _codec(codebook_size: int, tokens_per_packet: int, rate: str) -> PacketCodec:
-    return PacketCodec(CODE, codebook_size, tokens_per_packet, rate)
+def _codec(codebook_size: int, tokens_per_packet: int, rate: str, tag_bits: int) -> PacketCodec:
+    return PacketCodec(CODE, codebook_size, tokens_per_packet, rate, tag_bits)

@@ -1,4 +1,4 @@
-"""List decoding on the token trellis, with the CRC as part of the code and a prior for every token.
+"""List decoding on the token trellis, with the check as part of the code and a prior for every token.
 
 A receiver that decodes check bits as if they were information, and then compares, wastes them. Here the decoder lists
 the token sequences whose metric (log-likelihood of the coded bits plus log-prior of the tokens) is largest, completes
@@ -20,6 +20,7 @@ from tokcom.coding.top_trellis import decode_packets_of_named_words
 from tokcom.context.prediction import LEAST, Prediction
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
+from tokcom.packets.universal_hash import UniversalHash
 from tokcom.processors import usable_processors
 
 LARGEST_TRELLIS = 1 << 24
@@ -62,10 +63,13 @@ class ListDecision:
         evidence: float64 (n,), log of the sum, over all sequences, of prior times likelihood; relative to that of the
             likeliest code word of every trellis step. Of several priors, the better explains what was received.
         left_out: float64 (n,), share of the posterior that the list is expected to have left out: what the trellis
-            says of unlisted sequences, each of whose checks fits with a chance of 2**-(CRC width).
+            says of unlisted sequences, each of whose checks fits with a chance of 2**-(check width).
         left_out_bound: float64 (n,), share that it cannot exceed, every unlisted sequence given the best check.
         exact: bool (n,), no sequence outside of the list can be likelier.
         lengths: int64 (n,), sequences on the list.
+        log_share: float64 (n,), log of the share that the tokens with their check have among all sequences with all
+            checks, right or wrong, weighed by prior and likelihood. At most exp(-s) pairs have a share of exp(s) or
+            more: to believe those alone is to try no more candidates.
         marginals: float32 (n, n_tokens, m), posterior of m words of every token.
         words: int32 (n, n_tokens, m), which words they are, rising, then -1 where there are no more; None: all of the
             codebook.
@@ -78,6 +82,7 @@ class ListDecision:
     left_out_bound: np.ndarray
     exact: np.ndarray
     lengths: np.ndarray
+    log_share: np.ndarray
     marginals: np.ndarray
     words: np.ndarray | None = None
 
@@ -88,7 +93,7 @@ class ListDecision:
         shape = (n, n_tokens, named if priors.words is None else named + PREFERRED_WORDS)
         return cls(
             np.zeros((n, n_tokens), np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool),
-            np.zeros(n, np.int64), np.zeros(shape, np.float32),
+            np.zeros(n, np.int64), np.zeros(n), np.zeros(shape, np.float32),
             None if priors.words is None else np.zeros(shape, np.int32),
         )  # fmt: skip
 
@@ -112,7 +117,7 @@ class ListDecoder:
 
     Args:
         code: the convolutional code.
-        crc: the check; it may have no bits.
+        crc: the check, a CRC or what takes its place; it may have no bits.
         token_bits: bits a token.
         n_tokens: tokens a packet.
 
@@ -120,7 +125,7 @@ class ListDecoder:
         ParameterError: the trellis would not fit in memory.
     """
 
-    def __init__(self, code: ConvolutionalCode, crc: Crc, token_bits: int, n_tokens: int):
+    def __init__(self, code: ConvolutionalCode, crc: Crc | UniversalHash, token_bits: int, n_tokens: int):
         branches = len(code.outputs) << min(token_bits, code.constraint_length - 1)
         if branches > LARGEST_TRELLIS:
             raise ParameterError(
@@ -152,7 +157,7 @@ class ListDecoder:
 
     def decode(
         self, steps: np.ndarray, priors: Prediction | np.ndarray, settings: ListSettings | None = None,
-        presets: np.ndarray | None = None,
+        presets: np.ndarray | None = None, tag: UniversalHash | None = None,
     ) -> ListDecision:  # fmt: skip
         """The likeliest tokens of each packet, and how certain they are.
 
@@ -161,7 +166,8 @@ class ListDecoder:
             priors: of shape (n, n_tokens); or natural log-probabilities of all words, float32
                 (n, n_tokens, codebook_size), -inf where a token is ruled out.
             settings: how far the search goes.
-            presets: int64 (n,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
+            presets: int64 (n,), of each packet's check, as `Crc.presets` gives them; None: the check's own.
+            tag: takes the place of the check, of as many bits; None: the decoder's own.
 
         Raises:
             ParameterError: an array has another shape.
@@ -186,7 +192,10 @@ class ListDecoder:
             )
         n = len(steps)
         steps = np.ascontiguousarray(steps, np.float32)
-        zeros = self._checks_of_zeros(n, presets)
+        zeros, trellis = self._checks_of_zeros(n, presets, tag or self.crc), self._trellis
+        if tag is not None:
+            high, low = _check_tables(tag, self.token_bits, self.n_tokens)
+            trellis = trellis._replace(check_high=high, check_low=low)
         log_priors = np.maximum(np.ascontiguousarray(priors.log_probability, np.float32), LEAST)
         result = ListDecision.empty(priors)
         outputs = [getattr(result, name) for name in result._arrays]
@@ -197,11 +206,11 @@ class ListDecoder:
             out = [array[rows] for array in outputs]
             if priors.words is None:
                 decode_packets(
-                    steps[rows], log_priors[rows], zeros[rows], self._trellis, settings.list_size, settings.reach, *out
+                    steps[rows], log_priors[rows], zeros[rows], trellis, settings.list_size, settings.reach, *out
                 )
             else:
                 decode_packets_of_named_words(
-                    steps[rows], words[rows], log_priors[rows], each[rows], size, zeros[rows], self._trellis,
+                    steps[rows], words[rows], log_priors[rows], each[rows], size, zeros[rows], trellis,
                     settings.list_size, settings.reach, PREFERRED_WORDS, *out,
                 )  # fmt: skip
 
@@ -213,13 +222,13 @@ class ListDecoder:
             )
         return result
 
-    def _checks_of_zeros(self, n: int, presets: np.ndarray | None) -> np.ndarray:
+    def _checks_of_zeros(self, n: int, presets: np.ndarray | None, check: Crc | UniversalHash) -> np.ndarray:
         """int64 (n,): the check that each packet would have if all of its bits were 0; the tokens add theirs to it."""
         if presets is None:
-            presets = np.full(n, self.crc.initial, np.int64)
+            presets = np.full(n, check.initial, np.int64)
         n_bits = self.n_tokens * self.token_bits
-        checks = self.crc.append(np.zeros((n, n_bits), np.uint8), presets)[:, n_bits:].astype(np.int64)
-        return checks @ (1 << np.arange(self.crc.width - 1, -1, -1, dtype=np.int64))
+        checks = check.append(np.zeros((n, n_bits), np.uint8), presets)[:, n_bits:].astype(np.int64)
+        return checks @ (1 << np.arange(check.width - 1, -1, -1, dtype=np.int64))
 
 
 @lru_cache(maxsize=1)
@@ -229,9 +238,9 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 @lru_cache(maxsize=32)
-def _check_tables(crc: Crc, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+def _check_tables(crc: Crc | UniversalHash, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
     """What the high and the low bits of each token add (by exclusive or) to the check of a packet of zeros, int64
-    (n_tokens, values): CRCs are affine."""
+    (n_tokens, values): checks are affine."""
     n_bits, low = n_tokens * token_bits, token_bits // 2
     weights = 1 << np.arange(crc.width - 1, -1, -1, dtype=np.int64)
     units = np.concatenate([np.zeros((1, n_bits), np.uint8), np.eye(n_bits, dtype=np.uint8)])

@@ -1,4 +1,4 @@
-"""Token packets as coded bits and back: tokens · CRC · convolutional code."""
+"""Token packets as coded bits and back: tokens · check · convolutional code."""
 
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from tokcom.coding.viterbi import viterbi
 from tokcom.errors import FrameError, ParameterError
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
+from tokcom.packets.universal_hash import UniversalHash
 from tokcom.tables import table_row
 
 
@@ -21,12 +22,16 @@ class PacketCodec:
         codebook_size: words in the tokens' codebook.
         tokens_per_packet: tokens in each packet, at least 1.
         rate: row of punctures.json.
+        tag_bits: of a secret check that takes the place of the CRC, and is named with each packet; 0: there is none.
 
     Raises:
         ParameterError: a parameter is out of its range.
     """
 
-    def __init__(self, code: str = "k7", codebook_size: int = 1024, tokens_per_packet: int = 4, rate: str = "1/2"):
+    def __init__(
+        self, code: str = "k7", codebook_size: int = 1024, tokens_per_packet: int = 4, rate: str = "1/2",
+        tag_bits: int = 0,
+    ):  # fmt: skip
         if tokens_per_packet < 1:
             raise ParameterError(f"tokens_per_packet is {tokens_per_packet}; it must be at least 1")
         self.code = ConvolutionalCode.named(code, rate)
@@ -34,19 +39,24 @@ class PacketCodec:
         self.codebook_size = codebook_size
         self.tokens_per_packet = tokens_per_packet
         self.token_bits = bits_per_token(codebook_size)
-        self._protected = tokens_per_packet * self.token_bits + self.crc.width
+        self.payload_bits = tokens_per_packet * self.token_bits
+        self.check_bits = tag_bits or self.crc.width
+        self._protected = self.payload_bits + self.check_bits
 
     @property
     def coded_length(self) -> int:
         """Coded bits of a packet."""
         return self.code.coded_length(self._protected)
 
-    def encode(self, packets: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
+    def encode(
+        self, packets: np.ndarray, presets: np.ndarray | None = None, tag: UniversalHash | None = None
+    ) -> np.ndarray:
         """Coded bits, uint8 (n_packets, coded_length), of tokens (n_packets, tokens_per_packet).
 
         Args:
             packets: the tokens.
-            presets: int64 (n_packets,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
+            presets: int64 (n_packets,), of each packet's check, as `Crc.presets` gives them; None: the check's own.
+            tag: the secret check; None: the CRC.
 
         Raises:
             FrameError: a token lies outside the codebook.
@@ -57,32 +67,36 @@ class PacketCodec:
         outside = (packets < 0) | (packets >= self.codebook_size)
         if outside.any():
             raise FrameError(f"token {packets[outside][0]} lies outside the codebook of {self.codebook_size} words")
-        return self.code.encode(self.crc.append(tokens_to_bits(packets, self.token_bits), presets))
+        return self.code.encode((tag or self.crc).append(tokens_to_bits(packets, self.token_bits), presets))
 
-    def decode(self, llrs: np.ndarray, presets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def decode(
+        self, llrs: np.ndarray, presets: np.ndarray | None = None, tag: UniversalHash | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The likeliest tokens of each packet and whether to believe them.
 
         Args:
             llrs: float (n_packets, coded_length), positive where the bit is likelier 1.
-            presets: of the CRC, as in `encode`.
+            presets, tag: of the check, as in `encode`.
 
         Returns:
-            int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,): the CRC holds and all tokens lie in the
-            codebook.
+            int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,): the check holds and all tokens lie in
+            the codebook.
 
         Raises:
             ParameterError: the LLRs have another shape.
         """
         bits = viterbi(self.code, llrs, self._protected)
-        payload = bits[:, : self._protected - self.crc.width]
-        tokens = bits_to_tokens(payload, self.token_bits)
-        return tokens, self.crc.check(bits, presets) & (tokens < self.codebook_size).all(axis=1)
+        tokens = bits_to_tokens(bits[:, : self.payload_bits], self.token_bits)
+        return tokens, (tag or self.crc).check(bits, presets) & (tokens < self.codebook_size).all(axis=1)
 
     def closest(self, llrs: np.ndarray) -> np.ndarray:
-        """uint8 (n_packets, coded_length): the code words that are likeliest by LLRs, whatever their CRCs say."""
+        """uint8 (n_packets, coded_length): the code words that are likeliest by LLRs, whatever their checks say."""
         return self.code.encode(viterbi(self.code, llrs, self._protected))
 
     @cached_property
     def list_decoder(self) -> ListDecoder:
-        """The decoder that takes the CRC for a part of the code and knows the tokens' priors."""
-        return ListDecoder(self.code, self.crc, self.token_bits, self.tokens_per_packet)
+        """The decoder that takes the check for a part of the code and knows the tokens' priors."""
+        check = self.crc
+        if self.check_bits != check.width:
+            check = UniversalHash(np.zeros(self._protected - 1, np.uint8), self.check_bits)
+        return ListDecoder(self.code, check, self.token_bits, self.tokens_per_packet)

@@ -315,8 +315,8 @@ def search(
 def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: float) -> tuple:
     """The winner against the other listed sequences and all that is not listed, relative to its own posterior.
 
-    Returns its metric, the sum of all, that of what is not listed, the winner's log-odds, and the share that the
-    unlisted cannot exceed.
+    Returns its metric, the sum of all, that of what is not listed, the winner's log-odds, the share that the unlisted
+    cannot exceed, and the logarithm of the winner's share among all sequences with all checks but for 2**-check width.
     """
     n_tokens = stages.rest.shape[0]
     top = paths.whole[winner]
@@ -332,7 +332,7 @@ def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: fl
     outside = np.exp(min(everything - top, 700.0)) * max(1.0 - listed, 0.0)
     bound = np.exp(min(everything_at_best - top, 700.0)) * max(1.0 - listed_at_best, 0.0)
     log_odds = -np.log(max(others + outside, TINY))
-    return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound)
+    return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound), top - everything
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -358,7 +358,8 @@ def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> fl
 def decode_packets(
     steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
     tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray,
-    left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray, marginals: np.ndarray,
+    left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray, log_share: np.ndarray,
+    marginals: np.ndarray,
 ) -> None:  # fmt: skip
     """List-decode packets one after the other; `list_decoding.ListDecoder.decode` says what goes in and out. `zeros`
     are the checks that the packets would have if all of their bits were 0."""
@@ -382,7 +383,8 @@ def decode_packets(
         scale = _backward(trellis, stages, priors[p], end_scale)
         _forward(trellis, stages, reach)
         winner, exact[p] = search(trellis, stages, first, zeros[p], list_size, reach, paths)
-        top, mass, outside, log_odds[p], left_out_bound[p] = weigh(stages, paths, winner, scale, end_scale)
+        top, mass, outside, log_odds[p], left_out_bound[p], lead = weigh(stages, paths, winner, scale, end_scale)
+        log_share[p] = lead - trellis.check_width * np.log(2.0)
         evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass
         listed_from, listed_to = paths.level[n_tokens], paths.level[n_tokens + 1]

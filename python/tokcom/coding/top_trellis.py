@@ -309,7 +309,7 @@ def decode_packets_of_named_words(
     steps: np.ndarray, words: np.ndarray, log_priors: np.ndarray, each: np.ndarray, size: int, zeros: np.ndarray,
     trellis: Trellis, list_size: int, reach: float, extra: int, tokens: np.ndarray, log_odds: np.ndarray,
     evidence: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray,
-    marginals: np.ndarray, marginal_words: np.ndarray,
+    log_share: np.ndarray, marginals: np.ndarray, marginal_words: np.ndarray,
 ) -> None:  # fmt: skip
     """List-decode packets one after the other, as `token_trellis.decode_packets`.
 
@@ -347,7 +347,8 @@ def decode_packets_of_named_words(
         scale = _backward(trellis, stages, even, named, words[p], log_priors[p], each[p], size, end_scale)
         unnamed = _forward(trellis, stages, even, named, each[p], size, reach, extra)
         winner, exact[p] = search(trellis, stages, first, zeros[p], list_size, reach, paths)
-        top, mass, outside, log_odds[p], left_out_bound[p] = weigh(stages, paths, winner, scale, end_scale)
+        top, mass, outside, log_odds[p], left_out_bound[p], lead = weigh(stages, paths, winner, scale, end_scale)
+        log_share[p] = lead - trellis.check_width * np.log(2.0)
         exact[p] = exact[p] and top >= unnamed
         evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass

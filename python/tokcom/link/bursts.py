@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from tokcom.adaptation.mcs import find_mcs
-from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, TokcomError
+from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, RejectedError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
@@ -23,7 +23,7 @@ from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions, unpack
-from tokcom.packets.seal import BitStream, Seal, StreamFinder
+from tokcom.packets.seal import KeyHolder, Seal
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
@@ -73,7 +73,7 @@ class Transmitter:
     Args:
         config: what it does where nothing else is asked of it.
         codebooks: whose labels it knows; natural ones need none.
-        sender: encrypts the packets; None: they are sent in clear.
+        sender: encrypts and authenticates what is sent; None: it goes in clear.
 
     Raises:
         ParameterError: packets are to be encrypted, and tokens to be sent under labels whose neighbours matter on the
@@ -124,7 +124,7 @@ class Transmitter:
         return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
 
     def coded(self, outline: Payload, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
-        """The code of a frame's packets, under the configured labels.
+        """The code of a frame's packets, under the configured labels and with tags where a key protects them.
 
         Raises:
             FrameError: the frame's codebook has no such labels here.
@@ -133,14 +133,19 @@ class Transmitter:
         kind = NATURAL if isinstance(outline, BitFrame) else self.config.labels
         codebook = self._codebooks.get(outline.codebook) or Codebook(outline.codebook, outline.codebook_size)
         labels = _labels(kind, codebook, outline.frame_id)
-        return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels)
+        return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels, self.tag_bits)
+
+    @property
+    def tag_bits(self) -> int:
+        """Bits of each packet's tag; 0: packets have CRCs."""
+        return 0 if self._sender is None else self._sender.tag_bits
 
     def header(
         self, outline: Payload, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None,
         layout: str | None = None, seal: Seal | None = None,
     ) -> BurstHeader:  # fmt: skip
         """The header of a frame, whose tokens do not matter; `labels` and `layout` take the place of those configured.
-        `seal` is that of the key stream, where its packets are encrypted.
+        `seal` is that of a frame that was encrypted already.
 
         Raises:
             ParameterError: the air interface has no header for such a frame.
@@ -153,21 +158,18 @@ class Transmitter:
             BITS if bits else TOKENS, outline.quantizers, seal=seal,
         )  # fmt: skip
 
-    def key_stream(self, outline: Payload) -> BitStream | None:
-        """What a frame's packets are encrypted with, asked for once each time that it is sent; None: they are not.
+    def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
+        """A frame's header with its seal, and what its packets are bound to and encrypted with; asked for once each
+        time that the frame is sent. Without a sender, the header as it is.
 
         Raises:
             KeyFileError: there is no epoch left for it, or their count cannot be written.
         """
-        if self._sender is None:
-            return None
-        return self._sender.key_stream(self.config.stream_id, outline.frame_id % FRAME_IDS)
+        return (header, header.identity) if self._sender is None else self._sender.sealed(header)
 
-    def identity(self, outline: Payload, key_stream: BitStream | None = None) -> PacketIdentity:
-        """What the CRCs of a frame's packets are bound to, and what these are encrypted with."""
-        return PacketIdentity(
-            self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), key_stream
-        )
+    def identity(self, outline: Payload) -> PacketIdentity:
+        """What the CRCs of a frame's packets are bound to, where no key protects them."""
+        return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
         """complex64 samples, of unit mean power, of a burst with its packets' symbols."""
@@ -178,9 +180,8 @@ class Transmitter:
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
         coded = self.coded(frame, mcs, packets.shape[1])
-        stream = self.key_stream(frame)
-        header = self.header(frame, layout_seed, mcs, packets.shape[1], seal=None if stream is None else stream.seal)
-        return self.modulate(coded.map(coded.encode(packets, self.identity(frame, stream))), header)
+        header, identity = self.sealed(self.header(frame, layout_seed, mcs, packets.shape[1]))
+        return self.modulate(coded.map(coded.encode(packets, identity)), header)
 
 
 @dataclass(frozen=True)
@@ -215,12 +216,13 @@ class Receiver:
             their id.
         recovery: makes frames whole, of one codebook or of several; None: losses stay LOST.
         profiles: names of the profiles to seek; empty for all.
-        keys: a `security.keyring.Keyring`; None: no burst that is encrypted can be read.
+        keys: a `security.keyring.Keyring`, which says what is believed; None: all that no key protects, and no more.
 
     Attributes:
         unusable: bursts whose header could be used, but not what followed.
         strangers: frames of codebooks that are not known, by the name that stands for them.
         locked: bursts that are encrypted with keys that are not here, by the key's id; nothing of them is shown.
+        rejected: bursts that are not believed, by `RejectedError.kind`; nothing of them is shown.
         last_error: what was wrong with the last of any, or why the last frame without recovery has none.
     """
 
@@ -229,7 +231,7 @@ class Receiver:
 
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | RecoverySet | None = None,
-        profiles: Sequence[str] = (), keys: StreamFinder | None = None,
+        profiles: Sequence[str] = (), keys: KeyHolder | None = None,
     ):  # fmt: skip
         self._codebooks = by_id(codebooks)
         self.recovery = recovery
@@ -237,6 +239,7 @@ class Receiver:
         self.unusable, self.last_error = 0, ""
         self.strangers: Counter[str] = Counter()
         self.locked: Counter[int] = Counter()
+        self.rejected: Counter[str] = Counter()
         self._keys = keys
 
     def search(self, samples: np.ndarray) -> list[FoundBurst]:
@@ -255,9 +258,9 @@ class Receiver:
             return burst
         try:
             identity = self.opened(header)
-        except LockedError:
+        except (LockedError, RejectedError):
             return burst
-        coded = MixedPackets.of(1 << header.token_bits, header.tokens_per_packet, header.mcs)
+        coded = _coded(header, 1 << header.token_bits)
         for _ in range(self.RETRAININGS):
             llrs = coded.demap(burst.symbols, burst.noise_variance)
             packets, ok = coded.decode(llrs, identity)
@@ -273,31 +276,44 @@ class Receiver:
 
         Raises:
             LockedError: their key is not here.
+            RejectedError: the burst is not believed.
         """
         return header.opened(self._keys)
 
+    def admit(self, header: BurstHeader) -> None:
+        """Take note of a burst, once, ahead of its packets: with a key, none is taken twice.
+
+        Raises:
+            LockedError: its key is not here.
+            RejectedError: it is not believed, or came before.
+        """
+        self.opened(header)
+        if header.seal is not None:
+            self._keys.admit(header.seal, header.stream_id, header.frame_id)
+
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 LLRs of all packets' coded bits, one packet after the other."""
-        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        coded = _coded(burst.header, 1 << burst.header.token_bits)
         return coded.demap(burst.symbols, burst.noise_variance)
 
     def misfit(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 (n_packets, 2): what the LLRs leave out of how well code words can fit (`MixedPackets.misfit`)."""
-        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        coded = _coded(burst.header, 1 << burst.header.token_bits)
         return coded.misfit(burst.symbols, burst.noise_variance)
 
     def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
+        """Tokens (n_packets, tokens_per_packet), whatever the check says, and bool (n_packets,): the check holds.
 
         Raises:
             FrameError: they are sent under labels of a codebook that has none such here.
             LockedError: they are encrypted, and the key is not here.
+            RejectedError: the burst is not believed.
         """
         codebook, identity = self._codebook(header), self.opened(header)
         # Of a codebook that is not known here, tokens are the numbers that were on the air.
         known = header.codebook_id in self._codebooks
         labels = _labels(header.labels, codebook, header.frame_id) if known else None
-        coded = MixedPackets.of(codebook.size, header.tokens_per_packet, header.mcs, labels)
+        coded = _coded(header, codebook.size, labels)
         return coded.decode(llrs, identity)
 
     def outline(self, header: BurstHeader) -> Payload:
@@ -360,6 +376,9 @@ class Receiver:
             except LockedError as error:
                 self.locked[error.key_id] += 1
                 self.last_error = str(error)
+            except RejectedError as error:
+                self.rejected[error.kind] += 1
+                self.last_error = str(error)
             except TokcomError as error:
                 self.unusable += 1
                 self.last_error = str(error)
@@ -370,9 +389,11 @@ class Receiver:
 
         Raises:
             LockedError: the burst is encrypted, and the key is not here.
+            RejectedError: the burst is not believed.
             TokcomError: what follows the header cannot be used.
         """
         burst = self.demodulate(found)
+        self.admit(burst.header)
         llrs = self.demap(burst)
         packets, ok = self.decode(llrs, burst.header)
         reception = self.assemble(packets, ok, burst.header)
@@ -405,6 +426,11 @@ def compile_kernels() -> None:
     coded = MixedPackets.of(frame.codebook_size, 4, np.zeros(1))
     llrs, priors = np.ones(coded.bits.sum(), np.float32), np.zeros((1, 4, 2), np.float32)
     coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
+
+
+def _coded(header: BurstHeader, codebook_size: int, labels: TokenLabels | None = None) -> MixedPackets:
+    """The code of the packets that a header announces."""
+    return MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels, header.tag_bits)
 
 
 def _labels(kind: str, codebook: Codebook, frame_id: int) -> TokenLabels | None:

@@ -19,7 +19,7 @@ from tokcom.modulation.constellation import LLR_METHODS, Constellation
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.mcs_map import MCS_NOT_SENT
-from tokcom.packets.seal import BitStream
+from tokcom.packets.universal_hash import UniversalHash
 from tokcom.tables import table_row
 
 
@@ -119,6 +119,7 @@ class MixedPackets:
         tokens_per_packet: tokens in each packet.
         mcs: uint8 (n_packets,), indices of the MCS table, or MCS_NOT_SENT.
         labels: under which the tokens are sent; None: each under its own number.
+        tag_bits: of each packet's tag, where a key protects them; 0: they have a CRC.
 
     Raises:
         ParameterError: an index is not in the table, or the labels are of another codebook.
@@ -128,15 +129,20 @@ class MixedPackets:
 
     @classmethod
     def of(
-        cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None
-    ) -> "MixedPackets":
+        cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None,
+        tag_bits: int = 0,
+    ) -> "MixedPackets":  # fmt: skip
         """The same as the constructor, kept for when it is asked for again: bursts are often alike."""
-        return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes(), labels)
+        return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes(), labels, tag_bits)
 
-    def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None):
+    def __init__(
+        self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None,
+        tag_bits: int = 0,
+    ):  # fmt: skip
         if labels is not None and len(labels) != codebook_size:
             raise ParameterError(f"the labels are of a codebook of {len(labels)} words, the tokens of {codebook_size}")
         self._size, self._tokens, self._mcs, self._labels = codebook_size, tokens_per_packet, np.asarray(mcs), labels
+        self._tag_bits = tag_bits
         bits, symbols = np.zeros(256, np.int64), np.zeros(256, np.int64)
         for index in np.unique(self._mcs):
             if index == MCS_NOT_SENT:
@@ -144,25 +150,25 @@ class MixedPackets:
             if not 0 <= index < len(mcs_table()):
                 raise ParameterError(f"mcs holds {index}; it must be 0 to {len(mcs_table()) - 1}, or {MCS_NOT_SENT}")
             scheme = mcs_table()[index]
-            bits[index] = scheme.codec(codebook_size, tokens_per_packet).coded_length
-            symbols[index] = scheme.symbols(codebook_size, tokens_per_packet)
+            bits[index] = scheme.codec(codebook_size, tokens_per_packet, tag_bits).coded_length
+            symbols[index] = scheme.symbols(codebook_size, tokens_per_packet, tag_bits)
         self.bits, self.symbols = bits[self._mcs], symbols[self._mcs]
         """int64 (n_packets,): coded bits and symbols of each packet."""
 
     def encode(self, packets: np.ndarray, identity: PacketIdentity) -> np.ndarray:
-        """uint8 coded bits of tokens (n_packets, tokens_per_packet), their CRCs bound to stream, frame, codebook and
-        each packet's number; encrypted where the identity has a key stream.
+        """uint8 coded bits of tokens (n_packets, tokens_per_packet), their checks bound to stream, frame, codebook and
+        each packet's number; encrypted where the identity has a cipher.
 
         Raises:
-            FrameError: the packets are not as many as there are MCS, or the identity does not fit in its bits.
+            FrameError: the packets are not as many as there are MCS, or the identity does not fit.
         """
         if len(packets) != len(self._mcs):
             raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
         packets = packets if self._labels is None else self._labels.label(packets)
-        out, presets = np.empty(self.bits.sum(), np.uint8), self._presets(identity)
+        out, (tag, presets) = np.empty(self.bits.sum(), np.uint8), self._checks(identity)
         for scheme, rows, bits, _ in self._groups:
-            codec = scheme.codec(self._size, self._tokens)
-            bits.put(out, codec.encode(packets[rows], presets[rows]))
+            codec = scheme.codec(self._size, self._tokens, self._tag_bits)
+            bits.put(out, codec.encode(packets[rows], presets[rows], tag))
         stream = self._stream(identity)
         return out if stream is None else out ^ stream
 
@@ -238,12 +244,13 @@ class MixedPackets:
             FrameError: the LLRs are not as many as the MCS say.
         """
         self._check(llrs, self.bits, "LLRs")
-        presets = self._presets(identity)[rows]
+        tag, presets = self._checks(identity)
+        presets = presets[rows]
         packets = packets if self._labels is None else self._labels.label(packets)
 
         def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
-            codec = scheme.codec(self._size, self._tokens)
-            return codec.encode(packets[here], presets[here])
+            codec = scheme.codec(self._size, self._tokens, self._tag_bits)
+            return codec.encode(packets[here], presets[here], tag)
 
         return self._beyond(llrs, rows, words, identity)
 
@@ -253,20 +260,31 @@ class MixedPackets:
         rows = np.arange(len(self._mcs))
 
         def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
-            return scheme.codec(self._size, self._tokens).closest(own)
+            return scheme.codec(self._size, self._tokens, self._tag_bits).closest(own)
 
         return self._beyond(llrs, rows, words, identity)
 
     def _stream(self, identity: PacketIdentity) -> np.ndarray | None:
         """uint8, what is added to all coded bits; None where they are not encrypted."""
-        if identity.key_stream is None:
-            return None
-        lengths = np.asarray(self.bits, np.int64).tobytes()
-        return _kept_stream(identity.key_stream, identity.stream_id, identity.frame_id, lengths)
+        return None if identity.cipher is None else identity.cipher.bits(self.bits)
 
-    def _presets(self, identity: PacketIdentity) -> np.ndarray:
-        """int64 (n_packets,), of the packets' CRCs, which all schemes have in common."""
-        return identity.presets(mcs_table()[0].codec(self._size, self._tokens).crc, len(self._mcs))
+    def _checks(self, identity: PacketIdentity) -> tuple[UniversalHash | None, np.ndarray]:
+        """What takes the place of the packets' CRCs, None where nothing does, and int64 (n_packets,), the presets of
+        either, which all schemes have in common.
+
+        Raises:
+            FrameError: the identity does not fit in its bits, or has a cipher where there are CRCs, or none where there
+                are tags.
+        """
+        codec = mcs_table()[0].codec(self._size, self._tokens, self._tag_bits)
+        if (identity.cipher is None) != (self._tag_bits == 0):
+            raise FrameError(f"packets with tags of {self._tag_bits} bits (0: with CRCs) do not fit their identity")
+        if identity.cipher is None:
+            return None, identity.presets(codec.crc, len(self._mcs))
+        tag, presets = identity.cipher.tags(codec.payload_bits, len(self._mcs))
+        if tag.width != self._tag_bits:
+            raise FrameError(f"the identity's tags have {tag.width} bits, those of the packets {self._tag_bits}")
+        return tag, presets
 
     def _beyond(
         self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray],
@@ -284,19 +302,19 @@ class MixedPackets:
         return out
 
     def decode(self, llrs: np.ndarray, identity: PacketIdentity) -> tuple[np.ndarray, np.ndarray]:
-        """int32 tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
+        """int32 tokens (n_packets, tokens_per_packet), whatever the check says, and bool (n_packets,): the check holds.
         Packets that were not sent are zeros that do not hold, and those of another burst do not hold, either.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
+            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit.
         """
         self._check(llrs, self.bits, "LLRs")
-        presets, llrs = self._presets(identity), _opened(llrs, self._stream(identity))
+        (tag, presets), llrs = self._checks(identity), _opened(llrs, self._stream(identity))
         tokens = np.zeros((len(self._mcs), self._tokens), np.int32)
         ok = np.zeros(len(self._mcs), bool)
         for scheme, rows, bits, _ in self._groups:
-            codec = scheme.codec(self._size, self._tokens)
-            tokens[rows], ok[rows] = codec.decode(bits.of(llrs), presets[rows])
+            codec = scheme.codec(self._size, self._tokens, self._tag_bits)
+            tokens[rows], ok[rows] = codec.decode(bits.of(llrs), presets[rows], tag)
             if self._labels is not None:
                 tokens[rows] = self._labels.tokens(tokens[rows])
         return tokens, ok
@@ -315,25 +333,28 @@ class MixedPackets:
             settings: how far the search goes.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
+            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit.
         """
         self._check(llrs, self.bits, "LLRs")
         if not isinstance(priors, Prediction):
             priors = Prediction.dense(priors)
         if self._labels is not None:
             priors = priors.renamed(self._labels.of_tokens)
-        decision, presets, stream = ListDecision.empty(priors), self._presets(identity)[rows], self._stream(identity)
+        decision, (tag, presets), stream = ListDecision.empty(priors), self._checks(identity), self._stream(identity)
+        presets = presets[rows]
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
                 chosen = np.searchsorted(packets, rows[here])
                 own, added = bits.of(llrs)[chosen], None if stream is None else bits.of(stream)[chosen]
-                decision.set(here, self._listed(scheme, own, priors[here], presets[here], settings, added))
+                decision.set(here, self._listed(scheme, own, priors[here], presets[here], tag, settings, added))
         here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
         if len(here):
             scheme = mcs_table()[0]
-            nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
-            decision.set(here, self._listed(scheme, nothing, priors[here], presets[here], settings))
+            nothing = np.zeros(
+                (len(here), scheme.codec(self._size, self._tokens, self._tag_bits).coded_length), np.float32
+            )
+            decision.set(here, self._listed(scheme, nothing, priors[here], presets[here], tag, settings))
         if self._labels is None:
             return decision
         tokens = self._labels.tokens(decision.tokens)
@@ -342,11 +363,13 @@ class MixedPackets:
         return replace(decision, tokens=tokens, marginals=decision.marginals[..., self._labels.of_tokens])
 
     def _listed(
-        self, scheme: Mcs, llrs: np.ndarray, priors: Prediction, presets: np.ndarray,
+        self, scheme: Mcs, llrs: np.ndarray, priors: Prediction, presets: np.ndarray, tag: UniversalHash | None,
         settings: ListSettings | None, stream: np.ndarray | None = None,
     ) -> ListDecision:  # fmt: skip
-        codec = scheme.codec(self._size, self._tokens)
-        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, priors, settings, presets, stream)
+        codec = scheme.codec(self._size, self._tokens, self._tag_bits)
+        return _list_decode(
+            codec, scheme.constellation(), self.LLR_METHOD, llrs, priors, settings, presets, tag, stream
+        )
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
@@ -399,7 +422,7 @@ class _Places:
 def _list_decode(
     codec: PacketCodec, constellation: Constellation, llr_method: str, llrs: np.ndarray,
     priors: Prediction | np.ndarray, settings: ListSettings | None, presets: np.ndarray | None = None,
-    stream: np.ndarray | None = None,
+    tag: UniversalHash | None = None, stream: np.ndarray | None = None,
 ) -> ListDecision:  # fmt: skip
     """List-decode LLRs, float32 (n, coded_length), of bits to which a stream, uint8 of the same shape, is added; where
     both code bits of a trellis step lie on one component of a symbol, its levels are compared as such."""
@@ -413,7 +436,7 @@ def _list_decode(
         # Levels follow from the labels that were sent: the likelihoods change places.
         added = 2 * stream[:, 0::2] + stream[:, 1::2]
         steps = np.take_along_axis(pairs, (added[..., None] ^ np.arange(4)).astype(np.intp), axis=-1)
-    return decoder.decode(steps, priors, settings, presets)
+    return decoder.decode(steps, priors, settings, presets, tag)
 
 
 def _opened(llrs: np.ndarray, stream: np.ndarray | None) -> np.ndarray:
@@ -421,14 +444,8 @@ def _opened(llrs: np.ndarray, stream: np.ndarray | None) -> np.ndarray:
     return llrs if stream is None else llrs * (1 - 2 * stream.view(np.int8))
 
 
-@lru_cache(maxsize=8)
-def _kept_stream(key_stream: BitStream, stream_id: int, frame_id: int, lengths: bytes) -> np.ndarray:
-    """The stream of a frame, which the rounds of context decoding ask for again."""
-    bits = key_stream.bits(stream_id, frame_id, np.frombuffer(lengths, np.int64))
-    bits.flags.writeable = False
-    return bits
-
-
 @lru_cache(maxsize=32)
-def _kept(codebook_size: int, tokens_per_packet: int, mcs: bytes, labels: TokenLabels | None) -> MixedPackets:
-    return MixedPackets(codebook_size, tokens_per_packet, np.frombuffer(mcs, np.int64), labels)
+def _kept(
+    codebook_size: int, tokens_per_packet: int, mcs: bytes, labels: TokenLabels | None, tag_bits: int
+) -> MixedPackets:
+    return MixedPackets(codebook_size, tokens_per_packet, np.frombuffer(mcs, np.int64), labels, tag_bits)

@@ -57,7 +57,7 @@ class ReceivedPackets:
     Attributes:
         positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens, or PADDING.
         sent: bool (n_packets,), packets that the channel says something of.
-        decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
+        decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet), LOST where they must not be kept.
         list_decode: as `MixedPackets.list_decode`, of packets, their priors and settings.
     """
 
@@ -86,7 +86,7 @@ class ReceivedPackets:
             FrameError: the LLRs are not as many as the header says.
             LockedError: the packets are encrypted, and no identity is given.
         """
-        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
+        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels, header.tag_bits)
         decoder = _BurstDecoder(coded, identity or header.opened(None), llrs, misfit)
         return cls(header.positions(), coded.bits > 0, decoder.decode, decoder.list_decode)
 
@@ -98,16 +98,21 @@ class _BurstDecoder:
         self._coded, self._identity, self._llrs, self._misfit = coded, identity, llrs, misfit
 
     def decode(self) -> np.ndarray:
-        return self._coded.decode(self._llrs, self._identity)[0]
+        tokens, ok = self._coded.decode(self._llrs, self._identity)
+        # Where a key protects packets, what fails its tag may be anybody's.
+        return tokens if self._identity.cipher is None else np.where(ok[:, None], tokens, LOST)
 
     def list_decode(self, rows: np.ndarray, priors: Prediction, settings: ListSettings) -> ListDecision:
         decision = self._coded.list_decode(self._scaled, rows, priors, self._identity, settings)
+        odds = self._code_word_odds(rows, priors, decision)
+        if self._identity.cipher is not None:
+            # A tag proves something only where no more candidates were tried than a list has.
+            proven = (decision.log_share >= -np.log(settings.list_size)) | (self._coded.bits[rows] == 0)
+            odds = np.where(proven, odds, -np.inf)
         if self._fit is None:
-            return decision
-        beyond = self._coded.beyond_nearest(self._llrs, rows, decision.tokens, self._identity)
-        chosen = priors.at(decision.tokens[..., None])[..., 0]
-        odds = self._fit.code_word_odds(rows, beyond, chosen.sum(axis=1, dtype=np.float64))
-        believed = self._fit.believed(rows, decision.log_odds, odds)
+            believed = -np.logaddexp(-decision.log_odds, -odds)
+        else:
+            believed = self._fit.believed(rows, decision.log_odds, odds)
         # What no code word explains says nothing of the tokens: the prior stays.
         doubted = np.flatnonzero(odds < CERTAIN)
         share = np.float32(1 / (1 + np.exp(np.clip(odds[doubted], -80, 80))))[:, None, None]
@@ -116,6 +121,14 @@ class _BurstDecoder:
         )
         decision.marginals[doubted] += share * (np.exp(before) - decision.marginals[doubted])
         return replace(decision, log_odds=believed)
+
+    def _code_word_odds(self, rows: np.ndarray, priors: Prediction, decision: ListDecision) -> np.ndarray:
+        """float64 (n,): log-odds of the decided code words against none; infinite where nothing tells."""
+        if self._fit is None:
+            return np.full(len(rows), np.inf)
+        beyond = self._coded.beyond_nearest(self._llrs, rows, decision.tokens, self._identity)
+        chosen = priors.at(decision.tokens[..., None])[..., 0]
+        return self._fit.code_word_odds(rows, beyond, chosen.sum(axis=1, dtype=np.float64))
 
     @cached_property
     def _fit(self) -> GoodnessOfFit | None:

@@ -11,15 +11,15 @@ from math import prod
 
 import numpy as np
 
-from tokcom.errors import HeaderError, LockedError, ParameterError
+from tokcom.errors import HeaderError, LockedError, ParameterError, RejectedError
 from tokcom.frame import BITS, MAX_DIMENSIONS, MAX_TOKENS, TOKENS
 from tokcom.packets.crc import Crc
-from tokcom.packets.elements import KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
+from tokcom.packets.elements import CHECK, KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
 from tokcom.packets.identity import NUMBER_BITS, PacketIdentity
 from tokcom.packets.labels import LABELS, NATURAL
 from tokcom.packets.layout import CONTIGUOUS, IMPORTANCE, LAYOUTS, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, mcs_of, share_of, two_groups
-from tokcom.packets.seal import Seal, StreamFinder
+from tokcom.packets.seal import KeyHolder, Seal
 
 VERSION = 1
 FIELDS = {
@@ -66,7 +66,7 @@ class BurstHeader:
         payload: `frame.TOKENS` or `frame.BITS`.
         quantizers: residual quantizers; several of them are the first axis of the grid.
         elements: elements that are unknown here and may be passed over, as they came.
-        seal: what the packets are encrypted with; None: nothing.
+        seal: the key that protects header and packets; None: none does.
 
     Raises:
         ParameterError: a field is out of its range, or the frame is larger than what the burst sends of it allows.
@@ -153,22 +153,39 @@ class BurstHeader:
         """What the CRCs of its packets are bound to."""
         return PacketIdentity(self.stream_id, self.frame_id, self.codebook_id)
 
-    def opened(self, keys: StreamFinder | None) -> PacketIdentity:
-        """The same, with the key stream that its packets are encrypted with, if they are.
+    @property
+    def tag_bits(self) -> int:
+        """Bits of each packet's tag; 0: packets have a CRC."""
+        return 0 if self.seal is None else self.seal.tag_bits
+
+    def sealed_bytes(self) -> bytes:
+        """What the header's tag covers: all of base and extension without their CRCs, the tag itself as zeros."""
+        fields, elements = self._tell(replace(self.seal, header_tag=0))
+        base = np.packbits(_base_bits(fields)[: -CRC.width]).tobytes()
+        return base + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
+
+    def opened(self, keys: KeyHolder | None) -> PacketIdentity:
+        """The same, with the cipher of its packets, if a key protects them.
 
         Raises:
             LockedError: their key is not among the keys.
+            RejectedError: the header is not from a holder of the key, or no key protects it, and the receiver takes
+                none such.
         """
+        said = f"frame {self.frame_id} of stream {self.stream_id}"
         if self.seal is None:
+            if keys is not None and not keys.clear:
+                raise RejectedError(
+                    "clear", f"{said} has no key, and this receiver takes what its keys open; add 'clear' to them"
+                )
             return self.identity
-        stream = None if keys is None else keys.find(self.seal)
-        if stream is None:
-            raise LockedError(
-                self.seal.key_id,
-                f"frame {self.frame_id} of stream {self.stream_id} is encrypted with key 0x{self.seal.key_id:04x}, "
-                "which is not here",
-            )
-        return replace(self.identity, key_stream=stream)
+        cipher = None
+        if keys is not None:
+            cipher = keys.open(self.seal, self.stream_id, self.frame_id, self.sealed_bytes())
+        if cipher is None:
+            key = f"0x{self.seal.key_id:04x}"
+            raise LockedError(self.seal.key_id, f"{said} is encrypted with key {key}, which is not here")
+        return replace(self.identity, cipher=cipher)
 
     @property
     def n_tokens(self) -> int:
@@ -206,6 +223,9 @@ class BurstHeader:
     @cached_property
     def _told(self) -> tuple[dict[str, int], bytes]:
         """The base's fields, and the elements."""
+        return self._tell(self.seal)
+
+    def _tell(self, seal: Seal | None) -> tuple[dict[str, int], bytes]:
         shape = _shape_field(self.grid)
         share = share_of(self.mcs)
         elements = split(self.elements)
@@ -218,8 +238,8 @@ class BurstHeader:
             if len(value) > 255:
                 raise _too_long(len(self.mcs), len(value))
             elements.append(Element(MCS_MAP, value))
-        if self.seal is not None:
-            elements.append(Element(KEY, self.seal.to_bytes()))
+        if seal is not None:
+            elements += [Element(KEY, seal.key_bytes()), Element(CHECK, seal.check_bytes())]
         told = join(elements)
         # So many symbols hold 2 n - 3 bytes.
         symbols = (len(told) + 4) // 2 if told else 0
@@ -310,7 +330,7 @@ class HeaderBase:
             mcs = mcs_of(elements[MCS_MAP].value, n_packets)
         else:
             mcs = self._plain_mcs(n_packets)
-        seal = Seal.from_bytes(elements[KEY].value) if KEY in elements else None
+        seal = Seal.from_bytes(*(elements[number].value if number in elements else None for number in (KEY, CHECK)))
         header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown), seal)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
