@@ -11,12 +11,12 @@ from functools import cache
 
 import numpy as np
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, RejectedError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.link.recovery_set import RecoverySet
+from tokcom.mcs import find_mcs
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, by_id, codebook_id
 from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
