@@ -181,7 +181,7 @@ class BurstHeader:
             return self.identity
         cipher = None
         if keys is not None:
-            cipher = keys.open(self.seal, self.stream_id, self.frame_id, self.sealed_bytes())
+            cipher = keys.unlock(self.seal, self.stream_id, self.frame_id, self.sealed_bytes())
         if cipher is None:
             key = f"0x{self.seal.key_id:04x}"
             raise LockedError(self.seal.key_id, f"{said} is encrypted with key {key}, which is not here")

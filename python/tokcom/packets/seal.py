@@ -93,7 +93,7 @@ class KeyHolder(Protocol):
     clear: bool
     """Whether bursts that no key protects are taken, too."""
 
-    def open(self, seal: Seal, stream_id: int, frame_id: int, header: bytes) -> FrameCipher | None:
+    def unlock(self, seal: Seal, stream_id: int, frame_id: int, header: bytes) -> FrameCipher | None:
         """The cipher of a frame whose header, `BurstHeader.sealed_bytes`, has a seal; None where its key is not here.
 
         Raises:

@@ -64,7 +64,7 @@ class Keyring:
             replays = {key.id: Replays(f"{path}.seen") for path, key in keys.items()} if remember else {}
         return cls(keys.values(), CLEAR in paths or not files, replays)
 
-    def open(self, seal: Seal, stream_id: int, frame_id: int, header: bytes) -> FrameCipher | None:
+    def unlock(self, seal: Seal, stream_id: int, frame_id: int, header: bytes) -> FrameCipher | None:
         """The cipher of a frame; None where its key is not here.
 
         Args:

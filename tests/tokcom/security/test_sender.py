@@ -19,7 +19,7 @@ def a_header(stream_id=0, frame_id=0):
 
 
 def opened(keyring, header):
-    return keyring.open(header.seal, header.stream_id, header.frame_id, header.sealed_bytes())
+    return keyring.unlock(header.seal, header.stream_id, header.frame_id, header.sealed_bytes())
 
 
 def test_no_stream_and_frame_come_twice(tmp_path):
@@ -106,7 +106,7 @@ def test_keys_of_one_id_are_refused():
             break
     with pytest.raises(KeyFileError, match=f"two keys have the id 0x{key.id:04x}"):
         Keyring([by_id[key.id], key])
-    assert Keyring([key, key]).open(Seal(key.id, 0, 0, header_tag=a_tag(key)), 0, 0, b"header") is not None
+    assert Keyring([key, key]).unlock(Seal(key.id, 0, 0, header_tag=a_tag(key)), 0, 0, b"header") is not None
 
 
 def test_a_direction_that_there_is_not_takes_no_epoch(tmp_path):
