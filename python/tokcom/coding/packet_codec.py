@@ -98,5 +98,5 @@ class PacketCodec:
         """The decoder that takes the check for a part of the code and knows the tokens' priors."""
         check = self.crc
         if self.check_bits != check.width:
-            check = UniversalHash(np.zeros(self._protected - 1, np.uint8), self.check_bits)
+            check = UniversalHash(np.zeros(self._protected, np.uint8), self.check_bits, self.payload_bits)
         return ListDecoder(self.code, check, self.token_bits, self.tokens_per_packet)

@@ -158,11 +158,11 @@ class BurstHeader:
         """Bits of each packet's tag; 0: packets have a CRC."""
         return 0 if self.seal is None else self.seal.tag_bits
 
+    @cached_property
     def sealed_bytes(self) -> bytes:
         """What the header's tag covers: all of base and extension without their CRCs, the tag itself as zeros."""
         fields, elements = self._tell(replace(self.seal, header_tag=0))
-        base = np.packbits(_base_bits(fields)[: -CRC.width]).tobytes()
-        return base + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
+        return _base_bytes(fields) + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
 
     def opened(self, keys: KeyHolder | None) -> PacketIdentity:
         """The same, with the cipher of its packets, if a key protects them.
@@ -181,7 +181,7 @@ class BurstHeader:
             return self.identity
         cipher = None
         if keys is not None:
-            cipher = keys.unlock(self.seal, self.stream_id, self.frame_id, self.sealed_bytes())
+            cipher = keys.unlock(self.seal, self.stream_id, self.frame_id, self.sealed_bytes)
         if cipher is None:
             key = f"0x{self.seal.key_id:04x}"
             raise LockedError(self.seal.key_id, f"{said} is encrypted with key {key}, which is not here")
@@ -398,12 +398,16 @@ def extension_bytes(symbols: int) -> int:
 
 def _base_bits(fields: Mapping[str, int]) -> np.ndarray:
     """uint8 (BASE_BITS,) of the base's fields, with their CRC."""
-    number = 0
+    bits = np.unpackbits(np.frombuffer(_base_bytes(fields), np.uint8))
+    return CRC.append(bits[None, : BASE_BITS - CRC.width])[0]
+
+
+def _base_bytes(fields: Mapping[str, int]) -> bytes:
+    """The base's fields, and zero bits up to a whole byte."""
+    number, size = 0, BASE_BITS - CRC.width
     for name, width in FIELDS.items():
         number = number << width | int(fields[name])
-    size = BASE_BITS - CRC.width
-    bits = np.unpackbits(np.frombuffer((number << -size % 8).to_bytes(-(-size // 8), "big"), np.uint8))
-    return CRC.append(bits[None, :size])[0]
+    return (number << -size % 8).to_bytes(-(-size // 8), "big")
 
 
 def _extension_bits(elements: bytes, symbols: int) -> np.ndarray:

@@ -13,17 +13,18 @@ class UniversalHash:
     """A check of `width` bits over a fixed number of bits; `append` and `check` are those of `packets.crc.Crc`.
 
     Args:
-        secret: uint8 (n_bits + width - 1,) of 0 and 1. Bit j of a packet, where it is 1, adds bits j to
-            j + width - 1 of the secret to the tag, the first as the most significant.
+        secret: uint8, bytes that hold n_bits + width - 1 secret bits, the first in the most significant place. Bit j of
+            a packet, where it is 1, adds bits j to j + width - 1 of the secret to the tag, the first as the most
+            significant.
         width: bits of a tag, at most 62.
+        n_bits: bits of a packet.
     """
 
     initial = 0
 
-    def __init__(self, secret: np.ndarray, width: int):
+    def __init__(self, secret: np.ndarray, width: int, n_bits: int):
         self.width = width
-        windows = np.lib.stride_tricks.sliding_window_view(secret, width)
-        self.columns = windows @ (1 << np.arange(width - 1, -1, -1, dtype=np.int64))
+        self.columns = _windows(secret, width, n_bits)
 
     def append(self, bits: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
         """uint8 bits (batch, n + width): the bits (batch, n), each row followed by its tag.
@@ -41,6 +42,16 @@ class UniversalHash:
         """bool (batch,): which rows of bits (batch, n + width) end with their own tag."""
         n = bits.shape[1] - self.width
         return (self.append(bits[:, :n], presets)[:, n:] == bits[:, n:]).all(axis=1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _windows(secret, width, n_bits):
+    columns, window = np.empty(n_bits, np.int64), 0
+    for i in range(n_bits + width - 1):
+        window = (window << 1 | (secret[i >> 3] >> (7 - (i & 7))) & 1) & ((1 << width) - 1)
+        if i >= width - 1:
+            columns[i - width + 1] = window
+    return columns
 
 
 @numba.njit(cache=True, nogil=True)

@@ -65,7 +65,7 @@ class FrameCipher:
         epoch: of the transmitter's start, from `epochs.next_epoch`; below 2**15.
         stream_id: of the frame, 0 to 2**16 - 1.
         frame_id: of the frame, 0 to 2**32 - 1; no two frames of an epoch may have the same.
-        header: of the burst, as `BurstHeader.sealed_bytes` has it.
+        header: of the burst, `BurstHeader.sealed_bytes`.
 
     Attributes:
         header_tag: of the header.
@@ -113,12 +113,12 @@ class FrameCipher:
         """
         if self._tags is None or self._tags[0] != (n_bits, n_packets):
             width = self._direction.tag_bits
-            n_secret = n_bits + width - 1
-            stream = self._stream(self._direction.tags_key, -(-n_secret // 8) + n_packets * width // 8)
-            check = UniversalHash(np.unpackbits(stream[: -(-n_secret // 8)])[:n_secret], width)
-            pads = stream[-(-n_secret // 8) :].reshape(n_packets, width // 8).astype(np.int64)
-            presets = pads @ (1 << np.arange(width - 8, -1, -8, dtype=np.int64)) ^ self._of_header
-            self._tags = (n_bits, n_packets), (check, presets)
+            n_secret = -(-(n_bits + width - 1) // 8)
+            stream = self._stream(self._direction.tags_key, n_secret + n_packets * width // 8)
+            pads = np.zeros((n_packets, 8), np.uint8)
+            pads[:, 8 - width // 8 :] = stream[n_secret:].reshape(n_packets, -1)
+            presets = pads.view(">i8")[:, 0].astype(np.int64) ^ self._of_header
+            self._tags = (n_bits, n_packets), (UniversalHash(stream, width, n_bits), presets)
         return self._tags[1]
 
     def _stream(self, secret: bytes, size: int) -> np.ndarray:

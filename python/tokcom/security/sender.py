@@ -58,7 +58,7 @@ class Sender:
             self._begin_epoch()
         self._last[header.stream_id] = header.frame_id
         untagged = replace(header, seal=self._direction.seal(self._epoch))
-        cipher = FrameCipher(self._direction, self._epoch, header.stream_id, header.frame_id, untagged.sealed_bytes())
+        cipher = FrameCipher(self._direction, self._epoch, header.stream_id, header.frame_id, untagged.sealed_bytes)
         tagged = replace(untagged, seal=self._direction.seal(self._epoch, cipher.header_tag))
         return tagged, replace(header.identity, cipher=cipher)
 

@@ -10,7 +10,7 @@ from tokcom.packets.universal_hash import UniversalHash
 
 
 def a_tag(rng, n_bits, width=8):
-    return UniversalHash(rng.integers(0, 2, n_bits + width - 1, np.uint8), width)
+    return UniversalHash(rng.integers(0, 256, -(-(n_bits + width - 1) // 8), np.uint8), width, n_bits)
 
 
 def test_lists_find_the_likeliest_packet_whose_tag_holds_and_its_share_among_all_pairs():

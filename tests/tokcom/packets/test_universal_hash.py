@@ -17,7 +17,7 @@ def test_tags_are_those_of_the_definition(seed, n_bits, width):
     rng = np.random.default_rng(seed)
     secret, bits = rng.integers(0, 2, n_bits + width - 1, np.uint8), rng.integers(0, 2, (3, n_bits), np.uint8)
     presets = rng.integers(0, 1 << width, 3)
-    check = UniversalHash(secret, width)
+    check = UniversalHash(np.packbits(secret), width, n_bits)
     whole = check.append(bits, presets)
     pads = presets[:, None] >> np.arange(width)[::-1] & 1
     assert np.array_equal(whole[:, :n_bits], bits)
@@ -33,6 +33,6 @@ def test_any_difference_of_packets_moves_tags_evenly():
     secrets = (np.arange(1024)[:, None] >> np.arange(10)) & 1
     for difference in range(1, 8):
         bits = np.array([[difference >> place & 1 for place in (2, 1, 0)]], np.uint8)
-        tags = [UniversalHash(secret.astype(np.uint8), 8).append(bits)[0, 3:] for secret in secrets]
+        tags = [UniversalHash(np.packbits(secret), 8, 3).append(bits)[0, 3:] for secret in secrets]
         values = np.array(tags) @ (1 << np.arange(8))
         assert np.array_equal(np.bincount(values, minlength=256), np.full(256, 4))

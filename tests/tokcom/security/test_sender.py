@@ -19,7 +19,7 @@ def a_header(stream_id=0, frame_id=0):
 
 
 def opened(keyring, header):
-    return keyring.unlock(header.seal, header.stream_id, header.frame_id, header.sealed_bytes())
+    return keyring.unlock(header.seal, header.stream_id, header.frame_id, header.sealed_bytes)
 
 
 def test_no_stream_and_frame_come_twice(tmp_path):
