@@ -32,8 +32,8 @@ from tokcom.models.folders import DEFAULT_MODEL
 )
 @click.option(
     "--keys", default="",
-    help="Files of the keys that bursts may be encrypted with, between commas; 'clear' among them: bursts without a key "
-    "are taken, too.",
+    help="Files of the keys that bursts may be encrypted with, between commas; 'clear' among them: bursts without a "
+    "key are taken, too.",
 )  # fmt: skip
 @json_option("Write bursts and tokens as JSON")
 def replay(

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, KeyFileError, LockedError, ParameterError
 from tokcom.frame import BitFrame, TokenFrame
+from tokcom.link.assembly import FrameAssembler
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
-from tokcom.link.recovery import FrameRecovery, ReceivedPackets
+from tokcom.link.received import ReceivedPackets
+from tokcom.link.recovery import FrameRecovery
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.mcs_map import MCS_NOT_SENT
@@ -214,6 +217,23 @@ def test_nothing_is_decoded_of_an_encrypted_burst_without_its_identity(transmitt
     with pytest.raises(LockedError, match="key 0x1234") as caught:
         ReceivedPackets.of_burst(header, 1024, np.zeros(64 * 156, np.float32))
     assert caught.value.key_id == 0x1234
+
+
+def test_a_frame_sent_again_adds_to_what_came_before_though_its_tags_are_others(transmitter):
+    """Log-likelihoods of the tokens add, those of tags stay with the transmission that brought them."""
+    receiver = Receiver([BOOK], keys=Keyring([KEY]), assembler=FrameAssembler())
+    mcs = np.full(64, 3, np.uint8)
+    some = np.where(np.arange(64) % 4, mcs, MCS_NOT_SENT).astype(np.uint8)
+    bursts = [transmitter.transmit(a_frame(), 0, each) for each in (mcs, some, mcs)]
+    got = receiver.receive(on_air(*bursts, esn0_db=-0.8))
+    assert len(got) == 3 and receiver.rejected == {} and receiver.last_error == ""
+    alone, twice, thrice = (each.packets_ok.mean() for each in got)
+    assert alone < twice < thrice and alone < 0.8 and thrice > 0.9
+    for each in got:
+        assert np.array_equal(each.frame.tokens[~each.frame.lost], a_frame().tokens[~each.frame.lost])
+    received = receiver.assembler.pop(((KEY.id, 0), 0, 3)).received
+    decision = received.list_decode(np.arange(64), Prediction.dense(np.full((64, 4, 1024), -np.log(1024), np.float32)))
+    assert np.array_equal(decision.tokens, a_frame().tokens[received.positions])
 
 
 def test_a_frame_sent_again_has_another_stream(transmitter):
