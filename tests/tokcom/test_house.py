@@ -18,8 +18,8 @@ ROOMS = {
         "adaptation", "phy", "channel", "link", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
-        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
-        "device_speed", "demo_page", "radio", "cli",
+        "cache", "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study",
+        "faults", "device_speed", "demo_page", "radio", "cli",
     ),
 }  # fmt: skip
 GNU_RADIO = ("gnuradio", "pmt")

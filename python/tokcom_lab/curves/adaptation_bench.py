@@ -16,11 +16,13 @@ from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
 from tokcom.channel.multipath import load_profile
+from tokcom.device import AUTO
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.recovery import FrameRecovery
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
 from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 from tokcom_lab.photograph_tokens import photograph_tokens
@@ -116,9 +118,9 @@ class Material:
     pictures: np.ndarray
 
 
-def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> Material:
-    """Tokens and predictability of pictures."""
-    tokenizer, context = load_tokenizer(model), load_context(model)
+def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None], device: str = AUTO) -> Material:
+    """Tokens and predictability of pictures; the context model runs on a device as in `device.receiving_device`."""
+    tokenizer, context = load_tokenizer(model, 0, device), load_context(model, device)
     frames = []
     tokens = photograph_tokens(pictures, model)
     for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
@@ -138,10 +140,14 @@ class AdaptationBench:
         test: what is measured.
         seed: of fading and noise.
         jobs: processes that decode.
+        device: where networks run, as in `device.receiving_device`.
     """
 
-    def __init__(self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2):
+    def __init__(
+        self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2, device: str = "cpu"
+    ):  # fmt: skip
         self.model, self.train, self.test, self.seed, self.jobs = model, train, test, seed, jobs
+        self.device = device
         self.solver_ms: list[float] = []
 
     def solver_times(self) -> dict:
@@ -237,7 +243,7 @@ class AdaptationBench:
         return float(np.exp(low))
 
     def _choices(self, material, split, channel, value, config) -> list[Choice]:
-        adapter = LinkAdapter(config, None, load_context(self.model), load_residual(self.model))
+        adapter = LinkAdapter(config, None, load_context(self.model, self.device), load_residual(self.model))
         choices = []
         for frame, bits in zip(material.frames, material.bits, strict=True):
             carriers = carriers_at(channel, value, self.seed, split, frame.frame_id)
@@ -250,7 +256,7 @@ class AdaptationBench:
     def _decode(self, pool, material, split, channel, value, choices, mode, pictured, progress) -> list[tuple]:
         jobs = [
             pool.submit(
-                _decode_one, self.model, frame, choice, channel, value, self.seed, split, mode,
+                _decode_one, self.model, self.device, frame, choice, channel, value, self.seed, split, mode,
                 material.pictures[number] if pictured else None,
             )
             for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True))
@@ -322,8 +328,8 @@ def as_row(point: AdaptationPoint) -> dict:
 
 
 @cache
-def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode, "cpu")
+def _recovery(model: str, mode: str, device: str) -> FrameRecovery:
+    return load_recovery(model, mode, device)
 
 
 @cache
@@ -332,23 +338,25 @@ def _link(model: str) -> SymbolLink:
 
 
 @cache
-def _tokenizer(model: str):
-    return load_tokenizer(model)
+def _tokenizer(model: str, device: str) -> PictureTokenizer:
+    return load_tokenizer(model, 0, device)
 
 
 def _work_alone() -> None:
     torch.set_num_threads(1)
 
 
-def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple[float, int, int, float]:
+def _decode_one(
+    model, device, frame, choice, channel, value, seed, split, mode, picture
+) -> tuple[float, int, int, float]:
     """Share of wrong tokens, packets lost, packets sent, and PSNR of one frame."""
     link = _link(model)
     rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
     llrs, header = link.send(frame, choice.layout_seed, choice.mcs, carriers, rng)
-    recovered = link.receive(llrs, header, _recovery(model, mode))
+    recovered = link.receive(llrs, header, _recovery(model, mode, device))
     wrong = wrong_tokens(frame, header, recovered)
     sent = choice.mcs < len(mcs_table())
     good = recovered.packets_ok & ~wrong.any(axis=1)
-    psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))
+    psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model, device).detokenize(recovered.frame))
     return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), float(psnr)

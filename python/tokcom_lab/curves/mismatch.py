@@ -4,7 +4,6 @@ Each machine is a process of its own, for its kernels are chosen when libraries 
 of some frames; what a process has done is kept in files, and the next run goes on from there.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -26,9 +25,9 @@ from tokcom.models.zoo import codebook, load_context
 from tokcom.source.blocks import SourceSettings, encode_block
 from tokcom.source.container import CodedFrames, from_bytes, to_bytes
 from tokcom.source.order import halton_order
+from tokcom_lab.cache import FOLDER, SELDOM, code_of, key_of, model_content
 from tokcom_lab.curves.compression import RememberingPrior
 
-CACHE = Path(".cache/mismatch")
 PART = 20
 """Frames that a process codes or decodes between two files."""
 OLD_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
@@ -59,7 +58,7 @@ DECODERS = {
 
 
 def count_mismatches(
-    frames: Sequence[TokenFrame], model: str, turns: int, *, cache: Path = CACHE,
+    frames: Sequence[TokenFrame], model: str, turns: int, *, cache: Path = FOLDER / "mismatch",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, object]:  # fmt: skip
     """Code frames, each a block, on one machine, decode them on others, and compare.
@@ -80,10 +79,10 @@ def count_mismatches(
         TokcomError: a process failed; the message is its own.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    material = cache / f"{_key(frames, turns)}.npz"
+    material = cache / f"{_key(frames, model, turns)}.npz"
     told = [-1 if frame.cmi is None else frame.cmi for frame in frames]
     np.savez(material, tokens=np.stack([frame.tokens for frame in frames]), cmi=np.array(told))
-    parts = [cache / _key(frames[first : first + PART], turns) for first in range(0, len(frames), PART)]
+    parts = [cache / _key(frames[first : first + PART], model, turns) for first in range(0, len(frames), PART)]
     _run(ENCODER, "encode", material, model, turns, progress)
     conditions = {}
     for number, (name, machine) in enumerate(DECODERS.items()):
@@ -101,10 +100,11 @@ def count_mismatches(
     }
 
 
-def _key(frames: Sequence[TokenFrame], turns: int) -> str:
+def _key(frames: Sequence[TokenFrame], model: str, turns: int) -> str:
     """Stands for frames and how they are coded."""
-    said = [(frame.codebook, frame.cmi, turns, frame.tokens.tobytes()) for frame in frames]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+    said = [(frame.codebook, frame.cmi, frame.tokens) for frame in frames]
+    code = code_of("tokcom", without=SELDOM), code_of("tokcom_lab.curves.mismatch")
+    return key_of(said, turns, model_content(model), code)
 
 
 def _job(machine: Machine, task: str, material: Path, model: str, turns: int) -> dict:
@@ -155,7 +155,7 @@ def _work(job: dict) -> None:
     ]
     for first in range(0, len(frames), PART):
         part = frames[first : first + PART]
-        coded = material.parent / f"{_key(part, job['turns'])}.tkc"
+        coded = material.parent / f"{_key(part, job['model'], job['turns'])}.tkc"
         done = coded.with_suffix(f".{job['task']}")
         if not done.exists():
             if job["task"] == "encode":

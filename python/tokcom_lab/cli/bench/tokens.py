@@ -6,7 +6,16 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, WholeNumbers, drawing_option, json_option, model_option, seed_option
+from tokcom.cli.options import (
+    Names,
+    Numbers,
+    WholeNumbers,
+    device_option,
+    drawing_option,
+    json_option,
+    model_option,
+    seed_option,
+)
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
@@ -31,12 +40,13 @@ from tokcom_lab.cli.options import data_option, images_option
 @model_option
 @drawing_option("--constellations", "Draw 1024-QAM, coloured, here.")
 @drawing_option("--pictures", "Show photographs after errors here.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def mapping(
     data: Path | None, images: int, uncoded: list[str], esn0_db: list[float] | None, modes: list[str],
     keep_esn0_db: list[float], context_esn0_db: list[float], model: str, constellations: Path | None,
-    pictures: Path | None, seed: int, json_file: click.utils.LazyFile | None,
+    pictures: Path | None, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Natural, random and semantic labels of tokens on photographs, without code and with it (half an hour)."""
     from tokcom.models.zoo import load_tokenizer
@@ -52,7 +62,7 @@ def mapping(
     frames = sum(len(mapping_curve.labels_of(scheme)) * len(values) for scheme, values in plans)
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     count = len(photographs.pictures)
-    bench = mapping_curve.MappingBench(photographs, model, load_tokenizer(model), seed)
+    bench = mapping_curve.MappingBench(photographs, model, load_tokenizer(model, 0, device), seed, device)
     with progress_bar() as bar:
         row = bar.add_task("frames", total=count * frames)
         points = [
@@ -82,13 +92,15 @@ def mapping(
 @click.option("--visits", type=WholeNumbers(), default="0,1,2,4,6,8,12,20", show_default=True, help="Of the search.")
 @model_option
 @drawing_option("--svg", "Draw it here.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def tokens(
     data: Path | None, images: int, split: str, rates: list[float], visits: list[int], model: str, svg: Path | None,
-    seed: int, json_file: click.utils.LazyFile | None,
+    device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """PSNR over the bits of a token, with the search for tokens that show more and cost less (half an hour)."""
+    from tokcom.device import find_device
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom_lab.curves.rate_distortion_curve import draw_rate_distortion, rate_distortion_curve
 
@@ -98,7 +110,8 @@ def tokens(
         row = bar.add_task("visits", total=count * max(visits) * len(rates))
         points = list(
             rate_distortion_curve(
-                photographs.pictures, load_tokenizer(model), load_context(model), rates, visits, seed,
+                photographs.pictures, load_tokenizer(model, 0, find_device(device)),
+                load_context(model, find_device(device)), rates, visits, seed,
                 lambda done: bar.advance(row, done),
             )
         )  # fmt: skip
@@ -123,10 +136,11 @@ def tokens(
 @images_option(300, "Photographs of the test split.")
 @click.option("--visits", type=click.IntRange(0), help="Of the search for tokens. [default: as the model's card says]")
 @click.option("--model", required=True, help="A model of the zoo, by name or folder.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def photographs(
-    data: tuple[Path, ...], images: int, visits: int | None, model: str, seed: int,
+    data: tuple[Path, ...], images: int, visits: int | None, model: str, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """What a model for photographs shows and expects, judged by EfficientNet-Lite2, which did not train it."""
@@ -136,7 +150,13 @@ def photographs(
     with progress_bar() as bar:
         row = bar.add_task("photographs", total=2 * images)
         figures = photograph_quality(
-            data, model, images, visits=visits, seed=seed, progress=lambda done: bar.advance(row, done)
+            data,
+            model,
+            images,
+            visits=visits,
+            device=device,
+            seed=seed,
+            progress=lambda done: bar.advance(row, done),
         )
     report = {
         "command": recorded_command(), "model": model_card(model).name,
