@@ -1,4 +1,4 @@
-"""Tokens of photographs, for measurements: searched for once and kept, for a search takes seconds a photograph."""
+"""Tokens of photographs for measurements, searched for once and cached: a search takes seconds per photograph."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tokcom.models.zoo import load_tokenizer
 from tokcom_lab.cache import FOLDER, RESULTS, Table, key_of, tokens_content
 
 BATCH = 16
-"""Photographs searched side by side; then what was found so far is saved."""
+"""Photographs searched at a time, after which the results are saved."""
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +20,15 @@ def photograph_tokens(
     pictures: np.ndarray, model: str, *, cache: str | Path = FOLDER,
     progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:  # fmt: skip
-    """Tokens of photographs by a model's tokenizer, on the processors.
+    """Compute the tokens of photographs by a model's tokenizer, on the processors.
 
-    What was searched for is kept in the cache, by model and picture, so another measurement on the same photographs
-    need not search again, nor one that was interrupted.
+    Results are cached by model and picture, so that neither another measurement on the same photographs nor one that
+    was interrupted need search again.
 
     Args:
         pictures: uint8 (n, size, size, 3).
         model: name or folder of the model.
-        cache: folder that keeps them.
+        cache: folder of the cache.
         progress: called with the number of photographs done since the last call.
 
     Returns:
@@ -36,7 +36,7 @@ def photograph_tokens(
 
     Raises:
         ModelError: the model's tokenizer is missing or broken.
-        PictureError: the pictures are of another shape.
+        PictureError: the pictures have another shape.
     """
     tokenizer = load_tokenizer(model, device="cpu")
     table = _table(Path(cache)) if tokenizer.visits else None

@@ -1,4 +1,4 @@
-"""Cells on disk: each is computed once, whoever computes it and however often the study is stopped."""
+"""Cells on disk: each is computed once, however often the study is stopped."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,11 +9,11 @@ from tokcom_lab.case_study.cells import Cell, Job, StudySettings
 
 
 class CellStore:
-    """The cells of one study in an SQLite file.
+    """Store of the cells of one study in an SQLite file.
 
     Args:
-        path: the file; it is made where there is none.
-        settings: of the study; cells of other settings or models may lie in the same file.
+        path: the file, created if missing.
+        settings: settings of the study; the file may also hold cells of other settings or models.
 
     Raises:
         TokcomError: the file cannot be used.
@@ -26,7 +26,7 @@ class CellStore:
         self._table.close()
 
     def missing(self, jobs: Iterable[Job]) -> list[Job]:
-        """Jobs with the schemes that have not been computed; those with none are left out."""
+        """Return jobs reduced to the schemes that have not been computed; complete jobs are left out."""
         known = self._table.keys()
         remaining = (
             replace(job, schemes=tuple(name for name in job.schemes if self._key(job, name) not in known))
@@ -35,15 +35,15 @@ class CellStore:
         return [job for job in remaining if job.schemes]
 
     def add(self, job: Job, cells: Sequence[Cell]) -> None:
-        """Keep the cells of a job; all of them or, where the disk refuses, none.
+        """Store the cells of a job: all of them or, if writing fails, none.
 
         Raises:
-            TokcomError: they cannot be written.
+            TokcomError: the cells cannot be written.
         """
         self._table.add({self._key(job, cell.scheme): (cell.figures, cell.picture) for cell in cells})
 
     def cells(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Cell]]:
-        """The cells of jobs, as far as they have been computed, in the jobs' order."""
+        """Iterate over the computed cells of jobs, in the order of the jobs."""
         for job in jobs:
             for name in job.schemes:
                 for _, figures, picture in self._table.find([self._key(job, name)]):

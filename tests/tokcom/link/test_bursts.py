@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import czt
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.channel.awgn import awgn
 from tokcom.coding import list_decoding
 from tokcom.context.prediction import Prediction
@@ -17,6 +16,7 @@ from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
 from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery
+from tokcom.mcs import mcs_table
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout
