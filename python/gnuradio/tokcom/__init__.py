@@ -31,6 +31,8 @@ __all__ = [
     "semantic_mcs",
     "sigmf_recorder",
     "stream_filter",
+    "token_datagram_sink",
+    "token_datagram_source",
     "token_mapper",
     "token_packetizer",
     "token_recovery",

@@ -21,6 +21,7 @@ HERE = "tokcom_lab.cli.bench"
         "flowgraph": f"{HERE}.radio:flowgraph",
         "mapping": f"{HERE}.tokens:mapping",
         "photographs": f"{HERE}.tokens:photographs",
+        "network": f"{HERE}.network:network",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
         "tokens": f"{HERE}.tokens:tokens",
