@@ -1,5 +1,6 @@
 """Airtime, energy and errors of the transmitter's policies over Es/N0, and the outer loop on a fading channel."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,17 +23,22 @@ from tokcom.link.recovery import FrameRecovery
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_recovery, load_residual, load_tokenizer
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
+from tokcom_lab.curves.outcome_store import CACHE, OutcomeStore, made_of
 from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 from tokcom_lab.photograph_tokens import photograph_tokens
 
 CHANNELS = ("awgn", "epa")
 SAMPLE_RATE = 1e6
 MARGIN = 0.85
-"""Of a rival's token error rate on the training split: what the semantic policies are asked to keep to."""
+"""Of a rival's token errors on the training split: what the semantic policies are asked to keep to."""
+CAUTION = 1.0
+"""Standard errors, over the frames of the training split, by which they must do so."""
 LEAST_BOUND = 2e-4
-STRICTER, TRIES = 0.3, 5
-"""Where more goes wrong on the training split than was expected and is allowed, the bound is taken times this, so
-often at most."""
+LARGEST_BOUND = 0.7
+STRICTER, LOOSER = 0.3, 2.5
+"""Largest steps of the search for a bound."""
+CLOSE, TRIES = 1.15, 6
+"""The search ends where one bound is known to hold and one so many times larger not to, or after so many tries."""
 FRAME_SECONDS, DOPPLER_HZ, DELAY = 0.01, 5.0, 3
 """Of the outer loop's channel: a burst every 10 ms, feedback three bursts later."""
 
@@ -138,10 +144,14 @@ class AdaptationBench:
         test: what is measured.
         seed: of fading and noise.
         jobs: processes that decode.
+        kept: folder that keeps outcomes of frames, so that a run that was stopped goes on where it was; None: none.
     """
 
-    def __init__(self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2):
+    def __init__(
+        self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2, kept: str | None = CACHE
+    ):  # fmt: skip
         self.model, self.train, self.test, self.seed, self.jobs = model, train, test, seed, jobs
+        self._store = OutcomeStore([*made_of(model), seed], kept)
         self.solver_ms: list[float] = []
 
     def solver_times(self) -> dict:
@@ -184,7 +194,7 @@ class AdaptationBench:
         )  # fmt: skip
 
     def _within_rival(self, pool, channel, value, contender, rival) -> AdaptationConfig:
-        """The contender with the bound at which it errs less than its rival on the training split.
+        """The contender with the largest bound at which it errs less than its rival on the training split.
 
         Frames in a fade that nothing survives do not count: they would hide how often the others fail.
         """
@@ -192,15 +202,19 @@ class AdaptationBench:
         served = np.array([choice.feasible for choice in strict])
         if not served.any():
             return replace(contender.config, bound=LEAST_BOUND)
-        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served].mean()
-        allowed = max(float(allowed), LEAST_BOUND)
-        config = replace(contender.config, bound=self._bound(channel, value, contender.config, allowed, served))
-        for _ in range(TRIES):
-            tried = self._errors(pool, self.train, "train", channel, value, replace(contender, config=config))
-            if tried[served].mean() <= allowed:
-                break
-            config = replace(config, bound=STRICTER * config.bound)
-        return config
+        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served]
+        least, ceiling = served.sum() * LEAST_BOUND, max(float(allowed.mean()), LEAST_BOUND)
+
+        def holds(bound: float) -> bool:
+            tried = replace(contender, config=replace(contender.config, bound=bound))
+            errors = self._errors(pool, self.train, "train", channel, value, tried)[served]
+            more = errors - allowed
+            doubt = CAUTION * more.std() * np.sqrt(len(more))
+            return bool(errors.sum() <= least or more.sum() + doubt <= 0)
+
+        # Begin where what is expected meets what is allowed.
+        bound = largest_bound(holds, self._bound(channel, value, contender.config, ceiling, served))
+        return replace(contender.config, bound=bound)
 
     def _best_fixed(self, pool, channel, value) -> AdaptationConfig:
         """The fastest MCS that errs no more often than "cqi" on the training split; the one that errs least if none."""
@@ -226,7 +240,7 @@ class AdaptationBench:
     def _bound(self, channel, value, config, ceiling, counted) -> float:
         """The bound, by bisection on the training split, at which what is expected of the frames that count meets the
         ceiling."""
-        low, high = np.log(ceiling / 20), np.log(0.7)
+        low, high = np.log(ceiling / 20), np.log(LARGEST_BOUND)
         for _ in range(9):
             middle = (low + high) / 2
             choices = self._choices(self.train, "train", channel, value, replace(config, bound=float(np.exp(middle))))
@@ -248,18 +262,50 @@ class AdaptationBench:
         return choices
 
     def _decode(self, pool, material, split, channel, value, choices, mode, pictured, progress) -> list[tuple]:
-        jobs = [
-            pool.submit(
-                _decode_one, self.model, frame, choice, channel, value, self.seed, split, mode,
-                material.pictures[number] if pictured else None,
-            )
-            for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True))
-        ]  # fmt: skip
+        keys, jobs = [], []
+        for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True)):
+            picture = material.pictures[number] if pictured else None
+            keys.append(
+                [hashlib.sha256(frame.tokens.tobytes()).hexdigest(), frame.frame_id, frame.label, channel, value, split,
+                 mode, choice.mcs.tolist(), choice.layout_seed, choice.power_db, pictured]
+            )  # fmt: skip
+            told = self.model, frame, choice, channel, value, self.seed, split, mode, picture
+            jobs.append(self._store.get(keys[-1]) or pool.submit(_decode_one, *told))
         outcomes = []
-        for job in jobs:
-            outcomes.append(job.result())
+        for key, job in zip(keys, jobs, strict=True):
+            if not isinstance(job, list):
+                job = job.result()
+                self._store.add(key, job)
+            outcomes.append(tuple(np.nan if each is None else each for each in job))
             progress(1)
         return outcomes
+
+
+def largest_bound(holds: Callable[[float], bool], first: float) -> float:
+    """The largest bound that holds, as nearly as a few tries find it.
+
+    Args:
+        holds: whether a bound does; those below one that does are taken to do so as well.
+        first: the bound to begin with.
+
+    Returns:
+        a bound that holds; LEAST_BOUND where none was found.
+    """
+    bound, low, high = first, None, None
+    for _ in range(TRIES):
+        if holds(bound):
+            low = bound
+        else:
+            high = bound
+        if low is not None and (low >= LARGEST_BOUND or (high is not None and high <= CLOSE * low)):
+            break
+        if low is None:
+            bound = max(STRICTER * high, LEAST_BOUND)
+        elif high is None:
+            bound = min(LOOSER * low, LARGEST_BOUND)
+        else:
+            bound = float(np.sqrt(low * high))
+    return LEAST_BOUND if low is None else low
 
 
 def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int) -> np.ndarray:
@@ -340,8 +386,8 @@ def _work_alone() -> None:
     torch.set_num_threads(1)
 
 
-def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple[float, int, int, float]:
-    """Share of wrong tokens, packets lost, packets sent, and PSNR of one frame."""
+def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple:
+    """Share of wrong tokens, packets lost, packets sent, and PSNR of one frame; None without its picture."""
     link = _link(model)
     rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
@@ -350,5 +396,5 @@ def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture
     wrong = wrong_tokens(frame, header, recovered)
     sent = choice.mcs < len(mcs_table())
     good = recovered.packets_ok & ~wrong.any(axis=1)
-    psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))
-    return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), float(psnr)
+    psnr = None if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))
+    return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), psnr
