@@ -1,4 +1,4 @@
-"""`tokcom bench context`, `accept`: decoding together with a model of what makes sense."""
+"""`tokcom bench context`, `accept`, `vocabulary`: decoding together with a model of what makes sense."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,16 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, device_option, drawing_option, json_option, model_option, seed_option
+from tokcom.cli.options import (
+    Names,
+    Numbers,
+    WholeNumbers,
+    device_option,
+    drawing_option,
+    json_option,
+    model_option,
+    seed_option,
+)
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom.link.modes import MODES
 from tokcom.tables import load_table
@@ -121,3 +130,31 @@ def accept(
         return
     show(report["points"], f"mode {mode}, {photographs.source}, {len(bench.frames)} photographs")
     show(crossings, "thresholds")
+
+
+@click.command()
+@click.option("--words", default=151_936, show_default=True, type=click.IntRange(64, 1 << 18), help="Of the codebook.")
+@click.option("--zipf", default=1.2, show_default=True, type=click.FloatRange(0.1, 10), help="Exponent of Zipf's law.")
+@click.option("--named", type=WholeNumbers(1, 1 << 17), default="256,1024", show_default=True, help="By the prior.")
+@click.option("--esn0-db", type=Numbers(), default="1.75,2,2.25", show_default=True)
+@click.option("--packets", default=1000, show_default=True, type=click.IntRange(1), help="At each point.")
+@seed_option
+@json_option("Write the figures as JSON")
+def vocabulary(
+    words: int, zipf: float, named: list[int], esn0_db: list[float], packets: int, seed: int,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """List decoding of tokens of a large codebook, by how many words the prior names (10 minutes)."""
+    from tokcom_lab.curves.vocabulary import loss_db, vocabulary_points
+
+    with progress_bar() as bar:
+        row = bar.add_task("packets", total=packets * len(esn0_db))
+        points = list(
+            vocabulary_points(words, zipf, named, esn0_db, packets, seed, lambda done: bar.advance(row, done))
+        )
+    rows, losses = [asdict(point) for point in points], loss_db(points)
+    if json_file is not None:
+        write_json({"command": recorded_command(), "seed": seed, "points": rows, "loss_db": losses}, json_file)
+        return
+    show(rows, f"{words} words, Zipf's law with exponent {zipf:g}, four tokens per packet, {packets} packets a point")
+    show([{"prior": name, "dB lost to all words": value} for name, value in losses.items()], "losses")
