@@ -37,7 +37,7 @@ LEAST_BOUND = 2e-4
 LARGEST_BOUND = 0.7
 STRICTER, LOOSER = 0.3, 2.5
 """Largest steps of the search for a bound."""
-CLOSE, TRIES = 1.15, 6
+CLOSE, TRIES = 1.25, 4
 """The search ends where one bound is known to hold and one so many times larger not to, or after so many tries."""
 FRAME_SECONDS, DOPPLER_HZ, DELAY = 0.01, 5.0, 3
 """Of the outer loop's channel: a burst every 10 ms, feedback three bursts later."""
@@ -266,7 +266,7 @@ class AdaptationBench:
         for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True)):
             picture = material.pictures[number] if pictured else None
             keys.append(
-                [hashlib.sha256(frame.tokens.tobytes()).hexdigest(), frame.frame_id, frame.label, channel, value, split,
+                [hashlib.sha256(frame.tokens.tobytes()).hexdigest(), frame.frame_id, frame.cmi, channel, value, split,
                  mode, choice.mcs.tolist(), choice.layout_seed, choice.power_db, pictured]
             )  # fmt: skip
             told = self.model, frame, choice, channel, value, self.seed, split, mode, picture

@@ -97,25 +97,31 @@ class Bench:
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
         ]
 
-    def received(self, number: int, esn0_db: float, cmi: bool) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
-        """LLRs, header and misfit of one frame; None where its burst was lost. All modes meet the same noise."""
+    def received(
+        self, number: int, esn0_db: float, cmi: bool, draw: int = 0
+    ) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
+        """LLRs, header and misfit of one frame; None where its burst was lost. All modes meet the same noise, and
+        that of each draw is its own."""
         frame = self.frames[number] if cmi else replace(self.frames[number], cmi=None)
         if self._channel is not None:
-            return self._through_the_air(frame, esn0_db)
+            return self._through_the_air(frame, esn0_db, draw)
         packets = self._transmitter.packetize(frame, number)
         mcs = self._transmitter.choose_mcs(len(packets))
         coded = self._transmitter.coded(frame, mcs, packets.shape[1])
-        rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
+        drawn = [draw] if draw else []
+        rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF, *drawn])
         symbols = awgn(coded.map(coded.encode(packets, self._transmitter.identity(frame))), esn0_db, rng)
         variance = np.full(len(symbols), noise_variance(esn0_db), np.float32)
         header = self._transmitter.header(frame, number, mcs, packets.shape[1])
         return coded.demap(symbols, variance), header, coded.misfit(symbols, variance)
 
-    def _through_the_air(self, frame: TokenFrame, esn0_db: float) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
+    def _through_the_air(
+        self, frame: TokenFrame, esn0_db: float, draw: int
+    ) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
         settings = ChannelSettings(
             snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=self._channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ
         )
-        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + frame.frame_id)
+        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + frame.frame_id + draw * len(self.frames))
         burst = self._transmitter.transmit(frame, frame.frame_id)
         receiver = Receiver()
         found = receiver.search(channel.process(np.pad(burst, 500)))

@@ -95,13 +95,14 @@ def context(
 @click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True)
 @click.option("--mode", type=click.Choice(["list", "context"]), default="list", show_default=True)
 @click.option("--esn0-db", type=Numbers(), default="4,4.25,4.5", show_default=True)
+@click.option("--draws", default=1, show_default=True, type=click.IntRange(1), help="Times that each is sent.")
 @click.option("--accept", type=Numbers(), default="0.99,0.995,0.998,0.9985,0.999,0.9995", show_default=True)
 @model_option
 @seed_option
 @json_option("Write the figures as JSON")
 def accept(
-    data: Path | None, images: int, split: str, mode: str, esn0_db: list[float], accept: list[float], model: str,
-    seed: int, json_file: click.utils.LazyFile | None,
+    data: Path | None, images: int, split: str, mode: str, esn0_db: list[float], draws: int, accept: list[float],
+    model: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Packets lost against packets wrong, over the posterior from which they are declared good."""
     from tokcom.context.acceptance import Acceptance
@@ -113,16 +114,17 @@ def accept(
     bench = context_curve.Bench(photographs, model, load_tokenizer(model), seed=seed)
     acceptance = load_acceptance(model) if mode == "context" else Acceptance()
     with progress_bar() as bar:
-        row = bar.add_task("frames", total=len(bench.frames) * len(esn0_db))
+        row = bar.add_task("frames", total=len(bench.frames) * len(esn0_db) * draws)
         points = threshold_curve(
-            bench, load_recovery(model, mode), acceptance, esn0_db, accept, lambda done: bar.advance(row, done)
+            bench, load_recovery(model, mode), acceptance, esn0_db, accept, lambda done: bar.advance(row, done), draws
         )
     crossings = [
         {"accept": value, "esn0_db_at_per_10": context_curve.esn0_at_per([p for p in points if p.accept == value])}
         for value in accept
     ]
     report = {
-        "command": recorded_command(), "photographs": photographs.source, "images": len(bench.frames), "mode": mode,
+        "command": recorded_command(), "photographs": photographs.source, "images": len(bench.frames), "draws": draws,
+        "mode": mode,
         "mcs": context_curve.MCS, "seed": seed, "points": [asdict(point) for point in points], "crossings": crossings,
     }  # fmt: skip
     if json_file is not None:
