@@ -9,12 +9,12 @@ import pmt
 
 from tokcom import keys
 from tokcom.adaptation.cqi import CqiMemory, CqiState
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import BitFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import TransmitConfig
+from tokcom.mcs import find_mcs
 from tokcom.models.zoo import DEFAULT_MODEL, load_expectations
 from tokcom.packets.header import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack
@@ -53,7 +53,8 @@ class semantic_mcs(PduBlock):
         peak_db: largest power of a burst in dB, with "semantic-power".
         profile: "standard" or "robust", as in burst_framer.
         stream_id: of this transmitter, 0 to 63, as in burst_framer; -1: CQI and reports of all streams count.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"

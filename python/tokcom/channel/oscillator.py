@@ -2,10 +2,10 @@
 
 import math
 
-import numba
 import numpy as np
 
 from tokcom.channel.interpolation import DELAY, TAPS, fractional_delay
+from tokcom.kernels import kernel
 
 TURN = 256
 """Samples turned by a table before the phase is computed anew."""
@@ -106,7 +106,7 @@ class Resampler:
         return out[:length]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _rotate(samples, table, step, phase, place):
     """`phase` is that of the table's first entry."""
     position = 0
@@ -124,7 +124,7 @@ def _rotate(samples, table, step, phase, place):
     return phase, place
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _wander(samples, steps, deviation, phase):
     for i in range(samples.shape[0]):
         phase += deviation * steps[i]
@@ -134,7 +134,7 @@ def _wander(samples, steps, deviation, phase):
     return phase
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _resample(padded, table, offset, ahead, fraction, out):
     """The next output is at input `ahead` + fraction; padded begins with as many earlier samples as there are taps."""
     taps = table.shape[1]

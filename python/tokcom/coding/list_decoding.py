@@ -192,9 +192,9 @@ class ListDecoder:
         result = ListDecision.empty(priors)
         outputs = [getattr(result, name) for name in result._arrays]
         if priors.words is not None:
-            words, each, levels = np.ascontiguousarray(priors.words, np.int32), priors.each_other, priors.levels
-            if levels is None:
-                levels = np.zeros((*shape[:-1], 0), np.uint8)
+            words, each = np.ascontiguousarray(priors.words, np.int32), priors.each_other
+            levels = np.zeros((*shape[:-1], 0)) if priors.levels is None else priors.levels
+            levels = np.ascontiguousarray(levels, np.uint8)
 
         def work(rows: slice) -> None:
             out = [array[rows] for array in outputs]

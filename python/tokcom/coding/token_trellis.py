@@ -9,8 +9,9 @@ group a state.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 NEVER = -1e30
 """Metric of what cannot be."""
@@ -72,7 +73,7 @@ class Paths(NamedTuple):
     level: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def grow(
     step: np.ndarray, likelihood: np.ndarray, outputs: np.ndarray, first: int, n_bits: int, metrics: np.ndarray,
     products: np.ndarray,
@@ -92,7 +93,7 @@ def grow(
                     products[origin, 2 * run + bit] = product * factor[word]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _end(trellis, stages, first):
     """Set after[-1] and total[-1] to what check and tail make of each end state; returns the scale's logarithm."""
     n_states = trellis.outputs.shape[0]
@@ -122,7 +123,7 @@ def _end(trellis, stages, first):
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _backward(trellis, stages, prior, scale):
     """Metrics of every token and, for every state before it, the best end and the sum of all; returns the scale."""
     n_tokens, n_groups, size = stages.rest.shape
@@ -165,7 +166,7 @@ def _backward(trellis, stages, prior, scale):
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _forward(trellis, stages, reach):
     """Sort each group's tokens that a path within reach may hold, and set the relaxed posteriors of all."""
     n_tokens, n_groups, size = stages.rest.shape
@@ -197,7 +198,7 @@ def _forward(trellis, stages, reach):
         stages.relaxed[k] /= max(stages.relaxed[k].sum(), TINY)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def sort_places(values: np.ndarray, floor: float, members: np.ndarray) -> int:
     """Places of the values from `floor` up, the largest first, into `members`; returns how many they are."""
     count = 0
@@ -217,7 +218,7 @@ def sort_places(values: np.ndarray, floor: float, members: np.ndarray) -> int:
     return count
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _expand(trellis, stages, zero, threshold, capacity, paths):
     """List every token sequence whose metric, completed as well as may be, reaches the threshold; `zero` is the
     check of a packet of zeros.
@@ -262,7 +263,7 @@ def _expand(trellis, stages, zero, threshold, capacity, paths):
     return whole
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _complete(trellis, stages, first, paths):
     """Metrics of the listed sequences with their own check and tail, into `whole`; returns the index of the best."""
     mask, n_tokens = trellis.outputs.shape[0] - 1, stages.rest.shape[0]
@@ -280,7 +281,7 @@ def _complete(trellis, stages, first, paths):
     return best
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def search(
     trellis: Trellis, stages: Stages, first: int, zero: int, list_size: int, reach: float, paths: Paths
 ) -> tuple:
@@ -311,7 +312,7 @@ def search(
         gap = min(gap, reach) if gap < bursting else (fitting + bursting) / 2
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: float) -> tuple:
     """The winner against the other listed sequences and all that is not listed, relative to its own posterior.
 
@@ -335,7 +336,7 @@ def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: fl
     return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def room_for_paths(list_size: int, n_tokens: int) -> Paths:
     """Room for lists of a size."""
     room = list_size * n_tokens + 1
@@ -345,7 +346,7 @@ def room_for_paths(list_size: int, n_tokens: int) -> Paths:
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> float:
     """Take up the metrics of a packet; returns the scale's logarithm at the end of its tokens."""
     for t in range(steps.shape[0]):
@@ -354,7 +355,7 @@ def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> fl
     return _end(trellis, stages, first)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def decode_packets(
     steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
     tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray,

@@ -9,7 +9,6 @@ one; the best path through any other word is known, and bounds what the list may
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from tokcom.coding.token_trellis import (
@@ -24,6 +23,7 @@ from tokcom.coding.token_trellis import (
     sort_places,
     weigh,
 )
+from tokcom.kernels import kernel
 
 BINS = 512
 """Of the histogram of words over their best path, which tells where the list of words ends."""
@@ -57,7 +57,7 @@ class Chosen(NamedTuple):
     count: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _write_out(words, k, named, log_priors, each, levels, scale):
     """Set the prior of every word of token k."""
     prior, share = words.prior[k], words.share[k]
@@ -72,7 +72,7 @@ def _write_out(words, k, named, log_priors, each, levels, scale):
         share[named[place]] = np.exp(np.float64(log_priors[place]))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _gather(trellis, words, k, size):
     """Set best and total of token k."""
     mask, n_last = trellis.outputs.shape[0] - 1, words.last.shape[2]
@@ -92,7 +92,7 @@ def _gather(trellis, words, k, size):
             total[end] += factor * likelihood[end] * share[end]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _backward(trellis, stages, words, size, scale):
     """For every state before a token the best end and the sum of all; returns the scale."""
     n_tokens, n_states, n_last = words.best.shape
@@ -130,7 +130,7 @@ def _backward(trellis, stages, words, size, scale):
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _choose(trellis, stages, words, chosen, k, size, arrive, reach):
     """The words of token k on the best paths, as many as there is room for; returns a bound on the metric of paths with
     any other."""
@@ -167,7 +167,7 @@ def _choose(trellis, stages, words, chosen, k, size, arrive, reach):
     return top - last_bin / width if last_bin < BINS else NEVER
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _forward(trellis, stages, words, chosen, size, reach):
     """Choose words, sort each group's, and set their relaxed posteriors.
 
@@ -213,7 +213,7 @@ def _forward(trellis, stages, words, chosen, size, reach):
     return missed
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def decode_packets_of_named_words(
     steps: np.ndarray, named: np.ndarray, log_priors: np.ndarray, each: np.ndarray, levels: np.ndarray,
     scale: np.ndarray, size: int, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,

@@ -5,10 +5,10 @@ lanes, whatever the code, and LLVM turns it into vector instructions. Of a few p
 states.
 """
 
-import numba
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.kernels import kernel
 
 LANES = 64
 """Packets that advance together: a picture's. Fewer leave the time to the loop's preamble, more outgrow the cache."""
@@ -45,7 +45,7 @@ def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarra
     return bits[:, :n_bits]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _select(metric, survivor, decision, branch, outputs):
     half = metric.shape[0] // 2
     for j in range(half):
@@ -60,7 +60,7 @@ def _select(metric, survivor, decision, branch, outputs):
                 chosen[lane] = b > a
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
     states, half = outputs.shape[0], outputs.shape[0] // 2
     stages = decisions.shape[0]
@@ -99,7 +99,7 @@ def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
                 state[lane] = (s >> 1) + decisions[t, s, lane] * half
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _decode_each(llrs, outputs, n_outputs, terminated, bits):
     states, half = outputs.shape[0], outputs.shape[0] // 2
     stages, words = bits.shape[1], 1 << n_outputs

@@ -10,11 +10,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, ParameterError
+from tokcom.mcs import Mcs, mcs_table
 from tokcom.modulation.constellation import LLR_METHODS, Constellation
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels

@@ -12,10 +12,10 @@ problem, out of reach for any real codebook: here is a start in order n log n, a
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 
 LARGEST_IMPROVED = 4096
 """Tokens up to which labels can be improved: confusion and distance of every pair are held in memory."""
@@ -180,7 +180,7 @@ def _symmetric(matrix: np.ndarray) -> np.ndarray:
     return half
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _swap(rates, cost, tokens, pairs, limits):
     """Swap the tokens of two labels where that raises the cost by no more than its limit; how many were swapped.
 

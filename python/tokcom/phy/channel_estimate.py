@@ -5,9 +5,9 @@ is fitted to the evidence (sparse Bayesian learning, MacKay's fixed point; Tippi
 echoes up to and beyond the cyclic prefix cost noise only where there are some.
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE
 
 DELAYS = np.arange(-6, 27)
@@ -50,7 +50,7 @@ def best_window(powers: np.ndarray, tolerance: float) -> int:
     return int(MOVES[near[np.argmin(np.abs(MOVES[near]))]])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.ndarray, powers: np.ndarray) -> float:
     """Estimate a channel that does not change, of a few taps.
 
@@ -86,7 +86,7 @@ def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.nd
     return error
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _product(a, b):
     """The sum of a * b, of which vector instructions make little where real and imaginary parts are not apart."""
     real, imag = 0.0, 0.0
@@ -96,7 +96,7 @@ def _product(a, b):
     return complex(real, imag)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _alike(matched, noise, power, mean, variance):
     """Mean and variance of taps whose prior powers are all the same."""
     taps = matched.shape[0]
@@ -110,7 +110,7 @@ def _alike(matched, noise, power, mean, variance):
             variance[i] += _SHARES[j, i] * spread
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fit_powers(mean, variance, floor, powers):
     """Prior powers anew from what is known of the taps; returns the taps that count, the others have power 0."""
     active, kept = np.empty(powers.shape[0], np.int64), 0
@@ -126,7 +126,7 @@ def _fit_powers(mean, variance, floor, powers):
     return active[:kept]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _posterior(matched, noise, powers, active, mean, variance):
     """Mean and variance of the taps that count; returns the variance that is left on all carriers together."""
     m = active.shape[0]
@@ -159,7 +159,7 @@ def _posterior(matched, noise, powers, active, mean, variance):
     return left * noise
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def inverse_factor(real: np.ndarray, imag: np.ndarray) -> None:
     """Put the inverse of its Cholesky factor, a lower triangle, in the place of a Hermitian positive definite matrix.
 

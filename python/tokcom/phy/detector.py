@@ -12,9 +12,9 @@ whatever the frequency offset; this tells time, profile and frequency, and turns
 from dataclasses import dataclass
 from math import ceil
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.narrowband import LAG, RENEWAL
 from tokcom.phy.numerology import FFT_SIZE, SHORT_PERIOD, SYMBOL_LENGTH
 from tokcom.phy.profile import Profile
@@ -175,7 +175,7 @@ def block_sums(samples: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _block_sums(x, out):
     """x holds real and imaginary parts in turn."""
     for b in range(out.shape[1]):
@@ -213,7 +213,7 @@ def lag_sums(samples: np.ndarray, lags: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _lag_sums_of_two(x, history, one, other, out, also):
     """x holds real and imaginary parts in turn. Two lags at once: reading the samples costs as much as they do."""
     for b in range(out.shape[1]):
@@ -232,7 +232,7 @@ def _lag_sums_of_two(x, history, one, other, out, also):
         also[0, b], also[1, b] = qr, qi
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _scan(sums, window, threshold, longest, p, state, found):
     """p: sums over the window, and blocks since they were made afresh. state: blocks since the metric rose over the
     threshold (0: it has not), the greatest correlation since, blocks since that, its angle, its metric, and 1
@@ -280,7 +280,7 @@ def _scan(sums, window, threshold, longest, p, state, found):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _scan_long(sums, weights, edges, steps, lag, threshold, settled, p, state, found):
     """weights: of each block of the window, the last one first; they step at edges. lag: in blocks. p: weighted sums
     over the window, sums of what `_scan` has, and blocks since they were made afresh. state: as that of `_scan`; then,
@@ -387,7 +387,7 @@ def aliases(frequency: float, lag: int) -> np.ndarray:
     return frequency + 2 * np.pi / lag * np.arange(-most, most + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _seek(samples, symbol, frequencies, spacing, steps, places):
     """The best of all places and frequencies: metric, frequency and product, and the place of the first
     path, which is not always the strongest."""
@@ -411,7 +411,7 @@ def _seek(samples, symbol, frequencies, spacing, steps, places):
     return best, offset, turn, path
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _match(samples, reference, spacing, steps, metric, product):
     places, length = metric.shape[0], reference.shape[0]
     n_outputs = places + spacing * steps.shape[0]
@@ -437,7 +437,7 @@ def _match(samples, reference, spacing, steps, metric, product):
         metric[n] = abs(product[n]) / (steps.shape[0] * length)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _filter(a, b, reference, real, imag):
     """Outputs in the inner loop: they can be worked on side by side."""
     for k in range(reference.shape[0]):

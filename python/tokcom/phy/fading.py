@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.channel_estimate import DELAYS, GRAM, STEERING
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 from tokcom.scientific import linalg
@@ -188,7 +188,7 @@ class _Problem:
         return _Solution(factor, matched, courses, taps, root)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill_normal(common, taps, root, normal):
     """Fills in the lower triangle of the normal equations of all taps' functions, with the identity of their priors;
     common: (functions**2, lags), of any two functions; taps: in rising order."""
@@ -244,7 +244,7 @@ class _Solution:
         return np.einsum("tq,qr,tr->t", self.courses, functions, self.courses) / len(CARRIERS)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_over_taps(covariance, gram, functions):
     """Adds to functions, (functions, functions), what their weights' errors make of the response's, in the real part;
     covariance: of all taps' functions, of which the lower triangle counts."""

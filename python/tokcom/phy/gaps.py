@@ -4,9 +4,9 @@ Missing samples turn the pilots of a symbol against each other, or, where the tu
 next, against those of the symbol before: they move and change sign, so that a wrong shift does not fit for long.
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy import grid
 from tokcom.phy.burst import first_symbol_start
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SYMBOL_LENGTH
@@ -73,7 +73,7 @@ def find_gaps(samples: np.ndarray, observation: Observation) -> np.ndarray | Non
     return shifts if gaps else None
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _at(samples, start, carrier):
     """The value of a carrier in a window; 0 where the samples do not reach."""
     total = 0j
@@ -87,7 +87,7 @@ def _at(samples, start, carrier):
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _match(samples, start, carriers, template):
     """Sum of a symbol's pilots times the template's conjugates, relative to what they could add up to at most."""
     product, power, expected = 0j, 1e-30, 1e-30
@@ -99,7 +99,7 @@ def _match(samples, start, carriers, template):
     return product / np.sqrt(power * expected)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _coherence(samples, starts, carriers, template):
     """float64 (n,): how well the pilots of each symbol fit, and agree in phase with those of the symbol before."""
     out = np.zeros(starts.shape[0])
@@ -111,7 +111,7 @@ def _coherence(samples, starts, carriers, template):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _slide(samples, start, carriers, template, first, matches):
     """Fills in `_match` of the windows that begin `first`, `first` + 1 … samples earlier than `start`; next to nothing
     where the samples do not reach."""
@@ -136,7 +136,7 @@ def _slide(samples, start, carriers, template, first, matches):
         matches[i] = product / np.sqrt(power * expected)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _best_shift(samples, starts, carriers, template, order):
     """The shift by which the pilots of symbols in a row agree best, in sign, too, and how well."""
     n, fewest = starts.shape[0], order.min()

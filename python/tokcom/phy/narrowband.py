@@ -10,9 +10,9 @@ off, which costs the signal one part in a thousand.
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.scientific import fft
 
 LAG = 4
@@ -68,7 +68,7 @@ class TonePredictor:
         return factors
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _predict(sums, window, share, p, factors):
     """p: sums over the window, and blocks since they were made afresh."""
     first = sums.shape[1] - factors.shape[0]
@@ -96,7 +96,7 @@ def _predict(sums, window, share, p, factors):
     p[:] = u, v, energy, real, imag, float(age)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def unforeseen(samples: np.ndarray, factors: np.ndarray, block: int) -> np.ndarray:
     """What is left of samples without what is foreseen of them.
 
@@ -150,7 +150,7 @@ def _spectra(rows: np.ndarray) -> np.ndarray:
     return fft.fft(rows * _window(n), fft.next_fast_len(n), axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lines(spectra, threshold):
     """int64 (k,): the strongest bin of each spectrum where it is a line, else -1."""
     count, size = spectra.shape
@@ -173,7 +173,7 @@ def _lines(spectra, threshold):
     return peaks
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fit(samples, frequency):
     """Frequency, from the phase of one half of the samples to the other, and amplitude of the tone near a frequency."""
     n, half = samples.shape[0], samples.shape[0] // 2
@@ -202,7 +202,7 @@ def without_tones(samples: np.ndarray, tones: list[tuple[float, complex]], offse
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _subtract(samples, frequency, amplitude):
     step = np.exp(1j * frequency)
     for k in range(samples.shape[0]):

@@ -11,8 +11,9 @@ carriers of another burst's short training: their noise is a mixture, and none o
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 KNOWN = 0
 """Order of a cell whose value is known. Others: levels a component of the cell's constellation; 1 for BPSK, whose only
@@ -124,7 +125,7 @@ def noise_levels(
     return NoiseLevels(factor, evidence)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _nearest(value, levels, half):
     """Distance of a component from its nearest level."""
     rank = np.floor((value / half + levels) / 2)
@@ -132,7 +133,7 @@ def _nearest(value, levels, half):
     return value - (2 * rank - (levels - 1)) * half
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _excess(cells, reference, noise, known, order, table, more, variance):
     first, step = LOG_RATIOS[0], LOG_RATIOS[1] - LOG_RATIOS[0]
     last = LOG_RATIOS.shape[0] - 1
@@ -181,7 +182,7 @@ def _excess(cells, reference, noise, known, order, table, more, variance):
             variance[0, t, k] = spread
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _component(values, scales, levels, half, work, likelihoods, squared):
     """Multiplies the likelihoods of cells under all factors, (factors, cells), relative to that of the nearest point,
     by those of a component, and adds its squared distance from that in noise variances.
@@ -211,7 +212,7 @@ def _component(values, scales, levels, half, work, likelihoods, squared):
             likelihoods[factor, i] *= totals[i] * share
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
     """Fills in the log-likelihood of every cell at all levels of noise, (n, 52, levels), its squared distance from the
     nearest point and the squared distance between points, in noise variances, (n, 52) each; 0 where it is known."""
@@ -256,7 +257,7 @@ def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
                     out[t, place, factor] = np.log(some[factor, i]) - explained
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _chain(emission, start, stay, jump):
     """Mean state of a Markov chain at each step, and the log-evidence. emission: log, (n, states), replaced by
     likelihoods relative to the likeliest; start, jump: probabilities of states at first and after a change."""
@@ -291,7 +292,7 @@ def _chain(emission, start, stay, jump):
     return mean, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _levels(likelihood):
     """log2 of the noise of each symbol, (n,), relative to the usual, and of each carrier along the symbols, (n, 52),
     relative to that of the symbols; and the evidence."""
@@ -315,7 +316,7 @@ def _levels(likelihood):
     return rows, carriers, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _rows(likelihood, carriers):
     """log2 of the noise of each symbol, relative to the usual, and the evidence, where carriers (n, 52) are known to be
     louder by so many powers of two."""
@@ -337,7 +338,7 @@ def _rows(likelihood, carriers):
     return mean - USUAL, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _between(emission, mean):
     """Moves levels to where they are between the steps, one value for symbols in a row on the same step.
 
@@ -367,7 +368,7 @@ def _between(emission, mean):
         first = last
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stray(likelihood, nearest, apart, rows, carriers, out):
     """Fills in how loud each cell is where some in a symbol may be louder than the others, no matter which.
 
@@ -403,7 +404,7 @@ def _stray(likelihood, nearest, apart, rows, carriers, out):
             out[t, i] *= (far[i] - near[i]) / max(odds[i], 1e-9)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _strays(likelihood, state, carriers, levels, told):
     """Whether any cell of a symbol speaks for more noise than its symbol and carrier have; if so, told, (52, states),
     is filled with the likelihoods of so many levels from that noise on, relative to the likeliest."""
@@ -420,7 +421,7 @@ def _strays(likelihood, state, carriers, levels, told):
     return strays
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _log_odds(near, far, weights, out):
     """Fills in log-likelihoods of squared distances (52,) beside those of larger ones, in noise whose variance is 1, 2,
     4 and so on with these probabilities."""
@@ -443,7 +444,7 @@ def _log_odds(near, far, weights, out):
         out[i] = np.log(totals[0, i] / totals[1, i]) + (far[i] - near[i]) * share
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _carriers(likelihood, rows):
     """float64 (n, 52): log2 of the noise of each carrier along the symbols, relative to that of the symbols."""
     n, k, states = likelihood.shape
@@ -460,7 +461,7 @@ def _carriers(likelihood, rows):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _suspects(likelihood, rows):
     """bool (52,): carriers of which any stretch of symbols speaks for another state than the first one by more than
     chance."""

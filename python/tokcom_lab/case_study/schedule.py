@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tokcom.errors import TokcomError
 from tokcom.processors import usable_processors
@@ -13,8 +14,14 @@ from tokcom_lab.case_study.store import CellStore
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+    from distributed.security import Security
 
 SECONDS_TO_CONNECT = 20
+TLS_FILES = {
+    "tls_ca_file": "distributed.comm.tls.ca-file",
+    "tls_client_cert": "distributed.comm.tls.client.cert",
+    "tls_client_key": "distributed.comm.tls.client.key",
+}
 
 
 def run_jobs(
@@ -30,7 +37,8 @@ def run_jobs(
         jobs: all jobs.
         store: keeps the cells.
         scheduler: address of a Dask scheduler, whose workers have this package, the model and the weights installed;
-            None: processes of this machine.
+            `tls://HOST:PORT` with the certificates of Dask's configuration (`distributed.comm.tls`); None: processes of
+            this machine.
         workers: processes on this machine; None: one a processor.
         progress: called with the number of cells done since the last call, those found in the store first.
 
@@ -52,6 +60,13 @@ def run_jobs(
             store.add(job, cells)
             future.release()
             progress(len(cells))
+
+
+def travels_in_clear(scheduler: str) -> bool:
+    """True for an address from which code and cells cross a network unencrypted: not TLS, and not this machine."""
+    parts = urlsplit(scheduler if "://" in scheduler else f"tcp://{scheduler}")
+    host = parts.hostname or ""
+    return parts.scheme != "tls" and not (host in ("localhost", "::1") or host.startswith("127."))
 
 
 def _result(future: "Future", job: Job) -> list[Cell]:
@@ -84,8 +99,20 @@ def _client(scheduler: str | None, workers: int) -> Iterator["Client"]:
             yield client
         return
     try:
-        client = Client(scheduler, timeout=SECONDS_TO_CONNECT)
+        client = Client(scheduler, timeout=SECONDS_TO_CONNECT, security=_security(scheduler))
     except (OSError, TimeoutError, ValueError) as error:
         raise TokcomError(f"the Dask scheduler {scheduler} cannot be reached: {error}") from None
     with client:
         yield client
+
+
+def _security(scheduler: str) -> "Security | None":
+    if urlsplit(scheduler).scheme != "tls":
+        return None
+    from distributed.security import Security
+
+    security = Security(require_encryption=True)
+    absent = ", ".join(key for attribute, key in TLS_FILES.items() if not getattr(security, attribute))
+    if absent:
+        raise TokcomError(f"the Dask scheduler {scheduler} needs TLS, and Dask's configuration lacks {absent}")
+    return security

@@ -52,7 +52,9 @@ from tokcom_lab.cli.options import data_option, images_option
 )
 @model_option
 @click.option(
-    "--scheduler", cls=Aside, help="Address of a Dask scheduler, tcp://HOST:PORT. [default: processes of this machine]"
+    "--scheduler",
+    cls=Aside,
+    help="Address of a Dask scheduler, tls://HOST:PORT or tcp://HOST:PORT. [default: processes of this machine]",
 )
 @click.option(
     "--workers", cls=Aside, type=click.IntRange(1), help="Processes of this machine. [default: one a processor]"
@@ -85,7 +87,7 @@ def case_study(
     from tokcom.models.zoo import load_classifier, load_tokenizer
     from tokcom_lab.case_study.cells import StudySettings, absences, jobs_of
     from tokcom_lab.case_study.report import write_report
-    from tokcom_lab.case_study.schedule import run_jobs
+    from tokcom_lab.case_study.schedule import run_jobs, travels_in_clear
     from tokcom_lab.case_study.schemes import find_schemes
     from tokcom_lab.case_study.store import CellStore
     from tokcom_lab.photographs import load_photographs
@@ -104,6 +106,12 @@ def case_study(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TokcomError(f"{out}: the folder cannot be made: {error.strerror}") from None
+    if scheduler is not None and travels_in_clear(scheduler):
+        console.print(
+            f"{scheduler} is not encrypted: whoever reaches it can run programs on its workers; "
+            "outside a trusted network use tls://",
+            highlight=False,
+        )
     store = CellStore(out / "cells.sqlite", settings)
     try:
         with progress_bar() as bar:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from tokcom.adaptation.cqi import choose_by_cqi, table_esn0_db
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
@@ -20,6 +19,7 @@ from tokcom.channel.multipath import load_profile
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.recovery import FrameRecovery
+from tokcom.mcs import mcs_table
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_recovery, load_residual, load_tokenizer
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost

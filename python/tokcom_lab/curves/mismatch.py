@@ -22,7 +22,7 @@ from tokcom.context.prior import Prior
 from tokcom.errors import SourceError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.models.onnx_export import export_context
-from tokcom.models.zoo import load_context
+from tokcom.models.zoo import codebook, load_context
 from tokcom.source.blocks import SourceSettings, encode_block
 from tokcom.source.container import CodedFrames, from_bytes, to_bytes
 from tokcom.source.order import halton_order
@@ -169,7 +169,7 @@ def _work(job: dict) -> None:
 def _onnx_prior(model: str, path: Path, threads: int) -> OnnxPrior:
     if not path.exists():
         export_context(model, path)
-    return OnnxPrior(path, threads)
+    return OnnxPrior(path, codebook(model).name, threads)
 
 
 def _probe(frames: Sequence[TokenFrame], prior: Prior) -> np.ndarray:

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.predictability import predictability
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.recovery import FrameRecovery
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom.models.zoo import load_recovery
 from tokcom.packets.layout import packet_layout
 from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens

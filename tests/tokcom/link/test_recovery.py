@@ -141,7 +141,7 @@ def test_packets_that_were_not_sent_are_guessed(mode):
 @pytest.mark.parametrize("mcs", [0, 3, 7, 8, 10])
 def test_context_helps_with_every_constellation_and_rate(mcs):
     """About 3 dB below what Viterbi needs, packets of every MCS come through."""
-    from tokcom.adaptation.mcs import mcs_table
+    from tokcom.mcs import mcs_table
 
     frame = chain(6)
     llrs, header, left = received(frame, mcs_table()[mcs].per10_esn0_db - 3, mcs)

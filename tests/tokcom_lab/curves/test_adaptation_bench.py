@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom.models.zoo import codebook
 from tokcom_lab.curves.adaptation_bench import CLOSE, LARGEST_BOUND, LEAST_BOUND, carriers_at, largest_bound, outer_loop
 from tokcom_lab.curves.adaptation_plot import draw_airtime

@@ -81,7 +81,7 @@ def mcs_table() -> tuple[Mcs, ...]:
     Raises:
         ParameterError: the table's indices are not 0, 1, 2 …, or a row lacks a packet size.
     """
-    rows = tuple(_row(name, row) for name, row in load_table("tokcom.adaptation", "mcs").items())
+    rows = tuple(_row(name, row) for name, row in load_table("tokcom", "mcs").items())
     if [row.index for row in rows] != list(range(len(rows))):
         raise ParameterError(f"the MCS table's indices are {[row.index for row in rows]}; they must count from 0")
     return rows
