@@ -8,14 +8,14 @@ from tokcom.kernels import kernel
 
 
 def clip(samples: np.ndarray, level: float) -> np.ndarray:
-    """Samples, complex64 (n,), limited in place to a magnitude, with their phase kept (an ideal soft limiter)."""
+    """Limit the magnitude of samples, complex64 (n,), in place, keeping their phase (an ideal soft limiter)."""
     if math.isfinite(level):
         _clip(samples, np.float32(level))
     return samples
 
 
 def image_rejection_db(iq_gain_db: float, iq_phase_deg: float) -> float:
-    """Power of the signal over that of its mirror image, in dB; inf without imbalance.
+    """Compute the image rejection ratio, signal power over that of its mirror image, in dB; inf without imbalance.
 
     (1 + 2 g cos p + g^2) / (1 - 2 g cos p + g^2), e.g. Valkama, Renfors, Koivunen, "Advanced methods for I/Q imbalance
     compensation", IEEE Trans. Signal Processing 49(10), 2001.
@@ -26,12 +26,12 @@ def image_rejection_db(iq_gain_db: float, iq_phase_deg: float) -> float:
 
 
 def receive(samples: np.ndarray, iq_gain_db: float, iq_phase_deg: float, dc_offset: complex) -> np.ndarray:
-    """Samples, complex64 (n,), as a direct-conversion receiver delivers them; changed in place.
+    """Apply the faults of a direct-conversion receiver to samples, complex64 (n,), in place.
 
-    The in-phase part stays; the quadrature part becomes g (Q cos p - I sin p). Then the DC offset is added.
+    The in-phase part is unchanged; the quadrature part becomes g (Q cos p - I sin p). Then the DC offset is added.
 
     Args:
-        samples: of full scale 1.
+        samples: samples of full scale 1.
         iq_gain_db: g in dB.
         iq_phase_deg: p in degrees.
         dc_offset: relative to full scale.

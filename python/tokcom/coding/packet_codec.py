@@ -1,4 +1,4 @@
-"""Token packets as coded bits and back: tokens · CRC · convolutional code."""
+"""Token packets to coded bits and back: tokens, CRC, convolutional code."""
 
 from functools import cached_property
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.list_decoding import ListDecoder
-from tokcom.coding.viterbi import viterbi
+from tokcom.coding.viterbi import viterbi, viterbi_of_steps
 from tokcom.errors import FrameError, ParameterError
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
@@ -14,7 +14,7 @@ from tokcom.tables import table_row
 
 
 class PacketCodec:
-    """Protects packets of a few tokens each, so that each stands or falls alone.
+    """Encoder and decoder of packets of a few tokens, each protected on its own.
 
     Args:
         code: row of codes.json that names code and CRC: "k7" (default of the project), "k3" (the paper's), "k5", "k9".
@@ -38,15 +38,16 @@ class PacketCodec:
 
     @property
     def coded_length(self) -> int:
-        """Coded bits of a packet."""
+        """Coded bits per packet."""
         return self.code.coded_length(self._protected)
 
     def encode(self, packets: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
-        """Coded bits, uint8 (n_packets, coded_length), of tokens (n_packets, tokens_per_packet).
+        """Encode tokens (n_packets, tokens_per_packet) to bits, uint8 (n_packets, coded_length).
 
         Args:
             packets: the tokens.
-            presets: int64 (n_packets,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
+            presets: int64 (n_packets,), preset of each packet's CRC, as `Crc.presets` gives them; None for the CRC's
+                own.
 
         Raises:
             FrameError: a token lies outside the codebook.
@@ -60,29 +61,36 @@ class PacketCodec:
         return self.code.encode(self.crc.append(tokens_to_bits(packets, self.token_bits), presets))
 
     def decode(self, llrs: np.ndarray, presets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The likeliest tokens of each packet and whether to believe them.
+        """Decode each packet to its most likely tokens, and check them.
 
         Args:
-            llrs: float (n_packets, coded_length), positive where the bit is likelier 1.
-            presets: of the CRC, as in `encode`.
+            llrs: float (n_packets, coded_length), positive where the bit is more likely 1.
+            presets: presets of the CRC, as in `encode`.
 
         Returns:
-            int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,): the CRC holds and all tokens lie in the
-            codebook.
+            int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,), true where the CRC holds and all tokens
+            lie in the codebook.
 
         Raises:
             ParameterError: the LLRs have another shape.
         """
-        bits = viterbi(self.code, llrs, self._protected)
+        return self._decided(viterbi(self.code, llrs, self._protected), presets)
+
+    def _decided(self, bits: np.ndarray, presets: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         payload = bits[:, : self._protected - self.crc.width]
         tokens = bits_to_tokens(payload, self.token_bits)
         return tokens, self.crc.check(bits, presets) & (tokens < self.codebook_size).all(axis=1)
 
+    def decode_steps(self, steps: np.ndarray, presets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The same as `decode`, by what is known of every step of the trellis: float32 (n_packets, stages, words), as
+        `list_decoding.ListDecoder` takes it."""
+        return self._decided(viterbi_of_steps(self.code, steps, self._protected), presets)
+
     def closest(self, llrs: np.ndarray) -> np.ndarray:
-        """uint8 (n_packets, coded_length): the code words that are likeliest by LLRs, whatever their CRCs say."""
+        """Find the code words that the LLRs make most likely, CRC or not, uint8 (n_packets, coded_length)."""
         return self.code.encode(viterbi(self.code, llrs, self._protected))
 
     @cached_property
     def list_decoder(self) -> ListDecoder:
-        """The decoder that takes the CRC for a part of the code and knows the tokens' priors."""
+        """Decoder that treats the CRC as part of the code and takes priors of the tokens."""
         return ListDecoder(self.code, self.crc, self.token_bits, self.tokens_per_packet)

@@ -36,9 +36,17 @@ class Decision(Protocol):
 
 
 class PacketDecoder(Protocol):
-    """Decodes the packets `rows` of a frame with priors of their tokens, (len(rows), tokens_per_packet)."""
+    """Decodes the packets `rows` of a frame, int (n,), with priors of their tokens, (n, tokens_per_packet)."""
 
     def __call__(self, rows: np.ndarray, priors: Prediction) -> Decision: ...
+
+
+class CodedPacketDecoder(PacketDecoder, Protocol):
+    """Decodes packets of a convolutional code, for strategies that search its trellis themselves."""
+
+    def steps(self, rows: np.ndarray) -> np.ndarray:
+        """float32 (n, stages, words): what the channel says of every step of the packets' trellis, as
+        `coding.list_decoding.ListDecoder` takes it."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from tokcom.frame import LOST, Payload
-ReceivedPackets = object
+from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
 
 FrameKey = tuple[Hashable, int, int]

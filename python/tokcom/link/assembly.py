@@ -8,7 +8,7 @@ import numpy as np
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, Payload
 from tokcom.link.arrival import Arrival, FrameKey
-ReceivedPackets = object
+from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
 
 TRANSMISSIONS = 16

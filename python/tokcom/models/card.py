@@ -166,7 +166,7 @@ class Card:
         if found != sha256:
             raise ModelError(
                 f"{path}: sha256 is {found[:12]}…, the card says {sha256[:12]}…; "
-                "the file is truncated or not the card's, fetch it again"
+                "the file is truncated or is not the card's: fetch it again"
             )
         return path
 

@@ -1,4 +1,4 @@
-"""What every tokenizer of pictures offers, whatever computes its networks."""
+"""Base class of picture tokenizers, whichever runtime computes their networks."""
 
 from abc import ABC, abstractmethod
 
@@ -16,10 +16,10 @@ class PictureTokenizer(ABC):
 
     Attributes:
         codebook: name of its codebook.
-        codebook_size: words in it.
+        codebook_size: number of words in the codebook.
         image_size: side of its pictures in pixels.
         grid: rows and columns of tokens.
-        n_bytes: what it holds in memory.
+        n_bytes: memory held by its weights.
     """
 
     codebook: str
@@ -30,23 +30,23 @@ class PictureTokenizer(ABC):
 
     @abstractmethod
     def encode(self, pictures: np.ndarray) -> np.ndarray:
-        """int32 tokens (batch, rows, columns) of uint8 pictures (batch, image_size, image_size, 3).
+        """Encode uint8 pictures (batch, image_size, image_size, 3) to int32 tokens (batch, rows, columns).
 
         Raises:
-            PictureError: the pictures are of another shape.
+            PictureError: the pictures have another shape.
         """
 
     @abstractmethod
     def decode(self, tokens: np.ndarray) -> np.ndarray:
-        """uint8 pictures (batch, image_size, image_size, 3) of whole token grids (batch, rows, columns)."""
+        """Decode whole token grids (batch, rows, columns) to uint8 pictures (batch, image_size, image_size, 3)."""
 
     def tokenize(self, picture: np.ndarray, *, cmi: int | None = None, frame_id: int = 0) -> TokenFrame:
-        """The tokens of a picture's central square.
+        """Tokenize a picture's central square.
 
         Args:
             picture: uint8 (height, width, 3).
-            cmi: class label that travels with it.
-            frame_id: running number.
+            cmi: class label to send with the picture.
+            frame_id: number of the frame.
 
         Raises:
             PictureError: the array is not a picture.
@@ -55,10 +55,10 @@ class PictureTokenizer(ABC):
         return TokenFrame(tokens.flatten(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
 
     def detokenize(self, frame: TokenFrame) -> np.ndarray:
-        """The picture of a frame, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey.
+        """Decode a frame to a picture, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey.
 
         Raises:
-            FrameError: the frame is of another codebook or grid.
+            FrameError: the frame has another codebook or grid.
         """
         if (frame.codebook, frame.codebook_size, frame.grid) != (self.codebook, self.codebook_size, self.grid):
             raise FrameError(
@@ -67,7 +67,7 @@ class PictureTokenizer(ABC):
             )
         tokens = frame.tokens.reshape(self.grid)
         lost = tokens == LOST
-        # The decoder's view reaches beyond a patch: whatever stood for a lost token would show in its neighbours.
+        # The decoder's receptive field exceeds a patch: a lost token's substitute shows in its neighbours.
         picture = self.decode(_bridge(tokens)[None])[0]
         if lost.any():
             side = self.image_size // self.grid[0]
@@ -84,7 +84,7 @@ class PictureTokenizer(ABC):
 
 
 def _bridge(tokens: np.ndarray) -> np.ndarray:
-    """Tokens with each lost one replaced by the nearest known one (the first of them in raster order); 0 if none is."""
+    """Replace each lost token by the nearest known one (the first in raster order); by 0 if none is known."""
     known = np.argwhere(tokens != LOST)
     if not len(known):
         return np.zeros_like(tokens)

@@ -12,28 +12,28 @@ from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq_network import VQAutoencoder, as_input
 
 AT_ONCE = {"cpu": 1, "cuda": 32}
-"""Pictures that go through the network together, by type of device; fewer are filled up. Sums of another number of
-pictures are rounded otherwise, and tokens would depend on what a picture is beside."""
+"""Pictures per call of the network, by type of device; smaller batches are padded. With other batch sizes sums round
+differently, and a picture's tokens would depend on the rest of its batch."""
 
 
 class VQTokenizer(PictureTokenizer):
-    """A trained `VQAutoencoder` as a tokenizer: a function of the picture and of what is given here.
+    """Tokenizer made of a trained `VQAutoencoder`: a pure function of the picture and of these arguments.
 
     Args:
-        network: the network, in evaluation mode; where it lies, it runs.
-        codebook: name of its codebook.
-        search: what improves the encoder's tokens; None: they stay.
-        visits: of the search, to every picture; 0: the encoder's tokens stay.
+        network: the network, in evaluation mode; it runs on the device that holds it.
+        codebook: identity of its codebook.
+        search: search that improves the encoder's tokens; None for none.
+        visits: number of search passes per picture; 0 keeps the encoder's tokens.
 
     Raises:
-        ParameterError: visits that are none, or without a search.
+        ParameterError: `visits` is negative, or positive without a search.
     """
 
     def __init__(
         self, network: VQAutoencoder, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0
     ):
         if visits < 0 or (visits and search is None):
-            raise ParameterError(f"{visits} visits to every picture; without a search 0, with one at least 0")
+            raise ParameterError(f"visits is {visits}; it must be 0 without a search, and at least 0 with one")
         config = network.config
         self.search, self.visits = search, visits
         self.network = network
@@ -61,7 +61,7 @@ class VQTokenizer(PictureTokenizer):
             return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous()
 
     def _together(self, work: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-        """Let as many go through the network together as `AT_ONCE` says, whatever the batch's size."""
+        """Run the network on `AT_ONCE` pictures per call, whatever the batch's size."""
         device = self.network.codebook.device
         count, done = AT_ONCE[device.type], []
         for start in range(0, len(batch), count):

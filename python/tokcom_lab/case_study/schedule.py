@@ -1,4 +1,4 @@
-"""Spreads the jobs of a study over processes: of this machine, or of a Dask cluster."""
+"""Scheduling of a study's jobs over processes of this machine or of a Dask cluster."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -28,18 +28,18 @@ def run_jobs(
     settings: StudySettings, jobs: Sequence[Job], store: CellStore, *, scheduler: str | None = None,
     workers: int | None = None, progress: Callable[[int], None] = lambda done: None,
 ) -> None:  # fmt: skip
-    """Compute what the store lacks of the jobs; every finished job is in the store at once.
+    """Compute the jobs that the store lacks; every finished job is stored immediately.
 
-    A job whose process dies is given to another one.
+    A job whose process dies is given to another process.
 
     Args:
-        settings: of the study.
+        settings: settings of the study.
         jobs: all jobs.
-        store: keeps the cells.
+        store: store of the cells.
         scheduler: address of a Dask scheduler, whose workers have this package, the model and the weights installed;
-            `tls://HOST:PORT` with the certificates of Dask's configuration (`distributed.comm.tls`); None: processes of
-            this machine.
-        workers: processes on this machine; None: one a processor.
+            `tls://HOST:PORT` with the certificates of Dask's configuration (`distributed.comm.tls`); None for processes
+            of this machine.
+        workers: processes on this machine; None for one per processor.
         progress: called with the number of cells done since the last call, those found in the store first.
 
     Raises:
@@ -85,7 +85,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator["Client"]:
     import dask
     from distributed import Client, LocalCluster
 
-    # Workers that come and go are Dask's affair; what it cannot mend reaches the user as an error.
+    # Dask handles workers that come and go; what it cannot handle reaches the user as an error.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     dask.config.set({"distributed.comm.timeouts.connect": SECONDS_TO_CONNECT})
     if scheduler is None:

@@ -1,4 +1,4 @@
-"""`tokcom bench`: measurements, each beside a rival or a bound where there is one."""
+"""`tokcom bench`: measurements, compared with another implementation or a bound if there is one."""
 
 import click
 
