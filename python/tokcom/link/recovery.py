@@ -9,12 +9,13 @@ import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.causal_beams import CausalBeams
 from tokcom.context.condition import Condition
 from tokcom.context.goodness_of_fit import GoodnessOfFit
 from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, Strategy
 from tokcom.context.masked_turns import MaskedTurns
 from tokcom.context.prediction import Prediction
-from tokcom.context.prior import ANY, Prior
+from tokcom.context.prior import ANY, CAUSAL, Prior
 from tokcom.context.questions import Asking, answered, result_of
 from tokcom.context.recovery import Recovery, RecoverySettings
 from tokcom.errors import ModelError, ParameterError, TokcomError
@@ -136,7 +137,7 @@ PRIOR_BYTES = 2 << 30
 """What the probabilities of a frame's tokens may take in memory: a header of a few milliseconds can announce more."""
 
 
-STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns}
+STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns, CAUSAL: CausalBeams}
 """Joint decoding by the order in which a prior takes tokens."""
 
 
@@ -203,7 +204,7 @@ class FrameRecovery:
             )
         self.mode, self._codebook, self._masked = mode, codebook, masked
         self._prior, self._loading = prior, Lock()
-        if mode in WITH_PRIOR:
+        if mode == "mask":
             Recovery(self.prior, masked)
         self._context = context or ContextSettings()
         joint = STRATEGIES[self.prior.order] if mode == "context" else MaskedTurns
@@ -335,7 +336,7 @@ class FrameRecovery:
         self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
         """The frame with what is still LOST guessed by the prior."""
-        if not frame.lost.any() or self.prior is None:
+        if not frame.lost.any() or self.prior is None or self.prior.order != ANY:
             return frame, confidence
         whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)
         return whole, np.where(frame.lost, guesses, confidence)
