@@ -14,8 +14,8 @@ PACKAGES = Path(tokcom.__file__).parents[1]
 ROOMS = {
     "tokcom": (
         "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
-        "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy",
-        "channel", "link", "metrics", "models", "recording", "doctor", "cli",
+        "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "mcs", "phy", "channel",
+        "adaptation", "link", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
         "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",

@@ -3,9 +3,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from tokcom import keys
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.errors import ParameterError
 from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.mcs import find_mcs
 from tokcom.packets import feedback
 from tokcom.packets.feedback import Feedback
 

@@ -9,12 +9,12 @@ import pmt
 
 from tokcom import keys
 from tokcom.adaptation.cqi import CqiMemory, CqiState
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import BitFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import TransmitConfig
+from tokcom.mcs import find_mcs
 from tokcom.models.zoo import DEFAULT_MODEL, load_expectations
 from tokcom.packets.header import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import USUAL_BITS, Mcs, mcs_table
 from tokcom.errors import ParameterError
+from tokcom.mcs import USUAL_BITS, Mcs, mcs_table
 
 ROUNDING = 1e-6
 """Relative error of a predicted PER: what meets the target exactly meets it."""

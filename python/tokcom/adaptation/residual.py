@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import USUAL_BITS, mcs_table
 from tokcom.errors import ParameterError
+from tokcom.mcs import USUAL_BITS, mcs_table
 
 NOT_SENT = len(mcs_table())
 """Column of packets that are not sent."""

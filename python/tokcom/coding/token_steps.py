@@ -1,9 +1,9 @@
 """Decoding of a packet token by token, for priors that take tokens in order.
 
-Such a prior says what a token can be once those before it are chosen. So paths grow by one token at a time, and which of
-them are worth the prior's time is told by what the channel says of the rest of the packet: the trellis' backward pass,
-with the words' frequencies in the place of a prior that is not known yet. With the last token the check is known, too,
-and its coded bits decide like any others.
+Such a prior says what a token can be once those before it are chosen. So paths grow by one token at a time, and which
+of them are worth the prior's time is told by what the channel says of the rest of the packet: the trellis' backward
+pass, with the words' frequencies in the place of a prior that is not known yet. With the last token the check is known,
+too, and its coded bits decide like any others.
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ import numpy as np
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import NOTHING, Condition
-from tokcom.context.joint_decoding import ContextSettings, JointDecision, PacketDecoder
+from tokcom.context.joint_decoding import CodedPacketDecoder, ContextSettings, JointDecision
 from tokcom.context.masked_turns import MaskedTurns
 from tokcom.context.prior import CAUSAL, Prior
 from tokcom.context.questions import Asking
@@ -58,7 +58,7 @@ class CausalBeams:
 
     def decode(
         self, frame: TokenFrame, positions: np.ndarray, packets: np.ndarray, packets_ok: np.ndarray,
-        decoder: PacketDecoder, condition: Condition = NOTHING, cancelled: Callable[[], bool] = lambda: False,
+        decoder: CodedPacketDecoder, condition: Condition = NOTHING, cancelled: Callable[[], bool] = lambda: False,
     ) -> Asking[JointDecision]:  # fmt: skip
         """See `joint_decoding.Strategy`."""
         self.prior.require_fit(frame, condition)
@@ -149,7 +149,7 @@ class _Work:
 
     def _search(self, paths: Paths, alive: _Alive, row: int) -> _Alive:
         """Go on through a packet that is open."""
-        steps = self.decoder.steps(row, self.frequencies)
+        steps = self.decoder.token_steps(row, self.frequencies)
         per_packet = self.positions.shape[1]
         alive.metric -= alive.metric.max()
         n = len(alive.metric)

@@ -1,4 +1,4 @@
-"""Linear layers in 8 bits, for processors: weights with one scale for each output, activations with one for each row."""
+"""Linear layers in 8 bits, for processors: weights with one scale per output, activations with one per row."""
 
 import warnings
 
@@ -27,8 +27,7 @@ class Int8Linear(nn.Module):
             warnings.simplefilter("ignore")  # PyTorch will drop such tensors some day; requirements/ pins its version
             quantized = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
         bias = None if linear.bias is None else linear.bias.detach().float()
-        self._packed = torch.ops.quantized.linear_prepack(quantized, None)
-        self._bias = bias
+        self._packed, self._bias = torch.ops.quantized.linear_prepack(quantized, None), bias
         self.n_bytes = weight.numel()
 
     def forward(self, x: Tensor) -> Tensor:

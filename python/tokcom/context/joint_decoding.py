@@ -35,6 +35,12 @@ class Decision(Protocol):
     """int32 (n, tokens_per_packet, m), which words they are, each once; None: all of the codebook, in order."""
 
 
+class PacketDecoder(Protocol):
+    """Decodes the packets `rows` of a frame, int (n,), with priors of their tokens, (n, tokens_per_packet)."""
+
+    def __call__(self, rows: np.ndarray, priors: Prediction) -> Decision: ...
+
+
 class PathEnds(Protocol):
     """Where n paths end inside a packet, as `coding.token_steps.PathEnds`."""
 
@@ -66,24 +72,21 @@ class PacketSteps(Protocol):
         """Paths of the metric float64 (n,) before the packet's first token."""
 
     def continuations(self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int) -> Continuations:
-        """The likeliest paths that are one token longer: `place` is the token's, `log_prior` float32 (n, codebook_size),
-        `most` how many are listed at most."""
+        """The likeliest paths that are one token longer: `place` is that token's, `log_prior` float32
+        (n, codebook_size), `most` bounds how many are listed."""
 
 
-class PacketDecoder(Protocol):
-    """Decodes packets of a frame."""
+class CodedPacketDecoder(PacketDecoder, Protocol):
+    """Decodes packets of a convolutional code, for strategies that search its trellis themselves."""
 
-    def __call__(self, rows: np.ndarray, priors: Prediction) -> Decision:
-        """Decode the packets `rows` with priors of their tokens, (len(rows), tokens_per_packet)."""
-
-    def steps(self, row: int, log_frequencies: np.ndarray) -> PacketSteps:
+    def token_steps(self, row: int, log_frequencies: np.ndarray) -> PacketSteps:
         """One packet token by token; float32 (codebook_size,) stands for priors that are not known yet."""
 
     def believed(
         self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
     ) -> np.ndarray:  # fmt: skip
-        """float64 (n,): log-odds of packets' tokens (n, tokens_per_packet) once it is asked whether any code word explains
-        what was received; `log_prior`, float64 (n,), is that of the tokens."""
+        """float64 (n,): log-odds of packets' tokens (n, tokens_per_packet) once it is asked whether any code word
+        explains what was received; `log_prior`, float64 (n,), is that of the tokens."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import numpy as np
 
 from tokcom.adaptation.allocation import Allocation, allocate_freely, allocate_two_groups
 from tokcom.adaptation.cqi import choose_by_cqi, predicted_per, table_esn0_db
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.power import PowerBudget
 from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
@@ -15,6 +14,7 @@ from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.header import FREE_TOKENS
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions

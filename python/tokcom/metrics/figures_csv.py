@@ -4,8 +4,8 @@ import csv
 from datetime import datetime
 from pathlib import Path
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import MonitorError
+from tokcom.mcs import mcs_table
 from tokcom.metrics.link_figures import CHANNEL, COUNTS, LATEST, NOT_SENT, RATES
 
 LONGEST_HEAD = 4096

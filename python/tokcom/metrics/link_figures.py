@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tokcom import keys
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import FrameError, ParameterError
+from tokcom.mcs import mcs_table
 from tokcom.metrics.hints import hint_of
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.packets.header import FRAME_IDS

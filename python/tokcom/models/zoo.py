@@ -256,7 +256,7 @@ def load_recovery(
         device: as in `device.find_device`.
         settings: further arguments of `FrameRecovery`.
     """
-    settings = {"labels": coded_labels(model), "codebook": codebook(model).name} | settings
+    settings = {"codebook": codebook(model).name} | settings
     if mode == "context":
         settings = {"acceptance": load_acceptance(model)} | settings
     if mode in ("list", "context"):

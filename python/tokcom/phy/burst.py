@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import BurstError, HeaderError
+from tokcom.mcs import mcs_table
 from tokcom.packets.header import MAX_EXTENSION_SYMBOLS, BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid

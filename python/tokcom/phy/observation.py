@@ -7,7 +7,7 @@ from functools import lru_cache
 import numba
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
+from tokcom.mcs import mcs_table
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid

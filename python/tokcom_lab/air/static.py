@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.link.bursts import Receiver
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive
 from tokcom_lab.air.section import Counts, Section, Settings, generator, share

@@ -98,7 +98,7 @@ def residual(
 @json_option("Write the figures as JSON")
 def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.utils.LazyFile | None) -> None:
     """Fit beta of the exponential effective SNR mapping for every MCS, as in the MCS table."""
-    from tokcom.adaptation.mcs import mcs_table
+    from tokcom.mcs import mcs_table
     from tokcom_lab.curves.effective_snr import fit_betas
 
     with progress_bar() as bar:
@@ -125,7 +125,7 @@ def packet_sizes(
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Packets of any size: measure what is lost in AWGN where the MCS table predicts a share."""
-    from tokcom.adaptation.mcs import PAYLOAD_BITS, mcs_table
+    from tokcom.mcs import PAYLOAD_BITS, mcs_table
     from tokcom_lab.curves.packet_sizes import losses_where_predicted, measure_thresholds
 
     sizes = PAYLOAD_BITS if fit else payload_bits

@@ -11,18 +11,20 @@ import numpy as np
 import torch
 
 from tokcom.adaptation.cqi import choose_by_cqi, table_esn0_db
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
 from tokcom.channel.multipath import load_profile
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
+from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
+from tokcom.mcs import mcs_table
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.metrics.tokens import wrong_by_packet
+from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, load_tokenizer
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
-from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 from tokcom_lab.photograph_tokens import photograph_tokens
 
 CHANNELS = ("awgn", "epa")
@@ -328,7 +330,7 @@ def _recovery(model: str, mode: str) -> FrameRecovery:
 
 @cache
 def _link(model: str) -> SymbolLink:
-    return SymbolLink(model)
+    return SymbolLink(Transmitter(), Receiver([codebook(model)]))
 
 
 @cache
@@ -345,9 +347,9 @@ def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture
     link = _link(model)
     rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
-    llrs, header = link.send(frame, choice.layout_seed, choice.mcs, carriers, rng)
-    recovered = link.receive(llrs, header, _recovery(model, mode))
-    wrong = wrong_tokens(frame, header, recovered)
+    (arrival,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(carriers, rng))
+    recovered = _recovery(model, mode).recover(arrival.frame, arrival.received)
+    wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, arrival.positions)
     sent = choice.mcs < len(mcs_table())
     good = recovered.packets_ok & ~wrong.any(axis=1)
     psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))

@@ -42,11 +42,11 @@ def outcomes(
             got = bench.received(number, value, number % 2 == 0)
             if got is None:
                 continue
-            recovered = bench.receive(*got, recovery)
+            recovered = recovery.recover(got.frame, got.received)
             decided = np.isfinite(recovered.log_odds)
             if decided.any():
                 odds.append(recovered.log_odds[decided])
-                right.append(~bench.errors(number, got[1], recovered).any(axis=1)[decided])
+                right.append(~bench.errors(number, got, recovered).any(axis=1)[decided])
     if not odds:
         return Outcomes(np.zeros(0), np.zeros(0, bool))
     return Outcomes(np.concatenate(odds), np.concatenate(right))
@@ -121,11 +121,11 @@ def threshold_curve(
             if got is None:
                 lost += bench.packets(number)
                 continue
-            recovered = bench.receive(*got, recovery)
+            recovered = recovery.recover(got.frame, got.received)
             # Where no packet failed nothing was decoded by list, and there are no odds.
             odds = recovered.log_odds if len(recovered.log_odds) else np.full(len(recovered.packets_ok), np.inf)
             posterior.append(acceptance.posterior(odds))
-            right.append(~bench.errors(number, got[1], recovered).any(axis=1))
+            right.append(~bench.errors(number, got, recovered).any(axis=1))
         believed, correct = np.concatenate(posterior), np.concatenate(right)
         count = len(believed) + lost
         for accept in accepts:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tokcom.adaptation.cqi import effective_esn0_db, predicted_per
-from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.channel.awgn import awgn
 from tokcom.channel.multipath import Profile, load_profile
 from tokcom.link.packets import MixedPackets
+from tokcom.mcs import Mcs, mcs_table
 from tokcom.packets.identity import PacketIdentity
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 

@@ -169,10 +169,10 @@ def _point(
     if scheme.startswith(CODED):
         coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED))
         for number in range(count):
-            llrs, header, misfit = coded.received(number, esn0_db, True)
-            recovered = coded.receive(llrs, header, misfit, recovery)
+            arrival = coded.received(number, esn0_db, True)
+            recovered = recovery.recover(arrival.frame, arrival.received)
             received.append(recovered.frame)
-            wrong = coded.errors(number, header, recovered).any(axis=1)
+            wrong = coded.errors(number, arrival, recovered).any(axis=1)
             lost += np.mean(~recovered.packets_ok | wrong)
             progress(1)
     else:

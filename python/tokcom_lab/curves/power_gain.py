@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.adaptation.power import allocate_power
 from tokcom.adaptation.residual import ResidualModel
+from tokcom.mcs import mcs_table
 from tokcom.packets.layout import PADDING, packet_layout
 from tokcom_lab.curves.adaptation_bench import Material
 

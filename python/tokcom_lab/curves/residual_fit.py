@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.predictability import predictability
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
+from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
-from tokcom.models.zoo import load_recovery
+from tokcom.mcs import find_mcs, mcs_table
+from tokcom.metrics.tokens import wrong_by_packet
+from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.layout import packet_layout
-from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 
 SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",
            "256qam-2/3", "256qam-3/4", "256qam-1/1")  # fmt: skip
@@ -93,15 +95,16 @@ def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tu
         number = (frame.frame_id * EACH + turn + scheme.index) % len(OFFSETS_DB)
         value = scheme.per10_esn0_db + OFFSETS_DB[number] + FURTHER_DB.get(name, 0.0)
         rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
-        llrs, header = link.send(frame, layout_seed, mcs, np.array([value]), rng)
-        wrong = wrong_tokens(frame, header, link.receive(llrs, header, recovery)).sum(axis=1)
+        (arrival,) = link.receive(link.transmit(frame, layout_seed, mcs).in_noise(value, rng))
+        recovered = recovery.recover(arrival.frame, arrival.received)
+        wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, layout).sum(axis=1)
         rows.append((scheme.index, value, bits, wrong))
     return rows
 
 
 @cache
 def _link(model: str) -> SymbolLink:
-    return SymbolLink(model)
+    return SymbolLink(Transmitter(), Receiver([codebook(model)]))
 
 
 @cache

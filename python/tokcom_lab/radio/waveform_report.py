@@ -4,8 +4,8 @@ import math
 import statistics
 from collections.abc import Callable
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.model import ChannelSettings
+from tokcom.mcs import find_mcs
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom_lab.curves import waveform
 from tokcom_lab.radio import rates, stock_ofdm

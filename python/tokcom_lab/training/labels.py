@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST
+from tokcom.mcs import find_mcs
 from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
 from tokcom.modulation.direct import SCHEMES, DirectMapping
 from tokcom.modulation.semantic import (

@@ -74,7 +74,7 @@ class Coded:
     def __call__(self, rows, priors):
         return DECODER.decode(self.metrics[rows], priors)
 
-    def steps(self, row, log_frequencies):
+    def token_steps(self, row, log_frequencies):
         return DECODER.token_steps(self.metrics[row], log_frequencies)
 
     def believed(self, rows, tokens, log_prior, log_odds):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import POLICIES, AdaptationConfig, LinkAdapter
 from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom.models.zoo import load_residual
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import packet_layout

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import czt
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.channel.awgn import awgn
 from tokcom.context.prior import Prior
 from tokcom.errors import BurstError, FrameError, ParameterError, TokcomError
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.recovery import FrameRecovery
+from tokcom.mcs import mcs_table
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.layout import packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import FrameError, ParameterError
+from tokcom.mcs import mcs_table
 from tokcom.metrics.link_figures import FrameFigures, LinkFigures, frame_figures
 
 META = {

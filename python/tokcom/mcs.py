@@ -81,7 +81,7 @@ def mcs_table() -> tuple[Mcs, ...]:
     Raises:
         ParameterError: the table's indices are not 0, 1, 2 …, or a row lacks a packet size.
     """
-    rows = tuple(_row(name, row) for name, row in load_table("tokcom.adaptation", "mcs").items())
+    rows = tuple(_row(name, row) for name, row in load_table("tokcom", "mcs").items())
     if [row.index for row in rows] != list(range(len(rows))):
         raise ParameterError(f"the MCS table's indices are {[row.index for row in rows]}; they must count from 0")
     return rows
@@ -107,6 +107,11 @@ def find_mcs(key: str | int) -> Mcs:
         if str(key) in (row.name, str(row.index)):
             return row
     raise ParameterError(f"mcs is {key!r}; it must be 0 to {len(mcs_table()) - 1} or one of {_names()}")
+
+
+def mother_codec(codebook_size: int, tokens_per_packet: int) -> PacketCodec:
+    """The code that all schemes have in common, with none of its bits punctured."""
+    return _codec(codebook_size, tokens_per_packet, "1/2")
 
 
 def _names() -> str:
