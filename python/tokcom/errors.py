@@ -76,3 +76,11 @@ class MonitorError(TokcomError):
 
 class SourceError(TokcomError):
     """Coded tokens cannot be decoded, or tokens cannot be coded."""
+
+
+class DatagramError(TokcomError):
+    """A datagram from the network cannot be used."""
+
+
+class TransportError(TokcomError):
+    """A network address cannot be used, or the other end does not answer."""

@@ -1,4 +1,4 @@
-"""Tokens of photographs, for measurements: searched for once and kept, for a search takes seconds a photograph."""
+"""Tokens of photographs for measurements, searched for once and cached: a search takes seconds per photograph."""
 
 import hashlib
 import os
@@ -12,21 +12,21 @@ from tokcom.models.zoo import load_tokenizer
 from tokcom_lab.training.tokens import CACHE, tokens_key
 
 BATCH = 16
-"""Photographs searched side by side; then what was found so far is saved."""
+"""Photographs searched at a time, after which the results are saved."""
 
 
 def photograph_tokens(
     pictures: np.ndarray, model: str, *, cache: str | Path = CACHE, progress: Callable[[int], None] = lambda done: None
 ) -> np.ndarray:
-    """Tokens of photographs by a model's tokenizer.
+    """Compute the tokens of photographs by a model's tokenizer.
 
-    What was searched for is kept in a file of the cache, by model and picture, so another measurement on the same
-    photographs need not search again, nor one that was interrupted.
+    Results are cached in a file by model and picture, so that neither another measurement on the same photographs nor
+    one that was interrupted need search again.
 
     Args:
         pictures: uint8 (n, size, size, 3).
         model: name or folder of the model.
-        cache: folder that keeps them.
+        cache: folder of the cache.
         progress: called with the number of photographs done since the last call.
 
     Returns:
@@ -34,7 +34,7 @@ def photograph_tokens(
 
     Raises:
         ModelError: the model's tokenizer is missing or broken.
-        PictureError: the pictures are of another shape.
+        PictureError: the pictures have another shape.
     """
     tokenizer = load_tokenizer(model, device="cpu")
     path = Path(cache) / f"photographs-{tokens_key(model, tokenizer.visits)}.npz"
@@ -67,5 +67,5 @@ def _write(path: Path, known: dict[str, np.ndarray]) -> None:
         np.savez(unfinished, **{name: tokens.astype(np.int32) for name, tokens in known.items()})
         unfinished.replace(path)
     except OSError:
-        # Without a cache the next measurement takes longer, that is all.
+        # Without a cache the next measurement only takes longer.
         pass

@@ -13,15 +13,53 @@ import tokcom
 PACKAGES = Path(tokcom.__file__).parents[1]
 ROOMS = {
     "tokcom": (
-        "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
-        "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "mcs", "phy", "channel",
-        "adaptation", "link", "metrics", "models", "recording", "doctor", "cli",
+        "kernel_cache",
+        "kernels",
+        "processors",
+        "scientific",
+        "errors",
+        "tables",
+        "keys",
+        "device",
+        "bounded_cache",
+        "onnx_runtime",
+        "frame",
+        "tokenizers",
+        "context",
+        "packets",
+        "source",
+        "security",
+        "coding",
+        "modulation",
+        "mcs",
+        "phy",
+        "channel",
+        "adaptation",
+        "link",
+        "protocol",
+        "metrics",
+        "models",
+        "recording",
+        "doctor",
+        "cli",
     ),
     "tokcom_lab": (
-        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
-        "demo_page", "radio", "cli",
+        "memory",
+        "perceptual",
+        "training",
+        "photographs",
+        "photograph_tokens",
+        "curves",
+        "air",
+        "network",
+        "case_study",
+        "faults",
+        "device_speed",
+        "demo_page",
+        "radio",
+        "cli",
     ),
-}  # fmt: skip
+}
 GNU_RADIO = ("gnuradio", "pmt")
 LABORATORY = ("tokcom_lab", "matplotlib", "skimage", "plotly", "dask", "distributed", "pyarrow", "jinja2")
 """What a transmitter or a receiver does without."""
@@ -82,12 +120,19 @@ def test_a_receiver_needs_nothing_of_the_laboratory(path):
     assert not asked & set(LABORATORY), path
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if path.name != "kernels.py"], ids=str)
+def test_kernels_are_compiled_in_one_way(path):
+    """By `tokcom.kernels.kernel`, which notices what changes in other files."""
+    for node in ast.walk(ast.parse((PACKAGES / path).read_text(encoding="utf-8"))):
+        assert not (isinstance(node, ast.Attribute) and node.attr in ("njit", "jit")), f"{path}, line {node.lineno}"
+
+
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
         ("tokcom.link.bursts", ("torch", "sigmf", "PIL", "click", "cryptography")),
         ("gnuradio.tokcom", ("torch", "sigmf", "jsonschema", "PIL", "scipy", "numba", "cryptography")),
-        ("tokcom.models.zoo", ()),
+        ("tokcom.models.zoo", ("torch",)),
         ("tokcom.metrics.frame_report", ("torch",)),
     ],
 )

@@ -20,6 +20,7 @@ COMMANDS = {
     "packet-sizes": "tokcom_lab.cli.fits:packet_sizes",
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
+    "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }
 """Module and name of each command; those of the laboratory are there where it is installed."""

@@ -1,14 +1,13 @@
-"""List decoding where a prior names the likeliest words of a large codebook, and all others share the rest.
+"""List decoding where a prior names the most likely words of a large codebook, and all others share the rest.
 
-Words that share one prior need not be looked at one by one: bit by bit, the code's own trellis sums them up and finds
-the best. So a token costs the words that are named, and those few others that the channel prefers: they are found by
-following the bits downwards from the best, and are named for the list's sake. What the trellis says of all words below
-the codebook's size is exact: beside the states, one more path counts, that of the prefix of the size itself.
+Words that share one prior need not be scored individually: bit by bit, the code's own trellis sums over them and finds
+the best. The cost per token is therefore that of the named words and of the few others that the channel prefers; these
+are found by a beam search along the bits and then named, so that they can be listed. The trellis sums over all words
+below the codebook's size are exact: beside the states, one more path is tracked, the prefix of the size itself.
 """
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from tokcom.coding.token_trellis import (
@@ -23,25 +22,26 @@ from tokcom.coding.token_trellis import (
     sort_places,
     weigh,
 )
+from tokcom.kernels import kernel
 
 
 class Even(NamedTuple):
-    """What follows a prefix of a token's bits, summed over all words of one weight: by token, prefix below (0) or at
-    (1) that of the codebook's size, bits so far, and state."""
+    """Metrics of the ends that may follow a prefix of a token's bits, over all words of equal prior. Axes: token;
+    prefix below (0) or at (1) that of the codebook's size; bits so far; state."""
 
     best: np.ndarray
     """Metric of the best end."""
     sums: np.ndarray
-    """Sums of the likelihoods of all ends, another axis for the average check and the best check."""
+    """Sums of the likelihoods of all ends, with one more axis: average check, best check."""
 
 
 class Named(NamedTuple):
-    """Words that are looked at one by one, by token: those of the prior, behind them those that the channel prefers."""
+    """Words that are scored individually, per token: those of the prior, then those that the channel prefers."""
 
     word: np.ndarray
     to: np.ndarray
     likelihood: np.ndarray
-    """Of the bits behind the first ones."""
+    """Log-likelihood of the bits after the first ones."""
     branch: np.ndarray
     weight: np.ndarray
     relaxed: np.ndarray
@@ -57,9 +57,9 @@ class Beam(NamedTuple):
     tight: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _even_ends(trellis, stages, even, k, size):
-    """Set what follows every prefix of token k."""
+    """Set the metrics of the ends of every prefix of token k."""
     width, n_states = trellis.width, trellis.outputs.shape[0]
     mask = n_states - 1
     best, sums = even.best[k], even.sums[k]
@@ -85,9 +85,9 @@ def _even_ends(trellis, stages, even, k, size):
                     sums[row, 1, d, s] = factor[zero] * sums[row, 1, d + 1, zero_to]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _name(trellis, stages, named, k, place, word, log_prior):
-    """Set the metrics of a word of token k behind its first bits; returns the group of those."""
+    """Set the metrics of a word of token k after its first bits; return the group of those bits."""
     mask = trellis.outputs.shape[0] - 1
     state = word >> (trellis.width - trellis.memory)
     group, metric, likelihood = state, 0.0, 1.0
@@ -106,10 +106,10 @@ def _name(trellis, stages, named, k, place, word, log_prior):
     return group
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _backward(trellis, stages, even, named, words, log_priors, each, size, scale):
-    """For every state before a token the best end and the sum of all; returns the scale. `each` is the log-prior of a
-    word that is not named."""
+    """Compute, for every state before a token, the best end and the sum of all; return the scale. `each` is the
+    log-prior of a word that is not named."""
     n_states, n_tokens = trellis.outputs.shape[0], len(words)
     bounded, share = int(size < 1 << trellis.width), np.empty(n_tokens)
     for k in range(n_tokens - 1, -1, -1):
@@ -147,9 +147,9 @@ def _backward(trellis, stages, even, named, words, log_priors, each, size, scale
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _even_arrivals(trellis, stages, k, size, arrive, mass, best, total):
-    """Where all words of one weight lead to: best metric and sum of likelihoods by state behind token k."""
+    """Compute the best metric and the sum of likelihoods per state after token k, over all words of equal prior."""
     width, n_states = trellis.width, trellis.outputs.shape[0]
     mask, bounded = n_states - 1, size < 1 << width
     edge = (size >> (width - trellis.memory)) if bounded else n_states
@@ -179,9 +179,9 @@ def _even_arrivals(trellis, stages, k, size, arrive, mass, best, total):
         best[:], total[:] = best_next, total_next
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _narrow(beam, count, most):
-    """Keep the best prefixes; returns how many, and the largest total that was dropped."""
+    """Keep the best prefixes; return their number and the largest total that was dropped."""
     if count <= most:
         return count, NEVER
     least = np.partition(beam.total[:count], count - most)[count - most]
@@ -196,10 +196,10 @@ def _narrow(beam, count, most):
     return kept, dropped
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _preferred(trellis, stages, even, k, size, arrive, lowest, most, beam, spare):
-    """The words of token k that the channel prefers, whatever the prior, into `beam`; returns it, their number, and a
-    bound on the metric of all others, each without its prior."""
+    """Collect the words of token k that the channel prefers, whatever the prior, in `beam`; return it, their number,
+    and an upper bound on the metric of all other words, priors excluded."""
     width, n_states = trellis.width, trellis.outputs.shape[0]
     mask, bounded = n_states - 1, size < 1 << width
     edge = (size >> (width - trellis.memory)) if bounded else n_states
@@ -233,11 +233,11 @@ def _preferred(trellis, stages, even, k, size, arrive, lowest, most, beam, spare
     return beam, count, max(dropped, lost)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _forward(trellis, stages, even, named, each, size, reach, extra):
-    """Name the words that the channel prefers, sort each group's, and set the relaxed posteriors of all.
+    """Name the words that the channel prefers, sort the words of each group, and set the relaxed posteriors of all.
 
-    Returns a bound on the metric of paths with a word that is not named.
+    Returns an upper bound on the metric of paths with a word that is not named.
     """
     n_tokens, n_states = len(each), trellis.outputs.shape[0]
     n_words = named.word.shape[1] - extra
@@ -259,7 +259,7 @@ def _forward(trellis, stages, even, named, each, size, reach, extra):
                 arrive[g] = max(arrive[g], best[s] + stages.start[k, s, g])
                 mass[g] += total[s] * stages.start_likelihood[k, s, g]
         _even_arrivals(trellis, stages, k, size, arrive, mass, even_best, even_total)
-        # The rest counts all words, those that are named among them: these are taken out of it again.
+        # The rest counts all words, named ones included: subtract those.
         for place in range(n_words):
             g, to = named.word[k, place] >> (trellis.width - trellis.memory), named.to[k, place]
             even_total[to] -= mass[g] * named.likelihood[k, place]
@@ -304,7 +304,7 @@ def _forward(trellis, stages, even, named, each, size, reach, extra):
     return unnamed
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def decode_packets_of_named_words(
     steps: np.ndarray, words: np.ndarray, log_priors: np.ndarray, each: np.ndarray, size: int, zeros: np.ndarray,
     trellis: Trellis, list_size: int, reach: float, extra: int, tokens: np.ndarray, log_odds: np.ndarray,
@@ -316,11 +316,11 @@ def decode_packets_of_named_words(
     Args:
         words: int32 (n, n_tokens, m), the words that the prior names.
         log_priors: float32 of that shape.
-        each: float32 (n, n_tokens), of every other word.
+        each: float32 (n, n_tokens), log-prior of every other word.
         size: words of the codebook.
-        extra: words of a token at most that the channel names.
-        marginals, marginal_words: (n, n_tokens, m + extra), the words named and their posteriors; -1 where there are
-            no more.
+        extra: at most this many words per token are named because the channel prefers them.
+        marginals, marginal_words: (n, n_tokens, m + extra), posteriors of the named words, and the words, padded with
+            -1.
     """
     n_tokens, n_states = words.shape[1], trellis.outputs.shape[0]
     room = words.shape[2] + extra

@@ -18,6 +18,8 @@ from tokcom.frame import LOST, TokenFrame
 MODALITY = "text"
 MAX_CHARACTERS = 1 << 16
 """Of one text: a longer one is sent in pieces."""
+SURE = 0.999
+"""Probability from which a word is sure."""
 DIGITS = "0123456789abcdef"
 UNKNOWN = "\N{REPLACEMENT CHARACTER}".encode()
 """Stands in a text for a token that is lost, or that is no text."""
@@ -30,10 +32,17 @@ class Word:
     Attributes:
         text: its characters.
         confidence: the least of its tokens' probabilities.
+        tokens: which tokens it has a share in.
     """
 
     text: str
     confidence: float
+    tokens: slice
+
+    @property
+    def sure(self) -> bool:
+        """Whether it may be shown without a mark."""
+        return self.confidence >= SURE
 
 
 class TextTokenizer:
@@ -96,13 +105,14 @@ class TextTokenizer:
     def words(self, tokens: np.ndarray, confidence: np.ndarray) -> list[Word]:
         """The words of tokens, int (n,), and how sure each is by the tokens' probabilities, float (n,); white space
         between words comes in between."""
-        sure, whole = [], bytearray()
-        for part, places in self._parts(np.asarray(tokens).tolist()):
-            sure += [float(np.min(confidence[places]))] * len(part)
+        whole, places = bytearray(), []
+        for part, own in self._parts(np.asarray(tokens).tolist()):
             whole += part
+            places += [own] * len(part)
         found = []
         for match in re.finditer(rb"\s+|\S+", bytes(whole)):
-            found.append(Word(match[0].decode("utf-8", "replace"), min(sure[match.start() : match.end()])))
+            held = slice(places[match.start()].start, places[match.end() - 1].stop)
+            found.append(Word(match[0].decode("utf-8", "replace"), float(np.min(confidence[held])), held))
         return found
 
     def _spelled(self, text: str) -> list[int]:

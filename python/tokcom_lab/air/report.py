@@ -1,4 +1,4 @@
-"""Measures the sections, keeps what is done, and puts the figures beside those of another receiver."""
+"""Measurement of the sections, resumable, with figures beside those of another receiver."""
 
 import hashlib
 import json
@@ -30,14 +30,14 @@ SECTIONS = {
 }
 CACHE = ".cache/air"
 QUICK = Settings(packets=192, bursts=8, draws=20, noise_samples=10**6, esn0_db=(20.0,), photographs=8)
-"""What a look of about a minute takes."""
+"""Settings of a run of about a minute."""
 SELDOM = ("cli", "doctor", "metrics", "recording", "tokenizers")
-"""Rooms of the library whose changes leave the figures alone."""
+"""Rooms of the library whose changes do not affect the figures."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some draws of a row, measured together."""
+    """Draws of a row that are measured together."""
 
     section: str
     row: int
@@ -50,7 +50,7 @@ class Piece:
 
 
 def pieces(settings: Settings, names: Sequence[str]) -> list[Piece]:
-    """All pieces of sections, in the report's order.
+    """List all pieces of sections, in the order of the report.
 
     Raises:
         ParameterError: there is no such section.
@@ -68,17 +68,18 @@ def pieces(settings: Settings, names: Sequence[str]) -> list[Piece]:
 
 
 def measure(settings: Settings, piece: Piece) -> Counts:
-    """What is counted in a piece. The same comes out in every process, whatever else it has measured before."""
+    """Measure a piece; the counts do not depend on the process or on earlier measurements."""
     section = SECTIONS[piece.section]
     return section.count(settings, section.rows(settings)[piece.row], range(piece.first, piece.last))
 
 
 class Store:
-    """Pieces on disk, one a line, by all that determines them: a run that was stopped goes on where it was.
+    """Store of pieces on disk, one per line, keyed by all that determines them, so that an interrupted run can be
+    resumed.
 
     Args:
-        settings: of the run.
-        folder: where the files are; None: nothing is kept.
+        settings: settings of the run.
+        folder: folder of the files; None to store nothing.
     """
 
     def __init__(self, settings: Settings, folder: str | Path | None = CACHE):
@@ -90,15 +91,15 @@ class Store:
                 try:
                     key, counts = json.loads(line)
                 except ValueError:
-                    continue  # the run ended while it was written
+                    continue  # the run was interrupted while writing it
                 self._known[key] = counts
 
     def get(self, piece: Piece) -> Counts | None:
-        """The counts of a piece; None where it has not been measured."""
+        """Return the counts of a piece; None if it has not been measured."""
         return self._known.get(self._key(piece))
 
     def add(self, piece: Piece, counts: Counts) -> None:
-        """Keep the counts of a piece."""
+        """Store the counts of a piece."""
         key = self._key(piece)
         self._known[key] = counts
         if self._path is None:
@@ -108,11 +109,12 @@ class Store:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([key, counts]) + "\n")
         except OSError:
-            # Without the file a run that is stopped begins anew, that is all.
+            # Without the file an interrupted run only starts over.
             self._path = None
 
     def _key(self, piece: Piece) -> str:
-        """All that determines a piece; how large the run is does so only where a row is measured in one."""
+        """Make a key of all that determines a piece; the size of the run does so only if a row is measured in one
+        piece."""
         section = SECTIONS[piece.section]
         row = section.rows(self._settings)[piece.row]
         sizes = {"packets": 0, "draws": 0, "esn0_db": (), "modes": ()}
@@ -126,8 +128,7 @@ class Store:
 
 @cache
 def _library() -> str:
-    """A short hash of the library, of these measurements and of the models' cards: what others measured does not
-    count."""
+    """Hash the library, these measurements and the models' cards, so that results of other code are not reused."""
     library, here = Path(tokcom.__file__).parent, Path(__file__).parent
     digest = hashlib.sha256()
     for root in (library, here):
@@ -148,14 +149,14 @@ def run(
     """Measure sections.
 
     Args:
-        settings: of the run.
-        names: of the sections.
-        store: what it holds is not measured again; what is measured goes there at once.
-        jobs: processes that measure.
+        settings: settings of the run.
+        names: names of the sections.
+        store: pieces in it are not measured again; new ones are stored immediately.
+        jobs: number of processes.
         progress: called with the section and the number of draws done in it since the last call.
 
     Returns:
-        The rows of each section: what tells them apart, and their figures.
+        The rows of each section: their parameters and their figures.
     """
     todo = pieces(settings, names)
     missing = [piece for piece in todo if store.get(piece) is None]
@@ -191,7 +192,7 @@ def _measured(settings: Settings, todo: Sequence[Piece], jobs: int) -> Iterator[
 
 
 def _alone() -> None:
-    """One thread for each process; Ctrl-C is for the first one, which ends the others."""
+    """Use one thread per process, and leave Ctrl-C to the main process, which ends the others."""
     import numba
     import torch
 
@@ -210,7 +211,7 @@ def _section(settings: Settings, name: str, done: Sequence[Piece], store: Store)
 
 
 def beside(rows: dict[str, list[dict]], baseline: dict, settings: Settings) -> dict[str, list[dict]]:
-    """The rows, each with the figures of the same row in an earlier report as `baseline`; None where it has none."""
+    """Add to each row, as `baseline`, the figures of the same row in an earlier report; None if it has none."""
     joined = {}
     for name, own in rows.items():
         before = baseline.get(name, [])
@@ -227,7 +228,7 @@ def beside(rows: dict[str, list[dict]], baseline: dict, settings: Settings) -> d
 
 
 def tables(name: str, rows: Sequence[dict]) -> list[tuple[str, list[dict]]]:
-    """Title and rows of the tables of a section: rows of one table have the same columns, a baseline's among them."""
+    """Split a section into tables, title and rows: rows of one table have the same columns, baseline included."""
     found: dict[tuple, list[dict]] = {}
     for row in rows:
         flat = {key: value for key, value in row.items() if key != "baseline"}
@@ -238,7 +239,7 @@ def tables(name: str, rows: Sequence[dict]) -> list[tuple[str, list[dict]]]:
 
 
 def report(rows: dict[str, list[dict]], settings: Settings, command: str) -> dict:
-    """The report: how it came about, then the sections, static figures by what they are."""
+    """Make the report: settings and command, then the sections, with static figures by kind."""
     told = asdict(settings) | {"data": settings.data and Path(settings.data).name}
     out: dict = {"command": command, "seed": settings.seed, "settings": told}
     for name, own in rows.items():
@@ -255,7 +256,7 @@ def report(rows: dict[str, list[dict]], settings: Settings, command: str) -> dic
 
 
 def pooled(rows: Sequence[dict]) -> list[dict]:
-    """Packets accepted and wrong of all faults together, and of each over all Es/N0, by mode."""
+    """Pool packets accepted although wrong over all faults, and per fault over all Es/N0, by mode."""
     out = []
     for mode in dict.fromkeys(row["mode"] for row in rows):
         for fault in (None, *dict.fromkeys(row["fault"] for row in rows)):

@@ -1,4 +1,4 @@
-"""Cells on disk: each is computed once, whoever computes it and however often the study is stopped."""
+"""Cells on disk: each is computed once, however often the study is stopped."""
 
 import hashlib
 import json
@@ -18,11 +18,11 @@ BUSY_SECONDS = 30
 
 
 class CellStore:
-    """The cells of one study in an SQLite file.
+    """Store of the cells of one study in an SQLite file.
 
     Args:
-        path: the file; it is made where there is none.
-        settings: of the study; cells of other settings or models may lie in the same file.
+        path: the file, created if missing.
+        settings: settings of the study; the file may also hold cells of other settings or models.
 
     Raises:
         TokcomError: the file cannot be used.
@@ -41,7 +41,7 @@ class CellStore:
         self._database.close()
 
     def missing(self, jobs: Iterable[Job]) -> list[Job]:
-        """Jobs with the schemes that have not been computed; those with none are left out."""
+        """Return jobs reduced to the schemes that have not been computed; complete jobs are left out."""
         known = {key for (key,) in self._query("SELECT key FROM cells")}
         remaining = (
             replace(job, schemes=tuple(name for name in job.schemes if self._key(job, name) not in known))
@@ -50,10 +50,10 @@ class CellStore:
         return [job for job in remaining if job.schemes]
 
     def add(self, job: Job, cells: Sequence[Cell]) -> None:
-        """Keep the cells of a job; all of them or, where the disk refuses, none.
+        """Store the cells of a job: all of them or, if writing fails, none.
 
         Raises:
-            TokcomError: they cannot be written.
+            TokcomError: the cells cannot be written.
         """
         rows = [
             (self._key(job, cell.scheme), cell.scheme, self._link, job.esn0_db, job.image, job.seed,
@@ -67,7 +67,7 @@ class CellStore:
             raise self._broken(error) from None
 
     def cells(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Cell]]:
-        """The cells of jobs, as far as they have been computed, in the jobs' order."""
+        """Iterate over the computed cells of jobs, in the order of the jobs."""
         known = {
             key: (figures, picture) for key, figures, picture in self._query("SELECT key, figures, picture FROM cells")
         }

@@ -30,25 +30,24 @@ from tokcom_lab.photograph_tokens import photograph_tokens
 CHANNELS = ("awgn", "epa")
 SAMPLE_RATE = 1e6
 MARGIN = 0.85
-"""Of a rival's token error rate on the training split: what the semantic policies are asked to keep to."""
+"""Share of the reference's token error rate on the training split that the semantic policies must keep to."""
 LEAST_BOUND = 2e-4
 STRICTER, TRIES = 0.3, 5
-"""Where more goes wrong on the training split than was expected and is allowed, the bound is taken times this, so
-often at most."""
+"""Factor on the bound if the errors on the training split exceed the limit, and largest number of such corrections."""
 FRAME_SECONDS, DOPPLER_HZ, DELAY = 0.01, 5.0, 3
-"""Of the outer loop's channel: a burst every 10 ms, feedback three bursts later."""
+"""Outer loop's channel: one burst every 10 ms, feedback three bursts later."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A policy, how its packets are decoded, and whose token error rate it must keep to.
+    """Policy under test, with its mode of decoding and its limit on the token error rate.
 
     Attributes:
-        name: in the report.
-        config: of the transmitter; a semantic one's bound is found on the training split.
-        mode: of the receiver.
-        rival: name of the contender whose token error rate is the limit; empty for none. "fixed" is the single MCS that
-            is fastest within it.
+        name: name in the report.
+        config: configuration of the transmitter; the bound of a semantic policy is found on the training split.
+        mode: mode of the receiver.
+        rival: name of the contender whose token error rate is the limit; empty for none. "fixed" is the fastest single
+            MCS within it.
     """
 
     name: str
@@ -67,25 +66,25 @@ CONTENDERS = (
 )
 DEFAULT = tuple(each.name for each in CONTENDERS)
 LOOP_ESN0_DB = (7.0, 10.0, 16.0)
-"""Of the outer loop's channel."""
+"""Values of Es/N0 in dB of the outer loop's channel."""
 
 
 @dataclass(frozen=True)
 class AdaptationPoint:
-    """One policy on one channel.
+    """Figures of one policy on one channel.
 
     Attributes:
-        channel: "awgn" or "epa": Rayleigh block fading, each burst with a draw of its own.
+        channel: "awgn" or "epa": Rayleigh block fading, with an independent draw per burst.
         esn0_db: mean Es/N0 in dB.
         policy: the contender's name.
-        airtime_ms: of a burst, preamble, header and all, at 1 MS/s.
-        signalling_bits: of the header with its extension and CRCs.
-        per: share of packets sent that were not declared good or are wrong.
-        ter: share of tokens that are wrong in the end.
-        psnr_db: of the pictures against those photographed.
-        energy_db: mean energy of a burst, in dB against 1 ms at power 0 dB.
-        bound: expected token error rate that was asked for, NaN where none was.
-        expected_ter: what was expected.
+        airtime_ms: airtime per burst, preamble and header included, at 1 MS/s.
+        signalling_bits: bits of the header with its extension and CRCs.
+        per: share of packets sent that were not accepted or are wrong.
+        ter: share of tokens that are wrong after recovery.
+        psnr_db: PSNR of the received pictures relative to the photographs.
+        energy_db: mean energy per burst, in dB relative to 1 ms at power 0 dB.
+        bound: bound on the expected token error rate, NaN without one.
+        expected_ter: expected token error rate.
         images: photographs.
     """
 
@@ -105,11 +104,11 @@ class AdaptationPoint:
 
 @dataclass(frozen=True)
 class Material:
-    """Frames and what the transmitter knows of them.
+    """Frames with the transmitter's knowledge of them.
 
     Attributes:
-        frames: whole ones.
-        bits: float32 (n_tokens,) of each: `token_bits`.
+        frames: frames without lost tokens.
+        bits: `token_bits` of each, float32 (n_tokens,).
         pictures: uint8 (n, size, size, 3).
     """
 
@@ -119,7 +118,7 @@ class Material:
 
 
 def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> Material:
-    """Tokens and predictability of pictures."""
+    """Compute tokens and predictability of pictures."""
     tokenizer, context = load_tokenizer(model), load_context(model)
     frames = []
     tokens = photograph_tokens(pictures, model)
@@ -131,15 +130,14 @@ def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> M
 
 
 class AdaptationBench:
-    """Sends photographs by every policy: symbols over the data carriers, in noise that the receiver knows, with CQI
-    that is true.
+    """Benchmark that sends photographs by every policy: symbols over the data carriers, with known noise and exact CQI.
 
     Args:
-        model: name or folder.
-        train: where bounds are found.
-        test: what is measured.
-        seed: of fading and noise.
-        jobs: processes that decode.
+        model: name or folder of the model.
+        train: training split, on which bounds are found.
+        test: test split, on which policies are measured.
+        seed: seed of fading and noise.
+        jobs: number of decoding processes.
     """
 
     def __init__(self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2):
@@ -147,7 +145,7 @@ class AdaptationBench:
         self.solver_ms: list[float] = []
 
     def solver_times(self) -> dict:
-        """Milliseconds that a semantic choice took where predictability was known: median, and the 95th percentile."""
+        """Compute the time of a semantic choice in ms, predictability excluded: median and 95th percentile."""
         if not self.solver_ms:
             return {}
         low, high = np.percentile(self.solver_ms, [50, 95])
@@ -157,7 +155,7 @@ class AdaptationBench:
         self, channels: Sequence[str], esn0_db: Sequence[float], policies: Sequence[str],
         progress: Callable[[int], None] = lambda done: None,
     ) -> Iterator[AdaptationPoint]:  # fmt: skip
-        """Measure contenders by name; those whose token error rate is another's limit are measured where needed."""
+        """Measure contenders by name, after those whose token error rates are their limits."""
         chosen = [each for each in CONTENDERS if each.name in policies]
         with ProcessPoolExecutor(self.jobs, get_context("spawn"), _work_alone) as pool:
             for channel in channels:
@@ -186,9 +184,9 @@ class AdaptationBench:
         )  # fmt: skip
 
     def _within_rival(self, pool, channel, value, contender, rival) -> AdaptationConfig:
-        """The contender with the bound at which it errs less than its rival on the training split.
+        """Find the bound at which a contender's token error rate on the training split is below its limit.
 
-        Frames in a fade that nothing survives do not count: they would hide how often the others fail.
+        Frames in a fade that nothing survives do not count: they would hide the error rate of the others.
         """
         strict = self._choices(self.train, "train", channel, value, replace(contender.config, bound=LEAST_BOUND))
         served = np.array([choice.feasible for choice in strict])
@@ -205,7 +203,8 @@ class AdaptationBench:
         return config
 
     def _best_fixed(self, pool, channel, value) -> AdaptationConfig:
-        """The fastest MCS that errs no more often than "cqi" on the training split; the one that errs least if none."""
+        """Find the fastest MCS with at most the errors of "cqi" on the training split, or the one with the fewest
+        errors."""
         limit = self._ter(pool, self.train, "train", channel, value, CONTENDERS[1])
         symbols, tried = np.array([row.symbols(1024, 4) for row in mcs_table()]), []
         for index in np.argsort(symbols, kind="stable"):
@@ -220,13 +219,13 @@ class AdaptationBench:
         return float(self._errors(pool, material, split, channel, value, contender).mean())
 
     def _errors(self, pool, material, split, channel, value, contender) -> np.ndarray:
-        """Share of wrong tokens of each frame."""
+        """Measure the share of wrong tokens of each frame."""
         choices = self._choices(material, split, channel, value, contender.config)
         outcomes = self._decode(pool, material, split, channel, value, choices, contender.mode, False, lambda _: None)
         return np.array([outcome[0] for outcome in outcomes])
 
     def _bound(self, channel, value, config, ceiling, counted) -> float:
-        """The bound, by bisection on the training split, at which what is expected of the frames that count meets the
+        """Find by bisection on the training split the bound at which the expected errors of the counted frames meet the
         ceiling."""
         low, high = np.log(ceiling / 20), np.log(0.7)
         for _ in range(9):
@@ -265,7 +264,7 @@ class AdaptationBench:
 
 
 def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int) -> np.ndarray:
-    """Es/N0 in dB of the data carriers while a frame is sent; the same draw at every mean and for every policy."""
+    """Draw the Es/N0 in dB of the data carriers for a frame, the same at every mean and for every policy."""
     if channel == "awgn":
         return np.array([esn0_db])
     gains = carrier_gains(channel, np.random.default_rng([seed, CHANNELS.index(channel), len(split), number]))
@@ -275,14 +274,15 @@ def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int
 def outer_loop(
     esn0_db: float, frames: int, target: float, seed: int, step_db: float = 0.01, warm_up: int = 200
 ) -> dict:
-    """PER that the outer loop holds on EPA at 5 Hz, with CQI and reports three bursts old, beside the inner loop alone.
+    """Measure the PER with the outer loop on EPA at 5 Hz, with CQI and reports three bursts old, and with the inner
+    loop alone.
 
     Args:
         esn0_db: mean Es/N0 in dB.
         frames: bursts of 64 packets after the warm-up.
-        target: PER.
-        seed: of everything.
-        step_db: of the loop, for a lost packet.
+        target: target PER.
+        seed: seed of everything.
+        step_db: step of the loop per lost packet.
         warm_up: bursts before counting.
 
     Returns:
@@ -315,7 +315,7 @@ def outer_loop(
 
 
 def as_row(point: AdaptationPoint) -> dict:
-    """A point for JSON, which has no NaN."""
+    """Convert a point for JSON, which has no NaN."""
     row = asdict(point)
     for name, value in row.items():
         if isinstance(value, float):
@@ -343,7 +343,7 @@ def _work_alone() -> None:
 
 
 def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple[float, int, int, float]:
-    """Share of wrong tokens, packets lost, packets sent, and PSNR of one frame."""
+    """Measure share of wrong tokens, packets lost, packets sent, and PSNR of one frame."""
     link = _link(model)
     rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db

@@ -1,4 +1,4 @@
-"""The training pictures as tokens: made once by the model's own tokenizer, kept beside the prepared pictures."""
+"""Tokens of the training pictures, computed once by the model's own tokenizer and cached with the prepared pictures."""
 
 import copy
 import hashlib
@@ -26,18 +26,18 @@ VIEW_SEED = 78
 def tokenized(
     data: Dataset, model: str, split: str, *, cache: str | Path = CACHE, advance: Callable[[int], None] | None = None
 ) -> np.ndarray:
-    """Tokens of the pictures.
+    """Compute the tokens of the pictures.
 
     Args:
         data: the pictures.
         model: model whose tokenizer makes the tokens.
         split: name of the split, part of the cache's key.
-        cache: folder that keeps them.
-        advance: told how many pictures more are done.
+        cache: folder of the cache.
+        advance: called with the number of pictures done since the last call.
 
     Returns:
-        uint16 or int32 array (n, variants, tokens). An encoder's tokens come of all crops, then of their mirror images;
-        tokens that are searched for, which takes time, of the pictures' `Views`, or of the one crop that there is.
+        uint16 or int32 array (n, variants, tokens). The variants are all crops, then their mirror images; with a
+        search, which is slow, the pictures' `Views`, or the only crop.
     """
     tokenizer = load_tokenizer(model, device="cpu")
     path = _path(data, model, split, tokenizer, Path(cache))
@@ -55,19 +55,20 @@ def enlarged_tokens(
     data: Dataset, model: str, split: str, *, views: int, device: torch.device, cache: str | Path = CACHE,
     advance: Callable[[int], None] | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """The encoder's tokens of the pictures as `PictureFeed` shows them, made on a device.
+    """Compute the encoder's tokens of the pictures as augmented by `PictureFeed`, on a device.
 
     Args:
         data: the pictures.
         model: model whose encoder makes the tokens; there is no search.
         split: name of the split, part of the cache's key.
-        views: of every picture: as it is, mirrored, then random windows, enlarged, of which every second is mirrored.
-        device: where they are made.
-        cache: folder that keeps them.
-        advance: told how many pictures more are done.
+        views: views per picture: the original, its mirror image, then random enlarged windows, every second one
+            mirrored.
+        device: device of the computation.
+        cache: folder of the cache.
+        advance: called with the number of pictures done since the last call.
 
     Returns:
-        uint16 or int32 array (n, views, tokens). Broken off, a later call goes on with what was found.
+        uint16 or int32 array (n, views, tokens). An interrupted computation is continued by a later call.
     """
     tokenizer = load_tokenizer(model, 0, "cpu")
     key = [tokens_key(model, 0), device.type, split, data.pictures.shape, hash_of(data), views]
@@ -94,14 +95,14 @@ def enlarged_tokens(
 
 
 def keep_tokens(tokens: np.ndarray, data: Dataset, model: str, split: str, *, cache: str | Path = CACHE) -> None:
-    """Let `tokenized` find tokens of the pictures' `Views` that were searched for elsewhere.
+    """Store tokens of the pictures' `Views`, found elsewhere by search, for `tokenized`.
 
     Args:
-        tokens: int (VIEWS * n, tokens), numbered as the views.
+        tokens: int (VIEWS * n, tokens), in the order of the views.
         data: the pictures.
-        model: model whose tokenizer shows them.
+        model: model whose tokenizer decodes them.
         split: name of the split.
-        cache: folder that keeps them.
+        cache: folder of the cache.
     """
     tokenizer = load_tokenizer(model, device="cpu")
     by_picture = tokens.reshape(VIEWS, len(data.labels), -1).transpose(1, 0, 2)
@@ -109,8 +110,8 @@ def keep_tokens(tokens: np.ndarray, data: Dataset, model: str, split: str, *, ca
 
 
 def kept_tokens(data: Dataset, model: str, split: str, *, cache: str | Path = CACHE) -> np.ndarray | None:
-    """What `keep_tokens` kept, or `tokenized` found by search: int (VIEWS * n, tokens), numbered as the pictures'
-    `Views`; None where there is nothing."""
+    """Load tokens stored by `keep_tokens` or found by `tokenized`'s search, int (VIEWS * n, tokens), in the order of
+    the pictures' `Views`; None if there are none."""
     tokenizer = load_tokenizer(model, device="cpu")
     path = _path(data, model, split, tokenizer, Path(cache))
     if not tokenizer.visits or not path.exists():
@@ -135,7 +136,7 @@ def _encoded(data: Dataset, tokenizer: VQTokenizer, advance: Callable[[int], Non
 def _searched(
     data: Dataset, tokenizer: VQTokenizer, begun: Path, advance: Callable[[int], None] | None
 ) -> np.ndarray:  # fmt: skip
-    """What was found so far stays in `begun`, from where a later call goes on."""
+    """Search for tokens; results so far are stored in `begun`, from which a later call continues."""
     n, crops = data.pictures.shape[:2]
     views = Views.of(data) if crops > 1 else None
     variants = VIEWS if views else 1
@@ -154,7 +155,7 @@ def _searched(
 
 
 def _begun(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Tokens in a file, int32, LOST where none was found yet."""
+    """Load tokens from a file, int32, LOST where none has been found yet."""
     if path.exists():
         return np.load(path, mmap_mode="r+")
     tokens = np.lib.format.open_memmap(path, "w+", np.int32, shape)
@@ -168,11 +169,11 @@ def _path(data: Dataset, model: str, split: str, tokenizer: VQTokenizer, cache: 
 
 
 def tokens_key(model: str, visits: int) -> str:
-    """A short hash of everything that decides a picture's tokens: weights, search, precision, and the code.
+    """Compute a short hash of everything that determines a picture's tokens: weights, search, precision, and the code.
 
     Args:
         model: name or folder of the model.
-        visits: of the search to every picture; 0: the encoder's tokens.
+        visits: search passes per picture; 0 for the encoder's tokens.
     """
     card = model_card(model)
     key = [card.part("tokenizer")["sha256"], str(precision()), _code()]
@@ -183,7 +184,7 @@ def tokens_key(model: str, visits: int) -> str:
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """A hash of the tokenizers' sources."""
+    """Hash the tokenizers' sources."""
     folder = Path(tokcom.tokenizers.__file__).parent
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
 
@@ -200,7 +201,7 @@ def _keep(tokens: np.ndarray, path: Path) -> None:
 
 
 def hash_of(data: Dataset) -> str:
-    """A short hash of the pictures: of every 61st byte of each of them."""
+    """Compute a short hash of every 61st byte of each picture."""
     digest = hashlib.sha256(repr(data.pictures.shape).encode())
     for start in range(0, len(data.pictures), BATCH):
         part = data.pictures[start : start + BATCH]

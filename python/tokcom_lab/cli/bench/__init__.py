@@ -1,4 +1,4 @@
-"""`tokcom bench`: measurements, each beside a rival or a bound where there is one."""
+"""`tokcom bench`: measurements, compared with another implementation or a bound if there is one."""
 
 import click
 
@@ -16,6 +16,7 @@ HERE = "tokcom_lab.cli.bench"
         "coding": f"{HERE}.radio:coding",
         "compress": f"{HERE}.compression:compress",
         "context": f"{HERE}.context:context",
+        "device": f"{HERE}.device:device",
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",
         "mapping": f"{HERE}.tokens:mapping",

@@ -1,4 +1,4 @@
-"""`tokcom bench context`, `accept`: decoding together with a model of what makes sense."""
+"""`tokcom bench context`, `accept`: decoding jointly with a context model."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,17 +19,21 @@ from tokcom_lab.cli.options import data_option, images_option
 @images_option(200)
 @click.option("--esn0-db", type=Numbers(), default="1,1.5,2,2.5,3,3.5,4,4.5,5,6,7,8", show_default=True)
 @click.option(
-    "--modes", type=Names(MODES), default=",".join(MODES), show_default=True, help="Of the receiver, between commas."
+    "--modes",
+    type=Names(MODES),
+    default=",".join(MODES),
+    show_default=True,
+    help="Modes of the receiver, separated by commas.",
 )
 @click.option("--cmi", type=click.Choice(["yes", "no", "both"]), default="both", show_default=True, help="Send labels?")
 @model_option
 @click.option(
     "--channel",
     type=click.Choice(list(load_table("tokcom.channel", "profiles"))),
-    help="Bursts through multipath (none: noise alone), found and equalised. [default: symbols in known noise]",
+    help="Bursts through multipath (none: noise alone), to be found and equalised. [default: symbols in known noise]",
 )
-@drawing_option("--svg", "Draw PER and TER into this file.")
-@drawing_option("--pictures", "Show photographs at 3, 4, 6 dB here.")
+@drawing_option("--svg", "Draw PER and TER to this file.")
+@drawing_option("--pictures", "Draw photographs at 3, 4, 6 dB to this file.")
 @device_option
 @seed_option
 @json_option("Write the figures as JSON")
@@ -37,7 +41,8 @@ def context(
     data: Path | None, images: int, esn0_db: list[float], modes: list[str], cmi: str, model: str, channel: str | None,
     svg: Path | None, pictures: Path | None, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Error rates of the receiver's four modes on photographs, K=7 rate 1/2, 16-QAM, AWGN (10 to 15 minutes)."""
+    """Measure the error rates of the receiver's four modes on photographs, K=7, rate 1/2, 16-QAM, AWGN (10 to 15
+    minutes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
     from tokcom_lab.curves import context_curve
@@ -94,7 +99,7 @@ def accept(
     data: Path | None, images: int, split: str, mode: str, esn0_db: list[float], accept: list[float], model: str,
     seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Packets lost against packets wrong, over the posterior from which they are declared good."""
+    """Measure lost against wrong packets, over the posterior from which packets are accepted."""
     from tokcom.context.acceptance import Acceptance
     from tokcom.models.zoo import load_acceptance, load_recovery, load_tokenizer
     from tokcom_lab.curves import context_curve

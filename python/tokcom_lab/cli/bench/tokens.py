@@ -1,4 +1,4 @@
-"""`tokcom bench mapping`, `tokens`, `photographs`: what tokens show and what their labels are worth."""
+"""`tokcom bench mapping`, `tokens`, `photographs`: fidelity of tokens and benefit of their labels."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,17 +20,21 @@ from tokcom_lab.cli.options import data_option, images_option
     type=Names(),
     default="1024qam,1024qam map,32qam 32qam,16qam 16qam qpsk,1024psk",
     show_default=True,
-    help="Schemes without code, between commas; with map at the end, MAP detection under the context's prior.",
+    help="Schemes without code, separated by commas; with map at the end, MAP detection under the context's prior.",
 )
-@click.option("--esn0-db", type=Numbers(), help="For these schemes. [default: where each makes errors]")
+@click.option("--esn0-db", type=Numbers(), help="Es/N0 of these schemes. [default: where each makes errors]")
 @click.option(
-    "--modes", type=Names(), default="keep,context", show_default=True, help="Of the receiver of coded packets."
+    "--modes", type=Names(), default="keep,context", show_default=True, help="Modes of the receiver of coded packets."
 )
-@click.option("--keep-esn0-db", type=Numbers(), default="3,4,5,6,7", show_default=True, help="For modes keep and mask.")
-@click.option("--context-esn0-db", type=Numbers(), default="0,1,2,3", show_default=True, help="For list and context.")
+@click.option(
+    "--keep-esn0-db", type=Numbers(), default="3,4,5,6,7", show_default=True, help="Es/N0 for modes keep and mask."
+)
+@click.option(
+    "--context-esn0-db", type=Numbers(), default="0,1,2,3", show_default=True, help="Es/N0 for list and context."
+)
 @model_option
-@drawing_option("--constellations", "Draw 1024-QAM, coloured, here.")
-@drawing_option("--pictures", "Show photographs after errors here.")
+@drawing_option("--constellations", "Draw 1024-QAM, coloured, to this file.")
+@drawing_option("--pictures", "Draw photographs after errors to this file.")
 @seed_option
 @json_option("Write the figures as JSON")
 def mapping(
@@ -38,7 +42,7 @@ def mapping(
     keep_esn0_db: list[float], context_esn0_db: list[float], model: str, constellations: Path | None,
     pictures: Path | None, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Natural, random and semantic labels of tokens on photographs, without code and with it (half an hour)."""
+    """Compare natural, random and semantic labels of tokens on photographs, with and without code (half an hour)."""
     from tokcom.models.zoo import load_tokenizer
     from tokcom_lab.curves import context_curve, mapping_curve
     from tokcom_lab.curves.mapping_plot import draw_errors, draw_labels
@@ -78,17 +82,19 @@ def mapping(
 @data_option
 @images_option(200, "Photographs.")
 @click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True)
-@click.option("--rates", type=Numbers(), default="0,0.05,0.08,0.12,0.2", show_default=True, help="Nepers a bit.")
-@click.option("--visits", type=WholeNumbers(), default="0,1,2,4,6,8,12,20", show_default=True, help="Of the search.")
+@click.option("--rates", type=Numbers(), default="0,0.05,0.08,0.12,0.2", show_default=True, help="Nepers per bit.")
+@click.option(
+    "--visits", type=WholeNumbers(), default="0,1,2,4,6,8,12,20", show_default=True, help="Numbers of search passes."
+)
 @model_option
-@drawing_option("--svg", "Draw it here.")
+@drawing_option("--svg", "Draw the curves to this file.")
 @seed_option
 @json_option("Write the figures as JSON")
 def tokens(
     data: Path | None, images: int, split: str, rates: list[float], visits: list[int], model: str, svg: Path | None,
     seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """PSNR over the bits of a token, with the search for tokens that show more and cost less (half an hour)."""
+    """Measure PSNR over bits per token, with the search for tokens of better quality and lower cost (half an hour)."""
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom_lab.curves.rate_distortion_curve import draw_rate_distortion, rate_distortion_curve
 
@@ -118,10 +124,10 @@ def tokens(
     required=True,
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
-    help="Folder, tar or zip of train/CLASS and test/CLASS; once or more.",
+    help="Folder, tar or zip of train/CLASS and test/CLASS; may be repeated.",
 )
 @images_option(300, "Photographs of the test split.")
-@click.option("--visits", type=click.IntRange(0), help="Of the search for tokens. [default: as the model's card says]")
+@click.option("--visits", type=click.IntRange(0), help="Search passes per picture. [default: as in the model's card]")
 @click.option("--model", required=True, help="A model of the zoo, by name or folder.")
 @seed_option
 @json_option("Write the figures as JSON")
@@ -129,7 +135,7 @@ def photographs(
     data: tuple[Path, ...], images: int, visits: int | None, model: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """What a model for photographs shows and expects, judged by EfficientNet-Lite2, which did not train it."""
+    """Measure a model for photographs, judged by EfficientNet-Lite2, which was not used in its training."""
     from tokcom.models.zoo import model_card
     from tokcom_lab.curves.photograph_quality import photograph_quality
 
