@@ -17,8 +17,8 @@ MARK = {"fg": "red", "underline": True}
 def text(text: str, esn0_db: float, model: str, mcs: str, tokens_per_packet: int, seed: int) -> None:
     """Send TEXT through noise and show what four receivers make of it; - reads it from standard input.
 
-    Words that a receiver is not sure of stand in brackets: [word?]. The model is made ready when it is first wanted, which
-    takes some minutes.
+    Words that a receiver is not sure of stand in brackets: [word?]. The model is made ready when it is first wanted,
+    which takes some minutes.
     """
     import sys
 

@@ -23,6 +23,7 @@ HERE = "tokcom_lab.cli.bench"
         "photographs": f"{HERE}.tokens:photographs",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
+        "text": f"{HERE}.text:text",
         "tokens": f"{HERE}.tokens:tokens",
         "window": f"{HERE}.radio:window",
     },
