@@ -220,4 +220,6 @@ class IncomingFrames:
         assembly = self._assembler.pop((self._source, 0, frame_id))
         unplaced = tuple(tokens for _, tokens in sorted(frame.unplaced, key=lambda each: each[0]))
         self.n_bytes -= frame.n_bytes
-        return ReceivedFrame(frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced)
+        return ReceivedFrame(
+            frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced
+        )

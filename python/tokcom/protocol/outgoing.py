@@ -158,13 +158,8 @@ def sections_of(batches: Iterable[Batch], indexed: bool) -> list[Section]:
             frame.left -= len(batch.rows)
         sections.append(
             Section(
-                frame.format_id,
-                frame.frame_id & 0xFFFF,
-                frame.grid,
-                batch.rows if indexed else None,
-                frame.payloads[batch.rows],
-                frame.label,
-                frame.left == 0,
+                frame.format_id, frame.frame_id & 0xFFFF, frame.grid, batch.rows if indexed else None,
+                frame.payloads[batch.rows], frame.label, frame.left == 0,
             )  # fmt: skip
         )
     return sections

@@ -193,9 +193,7 @@ class Sender:
         positions = form.positions(frame.grid, frame.frame_id)
         payloads = payloads_of(pack(frame.tokens, positions), form.token_bits)
         if bits is not None and np.shape(bits) != (len(payloads),):
-            raise ParameterError(
-                f"bits have shape {np.shape(bits)}; frame {frame.frame_id} has {len(payloads)} packets"
-            )
+            raise ParameterError(f"bits have shape {np.shape(bits)}; frame {frame.frame_id} has {len(payloads)} packets")
         classes = np.zeros(len(payloads), np.uint8) if bits is None else classes_of(bits)
         out = OutgoingFrame(
             frame.frame_id, format_id, form, frame.grid, frame.cmi, payloads, classes, now + self.settings.deadline_s
