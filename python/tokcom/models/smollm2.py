@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tokcom.context.condition import NOTHING
 from tokcom.context.language_model import LanguageModel
 from tokcom.context.llama_network import LlamaConfig, LlamaNetwork
 from tokcom.errors import ModelError
-from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.text_export import write_text_model
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -46,8 +44,6 @@ def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share:
         ModelError: the package is not installed, or is not what it should be.
     """
     reader = _reader()
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    unfinished.mkdir(parents=True, exist_ok=True)
     try:
         words, kinds = (reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type"))
         control = [number for number, kind in enumerate(kinds) if kind == CONTROL]
@@ -58,16 +54,16 @@ def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share:
     except (KeyError, IndexError, RuntimeError, ValueError) as error:
         raise ModelError(f"{PACKAGE}: not the SmolLM2-135M that it should be ({error}); install it again") from None
     progress(0.1)
-    vocabulary = json.dumps(_vocabulary(words, merges, control), ensure_ascii=False)
-    (unfinished / "tokenizer.json").write_text(vocabulary, encoding="utf-8")
-    halves = {name: each.half().contiguous() for name, each in weights.items()}
-    save_file(halves, unfinished / "context.safetensors")
     model = LanguageModel(network.eval().requires_grad_(False), NAME)
     frequencies = expected_frequencies(model, lambda share: progress(0.1 + 0.9 * share))
-    save_arrays({"frequencies": frequencies}, unfinished / "labels.safetensors")
-    card = _card(unfinished, config)
-    (unfinished / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(folder)
+    about = {
+        "name": NAME,
+        "description": "SmolLM2-135M-Instruct of Hugging Face; from 4-bit weights",
+        "licence": "Apache-2.0",
+        "data": "see the model's own card",
+    }
+    vocabulary = json.dumps(_vocabulary(words, merges, control), ensure_ascii=False)
+    write_text_model(folder, about, vocabulary, network, frequencies)
 
 
 def expected_frequencies(model: LanguageModel, progress: Callable[[float], None] = lambda share: None) -> np.ndarray:
@@ -193,23 +189,3 @@ def _vocabulary(words: list[str], merges: list[str], control: list[int]) -> dict
             "merges": [merge.split(" ") for merge in merges],
         },
     }  # fmt: skip
-
-
-def _card(folder: Path, config: LlamaConfig) -> dict:
-    def part(family: str, file: str, shape: dict, **more: object) -> dict:
-        return {"family": family, "config": shape, "weights": file, "sha256": file_hash(folder / file), **more}
-
-    tokenizer = part("text", "tokenizer.json", {"codebook_size": config.codebook_size})
-    bound = {"tokenizer": tokenizer["sha256"]}
-    return {
-        "format": FORMAT,
-        "name": NAME,
-        "modality": "text",
-        "description": "SmolLM2-135M-Instruct of Hugging Face; from 4-bit weights",
-        "licence": "Apache-2.0",
-        "data": "see the model's own card",
-        "classes": [],
-        "tokenizer": tokenizer,
-        "context": part("llama", "context.safetensors", vars(config) | {"unused": list(config.unused)}, **bound),
-        "labels": part("labels", "labels.safetensors", {}, **bound),
-    }

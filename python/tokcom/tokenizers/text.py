@@ -7,6 +7,7 @@ out as it went in; text that looks like a control word is spelled like any other
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -43,6 +44,24 @@ class Word:
     def sure(self) -> bool:
         """Whether it may be shown without a mark."""
         return self.confidence >= SURE
+
+
+def pieces(text: str, characters: int = MAX_CHARACTERS) -> Iterator[str]:
+    """A text in pieces of at most so many characters, cut behind white space where there is some in the second half of
+    a piece; together they are the text.
+
+    Raises:
+        TextError: the number of characters is below 1.
+    """
+    if characters < 1:
+        raise TextError(f"characters is {characters}; it must be at least 1")
+    while len(text) > characters:
+        space = max((text.rfind(each, characters // 2, characters) for each in " \n\t"), default=-1)
+        cut = space + 1 if space >= 0 else characters
+        yield text[:cut]
+        text = text[cut:]
+    if text:
+        yield text
 
 
 class TextTokenizer:
