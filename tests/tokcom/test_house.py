@@ -51,6 +51,7 @@ ROOMS = {
         "training",
         "photographs",
         "photograph_tokens",
+        "text_messages",
         "curves",
         "air",
         "network",

@@ -24,6 +24,7 @@ HERE = "tokcom_lab.cli.bench"
         "network": f"{HERE}.network:network",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
+        "text": f"{HERE}.text:text",
         "tokens": f"{HERE}.tokens:tokens",
         "vocabulary": f"{HERE}.context:vocabulary",
         "window": f"{HERE}.radio:window",
