@@ -15,7 +15,7 @@ ROOMS = {
     "tokcom": (
         "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
         "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy",
-        "channel", "link", "metrics", "models", "recording", "doctor", "cli",
+        "channel", "multiple_access", "link", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
         "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
