@@ -18,8 +18,8 @@ ROOMS = {
         "channel", "multiple_access", "link", "metrics", "models", "recording", "doctor", "cli",
     ),
     "tokcom_lab": (
-        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "case_study", "faults",
-        "demo_page", "radio", "cli",
+        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "multiple_access",
+        "case_study", "faults", "demo_page", "radio", "cli",
     ),
 }  # fmt: skip
 GNU_RADIO = ("gnuradio", "pmt")

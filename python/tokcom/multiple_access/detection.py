@@ -23,6 +23,8 @@ REACH = 25.0
 """Nepers below the best pair from which pairs do not count."""
 LIST_WORDS = {3: 24, 4: 12}
 """Words of each transmitter that are weighed in all combinations, by the number of transmitters."""
+LIKELY = 128
+"""Words of each transmitter that pairs are made of once all were weighed."""
 TURNS = 3
 """Times that every pair is decided where there are more than two."""
 LEAST = np.float32(-80)
@@ -102,24 +104,29 @@ def _pair(first: np.ndarray, second: np.ndarray, score_1: np.ndarray, score_2: n
 
 
 def _more(words: np.ndarray, received: np.ndarray, log_priors: np.ndarray) -> np.ndarray:
-    """Three or four transmitters."""
+    """Three or four transmitters: all words in the first turn, later those that were likely."""
     posterior = log_priors.copy()
-    pairs = list(combinations(range(len(words)), 2))
-    mean = np.zeros((len(words), words.shape[2]), np.float32)
-    spread = np.zeros_like(mean)
-    for user in range(len(words)):
-        mean[user], spread[user] = _moments(words[user], posterior[user])
-    for _ in range(TURNS):
-        for pair in pairs:
+    every = np.arange(words.shape[1])
+    moments = [_moments(*each) for each in zip(words, posterior, strict=True)]
+    for turn in range(TURNS):
+        kept = [
+            every if turn == 0 or len(every) <= LIKELY else np.argpartition(-each, LIKELY)[:LIKELY]
+            for each in posterior
+        ]
+        for pair in combinations(range(len(words)), 2):
             others = [user for user in range(len(words)) if user not in pair]
             # What is not known of the others is noise; half of a complex variance of 1 is the receiver's own.
-            weight = 1 / (1 + 2 * spread[others].sum(axis=0))
-            left = received - mean[others].sum(axis=0)
-            weighted = words[list(pair)] * np.sqrt(weight)
-            single = 2 * weighted @ (left * np.sqrt(weight)) - (weighted**2).sum(axis=2) + log_priors[list(pair)]
-            posterior[list(pair)] = _pair(weighted[0], weighted[1], single[0], single[1])
-            for user in pair:
-                mean[user], spread[user] = _moments(words[user], posterior[user])
+            scale = 1 / np.sqrt(1 + 2 * sum(moments[user][1] for user in others))
+            left = (received - sum(moments[user][0] for user in others)) * scale
+            chosen = [words[user][kept[user]] * scale for user in pair]
+            single = [
+                2 * each @ left - (each**2).sum(axis=1) + log_priors[user, kept[user]]
+                for user, each in zip(pair, chosen, strict=True)
+            ]
+            for user, found in zip(pair, _pair(*chosen, *single), strict=True):
+                posterior[user] = LEAST
+                posterior[user, kept[user]] = found
+                moments[user] = _moments(words[user][kept[user]], found)
     return _listed(words, received, log_priors, posterior)
 
 

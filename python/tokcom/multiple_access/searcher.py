@@ -21,7 +21,7 @@ from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE
 
 WINDOW = (REPETITIONS - 1) * FFT_SIZE
 THRESHOLD = 0.25
-"""Correlation of 192 samples with those 64 later; noise alone reaches it once in some 10**5 samples, and is told by its training."""
+"""Correlation of 192 samples with those 64 later; noise alone seldom reaches it, and has no training."""
 LEAST_SHARE = 0.08
 """Share of the training's energy that one instant must explain; of noise it is about 4 / 256."""
 SEARCHED = WINDOW + TRAINING_GUARD + FFT_SIZE

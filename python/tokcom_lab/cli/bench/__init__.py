@@ -22,6 +22,7 @@ HERE = "tokcom_lab.cli.bench"
         "photographs": f"{HERE}.tokens:photographs",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
+        "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",
         "window": f"{HERE}.radio:window",
     },
