@@ -19,6 +19,8 @@ WIDEST_CFO = 2 * np.pi * 0.004
 """Radians per sample by which a transmitter may differ from the mean of all: 4 kHz at 1 MS/s."""
 HEARD = 3.0
 """Likelihood ratio that pilots must reach, in units of what the noise's best guess brings on average, to be heard."""
+LEAKAGE = 0.002
+"""Share of what all ports receive that carriers of others may hear of them, for transmitters whose offsets differ."""
 ITERATIONS = 12
 STEPS = 3
 """Points per resolution cell of the search for a frequency."""
@@ -79,8 +81,9 @@ def estimate_port(
     observed, rows, times = _pilots(plan, port, training, symbols)
     noise /= float(PORT_BOOST) ** 2
     frequency, gain = _frequency(observed, rows, times)
-    # A frequency is guessed among some; the best of pure noise exceeds the mean of a few taps by so much.
-    heard = gain > HEARD * noise * (len(DELAYS) + np.log(len(observed)))
+    floor = noise + LEAKAGE * float(np.mean(np.abs(training) ** 2))
+    # The best of many frequencies explains more of pure noise than its taps would.
+    heard = gain > HEARD * floor * (len(DELAYS) + np.log(len(observed)))
     turned = observed * np.exp(-1j * frequency * times)
     taps, covariance = _taps(rows, turned, max(noise, LEAST_POWER))
     response = _fourier() @ taps

@@ -43,12 +43,14 @@ class Received:
         airtime: samples that all users together are on the air.
         confidence: float32 (users, n_slots), posteriors; None where there are none.
         headers_lost: users whose header did not arrive.
+        alone: int32 (users, n_slots), of "todma" before any prior was asked: what "pair" says.
     """
 
     tokens: np.ndarray
     airtime: int
     confidence: np.ndarray | None = None
     headers_lost: int = 0
+    alone: np.ndarray | None = None
 
 
 def require_receiver(name: str) -> None:
@@ -101,8 +103,8 @@ class Receivers:
             return Received(np.zeros_like(scene.tokens), scene.plan.length, headers_lost=len(scene.frames))
 
     def _shared(self, name: str, scene: Scene, observed: MultiUserObservation) -> Received:
-        tokens = np.zeros_like(scene.tokens)
-        confidence = np.zeros(tokens.shape, np.float32)
+        tokens, alone = np.zeros_like(scene.tokens), None
+        confidence = None
         ports = [user.port for user in observed.users if user.port < len(tokens)]
         rows = [row for row, user in enumerate(observed.users) if user.port < len(tokens)]
         if name in ("todma", "pair"):
@@ -110,7 +112,8 @@ class Receivers:
             found = self._separator.separate(
                 observed, [Source(prior, _condition(user.header)) for user in observed.users]
             )
-            got, confidence[ports] = found.tokens, found.confidence[rows]
+            got, confidence, alone = found.tokens, np.zeros(tokens.shape, np.float32), np.zeros_like(tokens)
+            confidence[ports], alone[ports] = found.confidence[rows], found.alone[rows]
         else:
             detect: Callable = message_passing if name == "amp" else matching_pursuit
             got = detect(observed)
@@ -125,7 +128,7 @@ class Receivers:
                 )
         tokens[ports] = got[rows]
         lost = len(tokens) - sum(user.header is not None for user in observed.users if user.port < len(tokens))
-        return Received(tokens, scene.plan.length, confidence, lost)
+        return Received(tokens, scene.plan.length, confidence, lost, alone)
 
     def _one_after_the_other(self, name: str, scene: Scene) -> Received:
         """TDMA: a burst of the air interface each, with as much energy as the shared burst; the channel is known."""

@@ -16,7 +16,7 @@ from tokcom.metrics.pictures import psnr_db
 from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.plan import MultiUserPlan
 from tokcom.tokenizers.vq import VQTokenizer
-from tokcom_lab.multiple_access.receivers import Receivers, airtime_ms, require_receiver
+from tokcom_lab.multiple_access.receivers import Received, Receivers, airtime_ms, require_receiver
 from tokcom_lab.multiple_access.scene import Scene, Surroundings
 from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.photographs import Photographs
@@ -50,7 +50,7 @@ class TodmaPoint:
         swapped: share of tokens that came out as another transmitter's of the same slot.
         airtime_ms: of all transmitters together, at 1 MS/s.
         psnr_db: mean PSNR of the pictures.
-        seconds: processor time per scene, from samples to tokens.
+        seconds: processor time per scene, from cells to tokens; None where it was not taken alone.
         expected: share of wrong tokens that the posteriors expect; None where there are none.
         headers_lost: share of users whose header did not arrive.
         scenes: how many.
@@ -65,7 +65,7 @@ class TodmaPoint:
     swapped: float
     airtime_ms: float
     psnr_db: float
-    seconds: float
+    seconds: float | None
     expected: float | None
     headers_lost: float
     scenes: int
@@ -123,13 +123,11 @@ class TodmaBench:
             progress(1)
         mean = {
             name: float(np.mean([row[name] for row in rows]))
-            for name in ("ter", "swapped", "airtime_ms", "psnr_db", "seconds", "headers_lost")
+            for name in ("ter", "swapped", "airtime_ms", "psnr_db", "headers_lost")
         }
-        expected = [row["expected"] for row in rows]
-        return TodmaPoint(
-            case, users, length, esn0_db, receiver, **mean,
-            expected=None if None in expected else float(np.mean(expected)), scenes=scenes,
-        )  # fmt: skip
+        told = {name: [row[name] for row in rows] for name in ("seconds", "expected")}
+        partly = {name: None if None in values else float(np.mean(values)) for name, values in told.items()}
+        return TodmaPoint(case, users, length, esn0_db, receiver, **mean, **partly, scenes=scenes)
 
     def curve(
         self, cases: Sequence[str], users: Sequence[int], lengths: Sequence[int], esn0_db: Sequence[float],
@@ -144,37 +142,42 @@ class TodmaBench:
                             yield self.point(case, count, length, value, receiver, scenes, progress)
 
     def _row(self, case: str, users: int, length: int, esn0_db: float, receiver: str, number: int) -> dict:
-        key = f"{self._names} {self.seed} {case} {users} {length} {esn0_db:g} {receiver} {number}"
-        if key in self._known:
-            return self._known[key]
-        scene = self.scene(case, users, length, esn0_db, number)
-        started = time.process_time()
-        received = self.receivers.receive(receiver, scene)
-        seconds = time.process_time() - started
+        beginning = f"{self._names} {self.seed} {case} {users} {length} {esn0_db:g}"
+        key = f"{beginning} {receiver} {number}"
+        if key not in self._known:
+            scene = self.scene(case, users, length, esn0_db, number)
+            started = time.process_time()
+            received = self.receivers.receive(receiver, scene)
+            self._keep(key, self._figures(scene, received, time.process_time() - started))
+            if received.alone is not None and receiver != "pair":
+                self._keep(
+                    f"{beginning} pair {number}", self._figures(scene, replace(received, tokens=received.alone), None)
+                )
+        return self._known[key]
+
+    def _figures(self, scene: Scene, received: Received, seconds: float | None) -> dict:
         wrong = received.tokens != scene.tokens
         swapped = np.zeros_like(wrong)
-        for user in range(users):
+        for user in range(len(wrong)):
             others = np.delete(scene.tokens, user, axis=0)
             swapped[user] = wrong[user] & (others == received.tokens[user]).any(axis=0)
-        grids = received.tokens.reshape(-1, *self.tokenizer.grid)
-        shown = self.tokenizer.decode(grids)
+        shown = self.tokenizer.decode(received.tokens.reshape(-1, *self.tokenizer.grid))
         quality = [
             psnr_db(self.photographs.pictures[frame.frame_id], picture)
             for frame, picture in zip(scene.frames, shown, strict=True)
         ]
-        row = {
+        trusted = received.confidence is not None and received.tokens is not received.alone
+        return {
             "ter": float(wrong.mean()), "swapped": float(swapped.mean()), "airtime_ms": airtime_ms(received.airtime),
-            "psnr_db": float(np.mean(quality)), "seconds": seconds, "headers_lost": received.headers_lost / users,
-            "expected": None if received.confidence is None else float(1 - received.confidence.mean()),
+            "psnr_db": float(np.mean(quality)), "seconds": seconds, "headers_lost": received.headers_lost / len(wrong),
+            "expected": float(1 - received.confidence.mean()) if trusted else None,
         }  # fmt: skip
-        self._known[key] = row
-        self._keep({"key": key} | row)
-        return row
 
-    def _keep(self, row: dict) -> None:
+    def _keep(self, key: str, row: dict) -> None:
+        self._known[key] = row
         if self._store is not None:
             with self._store.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(json.dumps({"key": key} | row) + "\n")
 
     def _chosen(self, case: str, users: int, number: int) -> np.ndarray:
         """int (users,): which frames meet in a scene."""

@@ -11,11 +11,10 @@ from tokcom.channel.multipath import load_profile, path_filters
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.multiple_access.burst import modulate_cells, token_cells
-from tokcom.multiple_access.header import CODEBOOK_ID_MASK, FRAME_IDS, UserHeader
+from tokcom.multiple_access.frames import header_of
 from tokcom.multiple_access.plan import PORTS, MultiUserPlan
 from tokcom.multiple_access.receiver import MultiUserObservation, observe
 from tokcom.multiple_access.searcher import MultiUserSearcher
-from tokcom.packets.codebook import codebook_id
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 
 SAMPLE_RATE = 1e6
@@ -148,9 +147,3 @@ class Scene:
             return observe(np.zeros(0, np.complex64), 0, 0.0, self.plan)
         first = found[0]
         return observe(first.samples, first.start, first.frequency, self.plan, tuple(range(users)))
-
-
-def header_of(frame: TokenFrame) -> UserHeader:
-    """The header of a frame."""
-    code = codebook_id(frame.codebook) & CODEBOOK_ID_MASK
-    return UserHeader(frame.frame_id % FRAME_IDS, code, frame.grid, frame.cmi)
