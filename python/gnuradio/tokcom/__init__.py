@@ -26,6 +26,7 @@ __all__ = [
     "image_transmitter",
     "image_view",
     "link_monitor",
+    "multiuser_sync",
     "packet_decoder",
     "packet_encoder",
     "semantic_mcs",
@@ -40,6 +41,8 @@ __all__ = [
     "token_mapper",
     "token_packetizer",
     "token_recovery",
+    "token_separator",
+    "token_spreader",
 ]
 
 

@@ -25,6 +25,7 @@ HERE = "tokcom_lab.cli.bench"
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
         "text": f"{HERE}.text:text",
+        "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",
         "vocabulary": f"{HERE}.context:vocabulary",
         "window": f"{HERE}.radio:window",
