@@ -105,6 +105,33 @@ class PacketCodec:
         """Find the code words that the LLRs make most likely, check or not, uint8 (n_packets, coded_length)."""
         return self.code.encode(viterbi(self.code, llrs, self._protected))
 
+    def log_likelihood_of_checks(self, packets: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Sum the likelihoods of all checks, right or wrong, that packets of some tokens could have.
+
+        Args:
+            packets: tokens (n, tokens_per_packet).
+            steps: float64 (n, check and tail, words), log-likelihoods of the code words of the trellis steps behind the
+                tokens.
+
+        Returns:
+            float64 (n,), log of the sums.
+        """
+        outputs, tail = self.code.outputs, self.code.tail
+        states = np.arange(len(outputs))
+        total = np.full((len(packets), len(states)), -np.inf)
+        last = tokens_to_bits(packets, self.token_bits)[:, -self.code.constraint_length + 1 :]
+        total[np.arange(len(packets)), last @ (1 << np.arange(last.shape[1] - 1, -1, -1))] = 0
+        for t in range(steps.shape[1]):
+            after = np.full_like(total, -np.inf)
+            for bit in range(2 if t < steps.shape[1] - tail else 1):
+                reached = total + steps[:, t, outputs[:, bit]]
+                # Two states lead to each: those that differ in their oldest bit.
+                to = (2 * states + bit) % len(states)
+                both = np.logaddexp(reached[:, : len(states) // 2], reached[:, len(states) // 2 :])
+                after[:, to[: len(states) // 2]] = both
+            total = after
+        return np.logaddexp.reduce(total, axis=1)
+
     @cached_property
     def list_decoder(self) -> ListDecoder:
         """Decoder that treats the check as part of the code and takes priors of the tokens."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, ParameterError
 from tokcom.mcs import Mcs, mcs_table, mother_codec
@@ -264,6 +265,47 @@ class MixedPackets:
         if decision.words is not None:
             return replace(decision, tokens=tokens, words=self._labels.tokens(decision.words))
         return replace(decision, tokens=tokens, marginals=decision.marginals[..., self._labels.of_tokens])
+
+    def token_steps(
+        self, steps: np.ndarray, row: int, log_frequencies: np.ndarray, identity: PacketIdentity
+    ) -> TokenSteps:
+        """One of the packets token by token.
+
+        Args:
+            steps: float32 (stages, 4), of the packet, as in `decide`.
+            row: the packet.
+            log_frequencies: float32 (codebook_size,), stands for priors of tokens that are not known yet.
+            identity: of the burst's packets.
+
+        Raises:
+            FrameError: the identity does not fit in its bits.
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        decoder = mother_codec(self._size, self._tokens, self._tag_bits).list_decoder
+        labels = None if self._labels is None else self._labels.of_tokens
+        tag, presets = self._checks(identity)
+        return decoder.token_steps(steps, log_frequencies, int(presets[row]), labels, tag)
+
+    def log_tag_share(
+        self, steps: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
+    ) -> np.ndarray:
+        """What share a packet's own tag has among all tags that its tokens could have.
+
+        Args:
+            steps: float32 (n, stages, 4), of the packets, as in `decide`.
+            rows: int (n,), the packets.
+            packets: int (n, tokens_per_packet), their tokens.
+            identity: of the burst's packets.
+
+        Returns:
+            float64 (n,), log of the share, weighed by likelihood.
+        """
+        codec, (tag, presets) = mother_codec(self._size, self._tokens, self._tag_bits), self._checks(identity)
+        packets = packets if self._labels is None else self._labels.label(packets)
+        words = codec.encode(packets, presets[rows], tag).reshape(len(rows), -1, 2) @ np.array([2, 1])
+        first = codec.payload_bits
+        own = np.take_along_axis(steps, words[..., None], axis=2)[:, first:, 0].sum(axis=1, dtype=np.float64)
+        return own - codec.log_likelihood_of_checks(packets, steps[:, first:].astype(np.float64))
 
     def steps(self, llrs: np.ndarray, rows: np.ndarray, identity: PacketIdentity) -> np.ndarray:
         """Log-likelihoods of the code words of every trellis step of some packets, each up to a constant per step.

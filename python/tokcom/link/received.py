@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.goodness_of_fit import GoodnessOfFit, WinnersFit
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError
@@ -22,6 +23,9 @@ from tokcom.packets.header import BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 
+TAGS_TRIED = 16
+"""Tags that may hold for tokens that beams have chosen: a forgery passes with a chance of so many times 2**-(tag bits)
+for each path that reaches the packet's end."""
 CERTAIN = 7.0
 """Log-odds of a code word, against none, from which the prior has no share in its tokens' posteriors: a thousandth."""
 
@@ -53,6 +57,9 @@ class Transmission(Protocol):
         self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
     ) -> ListDecision:
         """List-decode the packets `rows` by steps as `steps` gives them."""
+
+    def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        """Decode the packet `row` token by token by steps, (stages, words); see `ReceivedPackets.token_steps`."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +223,51 @@ class ReceivedPackets:
         believed = -np.logaddexp(-decision.log_odds, -odds) if fit is None else fit.believed(decision.log_odds, odds)
         return replace(decision, log_odds=believed)
 
+    def token_steps(self, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        """One packet token by token.
+
+        Args:
+            row: the packet.
+            log_frequencies: float32 (codebook_size,), stands for priors of tokens that are not known yet.
+
+        Raises:
+            FrameError: a transmission has not as many LLRs as its MCS say.
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        rows = np.array([row])
+        ((checked, _),) = self._checked(rows)
+        return checked.token_steps(self.steps(rows)[0], row, log_frequencies)
+
+    def believed(
+        self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        """Log-odds of packets' tokens once their fit, and where a key protects them their tags, are tested.
+
+        Args:
+            rows: int (n,), the packets.
+            tokens: int (n, tokens_per_packet).
+            log_prior: float64 (n,), of the tokens.
+            log_odds: float64 (n,), against all other tokens.
+
+        Returns:
+            float64 (n,).
+        """
+        if self.own_steps:
+            log_odds = np.where(self._proven(rows, tokens) | ~self.sent[rows], log_odds, -np.inf)
+        fits = [each.fit_of(rows, tokens) for each in self.transmissions]
+        if any(fit is None for fit in fits):
+            return log_odds
+        fit = _sum(fits)
+        return fit.believed(log_odds, fit.code_word_odds(log_prior))
+
+    def _proven(self, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """bool (n,): the tags of tokens that beams have chosen are among the likeliest that these can have."""
+        steps, proven = self.steps(rows), np.zeros(len(rows), bool)
+        for checked, here in self._checked(rows):
+            share = checked.log_tag_share(steps[here], rows[here], tokens[here])
+            proven[here] = share >= -np.log(TAGS_TRIED)
+        return proven
+
 
 @dataclass(frozen=True, eq=False)
 class MixedTransmission:
@@ -263,6 +315,13 @@ class MixedTransmission:
         self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
     ) -> ListDecision:
         return self.coded.decide(steps, rows, priors, self.identity, settings)
+
+    def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        return self.coded.token_steps(steps, row, log_frequencies, self.identity)
+
+    def log_tag_share(self, steps: np.ndarray, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """As `MixedPackets.log_tag_share`."""
+        return self.coded.log_tag_share(steps, rows, tokens, self.identity)
 
     @cached_property
     def _fit(self) -> GoodnessOfFit | None:
@@ -314,6 +373,9 @@ class PlainTransmission:
         self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
     ) -> ListDecision:
         return self.link.decide(steps, priors, settings)
+
+    def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        return self.link.token_steps(steps, log_frequencies)
 
     @cached_property
     def _of_all(self) -> np.ndarray:

@@ -5,8 +5,9 @@ Toeplitz matrix (H. Krawczyk, LFSR-based Hashing and Authentication, CRYPTO '94)
 once, it is a Wegman-Carter authenticator.
 """
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 
 class UniversalHash:
@@ -44,7 +45,7 @@ class UniversalHash:
         return (self.append(bits[:, :n], presets)[:, n:] == bits[:, n:]).all(axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _windows(secret, width, n_bits):
     columns, window = np.empty(n_bits, np.int64), 0
     for i in range(n_bits + width - 1):
@@ -54,7 +55,7 @@ def _windows(secret, width, n_bits):
     return columns
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _append(bits, columns, width, presets, out):
     count = bits.shape[1]
     for row in range(bits.shape[0]):

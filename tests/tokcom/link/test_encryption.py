@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.coding.packet_codec import PacketCodec
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, KeyFileError, LockedError, ParameterError
 from tokcom.frame import BitFrame, TokenFrame
@@ -12,6 +13,7 @@ from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery
+from tokcom.packets.bits import tokens_to_bits
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.mcs_map import MCS_NOT_SENT
@@ -255,3 +257,23 @@ def test_nothing_is_sent_where_epochs_cannot_be_counted(tmp_path):
 def test_labels_that_encryption_would_undo_are_refused(tmp_path):
     with pytest.raises(ParameterError, match="labels is 'semantic' with a key"):
         Transmitter(TransmitConfig(labels="semantic"), sender=Sender(KEY, tmp_path / "epochs"))
+
+
+def test_the_share_of_a_tag_is_that_among_all_tags():
+    """Against every tag of 8 bits, one by one."""
+    rng = np.random.default_rng(4)
+    coded = MixedPackets(64, 2, np.full(5, 3), tag_bits=8)
+    cipher = FrameCipher(Direction(Key(bytes(32)), 0, 8), 0, 0, 0, b"")
+    identity = PacketIdentity(0, 0, 0, cipher)
+    tokens, rows = rng.integers(0, 64, (5, 2)), np.arange(5)
+    steps = (2 * rng.standard_normal((5, 12 + 8 + 6, 4))).astype(np.float32)
+    got = coded.log_tag_share(steps, rows, tokens, identity)
+    codec, (tag, presets) = PacketCodec("k7", 64, 2, tag_bits=8), cipher.tags(12, 5)
+    values = np.arange(256)
+    for row in rows:
+        bits = tokens_to_bits(tokens[row], 6)
+        pairs = np.concatenate([np.tile(bits, (256, 1)), tokens_to_bits(values[:, None], 8)], axis=1)
+        words = codec.code.encode(pairs).reshape(256, -1, 2) @ [2, 1]
+        metrics = steps[row][np.arange(26), words].sum(axis=1, dtype=float)
+        own = tag.append(bits[None], presets[row : row + 1])[0, 12:] @ (1 << np.arange(8)[::-1])
+        assert got[row] == pytest.approx(metrics[own] - np.logaddexp.reduce(metrics), abs=1e-4)
