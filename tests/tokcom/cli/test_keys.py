@@ -28,3 +28,20 @@ def test_recordings_of_encrypted_bursts_are_replayed_with_their_key_as_often_as_
         assert result.exit_code == 0 and "encrypted" not in result.output
         assert len([line for line in result.output.splitlines() if "unknown-" in line]) == 4
     assert not (tmp_path / "key.seen").exists()
+
+
+def test_two_ends_that_trust_each_other_share_a_key_and_take_a_direction_each(tmp_path):
+    public = {}
+    for name in "ab":
+        made = CliRunner().invoke(main, ["keys", "new", "--private", str(tmp_path / name)])
+        shown = CliRunner().invoke(main, ["keys", "show", str(tmp_path / name)])
+        assert made.exit_code == 0 and made.output == shown.output
+        public[name] = made.output.split()[-1]
+    (tmp_path / "b.public").write_text(public["b"] + "\n", encoding="ascii")
+    first = CliRunner().invoke(main, ["keys", "trust", *(str(tmp_path / each) for each in ("a", "b.public", "ab.key"))])
+    second = CliRunner().invoke(main, ["keys", "trust", str(tmp_path / "b"), public["a"], str(tmp_path / "ba.key")])
+    assert first.exit_code == second.exit_code == 0
+    assert load_key(tmp_path / "ab.key") == load_key(tmp_path / "ba.key")
+    assert {first.output[-2], second.output[-2]} == {"0", "1"}
+    nobody = CliRunner().invoke(main, ["keys", "trust", str(tmp_path / "a"), "/no/where", str(tmp_path / "no")])
+    assert nobody.exit_code and not (tmp_path / "no").exists()
