@@ -1,4 +1,4 @@
-"""Where networks run, and in which precision: names of devices are resolved here and nowhere else."""
+"""Devices and precision of networks; names of devices are resolved only here."""
 
 import re
 
@@ -7,17 +7,17 @@ import torch
 from tokcom.errors import ParameterError
 
 AUTO = "auto"
-"""A GPU where there is one, else the processors."""
+"""Name of the default device: a GPU if there is one, else the CPU."""
 
 
 def find_device(name: str | torch.device = AUTO) -> torch.device:
-    """A device by its name.
+    """Resolve a device by its name.
 
     Args:
-        name: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        name: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
 
     Raises:
-        ParameterError: it is no such name, or the device is not there.
+        ParameterError: the name is invalid, or the device does not exist.
     """
     name = str(name)
     if name == AUTO:
@@ -27,7 +27,7 @@ def find_device(name: str | torch.device = AUTO) -> torch.device:
     number = name.partition(":")[2]
     if name != "cpu" and not torch.cuda.is_available():
         raise ParameterError(
-            f"device is {name!r}, but PyTorch {torch.__version__} finds no GPU; take cpu, or install a PyTorch for CUDA"
+            f"device is {name!r}, but PyTorch {torch.__version__} finds no GPU; use cpu, or install a PyTorch with CUDA"
         )
     if number and int(number) >= torch.cuda.device_count():
         raise ParameterError(f"device is {name!r}; the GPUs of this machine are 0 to {torch.cuda.device_count() - 1}")
@@ -35,15 +35,15 @@ def find_device(name: str | torch.device = AUTO) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """What a model's card calls a device: a GPU by its product name, processors by their number."""
+    """Describe a device for a model's card: product name of a GPU, or number of processors."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{torch.get_num_threads()} processors"
 
 
 def precision(device: str | torch.device = "cpu") -> torch.dtype:
-    """What training and the search for tokens compute in, where it costs nothing that counts: bfloat16 where the device
-    multiplies it natively, else float32."""
+    """Choose the precision of training and of the search for tokens: bfloat16 if the device multiplies it natively,
+    else float32."""
     if torch.device(device).type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -52,11 +52,11 @@ def precision(device: str | torch.device = "cpu") -> torch.dtype:
 
 
 def weights_dtype(device: torch.device) -> torch.dtype:
-    """What weights are held in to receive with: half precision on a GPU that computes in it."""
+    """Choose the type of a receiver's weights: half precision on a GPU that computes in it, else float32."""
     return torch.float16 if device.type == "cuda" and precision(device) != torch.float32 else torch.float32
 
 
 def autocast(device: str | torch.device = "cpu") -> torch.autocast:
-    """Context in which networks run in the `precision()` of a device."""
+    """Make the context in which networks run in the `precision()` of a device."""
     dtype = precision(device)
     return torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32)

@@ -17,19 +17,18 @@ from ._pdu import PduBlock, Unknown, frame_keys, header_of, make_pdu, vector_of
 class packet_decoder(PduBlock):
     """Decode packets (soft Viterbi), check their CRCs and put the tokens back in order; those of failed packets are -1.
 
-    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with what the burst's header says.
+    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with the fields of the burst's header.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
-    and packets_lost added, and the LLRs where packets were lost: Token Recovery decodes them again. Message port
+        and packets_lost added, and the LLRs if packets were lost: Token Recovery decodes them again. Message port
     "bits": frames of bits of any kind, PDUs of s32 bits, -1 where lost, with the same keys. Message port "feedback":
-    reports that a receiver sends back, for Feedback Decoder.
+    reports of a receiver, for Feedback Decoder.
 
     Parameters:
-        models: models whose codebooks are known, by name or folder, in a list or between commas. Frames of others are
-            passed on under a name that tells their codebook's id, counted in `frames_unknown`, and the codebook is
-            logged the first time; their tokens are the numbers that were on the air.
-        keys: files of the keys that bursts may be encrypted with, in a list or between commas. Frames that are
-            encrypted with others are counted in `frames_locked`, and the key is logged the first time; nothing of them
-            is shown.
+        models: models whose codebooks are known, by name or folder, as a list or separated by commas. Frames of others
+            are passed on under a name with their codebook's id and counted in `frames_unknown`, and the codebook is
+            logged the first time; their tokens are the numbers sent on the air.
+        keys: files of the keys of encrypted bursts, as a list or separated by commas. Frames encrypted with others are
+            counted in `frames_locked`, and the key is logged the first time; their content is not available.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"

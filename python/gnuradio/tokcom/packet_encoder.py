@@ -15,23 +15,23 @@ from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, payload_of, seal_va
 class packet_encoder(PduBlock):
     """Protect each packet with a CRC and a convolutional code.
 
-    The CRC is bound to stream, frame and packet, so that a receiver takes no packet of another burst for one of this.
-    Packets whose metadata names an MCS for each keep those.
+    The CRC is bound to stream, frame and packet, so that a receiver cannot mistake a packet of another burst for one of
+    this. An MCS per packet in the metadata takes precedence.
 
     Input: message port "packets", PDUs of s32 tokens, or bits, in packet order.
-    Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs and stream_id added,
-    labels where they are not natural, and seal where they are encrypted.
+    Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs and stream_id added, labels
+        if they are not natural, and seal if they are encrypted.
 
     Parameters:
         mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 14).
-        labels: "natural": tokens are sent under their own numbers; "semantic": under labels that let wrong tokens of a
-            failed packet mean nearly the same, for receivers that keep those; "contextual": under labels that keep
-            apart what the context model confuses, for receivers that decode with it.
-        models: models whose labels are known, by name or folder, in a list or between commas.
-        stream_id: of several transmitters on one channel, 0 to 63; Burst Framer sends no other.
-        key: file of the key that packets are encrypted with, from `tokcom keys new`; empty: they are sent in clear. It
-            takes natural labels.
-        direction: 0 or 1; two ends that both transmit with one key take one each.
+        labels: "natural": tokens are sent under their own numbers; "semantic": with labels such that wrong tokens of a
+            failed packet have similar meanings, for receivers that keep them; "contextual": with labels that keep apart
+            what the context model confuses, for receivers that decode with it.
+        models: models whose labels are known, by name or folder, as a list or separated by commas.
+        stream_id: stream number, for channels shared by several transmitters, 0 to 63; the same as in Burst Framer.
+        key: file of the key that encrypts packets, from `tokcom keys new`; empty to send them in clear. It requires
+            natural labels.
+        direction: 0 or 1; two ends that both transmit with one key use one each.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "bits", "int32", "encoder"

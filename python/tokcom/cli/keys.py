@@ -1,4 +1,4 @@
-"""`tokcom keys`: keys that transmitters and receivers share."""
+"""`tokcom keys`: keys shared by transmitters and receivers."""
 
 import click
 
@@ -7,7 +7,7 @@ from tokcom.cli.groups import LazyGroup
 
 @click.group(cls=LazyGroup, places={"new": "tokcom.cli.keys:new", "show": "tokcom.cli.keys:show"})
 def keys() -> None:
-    """Keys that transmitters and receivers share."""
+    """Manage keys shared by transmitters and receivers."""
 
 
 @click.command()
@@ -24,7 +24,7 @@ def new(file: str) -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
 def show(file: str) -> None:
-    """The id by which bursts name a key; its secret is not shown."""
+    """Show the id by which bursts name a key; its secret is not shown."""
     from tokcom.security.keys import load_key
 
     click.echo(f"{file}: key 0x{load_key(file).id:04x}")

@@ -1,4 +1,4 @@
-"""A context model that ONNX Runtime computes, from a file that `models.onnx_export` has written."""
+"""Context model in ONNX Runtime, from a file written by `models.onnx_export`."""
 
 import json
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from tokcom.errors import ModelError
 from tokcom.frame import LOST
 
 METADATA = "tokcom"
-"""Key of the file's metadata under which it says what it predicts."""
+"""Key of the file's metadata that describes its predictions."""
 
 
 class OnnxPrior(Prior):
-    """Log-probabilities from an ONNX file.
+    """Prior from an ONNX file.
 
     Args:
         path: the file.
-        threads: of ONNX Runtime.
+        threads: number of threads of ONNX Runtime.
 
     Raises:
-        ModelError: the file is none of a context model, or onnxruntime is not installed.
+        ModelError: the file is not a context model, or onnxruntime is not installed.
     """
 
     def __init__(self, path: str | Path, threads: int = 1):
@@ -38,8 +38,8 @@ class OnnxPrior(Prior):
             outline = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
             self.codebook, self.codebook_size = str(outline["codebook"]), int(outline["codebook_size"])
             self.grid, self.num_classes = tuple(map(int, outline["grid"])), int(outline["num_classes"])
-        except Exception as error:  # what onnxruntime raises has no common base of its own
-            raise ModelError(f"{path}: no context model: {str(error).splitlines()[0]}") from None
+        except Exception as error:  # onnxruntime's exceptions have no common base class
+            raise ModelError(f"{path}: not a context model: {str(error).splitlines()[0]}") from None
 
     def log_probabilities(
         self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition]

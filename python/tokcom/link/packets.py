@@ -1,7 +1,7 @@
-"""Token packets as constellation symbols and back: the coded link beneath the waveform.
+"""Token packets to constellation symbols and back: the coded link beneath the waveform.
 
-`PacketLink` sends all packets alike, with any code: what curves of error rates are made of. `MixedPackets` gives each
-packet of a burst its own MCS.
+`PacketLink` sends all packets alike, with any code, for curves of error rates. `MixedPackets` gives each packet of a
+burst its own MCS.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from tokcom.tables import table_row
 
 @dataclass(frozen=True)
 class LinkConfig:
-    """A code and a constellation.
+    """Configuration of a coded link: a code and a constellation.
 
     Args:
-        code: row of coding/codes.json, "k7" or the paper's "k3"; it brings its CRC and bit order along.
+        code: row of coding/codes.json, "k7" or the paper's "k3", which includes CRC and bit order.
         modulation: row of modulation/constellations.json.
         tokens_per_packet: tokens in each packet, at least 1.
-        llr: "exact" or "maxlog"; empty for what the code's row says.
+        llr: "exact" or "maxlog"; empty for the default of the code's row.
         rate: row of coding/punctures.json.
 
     Raises:
@@ -51,11 +51,11 @@ class LinkConfig:
         self.constellation()
 
     def codec(self, codebook_size: int) -> PacketCodec:
-        """The code of packets of a codebook's tokens."""
+        """Make the code for packets of a codebook's tokens."""
         return _codec(self.code, codebook_size, self.tokens_per_packet, self.rate)
 
     def constellation(self) -> Constellation:
-        """The constellation, with the code's bit order."""
+        """Constellation with the code's bit order."""
         return Constellation(self.modulation, self._code_row["bit_order"])
 
     @property
@@ -73,11 +73,11 @@ def _codec(code: str, codebook_size: int, tokens_per_packet: int, rate: str) -> 
 
 
 class PacketLink:
-    """Packets that are all coded and modulated alike, one row each.
+    """Link of packets that are all coded and modulated alike, one row per packet.
 
     Args:
         config: code and constellation.
-        codebook_size: words of the tokens' codebook.
+        codebook_size: number of words in the tokens' codebook.
     """
 
     def __init__(self, config: LinkConfig, codebook_size: int = 1024):
@@ -86,16 +86,18 @@ class PacketLink:
         self._constellation = config.constellation()
 
     def modulate(self, packets: np.ndarray) -> np.ndarray:
-        """complex64 symbols (n_packets, n_symbols) of tokens (n_packets, tokens_per_packet)."""
+        """Modulate tokens (n_packets, tokens_per_packet) to symbols, complex64 (n_packets, n_symbols)."""
         return self._constellation.map(self._codec.encode(packets))
 
     def demap(self, symbols: np.ndarray, noise_variance: float | np.ndarray) -> np.ndarray:
-        """float32 LLRs (n_packets, coded_length) of symbols (n_packets, n_symbols) in noise of the given variance."""
+        """Compute the LLRs, float32 (n_packets, coded_length), of symbols (n_packets, n_symbols) in noise of the given
+        variance."""
         length = self._codec.coded_length
         return self._constellation.llrs(symbols, noise_variance, length, self.config.llr_method)
 
     def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds."""
+        """Decode packets: tokens (n_packets, tokens_per_packet), CRC or not, and whether the CRC holds, bool
+        (n_packets,)."""
         return self._codec.decode(llrs)
 
     def list_decode(
@@ -104,24 +106,24 @@ class PacketLink:
         """List-decode packets.
 
         Args:
-            llrs: float32 (n, coded_length), as from `demap`.
+            llrs: float32 (n, coded_length), from `demap`.
             priors: as in `coding.list_decoding.ListDecoder.decode`.
-            settings: how far the search goes.
+            settings: limits of the search.
         """
         return _list_decode(self._codec, self._constellation, self.config.llr_method, llrs, priors, settings)
 
 
 class MixedPackets:
-    """The packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
+    """Packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
 
     Args:
         codebook_size: words of the tokens' codebook.
         tokens_per_packet: tokens in each packet.
         mcs: uint8 (n_packets,), indices of the MCS table, or MCS_NOT_SENT.
-        labels: under which the tokens are sent; None: each under its own number.
+        labels: labels of the tokens; None for natural ones.
 
     Raises:
-        ParameterError: an index is not in the table, or the labels are of another codebook.
+        ParameterError: an index is not in the table, or the labels belong to another codebook.
     """
 
     LLR_METHOD = "maxlog"
@@ -130,7 +132,7 @@ class MixedPackets:
     def of(
         cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None
     ) -> "MixedPackets":
-        """The same as the constructor, kept for when it is asked for again: bursts are often alike."""
+        """Construct with caching, because bursts are often alike."""
         return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes(), labels)
 
     def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None):
@@ -147,17 +149,17 @@ class MixedPackets:
             bits[index] = scheme.codec(codebook_size, tokens_per_packet).coded_length
             symbols[index] = scheme.symbols(codebook_size, tokens_per_packet)
         self.bits, self.symbols = bits[self._mcs], symbols[self._mcs]
-        """int64 (n_packets,): coded bits and symbols of each packet."""
+        """Numbers of coded bits and symbols of each packet, int64 (n_packets,)."""
 
     def encode(self, packets: np.ndarray, identity: PacketIdentity) -> np.ndarray:
-        """uint8 coded bits of tokens (n_packets, tokens_per_packet), their CRCs bound to stream, frame, codebook and
-        each packet's number; encrypted where the identity has a key stream.
+        """Encode tokens (n_packets, tokens_per_packet) to bits, uint8, with CRCs bound to stream, frame, codebook and
+        packet number; encrypted if the identity has a key stream.
 
         Raises:
-            FrameError: the packets are not as many as there are MCS, or the identity does not fit in its bits.
+            FrameError: the number of packets differs from that of MCS, or the identity does not fit in its bits.
         """
         if len(packets) != len(self._mcs):
-            raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
+            raise FrameError(f"{len(packets)} packets do not match {len(self._mcs)} MCS")
         packets = packets if self._labels is None else self._labels.label(packets)
         out, presets = np.empty(self.bits.sum(), np.uint8), self._presets(identity)
         for scheme, rows, bits, _ in self._groups:
@@ -167,10 +169,10 @@ class MixedPackets:
         return out if stream is None else out ^ stream
 
     def map(self, bits: np.ndarray) -> np.ndarray:
-        """complex64 symbols of coded bits.
+        """Map coded bits to symbols, complex64.
 
         Raises:
-            FrameError: the bits are not as many as the MCS say.
+            FrameError: the number of bits does not match the MCS.
         """
         self._check(bits, self.bits, "bits")
         out = np.empty(self.symbols.sum(), np.complex64)
@@ -179,10 +181,10 @@ class MixedPackets:
         return out
 
     def demap(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
-        """float32 LLRs of symbols and the noise variance on each.
+        """Compute LLRs, float32, from symbols and the noise variance on each.
 
         Raises:
-            FrameError: the symbols or the variances are not as many as the MCS say.
+            FrameError: the number of symbols or variances does not match the MCS.
         """
         self._check(symbols, self.symbols, "symbols")
         self._check(noise_variance, self.symbols, "noise variances")
@@ -193,15 +195,15 @@ class MixedPackets:
         return out
 
     def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
-        """What symbols, and the noise variance on each, say of packets beside their LLRs.
+        """Compute statistics of the packets' fit that LLRs do not contain, from symbols and the noise variance on each.
 
         Returns:
-            float32 (n_packets, 2), in nepers against noise alone at its likeliest: how far the symbols are from the
-            nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are if
-            nothing but noise of unknown power is in them. Symbols that a packet does not fill up are left out.
+            float32 (n_packets, 2), in nepers relative to noise alone at its most likely: distance of the symbols from
+            the nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are as
+            noise alone of unknown power. Symbols that a packet does not fill are left out.
 
         Raises:
-            FrameError: the symbols or the variances are not as many as the MCS say.
+            FrameError: the number of symbols or variances does not match the MCS.
         """
         self._check(symbols, self.symbols, "symbols")
         self._check(noise_variance, self.symbols, "noise variances")
@@ -214,7 +216,7 @@ class MixedPackets:
 
     @cached_property
     def whole_symbols(self) -> np.ndarray:
-        """int64 (n_packets,): symbols that each packet fills up, which `misfit` and `beyond_nearest` count."""
+        """Numbers of symbols that each packet fills, which `misfit` and `beyond_nearest` count, int64 (n_packets,)."""
         out = np.zeros(len(self._mcs), np.int64)
         for scheme, rows, bits, _ in self._groups:
             out[rows] = scheme.constellation().whole_symbols(bits.width)
@@ -223,19 +225,19 @@ class MixedPackets:
     def beyond_nearest(
         self, llrs: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
     ) -> np.ndarray:
-        """How much further the symbols of some packets are from their code words than from the nearest points.
+        """Compute how much further some packets' symbols are from given code words than from the nearest points.
 
         Args:
-            llrs: float32, of all packets, as from `demap`.
+            llrs: float32, LLRs of all packets, from `demap`.
             rows: int (n,), the packets.
             packets: int (n, tokens_per_packet), their tokens.
-            identity: of the burst's packets.
+            identity: identity of the burst's packets.
 
         Returns:
             float64 (n,), in the units of `misfit`; 0 for packets that were not sent.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say.
+            FrameError: the number of LLRs does not match the MCS.
         """
         self._check(llrs, self.bits, "LLRs")
         presets = self._presets(identity)[rows]
@@ -248,7 +250,7 @@ class MixedPackets:
         return self._beyond(llrs, rows, words, identity)
 
     def closest_beyond_nearest(self, llrs: np.ndarray, identity: PacketIdentity) -> np.ndarray:
-        """The same of all packets and the code words that are likeliest, whatever their CRCs: float64 (n_packets,)."""
+        """Compute the same for all packets and their most likely code words, CRC or not, float64 (n_packets,)."""
         self._check(llrs, self.bits, "LLRs")
         rows = np.arange(len(self._mcs))
 
@@ -258,21 +260,21 @@ class MixedPackets:
         return self._beyond(llrs, rows, words, identity)
 
     def _stream(self, identity: PacketIdentity) -> np.ndarray | None:
-        """uint8, what is added to all coded bits; None where they are not encrypted."""
+        """Return the key stream of all coded bits, uint8; None without encryption."""
         if identity.key_stream is None:
             return None
         lengths = np.asarray(self.bits, np.int64).tobytes()
         return _kept_stream(identity.key_stream, identity.stream_id, identity.frame_id, lengths)
 
     def _presets(self, identity: PacketIdentity) -> np.ndarray:
-        """int64 (n_packets,), of the packets' CRCs, which all schemes have in common."""
+        """Compute the presets of the packets' CRCs, common to all MCS, int64 (n_packets,)."""
         return identity.presets(mcs_table()[0].codec(self._size, self._tokens).crc, len(self._mcs))
 
     def _beyond(
         self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray],
         identity: PacketIdentity,
     ) -> np.ndarray:  # fmt: skip
-        # Distances follow from the labels that were sent: code words are encrypted, not LLRs opened.
+        # Distances follow from the labels that were sent: encrypt code words instead of decrypting LLRs.
         out, stream = np.zeros(len(rows)), self._stream(identity)
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
@@ -284,11 +286,11 @@ class MixedPackets:
         return out
 
     def decode(self, llrs: np.ndarray, identity: PacketIdentity) -> tuple[np.ndarray, np.ndarray]:
-        """int32 tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
-        Packets that were not sent are zeros that do not hold, and those of another burst do not hold, either.
+        """Decode packets: int32 tokens (n_packets, tokens_per_packet), CRC or not, and whether the CRC holds, bool
+        (n_packets,). Packets that were not sent are zeros and do not hold; nor do those of another burst.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
+            FrameError: the number of LLRs does not match the MCS, or the identity does not fit in its bits.
         """
         self._check(llrs, self.bits, "LLRs")
         presets, llrs = self._presets(identity), _opened(llrs, self._stream(identity))
@@ -305,17 +307,17 @@ class MixedPackets:
         self, llrs: np.ndarray, rows: np.ndarray, priors: Prediction | np.ndarray, identity: PacketIdentity,
         settings: ListSettings | None = None,
     ) -> ListDecision:  # fmt: skip
-        """List-decode some of the packets. Of one that was not sent only the priors are known.
+        """List-decode some of the packets. For one that was not sent, only the priors are used.
 
         Args:
-            llrs: float32, of all packets, as from `demap`.
+            llrs: float32, LLRs of all packets, from `demap`.
             rows: int (n,), the packets to decode.
-            priors: of those, as in `coding.list_decoding.ListDecoder.decode`.
-            identity: of the burst's packets.
-            settings: how far the search goes.
+            priors: priors of those packets, as in `coding.list_decoding.ListDecoder.decode`.
+            identity: identity of the burst's packets.
+            settings: limits of the search.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
+            FrameError: the number of LLRs does not match the MCS, or the identity does not fit in its bits.
         """
         self._check(llrs, self.bits, "LLRs")
         if not isinstance(priors, Prediction):
@@ -350,7 +352,7 @@ class MixedPackets:
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
-        """For each MCS in use: the scheme, its packets, and the places of their bits and symbols."""
+        """Group packets by MCS: the MCS, its packets, and the positions of their bits and symbols."""
         groups = []
         bit_starts, symbol_starts = np.cumsum(self.bits) - self.bits, np.cumsum(self.symbols) - self.symbols
         for index in np.unique(self._mcs):
@@ -365,16 +367,16 @@ class MixedPackets:
     @staticmethod
     def _check(values: np.ndarray, lengths: np.ndarray, what: str) -> None:
         if values.shape != (lengths.sum(),):
-            raise FrameError(f"{what} have shape {values.shape}; the packets' MCS ask for ({lengths.sum()},)")
+            raise FrameError(f"{what} have shape {values.shape}; the packets' MCS need ({lengths.sum()},)")
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the packets of one MCS have their bits, or symbols, among those of all packets.
+    """Positions of the bits, or symbols, of one MCS's packets among those of all packets.
 
     Attributes:
-        where: of one packet after the other: a slice where nothing lies between them, which copies ten times as fast.
-        width: bits, or symbols, of each.
+        where: indices, one packet after the other: a slice if they are contiguous, which copies ten times as fast.
+        width: bits, or symbols, per packet.
     """
 
     where: slice | np.ndarray
@@ -382,17 +384,17 @@ class _Places:
 
     @classmethod
     def of_rows(cls, starts: np.ndarray, width: int) -> "_Places":
-        """Those that begin at int (n,)."""
+        """Make the positions of rows that begin at int (n,)."""
         if (np.diff(starts) == width).all():
             return cls(slice(starts[0], starts[-1] + width), width)
         return cls((starts[:, None] + np.arange(width)).ravel(), width)
 
     def of(self, flat: np.ndarray) -> np.ndarray:
-        """(n, width): what is there of a flat array; a view of it where it can be."""
+        """Extract rows (n, width) of a flat array, as a view if possible."""
         return flat[self.where].reshape(-1, self.width)
 
     def put(self, flat: np.ndarray, rows: np.ndarray) -> None:
-        """Put rows (n, width) there."""
+        """Write rows (n, width) to a flat array."""
         flat[self.where] = rows.reshape(-1)
 
 
@@ -401,8 +403,8 @@ def _list_decode(
     priors: Prediction | np.ndarray, settings: ListSettings | None, presets: np.ndarray | None = None,
     stream: np.ndarray | None = None,
 ) -> ListDecision:  # fmt: skip
-    """List-decode LLRs, float32 (n, coded_length), of bits to which a stream, uint8 of the same shape, is added; where
-    both code bits of a trellis step lie on one component of a symbol, its levels are compared as such."""
+    """List-decode LLRs, float32 (n, coded_length), of bits with an added stream, uint8 of the same shape; if both code
+    bits of a trellis step are on one component of a symbol, its levels are compared jointly."""
     decoder = codec.list_decoder
     pairs = constellation.pair_metrics(llrs) if codec.code.pairwise and llr_method == "maxlog" else None
     if pairs is None:
@@ -410,20 +412,20 @@ def _list_decode(
     elif stream is None:
         steps = pairs
     else:
-        # Levels follow from the labels that were sent: the likelihoods change places.
+        # Levels follow from the labels that were sent: permute the likelihoods.
         added = 2 * stream[:, 0::2] + stream[:, 1::2]
         steps = np.take_along_axis(pairs, (added[..., None] ^ np.arange(4)).astype(np.intp), axis=-1)
     return decoder.decode(steps, priors, settings, presets)
 
 
 def _opened(llrs: np.ndarray, stream: np.ndarray | None) -> np.ndarray:
-    """The LLRs of bits ahead of their encryption, of those of the bits that were sent."""
+    """Decrypt LLRs: from those of the bits sent to those of the bits before encryption."""
     return llrs if stream is None else llrs * (1 - 2 * stream.view(np.int8))
 
 
 @lru_cache(maxsize=8)
 def _kept_stream(key_stream: BitStream, stream_id: int, frame_id: int, lengths: bytes) -> np.ndarray:
-    """The stream of a frame, which the rounds of context decoding ask for again."""
+    """Generate the key stream of a frame, cached for the rounds of context decoding."""
     bits = key_stream.bits(stream_id, frame_id, np.frombuffer(lengths, np.int64))
     bits.flags.writeable = False
     return bits

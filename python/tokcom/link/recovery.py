@@ -1,4 +1,4 @@
-"""From what the channel left of a frame to a whole one, in one of the modes of `modes`."""
+"""Recovery of frames with failed packets, in one of the modes of `modes`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,19 +27,20 @@ from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import PADDING, unpack
 
 CERTAIN = 7.0
-"""Log-odds of a code word, against none, from which the prior has no share in its tokens' posteriors: a thousandth."""
+"""Log-odds of a code word against none from which the prior's share in its tokens' posteriors, a thousandth, is
+ignored."""
 
 
 @dataclass(frozen=True)
 class RecoveredFrame:
-    """A frame after recovery.
+    """Frame after recovery.
 
     Attributes:
-        frame: LOST only where no prior was there to guess, or recovery was cancelled.
-        confidence: float32 (n_tokens,), probability of each token; of kept ones it is not known, and 0.
-        packets_ok: bool (n_packets,), packets declared good; empty where nothing was known of the packets.
-        passes: passes of the prior in mode "context".
-        log_odds: float64 (n_packets,) of packets decoded by list, before calibration; infinite where the CRC held.
+        frame: the frame; LOST only where no prior could guess, or recovery was cancelled.
+        confidence: float32 (n_tokens,), probability of each token; 0 for kept ones, for which it is unknown.
+        packets_ok: bool (n_packets,), accepted packets; empty if nothing was known of the packets.
+        passes: number of passes of the prior in mode "context".
+        log_odds: float64 (n_packets,), log-odds of list-decoded packets before calibration; infinite if the CRC held.
             Empty in the other modes.
     """
 
@@ -52,13 +53,13 @@ class RecoveredFrame:
 
 @dataclass(frozen=True)
 class ReceivedPackets:
-    """The packets of a frame as they came from the channel.
+    """Packets of a frame as received from the channel.
 
     Attributes:
-        positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens, or PADDING.
-        sent: bool (n_packets,), packets that the channel says something of.
-        decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
-        list_decode: as `MixedPackets.list_decode`, of packets, their priors and settings.
+        positions: int (n_packets, tokens_per_packet), position in the frame of each packet's tokens, or PADDING.
+        sent: bool (n_packets,), packets about which the channel gives information.
+        decode: function that returns the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
+        list_decode: function like `MixedPackets.list_decode` of packets, their priors and settings.
     """
 
     positions: np.ndarray
@@ -71,20 +72,20 @@ class ReceivedPackets:
         cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None,
         misfit: np.ndarray | None = None, identity: PacketIdentity | None = None,
     ) -> "ReceivedPackets":  # fmt: skip
-        """Those of a burst.
+        """Make the packets of a burst.
 
         Args:
-            header: of the burst.
-            codebook_size: words of the tokens' codebook.
-            llrs: float32, of all packets.
-            labels: under which the tokens were sent; None: natural.
-            misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`; None: the LLRs are believed as they are.
-            identity: `BurstHeader.opened`, of packets that are encrypted; None: they are not.
+            header: header of the burst.
+            codebook_size: number of words in the tokens' codebook.
+            llrs: float32, LLRs of all packets.
+            labels: labels of the tokens; None for natural ones.
+            misfit: float32 (n_packets, 2), from `MixedPackets.misfit`; None to take the LLRs at face value.
+            identity: `BurstHeader.opened` of encrypted packets; None without encryption.
 
         Raises:
-            ParameterError: the misfit is not two values a packet.
-            FrameError: the LLRs are not as many as the header says.
-            LockedError: the packets are encrypted, and no identity is given.
+            ParameterError: the misfit does not have two values per packet.
+            FrameError: the number of LLRs does not match the header.
+            LockedError: the packets are encrypted, but no identity is given.
         """
         coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
         decoder = _BurstDecoder(coded, identity or header.opened(None), llrs, misfit)
@@ -92,7 +93,7 @@ class ReceivedPackets:
 
 
 class _BurstDecoder:
-    """Decodes the packets of a burst; list decisions are tested for their fit."""
+    """Decoder of a burst's packets, with a test of fit for list decisions."""
 
     def __init__(self, coded: MixedPackets, identity: PacketIdentity, llrs: np.ndarray, misfit: np.ndarray | None):
         self._coded, self._identity, self._llrs, self._misfit = coded, identity, llrs, misfit
@@ -108,7 +109,7 @@ class _BurstDecoder:
         chosen = priors.at(decision.tokens[..., None])[..., 0]
         odds = self._fit.code_word_odds(rows, beyond, chosen.sum(axis=1, dtype=np.float64))
         believed = self._fit.believed(rows, decision.log_odds, odds)
-        # What no code word explains says nothing of the tokens: the prior stays.
+        # A signal that no code word explains carries no information on the tokens: keep the prior.
         doubted = np.flatnonzero(odds < CERTAIN)
         share = np.float32(1 / (1 + np.exp(np.clip(odds[doubted], -80, 80))))[:, None, None]
         before = (
@@ -126,33 +127,32 @@ class _BurstDecoder:
 
     @cached_property
     def _scaled(self) -> np.ndarray:
-        """The LLRs in the noise that the fit has found."""
+        """Scale the LLRs to the noise found by the test of fit."""
         if self._fit is None or (self._fit.noise == 1).all():
             return self._llrs
         return (self._llrs / np.repeat(self._fit.noise, self._coded.bits)).astype(np.float32)
 
 
 PRIOR_BYTES = 2 << 30
-"""What the probabilities of a frame's tokens may take in memory: a header of a few milliseconds can announce more."""
+"""Limit on the memory of a frame's probabilities: a header of a few milliseconds can announce more."""
 
 
 STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns}
-"""Joint decoding by the order in which a prior takes tokens."""
+"""Strategies of joint decoding by the order of a prior."""
 
 
 @dataclass(frozen=True)
 class LeftOver:
-    """A frame as the channel left it, and all that is known of it.
+    """Frame with losses, and everything known about it.
 
     Attributes:
-        frame: LOST where a packet failed.
-        header: of its burst; None: unknown.
-        llrs: float32, of all packets; None: unknown. Without header and LLRs nothing but guessing is left, in every
-            mode.
-        misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`: modes "list" and "context" believe no code word
-            that does not fit. None: they believe the LLRs as they are, which only noise that is known allows.
-        condition: what is known beside the tokens; None: what travelled with the frame.
-        identity: `BurstHeader.opened`, of packets that are encrypted; None: they are not.
+        frame: the frame, LOST where a packet failed.
+        header: header of its burst; None if unknown.
+        llrs: float32, LLRs of all packets; None if unknown. Without header and LLRs, every mode can only guess.
+        misfit: float32 (n_packets, 2), from `MixedPackets.misfit`: modes "list" and "context" reject code words that do
+            not fit. None to take LLRs at face value, which is valid only in known noise.
+        condition: side information; None for what was sent with the frame.
+        identity: `BurstHeader.opened` of encrypted packets; None without encryption.
     """
 
     frame: TokenFrame
@@ -164,25 +164,25 @@ class LeftOver:
 
 
 class FrameRecovery:
-    """Makes frames of one codebook whole.
+    """Recovery of frames of one codebook.
 
     Args:
         mode: one of MODES.
-        prior: of the codebook's tokens, or what loads it. "mask" and "context" need one; "keep" and "list" let it guess
-            packets that were not sent, and load it when there are any.
-        masked: how tokens are guessed that nothing is known of.
-        context: the schedule of mode "context".
-        lists: how far list decoding goes.
+        prior: prior of the codebook's tokens, or a function that loads it. "mask" and "context" need one; "keep" and
+            "list" use it only to guess packets that were not sent, and load it then.
+        masked: settings for guessing tokens without any information.
+        context: schedule of mode "context".
+        lists: limits of list decoding.
         acceptance: calibration of posteriors.
-        labels: of the frames' codebook, by kind; None: it has none but natural ones.
-        codebook: name of the codebook that all of this is of; frames of others are refused. None: the prior's; without
-            a prior, of any.
-        frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, which
-            mode "list" weighs; None: all alike.
+        labels: labels of the frames' codebook by kind; None for natural ones only.
+        codebook: name of the codebook of all of these; frames of others are refused. None for the prior's codebook or,
+            without a prior, any.
+        frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, used as
+            prior in mode "list"; None for uniform.
 
     Raises:
-        ParameterError: there is no such mode, or it lacks its prior, or none for the prior's order, or labels or
-            frequencies are of no codebook.
+        ParameterError: the mode does not exist, lacks its prior or does not support the prior's order, or labels or
+            frequencies lack a codebook.
     """
 
     def __init__(
@@ -198,9 +198,7 @@ class FrameRecovery:
         if isinstance(prior, Prior):
             codebook = codebook or prior.codebook
         if codebook is None and (labels or frequencies is not None or prior is not None):
-            raise ParameterError(
-                "prior, labels and frequencies of words are those of one codebook: name it in codebook="
-            )
+            raise ParameterError("prior, labels and frequencies of words belong to one codebook: name it in codebook=")
         self.mode, self._codebook, self._masked = mode, codebook, masked
         self._prior, self._loading = prior, Lock()
         if mode in WITH_PRIOR:
@@ -212,7 +210,7 @@ class FrameRecovery:
 
     @property
     def prior(self) -> Prior | None:
-        """The prior, which is loaded now if it was not before."""
+        """Prior, loaded on first access."""
         with self._loading:
             if self._prior is not None and not isinstance(self._prior, Prior):
                 self._prior = self._prior()
@@ -220,12 +218,12 @@ class FrameRecovery:
 
     @property
     def at_once(self) -> int:
-        """Frames that are best worked on together."""
+        """Number of frames that are best processed together."""
         return self._prior.at_once if isinstance(self._prior, Prior) else 1
 
     @property
     def n_bytes(self) -> int:
-        """What its prior holds in memory."""
+        """Bytes of its prior in memory."""
         return self._prior.n_bytes if isinstance(self._prior, Prior) else 0
 
     def recover(
@@ -233,16 +231,17 @@ class FrameRecovery:
         cancelled: Callable[[], bool] = lambda: False, misfit: np.ndarray | None = None,
         condition: Condition | None = None, identity: PacketIdentity | None = None,
     ) -> RecoveredFrame:  # fmt: skip
-        """Make a frame whole.
+        """Recover a frame.
 
         Args:
             frame, header, llrs, misfit, condition, identity: see `LeftOver`.
-            cancelled: asked before every pass of the prior; once true, the frame comes back as far as it is.
+            cancelled: called before every pass of the prior; once it returns true, the frame is returned as it is by
+                then.
 
         Raises:
-            ModelError: the prior does not fit the frame, the labels that it was sent under are not here, or its tokens
-                and their words are more than can be weighed.
-            TokcomError: header, LLRs and frame do not belong together.
+            ModelError: the prior does not fit the frame, its labels are missing, or its tokens and their words exceed
+                the memory limit.
+            TokcomError: header, LLRs and frame do not match.
         """
         left = LeftOver(frame, header, llrs, misfit, condition, identity)
         return result_of(self._work(left, cancelled), lambda: self.prior)
@@ -250,10 +249,10 @@ class FrameRecovery:
     def recover_all(
         self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False
     ) -> list[RecoveredFrame | TokcomError]:
-        """Make several frames whole side by side, their questions to the prior in batches.
+        """Recover several frames concurrently, with their questions to the prior in batches.
 
         Returns:
-            For each what `recover` returns, or raises.
+            Per frame the result of `recover`, or its exception.
         """
         return answered([self._work(each, cancelled) for each in frames], lambda: self.prior)
 
@@ -261,7 +260,7 @@ class FrameRecovery:
         self, frame: TokenFrame, received: ReceivedPackets | None = None,
         cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None,
     ) -> RecoveredFrame:  # fmt: skip
-        """The same for packets that came by another link than bursts; None: nothing is known of them."""
+        """Do the same for packets from a link other than bursts; None if nothing is known of them."""
         condition = condition or Condition.of(frame)
         return result_of(self._whole(frame, received, condition, cancelled), lambda: self.prior)
 
@@ -273,7 +272,7 @@ class FrameRecovery:
             labels = self._labels.get(header.labels)
             if header.labels != NATURAL and labels is None:
                 raise ModelError(
-                    f"frame {frame.frame_id} has {header.labels} labels, and none of {frame.codebook} are here"
+                    f"frame {frame.frame_id} has {header.labels} labels, but {frame.codebook} has none here"
                 )
             received = ReceivedPackets.of_burst(
                 header, frame.codebook_size, left.llrs, labels, left.misfit, left.identity
@@ -305,7 +304,7 @@ class FrameRecovery:
                 condition, cancelled,
             )  # fmt: skip
             ok, passes, log_odds = decision.accepted, decision.passes, decision.log_odds
-            # Where nothing was sent and no prior spoke, nothing is known.
+            # Without a transmission and without a prior nothing is known.
             unknown = ~received.sent[:, None] & (self.mode == "list")
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
             confidence = unpack(np.where(unknown, np.float32(0), decision.confidence), positions)
@@ -315,26 +314,26 @@ class FrameRecovery:
     def _require_fit(self, frame: TokenFrame, condition: Condition) -> None:
         if self._codebook not in (None, frame.codebook):
             raise ModelError(
-                f"frame {frame.frame_id} holds tokens of codebook {frame.codebook}; labels and frequencies here are "
+                f"frame {frame.frame_id} has tokens of codebook {frame.codebook}; labels and frequencies here are "
                 f"those of {self._codebook}"
             )
         if isinstance(self._prior, Prior):
             self._prior.require_fit(frame, condition)
-        # A prior weighs all words, whatever few of them it names in the end.
+        # A prior scores all words, however few it names in the end.
         named = self.mode == "list" and frame.codebook_size > DENSE_WORDS
         words = self._context.top if named else frame.codebook_size
         needed = int(frame.lost.sum()) * words * np.dtype(np.float32).itemsize
         if self.mode in ("list", "context") and needed > PRIOR_BYTES:
             raise ModelError(
-                f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to weigh "
-                f"them takes {needed / 2**30:.1f} GiB, at most {PRIOR_BYTES / 2**30:g} are taken; mode 'keep' needs "
+                f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to score "
+                f"them takes {needed / 2**30:.1f} GiB, the limit is {PRIOR_BYTES / 2**30:g}; mode 'keep' needs "
                 "none"
             )
 
     def _guessed(
         self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
-        """The frame with what is still LOST guessed by the prior."""
+        """Let the prior guess the tokens that are still LOST."""
         if not frame.lost.any() or self.prior is None:
             return frame, confidence
         whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)

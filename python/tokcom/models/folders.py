@@ -1,4 +1,4 @@
-"""Where models lie. Nothing is loaded."""
+"""Search paths of models, without loading anything."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ DEFAULT_MODEL = "caltech64"
 
 
 def model_folders() -> list[Path]:
-    """Folders that are searched for models, first match wins: those of $TOKCOM_MODELS, then beside this package and
-    above it (a checkout's models/, a prefix's share/tokcom/models), last the working folder's models/, where training
-    puts them."""
+    """List the folders that are searched for models, first match wins: those of $TOKCOM_MODELS, then beside this
+    package and above it (a checkout's models/, a prefix's share/tokcom/models), then models/ in the working folder,
+    where training puts them."""
     given = [Path(entry) for entry in os.environ.get("TOKCOM_MODELS", "").split(os.pathsep) if entry]
     package = Path(__file__).resolve().parent.parent
     beside = [package / "models" / "weights"]
@@ -19,7 +19,7 @@ def model_folders() -> list[Path]:
 
 
 def list_models() -> dict[str, Path]:
-    """Folders of all models by name."""
+    """Find the folders of all models by name."""
     found: dict[str, Path] = {}
     for folder in model_folders():
         for card in sorted(folder.glob("[!.]*/card.json")):

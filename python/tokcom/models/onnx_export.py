@@ -12,7 +12,7 @@ from tokcom.models.zoo import load_context
 
 
 class _Everywhere(nn.Module):
-    """The network's logits at all places: a graph of fixed shape."""
+    """Network with logits at all positions: a graph of fixed shape."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -23,7 +23,7 @@ class _Everywhere(nn.Module):
 
 
 def export_context(model: str, path: Path) -> None:
-    """Write a model's context model, for one frame at a time, to be read by `context.onnx_prior.OnnxPrior`.
+    """Export a model's context model, for one frame at a time, for `context.onnx_prior.OnnxPrior`.
 
     Inputs `tokens`, int64 (1, places), [MASK] where unknown, and `label`, int64 (1,); output `logits`, float32 (1,
     places, words).
@@ -37,7 +37,7 @@ def export_context(model: str, path: Path) -> None:
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401  torch.onnx needs it, and says so less clearly
+        import onnxscript  # noqa: F401  torch.onnx needs it, and its own message is less clear
     except ImportError as error:
         raise ModelError(f"{error.name} is not installed: pip install onnx onnxscript") from None
     prior = load_context(model, "cpu")

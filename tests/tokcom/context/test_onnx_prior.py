@@ -26,5 +26,5 @@ def test_an_exported_model_predicts_the_same(tiny_model, tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"none")
-    with pytest.raises(ModelError, match=r"bad\.onnx: no context model"):
+    with pytest.raises(ModelError, match=r"bad\.onnx: not a context model"):
         OnnxPrior(tmp_path / "bad.onnx")
