@@ -24,7 +24,7 @@ PER = (
 ).replace(" ", "|")
 
 ANYWHERE = {
-    rf"\b(?:{COUNTED}) an? (?:{PER})\b": 'write "per": "bits per token", "one file per class"',
+    rf"(?<!MS/)\b(?:{COUNTED}) an? (?:masked )?(?:{PER})\b": 'write "per": "bits per token", "one file per class"',
     r"\banew\b": 'write "again", "re-…", "start over"',
     r"(?<!there )\b(?:is|are|was|were) none\b": "name what is missing or invalid",
     r"\b[Ss]o many\b(?! (?:of|that|and)\b)": 'name the variable, or write "at most n"',

@@ -29,7 +29,7 @@ TOKCOM = [
     ("a constellation that does not exist", "link --modulation 8psk", "modulation is '8psk'; it must be one of bpsk"),
     ("words for numbers", "link --esn0-db six", "'six' is not a list of numbers"),
     ("no numbers at all", "link --esn0-db ,", "',' is not a list of numbers"),
-    ("an Es/N0 that is no number", "link --esn0-db nan --packets 10", "esn0_db is nan; it must be a number"),
+    ("an Es/N0 that is no number", "link --esn0-db nan --packets 10", "esn0_db is nan; it must be a finite number"),
     ("an absurd Es/N0", "link --esn0-db=-5000", "esn0_db is -5000.0; it must be a number from -100 to 200"),
     ("no packets", "link --packets 0", "packets is 0; it must be at least 1"),
     ("packets without tokens", "link --tokens-per-packet 0", "tokens_per_packet is 0; it must be at least 1"),

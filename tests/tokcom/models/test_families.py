@@ -43,7 +43,7 @@ def test_what_no_one_brings_is_named(monkeypatch):
         family("mamba")
     with pytest.raises(ModelError, match="'theirs' of no_such_module:FAMILY cannot be loaded: No module named"):
         family("theirs")
-    with pytest.raises(ModelError, match=r"'odd': math:pi is 3\.14.*, no tokcom\.models\.families\.Family"):
+    with pytest.raises(ModelError, match=r"'odd': math:pi is 3\.14.*, not a tokcom\.models\.families\.Family"):
         family("odd")
 
 

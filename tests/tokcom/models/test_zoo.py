@@ -165,7 +165,7 @@ def test_weights_that_half_precision_cannot_hold_are_not_written(tiny_model):
 def test_a_card_with_numbers_that_are_none_is_named(number, tiny_model):
     path = tiny_model / "card.json"
     path.write_text(path.read_text().replace('"seed": 0', f'"seed": {number}', 1))
-    with pytest.raises(ModelError, match=rf"card\.json: the card cannot be read: {number} is no number"):
+    with pytest.raises(ModelError, match=rf"card\.json: the card cannot be read: {number} is not a JSON number"):
         load_context(str(tiny_model))
 
 

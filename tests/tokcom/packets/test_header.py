@@ -296,17 +296,17 @@ def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
         # Four packets, and maps of them.
         ("11 f0", {"shape": 15, "mcs": 15}, None),
         ("11 60", {"shape": 15, "mcs": 15}, "not in its shortest form"),
-        ("13 60 16 70", {"shape": 15, "mcs": 15}, "MCS of 4 packets"),
+        ("13 60 16 70", {"shape": 15, "mcs": 15}, "does not fit 4 packets"),
         ("12 60 16", {"shape": 15, "mcs": 15}, None),
         ("12 66 66", {"shape": 15, "mcs": 15}, "not in its shortest form"),
         ("12 66 77", {"shape": 15, "mcs": 15}, "not in its shortest form"),
         ("12 60 16", {"shape": 15}, "not in its shortest form"),
         ("00", {"extension_symbols": 2}, "not in its shortest form"),
         # 16 packets: a run too long, one cut in two, a nibble that is not zero.
-        ("12 61 06", {"shape": 63, "mcs": 15}, "MCS of 16 packets"),
+        ("12 61 06", {"shape": 63, "mcs": 15}, "does not fit 16 packets"),
         ("14 60 56 00 70", {"shape": 63, "mcs": 15}, "not in its shortest form"),
         ("14 60 57 02 81", {"shape": 63, "mcs": 15}, "not in its shortest form"),
-        ("13 60 57 02", {"shape": 63, "mcs": 15}, "MCS of 16 packets"),
+        ("13 60 57 02", {"shape": 63, "mcs": 15}, "does not fit 16 packets"),
         # Shapes.
         ("0a 81 7f", {"shape": 0}, "not in its shortest form"),
         ("0a 82 00", {"shape": 0, "tokens_per_packet": 63}, None),
@@ -324,7 +324,7 @@ def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
         ("18", {"payload": 3}, "layout is 'spread'"),
         ("98", {"shape": 0b101000100}, "not in its shortest form"),
         # Elements as such.
-        ("14 60", {"mcs": 15}, "cut off"),
+        ("14 60", {"mcs": 15}, "truncated"),
         ("7f", {}, "truncated in its first bytes"),
         ("f8 04", {}, "shortest form"),
         ("a0 a0", {}, "in order"),

@@ -25,5 +25,5 @@ def test_what_has_no_room_is_named(fields, said):
 
 @pytest.mark.parametrize("value", [b"", b"123", b"12345"])
 def test_seals_of_another_length_are_refused(value):
-    with pytest.raises(HeaderError, match=f"told in {len(value)} bytes"):
+    with pytest.raises(HeaderError, match=f"element has {len(value)} bytes"):
         Seal.from_bytes(value)
