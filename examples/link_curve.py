@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from matplotlib import pyplot as plt
 
-from tokcom.link.packets import LinkConfig
+from tokcom.link.packet_link import LinkConfig
 from tokcom_lab.curves.link_curve import link_curve
 
 LINKS = {

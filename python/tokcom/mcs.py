@@ -109,6 +109,11 @@ def find_mcs(key: str | int) -> Mcs:
     raise ParameterError(f"mcs is {key!r}; it must be 0 to {len(mcs_table()) - 1} or one of {_names()}")
 
 
+def mother_codec(codebook_size: int, tokens_per_packet: int) -> PacketCodec:
+    """The code that all schemes have in common, with none of its bits punctured."""
+    return _codec(codebook_size, tokens_per_packet, "1/2")
+
+
 def _names() -> str:
     return ", ".join(row.name for row in mcs_table())
 

@@ -6,7 +6,7 @@ import pytest
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
-from tokcom.link.packets import LinkConfig, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.mcs import CODE, PAYLOAD_BITS, find_mcs, mcs_table
 from tokcom.packets.mcs_map import MCS_COUNT
 

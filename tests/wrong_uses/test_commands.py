@@ -152,7 +152,7 @@ def test_ctrl_c(stage, where, arguments, nothing_left, monkeypatch):
 
 def test_ctrl_c_does_not_wait_for_the_rest_of_a_long_simulation(nothing_left):
     """Thousands of chunks are left; only those begun are finished."""
-    from tokcom.link.packets import LinkConfig
+    from tokcom.link.packet_link import LinkConfig
     from tokcom_lab.curves.link_curve import PACKETS_PER_FRAME, link_curve
 
     done = []

@@ -24,7 +24,8 @@ class image_detokenizer(PduBlock):
     Parameters:
         models: models of the zoo, by name or folder, as a list or separated by commas. A single one is loaded at once;
             of several, each with its first frame.
-        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "pictures", "int32", "detokenizer"

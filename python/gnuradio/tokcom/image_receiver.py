@@ -40,7 +40,8 @@ class image_receiver(gr.hier_block2):
             counted.
         seed: seed of the draws when tokens are guessed, at least 0.
         streams: numbers of the streams to receive, separated by commas; empty for all.
-        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
         keys: files of the keys of encrypted bursts, as a list or separated by commas; without them, encrypted bursts
             are counted but not shown.
     """

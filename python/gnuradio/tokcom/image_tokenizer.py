@@ -31,7 +31,8 @@ class image_tokenizer(BackgroundPduBlock):
             Four take a few tenths of a second.
         queue_size: largest number of pictures waiting, at least 1; beyond it the oldest are dropped, logged and
             counted. For live use, one or two: the newest picture is sent.
-        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "pictures", "tokens", "uint8", "tokenizer"

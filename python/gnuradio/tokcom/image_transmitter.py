@@ -54,7 +54,8 @@ class image_transmitter(gr.hier_block2):
         tx_time: time in seconds of the first burst, at least 0; 0 for at once. As in Burst Framer.
         period: minimum number of seconds from one burst to the next, in slots that begin at tx_time, so that
             transmitters on one channel take turns; 0 to send bursts back to back.
-        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
         key: file of the key that encrypts bursts, from `tokcom keys new`; empty to send them in clear.
         direction: 0 or 1; two ends that both transmit with one key use one each.
     """

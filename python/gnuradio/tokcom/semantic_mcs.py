@@ -54,7 +54,8 @@ class semantic_mcs(PduBlock):
         profile: "standard" or "robust", as in burst_framer.
         stream_id: stream number of this transmitter, 0 to 63, as in burst_framer; -1 to use CQI and reports of all
             streams.
-        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"

@@ -8,7 +8,7 @@ from tokcom.coding.list_decoding import ListSettings
 from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.recovery import RecoverySettings
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import compile_kernels
+from tokcom.link.bursts import Receiver, compile_kernels
 from tokcom.link.recovery import LeftOver, RecoveredFrame
 from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
 from tokcom.security.keyring import Keyring
@@ -51,7 +51,8 @@ class token_recovery(BackgroundPduBlock):
         seed: seed of the draws.
         queue_size: largest number of frames waiting, at least 1.
         drop: "oldest" or "newest": which frame is dropped, logged and counted when the queue is full.
-        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
         keys: files of the keys of encrypted bursts, as a list or separated by commas, as in Packet Decoder.
     """
 
@@ -70,7 +71,9 @@ class token_recovery(BackgroundPduBlock):
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
         )  # fmt: skip
         self.at_once = self._recoveries.at_once
-        self._mode, self._use_cmi, self._keyring = mode, use_cmi, Keyring.of_files(keys)
+        codebooks = list(self._recoveries.members.codebooks.values())
+        self._receiver = Receiver(codebooks, keys=Keyring.of_files(keys))
+        self._mode, self._use_cmi = mode, use_cmi
         self._unknown = Unknown(self)
         self.frames_recovered = 0
 
@@ -110,8 +113,7 @@ class token_recovery(BackgroundPduBlock):
         llrs = meta.get(keys.LLRS)
         if llrs is None:
             return LeftOver(frame)
-        header = header_of(meta)
-        return LeftOver(frame, header, llrs, misfit_of(meta), identity=header.opened(self._keyring))
+        return LeftOver(frame, self._receiver.received(llrs, header_of(meta), misfit_of(meta)))
 
     def _passed_on(self, frame: TokenFrame) -> tuple[dict, np.ndarray]:
         self._unknown.count(
@@ -133,6 +135,6 @@ class token_recovery(BackgroundPduBlock):
             keys.LLRS: None,
             keys.MISFIT: None,
         }
-        if left.llrs is not None or not left.frame.lost.any():
+        if left.received is not None or not left.frame.lost.any():
             added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())
         return added, recovered.frame.tokens

@@ -2,8 +2,9 @@
 
 import math
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 WAVES = 32
 """Plane waves summed per path."""
@@ -98,7 +99,7 @@ class FadingFilter:
         )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _advance(phasors, steps, amplitudes, gains):
     """Write the gains, (paths,), and advance the waves by one interval."""
     for path in range(phasors.shape[0]):
@@ -112,7 +113,7 @@ def _advance(phasors, steps, amplitudes, gains):
         gains[path] = gain
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _next_point(phasors, steps, amplitudes, filters, taps):
     gains = np.empty(phasors.shape[0], np.complex128)
     _advance(phasors, steps, amplitudes, gains)
@@ -123,7 +124,7 @@ def _next_point(phasors, steps, amplitudes, filters, taps):
         taps[k] = tap
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fade(
     padded, memory, offsets, filters, interval, place, starts, ends, slopes, phasors, steps, amplitudes, out
 ):  # fmt: skip

@@ -2,8 +2,9 @@
 
 import math
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 
 def clip(samples: np.ndarray, level: float) -> np.ndarray:
@@ -42,7 +43,7 @@ def receive(samples: np.ndarray, iq_gain_db: float, iq_phase_deg: float, dc_offs
     return samples
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _clip(samples, level):
     for i in range(samples.shape[0]):
         magnitude = abs(samples[i])
@@ -50,7 +51,7 @@ def _clip(samples, level):
             samples[i] *= level / magnitude
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _receive(parts, straight, crossed, dc_in_phase, dc_quadrature):
     for i in range(0, parts.shape[0], 2):
         parts[i + 1] = parts[i + 1] * straight + parts[i] * crossed + dc_quadrature

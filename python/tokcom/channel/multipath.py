@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from tokcom.channel.fading import FadingFilter, FadingGains, draw_gains
 from tokcom.channel.interpolation import DELAY, TAPS, fractional_delay
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.tables import load_table, table_row
 
 NEAR = 1e-6
@@ -136,7 +136,7 @@ class Multipath:
         return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _filter(padded, memory, offsets, taps, out):
     """Add the filtered samples to out; padded begins `memory` samples before out."""
     for k in range(offsets.shape[0]):

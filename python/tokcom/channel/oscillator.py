@@ -2,10 +2,10 @@
 
 import math
 
-import numba
 import numpy as np
 
 from tokcom.channel.interpolation import DELAY, TAPS, fractional_delay
+from tokcom.kernels import kernel
 
 TURN = 256
 """Samples rotated by a table before the phase is recomputed."""
@@ -107,7 +107,7 @@ class Resampler:
         return out[:length]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _rotate(samples, table, step, phase, place):
     """Rotate samples by a table; `phase` is the phase of its first entry."""
     position = 0
@@ -125,7 +125,7 @@ def _rotate(samples, table, step, phase, place):
     return phase, place
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _wander(samples, steps, deviation, phase):
     for i in range(samples.shape[0]):
         phase += deviation * steps[i]
@@ -135,7 +135,7 @@ def _wander(samples, steps, deviation, phase):
     return phase
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _resample(padded, table, offset, ahead, fraction, out):
     """Interpolate outputs, the first at input `ahead` + fraction; padded begins with as many earlier samples as
     taps."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.tables import table_row
 
 MAX_CONSTRAINT_LENGTH = 15
@@ -141,7 +141,7 @@ def _kept(keep: tuple[tuple[int, ...], ...], stages: int) -> np.ndarray:
     return np.flatnonzero(np.tile(pattern, (-(-stages // len(pattern)), 1))[:stages])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _encode(bits, outputs, n_outputs, coded):
     mask = outputs.shape[0] - 1
     stages = coded.shape[1] // n_outputs

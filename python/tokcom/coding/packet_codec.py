@@ -6,7 +6,7 @@ import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.list_decoding import ListDecoder
-from tokcom.coding.viterbi import viterbi
+from tokcom.coding.viterbi import viterbi, viterbi_of_steps
 from tokcom.errors import FrameError, ParameterError
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
 from tokcom.packets.crc import Crc
@@ -74,10 +74,17 @@ class PacketCodec:
         Raises:
             ParameterError: the LLRs have another shape.
         """
-        bits = viterbi(self.code, llrs, self._protected)
+        return self._decided(viterbi(self.code, llrs, self._protected), presets)
+
+    def _decided(self, bits: np.ndarray, presets: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         payload = bits[:, : self._protected - self.crc.width]
         tokens = bits_to_tokens(payload, self.token_bits)
         return tokens, self.crc.check(bits, presets) & (tokens < self.codebook_size).all(axis=1)
+
+    def decode_steps(self, steps: np.ndarray, presets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The same as `decode`, by what is known of every step of the trellis: float32 (n_packets, stages, words), as
+        `list_decoding.ListDecoder` takes it."""
+        return self._decided(viterbi_of_steps(self.code, steps, self._protected), presets)
 
     def closest(self, llrs: np.ndarray) -> np.ndarray:
         """Find the code words that the LLRs make most likely, CRC or not, uint8 (n_packets, coded_length)."""

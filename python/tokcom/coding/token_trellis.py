@@ -9,8 +9,9 @@ group per state.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 NEVER = -1e30
 """Metric of impossible paths."""
@@ -72,7 +73,7 @@ class Paths(NamedTuple):
     level: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def grow(
     step: np.ndarray, likelihood: np.ndarray, outputs: np.ndarray, first: int, n_bits: int, metrics: np.ndarray,
     products: np.ndarray,
@@ -92,7 +93,7 @@ def grow(
                     products[origin, 2 * run + bit] = product * factor[word]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _end(trellis, stages, first):
     """Set after[-1] and total[-1] from check and tail for each end state; return the logarithm of the scale."""
     n_states = trellis.outputs.shape[0]
@@ -122,7 +123,7 @@ def _end(trellis, stages, first):
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _backward(trellis, stages, prior, scale):
     """Compute each token's metrics and, for every state before it, the best end and the sum of all; return the
     scale."""
@@ -166,7 +167,7 @@ def _backward(trellis, stages, prior, scale):
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _forward(trellis, stages, reach):
     """Sort, per group, the tokens that a path within reach may contain, and set the relaxed posteriors of all
     tokens."""
@@ -199,7 +200,7 @@ def _forward(trellis, stages, reach):
         stages.relaxed[k] /= max(stages.relaxed[k].sum(), TINY)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def sort_places(values: np.ndarray, floor: float, members: np.ndarray) -> int:
     """Write the indices of values at or above `floor` into `members`, largest first; return their number."""
     count = 0
@@ -219,7 +220,7 @@ def sort_places(values: np.ndarray, floor: float, members: np.ndarray) -> int:
     return count
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _expand(trellis, stages, zero, threshold, capacity, paths):
     """List every token sequence whose metric, with the best possible completion, reaches the threshold; `zero` is the
     check of a packet of zeros.
@@ -264,7 +265,7 @@ def _expand(trellis, stages, zero, threshold, capacity, paths):
     return whole
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _complete(trellis, stages, first, paths):
     """Write the metrics of the listed sequences with their own check and tail into `whole`; return the best's index."""
     mask, n_tokens = trellis.outputs.shape[0] - 1, stages.rest.shape[0]
@@ -282,7 +283,7 @@ def _complete(trellis, stages, first, paths):
     return best
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def search(
     trellis: Trellis, stages: Stages, first: int, zero: int, list_size: int, reach: float, paths: Paths
 ) -> tuple:
@@ -313,7 +314,7 @@ def search(
         gap = min(gap, reach) if gap < bursting else (fitting + bursting) / 2
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: float) -> tuple:
     """Weigh the winner against the other listed sequences and against all unlisted ones.
 
@@ -337,7 +338,7 @@ def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: fl
     return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def room_for_paths(list_size: int, n_tokens: int) -> Paths:
     """Allocate lists of `list_size` sequences."""
     room = list_size * n_tokens + 1
@@ -347,7 +348,7 @@ def room_for_paths(list_size: int, n_tokens: int) -> Paths:
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> float:
     """Load the metrics of a packet; return the logarithm of the scale at the end of its tokens."""
     for t in range(steps.shape[0]):
@@ -356,7 +357,7 @@ def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> fl
     return _end(trellis, stages, first)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def decode_packets(
     steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
     tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray,

@@ -68,27 +68,58 @@ class GoodnessOfFit:
         own = np.where(distance > largest_distance(n_symbols), distance / np.maximum(n_symbols, 1), 1.0)
         return cls(n_symbols, misfit[:, 0], misfit[:, 1], np.maximum(own, burst))
 
-    def code_word_odds(self, rows: np.ndarray, beyond: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
-        """Compute the log-odds of packets' winners against no code word.
+    def of_winners(self, rows: np.ndarray, beyond: np.ndarray) -> "WinnersFit":
+        """How well packets' winners explain this transmission of them.
 
         Args:
             rows: int (n,), the packets.
-            beyond: float (n,), distance of their winners beyond that of the nearest points.
-            log_prior: float (n,), log-prior of the winners' tokens.
+            beyond: float (n,), how much further than the nearest points their winners are.
+        """
+        n, noise = self.n_symbols[rows], self.noise[rows]
+        distance = (self.nearest[rows] + beyond) / noise
+        return WinnersFit(n, distance, self.nothing[rows] - distance - n * np.log(noise), noise > 1)
+
+
+@dataclass(frozen=True)
+class WinnersFit:
+    """How well the likeliest code words of some packets explain what was received of them, in one transmission or in
+    several.
+
+    Attributes:
+        n_symbols: int (n,), symbols that count.
+        distance: float (n,), summed |received - code word|^2 over the variance that the noise has.
+        gain: float (n,), nepers by which the code words explain what was received better than noise alone does.
+        raised: bool (n,), whether the noise was found stronger than the receiver believed.
+    """
+
+    n_symbols: np.ndarray
+    distance: np.ndarray
+    gain: np.ndarray
+    raised: np.ndarray
+
+    def __add__(self, other: "WinnersFit") -> "WinnersFit":
+        """That of two transmissions together."""
+        return WinnersFit(
+            self.n_symbols + other.n_symbols, self.distance + other.distance, self.gain + other.gain,
+            self.raised | other.raised,
+        )  # fmt: skip
+
+    def code_word_odds(self, log_prior: np.ndarray) -> np.ndarray:
+        """Log-odds of the winners against no code word at all.
+
+        Args:
+            log_prior: float (n,), of the winners' tokens.
 
         Returns:
             float64 (n,), -inf if the noise does not account for the distance, inf if nothing was sent.
         """
-        n, noise, raised = self.n_symbols[rows], self.noise[rows], self.noise[rows] > 1
-        distance = (self.nearest[rows] + beyond) / noise
-        odds = log_prior - distance - n * np.log(noise) + self.nothing[rows]
-        odds += np.where(raised, RAISED_NOTHING_ODDS, NOTHING_ODDS)
-        fits = distance <= largest_distance(n)
-        return np.where(n == 0, np.inf, np.where(fits, odds, -np.inf))
+        odds = log_prior + self.gain + np.where(self.raised, RAISED_NOTHING_ODDS, NOTHING_ODDS)
+        fits = self.distance <= largest_distance(self.n_symbols)
+        return np.where(self.n_symbols == 0, np.inf, np.where(fits, odds, -np.inf))
 
-    def believed(self, rows: np.ndarray, log_odds: np.ndarray, code_word_odds: np.ndarray) -> np.ndarray:
-        """Compute the log-odds of packets' winners against other code words and none, float64 (n,)."""
-        lowered = log_odds - np.where(self.noise[rows] > 1, RAISED_DOUBT, 0)
+    def believed(self, log_odds: np.ndarray, code_word_odds: np.ndarray) -> np.ndarray:
+        """Log-odds of the winners against other code words and none: float64 (n,)."""
+        lowered = log_odds - np.where(self.raised, RAISED_DOUBT, 0)
         return -np.logaddexp(-lowered, -code_word_odds)
 
 

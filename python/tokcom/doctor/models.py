@@ -33,7 +33,7 @@ def model(name: str, folder: Path) -> Finding:
     try:
         card = Card.read(folder)
         parts = card.parts
-        size = sum(card.weights(part).stat().st_size for part in parts)
+        size = sum(path.stat().st_size for path in card.files())
     except (ModelError, OSError) as error:
         return Finding("Models", State.FAILURE, str(error), AGAIN)
     missing = [part for part in ("tokenizer", "context") if part not in parts]

@@ -5,15 +5,20 @@ Each stage is a separate method, so that a flowgraph can put a block between any
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 
+from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
+from tokcom.link.arrival import Arrival
+from tokcom.link.assembly import FrameAssembler
 from tokcom.link.packets import MixedPackets
+from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery, RecoveredFrame
 from tokcom.link.recovery_set import RecoverySet
 from tokcom.mcs import find_mcs
@@ -22,13 +27,15 @@ from tokcom.packets.codebook import Codebook, by_id, codebook_id
 from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
-from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions, unpack
+from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions
 from tokcom.packets.seal import BitStream, Seal, StreamFinder
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import BurstSearcher, FoundBurst
 from tokcom.security.sender import Sender
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -215,6 +222,8 @@ class Receiver:
         recovery: recovery of lost tokens, for one or several codebooks; None to leave them LOST.
         profiles: names of the profiles to search for; empty for all.
         keys: a `security.keyring.Keyring`; None if encrypted bursts cannot be read.
+        assembler: puts packets of a frame that come in several bursts together, and adds what the channel says of those
+            that were sent again; None: each burst is a frame.
 
     Attributes:
         unusable: number of bursts with a valid header but an unusable payload.
@@ -228,8 +237,9 @@ class Receiver:
 
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | RecoverySet | None = None,
-        profiles: Sequence[str] = (), keys: StreamFinder | None = None,
+        profiles: Sequence[str] = (), keys: StreamFinder | None = None, assembler: FrameAssembler | None = None,
     ):  # fmt: skip
+        self.assembler = assembler
         self._codebooks = by_id(codebooks)
         self.recovery = recovery
         self.searcher = BurstSearcher(profiles)
@@ -305,10 +315,7 @@ class Receiver:
         Raises:
             FrameError: the header's tokens have another width than its codebook.
         """
-        return self._frame(header, np.full(header.n_tokens, LOST, np.int32))
-
-    def _frame(self, header: BurstHeader, tokens: np.ndarray) -> Payload:
-        known = self._codebook(header)
+        known, tokens = self._codebook(header), np.full(header.n_tokens, LOST, np.int32)
         if header.payload == BITS:
             return BitFrame(tokens, known.name, header.frame_id)
         return TokenFrame(
@@ -344,25 +351,65 @@ class Receiver:
             "or labels under its name"
         )
 
-    def assemble(self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader) -> Reception:
-        """Assemble the frame in its own order, LOST where a packet failed."""
-        layout = header.positions()
-        believed = np.where(packets_ok[:, None], packets, LOST)
-        return Reception(header, self._frame(header, unpack(believed, layout)), packets_ok)
+    def received(self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray | None = None) -> ReceivedPackets:
+        """What a burst says of its packets, for recovery.
+
+        Args:
+            llrs: float32, of all packets.
+            header: of the burst.
+            misfit: as from `misfit`; None: the LLRs are believed as they are.
+
+        Raises:
+            FrameError: they are sent under labels of a codebook that has none such here.
+            LockedError: they are encrypted, and the key is not here.
+        """
+        codebook = self._codebook(header)
+        known = header.codebook_id in self._codebooks
+        labels = _labels(header.labels, codebook, header.frame_id) if known else None
+        return ReceivedPackets.of_burst(header, codebook.size, llrs, labels, misfit, self.opened(header))
+
+    def assemble(
+        self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader, received: ReceivedPackets | None = None
+    ) -> Arrival:
+        """The packets of a burst, and with them its frame, LOST where a packet failed."""
+        rows = np.arange(header.n_packets)
+        return Arrival(header.stream_id, self.outline(header), header.positions(), rows, packets, packets_ok, received)
 
     def receive(self, samples: np.ndarray) -> list[Reception]:
         """Process the next samples of the stream and return the frames of bursts that end within them."""
-        receptions = []
+        return self._of_each(samples, self.finish)
+
+    def arrivals(self, samples: np.ndarray) -> list[Arrival]:
+        """The packets of bursts that end within the next samples of the stream, without recovery."""
+        return self._of_each(samples, self.arrive)
+
+    def _of_each(self, samples: np.ndarray, work: Callable[[FoundBurst], Result]) -> list[Result]:
+        results = []
         for found in self.search(samples):
             try:
-                receptions.append(self.finish(found))
+                results.append(work(found))
             except LockedError as error:
                 self.locked[error.key_id] += 1
                 self.last_error = str(error)
             except TokcomError as error:
                 self.unusable += 1
                 self.last_error = str(error)
-        return receptions
+        return results
+
+    def arrive(self, found: FoundBurst) -> Arrival:
+        """The packets of a burst; raises as `finish` does."""
+        return self._arrive(self.demodulate(found), True)
+
+    def _arrive(self, burst: DemodulatedBurst, soft: bool) -> Arrival:
+        """Its packets; `soft`: with what the channel says of them."""
+        llrs, header = self.demap(burst), burst.header
+        packets, ok = self.decode(llrs, header)
+        received = self.received(llrs, header, self.misfit(burst)) if soft else None
+        arrival = self.assemble(packets, ok, header, received)
+        if (said := self.stranger(header)) is not None:
+            self.strangers[arrival.outline.codebook] += 1
+            self.last_error = said
+        return arrival
 
     def finish(self, found: FoundBurst) -> Reception:
         """Receive a burst found by the search, and return its frame.
@@ -372,38 +419,54 @@ class Receiver:
             TokcomError: the payload is unusable.
         """
         burst = self.demodulate(found)
-        llrs = self.demap(burst)
-        packets, ok = self.decode(llrs, burst.header)
-        reception = self.assemble(packets, ok, burst.header)
-        if (said := self.stranger(burst.header)) is not None:
-            self.strangers[reception.frame.codebook] += 1
-            self.last_error = said
-        reception = replace(reception, profile=burst.profile.name, quality=burst.quality, position=found.position)
-        try:
-            recovered = None
-            if self.recovery is not None and burst.header.payload == TOKENS:
-                misfit = self.misfit(burst)
-                recovered = self.recovery.recover(
-                    reception.frame, burst.header, llrs, misfit=misfit, identity=self.opened(burst.header)
-                )
-        except ModelError as error:
-            recovered, self.last_error = None, str(error)
-        return replace(reception, recovered=recovered)
+        recovers = self.recovery is not None and burst.header.payload == TOKENS
+        arrival = self._arrive(burst, recovers or self.assembler is not None)
+        whole = arrival if self.assembler is None else self.assembler.add(arrival)
+        frame, recovered = whole.frame, None
+        if recovers:
+            try:
+                recovered = self.recovery.recover(frame, whole.received)
+            except ModelError as error:
+                self.last_error = str(error)
+        return Reception(
+            burst.header, frame, whole.packets_ok.copy(), burst.profile.name, burst.quality, found.position, recovered
+        )
+
+
+class BurstLink:
+    """Bursts of samples as a `link.arrival.Link`.
+
+    Args:
+        transmitter, receiver: its ends; a receiver's recovery and assembler have no part in it.
+    """
+
+    def __init__(self, transmitter: Transmitter, receiver: Receiver):
+        self.transmitter, self.receiver = transmitter, receiver
+
+    def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
+        """As `Transmitter.transmit`."""
+        return self.transmitter.transmit(frame, layout_seed, mcs)
+
+    def receive(self, samples: np.ndarray) -> list[Arrival]:
+        """As `Receiver.arrivals`."""
+        return self.receiver.arrivals(samples)
 
 
 @cache
 def compile_kernels() -> None:
-    """Compile Numba's kernels by sending a burst from a transmitter to a receiver and list-decoding a packet.
+    """Send a burst from a transmitter to a receiver and list-decode a packet, with a prior of all words and with one of
+    the likeliest, so that Numba compiles what they need.
 
     The first time on a machine this takes up to a minute, during which a radio's samples would be lost; later calls
     find the kernels on disk.
     """
-    frame = TokenFrame(np.zeros(4, np.int32), "random", 2)
+    frame = TokenFrame(np.zeros(4, np.int32), "random", 256)
     burst = Transmitter().transmit(frame, 0)
     Receiver().receive(np.pad(burst, 400))
     coded = MixedPackets.of(frame.codebook_size, 4, np.zeros(1))
-    llrs, priors = np.ones(coded.bits.sum(), np.float32), np.zeros((1, 4, 2), np.float32)
-    coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
+    llrs = np.ones(coded.bits.sum(), np.float32)
+    for priors in (np.zeros((1, 4, frame.codebook_size), np.float32), Prediction.even((1, 4), frame.codebook_size)):
+        coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
 
 
 def _labels(kind: str, codebook: Codebook, frame_id: int) -> TokenLabels | None:

@@ -1,8 +1,4 @@
-"""Token packets to constellation symbols and back: the coded link beneath the waveform.
-
-`PacketLink` sends all packets alike, with any code, for curves of error rates. `MixedPackets` gives each packet of a
-burst its own MCS.
-"""
+"""Token packets as constellation symbols and back, each packet of a burst with its own MCS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,105 +8,15 @@ import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, ParameterError
-from tokcom.mcs import Mcs, mcs_table
-from tokcom.modulation.constellation import LLR_METHODS, Constellation
+from tokcom.mcs import Mcs, mcs_table, mother_codec
+from tokcom.modulation.constellation import Constellation
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.packets.seal import BitStream
-from tokcom.tables import table_row
-
-
-@dataclass(frozen=True)
-class LinkConfig:
-    """Configuration of a coded link: a code and a constellation.
-
-    Args:
-        code: row of coding/codes.json, "k7" or the paper's "k3", which includes CRC and bit order.
-        modulation: row of modulation/constellations.json.
-        tokens_per_packet: tokens in each packet, at least 1.
-        llr: "exact" or "maxlog"; empty for the default of the code's row.
-        rate: row of coding/punctures.json.
-
-    Raises:
-        ParameterError: a parameter is out of its range.
-    """
-
-    code: str = "k7"
-    modulation: str = "16qam"
-    tokens_per_packet: int = 4
-    llr: str = ""
-    rate: str = "1/2"
-
-    def __post_init__(self) -> None:
-        if self.llr and self.llr not in LLR_METHODS:
-            raise ParameterError(f"llr is {self.llr!r}; it must be one of {', '.join(LLR_METHODS)}, or empty")
-        PacketCodec(self.code, tokens_per_packet=self.tokens_per_packet, rate=self.rate)
-        self.constellation()
-
-    def codec(self, codebook_size: int) -> PacketCodec:
-        """Make the code for packets of a codebook's tokens."""
-        return _codec(self.code, codebook_size, self.tokens_per_packet, self.rate)
-
-    def constellation(self) -> Constellation:
-        """Constellation with the code's bit order."""
-        return Constellation(self.modulation, self._code_row["bit_order"])
-
-    @property
-    def llr_method(self) -> str:
-        return self.llr or self._code_row["llr"]
-
-    @property
-    def _code_row(self) -> dict:
-        return table_row("tokcom.coding", "codes", "code", self.code)
-
-
-@lru_cache(maxsize=16)
-def _codec(code: str, codebook_size: int, tokens_per_packet: int, rate: str) -> PacketCodec:
-    return PacketCodec(code, codebook_size, tokens_per_packet, rate)
-
-
-class PacketLink:
-    """Link of packets that are all coded and modulated alike, one row per packet.
-
-    Args:
-        config: code and constellation.
-        codebook_size: number of words in the tokens' codebook.
-    """
-
-    def __init__(self, config: LinkConfig, codebook_size: int = 1024):
-        self.config = config
-        self._codec = config.codec(codebook_size)
-        self._constellation = config.constellation()
-
-    def modulate(self, packets: np.ndarray) -> np.ndarray:
-        """Modulate tokens (n_packets, tokens_per_packet) to symbols, complex64 (n_packets, n_symbols)."""
-        return self._constellation.map(self._codec.encode(packets))
-
-    def demap(self, symbols: np.ndarray, noise_variance: float | np.ndarray) -> np.ndarray:
-        """Compute the LLRs, float32 (n_packets, coded_length), of symbols (n_packets, n_symbols) in noise of the given
-        variance."""
-        length = self._codec.coded_length
-        return self._constellation.llrs(symbols, noise_variance, length, self.config.llr_method)
-
-    def decode(self, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decode packets: tokens (n_packets, tokens_per_packet), CRC or not, and whether the CRC holds, bool
-        (n_packets,)."""
-        return self._codec.decode(llrs)
-
-    def list_decode(
-        self, llrs: np.ndarray, priors: Prediction | np.ndarray, settings: ListSettings | None = None
-    ) -> ListDecision:
-        """List-decode packets.
-
-        Args:
-            llrs: float32 (n, coded_length), from `demap`.
-            priors: as in `coding.list_decoding.ListDecoder.decode`.
-            settings: limits of the search.
-        """
-        return _list_decode(self._codec, self._constellation, self.config.llr_method, llrs, priors, settings)
 
 
 class MixedPackets:
@@ -303,39 +209,28 @@ class MixedPackets:
                 tokens[rows] = self._labels.tokens(tokens[rows])
         return tokens, ok
 
-    def list_decode(
-        self, llrs: np.ndarray, rows: np.ndarray, priors: Prediction | np.ndarray, identity: PacketIdentity,
+    def decide(
+        self, steps: np.ndarray, rows: np.ndarray, priors: Prediction | np.ndarray, identity: PacketIdentity,
         settings: ListSettings | None = None,
     ) -> ListDecision:  # fmt: skip
-        """List-decode some of the packets. For one that was not sent, only the priors are used.
+        """List-decode some of the packets.
 
         Args:
-            llrs: float32, LLRs of all packets, from `demap`.
-            rows: int (n,), the packets to decode.
-            priors: priors of those packets, as in `coding.list_decoding.ListDecoder.decode`.
-            identity: identity of the burst's packets.
+            steps: of those, as from `steps`, or the sum of those of several transmissions.
+            rows: int (n,), the packets.
+            priors: of those, as in `coding.list_decoding.ListDecoder.decode`.
+            identity: of the burst's packets.
             settings: limits of the search.
 
         Raises:
-            FrameError: the number of LLRs does not match the MCS, or the identity does not fit in its bits.
+            FrameError: the identity does not fit in its bits.
         """
-        self._check(llrs, self.bits, "LLRs")
         if not isinstance(priors, Prediction):
             priors = Prediction.dense(priors)
         if self._labels is not None:
             priors = priors.renamed(self._labels.of_tokens)
-        decision, presets, stream = ListDecision.empty(priors), self._presets(identity)[rows], self._stream(identity)
-        for scheme, packets, bits, _ in self._groups:
-            here = np.flatnonzero(np.isin(rows, packets))
-            if len(here):
-                chosen = np.searchsorted(packets, rows[here])
-                own, added = bits.of(llrs)[chosen], None if stream is None else bits.of(stream)[chosen]
-                decision.set(here, self._listed(scheme, own, priors[here], presets[here], settings, added))
-        here = np.flatnonzero(self._mcs[rows] == MCS_NOT_SENT)
-        if len(here):
-            scheme = mcs_table()[0]
-            nothing = np.zeros((len(here), scheme.codec(self._size, self._tokens).coded_length), np.float32)
-            decision.set(here, self._listed(scheme, nothing, priors[here], presets[here], settings))
+        decoder = mother_codec(self._size, self._tokens).list_decoder
+        decision = decoder.decode(steps, priors, settings, self._presets(identity)[rows])
         if self._labels is None:
             return decision
         tokens = self._labels.tokens(decision.tokens)
@@ -343,12 +238,65 @@ class MixedPackets:
             return replace(decision, tokens=tokens, words=self._labels.tokens(decision.words))
         return replace(decision, tokens=tokens, marginals=decision.marginals[..., self._labels.of_tokens])
 
-    def _listed(
-        self, scheme: Mcs, llrs: np.ndarray, priors: Prediction, presets: np.ndarray,
-        settings: ListSettings | None, stream: np.ndarray | None = None,
+    def token_steps(
+        self, steps: np.ndarray, row: int, log_frequencies: np.ndarray, identity: PacketIdentity
+    ) -> TokenSteps:
+        """One of the packets token by token.
+
+        Args:
+            steps: float32 (stages, 4), of the packet, as in `decide`.
+            row: the packet.
+            log_frequencies: float32 (codebook_size,), stands for priors of tokens that are not known yet.
+            identity: of the burst's packets.
+
+        Raises:
+            FrameError: the identity does not fit in its bits.
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        decoder = mother_codec(self._size, self._tokens).list_decoder
+        labels = None if self._labels is None else self._labels.of_tokens
+        return decoder.token_steps(steps, log_frequencies, int(self._presets(identity)[row]), labels)
+
+    def steps(self, llrs: np.ndarray, rows: np.ndarray, identity: PacketIdentity) -> np.ndarray:
+        """Log-likelihoods of the code words of every trellis step of some packets, each up to a constant per step.
+
+        Args:
+            llrs: float32, of all packets, as from `demap`.
+            rows: int (n,), the packets; one may come several times.
+            identity: of the burst's packets.
+
+        Returns:
+            float32 (n, stages, 4), zeros of packets that were not sent.
+
+        Raises:
+            FrameError: the number of LLRs does not match the MCS.
+        """
+        self._check(llrs, self.bits, "LLRs")
+        codec, stream = mother_codec(self._size, self._tokens), self._stream(identity)
+        out = np.zeros((len(rows), codec.coded_length // 2, 4), np.float32)
+        for scheme, packets, bits, _ in self._groups:
+            here = np.flatnonzero(np.isin(rows, packets))
+            if len(here):
+                chosen = np.searchsorted(packets, rows[here])
+                own, added = bits.of(llrs)[chosen], None if stream is None else bits.of(stream)[chosen]
+                own_codec = scheme.codec(self._size, self._tokens)
+                out[here] = trellis_steps(own_codec, scheme.constellation(), self.LLR_METHOD, own, added)
+        return out
+
+    def decode_steps(
+        self, steps: np.ndarray, rows: np.ndarray, identity: PacketIdentity
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same as `decode`, of the packets `rows`, by their steps, or by the sum of those of several
+        transmissions."""
+        tokens, ok = mother_codec(self._size, self._tokens).decode_steps(steps, self._presets(identity)[rows])
+        return (tokens if self._labels is None else self._labels.tokens(tokens)), ok
+
+    def list_decode(
+        self, llrs: np.ndarray, rows: np.ndarray, priors: Prediction | np.ndarray, identity: PacketIdentity,
+        settings: ListSettings | None = None,
     ) -> ListDecision:  # fmt: skip
-        codec = scheme.codec(self._size, self._tokens)
-        return _list_decode(codec, scheme.constellation(), self.LLR_METHOD, llrs, priors, settings, presets, stream)
+        """List-decode some of the packets by their LLRs alone: `decide` on their `steps`."""
+        return self.decide(self.steps(llrs, rows, identity), rows, priors, identity, settings)
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
@@ -398,24 +346,32 @@ class _Places:
         flat[self.where] = rows.reshape(-1)
 
 
-def _list_decode(
+def trellis_steps(
     codec: PacketCodec, constellation: Constellation, llr_method: str, llrs: np.ndarray,
-    priors: Prediction | np.ndarray, settings: ListSettings | None, presets: np.ndarray | None = None,
     stream: np.ndarray | None = None,
-) -> ListDecision:  # fmt: skip
-    """List-decode LLRs, float32 (n, coded_length), of bits with an added stream, uint8 of the same shape; if both code
-    bits of a trellis step are on one component of a symbol, its levels are compared jointly."""
-    decoder = codec.list_decoder
+) -> np.ndarray:  # fmt: skip
+    """Log-likelihoods of the code words of every trellis step, as `coding.list_decoding.ListDecoder` takes them.
+
+    Where both code bits of a step lie on one component of a symbol, its levels are compared as such.
+
+    Args:
+        codec: the packets' code.
+        constellation: that they were sent with.
+        llr_method: that the LLRs were made with.
+        llrs: float32 (n, coded_length).
+        stream: uint8 of that shape, added to the bits; None: nothing.
+
+    Returns:
+        float32 (n, stages, 2**outputs), each up to a constant per step.
+    """
     pairs = constellation.pair_metrics(llrs) if codec.code.pairwise and llr_method == "maxlog" else None
     if pairs is None:
-        steps = decoder.steps(_opened(llrs, stream))
-    elif stream is None:
-        steps = pairs
-    else:
-        # Levels follow from the labels that were sent: permute the likelihoods.
-        added = 2 * stream[:, 0::2] + stream[:, 1::2]
-        steps = np.take_along_axis(pairs, (added[..., None] ^ np.arange(4)).astype(np.intp), axis=-1)
-    return decoder.decode(steps, priors, settings, presets)
+        return codec.list_decoder.steps(_opened(llrs, stream))
+    if stream is None:
+        return pairs
+    # Levels follow from the labels that were sent: permute the likelihoods.
+    added = 2 * stream[:, 0::2] + stream[:, 1::2]
+    return np.take_along_axis(pairs, (added[..., None] ^ np.arange(4)).astype(np.intp), axis=-1)
 
 
 def _opened(llrs: np.ndarray, stream: np.ndarray | None) -> np.ndarray:

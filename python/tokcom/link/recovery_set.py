@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-
 from tokcom.context.condition import Condition
 from tokcom.errors import ModelError, TokcomError
 from tokcom.frame import TokenFrame
+from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.header import BurstHeader
-from tokcom.packets.identity import PacketIdentity
 
 MAX_BYTES = 4 << 30
 """Limit on the bytes of all priors of a receiver."""
@@ -49,16 +46,15 @@ class RecoverySet:
         return self.members.find(frame.codebook)
 
     def recover(
-        self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
-        cancelled: Callable[[], bool] = lambda: False, misfit: np.ndarray | None = None,
-        condition: Condition | None = None, identity: PacketIdentity | None = None,
+        self, frame: TokenFrame, received: ReceivedPackets | None = None,
+        cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None,
     ) -> RecoveredFrame:  # fmt: skip
         """Make a frame whole, as `FrameRecovery.recover` does.
 
         Raises:
             ModelError: the frame's codebook is unknown, or as there.
         """
-        return self._of(frame).recover(frame, header, llrs, cancelled, misfit, condition, identity)
+        return self._of(frame).recover(frame, received, cancelled, condition)
 
     def recover_all(
         self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False

@@ -56,3 +56,16 @@ def token_communication_efficiency(pixels: int, n_tokens: int, codebook_size: in
 def _require_same_shape(sent: np.ndarray, other: np.ndarray) -> None:
     if sent.shape != other.shape:
         raise FrameError(f"tokens of shape {other.shape} cannot be compared with sent tokens of shape {sent.shape}")
+
+
+def wrong_by_packet(sent: np.ndarray, received: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Tokens of a frame that came out wrong, where they travelled.
+
+    Args:
+        sent, received: int (n_tokens,).
+        positions: int (n_packets, tokens_per_packet), as from `packets.layout.packet_positions`.
+
+    Returns:
+        bool (n_packets, tokens_per_packet), False in slots without a token.
+    """
+    return (received != sent)[positions] & (positions >= 0)

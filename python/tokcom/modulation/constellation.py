@@ -1,9 +1,9 @@
 """Gray constellations: bits to symbols, symbols to LLRs."""
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.tables import table_row
 
 LLR_METHODS = ("exact", "maxlog")
@@ -221,7 +221,7 @@ def _gray_levels(n_bits: int, bit_order: str) -> np.ndarray:
     return amplitude.astype(np.float64)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _label(bits, width, labels):
     for row in range(labels.shape[0]):
         for i in range(labels.shape[1]):
@@ -231,7 +231,7 @@ def _label(bits, width, labels):
             labels[row, i] = label
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _demap(symbols, variance, levels, places, exact, out):
     """Compute LLRs of flat arrays of symbols and variances into out, (n, bits), in chunks that suit vector
     instructions."""
@@ -290,7 +290,7 @@ def _demap(symbols, variance, levels, places, exact, out):
                         out[first + i, place] = best[1, i] - best[0, i] + np.log(sum1 / sum0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _squared_offset(value, least, inverse, spacing, count):
     """Squared distance of a component from the nearest of its evenly spaced levels."""
     rank = min(max(np.rint((value - least) * inverse), 0.0), count - 1.0)
@@ -298,7 +298,7 @@ def _squared_offset(value, least, inverse, spacing, count):
     return offset * offset
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _misfit(symbols, variances, least, spacing, count, components, out):
     inverse, n = 1 / spacing, symbols.shape[1]
     for row in range(symbols.shape[0]):

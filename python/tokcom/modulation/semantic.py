@@ -13,10 +13,10 @@ problem, intractable for any real codebook: this module has an O(n log n) start 
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 
 LARGEST_IMPROVED = 4096
 """Largest codebook whose labels can be improved: confusion and distance of every pair are held in memory."""
@@ -182,7 +182,7 @@ def _symmetric(matrix: np.ndarray) -> np.ndarray:
     return half
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _swap(rates, cost, tokens, pairs, limits):
     """Swap the tokens of pairs of labels where that raises the cost by at most the pair's limit; return the number of
     swaps.

@@ -6,9 +6,9 @@ Tipping, J. Mach. Learn. Res. 1, 2001). Modelling echoes up to and beyond the cy
 there are such echoes.
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE
 
 DELAYS = np.arange(-6, 27)
@@ -52,7 +52,7 @@ def best_window(powers: np.ndarray, tolerance: float) -> int:
     return int(MOVES[near[np.argmin(np.abs(MOVES[near]))]])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.ndarray, powers: np.ndarray) -> float:
     """Estimate a static channel of a few taps.
 
@@ -88,7 +88,7 @@ def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.nd
     return error
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _product(a, b):
     """Sum a * b; with real and imaginary parts interleaved it vectorises poorly."""
     real, imag = 0.0, 0.0
@@ -98,7 +98,7 @@ def _product(a, b):
     return complex(real, imag)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _alike(matched, noise, power, mean, variance):
     """Compute mean and variance of taps with equal prior powers."""
     taps = matched.shape[0]
@@ -112,7 +112,7 @@ def _alike(matched, noise, power, mean, variance):
             variance[i] += _SHARES[j, i] * spread
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fit_powers(mean, variance, floor, powers):
     """Re-estimate prior powers from the taps' posterior; return the active taps, the others having power 0."""
     active, kept = np.empty(powers.shape[0], np.int64), 0
@@ -128,7 +128,7 @@ def _fit_powers(mean, variance, floor, powers):
     return active[:kept]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _posterior(matched, noise, powers, active, mean, variance):
     """Compute mean and variance of the active taps; return the remaining variance, summed over all carriers."""
     m = active.shape[0]
@@ -161,7 +161,7 @@ def _posterior(matched, noise, powers, active, mean, variance):
     return left * noise
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def inverse_factor(real: np.ndarray, imag: np.ndarray) -> None:
     """Replace a Hermitian positive definite matrix by the inverse of its Cholesky factor, a lower triangle.
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import log10
 
-import numba
 import numpy as np
 
 from tokcom.errors import BurstError, HeaderError
+from tokcom.kernels import kernel
 from tokcom.packets.header import BurstHeader
 from tokcom.phy import grid
 from tokcom.phy.burst import BurstPlan, first_symbol_start, plan_burst
@@ -206,7 +206,7 @@ def _demodulated(
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _equalise(cells, reference, noise, places, symbols, variance):
     width = cells.shape[1]
     for i in range(places.shape[0]):
@@ -217,7 +217,7 @@ def _equalise(cells, reference, noise, places, symbols, variance):
         variance[i] = min(max(noise[t, k] * inverse, 1e-12), 1e12)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _known_error(cells, reference, known):
     """Compute the mean squared error of the known cells."""
     total, count = 0.0, 0

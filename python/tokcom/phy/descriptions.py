@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.fading import FadingChannel, follow_fading, from_header
 from tokcom.phy.gaps import find_gaps
 from tokcom.phy.numerology import CARRIERS
@@ -234,7 +234,7 @@ def _slope(values: np.ndarray) -> float:
     return float(places @ values) / max(float(places @ places), 1.0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stands_out(more, variance, trained, both_ways):
     """Test whether the excess errors of all cells, any NEIGHBOURS consecutive symbols, any symbol or any carrier are
     significant. more, variance: (n, 52); trained: number of cells from which their noise was estimated; both_ways: a
@@ -263,7 +263,7 @@ def _stands_out(more, variance, trained, both_ways):
     return _exceeds(rows[0].sum(), rows[1].sum(), n * k, many, trained, both_ways)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _add_up(values, rows, columns):
     for t in range(values.shape[0]):
         total = 0.0
@@ -273,7 +273,7 @@ def _add_up(values, rows, columns):
         rows[t] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _exceeds(more, variance, cells, deviations, trained, both_ways):
     """Test whether a sum of errors exceeds what the cells' noise explains, itself estimated from `trained` cells."""
     if both_ways:
@@ -282,7 +282,7 @@ def _exceeds(more, variance, cells, deviations, trained, both_ways):
     return more > limit and more > MISFIT_SHARE * cells
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _follow_phase(cells, known, response, loud, carrier_noise, reference):
     """Fill in the channel of every cell, (n, 52), from the response, (n or 1, 52); return phase and timing, (n,)
     each."""

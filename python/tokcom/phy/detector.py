@@ -13,9 +13,9 @@ periodic signals.
 from dataclasses import dataclass
 from math import ceil
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.narrowband import LAG, RENEWAL
 from tokcom.phy.numerology import FFT_SIZE, SHORT_PERIOD, SYMBOL_LENGTH
 from tokcom.phy.profile import Profile
@@ -176,7 +176,7 @@ def block_sums(samples: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _block_sums(x, out):
     """Sum blocks of x, which holds real and imaginary parts alternately."""
     for b in range(out.shape[1]):
@@ -214,7 +214,7 @@ def lag_sums(samples: np.ndarray, lags: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _lag_sums_of_two(x, history, one, other, out, also):
     """Sum two lags of x, which holds real and imaginary parts alternately; two at once, since reading x dominates."""
     for b in range(out.shape[1]):
@@ -233,7 +233,7 @@ def _lag_sums_of_two(x, history, one, other, out, also):
         also[0, b], also[1, b] = qr, qi
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _scan(sums, window, threshold, longest, p, state, found):
     """Scan blocks for peaks of the metric. p: sums over the window, and blocks since they were recomputed. state:
     blocks since the metric rose above the threshold (0: it has not), the largest correlation since, blocks since that,
@@ -281,7 +281,7 @@ def _scan(sums, window, threshold, longest, p, state, found):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _scan_long(sums, weights, edges, steps, lag, threshold, settled, p, state, found):
     """Scan blocks for long trainings. weights: of each block of the window, last block first; they change at edges.
     lag: in blocks. p: weighted sums over the window, the sums of `_scan`, and blocks since they were recomputed. state:
@@ -388,7 +388,7 @@ def aliases(frequency: float, lag: int) -> np.ndarray:
     return frequency + 2 * np.pi / lag * np.arange(-most, most + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _seek(samples, symbol, frequencies, spacing, steps, places):
     """Find the best of all positions and frequencies: metric, frequency, product, and position of the first path, which
     need not be the strongest."""
@@ -412,7 +412,7 @@ def _seek(samples, symbol, frequencies, spacing, steps, places):
     return best, offset, turn, path
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _match(samples, reference, spacing, steps, metric, product):
     places, length = metric.shape[0], reference.shape[0]
     n_outputs = places + spacing * steps.shape[0]
@@ -438,7 +438,7 @@ def _match(samples, reference, spacing, steps, metric, product):
         metric[n] = abs(product[n]) / (steps.shape[0] * length)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _filter(a, b, reference, real, imag):
     """Filter with the outputs in the inner loop, which vectorises."""
     for k in range(reference.shape[0]):

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.channel_estimate import DELAYS, GRAM, STEERING
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 from tokcom.scientific import linalg
@@ -189,7 +189,7 @@ class _Problem:
         return _Solution(factor, matched, courses, taps, root)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill_normal(common, taps, root, normal):
     """Fill in the lower triangle of the normal equations of all taps' functions, plus the identity of their priors.
     common: (functions**2, lags), for any two functions; taps: in ascending order."""
@@ -245,7 +245,7 @@ class _Solution:
         return np.einsum("tq,qr,tr->t", self.courses, functions, self.courses) / len(CARRIERS)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_over_taps(covariance, gram, functions):
     """Add the contribution of the weights' errors to the response's to functions, (functions, functions), real part.
     covariance: of all taps' functions; only the lower triangle is used."""

@@ -4,9 +4,9 @@ Missing samples rotate the pilots of a symbol relative to each other or, if that
 those of the symbol before: pilots move and change sign, so that a wrong shift does not fit for long.
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy import grid
 from tokcom.phy.burst import first_symbol_start
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SYMBOL_LENGTH
@@ -73,7 +73,7 @@ def find_gaps(samples: np.ndarray, observation: Observation) -> np.ndarray | Non
     return shifts if gaps else None
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _at(samples, start, carrier):
     """Compute the value of a carrier in a window; 0 beyond the samples."""
     total = 0j
@@ -87,7 +87,7 @@ def _at(samples, start, carrier):
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _match(samples, start, carriers, template):
     """Correlate a symbol's pilots with the template, relative to the largest possible value."""
     product, power, expected = 0j, 1e-30, 1e-30
@@ -99,7 +99,7 @@ def _match(samples, start, carriers, template):
     return product / np.sqrt(power * expected)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _coherence(samples, starts, carriers, template):
     """Measure how well each symbol's pilots fit, and agree in phase with those of the symbol before, float64 (n,)."""
     out = np.zeros(starts.shape[0])
@@ -111,7 +111,7 @@ def _coherence(samples, starts, carriers, template):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _slide(samples, start, carriers, template, first, matches):
     """Fill in `_match` for windows that begin `first`, `first` + 1 … samples before `start`; nearly 0 beyond the
     samples."""
@@ -136,7 +136,7 @@ def _slide(samples, start, carriers, template, first, matches):
         matches[i] = product / np.sqrt(power * expected)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _best_shift(samples, starts, carriers, template, order):
     """Find the shift at which the pilots of consecutive symbols agree best, sign included, and its coherence."""
     n, fewest = starts.shape[0], order.min()

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from math import ceil, gcd
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.numerology import (
     CARRIERS,
     CYCLIC_PREFIX,
@@ -125,7 +125,7 @@ def carriers_of(samples: np.ndarray, starts: np.ndarray, frequency: float) -> np
     return spectrum
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _derotated_windows(samples, starts, frequency, out):
     turn = np.empty(out.shape[1], np.complex64)
     for k in range(out.shape[1]):

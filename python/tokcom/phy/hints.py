@@ -1,8 +1,8 @@
 """Diagnosis of bursts that are present but cannot be received, such as an inverted spectrum."""
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.detector import BLOCK, ShortTrainingDetector, block_sums, long_training, places
 from tokcom.phy.grid import carriers_of
 from tokcom.phy.narrowband import LAG
@@ -66,7 +66,7 @@ def clipped_share(samples: np.ndarray) -> float:
     return max(_at_rails(samples) - ALWAYS_THERE, 0) / len(samples)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _at_rails(samples):
     most = np.array([samples[0].real, -samples[0].real, samples[0].imag, -samples[0].imag])
     for sample in samples:
@@ -120,7 +120,7 @@ def _holds_preamble(samples: np.ndarray, profile: Profile) -> bool:
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def first_rise(energies: np.ndarray, begin: int, span: int, ratio: float) -> int:
     """Find the first block, from `begin` on, where the next `span` blocks have more than `ratio` times the energy of
     the `span` blocks before; -1 if there is no such block."""

@@ -5,8 +5,9 @@ and those after it. A burst that rises from silence is as loud afterwards, one t
 of OFDM stay below the ratio (a block of 8 noise-like samples exceeds it once in 10**9).
 """
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 BLOCK = 8
 """Samples per value of energy."""
@@ -51,7 +52,7 @@ class ImpulseFinder:
         return found[:count] - 2 * AHEAD, power[:count]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _find(energies, found, power):
     count = 0
     sides = np.empty((2, SIDE))

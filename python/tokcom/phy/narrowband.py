@@ -11,9 +11,9 @@ subtracted, which removes a thousandth of the signal.
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.scientific import fft
 
 LAG = 4
@@ -71,7 +71,7 @@ class TonePredictor:
         return factors
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _predict(sums, window, share, p, factors):
     """Compute the factors of one window. p: sums over the window, and blocks since they were recomputed."""
     first = sums.shape[1] - factors.shape[0]
@@ -99,7 +99,7 @@ def _predict(sums, window, share, p, factors):
     p[:] = u, v, energy, real, imag, float(age)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def unforeseen(samples: np.ndarray, factors: np.ndarray, block: int) -> np.ndarray:
     """Compute the residual of samples after prediction.
 
@@ -153,7 +153,7 @@ def _spectra(rows: np.ndarray) -> np.ndarray:
     return fft.fft(rows * _window(n), fft.next_fast_len(n), axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lines(spectra, threshold):
     """Find the strongest bin of each spectrum if it is a line, else -1, int64 (k,)."""
     count, size = spectra.shape
@@ -176,7 +176,7 @@ def _lines(spectra, threshold):
     return peaks
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fit(samples, frequency):
     """Fit the tone near a frequency: frequency, from the phase between the halves of the samples, and amplitude."""
     n, half = samples.shape[0], samples.shape[0] // 2
@@ -205,7 +205,7 @@ def without_tones(samples: np.ndarray, tones: list[tuple[float, complex]], offse
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _subtract(samples, frequency, amplitude):
     step = np.exp(1j * frequency)
     for k in range(samples.shape[0]):

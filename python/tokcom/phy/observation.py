@@ -4,9 +4,9 @@ import cmath
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.mcs import mcs_table
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
@@ -268,13 +268,13 @@ def _header_channel(long_rows: np.ndarray, spectra: np.ndarray, known: np.ndarra
     return HeaderChannel(response, error, powers, noise, phase)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _squared(value):
     """Compute the squared magnitude, without the root of abs."""
     return value.real**2 + value.imag**2
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _preamble_channel(long_rows):
     """Average the channel over the long symbols (52,), and estimate the noise variance of a cell."""
     n, k = long_rows.shape
@@ -290,7 +290,7 @@ def _preamble_channel(long_rows):
     return observed, max(noise / (k * (n - 1)), 1e-12 * power, 1e-30)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def loud_symbols(spectra: np.ndarray) -> np.ndarray:
     """Compute the factor, float64 (n,), by which the noise of each OFDM symbol exceeds the median, 1 for most: impulses
     show on the idle carriers of its spectrum, complex64 (n, 64)."""
@@ -307,7 +307,7 @@ def loud_symbols(spectra: np.ndarray) -> np.ndarray:
     return loud
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def turns(phase: float, timing: float, out: np.ndarray) -> None:
     """Fill out, complex128 (52,), with the factors that remove phase and timing from each carrier, by a recursion over
     carriers for speed."""
@@ -319,7 +319,7 @@ def turns(phase: float, timing: float, out: np.ndarray) -> None:
             out[i] = np.exp(-1j * (phase + timing * NUMBERS[i]))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def known_products(
     cells: np.ndarray, known: np.ndarray, reference: np.ndarray, loud: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -349,7 +349,7 @@ def match_moving_cells(long_rows: np.ndarray, cells: np.ndarray, pilots: np.ndar
     return (cells * response.conj() / (noise + error)).astype(np.complex64)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def match_cells(
     long_rows: np.ndarray, cells: np.ndarray, loud: np.ndarray, pilots: np.ndarray, soft: np.ndarray
 ) -> None:
@@ -369,7 +369,7 @@ def match_cells(
             soft[t, k] = cells[t, k] * back[k] * matched[k] * quiet
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _refine(long_rows, cells, known, loud, response, powers, by_carrier, phases):
     """Fill in channel (52,), powers of its taps, noise variance per carrier (52,) and phase per symbol, from the
     preamble and all cells of the header; return the variance of the channel's error."""

@@ -11,8 +11,9 @@ training: their noise is a mixture, which limits the LLR of every cell.
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 KNOWN = 0
 """Order of a cell whose value is known. Other orders are the levels per component of the cell's constellation; 1 for
@@ -126,7 +127,7 @@ def noise_levels(
     return NoiseLevels(factor, evidence)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _nearest(value, levels, half):
     """Compute the distance of a component from its nearest level."""
     rank = np.floor((value / half + levels) / 2)
@@ -134,7 +135,7 @@ def _nearest(value, levels, half):
     return value - (2 * rank - (levels - 1)) * half
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _excess(cells, reference, noise, known, order, table, more, variance):
     first, step = LOG_RATIOS[0], LOG_RATIOS[1] - LOG_RATIOS[0]
     last = LOG_RATIOS.shape[0] - 1
@@ -183,7 +184,7 @@ def _excess(cells, reference, noise, known, order, table, more, variance):
             variance[0, t, k] = spread
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _component(values, scales, levels, half, work, likelihoods, squared):
     """Multiply the likelihoods of cells under all factors, (factors, cells), relative to that of the nearest point, by
     those of a component, and add its squared distance from that point in noise variances.
@@ -213,7 +214,7 @@ def _component(values, scales, levels, half, work, likelihoods, squared):
             likelihoods[factor, i] *= totals[i] * share
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
     """Fill in the log-likelihood of every cell at all levels of noise, (n, 52, levels), its squared distance from the
     nearest point and the squared distance between points, in noise variances, (n, 52) each; 0 for known cells."""
@@ -258,7 +259,7 @@ def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
                     out[t, place, factor] = np.log(some[factor, i]) - explained
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _chain(emission, start, stay, jump):
     """Compute the mean state of a Markov chain at each step, and the log-evidence. emission: log-likelihoods (n,
     states), replaced by likelihoods relative to the largest; start, jump: probabilities of states initially and after a
@@ -294,7 +295,7 @@ def _chain(emission, start, stay, jump):
     return mean, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _levels(likelihood):
     """Estimate log2 of the noise of each symbol, (n,), relative to the usual, and of each carrier along the symbols,
     (n, 52), relative to that of the symbols; return them and the evidence."""
@@ -318,7 +319,7 @@ def _levels(likelihood):
     return rows, carriers, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _rows(likelihood, carriers):
     """Estimate log2 of the noise of each symbol relative to the usual, and the evidence, given the carriers' excess (n,
     52) in powers of two."""
@@ -340,7 +341,7 @@ def _rows(likelihood, carriers):
     return mean - USUAL, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _between(emission, mean):
     """Refine levels between the steps, by one value per run of symbols on the same step.
 
@@ -370,7 +371,7 @@ def _between(emission, mean):
         first = last
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stray(likelihood, nearest, apart, rows, carriers, out):
     """Fill in the noise level of each cell if some cells of a symbol may be louder than the others, whichever they are.
 
@@ -407,7 +408,7 @@ def _stray(likelihood, nearest, apart, rows, carriers, out):
             out[t, i] *= (far[i] - near[i]) / max(odds[i], 1e-9)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _strays(likelihood, state, carriers, levels, told):
     """Test whether any cell of a symbol indicates more noise than its symbol and carrier have; if so, fill told, (52,
     states), with the likelihoods of `levels` levels from that noise up, relative to the largest."""
@@ -424,7 +425,7 @@ def _strays(likelihood, state, carriers, levels, told):
     return strays
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _log_odds(near, far, weights, out):
     """Fill in log-likelihood ratios of squared distances (52,) against larger ones, in noise of variance 1, 2, 4 and so
     on with the given probabilities."""
@@ -447,7 +448,7 @@ def _log_odds(near, far, weights, out):
         out[i] = np.log(totals[0, i] / totals[1, i]) + (far[i] - near[i]) * share
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _carriers(likelihood, rows):
     """Estimate log2 of the noise of each carrier along the symbols, relative to that of the symbols, float64 (n,
     52)."""
@@ -465,7 +466,7 @@ def _carriers(likelihood, rows):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _suspects(likelihood, rows):
     """Find carriers, bool (52,), on which any stretch of symbols indicates a state other than the first one by more
     than chance."""

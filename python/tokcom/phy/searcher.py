@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-import numba
 import numpy as np
 
 from tokcom.errors import HeaderError
+from tokcom.kernels import kernel
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
 from tokcom.phy.demodulator import LARGEST_SAMPLE, burst_end, header_end, receive_header
@@ -486,7 +486,7 @@ def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
     return abs(apart) < SAME_PREAMBLE or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _clean(samples, out, state, energies, largest, share):
     """Copy samples minus their running mean, which is constant over a block; return the number of invalid ones and the
     number of completed blocks, whose energies are filled in.

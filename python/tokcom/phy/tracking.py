@@ -4,8 +4,9 @@ Each is a state of two components, value and rate, that a Kalman filter follows 
 Rauch-Tung-Striebel smoother then improves backwards (Rauch et al., AIAA Journal 3(8), 1965).
 """
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 PHASE_NOISE = (1e-6, 1e-3, 1e-2)
 """Candidate variances in rad**2 of the phase's random walk per symbol; the most likely is used."""
@@ -21,7 +22,7 @@ TIMING_PRIOR = 1e-4
 """Variance, (rad/carrier)**2, of the initial timing: a tenth of a sample."""
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _update(value, rate, c00, c01, c11, innovation, variance):
     """Update a state and its covariance by an observation of its value; return them and the log-likelihood."""
     total = c00 + variance
@@ -30,7 +31,7 @@ def _update(value, rate, c00, c01, c11, innovation, variance):
     return value + g0 * innovation, rate + g1 * innovation, c00 - g0 * c00, c01 - g0 * c01, c11 - g1 * c01, likelihood
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _smooth(states, covs, predicted, predicted_covs, out):
     """Smooth states, (n, 2), backwards and fill in their values, (n,); covariances are (n, 3)."""
     n = states.shape[0]
@@ -48,7 +49,7 @@ def _smooth(states, covs, predicted, predicted_covs, out):
         out[t] = states[t, 0]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _track(observed, places, counts, weights, carriers, noise_variance, phase_noise, out):
     """Track phase and timing. places: positions of each symbol's known cells, counts of them; weights: (n, 2), of their
     phase and timing."""
@@ -101,7 +102,7 @@ def _track(observed, places, counts, weights, carriers, noise_variance, phase_no
     return likelihood
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def track(
     observed: np.ndarray, power: np.ndarray, carriers: np.ndarray, noise_variance: float
 ) -> tuple[np.ndarray, np.ndarray]:

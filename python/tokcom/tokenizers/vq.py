@@ -1,4 +1,4 @@
-"""Pictures as tokens of a VQ codebook, and back."""
+"""Pictures as tokens of a VQ codebook, and back, by a network in PyTorch."""
 
 from collections.abc import Callable
 
@@ -6,19 +6,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tokcom.errors import FrameError, ParameterError, PictureError
-from tokcom.frame import LOST, TokenFrame
-from tokcom.tokenizers.pictures import square
+from tokcom.errors import ParameterError
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.vq_network import VQAutoencoder, as_input
 
-LOST_GREY = 128
 AT_ONCE = {"cpu": 1, "cuda": 32}
 """Pictures per call of the network, by type of device; smaller batches are padded. With other batch sizes sums round
 differently, and a picture's tokens would depend on the rest of its batch."""
 
 
-class VQTokenizer:
+class VQTokenizer(PictureTokenizer):
     """Tokenizer made of a trained `VQAutoencoder`: a pure function of the picture and of these arguments.
 
     Args:
@@ -43,36 +41,13 @@ class VQTokenizer:
         self.codebook_size = config.codebook_size
         self.image_size = config.image_size
         self.grid = (config.image_size // config.patch_size,) * 2
-
-    def tokenize(self, picture: np.ndarray, *, cmi: int | None = None, frame_id: int = 0) -> TokenFrame:
-        """Tokenize a picture's central square.
-
-        Args:
-            picture: uint8 (height, width, 3).
-            cmi: class label to send with the picture.
-            frame_id: number of the frame.
-
-        Raises:
-            PictureError: the array is not a picture.
-        """
-        tokens = self.encode(square(picture, self.image_size)[None])[0]
-        return TokenFrame(tokens.flatten(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
+        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
 
     def encode(self, pictures: np.ndarray) -> np.ndarray:
-        """Encode uint8 pictures (batch, image_size, image_size, 3) to int32 tokens (batch, rows, columns).
-
-        Raises:
-            PictureError: the pictures have another shape.
-        """
-        size = self.image_size
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != (size, size, 3):
-            raise PictureError(
-                f"the tokenizer takes uint8 pictures (batch, {size}, {size}, 3), not {pictures.dtype} {pictures.shape}"
-            )
+        self.require_pictures(pictures)
         return self._together(self._encoded, as_input(np.ascontiguousarray(pictures))).numpy().astype(np.int32)
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
-        """Decode whole token grids (batch, rows, columns) to uint8 pictures (batch, image_size, image_size, 3)."""
         return self._together(self._decoded, torch.from_numpy(tokens.astype(np.int64))).numpy()
 
     def _encoded(self, pictures: Tensor) -> Tensor:
@@ -94,35 +69,3 @@ class VQTokenizer:
             filled = torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])])
             done.append(work(filled.to(device))[: len(part)].cpu())
         return torch.cat(done)
-
-    def detokenize(self, frame: TokenFrame) -> np.ndarray:
-        """Decode a frame to a picture, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey.
-
-        Raises:
-            FrameError: the frame has another codebook or grid.
-        """
-        if (frame.codebook, frame.codebook_size, frame.grid) != (self.codebook, self.codebook_size, self.grid):
-            raise FrameError(
-                f"frame {frame.frame_id} ({frame.codebook}, {frame.codebook_size} words, grid {frame.grid}) is not "
-                f"this tokenizer's ({self.codebook}, {self.codebook_size} words, grid {self.grid})"
-            )
-        tokens = frame.tokens.reshape(self.grid)
-        lost = tokens == LOST
-        # The decoder's receptive field exceeds a patch: a lost token's substitute shows in its neighbours.
-        picture = self.decode(_bridge(tokens)[None])[0]
-        if lost.any():
-            side = self.image_size // self.grid[0]
-            picture[np.kron(lost, np.ones((side, side), dtype=bool))] = LOST_GREY
-        return picture
-
-
-def _bridge(tokens: np.ndarray) -> np.ndarray:
-    """Replace each lost token by the nearest known one (the first in raster order); by 0 if none is known."""
-    known = np.argwhere(tokens != LOST)
-    if not len(known):
-        return np.zeros_like(tokens)
-    bridged = tokens.copy()
-    for row, column in np.argwhere(tokens == LOST):
-        nearest = known[np.abs(known - (row, column)).sum(axis=1).argmin()]
-        bridged[row, column] = tokens[tuple(nearest)]
-    return bridged

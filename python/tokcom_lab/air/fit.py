@@ -68,7 +68,7 @@ def _recovered_twice(receiver: Receiver, samples: np.ndarray) -> Iterator[tuple[
             try:
                 reception = receiver.finish(found)
                 llrs = receiver.demap(receiver.demodulate(found))
-                believed = receiver.recovery.recover(reception.frame, reception.header, llrs)
+                believed = receiver.recovery.recover(reception.frame, receiver.received(llrs, reception.header))
             except TokcomError:
                 continue
             yield reception, replace(reception, recovered=believed)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 WAVES = 64
 """Plane waves per fading path."""
@@ -86,7 +87,7 @@ def jakes(n: int, doppler: float, rng: np.random.Generator) -> np.ndarray:
     return _sum_of_waves(n, turns, amplitudes)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_of_waves(n, turns, amplitudes):
     out = np.zeros(n, np.complex128)
     for k in range(len(turns)):
@@ -110,7 +111,7 @@ def at_times(samples: np.ndarray, times: np.ndarray) -> np.ndarray:
     return _at_times(samples.astype(np.complex128), np.asarray(times, np.float64), SINC)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _at_times(samples, times, table):
     out = np.zeros(len(times), np.complex128)
     for i in range(len(times)):

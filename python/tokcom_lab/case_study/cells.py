@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,15 +16,18 @@ from PIL import Image
 from tokcom.context.classifier import Classifier
 from tokcom.errors import ModelError, ParameterError, TokcomError
 from tokcom.frame import LOST, TokenFrame
+from tokcom.link.arrival import Arrival
+from tokcom.link.assembly import Assembly
 from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
-from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer, model_card
+from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer
 from tokcom.packets.layout import SEEDS, packet_layout, unpack
+from tokcom_lab.cache import SELDOM, code_of, key_of, model_content, precision_content
 from tokcom_lab.case_study.links import (
     TOKENS_PER_PACKET,
-    Arrival,
+    Delivery,
     case_link,
     payload_bytes,
     payload_frame,
@@ -34,10 +36,9 @@ from tokcom_lab.case_study.links import (
 from tokcom_lab.case_study.picture_codecs import GREY, CodedPicture, PictureCodec, load_codec
 from tokcom_lab.case_study.schemes import SCHEMES, Scheme
 from tokcom_lab.perceptual import LIKENESSES
-from tokcom_lab.training.tokens import tokens_key
 
-REVISION = 1
-"""Revision of the code; incremented when results change, so that stored cells of other revisions are recomputed."""
+MEASURED = tuple(f"tokcom_lab.case_study.{name}" for name in ("cells", "links", "picture_codecs", "schemes"))
+"""Modules of the laboratory that determine a cell."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class StudySettings:
         attempts: largest number of transmissions per packet in schemes with retransmission.
         free_container: whether the receiver knows the containers of picture codecs, so that they are not sent.
         weights: folder with weights of LPIPS, CLIP and Cheng2020; empty for none.
+        device: where the model's networks run, as in `device.find_device`.
     """
 
     model: str
@@ -59,6 +61,7 @@ class StudySettings:
     attempts: int = 100
     free_container: bool = False
     weights: str = ""
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -71,17 +74,14 @@ class StudySettings:
 
     def fingerprint(self) -> str:
         """Fingerprint of all that determines a cell besides picture, scheme, Es/N0 and seed."""
-        card = model_card(self.model)
-        parts = {part: card.part(part)["sha256"] for part in card.parts}
-        own = asdict(self) | {"model": card.name}
+        own = asdict(self)
+        del own["model"], own["device"]
         if self.link != "burst":
             del own["channel"]
-        visits = card.part("tokenizer").get("search", {}).get("visits", 0)
-        content = [
-            REVISION, own, parts, tokens_key(self.model, visits), card.content.get("labels", {}).get("sha256"),
-            card.part("context").get("acceptance"), card.part("classifier").get("unsure_below"),
-        ]  # fmt: skip
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return key_of(
+            own, model_content(self.model), precision_content(self.device), code_of("tokcom", without=SELDOM),
+            code_of(*MEASURED),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,9 @@ class _Bench:
     def __init__(self, settings: StudySettings):
         self.settings = settings
         self.codebook = codebook(settings.model)
-        self.tokenizer = load_tokenizer(settings.model, device="cpu")
-        self.classifier: Classifier = load_classifier(settings.model, "cpu")
-        self.recoveries = {mode: load_recovery(settings.model, mode, "cpu") for mode in MODES}
+        self.tokenizer = load_tokenizer(settings.model, device=settings.device)
+        self.classifier: Classifier = load_classifier(settings.model, settings.device)
+        self.recoveries = {mode: load_recovery(settings.model, mode, settings.device) for mode in MODES}
         self.link = case_link(settings.link, self.codebook, settings.channel)
         self.likenesses: dict[str, Callable] = {}
         for name, likeness in LIKENESSES.items():
@@ -237,24 +237,24 @@ class _Passage:
             [self.job.seed, self.job.digest, round(self.job.esn0_db * 1000) & 0xFFFFFFFF, stream]
         )
 
-    def send(self, frame: TokenFrame) -> tuple[Arrival, float]:
-        """Simulate a first transmission; return it and its computing time in ms, channel included."""
+    def send(self, frame: TokenFrame) -> tuple[tuple[Arrival, float], float]:
+        """Simulate a first transmission; return it with its airtime, and its computing time in ms, channel included."""
         n_packets = -(-len(frame.tokens) // TOKENS_PER_PACKET)
         started = time.perf_counter()
-        arrival = self.bench.link.send(frame, self.layout_seed, np.ones(n_packets, bool), self.job.esn0_db, self.rng(0))
-        return arrival, 1000 * (time.perf_counter() - started)
+        first = self.bench.link.send(frame, self.layout_seed, np.ones(n_packets, bool), self.job.esn0_db, self.rng(0))
+        return first, 1000 * (time.perf_counter() - started)
 
     @cached_property
-    def first(self) -> tuple[Arrival, float]:
+    def first(self) -> tuple[tuple[Arrival, float], float]:
         return self.send(self.frame)
 
-    def repeated(self, frame: TokenFrame, first: Arrival) -> tuple[Arrival, int, float]:
+    def repeated(self, frame: TokenFrame, first: tuple[Arrival, float]) -> tuple[Delivery, int, float]:
         started = time.perf_counter()
-        arrival, packets = send_until_right(
+        delivery, packets = send_until_right(
             self.bench.link, frame, self.layout_seed, self.job.esn0_db, self.rng(1), first,
             self.bench.settings.attempts,
         )  # fmt: skip
-        return arrival, packets, 1000 * (time.perf_counter() - started)
+        return delivery, packets, 1000 * (time.perf_counter() - started)
 
     @cached_property
     def seen(self) -> tuple[np.ndarray, int]:
@@ -278,19 +278,20 @@ class _Passage:
 
     def tokens(self, scheme: Scheme) -> Cell:
         """Compute the cell of a scheme that sends tokens."""
-        first, ms_link = self.first
-        arrival, sent_packets = first, len(first.believed)
+        outset, ms_link = self.first
+        first = Assembly(outset[0])
+        delivery, sent_packets = Delivery(first, outset[1]), len(first.packets_ok)
         if scheme.repeats:
-            arrival, sent_packets, ms_more = self.repeated(self.frame, first)
+            delivery, sent_packets, ms_more = self.repeated(self.frame, outset)
             ms_link += ms_more
         positions = packet_layout(len(self.frame.tokens), TOKENS_PER_PACKET, self.layout_seed)
         sent = self.frame.tokens
         decoded = unpack(first.tokens, positions)
-        received = self.frame.with_tokens(unpack(np.where(first.believed[:, None], first.tokens, LOST), positions))
+        received = first.frame
         started = time.perf_counter()
         whole = None
-        if arrival.packets is not None:
-            whole = self._whole(scheme, arrival, positions)
+        if delivery.packets.received is not None:
+            whole = self._whole(scheme, delivery.packets)
         ms_recover = 1000 * (time.perf_counter() - started)
         started = time.perf_counter()
         picture = _grey(self.job.picture) if whole is None else self.bench.tokenizer.detokenize(whole)
@@ -298,24 +299,24 @@ class _Passage:
         final = np.full_like(sent, LOST) if whole is None else whole.tokens
         wrong = ((final != sent)[positions] & (positions >= 0)).any(axis=1)
         figures = {
-            "per": float(np.mean(~first.believed)),
-            "ter_channel": token_error_rate(sent, decoded if first.packets is not None else np.full_like(sent, LOST)),
+            "per": float(np.mean(~first.packets_ok)),
+            "ter_channel": token_error_rate(sent, decoded if first.received is not None else np.full_like(sent, LOST)),
             "ter_recovered": token_error_rate(sent, final),
             "per_recovered": float(np.mean(wrong)),
             "exact_recovery": exact_recovery_rate(sent, received.tokens, final),
-            "delivered": float(arrival.believed.all() if scheme.repeats else whole is not None),
+            "delivered": float(delivery.packets.packets_ok.all() if scheme.repeats else whole is not None),
             "ms_encode": self.ms_tokenize, "ms_recover": ms_recover, "ms_decode": ms_pixels,
         }  # fmt: skip
-        return self._cell(scheme, figures, picture, sent_packets, arrival, ms_link, len(sent))
+        return self._cell(scheme, figures, picture, sent_packets, delivery, ms_link, len(sent))
 
-    def _whole(self, scheme: Scheme, arrival: Arrival, positions: np.ndarray) -> TokenFrame:
-        frame = self.frame if scheme.cmi else replace(self.frame, cmi=None)
+    def _whole(self, scheme: Scheme, packets: Assembly) -> TokenFrame:
         if scheme.mode == "keep":
             # As decoded: these schemes have no model to guess tokens.
-            tokens = unpack(arrival.tokens, positions)
-            return frame.with_tokens(np.where(tokens < frame.codebook_size, tokens, LOST))
-        believed = unpack(np.where(arrival.believed[:, None], arrival.tokens, LOST), positions)
-        return self.bench.recoveries[scheme.mode].recover_packets(frame.with_tokens(believed), arrival.packets).frame
+            tokens = unpack(packets.tokens, packets.positions)
+            return self.frame.with_tokens(np.where(tokens < self.frame.codebook_size, tokens, LOST))
+        frame = self.frame if scheme.cmi else replace(self.frame, cmi=None)
+        left = frame.with_tokens(packets.frame.tokens)
+        return self.bench.recoveries[scheme.mode].recover(left, packets.received).frame
 
     def coded(self, scheme: Scheme) -> Cell:
         """Compute the cell of a scheme that sends a codec's bytes; bytes before the first rejected packet are shown."""
@@ -324,34 +325,36 @@ class _Passage:
             nothing = {"fits": 0.0, "delivered": 0.0}
             return Cell(scheme.name, nothing | self.likeness(_grey(self.job.picture)))
         frame = payload_frame(coded.payload, self.bench.codebook, self.layout_seed)
-        arrival, ms_link = self.send(frame)
-        per, sent_packets = float(np.mean(~arrival.believed)), len(arrival.believed)
+        first, ms_link = self.send(frame)
+        delivery = Delivery(Assembly(first[0]), first[1])
+        per, sent_packets = float(np.mean(~delivery.packets.packets_ok)), len(delivery.packets.packets_ok)
         if scheme.repeats:
-            arrival, sent_packets, ms_more = self.repeated(frame, arrival)
+            delivery, sent_packets, ms_more = self.repeated(frame, first)
             ms_link += ms_more
-        good = sent_packets if arrival.believed.all() else int(arrival.believed.argmin())
-        arrived = payload_bytes(arrival.tokens[:good], self.bench.codebook)[: len(coded.payload)]
+        packets, all_here = delivery.packets, bool(delivery.packets.packets_ok.all())
+        good = sent_packets if all_here else int(packets.packets_ok.argmin())
+        arrived = payload_bytes(packets.tokens[:good], self.bench.codebook)[: len(coded.payload)]
         started = time.perf_counter()
         codec = self.bench.codec(scheme.codec)
         picture, decodes = codec.decode(replace(coded, payload=arrived.ljust(len(coded.payload), b"\0")), len(arrived))
         figures = {
-            "per": per, "fits": 1.0, "delivered": float(decodes and (arrival.believed.all() or not scheme.repeats)),
+            "per": per, "fits": 1.0, "delivered": float(decodes and (all_here or not scheme.repeats)),
             "payload_bytes": len(coded.payload), "container_bytes": coded.container_bytes,
             "ms_decode": 1000 * (time.perf_counter() - started),
         }  # fmt: skip
-        return self._cell(scheme, figures, picture, sent_packets, arrival, ms_link, len(frame.tokens))
+        return self._cell(scheme, figures, picture, sent_packets, delivery, ms_link, len(frame.tokens))
 
     def _cell(
-        self, scheme: Scheme, figures: dict, picture: np.ndarray, sent_packets: int, arrival: Arrival, ms_link: float,
+        self, scheme: Scheme, figures: dict, picture: np.ndarray, sent_packets: int, delivery: Delivery, ms_link: float,
         n_tokens: int,
     ) -> Cell:  # fmt: skip
-        transmissions = sent_packets / len(arrival.believed)
+        transmissions = sent_packets / len(delivery.packets.packets_ok)
         pixels = picture.shape[0] * picture.shape[1]
         figures |= {
             "packets_sent": sent_packets,
             "transmissions": transmissions,
             "tce": token_communication_efficiency(pixels, n_tokens, self.bench.codebook.size, transmissions),
-            "airtime_ms": 1000 * arrival.airtime,
+            "airtime_ms": 1000 * delivery.airtime,
             "ms_link": ms_link,
             **self.likeness(picture),
         }

@@ -32,7 +32,7 @@ def link(
     tokens_per_packet: int, codebook_size: int, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure error rates of the coded link over AWGN, without source or context."""
-    from tokcom.link.packets import LinkConfig
+    from tokcom.link.packet_link import LinkConfig
     from tokcom_lab.curves.link_curve import link_curve
 
     config = LinkConfig(code, modulation, tokens_per_packet, llr or "")

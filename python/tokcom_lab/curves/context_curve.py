@@ -7,24 +7,25 @@ from itertools import pairwise
 
 import numpy as np
 
-from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.channel.awgn import noise_variance
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.classifier import Classifier
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
 from tokcom.device import AUTO
-from tokcom.errors import ParameterError, TokcomError
+from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
-from tokcom.link.recovery import FrameRecovery, RecoveredFrame
+from tokcom.link.arrival import Arrival
+from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.known_noise import SymbolLink
+from tokcom.link.recovery import RecoveredFrame
 from tokcom.metrics.pictures import psnr_db
+from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.zoo import codebook, load_recovery
-from tokcom.packets.header import BurstHeader
 from tokcom.packets.labels import NATURAL
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer
-from tokcom_lab.curves.symbol_link import wrong_tokens
 from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.photographs import Photographs
 
@@ -89,60 +90,40 @@ class Bench:
     ):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
         self._channel, self.device = channel, device
-        known = [codebook(model)]
-        self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS, labels=labels), known), Receiver(known)
+        self._codebooks = [codebook(model)]
+        self._transmitter = Transmitter(TransmitConfig(MCS, labels=labels), self._codebooks)
         tokens = photograph_tokens(photographs.pictures, model)
         self.frames = [
             TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
         ]
 
-    def received(self, number: int, esn0_db: float, cmi: bool) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
-        """Simulate the reception of one frame: LLRs, header and misfit; None if its burst was lost. All modes get the
-        same noise."""
+    def received(self, number: int, esn0_db: float, cmi: bool, draw: int = 0) -> Arrival | None:
+        """Simulate the reception of one frame's packets; None if its burst was lost. All modes get the same noise, each
+        draw its own."""
         frame = self.frames[number] if cmi else replace(self.frames[number], cmi=None)
-        if self._channel is not None:
-            return self._through_the_air(frame, esn0_db)
-        packets = self._transmitter.packetize(frame, number)
-        mcs = self._transmitter.choose_mcs(len(packets))
-        coded = self._transmitter.coded(frame, mcs, packets.shape[1])
-        rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
-        symbols = awgn(coded.map(coded.encode(packets, self._transmitter.identity(frame))), esn0_db, rng)
-        variance = np.full(len(symbols), noise_variance(esn0_db), np.float32)
-        header = self._transmitter.header(frame, number, mcs, packets.shape[1])
-        return coded.demap(symbols, variance), header, coded.misfit(symbols, variance)
-
-    def _through_the_air(self, frame: TokenFrame, esn0_db: float) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
+        ends = self._transmitter, Receiver(self._codebooks)
+        if self._channel is None:
+            drawn = [draw] if draw else []
+            rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF, *drawn])
+            link = SymbolLink(*ends, tested=True)
+            (arrival,) = link.receive(link.transmit(frame, number).in_noise(esn0_db, rng))
+            return arrival
         settings = ChannelSettings(
             snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=self._channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ
         )
-        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + frame.frame_id)
-        burst = self._transmitter.transmit(frame, frame.frame_id)
-        receiver = Receiver()
-        found = receiver.search(channel.process(np.pad(burst, 500)))
-        try:
-            demodulated = receiver.demodulate(found[0]) if found else None
-        except TokcomError:
-            demodulated = None
-        if demodulated is None:
-            return None
-        return receiver.demap(demodulated), demodulated.header, receiver.misfit(demodulated)
+        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + number + draw * len(self.frames))
+        link = BurstLink(*ends)
+        found = link.receive(channel.process(np.pad(link.transmit(frame, number), 500)))
+        return found[0] if found else None
 
     def packets(self, number: int) -> int:
         """Count the packets of one frame."""
         return -(-len(self.frames[number].tokens) // self._transmitter.config.tokens_per_packet)
 
-    def receive(
-        self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray, recovery: FrameRecovery
-    ) -> RecoveredFrame:
-        """Recover a frame from its LLRs."""
-        packets, ok = self._receiver.decode(llrs, header)
-        reception = self._receiver.assemble(packets, ok, header)
-        return recovery.recover(reception.frame, header, llrs, misfit=misfit)
-
-    def errors(self, number: int, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
+    def errors(self, number: int, arrival: Arrival, recovered: RecoveredFrame) -> np.ndarray:
         """Find wrong tokens, bool (n_packets, tokens_per_packet)."""
-        return wrong_tokens(self.frames[number], header, recovered)
+        return wrong_by_packet(self.frames[number].tokens, recovered.frame.tokens, arrival.positions)
 
 
 def context_curve(
@@ -181,10 +162,11 @@ def context_curve(
                         continue
                     found += 1
                     started = time.perf_counter()
-                    recovered = bench.receive(*got, recoveries[mode])
+                    got.received.decode()  # what every mode begins with counts in each
+                    recovered = recoveries[mode].recover(got.frame, got.received)
                     bench.tokenizer.detokenize(recovered.frame)
                     seconds += time.perf_counter() - started
-                    wrong, ok = bench.errors(number, got[1], recovered), recovered.packets_ok
+                    wrong, ok = bench.errors(number, got, recovered), recovered.packets_ok
                     bad = wrong.any(axis=1)
                     total += np.mean(~ok | bad), np.mean(wrong), np.mean(ok & bad)
                     passes += recovered.passes

@@ -113,7 +113,7 @@ def draw_received(bench: Bench, esn0_db: Sequence[float], path: Path, photograph
             if got is None:
                 axis.text(0.5, 0.5, "burst lost", ha="center", transform=axis.transAxes)
                 continue
-            frame = bench.receive(*got, recoveries[mode]).frame
+            frame = recoveries[mode].recover(got.frame, got.received).frame
             picture = bench.tokenizer.detokenize(frame)
             wrong = np.mean(frame.tokens != bench.frames[number].tokens)
             axis.imshow(picture, interpolation="nearest")

@@ -8,7 +8,7 @@ import numpy as np
 
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import ParameterError
-from tokcom.link.packets import LinkConfig, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.processors import usable_processors
 
 PACKETS_PER_FRAME = 4096

@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 
 from tokcom.adaptation.cqi import predicted_per
-from tokcom.link.packets import LinkConfig
+from tokcom.link.packet_link import LinkConfig
 from tokcom.mcs import CODE, PAYLOAD_BITS, Mcs, mcs_table
 from tokcom_lab.curves.link_curve import link_curve
 

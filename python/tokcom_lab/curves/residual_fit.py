@@ -14,11 +14,13 @@ from tokcom.adaptation.predictability import predictability
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
+from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
 from tokcom.mcs import find_mcs, mcs_table
-from tokcom.models.zoo import load_recovery
+from tokcom.metrics.tokens import wrong_by_packet
+from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.layout import packet_layout
-from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 
 SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",
            "256qam-2/3", "256qam-3/4", "256qam-1/1")  # fmt: skip
@@ -53,7 +55,7 @@ class ResidualData:
 
 def measure_residual(
     model: str, frames: Sequence[TokenFrame], seed: int = 0, jobs: int = 2,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda done: None, device: str = "cpu",
 ) -> ResidualData:  # fmt: skip
     """Send every frame with each of SCHEMES at EACH of the OFFSETS_DB, in white Gaussian noise.
 
@@ -63,11 +65,12 @@ def measure_residual(
         seed: seed of the noise.
         jobs: number of processes.
         progress: called with the number of decodings done since the last call.
+        device: where the context model runs, as in `device.receiving_device`.
     """
     rows = []
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        rows += [_guess_one(model, frame) for frame in frames]
-        work = [pool.submit(_measure_one, model, frame, name, seed) for frame in frames for name in SCHEMES]
+        rows += [_guess_one(model, frame, device) for frame in frames]
+        work = [pool.submit(_measure_one, model, frame, name, seed, device) for frame in frames for name in SCHEMES]
         for job in work:
             rows += job.result()
             progress(EACH)
@@ -75,16 +78,16 @@ def measure_residual(
     return ResidualData(mcs, values, bits, wrong, TOKENS_PER_PACKET)
 
 
-def _guess_one(model: str, frame: TokenFrame) -> tuple:
+def _guess_one(model: str, frame: TokenFrame, device: str) -> tuple:
     """Compute the row of one frame whose tokens are guessed, an eighth of them at a time."""
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
-    bits, guessed = predictability(_recovery(model).prior, frame)
+    bits, guessed = predictability(_recovery(model, device).prior, frame)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
 
-def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tuple]:
+def _measure_one(model: str, frame: TokenFrame, name: str, seed: int, device: str) -> list[tuple]:
     """Compute rows of index, Es/N0 in dB, bits per token and wrong tokens by packet, for one frame and MCS."""
-    link, recovery, scheme, rows = _link(model), _recovery(model), find_mcs(name), []
+    link, recovery, scheme, rows = _link(model), _recovery(model, device), find_mcs(name), []
     layout_seed = frame.frame_id
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
     bits = predictability(recovery.prior, frame)[0][layout].mean(axis=1)
@@ -93,20 +96,21 @@ def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tu
         number = (frame.frame_id * EACH + turn + scheme.index) % len(OFFSETS_DB)
         value = scheme.per10_esn0_db + OFFSETS_DB[number] + FURTHER_DB.get(name, 0.0)
         rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
-        llrs, header = link.send(frame, layout_seed, mcs, np.array([value]), rng)
-        wrong = wrong_tokens(frame, header, link.receive(llrs, header, recovery)).sum(axis=1)
+        (arrival,) = link.receive(link.transmit(frame, layout_seed, mcs).in_noise(value, rng))
+        recovered = recovery.recover(arrival.frame, arrival.received)
+        wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, layout).sum(axis=1)
         rows.append((scheme.index, value, bits, wrong))
     return rows
 
 
 @cache
 def _link(model: str) -> SymbolLink:
-    return SymbolLink(model)
+    return SymbolLink(Transmitter(), Receiver([codebook(model)]))
 
 
 @cache
-def _recovery(model: str) -> FrameRecovery:
-    return load_recovery(model, "context", "cpu")
+def _recovery(model: str, device: str) -> FrameRecovery:
+    return load_recovery(model, "context", device)
 
 
 def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> ResidualModel:

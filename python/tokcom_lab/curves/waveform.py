@@ -9,7 +9,7 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
-from tokcom.link.packets import LinkConfig, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.mcs import Mcs, mcs_table
 from tokcom.packets.codebook import Codebook
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB

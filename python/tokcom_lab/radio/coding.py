@@ -11,7 +11,7 @@ from gnuradio import blocks, fec, gr
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.viterbi import viterbi
-from tokcom.link.packets import LinkConfig
+from tokcom.link.packet_link import LinkConfig
 
 PAYLOAD_BITS = 56
 """Bits per packet before coding: four 10-bit tokens and CRC-16."""

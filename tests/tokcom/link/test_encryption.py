@@ -8,7 +8,8 @@ from tokcom.errors import KeyFileError, LockedError, ParameterError
 from tokcom.frame import BitFrame, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
-from tokcom.link.recovery import FrameRecovery, ReceivedPackets
+from tokcom.link.received import ReceivedPackets
+from tokcom.link.recovery import FrameRecovery
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.mcs_map import MCS_NOT_SENT

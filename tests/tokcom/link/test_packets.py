@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import FrameError, ParameterError
-from tokcom.link.packets import LinkConfig, MixedPackets, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.link.packets import MixedPackets
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.crc import Crc
 from tokcom.packets.identity import PacketIdentity
