@@ -8,10 +8,10 @@ too, and its coded bits decide like any others.
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from tokcom.coding.token_trellis import TINY, Trellis, grow
+from tokcom.kernels import kernel
 
 DEEPEST = 60.0
 """Nepers below the best continuation from which none is listed."""
@@ -113,7 +113,7 @@ class TokenSteps:
         return Continuations(parent[order], word[order], ends, total[order], float(mass))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _tables(trellis, steps, share, n_tokens):
     """Metrics (n_tokens, states, first bits) of tokens' first bits, (n_tokens, labels) of the others, and, float64
     (n_tokens + 1, states), the log of the sum of all that can follow."""
@@ -155,7 +155,7 @@ def _tables(trellis, steps, share, n_tokens):
     return start, channel, ahead
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
     """The likeliest continuations of paths, unsorted: parent, word, metric, the same with what may follow, and the log
     of the sum over all."""
@@ -200,7 +200,7 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
     return parent, chosen, values, whole, np.log(sums) + best + origin
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _completed(trellis, steps, first, states, checks):
     """What check and tail add to the metrics of paths that end in these states with these checks."""
     mask, added = trellis.outputs.shape[0] - 1, np.zeros(len(states))

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import combinations
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.processors import usable_processors
 
 REACH = 25.0
@@ -171,7 +171,7 @@ def _normalized(scores: np.ndarray) -> np.ndarray:
     return np.maximum(scores - peak - np.log(np.exp(scores - peak).sum(axis=-1, keepdims=True)), LEAST)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _best_of(cross, score_1, score_2, row_best, column_best):
     """The best sum in each row and each column."""
     column_best[:] = -3e38
