@@ -15,7 +15,7 @@ computes on the processors what `models export` has written: enough to receive, 
 
 
 def receiving_device(name: "str | torch.device" = AUTO) -> "torch.device | str":
-    """Where a network runs that need not learn or search: a device of PyTorch's, or ONNX.
+    """Device for a network that is only evaluated, not trained or searched with: a device of PyTorch, or ONNX.
 
     Args:
         name: "auto" (a GPU where there is one; without PyTorch, ONNX Runtime), "cpu", "cuda", "cuda:N" or "onnx".
@@ -65,7 +65,7 @@ def _torch_device(name: str, allowed: str) -> "torch.device":
 
 
 def device_name(device: "torch.device | str") -> str:
-    """What cards and reports call a device: a GPU by its product name, processors by their number."""
+    """Name of a device in cards and reports: the product name of a GPU, the number of processors of a CPU."""
     if device == ONNX:
         return "ONNX Runtime"
     import torch

@@ -69,7 +69,7 @@ class GoodnessOfFit:
         return cls(n_symbols, misfit[:, 0], misfit[:, 1], np.maximum(own, burst))
 
     def of_winners(self, rows: np.ndarray, beyond: np.ndarray) -> "WinnersFit":
-        """How well packets' winners explain this transmission of them.
+        """Goodness of fit of packets' winners to this transmission.
 
         Args:
             rows: int (n,), the packets.
@@ -82,8 +82,7 @@ class GoodnessOfFit:
 
 @dataclass(frozen=True)
 class WinnersFit:
-    """How well the likeliest code words of some packets explain what was received of them, in one transmission or in
-    several.
+    """Goodness of fit of packets' likeliest code words to what was received, in one transmission or several.
 
     Attributes:
         n_symbols: int (n,), symbols that count.
@@ -98,7 +97,7 @@ class WinnersFit:
     raised: np.ndarray
 
     def __add__(self, other: "WinnersFit") -> "WinnersFit":
-        """That of two transmissions together."""
+        """Goodness of fit of two transmissions together."""
         return WinnersFit(
             self.n_symbols + other.n_symbols, self.distance + other.distance, self.gain + other.gain,
             self.raised | other.raised,

@@ -42,7 +42,7 @@ class PacketDecoder(Protocol):
 
 
 class PathEnds(Protocol):
-    """Where n paths end inside a packet, as `coding.token_steps.PathEnds`."""
+    """State of n paths at one step inside a packet, as `coding.token_steps.PathEnds`."""
 
     metric: np.ndarray
     """float64 (n,), log-likelihood and log-prior of their tokens."""
@@ -62,7 +62,7 @@ class Continuations(Protocol):
     """Log of the same sum over all continuations, listed or not."""
 
     def select(self, kept: np.ndarray) -> PathEnds:
-        """Where those of some indices, int (n,), end."""
+        """The ends of selected paths; indices int (n,)."""
 
 
 class PacketSteps(Protocol):

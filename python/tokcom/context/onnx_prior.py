@@ -12,7 +12,7 @@ from tokcom.frame import LOST
 from tokcom.onnx_runtime import open_graph
 
 WHAT = "context model"
-"""What the file computes, by its own metadata."""
+"""Value of the file's metadata that names what it computes."""
 
 
 class OnnxPrior(Prior):

@@ -352,7 +352,7 @@ class Receiver:
         )
 
     def received(self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray | None = None) -> ReceivedPackets:
-        """What a burst says of its packets, for recovery.
+        """Evidence of a burst about its packets, for recovery.
 
         Args:
             llrs: float32, of all packets.
@@ -444,11 +444,11 @@ class BurstLink:
         self.transmitter, self.receiver = transmitter, receiver
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
-        """As `Transmitter.transmit`."""
+        """Transmit a frame; see `Transmitter.transmit`."""
         return self.transmitter.transmit(frame, layout_seed, mcs)
 
     def receive(self, samples: np.ndarray) -> list[Arrival]:
-        """As `Receiver.arrivals`."""
+        """Arrivals in samples; see `Receiver.arrivals`."""
         return self.receiver.arrivals(samples)
 
 

@@ -59,7 +59,7 @@ class _Decoder(nn.Module):
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export has written.
+    """Result of an export.
 
     Attributes:
         folder: the new model's folder.
@@ -172,7 +172,7 @@ def _difference(model: str, folder: Path) -> float:
     """Greatest difference of the exported log-probabilities, on frames of random tokens.
 
     Raises:
-        ModelError: it is none that rounding makes.
+        ModelError: it is larger than rounding explains.
     """
     ours, theirs = load_context(model, "cpu"), load_context(str(folder), ONNX)
     rng, count = np.random.default_rng(0), 4

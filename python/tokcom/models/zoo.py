@@ -331,7 +331,7 @@ def load_expectations(
 
 
 def load_repeat_risk(model: str) -> RepeatRisk:
-    """How doubtful a packet of a model may be so that it need not be asked for again, from its card.
+    """Largest doubt at which a model's packet is accepted rather than requested again, from the model's card.
 
     Raises:
         ModelError: the model does not exist, its card is invalid, or it has no such table.
