@@ -20,7 +20,7 @@ BINS = 480
 
 @dataclass(frozen=True)
 class PathEnds:
-    """Where paths end inside a packet.
+    """State of the paths at one step inside a packet.
 
     Attributes:
         metric: float64 (n,), log-likelihood and log-prior of their tokens.
@@ -52,7 +52,7 @@ class Continuations:
     mass: float
 
     def select(self, kept: np.ndarray) -> PathEnds:
-        """Where those of some indices, int (n,), end."""
+        """The ends of selected paths; indices int (n,)."""
         return PathEnds(self.ends.metric[kept], self.ends.state[kept], self.ends.check[kept])
 
 
@@ -157,8 +157,8 @@ def _tables(trellis, steps, share, n_tokens):
 
 @kernel(error_model="numpy")
 def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
-    """The likeliest continuations of paths, unsorted: parent, word, metric, the same with what may follow, and the log
-    of the sum over all."""
+    """The likeliest continuations of paths, unsorted: parent, word, metric, the metric including the best continuation,
+    and the log of the sum over all."""
     n, n_words = log_prior.shape
     mask = len(ahead) - 1
     behind = np.empty(n_words, np.float32)
@@ -202,7 +202,7 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
 
 @kernel(error_model="numpy")
 def _completed(trellis, steps, first, states, checks):
-    """What check and tail add to the metrics of paths that end in these states with these checks."""
+    """Metric added by check and tail to paths that end in these states with these checks."""
     mask, added = trellis.outputs.shape[0] - 1, np.zeros(len(states))
     for i in range(len(states)):
         s = states[i]

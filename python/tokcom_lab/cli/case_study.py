@@ -112,7 +112,7 @@ def case_study(
         raise TokcomError(f"{out}: the folder cannot be created: {error.strerror}") from None
     if scheduler is not None and travels_in_clear(scheduler):
         console.print(
-            f"{scheduler} is not encrypted: whoever reaches it can run programs on its workers; "
+            f"{scheduler} is not encrypted: anyone who can reach it can run programs on its workers; "
             "outside a trusted network use tls://",
             highlight=False,
         )

@@ -14,7 +14,7 @@ from tokcom.phy.numerology import CARRIERS
 from tokcom_lab.multiple_access.scene import Scene
 
 MCS_BY_LENGTH = {8: "16qam-1/2", 12: "qpsk-2/3", 16: "qpsk-1/2", 24: "qpsk-1/2", 32: "qpsk-1/2"}
-"""The fastest need that fits into as many cells as slots of so many carriers have."""
+"""MCS by carriers per slot: the fastest one whose burst fits into the cells of slots of that width."""
 TOKENS_PER_PACKET = 4
 ROUNDS = 4
 
