@@ -15,9 +15,10 @@ from functools import lru_cache
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.coding.token_trellis import Trellis, decode_packets
 from tokcom.coding.top_trellis import decode_packets_of_named_words
-from tokcom.context.prediction import LEAST, Prediction
+from tokcom.context.prediction import LEAST, LEVELS, Prediction
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
 from tokcom.processors import usable_processors
@@ -25,7 +26,8 @@ from tokcom.processors import usable_processors
 LARGEST_TRELLIS = 1 << 24
 """Upper bound on the branches per stage that are held in memory."""
 PREFERRED_WORDS = 256
-"""Words per token that are scored individually because the channel prefers them, in addition to those a prior names."""
+"""Words per token that are scored individually, in addition to as many as a prior names."""
+_SCALE = np.stack([LEVELS.astype(np.float64), np.exp(LEVELS.astype(np.float64))])
 PACKETS_A_TASK = 4
 """Packets per task of a thread."""
 
@@ -192,6 +194,8 @@ class ListDecoder:
         outputs = [getattr(result, name) for name in result._arrays]
         if priors.words is not None:
             words, each = np.ascontiguousarray(priors.words, np.int32), priors.each_other
+            levels = np.zeros((*shape[:-1], 0)) if priors.levels is None else priors.levels
+            levels = np.ascontiguousarray(levels, np.uint8)
 
         def work(rows: slice) -> None:
             out = [array[rows] for array in outputs]
@@ -201,8 +205,8 @@ class ListDecoder:
                 )
             else:
                 decode_packets_of_named_words(
-                    steps[rows], words[rows], log_priors[rows], each[rows], size, zeros[rows], self._trellis,
-                    settings.list_size, settings.reach, PREFERRED_WORDS, *out,
+                    steps[rows], words[rows], log_priors[rows], each[rows], levels[rows], _SCALE, size, zeros[rows],
+                    self._trellis, settings.list_size, settings.reach, *out,
                 )  # fmt: skip
 
         if n <= PACKETS_A_TASK:
@@ -212,6 +216,28 @@ class ListDecoder:
                 _pool(os.getpid()).map(work, [slice(row, row + PACKETS_A_TASK) for row in range(0, n, PACKETS_A_TASK)])
             )
         return result
+
+    def token_steps(
+        self, steps: np.ndarray, log_prior: np.ndarray, preset: int | None = None, labels: np.ndarray | None = None
+    ) -> TokenSteps:
+        """One packet token by token, for priors that take tokens in order.
+
+        Args:
+            steps: float32 (stages, 2**outputs), as in `decode`.
+            log_prior: float32 (codebook_size,), of tokens whose prior is not known yet.
+            preset: of the packet's CRC; None: the CRC's own.
+            labels: int32 (codebook_size,), the label under which each token is sent; None: its own number.
+
+        Raises:
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        if self.token_bits < self.code.constraint_length - 1:
+            raise ParameterError(
+                f"tokens of {self.token_bits} bits do not fill the memory of K={self.code.constraint_length}; take a "
+                "larger codebook or a shorter code"
+            )
+        zero = int(self._checks_of_zeros(1, None if preset is None else np.array([preset]))[0])
+        return TokenSteps(self._trellis, steps, log_prior, zero, labels)
 
     def _checks_of_zeros(self, n: int, presets: np.ndarray | None) -> np.ndarray:
         """Check of each packet if all its bits were 0, int64 (n,); the tokens' contributions are added to it."""
