@@ -135,3 +135,37 @@ def qt():
     from PyQt5.QtWidgets import QApplication
 
     return QApplication.instance() or QApplication([])
+
+
+@pytest.fixture(scope="session")
+def tiny_text_model(tmp_path_factory):
+    """Folder of a model of text with random weights: byte-level BPE of 300 words, of which the first two are control
+    words."""
+    import json
+
+    import numpy as np
+    import torch
+
+    tokenizers = pytest.importorskip("tokenizers", reason="the packages of requirements/text.txt are not installed")
+    from tokcom.context.llama_network import LlamaConfig, LlamaNetwork
+    from tokcom.models.text_export import write_text_model
+
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    merges = [[a, b] for a in "theraion" for b in "thersn"][:42]
+    words = ["<|end|>", "<|none|>", *alphabet, *dict.fromkeys("".join(merge) for merge in merges)]
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    by_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    vocabulary = {
+        "version": "1.0", "normalizer": None, "post_processor": None, "pre_tokenizer": by_bytes, "decoder": by_bytes,
+        "added_tokens": [{"id": number, "content": words[number], **plain} for number in (0, 1)],
+        "model": {"type": "BPE", "vocab": {word: place for place, word in enumerate(words)}, "merges": merges},
+    }  # fmt: skip
+    torch.manual_seed(0)
+    network = LlamaNetwork(LlamaConfig(len(words), 24, 2, 6, 2, 32, 256, 1e4, 1e-5, 0, (0,)))
+    for each in network.parameters():
+        each.data = torch.randn_like(each) * 0.2
+    folder = tmp_path_factory.mktemp("zoo") / "tiny-text"
+    about = {"name": "tiny-text", "description": "random weights", "licence": "none", "data": "none"}
+    even = np.full(len(words), 1 / len(words), np.float32)
+    write_text_model(folder, about, json.dumps(vocabulary), network.eval().requires_grad_(False), even)
+    return folder

@@ -17,6 +17,10 @@ class PictureError(TokcomError, ValueError):
     """A picture file cannot be read, or an array is not a picture."""
 
 
+class TextError(TokcomError, ValueError):
+    """A text is empty, too long, no Unicode, or cannot be spelled with a vocabulary."""
+
+
 class ModelError(TokcomError):
     """A model's folder, card or weights are missing, broken or do not fit what is asked of them."""
 

@@ -26,14 +26,23 @@ __all__ = [
     "image_transmitter",
     "image_view",
     "link_monitor",
+    "multiuser_sync",
     "packet_decoder",
     "packet_encoder",
     "semantic_mcs",
     "sigmf_recorder",
     "stream_filter",
+    "text_detokenizer",
+    "text_sink",
+    "text_source",
+    "text_tokenizer",
+    "token_datagram_sink",
+    "token_datagram_source",
     "token_mapper",
     "token_packetizer",
     "token_recovery",
+    "token_separator",
+    "token_spreader",
 ]
 
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.coding.token_trellis import Trellis, decode_packets
 from tokcom.coding.top_trellis import decode_packets_of_named_words
 from tokcom.context.prediction import LEAST, LEVELS, Prediction
@@ -215,6 +216,28 @@ class ListDecoder:
                 _pool(os.getpid()).map(work, [slice(row, row + PACKETS_A_TASK) for row in range(0, n, PACKETS_A_TASK)])
             )
         return result
+
+    def token_steps(
+        self, steps: np.ndarray, log_prior: np.ndarray, preset: int | None = None, labels: np.ndarray | None = None
+    ) -> TokenSteps:
+        """One packet token by token, for priors that take tokens in order.
+
+        Args:
+            steps: float32 (stages, 2**outputs), as in `decode`.
+            log_prior: float32 (codebook_size,), of tokens whose prior is not known yet.
+            preset: of the packet's CRC; None: the CRC's own.
+            labels: int32 (codebook_size,), the label under which each token is sent; None: its own number.
+
+        Raises:
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        if self.token_bits < self.code.constraint_length - 1:
+            raise ParameterError(
+                f"tokens of {self.token_bits} bits do not fill the memory of K={self.code.constraint_length}; take a "
+                "larger codebook or a shorter code"
+            )
+        zero = int(self._checks_of_zeros(1, None if preset is None else np.array([preset]))[0])
+        return TokenSteps(self._trellis, steps, log_prior, zero, labels)
 
     def _checks_of_zeros(self, n: int, presets: np.ndarray | None) -> np.ndarray:
         """Check of each packet if all its bits were 0, int64 (n,); the tokens' contributions are added to it."""

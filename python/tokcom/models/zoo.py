@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -24,10 +25,11 @@ from tokcom.link.recovery_set import MAX_BYTES, RecoverySet
 from tokcom.models.card import Card
 from tokcom.models.families import family
 from tokcom.models.folders import DEFAULT_MODEL as DEFAULT_MODEL
-from tokcom.models.folders import list_models
+from tokcom.models.folders import PUBLISHED, list_models
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook, codebook_name
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
+from tokcom.protocol.repeat_risk import RepeatRisk
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ CODED = "coded"
 
 FREQUENCIES = "frequencies"
 """Name in the file of labels of how often each word is sent."""
+
+MADE = {"smollm2": "tokcom.models.smollm2:make_smollm2"}
+"""Models that are made from published ones when they are first wanted: what makes their folders."""
 
 KEPT_BYTES = 1 << 30
 """What networks may hold in memory that nobody uses any more, to be there when they are asked for again."""
@@ -65,6 +70,8 @@ def model_card(model: str) -> Card:
         return Card.read(models[model])
     if os.sep in model or (Path(model) / "card.json").is_file():
         return Card.read(Path(model))
+    if model in MADE:
+        return _made(model)
     raise ModelError(
         f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS and the folder ./models are "
         "searched, too)"
@@ -321,6 +328,24 @@ def load_expectations(
     )  # fmt: skip
 
 
+def load_repeat_risk(model: str) -> RepeatRisk:
+    """How doubtful a packet of a model may be so that it need not be asked for again, from its card.
+
+    Raises:
+        ModelError: there is no such model, its card is broken, or it has no such table.
+    """
+    card = model_card(model)
+    entry = card.part("context").get("repeats")
+    if entry is None:
+        raise ModelError(f"{card.folder / 'card.json'}: its context has no risk of repeats; ./run repeat-risk fits it")
+    command = f"./run repeat-risk --model {card.name} --data DIR"
+    card.require_bound("risk of repeats is", _table(card, "repeats", entry), CONTEXT, command)
+    try:
+        return RepeatRisk(tuple(entry["frames"]), *(tuple(map(tuple, entry[name])) for name in ("mean", "square")))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ModelError(f"{card.folder / 'card.json'}: the risk of repeats of its context: {error!r}") from None
+
+
 def load_classifier(model: str, device: "str | torch.device" = AUTO) -> "Classifier":
     """The classifier of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
     card = model_card(model)
@@ -372,6 +397,13 @@ _in_use: "WeakValueDictionary[tuple, nn.Module]" = WeakValueDictionary()
 _kept: "BoundedCache[nn.Module]" = BoundedCache(KEPT_BYTES, network_bytes)
 
 
+def _made(model: str) -> Card:
+    module, _, name = MADE[model].partition(":")
+    folder = Path.cwd() / PUBLISHED / model
+    getattr(import_module(module), name)(folder)
+    return Card.read(folder)
+
+
 def _table(card: Card, name: str, entry: object) -> dict:
     """An object inside the card's context, which must be one."""
     if not isinstance(entry, dict):
@@ -388,7 +420,8 @@ def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels],
         labels = {use: TokenLabels(each) for use, each in arrays.items()}
     except (SafetensorError, OSError, ParameterError) as error:
         raise ModelError(f"{path}: the labels cannot be read: {error}") from None
-    if CODED not in labels or any(len(each) != size for each in labels.values()):
+    known = CODED in labels or (not labels and frequencies is not None)
+    if not known or any(len(each) != size for each in labels.values()):
         raise ModelError(f"{path}: the labels are not those of a codebook of {size} words")
     if frequencies is not None and (
         frequencies.shape != (size,) or not ((frequencies > 0) & np.isfinite(frequencies)).all()

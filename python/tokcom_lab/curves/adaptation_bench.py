@@ -1,12 +1,12 @@
 """Airtime, energy and errors of the transmitter's policies over Es/N0, and the outer loop on a fading channel."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
 from tokcom.channel.multipath import load_profile
+from tokcom.device import AUTO
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import Receiver, Transmitter
@@ -25,8 +26,9 @@ from tokcom.mcs import mcs_table
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
-from tokcom_lab.curves.outcome_store import CACHE, OutcomeStore, made_of
 from tokcom_lab.photograph_tokens import photograph_tokens
 
 CHANNELS = ("awgn", "epa")
@@ -126,9 +128,9 @@ class Material:
     pictures: np.ndarray
 
 
-def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> Material:
-    """Compute tokens and predictability of pictures."""
-    tokenizer, context = load_tokenizer(model), load_context(model)
+def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None], device: str = AUTO) -> Material:
+    """Compute tokens and predictability of pictures; device as for `device.receiving_device`."""
+    tokenizer, context = load_tokenizer(model, 0, device), load_context(model, device)
     frames = []
     tokens = photograph_tokens(pictures, model)
     for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
@@ -147,14 +149,20 @@ class AdaptationBench:
         test: test split, on which policies are measured.
         seed: seed of fading and noise.
         jobs: number of decoding processes.
-        kept: folder that keeps the frames' outcomes, so that a run that was stopped resumes; None: no folder.
+        device: device of the networks, as for `device.receiving_device`.
+        kept: folder of the cache of frames' outcomes, from which an interrupted run resumes; None for no cache.
     """
 
     def __init__(
-        self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2, kept: str | None = CACHE
+        self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2, device: str = "cpu",
+        kept: Path | None = FOLDER,
     ):  # fmt: skip
         self.model, self.train, self.test, self.seed, self.jobs = model, train, test, seed, jobs
-        self._store = OutcomeStore([*made_of(model), seed], kept)
+        self.device = device
+        self._store = None if kept is None else Table(kept / RESULTS, "outcomes")
+        self._content = [
+            model_content(model), precision_content(device), seed, code_of("tokcom", without=SELDOM), code_of(__name__)
+        ]  # fmt: skip
         self.solver_ms: list[float] = []
 
     def solver_times(self) -> dict:
@@ -255,7 +263,7 @@ class AdaptationBench:
         return float(np.exp(low))
 
     def _choices(self, material, split, channel, value, config) -> list[Choice]:
-        adapter = LinkAdapter(config, None, load_context(self.model), load_residual(self.model))
+        adapter = LinkAdapter(config, None, load_context(self.model, self.device), load_residual(self.model))
         choices = []
         for frame, bits in zip(material.frames, material.bits, strict=True):
             carriers = carriers_at(channel, value, self.seed, split, frame.frame_id)
@@ -270,19 +278,30 @@ class AdaptationBench:
         for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True)):
             picture = material.pictures[number] if pictured else None
             keys.append(
-                [hashlib.sha256(frame.tokens.tobytes()).hexdigest(), frame.frame_id, frame.cmi, channel, value, split,
-                 mode, choice.mcs.tolist(), choice.layout_seed, choice.power_db, pictured]
+                key_of(
+                    self._content, frame.tokens, frame.frame_id, frame.cmi, channel, value, split, mode, choice.mcs,
+                    choice.layout_seed, choice.power_db, picture,
+                )
             )  # fmt: skip
-            told = self.model, frame, choice, channel, value, self.seed, split, mode, picture
-            jobs.append(self._store.get(keys[-1]) or pool.submit(_decode_one, *told))
+            told = self.model, self.device, frame, choice, channel, value, self.seed, split, mode, picture
+            jobs.append(self._known(keys[-1]) or pool.submit(_decode_one, *told))
         outcomes = []
         for key, job in zip(keys, jobs, strict=True):
             if not isinstance(job, list):
                 job = job.result()
-                self._store.add(key, job)
+                self._keep(key, job)
             outcomes.append(tuple(np.nan if each is None else each for each in job))
             progress(1)
         return outcomes
+
+    def _known(self, key: str) -> list | None:
+        if self._store is None:
+            return None
+        return next((figures["outcome"] for _, figures, _ in self._store.find([key])), None)
+
+    def _keep(self, key: str, outcome: tuple) -> None:
+        if self._store is not None:
+            self._store.add({key: ({"outcome": outcome}, None)})
 
 
 def largest_bound(holds: Callable[[float], bool], first: float) -> float:
@@ -373,8 +392,8 @@ def as_row(point: AdaptationPoint) -> dict:
 
 
 @cache
-def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode, "cpu")
+def _recovery(model: str, mode: str, device: str) -> FrameRecovery:
+    return load_recovery(model, mode, device)
 
 
 @cache
@@ -383,23 +402,23 @@ def _link(model: str) -> SymbolLink:
 
 
 @cache
-def _tokenizer(model: str):
-    return load_tokenizer(model)
+def _tokenizer(model: str, device: str) -> PictureTokenizer:
+    return load_tokenizer(model, 0, device)
 
 
 def _work_alone() -> None:
     torch.set_num_threads(1)
 
 
-def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple:
+def _decode_one(model, device, frame, choice, channel, value, seed, split, mode, picture) -> tuple:
     """Measure share of wrong tokens, packets lost, packets sent, and PSNR (None without the picture) of one frame."""
     link = _link(model)
     rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
     (arrival,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(carriers, rng))
-    recovered = _recovery(model, mode).recover(arrival.frame, arrival.received)
+    recovered = _recovery(model, mode, device).recover(arrival.frame, arrival.received)
     wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, arrival.positions)
     sent = choice.mcs < len(mcs_table())
     good = recovered.packets_ok & ~wrong.any(axis=1)
-    psnr = None if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))
+    psnr = None if picture is None else psnr_db(picture, _tokenizer(model, device).detokenize(recovered.frame))
     return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), psnr

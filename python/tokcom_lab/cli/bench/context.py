@@ -62,7 +62,7 @@ def context(
     told = {"yes": (True,), "no": (False,), "both": (True, False)}[cmi]
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     count = len(photographs.pictures)
-    tokenizer = load_tokenizer(model, device=device)
+    tokenizer = load_tokenizer(model, 0, device)
     bench = context_curve.Bench(photographs, model, tokenizer, seed=seed, channel=channel, device=device)
     with progress_bar() as bar:
         row = bar.add_task("model", total=count)
@@ -103,11 +103,12 @@ def context(
 @click.option("--draws", default=1, show_default=True, type=click.IntRange(1), help="Times that each is sent.")
 @click.option("--accept", type=Numbers(), default="0.99,0.995,0.998,0.9985,0.999,0.9995", show_default=True)
 @model_option
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def accept(
     data: Path | None, images: int, split: str, mode: str, esn0_db: list[float], draws: int, accept: list[float],
-    model: str, seed: int, json_file: click.utils.LazyFile | None,
+    model: str, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure lost against wrong packets, over the posterior from which packets are accepted."""
     from tokcom.context.acceptance import Acceptance
@@ -116,12 +117,18 @@ def accept(
     from tokcom_lab.curves.calibration import threshold_curve
 
     photographs = with_tokens(photographs_of(data, images, model, seed, split), model)
-    bench = context_curve.Bench(photographs, model, load_tokenizer(model), seed=seed)
+    bench = context_curve.Bench(photographs, model, load_tokenizer(model, 0, device), seed=seed)
     acceptance = load_acceptance(model) if mode == "context" else Acceptance()
     with progress_bar() as bar:
         row = bar.add_task("frames", total=len(bench.frames) * len(esn0_db) * draws)
         points = threshold_curve(
-            bench, load_recovery(model, mode), acceptance, esn0_db, accept, lambda done: bar.advance(row, done), draws
+            bench,
+            load_recovery(model, mode, device),
+            acceptance,
+            esn0_db,
+            accept,
+            lambda done: bar.advance(row, done),
+            draws,
         )
     crossings = [
         {"accept": value, "esn0_db_at_per_10": context_curve.esn0_at_per([p for p in points if p.accept == value])}
