@@ -33,7 +33,9 @@ __all__ = [
     "stream_filter",
     "token_mapper",
     "token_packetizer",
+    "token_receiver",
     "token_recovery",
+    "token_transmitter",
 ]
 
 
