@@ -17,7 +17,7 @@ def columns() -> list[str]:
     """Names of the columns, in their order."""
     by_mcs = [f"mcs.{name}" for name in (*(row.name for row in mcs_table()), NOT_SENT)]
     counters = [f"{kind}.{stage}" for kind in ("queued", "dropped") for stage in STAGES]
-    return ["time", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
+    return ["time", "stream", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
 
 
 class FiguresFile:
@@ -46,22 +46,31 @@ class FiguresFile:
             raise MonitorError(f"{path}: this file has other columns than a link's figures; name another one")
 
     def write(self, figures: dict, time: datetime) -> None:
-        """Add a row: figures as `LinkFigures.figures` gives them, what is not known left empty.
+        """Add a row for each stream: figures as `LinkFigures.figures` gives them, what is not known left empty. Before
+        the first frame there is one row, of no stream.
 
         Raises:
             MonitorError: the file cannot be written.
         """
-        flat = {"time": time.isoformat(timespec="milliseconds")}
-        for key, value in figures.items():
-            if isinstance(value, dict):
-                flat |= {f"{key}.{name}": entry for name, entry in value.items()}
-            else:
-                flat[key] = round(value, 6) if isinstance(value, float) else value
+        streams = [{"stream": number} | own for number, own in figures["streams"].items()]
+        when = time.isoformat(timespec="milliseconds")
+        rows = [{"time": when} | _flat(figures | own) for own in streams or [{}]]
         try:
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, columns(), extrasaction="ignore").writerow(flat)
+                csv.DictWriter(file, columns(), extrasaction="ignore").writerows(rows)
         except OSError as error:
             raise MonitorError(f"{self.path}: figures cannot be written here: {_why(error)}") from None
+
+
+def _flat(figures: dict) -> dict:
+    """Figures by column."""
+    flat = {}
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": entry for name, entry in value.items()}
+        else:
+            flat[key] = round(value, 6) if isinstance(value, float) else value
+    return flat
 
 
 def _why(error: Exception) -> str:
