@@ -33,6 +33,7 @@ SLOW = (
     "tests/tokcom/coding/test_list_decoding.py::test_without_a_check_posteriors_are_exact",
     "tests/tokcom/link/test_bursts.py::test_the_longest_bursts",
     "tests/tokcom/link/test_faults.py::test_a_flood",
+    "tests/tokcom/models/test_onnx_export.py",
     "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",
     "tests/tokcom/phy/test_detector.py::test_the_metric_is_the_share",
     "tests/tokcom/phy/test_searcher.py::test_bursts_are_the_same_however",
@@ -96,26 +97,36 @@ def photographs():
 
 
 @pytest.fixture
-def tiny_model(tmp_path):
+def tiny_model(make_tiny_model, tmp_path):
     """Folder of a complete model with random weights: 16 x 16 pixels, 4 x 4 tokens of 32 words, 3 classes."""
-    import torch
+    return make_tiny_model(tmp_path / "zoo")
 
-    from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
-    from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
-    from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
-    from tokcom_lab.training.export import Run, export_part
 
-    torch.manual_seed(0)
-    folder = tmp_path / "zoo" / "tiny"
-    run = Run("none", "none", 0, 0, 0.0)
-    classes = ("cat", "dog", "owl")
-    vq = VQNetwork(VQConfig(16, 4, 32, 8, 16, 1, 1, 8, 1))
-    export_part(folder, "tokenizer", "vq", vq, {}, run, classes)
-    maskgit = MaskGitNetwork(MaskGitConfig(32, 4, 4, 3, 16, 1, 2, 3, 2))
-    export_part(folder, "context", "maskgit", maskgit, {}, run, classes)
-    classifier = ClassifierNetwork(ClassifierConfig(16, 3, (4, 8)))
-    export_part(folder, "classifier", "classifier", classifier, {}, run, classes)
-    return folder
+@pytest.fixture(scope="session")
+def make_tiny_model():
+    """Makes such a model in a folder of models."""
+
+    def make(models):
+        import torch
+
+        from tokcom.context.classifier_network import ClassifierConfig, ClassifierNetwork
+        from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
+        from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+        from tokcom_lab.training.export import Run, export_part
+
+        torch.manual_seed(0)
+        folder = models / "tiny"
+        run = Run("none", "none", 0, 0, 0.0)
+        classes = ("cat", "dog", "owl")
+        vq = VQNetwork(VQConfig(16, 4, 32, 8, 16, 1, 1, 8, 1))
+        export_part(folder, "tokenizer", "vq", vq, {}, run, classes)
+        maskgit = MaskGitNetwork(MaskGitConfig(32, 4, 4, 3, 16, 1, 2, 3, 2))
+        export_part(folder, "context", "maskgit", maskgit, {}, run, classes)
+        classifier = ClassifierNetwork(ClassifierConfig(16, 3, (4, 8)))
+        export_part(folder, "classifier", "classifier", classifier, {}, run, classes)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -124,3 +135,37 @@ def qt():
     from PyQt5.QtWidgets import QApplication
 
     return QApplication.instance() or QApplication([])
+
+
+@pytest.fixture(scope="session")
+def tiny_text_model(tmp_path_factory):
+    """Folder of a model of text with random weights: byte-level BPE of 300 words, of which the first two are control
+    words."""
+    import json
+
+    import numpy as np
+    import torch
+
+    tokenizers = pytest.importorskip("tokenizers", reason="the packages of requirements/text.txt are not installed")
+    from tokcom.context.llama_network import LlamaConfig, LlamaNetwork
+    from tokcom.models.text_export import write_text_model
+
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    merges = [[a, b] for a in "theraion" for b in "thersn"][:42]
+    words = ["<|end|>", "<|none|>", *alphabet, *dict.fromkeys("".join(merge) for merge in merges)]
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    by_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    vocabulary = {
+        "version": "1.0", "normalizer": None, "post_processor": None, "pre_tokenizer": by_bytes, "decoder": by_bytes,
+        "added_tokens": [{"id": number, "content": words[number], **plain} for number in (0, 1)],
+        "model": {"type": "BPE", "vocab": {word: place for place, word in enumerate(words)}, "merges": merges},
+    }  # fmt: skip
+    torch.manual_seed(0)
+    network = LlamaNetwork(LlamaConfig(len(words), 24, 2, 6, 2, 32, 256, 1e4, 1e-5, 0, (0,)))
+    for each in network.parameters():
+        each.data = torch.randn_like(each) * 0.2
+    folder = tmp_path_factory.mktemp("zoo") / "tiny-text"
+    about = {"name": "tiny-text", "description": "random weights", "licence": "none", "data": "none"}
+    even = np.full(len(words), 1 / len(words), np.float32)
+    write_text_model(folder, about, json.dumps(vocabulary), network.eval().requires_grad_(False), even)
+    return folder

@@ -17,6 +17,10 @@ class PictureError(TokcomError, ValueError):
     """A picture file cannot be read, or an array is not a picture."""
 
 
+class TextError(TokcomError, ValueError):
+    """A text is empty, too long, no Unicode, or cannot be spelled with a vocabulary."""
+
+
 class ModelError(TokcomError):
     """A model's folder, card or weights are missing, broken or do not fit what is asked of them."""
 
@@ -72,3 +76,11 @@ class MonitorError(TokcomError):
 
 class SourceError(TokcomError):
     """Coded tokens cannot be decoded, or tokens cannot be coded."""
+
+
+class DatagramError(TokcomError):
+    """A datagram from the network cannot be used."""
+
+
+class TransportError(TokcomError):
+    """A network address cannot be used, or the other end does not answer."""

@@ -122,7 +122,7 @@ def test_weights_that_are_not_the_cards(place, tmp_path):
     refuse(
         main,
         f"replay {RECORDING} --model {folder} --out pictures",
-        "the file is truncated or not the card's",
+        "the file is truncated or is not the card's",
     )
 
 

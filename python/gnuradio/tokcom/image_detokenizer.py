@@ -24,7 +24,8 @@ class image_detokenizer(PduBlock):
     Parameters:
         models: models of the zoo, by name or folder, in a list or between commas. One is loaded at
             once, of several each with its first frame.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "pictures", "int32", "detokenizer"

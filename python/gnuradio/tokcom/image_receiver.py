@@ -31,7 +31,8 @@ class image_receiver(gr.hier_block2):
         queue_size: pictures that may wait for recovery, at least 1; of more, the oldest are dropped and counted.
         seed: of the draws when tokens are guessed, at least 0.
         streams: numbers of the streams to receive, between commas; empty: all.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
         keys: files of the keys that bursts may be encrypted with, in a list or between commas; empty:
             bursts that are encrypted are counted, and not shown.
     """

@@ -31,7 +31,8 @@ class image_tokenizer(BackgroundPduBlock):
             tenths of a second.
         queue_size: pictures that may wait, at least 1; of more, the oldest are dropped, logged and counted. Live, one
             or two: the newest picture is sent.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "pictures", "tokens", "uint8", "tokenizer"

@@ -51,7 +51,8 @@ class image_transmitter(gr.hier_block2):
         tx_time: time in seconds of the first burst, at least 0; 0: at once. As of Burst Framer.
         period: seconds at least from one burst to the next, in slots that begin at tx_time, so that transmitters on one
             channel take turns; 0: one follows the other.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
         key: file of the key that bursts are encrypted with, from `tokcom keys new`; empty: they are sent in clear.
         direction: 0 or 1; two ends that both transmit with one key take one each.
     """

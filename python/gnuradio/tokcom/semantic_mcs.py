@@ -53,7 +53,8 @@ class semantic_mcs(PduBlock):
         peak_db: largest power of a burst in dB, with "semantic-power".
         profile: "standard" or "robust", as in burst_framer.
         stream_id: of this transmitter, 0 to 63, as in burst_framer; -1: CQI and reports of all streams count.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"

@@ -50,7 +50,8 @@ class token_recovery(BackgroundPduBlock):
         seed: seed of the draws.
         queue_size: frames that may wait, at least 1.
         drop: "oldest" or "newest": which frame is dropped, logged and counted when the queue is full.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
         keys: files of the keys that bursts may be encrypted with, in a list or between commas, as of
             Packet Decoder.
     """

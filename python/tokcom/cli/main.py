@@ -15,11 +15,16 @@ COMMANDS = {
     "doctor": "tokcom.cli.doctor:doctor",
     "eesm": "tokcom_lab.cli.fits:eesm",
     "keys": "tokcom.cli.keys:keys",
+    "listen": "tokcom.cli.network:listen",
     "link": "tokcom_lab.cli.link:link",
     "models": "tokcom.cli.models:models",
     "packet-sizes": "tokcom_lab.cli.fits:packet_sizes",
+    "relay": "tokcom.cli.network:relay",
+    "repeat-risk": "tokcom_lab.cli.network:repeat_risk",
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
+    "send": "tokcom.cli.network:send",
+    "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }
 """Module and name of each command; those of the laboratory are there where it is installed."""

@@ -96,7 +96,8 @@ def drawing_option(name: str, help_text: str) -> Callable:
 
 device_option = click.option(
     "--device", cls=Aside, default="auto", show_default=True,
-    help="Where networks run: auto (a GPU where there is one), cpu, cuda or cuda:N.",
+    help="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:N; or onnx, of a model that `models "
+    "export` wrote.",
 )  # fmt: skip
 seed_option = click.option("--seed", default=0, show_default=True, type=SEEDS)
 

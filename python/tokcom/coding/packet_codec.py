@@ -1,4 +1,4 @@
-"""Token packets as coded bits and back: tokens · CRC · convolutional code."""
+"""Token packets to coded bits and back: tokens, CRC, convolutional code."""
 
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from tokcom.tables import table_row
 
 
 class PacketCodec:
-    """Protects packets of a few tokens each, so that each stands or falls alone.
+    """Encoder and decoder of packets of a few tokens, each protected on its own.
 
     Args:
         code: row of codes.json that names code and CRC: "k7" (default of the project), "k3" (the paper's), "k5", "k9".
@@ -38,15 +38,16 @@ class PacketCodec:
 
     @property
     def coded_length(self) -> int:
-        """Coded bits of a packet."""
+        """Coded bits per packet."""
         return self.code.coded_length(self._protected)
 
     def encode(self, packets: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
-        """Coded bits, uint8 (n_packets, coded_length), of tokens (n_packets, tokens_per_packet).
+        """Encode tokens (n_packets, tokens_per_packet) to bits, uint8 (n_packets, coded_length).
 
         Args:
             packets: the tokens.
-            presets: int64 (n_packets,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
+            presets: int64 (n_packets,), preset of each packet's CRC, as `Crc.presets` gives them; None for the CRC's
+                own.
 
         Raises:
             FrameError: a token lies outside the codebook.
@@ -60,15 +61,15 @@ class PacketCodec:
         return self.code.encode(self.crc.append(tokens_to_bits(packets, self.token_bits), presets))
 
     def decode(self, llrs: np.ndarray, presets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The likeliest tokens of each packet and whether to believe them.
+        """Decode each packet to its most likely tokens, and check them.
 
         Args:
-            llrs: float (n_packets, coded_length), positive where the bit is likelier 1.
-            presets: of the CRC, as in `encode`.
+            llrs: float (n_packets, coded_length), positive where the bit is more likely 1.
+            presets: presets of the CRC, as in `encode`.
 
         Returns:
-            int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,): the CRC holds and all tokens lie in the
-            codebook.
+            int32 tokens (n_packets, tokens_per_packet), and bool (n_packets,), true where the CRC holds and all tokens
+            lie in the codebook.
 
         Raises:
             ParameterError: the LLRs have another shape.
@@ -86,10 +87,10 @@ class PacketCodec:
         return self._decided(viterbi_of_steps(self.code, steps, self._protected), presets)
 
     def closest(self, llrs: np.ndarray) -> np.ndarray:
-        """uint8 (n_packets, coded_length): the code words that are likeliest by LLRs, whatever their CRCs say."""
+        """Find the code words that the LLRs make most likely, CRC or not, uint8 (n_packets, coded_length)."""
         return self.code.encode(viterbi(self.code, llrs, self._protected))
 
     @cached_property
     def list_decoder(self) -> ListDecoder:
-        """The decoder that takes the CRC for a part of the code and knows the tokens' priors."""
+        """Decoder that treats the CRC as part of the code and takes priors of the tokens."""
         return ListDecoder(self.code, self.crc, self.token_bits, self.tokens_per_packet)

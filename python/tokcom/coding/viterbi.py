@@ -1,32 +1,33 @@
 """Maximum-likelihood decoding of convolutional codes (Viterbi), many packets in lockstep.
 
 The innermost loop runs over packets, not states: every operation of the add-compare-select is then the same for all
-lanes, whatever the code, and LLVM turns it into vector instructions. Of a few packets, as a header is, it runs over
+lanes, whatever the code, and LLVM turns it into vector instructions. For a few packets, such as a header, it runs over
 states.
 """
 
-import numba
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 
 LANES = 64
-"""Packets that advance together: a picture's. Fewer leave the time to the loop's preamble, more outgrow the cache."""
+"""Packets decoded in lockstep, as many as a picture has: with fewer, loop overhead dominates; more outgrow the
+cache."""
 
 
 FEW = 4
-"""Packets that are faster one by one."""
+"""Number of packets up to which decoding them one by one is faster."""
 
 
 def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarray:
-    """The likeliest bits.
+    """Find the most likely bits.
 
     The survivor starts in state 0; it ends there if the code is terminated, else in the best state.
 
     Args:
         code: the code that the bits were sent with.
-        llrs: float array (batch, code.coded_length(n_bits)), log P(bit 1) / P(bit 0); 0 says nothing.
+        llrs: float array (batch, code.coded_length(n_bits)), log P(bit 1) / P(bit 0); 0 carries no information.
         n_bits: bits of payload in each packet.
 
     Returns:
@@ -69,7 +70,7 @@ def _decoded(code: ConvolutionalCode, llrs: np.ndarray, outputs: np.ndarray, n_o
     return bits[:, :n_bits]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _select(metric, survivor, decision, branch, outputs):
     half = metric.shape[0] // 2
     for j in range(half):
@@ -84,7 +85,7 @@ def _select(metric, survivor, decision, branch, outputs):
                 chosen[lane] = b > a
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
     states, half = outputs.shape[0], outputs.shape[0] // 2
     stages = decisions.shape[0]
@@ -123,7 +124,7 @@ def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
                 state[lane] = (s >> 1) + decisions[t, s, lane] * half
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _decode_each(llrs, outputs, n_outputs, terminated, bits):
     states, half = outputs.shape[0], outputs.shape[0] // 2
     stages, words = bits.shape[1], 1 << n_outputs

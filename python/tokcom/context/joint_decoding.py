@@ -41,12 +41,52 @@ class PacketDecoder(Protocol):
     def __call__(self, rows: np.ndarray, priors: Prediction) -> Decision: ...
 
 
+class PathEnds(Protocol):
+    """Where n paths end inside a packet, as `coding.token_steps.PathEnds`."""
+
+    metric: np.ndarray
+    """float64 (n,), log-likelihood and log-prior of their tokens."""
+
+
+class Continuations(Protocol):
+    """Paths that are one token longer, as `coding.token_steps.Continuations`, the likeliest first."""
+
+    parent: np.ndarray
+    """int64 (m,), the paths that they continue."""
+    word: np.ndarray
+    """int32 (m,), their last tokens."""
+    ends: PathEnds
+    total: np.ndarray
+    """float64 (m,), log of the sum of all that they can become in the packet."""
+    mass: float
+    """Log of the same sum over all continuations, listed or not."""
+
+    def select(self, kept: np.ndarray) -> PathEnds:
+        """Where those of some indices, int (n,), end."""
+
+
+class PacketSteps(Protocol):
+    """Decodes a packet token by token, as `coding.token_steps.TokenSteps`."""
+
+    def begin(self, metric: np.ndarray) -> PathEnds:
+        """Paths of the metric float64 (n,) before the packet's first token."""
+
+    def continuations(self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int) -> Continuations:
+        """The likeliest paths that are one token longer: `place` is that token's, `log_prior` float32
+        (n, codebook_size), `most` bounds how many are listed."""
+
+
 class CodedPacketDecoder(PacketDecoder, Protocol):
     """Decodes packets of a convolutional code, for strategies that search its trellis themselves."""
 
-    def steps(self, rows: np.ndarray) -> np.ndarray:
-        """float32 (n, stages, words): what the channel says of every step of the packets' trellis, as
-        `coding.list_decoding.ListDecoder` takes it."""
+    def token_steps(self, row: int, log_frequencies: np.ndarray) -> PacketSteps:
+        """One packet token by token; float32 (codebook_size,) stands for priors that are not known yet."""
+
+    def believed(
+        self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        """float64 (n,): log-odds of packets' tokens (n, tokens_per_packet) once it is asked whether any code word
+        explains what was received; `log_prior`, float64 (n,), is that of the tokens."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +102,8 @@ class ContextSettings:
         settle: posterior, before calibration, from which it is not decoded again.
         seconds: time a frame; once spent, the best so far counts. None: no limit.
         top: likeliest words of a token that are weighed one by one, where the codebook has more than DENSE_WORDS.
+        beam: paths at most that are followed side by side with a prior that takes tokens in order.
+        reach: how far, in nepers, a path may lie below the best and is followed on.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -74,9 +116,13 @@ class ContextSettings:
     settle: float = 0.99999
     seconds: float | None = None
     top: int = 1024
+    beam: int = 24
+    reach: float = 12.0
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "turns", "top"):
+        if not self.reach > 0:
+            raise ParameterError(f"reach is {self.reach}; it must be above 0")
+        for name in ("rounds", "turns", "top", "beam"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("inform", "accept", "settle"):

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.arrival import Arrival
@@ -454,17 +455,19 @@ class BurstLink:
 
 @cache
 def compile_kernels() -> None:
-    """Send a burst from a transmitter to a receiver and list-decode a packet, so that Numba compiles what they need.
+    """Send a burst from a transmitter to a receiver and list-decode a packet, with a prior of all words and with one of
+    the likeliest, so that Numba compiles what they need.
 
     The first time on a machine that takes up to a minute, in which a radio's samples would be lost; later calls find
     the kernels on disk.
     """
-    frame = TokenFrame(np.zeros(4, np.int32), "random", 2)
+    frame = TokenFrame(np.zeros(4, np.int32), "random", 256)
     burst = Transmitter().transmit(frame, 0)
     Receiver().receive(np.pad(burst, 400))
     coded = MixedPackets.of(frame.codebook_size, 4, np.zeros(1))
-    llrs, priors = np.ones(coded.bits.sum(), np.float32), np.zeros((1, 4, 2), np.float32)
-    coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
+    llrs = np.ones(coded.bits.sum(), np.float32)
+    for priors in (np.zeros((1, 4, frame.codebook_size), np.float32), Prediction.even((1, 4), frame.codebook_size)):
+        coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
 
 
 def _labels(kind: str, codebook: Codebook, frame_id: int) -> TokenLabels | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, ParameterError
 from tokcom.mcs import Mcs, mcs_table, mother_codec
@@ -236,6 +237,25 @@ class MixedPackets:
         if decision.words is not None:
             return replace(decision, tokens=tokens, words=self._labels.tokens(decision.words))
         return replace(decision, tokens=tokens, marginals=decision.marginals[..., self._labels.of_tokens])
+
+    def token_steps(
+        self, steps: np.ndarray, row: int, log_frequencies: np.ndarray, identity: PacketIdentity
+    ) -> TokenSteps:
+        """One of the packets token by token.
+
+        Args:
+            steps: float32 (stages, 4), of the packet, as in `decide`.
+            row: the packet.
+            log_frequencies: float32 (codebook_size,), stands for priors of tokens that are not known yet.
+            identity: of the burst's packets.
+
+        Raises:
+            FrameError: the identity does not fit in its bits.
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        decoder = mother_codec(self._size, self._tokens).list_decoder
+        labels = None if self._labels is None else self._labels.of_tokens
+        return decoder.token_steps(steps, log_frequencies, int(self._presets(identity)[row]), labels)
 
     def steps(self, llrs: np.ndarray, rows: np.ndarray, identity: PacketIdentity) -> np.ndarray:
         """Log-likelihoods of the code words of every trellis step of some packets, each up to a constant per step.

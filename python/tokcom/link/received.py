@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.goodness_of_fit import GoodnessOfFit, WinnersFit
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError
@@ -50,6 +51,9 @@ class Transmission(Protocol):
         self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
     ) -> ListDecision:
         """List-decode the packets `rows` by steps as `steps` gives them."""
+
+    def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        """Decode the packet `row` token by token by steps, (stages, words); see `ReceivedPackets.token_steps`."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,39 @@ class ReceivedPackets:
         decision.marginals[doubted] += share * (np.exp(before) - decision.marginals[doubted])
         return replace(decision, log_odds=fit.believed(decision.log_odds, odds))
 
+    def token_steps(self, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        """One packet token by token.
+
+        Args:
+            row: the packet.
+            log_frequencies: float32 (codebook_size,), stands for priors of tokens that are not known yet.
+
+        Raises:
+            FrameError: a transmission has not as many LLRs as its MCS say.
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        return self.transmissions[0].token_steps(self.steps(np.array([row]))[0], row, log_frequencies)
+
+    def believed(
+        self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        """Log-odds of packets' tokens once their fit is tested.
+
+        Args:
+            rows: int (n,), the packets.
+            tokens: int (n, tokens_per_packet).
+            log_prior: float64 (n,), of the tokens.
+            log_odds: float64 (n,), against all other tokens.
+
+        Returns:
+            float64 (n,).
+        """
+        fits = [each.fit_of(rows, tokens) for each in self.transmissions]
+        if any(fit is None for fit in fits):
+            return log_odds
+        fit = _sum(fits)
+        return fit.believed(log_odds, fit.code_word_odds(log_prior))
+
 
 @dataclass(frozen=True, eq=False)
 class MixedTransmission:
@@ -220,6 +257,9 @@ class MixedTransmission:
         self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
     ) -> ListDecision:
         return self.coded.decide(steps, rows, priors, self.identity, settings)
+
+    def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        return self.coded.token_steps(steps, row, log_frequencies, self.identity)
 
     @cached_property
     def _fit(self) -> GoodnessOfFit | None:
@@ -270,6 +310,9 @@ class PlainTransmission:
         self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
     ) -> ListDecision:
         return self.link.decide(steps, priors, settings)
+
+    def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        return self.link.token_steps(steps, log_frequencies)
 
     @cached_property
     def _of_all(self) -> np.ndarray:

@@ -7,12 +7,14 @@ from threading import Lock
 import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.causal_beams import CausalBeams
 from tokcom.context.condition import Condition
 from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, Strategy
 from tokcom.context.masked_turns import MaskedTurns
 from tokcom.context.prediction import Prediction
-from tokcom.context.prior import ANY, Prior
+from tokcom.context.prior import ANY, CAUSAL, Prior
 from tokcom.context.questions import Asking, answered, result_of
 from tokcom.context.recovery import Recovery, RecoverySettings
 from tokcom.errors import ModelError, ParameterError, TokcomError
@@ -46,7 +48,7 @@ PRIOR_BYTES = 2 << 30
 """What the probabilities of a frame's tokens may take in memory: a header of a few milliseconds can announce more."""
 
 
-STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns}
+STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns, CAUSAL: CausalBeams}
 """Joint decoding by the order in which a prior takes tokens."""
 
 
@@ -75,8 +77,13 @@ class _OpenPackets:
     def __call__(self, rows: np.ndarray, priors: Prediction) -> ListDecision:
         return self.received.list_decode(rows, priors, self.lists)
 
-    def steps(self, rows: np.ndarray) -> np.ndarray:
-        return self.received.steps(rows)
+    def token_steps(self, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        return self.received.token_steps(row, log_frequencies)
+
+    def believed(
+        self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        return self.received.believed(rows, tokens, log_prior, log_odds)
 
 
 class FrameRecovery:
@@ -115,7 +122,7 @@ class FrameRecovery:
             raise ParameterError("prior and frequencies of words are those of one codebook: name it in codebook=")
         self.mode, self._codebook, self._masked = mode, codebook, masked
         self._prior, self._loading = prior, Lock()
-        if mode in WITH_PRIOR:
+        if mode == "mask":
             Recovery(self.prior, masked)
         self._context = context or ContextSettings()
         joint = STRATEGIES[self.prior.order] if mode == "context" else MaskedTurns
@@ -219,7 +226,7 @@ class FrameRecovery:
         self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
         """The frame with what is still LOST guessed by the prior."""
-        if not frame.lost.any() or self.prior is None:
+        if not frame.lost.any() or self.prior is None or self.prior.order != ANY:
             return frame, confidence
         whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)
         return whole, np.where(frame.lost, guesses, confidence)

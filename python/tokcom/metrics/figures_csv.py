@@ -10,21 +10,21 @@ from tokcom.metrics.link_figures import CHANNEL, COUNTS, LATEST, NOT_SENT, RATES
 
 LONGEST_HEAD = 4096
 STAGES = ("tokenizer", "framer", "demodulator", "recovery", "detokenizer")
-"""Stages whose queues and drops have columns."""
+"""Stages with columns for queue and drops."""
 
 
 def columns() -> list[str]:
-    """Names of the columns, in their order."""
+    """Return the names of the columns in order."""
     by_mcs = [f"mcs.{name}" for name in (*(row.name for row in mcs_table()), NOT_SENT)]
     counters = [f"{kind}.{stage}" for kind in ("queued", "dropped") for stage in STAGES]
     return ["time", "stream", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
 
 
 class FiguresFile:
-    """A CSV file to which rows are added: of an earlier run's, nothing is lost.
+    """CSV file to which rows are appended; rows of earlier runs are kept.
 
     Args:
-        path: the file; its folder is created where there is none.
+        path: the file; its folder is created if missing.
 
     Raises:
         MonitorError: the file cannot be written, or is another kind of file.
@@ -36,18 +36,19 @@ class FiguresFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+", newline="", encoding="utf-8") as file:
                 file.seek(0)
-                # No more than a head of ours could be long: another file's line may have no end.
+                # Read no more than the longest possible head: the first line of another file may never end.
                 head = next(csv.reader([file.readline(LONGEST_HEAD)]), [])
                 if not head:
                     csv.writer(file).writerow(columns())
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise MonitorError(f"{path}: figures cannot be written here: {_why(error)}") from None
         if head not in ([], columns()):
-            raise MonitorError(f"{path}: this file has other columns than a link's figures; name another one")
+            raise MonitorError(f"{path}: the columns of this file are not a link's figures; name another file")
 
     def write(self, figures: dict, time: datetime) -> None:
-        """Add a row for each stream: figures as `LinkFigures.figures` gives them, what is not known left empty. Before
-        the first frame there is one row, of no stream.
+        """Append one row per stream of figures as `LinkFigures.figures` returns them; unknown ones are left empty.
+
+        Before the first frame, a single row of no stream is appended.
 
         Raises:
             MonitorError: the file cannot be written.

@@ -21,7 +21,8 @@ class Card:
     `figures`, `training`.
     `labels`, where there are semantic labels, has `command` instead of `training`. What was made for a part names the
     hash of its weights: `labels` and `context` have `tokenizer`; `acceptance` and `residual`, in `context`, have
-    `context`.
+    `context`. A model that was exported has `onnx` in its parts: `file` and `sha256` of each graph by what it computes,
+    in place of the weights' file.
     """
 
     folder: Path
@@ -88,11 +89,10 @@ class Card:
         config = self.content.get("tokenizer", {}).get("config", {})
         side, patch = config.get("image_size"), config.get("patch_size")
         known = isinstance(side, int) and isinstance(patch, int) and patch > 0
-        files = [
-            self.folder / str(self.content[part].get("weights"))
-            for part in (*self.parts, LABELS)
-            if part in self.content
-        ]
+        entries = [self.content[part] for part in (*self.parts, LABELS) if part in self.content]
+        names = [entry.get("weights") for entry in entries]
+        names += [each["file"] for entry in entries for each in entry.get("onnx", {}).values()]
+        files = [self.folder / str(name) for name in names]
         return {
             "name": self.name,
             "picture": f"{side} x {side}" if known else None,
@@ -123,13 +123,50 @@ class Card:
         """
         entry = self.part(part)
         path = self.folder / entry["weights"]
+        if "onnx" in entry and not path.exists():
+            raise ModelError(
+                f"{path}: no such file; this model is an export for ONNX Runtime, without weights for PyTorch: take "
+                "device onnx, or the model that it was made of"
+            )
+        return self._checked(path, entry["sha256"])
+
+    def onnx(self, part: str) -> dict[str, Path]:
+        """The checked ONNX files of one part, by what they compute.
+
+        Raises:
+            ModelError: it has none, or a file is missing or is not the one that the card describes.
+        """
+        entry = self.part(part).get("onnx")
+        if entry is None:
+            raise ModelError(
+                f"model {self.name} has no ONNX files for its {part}; `./run models export {self.name}` writes a model "
+                "that has"
+            )
+        try:
+            files = {name: (self.folder / each["file"], str(each["sha256"])) for name, each in entry.items()}
+        except (AttributeError, TypeError, KeyError) as error:
+            raise ModelError(f"{self.folder / 'card.json'}: the ONNX files of its {part}: {error!r}") from None
+        return {name: self._checked(*each) for name, each in files.items()}
+
+    def files(self) -> list[Path]:
+        """The checked files of all parts and of the labels, be they for PyTorch or for ONNX Runtime.
+
+        Raises:
+            ModelError: as of `weights` and `onnx`.
+        """
+        found = [self.weights(LABELS)] if LABELS in self.content else []
+        for part in self.parts:
+            found += self.onnx(part).values() if "onnx" in self.part(part) else [self.weights(part)]
+        return found
+
+    def _checked(self, path: Path, sha256: str) -> Path:
         if not path.is_file():
             raise ModelError(f"{path}: no such file; model {self.name} is incomplete, fetch it again")
         found = file_hash(path)
-        if found != entry["sha256"]:
+        if found != sha256:
             raise ModelError(
-                f"{path}: sha256 is {found[:12]}…, the card says {entry['sha256'][:12]}…; "
-                "the file is truncated or not the card's, fetch it again"
+                f"{path}: sha256 is {found[:12]}…, the card says {sha256[:12]}…; "
+                "the file is truncated or is not the card's: fetch it again"
             )
         return path
 

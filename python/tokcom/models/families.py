@@ -56,6 +56,11 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.classifier_network:ClassifierNetwork",
         _CLASSIFIER,
     ),
+    "llama": Family(
+        f"{_CONTEXT}.llama_network:LlamaConfig",
+        f"{_CONTEXT}.llama_network:LlamaNetwork",
+        f"{_CONTEXT}.language_model:LanguageModel",
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

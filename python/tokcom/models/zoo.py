@@ -4,21 +4,20 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
-from torch import nn
 
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
-from tokcom.context.classifier import Classifier
 from tokcom.context.prior import Prior
-from tokcom.device import AUTO, find_device, weights_dtype
+from tokcom.device import AUTO, ONNX, find_device, receiving_device, weights_dtype
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE, require_mode
 from tokcom.link.recovery import FrameRecovery
@@ -26,14 +25,18 @@ from tokcom.link.recovery_set import MAX_BYTES, RecoverySet
 from tokcom.models.card import Card
 from tokcom.models.families import family
 from tokcom.models.folders import DEFAULT_MODEL as DEFAULT_MODEL
-from tokcom.models.folders import list_models
-from tokcom.models.published import load_sentences
-from tokcom.models.weights import read_weights
+from tokcom.models.folders import PUBLISHED, list_models
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook, codebook_name
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
-from tokcom.tokenizers.rate_distortion import RateDistortionSearch
-from tokcom.tokenizers.vq import VQTokenizer
+from tokcom.protocol.repeat_risk import RepeatRisk
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from tokcom.context.classifier import Classifier
 
 CONTEXT = "context"
 """Part of a model that predicts its tokens."""
@@ -42,6 +45,9 @@ CODED = "coded"
 
 FREQUENCIES = "frequencies"
 """Name in the file of labels of how often each word is sent."""
+
+MADE = {"smollm2": "tokcom.models.smollm2:make_smollm2"}
+"""Models that are made from published ones when they are first wanted: what makes their folders."""
 
 KEPT_BYTES = 1 << 30
 """What networks may hold in memory that nobody uses any more, to be there when they are asked for again."""
@@ -64,6 +70,8 @@ def model_card(model: str) -> Card:
         return Card.read(models[model])
     if os.sep in model or (Path(model) / "card.json").is_file():
         return Card.read(Path(model))
+    if model in MADE:
+        return _made(model)
     raise ModelError(
         f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS and the folder ./models are "
         "searched, too)"
@@ -151,25 +159,31 @@ def _labels_of(model: str) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
     return _labels(card.weights("labels"), entry["sha256"], card.part("tokenizer")["config"]["codebook_size"])
 
 
-def load_tokenizer(model: str, visits: int | None = None, device: str | torch.device = AUTO) -> VQTokenizer:
+def load_tokenizer(
+    model: str, visits: int | None = None, device: "str | torch.device" = AUTO
+) -> PictureTokenizer:  # fmt: skip
     """The tokenizer of a model.
 
     Args:
         model: the model, by name or folder.
         visits: of the search for better tokens to every picture; 0: the encoder's tokens stay, which is faster; None:
             as the card says. Where the card has no search, the encoder's tokens stay in any case.
-        device: as in `device.find_device`.
+        device: as in `device.receiving_device`; ONNX Runtime does not search.
 
     Raises:
         ModelError: there is no such model, or it is broken.
-        ParameterError: visits below 0, or no such device.
+        ParameterError: visits below 0, or no such device, or one that does not search.
     """
-    card, where = model_card(model), find_device(device)
-    settings, use = card.part("tokenizer").get("search"), family(card.part("tokenizer")["family"]).user()
-    network = _network(card, "tokenizer", where)
+    card, where = model_card(model), receiving_device(device)
     if visits is not None and visits < 0:
         raise ParameterError(f"visits is {visits}; it must be at least 0")
-    if settings is None or CONTEXT not in card.content:
+    settings = card.part("tokenizer").get("search") if CONTEXT in card.content else None
+    if where == ONNX:
+        if settings is not None and visits != 0:
+            raise ParameterError("the search for tokens needs PyTorch: with device onnx, visits must be 0")
+        return _onnx_tokenizer(card)
+    network, use = _network(card, "tokenizer", where), family(card.part("tokenizer")["family"]).user()
+    if settings is None:
         return use(network, _name(card))
     try:
         rate, usual = float(settings["rate"]), int(settings["visits"])
@@ -178,27 +192,51 @@ def load_tokenizer(model: str, visits: int | None = None, device: str | torch.de
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{card.folder / 'card.json'}: the search of its tokenizer: {error!r}") from None
     wanted = usual if visits is None else visits
-    # Who only shows tokens need not load the context model.
-    search = RateDistortionSearch(network, _network(card, CONTEXT, where).unlabelled, rate) if wanted else None
+    search = None
+    if wanted:  # who only shows tokens need not load the context model
+        from tokcom.tokenizers.rate_distortion import RateDistortionSearch
+
+        search = RateDistortionSearch(network, _network(card, CONTEXT, where).unlabelled, rate)
     return use(network, _name(card), search, wanted)
 
 
-def load_detokenizers(models: str | Sequence[str], device: str | torch.device = AUTO) -> ByCodebook[VQTokenizer]:
+def _onnx_tokenizer(card: Card) -> PictureTokenizer:
+    from tokcom.tokenizers.onnx_tokenizer import OnnxTokenizer
+
+    files = card.onnx("tokenizer")
+    try:
+        return OnnxTokenizer(files["encoder"], files["decoder"], _name(card))
+    except KeyError as error:
+        raise ModelError(f"{card.folder / 'card.json'}: its tokenizer has no ONNX file for the {error}") from None
+
+
+def load_detokenizers(
+    models: str | Sequence[str], device: "str | torch.device" = AUTO
+) -> ByCodebook[PictureTokenizer]:  # fmt: skip
     """The tokenizers of several models by their codebooks, without a search: to turn tokens back. They are loaded on
     demand; raises as `load_tokenizer` does."""
-    where = find_device(device)
+    where = receiving_device(device)
     return ByCodebook(
-        _loaders(models, lambda name: load_tokenizer(name, 0, where)),
-        lambda tokenizer: network_bytes(tokenizer.network), MAX_BYTES,
-    )  # fmt: skip
+        _loaders(models, lambda name: load_tokenizer(name, 0, where)), lambda tokenizer: tokenizer.n_bytes, MAX_BYTES
+    )
 
 
-def load_context(model: str, device: str | torch.device = AUTO) -> Prior:
-    """The context model of a model; raises as `load_tokenizer` does."""
-    card = model_card(model)
+def load_context(model: str, device: "str | torch.device" = AUTO) -> Prior:
+    """The context model of a model, on a `receiving_device`; raises as `load_tokenizer` does."""
+    card, where = model_card(model), receiving_device(device)
     entry, name = card.part(CONTEXT), _name(card) if "tokenizer" in card.content else card.name
-    told = {"encoder": lambda texts: load_sentences().embed(texts)} if "sentences" in entry else {}
-    return family(entry["family"]).user()(_network(card, CONTEXT, find_device(device)), name, **told)
+    if where == ONNX:
+        from tokcom.context.onnx_prior import OnnxPrior
+
+        return OnnxPrior(next(iter(card.onnx(CONTEXT).values())), name)
+    told = {"encoder": _embed} if "sentences" in entry else {}
+    return family(entry["family"]).user()(_network(card, CONTEXT, where), name, **told)
+
+
+def _embed(texts: Sequence[str]) -> "torch.Tensor":
+    from tokcom.models.published import load_sentences
+
+    return load_sentences().embed(texts)
 
 
 def load_acceptance(model: str) -> Acceptance:
@@ -240,14 +278,14 @@ def load_residual(model: str) -> ResidualModel:
 
 
 def load_recovery(
-    model: str, mode: str = DEFAULT_MODE, device: str | torch.device = AUTO, **settings: object
+    model: str, mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO, **settings: object
 ) -> FrameRecovery:
     """What makes frames of a model whole; raises as `load_tokenizer` does.
 
     Args:
         model: the model, by name or folder.
         mode: one of `link.modes.MODES`; "keep" and "list" load no network unless a packet was not sent.
-        device: as in `device.find_device`.
+        device: as in `device.receiving_device`.
         settings: further arguments of `FrameRecovery`.
     """
     settings = {"codebook": codebook(model).name} | settings
@@ -255,11 +293,11 @@ def load_recovery(
         settings = {"acceptance": load_acceptance(model)} | settings
     if mode in ("list", "context"):
         settings = {"frequencies": word_frequencies(model)} | settings
-    return FrameRecovery(mode, partial(load_context, model, find_device(device)), **settings)
+    return FrameRecovery(mode, partial(load_context, model, receiving_device(device)), **settings)
 
 
 def load_recoveries(
-    models: str | Sequence[str], mode: str = DEFAULT_MODE, device: str | torch.device = AUTO,
+    models: str | Sequence[str], mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO,
     max_bytes: int = MAX_BYTES, **settings: object,
 ) -> RecoverySet:  # fmt: skip
     """What makes frames of several models whole, each loaded on demand.
@@ -273,25 +311,43 @@ def load_recoveries(
         ModelError: there is no such model, or it is broken.
         ParameterError: no model is named, two have one id on the air, or a setting is out of its range.
     """
-    where = find_device(device)
+    where = receiving_device(device)
     require_mode(mode)
     return RecoverySet(_loaders(models, lambda name: load_recovery(name, mode, where, **settings)), max_bytes)
 
 
 def load_expectations(
-    models: str | Sequence[str], device: str | torch.device = AUTO
+    models: str | Sequence[str], device: "str | torch.device" = AUTO
 ) -> ByCodebook[tuple[Prior, ResidualModel]]:
     """What a transmitter expects of receivers of several models: their priors, and what those leave wrong. They are
     loaded on demand; raises as `load_tokenizer` and `load_residual` do."""
-    where = find_device(device)
+    where = receiving_device(device)
     return ByCodebook(
         _loaders(models, lambda name: (load_context(name, where), load_residual(name))),
         lambda expected: expected[0].n_bytes, MAX_BYTES,
     )  # fmt: skip
 
 
-def load_classifier(model: str, device: str | torch.device = AUTO) -> Classifier:
-    """The classifier of a model; raises as `load_tokenizer` does."""
+def load_repeat_risk(model: str) -> RepeatRisk:
+    """How doubtful a packet of a model may be so that it need not be asked for again, from its card.
+
+    Raises:
+        ModelError: there is no such model, its card is broken, or it has no such table.
+    """
+    card = model_card(model)
+    entry = card.part("context").get("repeats")
+    if entry is None:
+        raise ModelError(f"{card.folder / 'card.json'}: its context has no risk of repeats; ./run repeat-risk fits it")
+    command = f"./run repeat-risk --model {card.name} --data DIR"
+    card.require_bound("risk of repeats is", _table(card, "repeats", entry), CONTEXT, command)
+    try:
+        return RepeatRisk(tuple(entry["frames"]), *(tuple(map(tuple, entry[name])) for name in ("mean", "square")))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ModelError(f"{card.folder / 'card.json'}: the risk of repeats of its context: {error!r}") from None
+
+
+def load_classifier(model: str, device: "str | torch.device" = AUTO) -> "Classifier":
+    """The classifier of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
     card = model_card(model)
     entry = card.part("classifier")
     unsure_below = entry.get("unsure_below", 0.0)
@@ -315,12 +371,12 @@ def _loaders(
     return [(codebook(name), partial(load, name)) for name in names]
 
 
-def network_bytes(network: nn.Module) -> int:
+def network_bytes(network: "nn.Module") -> int:
     """What the weights of a network hold in memory."""
     return sum(each.numel() * each.element_size() for each in network.state_dict().values())
 
 
-def _network(card: Card, part: str, device: torch.device) -> nn.Module:
+def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
     """The network of one part; a process holds one copy of weights of a hash on a device."""
     entry = card.part(part)
     if part == CONTEXT:
@@ -328,7 +384,7 @@ def _network(card: Card, part: str, device: torch.device) -> nn.Module:
         card.require_bound("context is", entry, "tokenizer", command)
     key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
 
-    def in_use() -> nn.Module:
+    def in_use() -> "nn.Module":
         network = _in_use.get(key)
         if network is None:
             network = _in_use[key] = _build(card, part, device)
@@ -337,8 +393,15 @@ def _network(card: Card, part: str, device: torch.device) -> nn.Module:
     return _kept.get(key, in_use)
 
 
-_in_use: WeakValueDictionary[tuple, nn.Module] = WeakValueDictionary()
-_kept: BoundedCache[nn.Module] = BoundedCache(KEPT_BYTES, network_bytes)
+_in_use: "WeakValueDictionary[tuple, nn.Module]" = WeakValueDictionary()
+_kept: "BoundedCache[nn.Module]" = BoundedCache(KEPT_BYTES, network_bytes)
+
+
+def _made(model: str) -> Card:
+    module, _, name = MADE[model].partition(":")
+    folder = Path.cwd() / PUBLISHED / model
+    getattr(import_module(module), name)(folder)
+    return Card.read(folder)
 
 
 def _table(card: Card, name: str, entry: object) -> dict:
@@ -357,7 +420,8 @@ def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels],
         labels = {use: TokenLabels(each) for use, each in arrays.items()}
     except (SafetensorError, OSError, ParameterError) as error:
         raise ModelError(f"{path}: the labels cannot be read: {error}") from None
-    if CODED not in labels or any(len(each) != size for each in labels.values()):
+    known = CODED in labels or (not labels and frequencies is not None)
+    if not known or any(len(each) != size for each in labels.values()):
         raise ModelError(f"{path}: the labels are not those of a codebook of {size} words")
     if frequencies is not None and (
         frequencies.shape != (size,) or not ((frequencies > 0) & np.isfinite(frequencies)).all()
@@ -366,7 +430,11 @@ def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels],
     return labels, frequencies
 
 
-def _build(card: Card, part: str, device: torch.device) -> nn.Module:
+def _build(card: Card, part: str, device: "torch.device") -> "nn.Module":
+    import torch
+
+    from tokcom.models.weights import read_weights
+
     entry, path = card.part(part), card.weights(part)
     kind = family(entry["family"])
     weights = read_weights(path)

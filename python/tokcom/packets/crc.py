@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.tables import table_row
 
 
@@ -62,7 +62,7 @@ class Crc:
         return _register(value, count, self.width, self.polynomial, preset)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _shifted(register, bit, width, polynomial):
     """The register after one more bit."""
     feedback = ((register & ((1 << width) >> 1)) != 0) != (bit != 0)
@@ -70,14 +70,14 @@ def _shifted(register, bit, width, polynomial):
     return register ^ polynomial if feedback else register
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _register(value, count, width, polynomial, register):
     for i in range(count - 1, -1, -1):
         register = _shifted(register, (value >> i) & 1, width, polynomial)
     return register
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _check(bits, width, polynomial, presets, ok):
     count = bits.shape[1] - width
     for row in range(bits.shape[0]):
@@ -90,7 +90,7 @@ def _check(bits, width, polynomial, presets, ok):
         ok[row] = told == register
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _append(bits, width, polynomial, presets, out):
     count = bits.shape[1]
     for row in range(bits.shape[0]):

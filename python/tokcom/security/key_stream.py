@@ -1,7 +1,7 @@
-"""Confidentiality that costs no decoding: a key stream over coded bits.
+"""Encryption without loss in decoding: a key stream over coded bits.
 
-The transmitter adds the stream to the coded bits, the receiver turns the signs of their LLRs ahead of the decoder.
-Code, check and context then see what they would have seen without a key, so encryption takes nothing from the link.
+The transmitter adds the stream to the coded bits; the receiver flips the signs of their LLRs before the decoder. Code,
+check and context then work as without a key, so encryption costs nothing on the link.
 """
 
 import struct
@@ -14,17 +14,17 @@ from tokcom.packets.seal import Seal
 from tokcom.security.keys import Key
 
 BLOCK_BITS = 512
-"""Bits of a block of ChaCha20 (RFC 8439), which its counter counts."""
+"""Bits per block of ChaCha20 (RFC 8439)."""
 
 
 @dataclass(frozen=True)
 class KeyStream:
-    """The stream of one transmitter with one key, from one start to the next.
+    """Key stream of one transmitter with one key during one epoch.
 
     Args:
-        key: shared by both ends.
-        direction: 0 or 1; two ends that both transmit with one key take one each.
-        epoch: of the transmitter's start, from `epochs.next_epoch`; below 2**15.
+        key: the key, shared by both ends.
+        direction: 0 or 1; two ends that both transmit with one key use one each.
+        epoch: epoch from `epochs.next_epoch`; below 2**15.
 
     Raises:
         ParameterError: the direction or the epoch is out of its range.
@@ -39,17 +39,17 @@ class KeyStream:
 
     @cached_property
     def seal(self) -> Seal:
-        """What the header of a burst says of it."""
+        """Seal for the header of a burst."""
         return Seal(self.key.id, self.direction, self.epoch)
 
     def bits(self, stream_id: int, frame_id: int, lengths: np.ndarray) -> np.ndarray:
-        """The stream for the coded bits of a frame's packets.
+        """Generate the stream for the coded bits of a frame's packets.
 
         Args:
-            stream_id: of the frame, 0 to 2**16 - 1.
-            frame_id: of the frame, 0 to 2**32 - 1; no two frames of an epoch may have the same.
-            lengths: int (n_packets,), coded bits of each packet. Each begins at a block of its own, and has as many as
-                the longest.
+            stream_id: stream number of the frame, 0 to 2**16 - 1.
+            frame_id: number of the frame, 0 to 2**32 - 1; no two frames of an epoch may share it.
+            lengths: int (n_packets,), coded bits of each packet. Each packet begins a new block, and reserves as many
+                as the longest.
 
         Returns:
             uint8 (sum of lengths,), 0 and 1, one packet after the other.

@@ -1,4 +1,4 @@
-"""Shared keys: what a transmitter and its receivers know and nobody else does, and the files that hold it."""
+"""Shared keys of a transmitter and its receivers, and the files that hold them."""
 
 import os
 import secrets
@@ -11,18 +11,18 @@ from tokcom.errors import KeyFileError
 
 SECRET_BYTES = 32
 FIRST_WORDS = "tokcom-key-1"
-"""Ahead of the secret in a key file: what it is, and its version."""
+"""Words before the secret in a key file: its type and version."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A shared key of 256 bits. Its secret is shown by nothing that prints it.
+    """Shared key of 256 bits; printing it does not show its secret.
 
     Args:
         secret: 32 bytes.
 
     Attributes:
-        id: 16 bits that follow from the secret and tell nothing of it; the header of a burst names the key by them.
+        id: 16 bits derived from the secret, which do not reveal it; the header of a burst names the key by them.
 
     Raises:
         KeyFileError: the secret has another length.
@@ -32,15 +32,15 @@ class Key:
 
     def __post_init__(self) -> None:
         if len(self.secret) != SECRET_BYTES:
-            raise KeyFileError(f"a secret of {len(self.secret)} bytes is here; a key has {SECRET_BYTES}")
+            raise KeyFileError(f"the secret has {len(self.secret)} bytes; it must have {SECRET_BYTES}")
 
     @cached_property
     def id(self) -> int:
         return int.from_bytes(self.derive("id", 2), "big")
 
     def derive(self, purpose: str, length: int = SECRET_BYTES) -> bytes:
-        """Bytes for one purpose alone (HKDF-SHA256, RFC 5869): no purpose tells anything of another's."""
-        # Imported where it is used: who has no key needs no cipher.
+        """Derive bytes for one purpose (HKDF-SHA256, RFC 5869); those for different purposes are independent."""
+        # Imported where it is used: without a key no cipher is needed.
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -48,15 +48,15 @@ class Key:
 
 
 def new_key() -> Key:
-    """A key from the system's random numbers."""
+    """Generate a key from the system's random numbers."""
     return Key(secrets.token_bytes(SECRET_BYTES))
 
 
 def save_key(key: Key, path: str | Path) -> None:
-    """Write a key to a new file that its owner alone may read.
+    """Write a key to a new file that only its owner may read.
 
     Raises:
-        KeyFileError: there is such a file already, or it cannot be written.
+        KeyFileError: the file exists already, or cannot be written.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

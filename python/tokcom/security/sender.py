@@ -1,4 +1,4 @@
-"""Key streams for the frames of one transmitter, no two of which are alike."""
+"""Key streams for the frames of one transmitter, none of which is used twice."""
 
 from pathlib import Path
 
@@ -8,19 +8,19 @@ from tokcom.security.keys import Key, load_key
 
 
 class Sender:
-    """What one transmitter encrypts with.
+    """Encryption of one transmitter's frames.
 
-    Frames of an epoch rise in their ids. One that does not begins an epoch: it is sent again, its source began anew, or
-    ids came round.
+    Within an epoch the ids of frames increase. A frame whose id does not increase begins a new epoch: it is sent again,
+    its source has restarted, or ids have wrapped around.
 
     Args:
-        key: shared by both ends.
+        key: the key, shared by both ends.
         epochs: file that counts this key's epochs in this direction.
-        direction: 0 or 1; two ends that both transmit with one key take one each.
+        direction: 0 or 1; two ends that both transmit with one key use one each.
 
     Raises:
-        KeyFileError: the count cannot be read or written, or is used up.
-        ParameterError: the direction is neither.
+        KeyFileError: the counter cannot be read or written, or is exhausted.
+        ParameterError: the direction is not 0 or 1.
     """
 
     def __init__(self, key: Key, epochs: str | Path, direction: int = 0):
@@ -30,19 +30,19 @@ class Sender:
 
     @classmethod
     def of_file(cls, path: str | Path, direction: int = 0) -> "Sender":
-        """With the key in a file; its epochs are counted beside it, in a file whose name ends in `.epochs` and the
-        direction.
+        """Make a sender with the key in a file; its epochs are counted in a file beside it, with the suffix `.epochs`
+        and the direction.
 
         Raises:
-            KeyFileError, ParameterError: as above, or the file holds no key.
+            KeyFileError, ParameterError: as for the constructor, or the file holds no key.
         """
         return cls(load_key(path), f"{path}.epochs{direction}", direction)
 
     def key_stream(self, stream_id: int, frame_id: int) -> KeyStream:
-        """That of the next frame.
+        """Return the key stream of the next frame.
 
         Raises:
-            KeyFileError: it takes a new epoch, and there is none, or their count cannot be written.
+            KeyFileError: a new epoch is needed, but none is left, or the counter cannot be written.
         """
         if frame_id <= self._last.get(stream_id, -1):
             self._begin_epoch()

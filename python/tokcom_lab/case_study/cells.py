@@ -1,8 +1,7 @@
-"""One picture through one link at one Es/N0 by every scheme: the cells of the case study."""
+"""Cells of the case study: one picture through one link at one Es/N0 by one scheme."""
 
 import hashlib
 import io
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -23,8 +22,9 @@ from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
-from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer, model_card
+from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer
 from tokcom.packets.layout import SEEDS, packet_layout, unpack
+from tokcom_lab.cache import SELDOM, code_of, key_of, model_content, precision_content
 from tokcom_lab.case_study.links import (
     TOKENS_PER_PACKET,
     Delivery,
@@ -36,23 +36,23 @@ from tokcom_lab.case_study.links import (
 from tokcom_lab.case_study.picture_codecs import GREY, CodedPicture, PictureCodec, load_codec
 from tokcom_lab.case_study.schemes import SCHEMES, Scheme
 from tokcom_lab.perceptual import LIKENESSES
-from tokcom_lab.training.tokens import tokens_key
 
-REVISION = 1
-"""Raised when the same cell would come out differently: stored cells of another revision are computed anew."""
+MEASURED = tuple(f"tokcom_lab.case_study.{name}" for name in ("cells", "links", "picture_codecs", "schemes"))
+"""Modules of the laboratory that determine a cell."""
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What all cells of a study share.
+    """Settings common to all cells of a study.
 
     Args:
         model: name or folder of the model.
         link: one of `links.LINKS`.
         channel: row of channel/profiles.json, for link "burst".
-        attempts: transmissions at most of a packet by schemes that repeat.
-        free_container: containers of picture codecs are known to the receiver and do not travel.
+        attempts: largest number of transmissions per packet in schemes with retransmission.
+        free_container: whether the receiver knows the containers of picture codecs, so that they are not sent.
         weights: folder with weights of LPIPS, CLIP and Cheng2020; empty for none.
+        device: where the model's networks run, as in `device.find_device`.
     """
 
     model: str
@@ -61,6 +61,7 @@ class StudySettings:
     attempts: int = 100
     free_container: bool = False
     weights: str = ""
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -72,32 +73,29 @@ class StudySettings:
         return Path(self.weights) if self.weights else None
 
     def fingerprint(self) -> str:
-        """What, beside picture, scheme, Es/N0 and seed, determines a cell."""
-        card = model_card(self.model)
-        parts = {part: card.part(part)["sha256"] for part in card.parts}
-        own = asdict(self) | {"model": card.name}
+        """Fingerprint of all that determines a cell besides picture, scheme, Es/N0 and seed."""
+        own = asdict(self)
+        del own["model"], own["device"]
         if self.link != "burst":
             del own["channel"]
-        visits = card.part("tokenizer").get("search", {}).get("visits", 0)
-        content = [
-            REVISION, own, parts, tokens_key(self.model, visits), card.content.get("labels", {}).get("sha256"),
-            card.part("context").get("acceptance"), card.part("classifier").get("unsure_below"),
-        ]  # fmt: skip
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return key_of(
+            own, model_content(self.model), precision_content(self.device), code_of("tokcom", without=SELDOM),
+            code_of(*MEASURED),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Job:
-    """Cells that share a transmission.
+    """Job: cells that share a transmission.
 
     Attributes:
         picture: uint8 (size, size, 3).
-        image: its name.
-        label: its class; None where the model has no such class and the classifier names it.
+        image: name of the picture.
+        label: class of the picture; None if the model lacks the class and the classifier chooses it.
         esn0_db: Es/N0 in dB.
         seed: seed of the noise.
-        schemes: names.
-        show: keep the received pictures.
+        schemes: names of the schemes.
+        show: whether to keep the received pictures.
     """
 
     picture: np.ndarray
@@ -110,13 +108,13 @@ class Job:
 
     @property
     def digest(self) -> int:
-        """64 bits that stand for the picture."""
+        """Hash of the picture, 64 bits."""
         return int.from_bytes(hashlib.sha256(self.picture.tobytes()).digest()[:8], "big")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One scheme's figures of one job; those that do not exist are None. `picture`: PNG, where the job shows it."""
+    """Figures of one scheme in one job; those that do not exist are None. `picture`: PNG, if the job shows it."""
 
     scheme: str
     figures: dict[str, float | None]
@@ -124,7 +122,7 @@ class Cell:
 
 
 def absences(settings: StudySettings) -> dict[str, str]:
-    """What cannot be computed here, schemes and figures, and why."""
+    """List the schemes and figures that cannot be computed here, with the reasons."""
     found = {}
     for codec in dict.fromkeys(scheme.codec for scheme in SCHEMES.values() if scheme.codec):
         try:
@@ -140,27 +138,27 @@ def absences(settings: StudySettings) -> dict[str, str]:
 
 
 def measure(settings: StudySettings, job: Job) -> list[Cell]:
-    """Compute the cells of a job. The same come out in every process, whatever else it has computed before."""
+    """Compute the cells of a job; the result does not depend on the process or on earlier jobs."""
     return _bench(settings).measure(job)
 
 
 @lru_cache(maxsize=2)
 def _bench(settings: StudySettings) -> "_Bench":
-    # How many threads share a matrix decides the order of its sums: one, wherever a cell is computed.
+    # The number of threads changes the order of sums in matrix products: use one everywhere.
     torch.set_num_threads(1)
     compile_kernels()
     return _Bench(settings)
 
 
 class _Bench:
-    """Everything that a process loads once."""
+    """Models and codecs that a process loads once."""
 
     def __init__(self, settings: StudySettings):
         self.settings = settings
         self.codebook = codebook(settings.model)
-        self.tokenizer = load_tokenizer(settings.model, device="cpu")
-        self.classifier: Classifier = load_classifier(settings.model, "cpu")
-        self.recoveries = {mode: load_recovery(settings.model, mode, "cpu") for mode in MODES}
+        self.tokenizer = load_tokenizer(settings.model, device=settings.device)
+        self.classifier: Classifier = load_classifier(settings.model, settings.device)
+        self.recoveries = {mode: load_recovery(settings.model, mode, settings.device) for mode in MODES}
         self.link = case_link(settings.link, self.codebook, settings.channel)
         self.likenesses: dict[str, Callable] = {}
         for name, likeness in LIKENESSES.items():
@@ -170,7 +168,7 @@ class _Bench:
                 continue
         blank = np.zeros((1, *[self.tokenizer.image_size] * 2, 3), np.uint8)
         self.recoveries["mask"].recover(self.tokenizer.tokenize(blank[0]).with_tokens(np.full(self.n_tokens, LOST)))
-        self.tokenizer.decode(self.tokenizer.encode(blank))  # networks are at work before any clock runs
+        self.tokenizer.decode(self.tokenizer.encode(blank))  # warm up the networks before any timing
 
     @property
     def n_tokens(self) -> int:
@@ -178,7 +176,7 @@ class _Bench:
 
     @property
     def budget(self) -> int:
-        """Bytes that a picture's tokens fill."""
+        """Budget of a picture in bytes: the size of its tokens."""
         return self.n_tokens * (self.codebook.size - 1).bit_length() // 8
 
     def measure(self, job: Job) -> list[Cell]:
@@ -195,7 +193,7 @@ class _Bench:
         return _codec(name, self.settings.free_container, self.settings.weights_folder)
 
     def encoded(self, name: str, picture: np.ndarray) -> CodedPicture | None:
-        """A codec's best within the budget; None where nothing fits."""
+        """Encode a picture as well as the budget allows; None if nothing fits."""
         return _encoded(
             name, self.settings.free_container, self.settings.weights_folder, self.budget, picture.tobytes(),
             picture.shape,
@@ -211,7 +209,8 @@ def _codec(name: str, free_container: bool, weights: Path | None) -> PictureCode
 def _encoded(
     name: str, free_container: bool, weights: Path | None, budget: int, pixels: bytes, shape: tuple[int, ...]
 ) -> CodedPicture | None:
-    """The search for a quality is long, and a picture meets every Es/N0 in a row."""
+    """Encode within the budget, cached: the search for a quality is slow, and a picture is used at every Es/N0 in
+    turn."""
     try:
         return _codec(name, free_container, weights).encode(np.frombuffer(pixels, np.uint8).reshape(shape), budget)
     except TokcomError:
@@ -220,7 +219,7 @@ def _encoded(
 
 @dataclass(frozen=True)
 class _Passage:
-    """One picture's way through the link; all schemes that send tokens share its first transmission."""
+    """Passage of one picture through the link; all schemes that send tokens share its first transmission."""
 
     bench: _Bench
     job: Job
@@ -232,13 +231,14 @@ class _Passage:
         return self.job.digest % SEEDS
 
     def rng(self, stream: int) -> np.random.Generator:
-        """Stream 0 is the noise of first transmissions, whatever they carry; 1 that of repetitions."""
+        """Make a generator: stream 0 is the noise of first transmissions, whatever they carry; 1 that of
+        repetitions."""
         return np.random.default_rng(
             [self.job.seed, self.job.digest, round(self.job.esn0_db * 1000) & 0xFFFFFFFF, stream]
         )
 
     def send(self, frame: TokenFrame) -> tuple[tuple[Arrival, float], float]:
-        """A first transmission with its airtime, and the milliseconds that it took to compute, channel included."""
+        """Simulate a first transmission; return it with its airtime, and its computing time in ms, channel included."""
         n_packets = -(-len(frame.tokens) // TOKENS_PER_PACKET)
         started = time.perf_counter()
         first = self.bench.link.send(frame, self.layout_seed, np.ones(n_packets, bool), self.job.esn0_db, self.rng(0))
@@ -258,12 +258,12 @@ class _Passage:
 
     @cached_property
     def seen(self) -> tuple[np.ndarray, int]:
-        """Features and label of the picture sent, by the classifier."""
+        """Classifier's features and label of the picture sent."""
         classifier = self.bench.classifier
         return classifier.features(self.job.picture[None])[0], classifier.likeliest(self.job.picture)
 
     def likeness(self, received: np.ndarray) -> dict[str, float | None]:
-        """How like the picture sent the received one is; None for measures that are not installed."""
+        """Measure the similarity of the received picture to the one sent; None for measures that are not installed."""
         (own, label), sent = self.seen, self.job.picture
         psnr = psnr_db(sent, received)
         other = self.bench.classifier.features(received[None])[0]
@@ -277,7 +277,7 @@ class _Passage:
         }
 
     def tokens(self, scheme: Scheme) -> Cell:
-        """The cell of a scheme that sends tokens."""
+        """Compute the cell of a scheme that sends tokens."""
         outset, ms_link = self.first
         first = Assembly(outset[0])
         delivery, sent_packets = Delivery(first, outset[1]), len(first.packets_ok)
@@ -311,7 +311,7 @@ class _Passage:
 
     def _whole(self, scheme: Scheme, packets: Assembly) -> TokenFrame:
         if scheme.mode == "keep":
-            # As decoded; nothing is guessed, for there is no model in these schemes.
+            # As decoded: these schemes have no model to guess tokens.
             tokens = unpack(packets.tokens, packets.positions)
             return self.frame.with_tokens(np.where(tokens < self.frame.codebook_size, tokens, LOST))
         frame = self.frame if scheme.cmi else replace(self.frame, cmi=None)
@@ -319,7 +319,7 @@ class _Passage:
         return self.bench.recoveries[scheme.mode].recover(left, packets.received).frame
 
     def coded(self, scheme: Scheme) -> Cell:
-        """The cell of a scheme that sends a codec's bytes: shown is what came before the first packet not believed."""
+        """Compute the cell of a scheme that sends a codec's bytes; bytes before the first rejected packet are shown."""
         coded = self.bench.encoded(scheme.codec, self.job.picture)
         if coded is None:
             nothing = {"fits": 0.0, "delivered": 0.0}
@@ -365,7 +365,7 @@ def jobs_of(
     pictures: Sequence[np.ndarray], images: Sequence[str], labels: Sequence[int | None], esn0_db: Sequence[float],
     seeds: Sequence[int], schemes: Sequence[str], shown: int,
 ) -> list[Job]:  # fmt: skip
-    """All jobs of a study, picture by picture, so that what a process has made of a picture serves it again."""
+    """List all jobs of a study, picture by picture, so that a process can reuse its results for a picture."""
     return [
         Job(picture, image, label, float(value), seed, tuple(schemes), number < shown and seed == seeds[0])
         for number, (picture, image, label) in enumerate(zip(pictures, images, labels, strict=True))
@@ -379,7 +379,7 @@ def _grey(picture: np.ndarray) -> np.ndarray:
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A picture as a PNG file."""
+    """Encode a picture as PNG."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG", optimize=True)
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""The links of the case study, each with its medium: the paper's, ours without a waveform, and the whole waveform."""
+"""Links of the case study, each with its medium: the paper's, ours without a waveform, and the whole waveform."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,17 +21,17 @@ from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 
 LINKS = {
-    "paper": "the authors': K=3, not terminated, CRC-11; a packet counts as lost when a token of it is wrong",
-    "crc": "the authors', but a packet counts as lost when its CRC fails",
+    "paper": "the authors': K=3, unterminated, CRC-11; a packet counts as lost if one of its tokens is wrong",
+    "crc": "the authors', but a packet counts as lost if its CRC fails",
     "k7": "K=7, terminated, CRC-16, known noise",
     "burst": "K=7 in OFDM bursts that the receiver must find, estimate and equalise",
 }
-"""What each link is. All send 16-QAM at rate 1/2, 4 tokens a packet."""
+"""Description of each link. All use 16-QAM at rate 1/2 and 4 tokens per packet."""
 MCS, TOKENS_PER_PACKET = "16qam-1/2", 4
 SYMBOL_RATE = 50e3
-"""Symbols a second where there is no waveform: the paper's bandwidth of 0.05 MHz."""
+"""Symbols per second without a waveform: the paper's bandwidth of 0.05 MHz."""
 SAMPLE_RATE = 1e6
-"""Samples a second of bursts."""
+"""Samples per second of bursts."""
 DOPPLER_HZ, CFO_HZ = 5.0, 2000.0
 SURROUNDINGS = 500
 """Samples of noise before and after a burst."""
@@ -39,10 +39,10 @@ SURROUNDINGS = 500
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of one transmission, or of several.
+    """Result of one or more transmissions.
 
     Attributes:
-        packets: those that came.
+        packets: the received packets.
         airtime: in seconds.
     """
 
@@ -56,9 +56,9 @@ class CaseLink:
 
     Attributes:
         link: its ends.
-        carried: what becomes of a signal on its way, at an Es/N0 in dB.
-        seconds: airtime of a signal.
-        genie: the receiver is told which packets are right, as in the paper; otherwise the CRC tells it.
+        carried: the medium: signal in, signal out, at an Es/N0 in dB.
+        seconds: airtime of a signal in seconds.
+        genie: whether the receiver knows which packets are correct, as in the paper; otherwise it checks the CRC.
     """
 
     link: Link
@@ -72,7 +72,7 @@ class CaseLink:
         """Send the packets `chosen`, bool (n_packets,), of a frame.
 
         Returns:
-            Those that came, and the airtime in seconds.
+            The received packets, and the airtime in seconds.
         """
         mcs = np.where(chosen, find_mcs(MCS).index, MCS_NOT_SENT).astype(np.uint8)
         signal = self.link.transmit(frame, layout_seed, mcs)
@@ -93,14 +93,14 @@ class CaseLink:
 
 
 def _through_air(samples: np.ndarray, esn0_db: float, rng: np.random.Generator, channel: str) -> np.ndarray:
-    """Samples with silence around them through a channel: every burst meets a draw of the paths of its own."""
+    """Pass padded samples through a channel, with an independent draw of the paths per burst."""
     settings = ChannelSettings(snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ)
     model = ChannelModel(settings, SAMPLE_RATE, int(rng.integers(1 << 31)))
     return model.process(np.pad(samples, SURROUNDINGS))
 
 
 class _EachBurst(BurstLink):
-    """Bursts, each of which meets a receiver that has just begun."""
+    """Bursts, each received by a receiver in its initial state."""
 
     def receive(self, samples: np.ndarray) -> list[Arrival]:
         self.receiver.searcher.reset()
@@ -108,7 +108,7 @@ class _EachBurst(BurstLink):
 
 
 def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
-    """A link by its name.
+    """Make a link by its name.
 
     Args:
         name: one of LINKS.
@@ -116,7 +116,7 @@ def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
         channel: row of channel/profiles.json, for bursts; "none" for the other links, which have no multipath.
 
     Raises:
-        ParameterError: there is no such link or channel, or the link has none.
+        ParameterError: the link or channel does not exist, or the link has no channel.
     """
     if name not in LINKS:
         raise ParameterError(f"link is {name!r}; it must be one of {', '.join(LINKS)}")
@@ -125,9 +125,7 @@ def case_link(name: str, codebook: Codebook, channel: str) -> CaseLink:
         link = _EachBurst(Transmitter(TransmitConfig(MCS, TOKENS_PER_PACKET)), Receiver([codebook]))
         return CaseLink(link, partial(_through_air, channel=channel), lambda samples: len(samples) / SAMPLE_RATE)
     if channel != "none":
-        raise ParameterError(
-            f"channel is {channel!r}; the link {name!r} has no multipath: leave it out, or take 'burst'"
-        )
+        raise ParameterError(f"channel is {channel!r}; the link {name!r} has no multipath: omit it, or use 'burst'")
     config = LinkConfig("k7" if name == "k7" else "k3", tokens_per_packet=TOKENS_PER_PACKET)
     link = PlainLink(config, codebook.size)
     return CaseLink(link, PlainSymbols.in_noise, lambda signal: signal.symbols.size / SYMBOL_RATE, name == "paper")
@@ -137,19 +135,19 @@ def send_until_right(
     link: CaseLink, frame: TokenFrame, layout_seed: int, esn0_db: float, rng: np.random.Generator,
     first: tuple[Arrival, float], attempts: int,
 ) -> tuple[Delivery, int]:  # fmt: skip
-    """Send again every packet that is not believed, until all are or the attempts are spent.
+    """Resend every packet that is not accepted, until all are or the attempts are exhausted.
 
-    What the channel says of packets that were sent again is not added, as it is not in the paper.
+    LLRs of retransmissions are not combined, as in the paper.
 
     Args:
         link: the link.
         frame, layout_seed, esn0_db: as in the first transmission.
-        rng: source of the noise of further ones.
+        rng: generator of the noise of retransmissions.
         first: the first transmission.
-        attempts: transmissions at most of any packet.
+        attempts: largest number of transmissions per packet.
 
     Returns:
-        What has arrived in the end, and packets sent in all.
+        The final result, and the total number of packets sent.
     """
     packets, airtime = Assembly(first[0]), first[1]
     count = len(packets.packets_ok)
@@ -164,10 +162,10 @@ def send_until_right(
 
 
 def payload_frame(payload: bytes, codebook: Codebook, layout_seed: int) -> TokenFrame:
-    """Bytes as a frame whose packets carry them in order, a token's worth of bits in each token."""
+    """Pack bytes into a frame whose packets carry them in order, each token holding as many bits as its index."""
     width = (codebook.size - 1).bit_length()
     if codebook.size != 1 << width:
-        raise ParameterError(f"a codebook of {codebook.size} words carries no bytes; its size must be a power of two")
+        raise ParameterError(f"a codebook of {codebook.size} words cannot carry bytes; its size must be a power of two")
     bits = np.unpackbits(np.frombuffer(payload, np.uint8))
     per_packet = width * TOKENS_PER_PACKET
     bits = np.pad(bits, (0, -len(bits) % per_packet))
@@ -178,7 +176,7 @@ def payload_frame(payload: bytes, codebook: Codebook, layout_seed: int) -> Token
 
 
 def payload_bytes(packets: np.ndarray, codebook: Codebook) -> bytes:
-    """The bytes of packets, int (n_packets, tokens_per_packet), of a `payload_frame`."""
+    """Unpack the bytes of a `payload_frame`'s packets, int (n_packets, tokens_per_packet)."""
     width = (codebook.size - 1).bit_length()
     bits = (packets[..., None] >> np.arange(width - 1, -1, -1)) & 1
     return np.packbits(bits.ravel().astype(np.uint8)).tobytes()

@@ -55,8 +55,8 @@ def test_a_damaged_block_is_told_and_the_rest_written(compressed, tmp_path, monk
 def test_files_that_cannot_be_read(compressed, tmp_path, monkeypatch):
     file = tmp_path / "bad.tkc"
     for data, says in (
-        (b"", "ends after 0 bytes"), (b"\x89PNG", "no file of coded tokens"),
-        (compressed.read_bytes()[:-3], "cut short"),
+        (b"", "ends after 0 bytes"), (b"\x89PNG", "not a file of coded tokens"),
+        (compressed.read_bytes()[:-3], "truncated"),
     ):  # fmt: skip
         file.write_bytes(data)
         done = CliRunner().invoke(main, ["decompress", str(file)])

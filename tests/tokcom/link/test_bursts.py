@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,13 +8,17 @@ from hypothesis import strategies as st
 from scipy.signal import czt
 
 from tokcom.channel.awgn import awgn
+from tokcom.coding import list_decoding
+from tokcom.context.prediction import Prediction
 from tokcom.context.prior import Prior
 from tokcom.errors import BurstError, FrameError, ParameterError, TokcomError
 from tokcom.frame import LOST, BitFrame, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery
 from tokcom.mcs import mcs_table
 from tokcom.packets.codebook import Codebook, codebook_id
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.burst import plan_burst
@@ -375,3 +380,23 @@ def test_labels_and_layout_of_tokens_are_none_of_bits():
     (reception,) = Receiver().receive(on_air(Transmitter(config).transmit(BitFrame(np.arange(9) % 2, "secret"), 70)))
     header = reception.header
     assert (header.labels, header.layout, header.layout_seed) == ("natural", "contiguous", 0)
+
+
+def test_kernels_are_compiled_before_bursts_come(monkeypatch):
+    """List decoding asks for the same signatures later, of priors of all words and of the likeliest."""
+    seen = {"decode_packets": set(), "decode_packets_of_named_words": set()}
+    for name, signatures in seen.items():
+        real = getattr(list_decoding, name)
+
+        def noted(*arguments, real=real, signatures=signatures):
+            signatures.add(tuple(map(numba.typeof, arguments)))
+            return real(*arguments)
+
+        monkeypatch.setattr(list_decoding, name, noted)
+    compile_kernels.__wrapped__()
+    before = {name: set(signatures) for name, signatures in seen.items()}
+    logs = np.log(np.random.default_rng(0).dirichlet(np.ones(1024), (3, 4))).astype(np.float32)
+    coded = MixedPackets.of(1024, 4, np.zeros(3))
+    for prior in (Prediction.dense(logs), Prediction.dense(logs).top(16)):
+        coded.list_decode(np.ones(coded.bits.sum(), np.float32), np.arange(3), prior, PacketIdentity(0, 0, 0))
+    assert seen == before and all(seen.values())

@@ -21,7 +21,7 @@ def test_a_frames_figures_are_those_of_its_metadata():
 
 @pytest.mark.parametrize("bad", [{"packets": 0}, {"packets_lost": 5}, {"packets": None}, {"packets_lost": "one"}])
 def test_metadata_without_packets_make_no_figures(bad):
-    with pytest.raises(FrameError, match="packets lost makes no figures"):
+    with pytest.raises(FrameError, match="packets lost cannot be counted"):
         frame_figures(META | bad)
 
 

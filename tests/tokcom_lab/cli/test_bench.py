@@ -171,3 +171,15 @@ def test_the_photograph_benchmark_says_what_it_promises(tmp_path, photographs):
     assert 15 < figures["psnr_db"] < 30 and 0.1 < figures["sharpness"] < 1.5 and 0 < figures["ssim"] < 1
     assert 2 < figures["bits_untold"] < 10 and figures["lite2_agreement"] in (0, 0.5, 1)
     assert figures["tokenize_ms"] > 0 and figures["detokenize_ms"] > 0
+
+
+def test_the_device_benchmark_says_what_it_promises(tiny_model):
+    pytest.importorskip("onnxruntime")
+    report = bench(
+        "device", "--model", str(tiny_model), *"--images 2 --devices cpu,onnx --rounds 1 --esn0-db 4".split()
+    )
+    found = {(row["device"], row["mode"]): row for row in report["speeds"]}
+    modes = ("tokenize", "detokenize", "predict", "context 4 dB")
+    assert set(found) == {(device, mode) for device in ("cpu", "onnx") for mode in modes}
+    assert all(row["pictures_per_s"] > 0 for row in found.values())
+    assert all(found["cpu", mode]["ratio"] == 1 for mode in modes) and "--devices cpu,onnx" in report["command"]

@@ -1,0 +1,66 @@
+"""`tokcom bench text`: text with and without a language model in the decoder."""
+
+import hashlib
+from pathlib import Path
+
+import click
+
+from tokcom.cli.command_line import recorded_command
+from tokcom.cli.options import Aside, Names, Numbers, json_option, require_folder, seed_option
+from tokcom.cli.output import progress_bar, show, write_json
+from tokcom.link.text import RECEIVERS
+
+
+@click.command()
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Files or folders of .txt and .md; several times for more. [default: the checkout's docs]",
+)
+@click.option("--messages", default=400, show_default=True, type=click.IntRange(1), help="Messages at each Es/N0.")
+@click.option("--shortest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@click.option("--longest", default=200, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@click.option("--esn0-db", type=Numbers(), default="0,0.5,1,1.5,2,2.5,3,4,5,6,7,8", show_default=True)
+@click.option("--receivers", type=Names(RECEIVERS), default=",".join(RECEIVERS), show_default=True)
+@click.option("--model", default="smollm2", show_default=True, help="A model of text, by name or folder.")
+@click.option("--mcs", default="16qam-1/2", show_default=True)
+@click.option("--tokens-per-packet", default=3, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--store",
+    cls=Aside,
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=require_folder,
+    help="Keep what is measured in this file, and go on from there.",
+)
+@seed_option
+@json_option("Write the figures as JSON")
+def text(
+    data: tuple[Path, ...], messages: int, shortest: int, longest: int, esn0_db: list[float], receivers: list[str],
+    model: str, mcs: str, tokens_per_packet: int, store: Path | None, seed: int,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; --store goes on after a stop)."""
+    from tokcom.channel.awgn import noise_variance
+    from tokcom.errors import ParameterError
+    from tokcom.models.text import load_text_link
+    from tokcom_lab.curves.text_curve import MessageStore, measure_messages, summary
+    from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
+
+    for value in esn0_db:
+        noise_variance(value)
+    if shortest > longest:
+        raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
+    link = load_text_link(model, receivers, mcs, tokens_per_packet)
+    folders = list(data) or [Path("docs"), Path("README.md")]
+    texts = cut_messages(paragraphs(text_files(folders)), link.tokenizer, messages, shortest, longest, seed)
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    kept = MessageStore(store, f"{link.tokenizer.codebook} {mcs} {tokens_per_packet} {seed} {digest}")
+    with progress_bar() as bar:
+        row = bar.add_task("messages", total=len(texts) * len(esn0_db))
+        found = measure_messages(link, texts, esn0_db, kept, seed, lambda done: bar.advance(row, done))
+    figures = summary(found)
+    if json_file is not None:
+        write_json({"command": recorded_command()} | figures, json_file)
+    else:
+        show(figures["curve"], f"text, {mcs}, {messages} messages")
