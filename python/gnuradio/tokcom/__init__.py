@@ -26,6 +26,7 @@ __all__ = [
     "image_transmitter",
     "image_view",
     "link_monitor",
+    "multiuser_sync",
     "packet_decoder",
     "packet_encoder",
     "semantic_mcs",
@@ -35,9 +36,13 @@ __all__ = [
     "text_sink",
     "text_source",
     "text_tokenizer",
+    "token_datagram_sink",
+    "token_datagram_source",
     "token_mapper",
     "token_packetizer",
     "token_recovery",
+    "token_separator",
+    "token_spreader",
 ]
 
 

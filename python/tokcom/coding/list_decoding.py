@@ -18,7 +18,7 @@ from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.token_steps import TokenSteps
 from tokcom.coding.token_trellis import Trellis, decode_packets
 from tokcom.coding.top_trellis import decode_packets_of_named_words
-from tokcom.context.prediction import LEAST, Prediction
+from tokcom.context.prediction import LEAST, LEVELS, Prediction
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
 from tokcom.processors import usable_processors
@@ -26,7 +26,8 @@ from tokcom.processors import usable_processors
 LARGEST_TRELLIS = 1 << 24
 """Upper bound on the branches per stage that are held in memory."""
 PREFERRED_WORDS = 256
-"""Words per token that are scored individually because the channel prefers them, in addition to those a prior names."""
+"""Words per token that are scored individually, in addition to as many as a prior names."""
+_SCALE = np.stack([LEVELS.astype(np.float64), np.exp(LEVELS.astype(np.float64))])
 PACKETS_A_TASK = 4
 """Packets per task of a thread."""
 
@@ -193,6 +194,8 @@ class ListDecoder:
         outputs = [getattr(result, name) for name in result._arrays]
         if priors.words is not None:
             words, each = np.ascontiguousarray(priors.words, np.int32), priors.each_other
+            levels = np.zeros((*shape[:-1], 0)) if priors.levels is None else priors.levels
+            levels = np.ascontiguousarray(levels, np.uint8)
 
         def work(rows: slice) -> None:
             out = [array[rows] for array in outputs]
@@ -202,8 +205,8 @@ class ListDecoder:
                 )
             else:
                 decode_packets_of_named_words(
-                    steps[rows], words[rows], log_priors[rows], each[rows], size, zeros[rows], self._trellis,
-                    settings.list_size, settings.reach, PREFERRED_WORDS, *out,
+                    steps[rows], words[rows], log_priors[rows], each[rows], levels[rows], _SCALE, size, zeros[rows],
+                    self._trellis, settings.list_size, settings.reach, *out,
                 )  # fmt: skip
 
         if n <= PACKETS_A_TASK:

@@ -10,7 +10,7 @@ from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, JointDecision, PacketDecoder
-from tokcom.context.prediction import LEAST, Prediction
+from tokcom.context.prediction import LEAST, LEVELS, Prediction
 from tokcom.context.prior import ANY, Prior
 from tokcom.context.questions import Asking, Question
 from tokcom.errors import ModelError, ParameterError
@@ -179,4 +179,6 @@ class _Work:
             if priors.words is not None:
                 priors.words[padding] = np.arange(priors.words.shape[-1])
                 priors.rest[padding] = LEAST
+            if priors.levels is not None:
+                priors.levels[padding] = len(LEVELS) - 1
         return priors

@@ -29,6 +29,7 @@ from tokcom.models.folders import PUBLISHED, list_models
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook, codebook_name
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
+from tokcom.protocol.repeat_risk import RepeatRisk
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 if TYPE_CHECKING:
@@ -325,6 +326,24 @@ def load_expectations(
         _loaders(models, lambda name: (load_context(name, where), load_residual(name))),
         lambda expected: expected[0].n_bytes, MAX_BYTES,
     )  # fmt: skip
+
+
+def load_repeat_risk(model: str) -> RepeatRisk:
+    """How doubtful a packet of a model may be so that it need not be asked for again, from its card.
+
+    Raises:
+        ModelError: there is no such model, its card is broken, or it has no such table.
+    """
+    card = model_card(model)
+    entry = card.part("context").get("repeats")
+    if entry is None:
+        raise ModelError(f"{card.folder / 'card.json'}: its context has no risk of repeats; ./run repeat-risk fits it")
+    command = f"./run repeat-risk --model {card.name} --data DIR"
+    card.require_bound("risk of repeats is", _table(card, "repeats", entry), CONTEXT, command)
+    try:
+        return RepeatRisk(tuple(entry["frames"]), *(tuple(map(tuple, entry[name])) for name in ("mean", "square")))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ModelError(f"{card.folder / 'card.json'}: the risk of repeats of its context: {error!r}") from None
 
 
 def load_classifier(model: str, device: "str | torch.device" = AUTO) -> "Classifier":

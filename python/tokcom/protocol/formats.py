@@ -97,9 +97,9 @@ class FrameFormat:
             )
         return n_packets
 
-    def positions(self, grid: tuple[int, ...], frame_id: int) -> np.ndarray:
-        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries; its number is the seed."""
-        return packet_positions(grid, self.tokens_per_packet, self.layout, frame_id % SEEDS, self.quantizers)
+    def positions(self, grid: tuple[int, ...], seed: int) -> np.ndarray:
+        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries."""
+        return packet_positions(grid, self.tokens_per_packet, self.layout, seed % SEEDS, self.quantizers)
 
     def empty_frame(
         self, grid: tuple[int, ...], codebook: Codebook | None, label: int | None, frame_id: int

@@ -15,6 +15,8 @@ from tokcom.protocol.formats import FrameFormat
 from tokcom.protocol.sections import FRAME_IDS, Section, tokens_of
 from tokcom.protocol.sequence import whole_number
 
+GAPS = 3.0
+"""A frame's next packets are waited for as long as so many of the gaps between those of late."""
 DONE_FRAMES = 1024
 """How many frames back it is known that they are done."""
 
@@ -94,14 +96,15 @@ class WaitSettings:
 
     Args:
         deadline_s: from a frame's first packet until it is taken as it is.
-        wait_s: after the newest packet until what lacks is asked for, or, where nothing is asked for, given up.
+        wait_s: after the newest packet until what lacks is asked for, or, where nothing is asked for, given up; longer
+            where packets of a frame have come at longer intervals, or late.
         ended_wait_s: the same where the sender has said that it was the last one: what is late by less than this was
             only out of order.
         rounds: times that packets of a frame are asked for, at most.
     """
 
     deadline_s: float = 0.5
-    wait_s: float = 0.1
+    wait_s: float = 0.03
     ended_wait_s: float = 0.01
     rounds: int = 3
 
@@ -130,10 +133,10 @@ class IncomingFrames:
         self._source, self._formats, self._codebooks = source, formats, codebooks
         self._assembler, self._settings, self._max_tokens = assembler, settings, max_tokens
         self.frames: OrderedDict[int, IncomingFrame] = OrderedDict()
-        self._done: OrderedDict[int, None] = OrderedDict()
+        self._done: OrderedDict[int, float] = OrderedDict()
         self._newest = 0
         self.late = self.n_bytes = 0
-        self._extra_wait_s = 0.0
+        self._gap_s = 0.0
 
     def add(self, section: Section, number: int, now: float) -> int | None:
         """Take a section of datagram `number`.
@@ -148,7 +151,7 @@ class IncomingFrames:
         if frame_id in self._done or frame_id < self._newest - FRAME_IDS // 4:
             self.late += len(section.payloads)
             # Whoever is late will be late again: the next request waits longer.
-            self._extra_wait_s = min(self._extra_wait_s + 0.002, self._settings.deadline_s / 4)
+            self._note_gap(now - self._done.get(frame_id, now))
             return None
         form = self._formats[section.format_id]
         frame = self.frames.get(frame_id) or self._begin(frame_id, section, form, now)
@@ -172,9 +175,16 @@ class IncomingFrames:
             frame.come = here + sum(len(each) for _, each in frame.unplaced)
             frame.wanted.difference_update(rows.tolist())
         frame.ended |= section.end
+        if not frame.rounds:
+            self._note_gap(now - frame.last_at)
         frame.last_at = now
         self._plan(frame, now)
         return frame_id
+
+    def _note_gap(self, gap_s: float) -> None:
+        """Note the time between two sections of a frame; longer ones count at once, shorter ones bit by bit."""
+        share = 0.5 if gap_s > self._gap_s else 0.05
+        self._gap_s += share * (min(gap_s, self._settings.deadline_s / 4) - self._gap_s)
 
     def _begin(self, frame_id: int, section: Section, form: FrameFormat, now: float) -> IncomingFrame:
         n_tokens = int(np.prod(section.grid))
@@ -182,7 +192,7 @@ class IncomingFrames:
             raise DatagramError(f"frame {frame_id} has {n_tokens} tokens; this end takes at most {self._max_tokens}")
         outline = form.empty_frame(section.grid, self._codebooks.get(form.codebook_id), section.label, frame_id)
         frame = IncomingFrame(
-            outline, form.positions(section.grid, frame_id), 0, now, now, now + self._settings.deadline_s
+            outline, form.positions(section.grid, section.layout_seed), 0, now, now, now + self._settings.deadline_s
         )
         self.frames[frame_id] = frame
         self.n_bytes += frame.n_bytes
@@ -196,8 +206,8 @@ class IncomingFrames:
         elif frame.rounds and frame.wanted:
             frame.judge_at = None
         else:
-            wait = self._settings.ended_wait_s if frame.ended else self._settings.wait_s
-            frame.judge_at = now + wait + self._extra_wait_s
+            least = self._settings.ended_wait_s if frame.ended else self._settings.wait_s
+            frame.judge_at = now + max(least, GAPS * self._gap_s)
 
     def ask(self, frame_id: int, packets: np.ndarray, patience_s: float, now: float) -> None:
         """Note that packets of a frame are asked for; after `patience_s` they are asked for again."""
@@ -213,13 +223,10 @@ class IncomingFrames:
     def take(self, frame_id: int, now: float) -> ReceivedFrame:
         """Take a frame out: it is done."""
         frame = self.frames.pop(frame_id)
-        self._done[frame_id] = None
+        self._done[frame_id] = frame.last_at
         while len(self._done) > DONE_FRAMES:
             self._done.popitem(last=False)
-        self._extra_wait_s *= 0.9
         assembly = self._assembler.pop((self._source, 0, frame_id))
         unplaced = tuple(tokens for _, tokens in sorted(frame.unplaced, key=lambda each: each[0]))
         self.n_bytes -= frame.n_bytes
-        return ReceivedFrame(
-            frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced
-        )
+        return ReceivedFrame(frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced)

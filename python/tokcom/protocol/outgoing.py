@@ -10,6 +10,17 @@ from tokcom.protocol.datagrams import CLASSES
 from tokcom.protocol.formats import FrameFormat
 from tokcom.protocol.sections import Section, head_bytes, index_bytes
 
+ALL_INDEXED, SOME_INDEXED, NONE_INDEXED = "all", "quarter", "none"
+INDEXED = (ALL_INDEXED, SOME_INDEXED, NONE_INDEXED)
+"""Which packets travel with their index; "quarter": those of every fourth batch, around which a model finds the places
+of the others."""
+
+
+INTERLEAVED = 4
+"""Frames that share a datagram, at most: more would take longer each."""
+SOUGHT = 64
+"""Batches among which those of other frames are sought."""
+
 
 @dataclass(eq=False)
 class OutgoingFrame:
@@ -23,7 +34,7 @@ class OutgoingFrame:
         classes: uint8 (n_packets,), class of each.
         deadline: when nobody wants it any more, in seconds.
         left: packets of the first round that have not gone out yet.
-        repeated_at: when packets were last sent again.
+        sent_at: float (n_packets,), when each went out last, in seconds; infinite before.
     """
 
     frame_id: int
@@ -35,7 +46,10 @@ class OutgoingFrame:
     classes: np.ndarray
     deadline: float
     left: int = 0
-    repeated_at: dict[int, float] = field(default_factory=dict)
+    sent_at: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sent_at = np.full(len(self.payloads), np.inf)
 
     @property
     def packet_bytes(self) -> int:
@@ -55,6 +69,7 @@ class Batch:
     frame: OutgoingFrame
     rows: np.ndarray
     again: bool = False
+    indexed: bool = True
 
     @property
     def n_bytes(self) -> int:
@@ -69,14 +84,15 @@ class SendQueue:
     Args:
         section_packets: packets of a frame that share a datagram, at most.
         max_bytes: what frames may take, those that may be asked for again included; the oldest are let go.
+        indexed: one of INDEXED.
 
     Attributes:
         n_bytes: of batches that wait.
         forgotten: frames let go before they were sent.
     """
 
-    def __init__(self, section_packets: int, max_bytes: int):
-        self._section_packets, self._max_bytes = section_packets, max_bytes
+    def __init__(self, section_packets: int, max_bytes: int, indexed: str = ALL_INDEXED):
+        self._section_packets, self._max_bytes, self._indexed = section_packets, max_bytes, indexed
         self._waiting: list[deque[Batch]] = [deque() for _ in range(CLASSES + 1)]
         self.frames: OrderedDict[int, OutgoingFrame] = OrderedDict()
         self.n_bytes, self._kept_bytes, self.forgotten = 0, 0, 0
@@ -102,8 +118,10 @@ class SendQueue:
         self._put(frame, rows, 0)
 
     def _put(self, frame: OutgoingFrame, rows: np.ndarray, rank: int) -> None:
-        for start in range(0, len(rows), self._section_packets):
-            batch = Batch(frame, rows[start : start + self._section_packets], rank == 0)
+        for number, start in enumerate(range(0, len(rows), self._section_packets)):
+            some = self._indexed == SOME_INDEXED and number % 4 == 0
+            indexed = rank == 0 or self._indexed == ALL_INDEXED or some
+            batch = Batch(frame, rows[start : start + self._section_packets], rank == 0, indexed)
             self._waiting[rank].append(batch)
             self.n_bytes += batch.n_bytes
 
@@ -126,7 +144,7 @@ class SendQueue:
         """
         for queue in self._waiting:
             taken, back, seen = [], [], set()
-            while queue and len(seen) < 64:
+            while queue and len(seen) < INTERLEAVED:
                 batch = queue.popleft()
                 if self.frames.get(batch.frame.frame_id) is not batch.frame:
                     self.n_bytes -= batch.n_bytes
@@ -136,7 +154,7 @@ class SendQueue:
                     back.append(batch)
                     if not fits:
                         break
-                    if len(back) == 64:
+                    if len(back) == SOUGHT:
                         break
                     continue
                 seen.add(batch.frame.frame_id)
@@ -149,17 +167,17 @@ class SendQueue:
         return []
 
 
-def sections_of(batches: Iterable[Batch], indexed: bool) -> list[Section]:
-    """The sections of batches; the last packets of a frame's first round mark its end."""
+def sections_of(batches: Iterable[Batch], now: float) -> list[Section]:
+    """The sections of batches that go out now; the last packets of a frame's first round mark its end."""
     sections = []
     for batch in batches:
         frame = batch.frame
         if not batch.again:
             frame.left -= len(batch.rows)
+        frame.sent_at[batch.rows] = now
+        indices, end = batch.rows if batch.indexed else None, frame.left == 0
+        payloads = frame.payloads[batch.rows]
         sections.append(
-            Section(
-                frame.format_id, frame.frame_id & 0xFFFF, frame.grid, batch.rows if indexed else None,
-                frame.payloads[batch.rows], frame.label, frame.left == 0,
-            )  # fmt: skip
+            Section(frame.format_id, frame.frame_id & 0xFFFF, frame.grid, indices, payloads, frame.label, end)
         )
     return sections

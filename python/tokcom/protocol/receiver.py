@@ -1,4 +1,4 @@
-"""The receiving end of sessions, without sockets and without a clock: datagrams in, reports and frames out, time told."""
+"""The receiving end of sessions, without sockets and without a clock: datagrams in, reports and frames out."""
 
 import secrets
 from collections import OrderedDict, deque

@@ -8,13 +8,14 @@ import numpy as np
 
 from tokcom.errors import DatagramError, ParameterError
 from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
+from tokcom.packets.layout import SEEDS
 from tokcom.protocol.formats import FrameFormat
 
 FRAME_IDS = 1 << 16
 """Frames are counted modulo this."""
 MAX_SECTION_PACKETS = 255
-UNORDERED, LABEL, END = 8, 4, 2
-"""Flags of a section; the fourth bit is kept for later and is 0."""
+UNORDERED, LABEL, END, SEED = 8, 4, 2, 1
+"""Flags of a section."""
 _HEAD = struct.Struct(">BHB")
 
 
@@ -31,6 +32,7 @@ class Section:
         payloads: uint8 (count, packet_bytes).
         label: class label of the frame (CMI), 0 to 65535; None where it has none.
         end: nothing more of the frame is sent unless it is asked for.
+        seed: of the packets' layout, 0 to 65535; None: the frame's number.
     """
 
     format_id: int
@@ -40,6 +42,12 @@ class Section:
     payloads: np.ndarray
     label: int | None = None
     end: bool = False
+    seed: int | None = None
+
+    @property
+    def layout_seed(self) -> int:
+        """Seed of the packets' layout, modulo `layout.SEEDS`."""
+        return (self.frame_id if self.seed is None else self.seed) % SEEDS
 
 
 def payloads_of(packets: np.ndarray, token_bits: int) -> np.ndarray:
@@ -71,15 +79,19 @@ def encode_section(section: Section, form: FrameFormat) -> bytes:
     count = len(section.payloads)
     if not 1 <= count <= MAX_SECTION_PACKETS:
         raise ParameterError(f"a section has {count} packets; it must have 1 to {MAX_SECTION_PACKETS}")
-    if section.label is not None and not 0 <= section.label < 1 << 16:
-        raise ParameterError(f"the label is {section.label}; it must be 0 to 65535")
+    for name, value in (("label", section.label), ("seed", section.seed)):
+        if value is not None and not 0 <= value < 1 << 16:
+            raise ParameterError(f"the {name} is {value}; it must be 0 to 65535")
     flags = UNORDERED * (section.indices is None) | LABEL * (section.label is not None) | END * section.end
+    flags |= SEED * (section.seed is not None)
     parts = [_HEAD.pack(section.format_id << 4 | flags, section.frame_id, count)]
     n_tokens = int(np.prod(section.grid))
     if not form.grid:
         parts.append(n_tokens.to_bytes(3, "big"))
     if section.label is not None:
         parts.append(section.label.to_bytes(2, "big"))
+    if section.seed is not None:
+        parts.append(section.seed.to_bytes(2, "big"))
     rows = section.payloads
     if section.indices is not None:
         width = index_bytes(form.packets(n_tokens))
@@ -111,7 +123,7 @@ def _decode_section(data: memoryview, at: int, formats: Sequence[FrameFormat]) -
         raise DatagramError(f"a section has {len(data) - at} bytes; its head alone has {_HEAD.size}")
     kind, frame_id, count = _HEAD.unpack_from(data, at)
     at += _HEAD.size
-    if kind >> 4 >= len(formats) or kind & 1 or not count:
+    if kind >> 4 >= len(formats) or not count:
         raise DatagramError(
             f"a section of {count} packets names format {kind >> 4} of {len(formats)} with flags {kind & 15}"
         )
@@ -120,9 +132,12 @@ def _decode_section(data: memoryview, at: int, formats: Sequence[FrameFormat]) -
     if not grid:
         grid = (int.from_bytes(_take(data, at, 3), "big"),)
         at += 3
-    label = None
+    label = seed = None
     if kind & LABEL:
         label = int.from_bytes(_take(data, at, 2), "big")
+        at += 2
+    if kind & SEED:
+        seed = int.from_bytes(_take(data, at, 2), "big")
         at += 2
     try:
         n_packets = form.packets(int(np.prod(grid)))
@@ -138,7 +153,7 @@ def _decode_section(data: memoryview, at: int, formats: Sequence[FrameFormat]) -
             raise DatagramError(f"packet {indices.max()} of a frame that has {n_packets}")
     if count > n_packets:
         raise DatagramError(f"a section has {count} packets of a frame that has {n_packets}")
-    section = Section(kind >> 4, frame_id, grid, indices, rows[:, width:], label, bool(kind & END))
+    section = Section(kind >> 4, frame_id, grid, indices, rows[:, width:], label, bool(kind & END), seed)
     return section, at + count * stride
 
 

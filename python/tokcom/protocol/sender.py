@@ -2,18 +2,18 @@
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from tokcom.errors import DatagramError, FrameError, ParameterError, TokcomError
-from tokcom.frame import Payload
+from tokcom.frame import LOST, BitFrame, Payload
 from tokcom.packets.layout import pack
 from tokcom.protocol import datagrams as wire
 from tokcom.protocol.copa import Copa
 from tokcom.protocol.formats import MAX_FORMATS, FrameFormat
-from tokcom.protocol.outgoing import OutgoingFrame, SendQueue, sections_of
+from tokcom.protocol.outgoing import ALL_INDEXED, INDEXED, OutgoingFrame, SendQueue, sections_of
 from tokcom.protocol.priority import classes_of, kept_packets
 from tokcom.protocol.sections import encode_section, payloads_of
 from tokcom.protocol.sequence import ReplayWindow, whole_number
@@ -21,6 +21,8 @@ from tokcom.protocol.token_bucket import TokenBucket
 
 SUREST, RANDOM = "surest", "random"
 DROPS = (SUREST, RANDOM)
+BITS_PER_PACKET = 256
+"""Of frames of bits."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0
 SILENCE_S = 3.0
 """Without a report for so long while datagrams are under way, the sender begins with a new session."""
@@ -38,7 +40,8 @@ class SenderSettings:
         deadline_s: a frame is kept for repeats, and sent at all, for so long; above 0.
         max_rate: bytes per second at most, beside what congestion control allows; None: no limit of its own.
         drop: what is not sent where the rate does not suffice: "surest" packets, or "random" ones.
-        indexed: packets travel with their index.
+        indexed: which packets travel with their index, one of `outgoing.INDEXED`; unless all do, they go in their
+            order, whatever their class, and are not asked for again.
         max_bytes: what frames may take in memory.
         secret: what receiver and sender share, at most 32 bytes; empty: nothing.
         seed: of random dropping.
@@ -54,7 +57,7 @@ class SenderSettings:
     deadline_s: float = 1.0
     max_rate: float | None = None
     drop: str = SUREST
-    indexed: bool = True
+    indexed: str = ALL_INDEXED
     max_bytes: int = 16 << 20
     secret: bytes = b""
     seed: int = 0
@@ -71,6 +74,8 @@ class SenderSettings:
             raise ParameterError(f"deadline_s is {self.deadline_s}, max_rate {self.max_rate}; they must be above 0")
         if self.drop not in DROPS:
             raise ParameterError(f"drop is {self.drop!r}; it must be one of {', '.join(DROPS)}")
+        if self.indexed not in INDEXED:
+            raise ParameterError(f"indexed is {self.indexed!r}; it must be one of {', '.join(INDEXED)}")
         if len(self.secret) > 32:
             raise ParameterError(f"the secret has {len(self.secret)} bytes; it must have at most 32")
 
@@ -140,7 +145,7 @@ class Sender:
         self._formats: list[FrameFormat] = []
         self._session: _Session | None = None
         self._asking: _Session | None = None
-        self._queue = SendQueue(self.settings.section_packets, self.settings.max_bytes)
+        self._queue = SendQueue(self.settings.section_packets, self.settings.max_bytes, self.settings.indexed)
         self._under_way: OrderedDict[int, tuple[float, int]] = OrderedDict()
         self._flying = 0
         self._reports, self._reported_at = ReplayWindow(), 0.0
@@ -163,6 +168,11 @@ class Sender:
         return not self._queue
 
     @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._queue.n_bytes
+
+    @property
     def finished(self) -> bool:
         """Whether the receiver wants nothing more of any frame."""
         return not self._queue and not self._queue.frames
@@ -176,43 +186,49 @@ class Sender:
     def offer(self, frame: Payload, now: float, bits: np.ndarray | None = None) -> None:
         """Queue a frame.
 
-        Where more waits than the rate can carry within the deadline, packets are dropped: the surest, or random ones.
+        Where more waits than the rate can carry in half the deadline, packets are dropped: the surest, or random ones.
+        Packets with a token that is LOST stay behind, as after a radio that has lost them: the receiver guesses them.
 
         Args:
-            frame: a whole frame; its number travels modulo 2**16.
+            frame: its number travels modulo 2**16.
             now: seconds, of a clock that does not jump.
             bits: float (n_packets,), surprise of each packet; None: all are of class 0.
 
         Raises:
-            FrameError: tokens are lost, or the frame is no such as can be sent.
+            FrameError: it is no such frame as can be sent.
             ParameterError: bits are not one for each packet.
         """
-        if frame.lost.any():
-            raise FrameError(f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; it must be whole")
         format_id, form = self._format_of(frame)
         positions = form.positions(frame.grid, frame.frame_id)
-        payloads = payloads_of(pack(frame.tokens, positions), form.token_bits)
+        packets = pack(frame.tokens, positions)
+        payloads = payloads_of(np.maximum(packets, 0), form.token_bits)
         if bits is not None and np.shape(bits) != (len(payloads),):
-            raise ParameterError(f"bits have shape {np.shape(bits)}; frame {frame.frame_id} has {len(payloads)} packets")
-        classes = np.zeros(len(payloads), np.uint8) if bits is None else classes_of(bits)
+            raise ParameterError(
+                f"bits have shape {np.shape(bits)}; frame {frame.frame_id} has {len(payloads)} packets"
+            )
+        sorted_by_class = bits is not None and self.settings.indexed == ALL_INDEXED
+        classes = classes_of(bits) if sorted_by_class else np.zeros(len(payloads), np.uint8)
         out = OutgoingFrame(
             frame.frame_id, format_id, form, frame.grid, frame.cmi, payloads, classes, now + self.settings.deadline_s
         )
-        rows = np.arange(len(payloads))
+        rows = np.flatnonzero((packets != LOST).all(axis=1))
         if self.connected:
-            room = max(self.rate * self.settings.deadline_s - self._queue.n_bytes, 0)
+            # Half of the deadline is left for the way, and for what is asked for again.
+            room = max(self.rate * self.settings.deadline_s / 2 - self._queue.n_bytes, 0)
             per_section = out.head_bytes + wire.HEAD_BYTES
             budget = int(room / (out.packet_bytes + per_section / self.settings.section_packets))
             if budget < len(rows):
-                surprise = np.arange(len(rows), 0, -1.0) if bits is None else bits
+                self.counters.packets_dropped += len(rows) - budget
+                surprise = np.arange(len(rows), 0, -1.0) if bits is None else np.asarray(bits)[rows]
                 rng = self._rng if self.settings.drop == RANDOM else None
-                rows = np.flatnonzero(kept_packets(surprise, budget, rng))
-                self.counters.packets_dropped += len(payloads) - len(rows)
+                rows = rows[kept_packets(surprise, budget, rng)]
         self.counters.frames += 1
-        self._queue.add(out, rows)
+        if len(rows):
+            self._queue.add(out, rows)
 
     def _format_of(self, frame: Payload) -> tuple[int, FrameFormat]:
-        form = FrameFormat.of_frame(frame, self.settings.tokens_per_packet, self.settings.layout)
+        per_packet = BITS_PER_PACKET if isinstance(frame, BitFrame) else self.settings.tokens_per_packet
+        form = FrameFormat.of_frame(frame, per_packet, self.settings.layout)
         form.packets(len(frame.tokens))
         if form not in self._formats:
             if len(self._formats) == MAX_FORMATS:
@@ -316,14 +332,12 @@ class Sender:
                 if frame.left == 0:
                     self._queue.drop(frame.frame_id)
                 continue
-            again = [
-                each for each in packets
-                if each < len(frame.payloads)
-                and now - frame.repeated_at.get(each, -np.inf) > self.congestion.smoothed_rtt_s
-            ]  # fmt: skip
-            frame.repeated_at.update(dict.fromkeys(again, now))
+            # What went out within the last round trip may still come.
+            ripe = now - self.congestion.smoothed_rtt_s
+            again = [each for each in packets if each < len(frame.payloads) and frame.sent_at[each] <= ripe]
             if again:
                 self.counters.packets_repeated += len(again)
+                frame.sent_at[again] = np.inf
                 self._queue.repeat(frame, np.array(again))
 
     def _begin(self, now: float) -> None:
@@ -338,9 +352,9 @@ class Sender:
             if session is None or silent or len(self._formats) > session.formats:
                 self._begin(now)
         out = self._handshake(now)
+        self._give_up(now)
         if session is None or len(self._formats) > session.formats:
             return out
-        self._give_up(now)
         self._bucket.rate = max(self.congestion.datagrams_per_s * self.settings.mtu, 1.0)
         while self._queue and self._may_send(now):
             datagram = self._next_datagram(now)
@@ -386,7 +400,7 @@ class Sender:
             return None
         body = b"".join(
             encode_section(section, batch.frame.form)
-            for section, batch in zip(sections_of(batches, self.settings.indexed), batches, strict=True)
+            for section, batch in zip(sections_of(batches, now), batches, strict=True)
         )
         session.sent += 1
         priority = int(min(each.frame.classes[each.rows[0]] for each in batches))
@@ -408,7 +422,7 @@ class Sender:
             times.append(self._asking.retry_at)
         elif self._formats and self._session is None:
             times.append(now)
-        if self._session is not None and self._queue:
+        if self._session is not None and self._queue and len(self._formats) <= self._session.formats:
             if self._flying + self.settings.mtu <= self.congestion.window * self.settings.mtu or not self._flying:
                 waits = [each.wait(self.settings.mtu, now) for each in (self._bucket, self._limit) if each is not None]
                 times.append(now + max(waits))

@@ -2,6 +2,9 @@
 
 from tokcom.errors import ParameterError
 
+ROUNDING = 1e-6
+"""Bytes that rounding may take from the level."""
+
 
 class TokenBucket:
     """Lets bytes through at a rate, after a rest up to a burst of them at once.
@@ -30,7 +33,7 @@ class TokenBucket:
         """Whether so many bytes may go now; if so, they are taken. A datagram longer than the burst waits for a full
         bucket and leaves a debt."""
         self._fill(now)
-        if self._level < min(count, self.burst):
+        if self._level < min(count, self.burst) - ROUNDING:
             return False
         self._level -= count
         return True
@@ -38,4 +41,5 @@ class TokenBucket:
     def wait(self, count: int, now: float) -> float:
         """Seconds until so many bytes may go."""
         self._fill(now)
-        return max(0.0, (min(count, self.burst) - self._level) / self.rate)
+        lacking = min(count, self.burst) - self._level
+        return lacking / self.rate if lacking > ROUNDING else 0.0

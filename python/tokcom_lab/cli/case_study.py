@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_words
-from tokcom.cli.options import SEEDS, Aside, Names, Numbers, WholeNumbers, model_option
+from tokcom.cli.options import SEEDS, Aside, Names, Numbers, WholeNumbers, device_option, model_option
 from tokcom.cli.output import console, progress_bar
 from tokcom.errors import TokcomError
 from tokcom_lab.cli.options import data_option, images_option
@@ -51,6 +51,7 @@ from tokcom_lab.cli.options import data_option, images_option
     help="Folder with weights of LPIPS, CLIP and Cheng2020.",
 )
 @model_option
+@device_option
 @click.option(
     "--scheduler",
     cls=Aside,
@@ -74,7 +75,7 @@ from tokcom_lab.cli.options import data_option, images_option
 )
 def case_study(
     data: Path | None, images: int, esn0_db: list[float], schemes: list[str], link_name: str,
-    channel: str, seeds: list[int], attempts: int, free_container: bool, weights: Path | None, model: str,
+    channel: str, seeds: list[int], attempts: int, free_container: bool, weights: Path | None, model: str, device: str,
     scheduler: str | None, workers: int | None, shown: int, out: Path,
 ) -> None:  # fmt: skip
     """Run the paper's case study: all schemes on the same photographs, packets, code, modulation and noise.
@@ -84,6 +85,7 @@ def case_study(
     import distributed  # noqa: F401  # without it the study would fail after its start
 
     from tokcom.channel.awgn import noise_variance
+    from tokcom.device import find_device
     from tokcom.models.zoo import load_classifier, load_tokenizer
     from tokcom_lab.case_study.cells import StudySettings, absences, jobs_of
     from tokcom_lab.case_study.report import write_report
@@ -92,7 +94,9 @@ def case_study(
     from tokcom_lab.case_study.store import CellStore
     from tokcom_lab.photographs import load_photographs
 
-    settings = StudySettings(model, link_name, channel, attempts, free_container, str(weights or ""))
+    settings = StudySettings(
+        model, link_name, channel, attempts, free_container, str(weights or ""), str(find_device(device))
+    )
     for value in esn0_db:
         noise_variance(value)
     wanted, absent = [scheme.name for scheme in find_schemes(schemes)], absences(settings)

@@ -16,6 +16,7 @@ from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
 from tokcom.models.zoo import FREQUENCIES
+from tokcom.protocol.repeat_risk import RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
 
 
@@ -109,6 +110,23 @@ def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> Non
     card["context"]["acceptance"] = {
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
         "context": card["context"]["sha256"],
+    }  # fmt: skip
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def export_repeats(folder: Path, risk: RepeatRisk, command: str) -> None:
+    """Write into a model's card what decides which lost packets are asked for again.
+
+    Args:
+        folder: the model's folder.
+        risk: the measurement.
+        command: the command line that made it.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    rounded = {name: [[round(each, 5) for each in row] for row in getattr(risk, name)] for name in ("mean", "square")}
+    card["context"]["repeats"] = {
+        "frames": list(risk.frames), **rounded, "command": command, "context": card["context"]["sha256"],
     }  # fmt: skip
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 

@@ -89,11 +89,12 @@ def parse_sections(body, formats):
     data, sections = Bytes(body), []
     while data.left():
         kind, frame, count = data.number(1), data.number(2), data.number(1)
-        if kind // 16 >= len(formats) or kind % 2 or count < 1:
+        if kind // 16 >= len(formats) or count < 1:
             raise Malformed("section")
         form = formats[kind // 16]
         n_tokens = math.prod(form["grid"]) if form["grid"] else data.number(3)
         label = data.number(2) if kind // 4 % 2 else None
+        seed = data.number(2) if kind % 2 else None
         in_frame = packets_of(form, n_tokens)
         if count > in_frame:
             raise Malformed("too many packets")
@@ -106,7 +107,14 @@ def parse_sections(body, formats):
             width = form["bits"]
             packets.append((index, [int(written[i * width : (i + 1) * width], 2) for i in range(form["tokens"])]))
         sections.append(
-            {"frame": frame, "tokens": n_tokens, "label": label, "end": bool(kind // 2 % 2), "packets": packets}
+            {
+                "frame": frame,
+                "tokens": n_tokens,
+                "label": label,
+                "seed": seed,
+                "end": bool(kind // 2 % 2),
+                "packets": packets,
+            }
         )
     return sections
 

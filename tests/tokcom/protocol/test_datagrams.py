@@ -43,7 +43,10 @@ def sections(draw, forms):
     indices = draw(st.sampled_from((None, np.sort(rng.permutation(n_packets)[:count]))))
     label = draw(st.one_of(st.none(), st.integers(0, 65535)))
     payloads = payloads_of(tokens, form.token_bits)
-    return Section(number, draw(st.integers(0, 65535)), grid, indices, payloads, label, draw(st.booleans())), tokens
+    seed = draw(st.one_of(st.none(), st.integers(0, 65535)))
+    return Section(
+        number, draw(st.integers(0, 65535)), grid, indices, payloads, label, draw(st.booleans()), seed
+    ), tokens
 
 
 @settings(max_examples=60, deadline=None)
@@ -65,7 +68,8 @@ def test_both_parsers_read_the_same(data):
     assert len(own) == len(found) == len(drawn)
     for mine, other, (sent, tokens) in zip(own, found, drawn, strict=True):
         form = forms[sent.format_id]
-        assert (mine.frame_id, mine.label, mine.end) == (other["frame"], other["label"], other["end"])
+        assert (mine.frame_id, mine.label, mine.seed) == (other["frame"], other["label"], other["seed"])
+        assert mine.end == other["end"]
         assert math.prod(mine.grid) == other["tokens"]
         indices = [index for index, _ in other["packets"]]
         assert indices == ([None] * len(indices) if mine.indices is None else mine.indices.tolist())
