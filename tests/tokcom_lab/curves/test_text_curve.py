@@ -72,8 +72,10 @@ def test_messages_are_prose_of_the_length_asked_for(tiny_text_model, tmp_path):
     file.write_bytes(b"\xff")
     with pytest.raises(DatasetError, match="byte 0 is not UTF-8"):
         paragraphs([file])
+    empty = tmp_path / "empty"
+    empty.mkdir()
     with pytest.raises(DatasetError, match=r"no \.txt or \.md files"):
-        text_files([tmp_path / "zoo"])
+        text_files([empty])
 
 
 def test_the_command_writes_its_figures(tiny_text_model, tmp_path):
