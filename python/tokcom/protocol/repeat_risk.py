@@ -2,8 +2,8 @@
 
 Of a frame's missing packets, the receiver requests those that its model is least sure of: those whose expected
 share of wrong tokens is above a threshold. The threshold is set so that on average at most a share alpha of the tokens
-of a frame is accepted although wrong (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024). Beyond the
-expectation, which that controls, a margin keeps the mean of any few dozen frames within alpha.
+of a frame is accepted although wrong (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024).
+A margin beyond that expectation keeps the mean over any few dozen frames within alpha.
 
 The number of lost packets depends on the channel and differs between calibration and use. Given their number, the
 tokens that they hold depend only on the permutation, which is the same everywhere (layout "spread"). Frames are
