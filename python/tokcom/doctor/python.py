@@ -15,6 +15,8 @@ PACKAGES: dict[str, dict[str, str]] = TABLE["tokcom"]
 """Import name and minimum version of each package that pyproject.toml requires."""
 LABORATORY: dict[str, dict[str, str]] = TABLE["tokcom_lab"]
 """The same for the extra `lab`."""
+TORCH = "torch"
+"""The package that a receiver on ONNX Runtime does without."""
 INSTALL = (
     "use ./run in a checkout, which installs its own; or install requirements/run.txt for this Python; with the Debian "
     "package, sudo gr-tokcom-setup"
@@ -33,7 +35,8 @@ def python() -> Finding:
 def packages() -> list[Finding]:
     """Check that the library's packages are installed, recent enough and not broken."""
     here, missing, old = _versions(PACKAGES)
-    if missing:
+    without = missing == [TORCH] and find_spec("onnxruntime") is not None
+    if missing and not without:
         return [Finding("Packages", State.FAILURE, f"missing: {', '.join(missing)}", INSTALL)]
     findings = []
     if old:
@@ -41,8 +44,11 @@ def packages() -> list[Finding]:
     for name, complaint in _broken(list(here)).items():
         remedy = f"reinstall {name}: {sys.executable} -m pip install --force-reinstall {name}"
         findings.append(Finding("Packages", State.FAILURE, f"{name} cannot be loaded: {complaint}", remedy))
+    if without and not findings:
+        found = f"all but {TORCH}, and ONNX Runtime: it receives, with models that `./run models export` wrote"
+        findings.append(Finding("Packages", State.OK, found))
     if not findings:
-        named = ", ".join(f"{name} {here[name]}" for name in ("numpy", "numba", "torch"))
+        named = ", ".join(f"{name} {here[name]}" for name in ("numpy", "numba", TORCH))
         findings.append(Finding("Packages", State.OK, f"all {len(PACKAGES)} installed: {named} …"))
     return findings
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.packet_codec import PacketCodec
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.prediction import Prediction
 from tokcom.errors import ParameterError
 from tokcom.link.packets import trellis_steps
@@ -98,6 +99,10 @@ class PacketLink:
     ) -> ListDecision:
         """List-decode packets by their steps, or by the sum of those of several transmissions."""
         return self._codec.list_decoder.decode(steps, priors, settings)
+
+    def token_steps(self, steps: np.ndarray, log_frequencies: np.ndarray) -> TokenSteps:
+        """One packet token by token, by its steps (stages, 2**outputs), as `ListDecoder.token_steps`."""
+        return self._codec.list_decoder.token_steps(steps, log_frequencies)
 
     def decode_steps(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same as `decode`, by the packets' steps, or by the sum of those of several transmissions."""

@@ -56,7 +56,8 @@ def _sent(stages: Mapping, meta: Mapping, sent: np.ndarray | None, side: int) ->
 
 def _received(stages: Mapping, meta: Mapping, side: int) -> Panel:
     lost, packets = meta.get(keys.PACKETS_LOST), meta.get(keys.PACKETS)
-    caption = f"{lost} of {packets} packets lost"
+    others = meta.get(keys.OTHERS)
+    caption = f"{lost} of {packets} packets lost" if others is None else f"superposed on {others} other transmitters"
     if "lost" not in stages:
         return Panel(None, caption)
     received_meta, picture = stages["lost"]

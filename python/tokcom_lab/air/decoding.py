@@ -26,7 +26,7 @@ def burst_for(settings: Settings, mode: str, rng: np.random.Generator, number: i
 def receiver_for(settings: Settings, mode: str) -> Receiver:
     """Make a new receiver for such bursts."""
     words = photographs(settings).codebook if mode in WITH_MODEL else CODEBOOK
-    return Receiver([words], _recovery(settings.model, mode))
+    return Receiver([words], _recovery(settings.model, mode, settings.device))
 
 
 def photographs(settings: Settings) -> Album:
@@ -35,5 +35,5 @@ def photographs(settings: Settings) -> Album:
 
 
 @cache
-def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode, "cpu") if mode in WITH_MODEL else FrameRecovery(mode)
+def _recovery(model: str, mode: str, device: str) -> FrameRecovery:
+    return load_recovery(model, mode, device) if mode in WITH_MODEL else FrameRecovery(mode)

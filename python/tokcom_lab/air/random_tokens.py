@@ -27,7 +27,7 @@ def _draws(settings: Settings, row: dict) -> int:
 
 def _count(settings: Settings, row: dict, draws: range) -> Counts:
     like = photographs(settings).frame(0)
-    recovery = load_recovery(settings.model, row["mode"])
+    recovery = load_recovery(settings.model, row["mode"], settings.device)
     words = photographs(settings).codebook
     counts = dict.fromkeys(("packets", "lost", "wrong"), 0)
     for draw in draws:

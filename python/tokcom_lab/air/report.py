@@ -1,18 +1,14 @@
 """Measurement of the sections, resumable, with figures beside those of another receiver."""
 
-import hashlib
-import json
+import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
-import tokcom
-from tokcom.errors import ParameterError
-from tokcom.models.folders import list_models
+from tokcom.errors import ParameterError, TokcomError
 from tokcom_lab.air.accepted_wrong import ACCEPTED_WRONG
 from tokcom_lab.air.echo import ECHO
 from tokcom_lab.air.faults import FAULTS
@@ -23,16 +19,16 @@ from tokcom_lab.air.random_tokens import RANDOM_TOKENS
 from tokcom_lab.air.section import Counts, Settings
 from tokcom_lab.air.static import STATIC
 from tokcom_lab.air.tracking import TRACKING
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 
 SECTIONS = {
     section.name: section
     for section in (ACCEPTED_WRONG, TRACKING, FOUND, ECHO, INTERFERENCE, FAULTS, FIT, RANDOM_TOKENS, STATIC)
 }
-CACHE = ".cache/air"
 QUICK = Settings(packets=192, bursts=8, draws=20, noise_samples=10**6, esn0_db=(20.0,), photographs=8)
 """Settings of a run of about a minute."""
-SELDOM = ("cli", "doctor", "metrics", "recording", "tokenizers")
-"""Rooms of the library whose changes do not affect the figures."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,72 +70,57 @@ def measure(settings: Settings, piece: Piece) -> Counts:
 
 
 class Store:
-    """Store of pieces on disk, one per line, keyed by all that determines them, so that an interrupted run can be
-    resumed.
+    """Store of pieces on disk, keyed by all that determines them, so that an interrupted run can be resumed.
 
     Args:
         settings: settings of the run.
-        folder: folder of the files; None to store nothing.
+        folder: folder of the cache; None to store nothing.
     """
 
-    def __init__(self, settings: Settings, folder: str | Path | None = CACHE):
-        self._settings = settings
-        self._path = None if folder is None else Path(folder) / f"{_library()}.jsonl"
+    def __init__(self, settings: Settings, folder: str | Path | None = FOLDER):
+        self._settings, self._table = settings, None
+        self._content = [
+            model_content(settings.model), precision_content(settings.device),
+            code_of("tokcom", without=(*SELDOM, "tokenizers")), code_of("tokcom_lab.air"),
+        ]  # fmt: skip
         self._known: dict[str, Counts] = {}
-        if self._path is not None and self._path.exists():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
-                try:
-                    key, counts = json.loads(line)
-                except ValueError:
-                    continue  # the run was interrupted while writing it
-                self._known[key] = counts
+        if folder is not None:
+            try:
+                self._table = Table(Path(folder) / RESULTS, "air")
+            except TokcomError as error:
+                logger.warning("%s; an interrupted run will start over", error)
 
     def get(self, piece: Piece) -> Counts | None:
         """Return the counts of a piece; None if it has not been measured."""
-        return self._known.get(self._key(piece))
+        key = self._key(piece)
+        if key not in self._known and self._table is not None:
+            self._known |= {found: counts for found, counts, _ in self._table.find([key])}
+        return self._known.get(key)
 
     def add(self, piece: Piece, counts: Counts) -> None:
         """Store the counts of a piece."""
         key = self._key(piece)
         self._known[key] = counts
-        if self._path is None:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([key, counts]) + "\n")
-        except OSError:
-            # Without the file an interrupted run only starts over.
-            self._path = None
+        if self._table is not None:
+            try:
+                self._table.add({key: (counts, None)})
+            except TokcomError as error:
+                logger.warning("%s; an interrupted run will start over", error)
+                self._table = None
 
     def _key(self, piece: Piece) -> str:
         """Make a key of all that determines a piece; the size of the run does so only if a row is measured in one
         piece."""
         section = SECTIONS[piece.section]
         row = section.rows(self._settings)[piece.row]
-        sizes = {"packets": 0, "draws": 0, "esn0_db": (), "modes": ()}
+        sizes = {"packets": 0, "draws": 0, "esn0_db": (), "modes": (), "model": "", "device": ""}
         if section.draws(self._settings, row) > 1:
             sizes["bursts"] = 0
         if piece.section != "static":
             sizes["noise_samples"] = 0
-        told = [asdict(replace(self._settings, **sizes)), piece.section, row, piece.first, piece.last]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:24]
-
-
-@cache
-def _library() -> str:
-    """Hash the library, these measurements and the models' cards, so that results of other code are not reused."""
-    library, here = Path(tokcom.__file__).parent, Path(__file__).parent
-    digest = hashlib.sha256()
-    for root in (library, here):
-        for path in sorted([*root.rglob("*.py"), *root.rglob("*.json")]):
-            inside = path.relative_to(root)
-            if root == library and inside.parts[0].removesuffix(".py") in SELDOM:
-                continue
-            digest.update(f"{inside}\n".encode() + path.read_bytes())
-    for name, folder in sorted(list_models().items()):
-        digest.update(name.encode() + (Path(folder) / "card.json").read_bytes())
-    return digest.hexdigest()[:16]
+        return key_of(
+            self._content, replace(self._settings, **sizes), piece.section, row, piece.first, piece.last
+        )  # fmt: skip
 
 
 def run(

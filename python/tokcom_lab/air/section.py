@@ -23,6 +23,7 @@ class Settings:
         esn0_db: values of Es/N0 in dB in section accepted_wrong.
         modes: modes of the receiver there.
         model: name or folder of the model for mode context.
+        device: where its networks run, as in `device.receiving_device`.
         data: photographs, as for `load_photographs`.
         photographs: number of photographs.
         seed: seed of everything.
@@ -35,6 +36,7 @@ class Settings:
     esn0_db: tuple[float, ...] = (8.0, 12.0, 15.0, 20.0, 30.0)
     modes: tuple[str, ...] = ("list", "context")
     model: str = "caltech64"
+    device: str = "cpu"
     data: Path | None = None
     photographs: int = 64
     seed: int = 0

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -23,8 +22,9 @@ from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
-from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer, model_card
+from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer
 from tokcom.packets.layout import SEEDS, packet_layout, unpack
+from tokcom_lab.cache import SELDOM, code_of, key_of, model_content, precision_content
 from tokcom_lab.case_study.links import (
     TOKENS_PER_PACKET,
     Delivery,
@@ -36,10 +36,10 @@ from tokcom_lab.case_study.links import (
 from tokcom_lab.case_study.picture_codecs import GREY, CodedPicture, PictureCodec, load_codec
 from tokcom_lab.case_study.schemes import SCHEMES, Scheme
 from tokcom_lab.perceptual import LIKENESSES
-from tokcom_lab.training.tokens import tokens_key
+from tokcom_lab.photograph_tokens import photograph_tokens
 
-REVISION = 1
-"""Revision of the code; incremented when results change, so that stored cells of other revisions are recomputed."""
+MEASURED = tuple(f"tokcom_lab.case_study.{name}" for name in ("cells", "links", "picture_codecs", "schemes"))
+"""Modules of the laboratory that determine a cell."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class StudySettings:
         attempts: largest number of transmissions per packet in schemes with retransmission.
         free_container: whether the receiver knows the containers of picture codecs, so that they are not sent.
         weights: folder with weights of LPIPS, CLIP and Cheng2020; empty for none.
+        device: where the model's networks run, as in `device.find_device`.
     """
 
     model: str
@@ -61,6 +62,7 @@ class StudySettings:
     attempts: int = 100
     free_container: bool = False
     weights: str = ""
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -73,17 +75,14 @@ class StudySettings:
 
     def fingerprint(self) -> str:
         """Fingerprint of all that determines a cell besides picture, scheme, Es/N0 and seed."""
-        card = model_card(self.model)
-        parts = {part: card.part(part)["sha256"] for part in card.parts}
-        own = asdict(self) | {"model": card.name}
+        own = asdict(self)
+        del own["model"], own["device"]
         if self.link != "burst":
             del own["channel"]
-        visits = card.part("tokenizer").get("search", {}).get("visits", 0)
-        content = [
-            REVISION, own, parts, tokens_key(self.model, visits), card.content.get("labels", {}).get("sha256"),
-            card.part("context").get("acceptance"), card.part("classifier").get("unsure_below"),
-        ]  # fmt: skip
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return key_of(
+            own, model_content(self.model), precision_content(self.device), code_of("tokcom", without=SELDOM),
+            code_of(*MEASURED),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -158,9 +157,9 @@ class _Bench:
     def __init__(self, settings: StudySettings):
         self.settings = settings
         self.codebook = codebook(settings.model)
-        self.tokenizer = load_tokenizer(settings.model, device="cpu")
-        self.classifier: Classifier = load_classifier(settings.model, "cpu")
-        self.recoveries = {mode: load_recovery(settings.model, mode, "cpu") for mode in MODES}
+        self.tokenizer = load_tokenizer(settings.model, device=settings.device)
+        self.classifier: Classifier = load_classifier(settings.model, settings.device)
+        self.recoveries = {mode: load_recovery(settings.model, mode, settings.device) for mode in MODES}
         self.link = case_link(settings.link, self.codebook, settings.channel)
         self.likenesses: dict[str, Callable] = {}
         for name, likeness in LIKENESSES.items():
@@ -183,9 +182,10 @@ class _Bench:
 
     def measure(self, job: Job) -> list[Cell]:
         label = self.classifier.label(job.picture) if job.label is None else job.label
-        started = time.perf_counter()
-        frame = self.tokenizer.tokenize(job.picture, cmi=label)
-        passage = _Passage(self, job, frame, 1000 * (time.perf_counter() - started))
+        # Searched for once, whatever the number of jobs that send the picture.
+        (tokens,) = photograph_tokens(job.picture[None], self.settings.model)
+        names = self.tokenizer.codebook, self.tokenizer.codebook_size, self.tokenizer.grid
+        passage = _Passage(self, job, TokenFrame(tokens.ravel(), *names, "image", label))
         return [
             passage.coded(scheme) if scheme.codec else passage.tokens(scheme)
             for scheme in (SCHEMES[name] for name in job.schemes)
@@ -226,7 +226,6 @@ class _Passage:
     bench: _Bench
     job: Job
     frame: TokenFrame
-    ms_tokenize: float
 
     @cached_property
     def layout_seed(self) -> int:
@@ -307,7 +306,7 @@ class _Passage:
             "per_recovered": float(np.mean(wrong)),
             "exact_recovery": exact_recovery_rate(sent, received.tokens, final),
             "delivered": float(delivery.packets.packets_ok.all() if scheme.repeats else whole is not None),
-            "ms_encode": self.ms_tokenize, "ms_recover": ms_recover, "ms_decode": ms_pixels,
+            "ms_encode": None, "ms_recover": ms_recover, "ms_decode": ms_pixels,
         }  # fmt: skip
         return self._cell(scheme, figures, picture, sent_packets, delivery, ms_link, len(sent))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_words
-from tokcom.cli.options import SEEDS, Aside, Names, Numbers, WholeNumbers, model_option
+from tokcom.cli.options import SEEDS, Aside, Names, Numbers, WholeNumbers, device_option, model_option
 from tokcom.cli.output import console, progress_bar
 from tokcom.errors import TokcomError
 from tokcom_lab.cli.options import data_option, images_option
@@ -51,6 +51,7 @@ from tokcom_lab.cli.options import data_option, images_option
     help="Folder with weights of LPIPS, CLIP and Cheng2020.",
 )
 @model_option
+@device_option
 @click.option(
     "--scheduler",
     cls=Aside,
@@ -74,7 +75,7 @@ from tokcom_lab.cli.options import data_option, images_option
 )
 def case_study(
     data: Path | None, images: int, esn0_db: list[float], schemes: list[str], link_name: str,
-    channel: str, seeds: list[int], attempts: int, free_container: bool, weights: Path | None, model: str,
+    channel: str, seeds: list[int], attempts: int, free_container: bool, weights: Path | None, model: str, device: str,
     scheduler: str | None, workers: int | None, shown: int, out: Path,
 ) -> None:  # fmt: skip
     """Run the paper's case study: all schemes on the same photographs, packets, code, modulation and noise.
@@ -84,15 +85,19 @@ def case_study(
     import distributed  # noqa: F401  # without it the study would fail after its start
 
     from tokcom.channel.awgn import noise_variance
+    from tokcom.device import find_device
     from tokcom.models.zoo import load_classifier, load_tokenizer
     from tokcom_lab.case_study.cells import StudySettings, absences, jobs_of
     from tokcom_lab.case_study.report import write_report
     from tokcom_lab.case_study.schedule import run_jobs, travels_in_clear
     from tokcom_lab.case_study.schemes import find_schemes
     from tokcom_lab.case_study.store import CellStore
+    from tokcom_lab.cli.bench.material import with_tokens
     from tokcom_lab.photographs import load_photographs
 
-    settings = StudySettings(model, link_name, channel, attempts, free_container, str(weights or ""))
+    settings = StudySettings(
+        model, link_name, channel, attempts, free_container, str(weights or ""), str(find_device(device))
+    )
     for value in esn0_db:
         noise_variance(value)
     wanted, absent = [scheme.name for scheme in find_schemes(schemes)], absences(settings)
@@ -100,7 +105,9 @@ def case_study(
         if name in wanted or name in ("lpips", "clip"):
             console.print(f"{name}: not computed: {why}", highlight=False)
     computed = [name for name in wanted if name not in absent]
-    photographs = load_photographs(data, images, load_tokenizer(model).image_size, load_classifier(model), 0)
+    photographs = with_tokens(
+        load_photographs(data, images, load_tokenizer(model).image_size, load_classifier(model), 0), model
+    )
     jobs = jobs_of(photographs.pictures, photographs.names, photographs.labels, esn0_db, seeds, computed, shown)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -108,7 +115,7 @@ def case_study(
         raise TokcomError(f"{out}: the folder cannot be created: {error.strerror}") from None
     if scheduler is not None and travels_in_clear(scheduler):
         console.print(
-            f"{scheduler} is not encrypted: whoever reaches it can run programs on its workers; "
+            f"{scheduler} is not encrypted: anyone who can reach it can run programs on its workers; "
             "outside a trusted network use tls://",
             highlight=False,
         )

@@ -61,10 +61,11 @@ def calibrate(
 @models_option
 @images_option(15, "Photographs.")
 @jobs_option(2)
+@device_option
 @seed_option
 @json_option("Write table and fit as JSON")
 def residual(
-    data: Path, model: str, models: Path, images: int, jobs: int, seed: int,
+    data: Path, model: str, models: Path, images: int, jobs: int, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Fit the errors after context decoding on the training split, and write the result to the model's card."""
@@ -77,14 +78,14 @@ def residual(
 
     folder = str(models / model)
     photographs = load_photographs(
-        data, images, load_tokenizer(folder).image_size, load_classifier(folder), seed, "train"
+        data, images, load_tokenizer(folder, 0).image_size, load_classifier(folder, device), seed, "train"
     )
     with progress_bar() as bar:
         row = bar.add_task("tokens", total=len(photographs.pictures))
         photograph_tokens(photographs.pictures, folder, progress=lambda done: bar.advance(row, done))
-        material = prepare(folder, photographs.pictures, photographs.labels)
+        material = prepare(folder, photographs.pictures, photographs.labels, device)
         row = bar.add_task("frames", total=len(material.frames) * len(SCHEMES) * EACH)
-        found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done))
+        found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done), device)
     fitted = fit_residual(found, recorded_command())
     export_residual(models / model, fitted)
     show(fit_rows(found, fitted), f"{model}, training split, {images} photographs", json_file)

@@ -6,7 +6,7 @@ import click
 from rich.progress import TaskID
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import json_option, seed_option
+from tokcom.cli.options import device_option, json_option, seed_option
 from tokcom.cli.output import console, progress_bar, show
 from tokcom_lab.cli.options import images_option, models_option
 
@@ -24,10 +24,11 @@ from tokcom_lab.cli.options import images_option, models_option
 @click.option(
     "--proposals", default=20_000_000, show_default=True, type=click.IntRange(0), help="Swaps tried per purpose."
 )
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def map_labels(
-    name: str, data: Path | None, models: Path, images: int, proposals: int, seed: int,
+    name: str, data: Path | None, models: Path, images: int, proposals: int, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Give the words of a model's codebook labels that suit the channel.
@@ -48,7 +49,7 @@ def map_labels(
                 rows[purpose] = bar.add_task(purpose, total=images if purpose in (PHOTOGRAPHS, TOKENS) else proposals)
             bar.advance(rows[purpose], done)
 
-        figures = map_model(models / name, data, images, proposals, seed, recorded_command(), advance)
+        figures = map_model(models / name, data, images, proposals, seed, recorded_command(), advance, device)
     if not figures:
         console.print("a codebook of this size gets the fast start alone; it has too many pairs to improve")
         return

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
 from tokcom.channel.multipath import load_profile
+from tokcom.device import AUTO
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import Receiver, Transmitter
@@ -24,16 +26,25 @@ from tokcom.mcs import mcs_table
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
 from tokcom_lab.photograph_tokens import photograph_tokens
 
 CHANNELS = ("awgn", "epa")
 SAMPLE_RATE = 1e6
 MARGIN = 0.85
-"""Share of the reference's token error rate on the training split that the semantic policies must keep to."""
+"""Share of the reference's token errors on the training split that the semantic policies must keep to."""
+CAUTION = 1.0
+"""Standard errors over the frames of the training split by which they must do so."""
 LEAST_BOUND = 2e-4
-STRICTER, TRIES = 0.3, 5
-"""Factor on the bound if the errors on the training split exceed the limit, and largest number of such corrections."""
+NEGLIGIBLE = 5e-5
+"""Token error rate on the training split that is as good as none."""
+LARGEST_BOUND = 0.7
+STRICTER, LOOSER = 0.3, 2.5
+"""Largest steps of the search for a bound."""
+CLOSE, TRIES = 1.25, 4
+"""The search ends if one bound holds and one larger by at most this factor does not, or after this number of tries."""
 FRAME_SECONDS, DOPPLER_HZ, DELAY = 0.01, 5.0, 3
 """Outer loop's channel: one burst every 10 ms, feedback three bursts later."""
 
@@ -117,9 +128,9 @@ class Material:
     pictures: np.ndarray
 
 
-def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> Material:
-    """Compute tokens and predictability of pictures."""
-    tokenizer, context = load_tokenizer(model), load_context(model)
+def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None], device: str = AUTO) -> Material:
+    """Compute tokens and predictability of pictures; device as for `device.receiving_device`."""
+    tokenizer, context = load_tokenizer(model, 0, device), load_context(model, device)
     frames = []
     tokens = photograph_tokens(pictures, model)
     for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
@@ -138,10 +149,20 @@ class AdaptationBench:
         test: test split, on which policies are measured.
         seed: seed of fading and noise.
         jobs: number of decoding processes.
+        device: device of the networks, as for `device.receiving_device`.
+        kept: folder of the cache of frames' outcomes, from which an interrupted run resumes; None for no cache.
     """
 
-    def __init__(self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2):
+    def __init__(
+        self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2, device: str = "cpu",
+        kept: Path | None = FOLDER,
+    ):  # fmt: skip
         self.model, self.train, self.test, self.seed, self.jobs = model, train, test, seed, jobs
+        self.device = device
+        self._store = None if kept is None else Table(kept / RESULTS, "outcomes")
+        self._content = [
+            model_content(model), precision_content(device), seed, code_of("tokcom", without=SELDOM), code_of(__name__)
+        ]  # fmt: skip
         self.solver_ms: list[float] = []
 
     def solver_times(self) -> dict:
@@ -184,7 +205,7 @@ class AdaptationBench:
         )  # fmt: skip
 
     def _within_rival(self, pool, channel, value, contender, rival) -> AdaptationConfig:
-        """Find the bound at which a contender's token error rate on the training split is below its limit.
+        """Find the largest bound at which a contender has fewer errors than its reference on the training split.
 
         Frames in a fade that nothing survives do not count: they would hide the error rate of the others.
         """
@@ -192,15 +213,19 @@ class AdaptationBench:
         served = np.array([choice.feasible for choice in strict])
         if not served.any():
             return replace(contender.config, bound=LEAST_BOUND)
-        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served].mean()
-        allowed = max(float(allowed), LEAST_BOUND)
-        config = replace(contender.config, bound=self._bound(channel, value, contender.config, allowed, served))
-        for _ in range(TRIES):
-            tried = self._errors(pool, self.train, "train", channel, value, replace(contender, config=config))
-            if tried[served].mean() <= allowed:
-                break
-            config = replace(config, bound=STRICTER * config.bound)
-        return config
+        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served]
+        ceiling = max(float(allowed.mean()), NEGLIGIBLE)
+
+        def holds(bound: float) -> bool:
+            tried = replace(contender, config=replace(contender.config, bound=bound))
+            errors = self._errors(pool, self.train, "train", channel, value, tried)[served]
+            more = errors - allowed
+            doubt = CAUTION * more.std() * np.sqrt(len(more))
+            return bool(errors.mean() <= NEGLIGIBLE or more.sum() + doubt <= 0)
+
+        # Begin where the expected errors meet the limit.
+        bound = largest_bound(holds, self._bound(channel, value, contender.config, ceiling, served))
+        return replace(contender.config, bound=bound)
 
     def _best_fixed(self, pool, channel, value) -> AdaptationConfig:
         """Find the fastest MCS with at most the errors of "cqi" on the training split, or the one with the fewest
@@ -227,7 +252,7 @@ class AdaptationBench:
     def _bound(self, channel, value, config, ceiling, counted) -> float:
         """Find by bisection on the training split the bound at which the expected errors of the counted frames meet the
         ceiling."""
-        low, high = np.log(ceiling / 20), np.log(0.7)
+        low, high = np.log(ceiling / 20), np.log(LARGEST_BOUND)
         for _ in range(9):
             middle = (low + high) / 2
             choices = self._choices(self.train, "train", channel, value, replace(config, bound=float(np.exp(middle))))
@@ -238,7 +263,7 @@ class AdaptationBench:
         return float(np.exp(low))
 
     def _choices(self, material, split, channel, value, config) -> list[Choice]:
-        adapter = LinkAdapter(config, None, load_context(self.model), load_residual(self.model))
+        adapter = LinkAdapter(config, None, load_context(self.model, self.device), load_residual(self.model))
         choices = []
         for frame, bits in zip(material.frames, material.bits, strict=True):
             carriers = carriers_at(channel, value, self.seed, split, frame.frame_id)
@@ -249,18 +274,61 @@ class AdaptationBench:
         return choices
 
     def _decode(self, pool, material, split, channel, value, choices, mode, pictured, progress) -> list[tuple]:
-        jobs = [
-            pool.submit(
-                _decode_one, self.model, frame, choice, channel, value, self.seed, split, mode,
-                material.pictures[number] if pictured else None,
-            )
-            for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True))
-        ]  # fmt: skip
+        keys, jobs = [], []
+        for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True)):
+            picture = material.pictures[number] if pictured else None
+            keys.append(
+                key_of(
+                    self._content, frame.tokens, frame.frame_id, frame.cmi, channel, value, split, mode, choice.mcs,
+                    choice.layout_seed, choice.power_db, picture,
+                )
+            )  # fmt: skip
+            told = self.model, self.device, frame, choice, channel, value, self.seed, split, mode, picture
+            jobs.append(self._known(keys[-1]) or pool.submit(_decode_one, *told))
         outcomes = []
-        for job in jobs:
-            outcomes.append(job.result())
+        for key, job in zip(keys, jobs, strict=True):
+            if not isinstance(job, list):
+                job = job.result()
+                self._keep(key, job)
+            outcomes.append(tuple(np.nan if each is None else each for each in job))
             progress(1)
         return outcomes
+
+    def _known(self, key: str) -> list | None:
+        if self._store is None:
+            return None
+        return next((figures["outcome"] for _, figures, _ in self._store.find([key])), None)
+
+    def _keep(self, key: str, outcome: tuple) -> None:
+        if self._store is not None:
+            self._store.add({key: ({"outcome": outcome}, None)})
+
+
+def largest_bound(holds: Callable[[float], bool], first: float) -> float:
+    """Find the largest bound that holds, as nearly as a few tries allow.
+
+    Args:
+        holds: tells whether a bound holds; smaller ones than one that holds are assumed to hold as well.
+        first: the bound to begin with.
+
+    Returns:
+        A bound that holds; NEGLIGIBLE if none was found.
+    """
+    bound, low, high = first, None, None
+    for _ in range(TRIES):
+        if holds(bound):
+            low = bound
+        else:
+            high = bound
+        if low is not None and (low >= LARGEST_BOUND or (high is not None and high <= CLOSE * low)):
+            break
+        if low is None:
+            bound = max(STRICTER * high, NEGLIGIBLE)
+        elif high is None:
+            bound = min(LOOSER * low, LARGEST_BOUND)
+        else:
+            bound = float(np.sqrt(low * high))
+    return NEGLIGIBLE if low is None else low
 
 
 def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int) -> np.ndarray:
@@ -324,8 +392,8 @@ def as_row(point: AdaptationPoint) -> dict:
 
 
 @cache
-def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode, "cpu")
+def _recovery(model: str, mode: str, device: str) -> FrameRecovery:
+    return load_recovery(model, mode, device)
 
 
 @cache
@@ -334,23 +402,23 @@ def _link(model: str) -> SymbolLink:
 
 
 @cache
-def _tokenizer(model: str):
-    return load_tokenizer(model)
+def _tokenizer(model: str, device: str) -> PictureTokenizer:
+    return load_tokenizer(model, 0, device)
 
 
 def _work_alone() -> None:
     torch.set_num_threads(1)
 
 
-def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple[float, int, int, float]:
-    """Measure share of wrong tokens, packets lost, packets sent, and PSNR of one frame."""
+def _decode_one(model, device, frame, choice, channel, value, seed, split, mode, picture) -> tuple:
+    """Measure share of wrong tokens, packets lost, packets sent, and PSNR (None without the picture) of one frame."""
     link = _link(model)
     rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
     (arrival,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(carriers, rng))
-    recovered = _recovery(model, mode).recover(arrival.frame, arrival.received)
+    recovered = _recovery(model, mode, device).recover(arrival.frame, arrival.received)
     wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, arrival.positions)
     sent = choice.mcs < len(mcs_table())
     good = recovered.packets_ok & ~wrong.any(axis=1)
-    psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))
-    return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), float(psnr)
+    psnr = None if picture is None else psnr_db(picture, _tokenizer(model, device).detokenize(recovered.frame))
+    return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), psnr

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class ThresholdPoint:
 
 def threshold_curve(
     bench: Bench, recovery: FrameRecovery, acceptance: Acceptance, esn0_db: Sequence[float],
-    accepts: Sequence[float], progress: Callable[[int], None] = lambda done: None,
+    accepts: Sequence[float], progress: Callable[[int], None] = lambda done: None, draws: int = 1,
 ) -> list[ThresholdPoint]:  # fmt: skip
     """Measure lost against wrong packets over the threshold of acceptance.
 
@@ -106,6 +107,7 @@ def threshold_curve(
         esn0_db: Es/N0 in dB.
         accepts: thresholds.
         progress: called with the number of frames done since the last call.
+        draws: times that every frame is sent, each with noise of its own.
 
     Raises:
         ParameterError: an Es/N0 is not a number.
@@ -115,9 +117,9 @@ def threshold_curve(
     points = []
     for value in esn0_db:
         posterior, right, lost = [np.zeros(0)], [np.zeros(0, bool)], 0
-        for number in range(len(bench.frames)):
+        for number, draw in product(range(len(bench.frames)), range(draws)):
             progress(1)
-            got = bench.received(number, value, True)
+            got = bench.received(number, value, True, draw)
             if got is None:
                 lost += bench.packets(number)
                 continue

@@ -98,19 +98,22 @@ class Bench:
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
         ]
 
-    def received(self, number: int, esn0_db: float, cmi: bool) -> Arrival | None:
-        """Simulate the reception of one frame's packets; None if its burst was lost. All modes get the same noise."""
+    def received(self, number: int, esn0_db: float, cmi: bool, draw: int = 0) -> Arrival | None:
+        """Simulate the reception of one frame's packets; None if its burst was lost. All modes get the same noise, each
+        draw its own."""
         frame = self.frames[number] if cmi else replace(self.frames[number], cmi=None)
         ends = self._transmitter, Receiver(self._codebooks)
         if self._channel is None:
-            rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
+            drawn = [draw] if draw else []
+            rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF, *drawn])
             link = SymbolLink(*ends, tested=True)
             (arrival,) = link.receive(link.transmit(frame, number).in_noise(esn0_db, rng))
             return arrival
         settings = ChannelSettings(
             snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=self._channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ
         )
-        channel, link = ChannelModel(settings, SAMPLE_RATE, self.seed + number), BurstLink(*ends)
+        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + number + draw * len(self.frames))
+        link = BurstLink(*ends)
         found = link.receive(channel.process(np.pad(link.transmit(frame, number), 500)))
         return found[0] if found else None
 

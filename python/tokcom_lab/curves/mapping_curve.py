@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.device import AUTO
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import compile_kernels
@@ -74,20 +75,22 @@ class MappingBench:
         model: name or folder of the model.
         tokenizer: the model's tokenizer.
         seed: seed of noise and random labels.
+        device: device of the receiver's networks, as for `device.find_device`.
 
     Raises:
         ModelError: the model has no labels.
     """
 
-    def __init__(self, photographs: Photographs, model: str, tokenizer: VQTokenizer, seed: int = 0):
+    def __init__(self, photographs: Photographs, model: str, tokenizer: VQTokenizer, seed: int = 0, device: str = AUTO):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
+        self.device = device
         self.semantic = load_labels(model)
         self.coded = {
             name: Bench(photographs, model, tokenizer, seed=seed, labels=name)
             for name in (NATURAL, *codebook(model).labels)
         }
         self.frames = self.coded[NATURAL].frames
-        self._cosine = cosine_distances(tokenizer.network.codebook.numpy())
+        self._cosine = cosine_distances(tokenizer.network.codebook.float().cpu().numpy())
 
     def labels(self, scheme: str, name: str) -> TokenLabels:
         """Return the labels of a name for an uncoded scheme."""
@@ -167,7 +170,7 @@ def _point(
 ) -> MappingPoint:
     received, lost, count = [], 0.0, len(bench.frames)
     if scheme.startswith(CODED):
-        coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED))
+        coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED), bench.device)
         for number in range(count):
             arrival = coded.received(number, esn0_db, True)
             recovered = recovery.recover(arrival.frame, arrival.received)
@@ -177,7 +180,8 @@ def _point(
             progress(1)
     else:
         plain = scheme.removesuffix(WITH_CONTEXT)
-        link = UncodedLink(plain, bench.labels(plain, name), load_context(bench.model) if plain != scheme else None)
+        context = load_context(bench.model, bench.device) if plain != scheme else None
+        link = UncodedLink(plain, bench.labels(plain, name), context)
         for number in range(count):
             received.append(bench.uncoded(link, number, esn0_db))
             progress(1)

@@ -4,7 +4,6 @@ Each machine is a separate process, because kernels are chosen when libraries ar
 in parts; the results of a process are stored in files, from which the next run continues.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -26,9 +25,9 @@ from tokcom.models.zoo import codebook, load_context
 from tokcom.source.blocks import SourceSettings, encode_block
 from tokcom.source.container import CodedFrames, from_bytes, to_bytes
 from tokcom.source.order import halton_order
+from tokcom_lab.cache import FOLDER, SELDOM, code_of, key_of, model_content
 from tokcom_lab.curves.compression import RememberingPrior
 
-CACHE = Path(".cache/mismatch")
 PART = 20
 """Frames per file of results."""
 OLD_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
@@ -59,7 +58,7 @@ DECODERS = {
 
 
 def count_mismatches(
-    frames: Sequence[TokenFrame], model: str, turns: int, *, cache: Path = CACHE,
+    frames: Sequence[TokenFrame], model: str, turns: int, *, cache: Path = FOLDER / "mismatch",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, object]:  # fmt: skip
     """Encode frames, one block per frame, on one machine, decode them on others, and compare.
@@ -80,10 +79,10 @@ def count_mismatches(
         TokcomError: a process failed; the message is that of the process.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    material = cache / f"{_key(frames, turns)}.npz"
+    material = cache / f"{_key(frames, model, turns)}.npz"
     told = [-1 if frame.cmi is None else frame.cmi for frame in frames]
     np.savez(material, tokens=np.stack([frame.tokens for frame in frames]), cmi=np.array(told))
-    parts = [cache / _key(frames[first : first + PART], turns) for first in range(0, len(frames), PART)]
+    parts = [cache / _key(frames[first : first + PART], model, turns) for first in range(0, len(frames), PART)]
     _run(ENCODER, "encode", material, model, turns, progress)
     conditions = {}
     for number, (name, machine) in enumerate(DECODERS.items()):
@@ -101,10 +100,11 @@ def count_mismatches(
     }
 
 
-def _key(frames: Sequence[TokenFrame], turns: int) -> str:
-    """Make a key of frames and the settings of their coding."""
-    said = [(frame.codebook, frame.cmi, turns, frame.tokens.tobytes()) for frame in frames]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+def _key(frames: Sequence[TokenFrame], model: str, turns: int) -> str:
+    """Make a key of frames, the settings of their coding, model and code."""
+    said = [(frame.codebook, frame.cmi, frame.tokens) for frame in frames]
+    code = code_of("tokcom", without=SELDOM), code_of("tokcom_lab.curves.mismatch")
+    return key_of(said, turns, model_content(model), code)
 
 
 def _job(machine: Machine, task: str, material: Path, model: str, turns: int) -> dict:
@@ -155,7 +155,7 @@ def _work(job: dict) -> None:
     ]
     for first in range(0, len(frames), PART):
         part = frames[first : first + PART]
-        coded = material.parent / f"{_key(part, job['turns'])}.tkc"
+        coded = material.parent / f"{_key(part, job['model'], job['turns'])}.tkc"
         done = coded.with_suffix(f".{job['task']}")
         if not done.exists():
             if job["task"] == "encode":

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tokcom.device import AUTO, find_device
 from tokcom.errors import ParameterError
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.models.published import load_efficientnet_lite
@@ -63,7 +64,7 @@ class PhotographQuality:
 
 
 def photograph_quality(
-    data: Sequence[Path], model: str, n: int, *, visits: int | None = None, seed: int = 0,
+    data: Sequence[Path], model: str, n: int, *, visits: int | None = None, device: str = AUTO, seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> PhotographQuality:  # fmt: skip
     """Measure a model on photographs of the test split, drawn at random, reproducibly for a seed.
@@ -73,6 +74,7 @@ def photograph_quality(
         model: the model, by name or folder, with a tokenizer and a context.
         n: number of photographs; all if there are fewer.
         visits: search passes per picture; None for the value in the model's card.
+        device: device of the model's networks, as for `device.find_device`; cached tokens are those of the processors.
         seed: seed of the choice and of the masks.
         progress: called with the number of photographs done since the last call, each counted twice: tokens, then
             figures.
@@ -85,7 +87,7 @@ def photograph_quality(
     if n < 1:
         raise ParameterError(f"n is {n}; it must be at least 1 photograph")
     trunk, names = load_efficientnet_lite(JUDGE)
-    tokenizer, network = load_tokenizer(model, visits, "cpu"), load_context(model, "cpu").network
+    tokenizer, network = load_tokenizer(model, visits, device), load_context(model, find_device(device)).network
     found = load_dataset(data, "test", size=tokenizer.image_size, crops=1)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found.labels))[:n])
     pictures, n = np.ascontiguousarray(found.pictures[chosen, 0]), len(chosen)
@@ -112,7 +114,7 @@ def photograph_quality(
     bits_untold, exact_untold = _expected(network, tokens, np.full(n, len(model_card(model).classes)), seed)
     known = labels < len(model_card(model).classes)
     bits_told, exact_told = _expected(network, tokens[known], labels[known], seed) if known.any() else (None, None)
-    tokenize_ms, detokenize_ms = _times(pictures[:TIMED], model, visits)
+    tokenize_ms, detokenize_ms = _times(pictures[:TIMED], model, visits, device)
     quality, structure = np.mean(figures, axis=0)
     agreement, cosine = np.mean(alike, axis=0)
     return PhotographQuality(
@@ -142,12 +144,13 @@ def _seen(pictures: np.ndarray) -> Tensor:
 def _expected(network: torch.nn.Module, tokens: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
     """Compute the bits per masked token, and the accuracy of the most likely guess."""
     rng, words = np.random.default_rng([seed, 15]), network.config.codebook_size
+    where = next(network.parameters()).device
     bits = right = count = 0
     for start in range(0, len(tokens), AT_ONCE):
         part = torch.from_numpy(tokens[start : start + AT_ONCE].reshape(-1, tokens[0].size).astype(np.int64))
         masked = torch.from_numpy(rng.random(part.shape) < MASKED)
         told = torch.from_numpy(labels[start : start + AT_ONCE])
-        logits = network(part.masked_fill(masked, words), told, masked)
+        logits = network(part.masked_fill(masked, words).to(where), told.to(where), masked.to(where)).float().cpu()
         bits += float(F.cross_entropy(logits, part[masked], reduction="sum")) / math.log(2)
         right += int((logits.argmax(-1) == part[masked]).sum())
         count += int(masked.sum())
@@ -156,9 +159,9 @@ def _expected(network: torch.nn.Module, tokens: np.ndarray, labels: np.ndarray, 
     return bits / count, right / count
 
 
-def _times(pictures: np.ndarray, model: str, visits: int | None) -> tuple[float, float]:
+def _times(pictures: np.ndarray, model: str, visits: int | None, device: str) -> tuple[float, float]:
     """Measure the median time in ms to tokenize one photograph and to decode it, with a new tokenizer."""
-    tokenizer = load_tokenizer(model, visits)
+    tokenizer = load_tokenizer(model, visits, device)
     tokenizer.encode(pictures[:1])
     taken = []
     for picture in pictures:

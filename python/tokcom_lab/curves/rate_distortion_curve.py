@@ -65,12 +65,12 @@ def rate_distortion_curve(
             raise ParameterError(f"rate is {rate}; it must be at least 0 nepers per bit")
     if not visits or min(visits) < 0 or any(a >= b for a, b in pairwise(visits)):
         raise ParameterError(f"visits are {list(visits)}; they must ascend, from 0 or above")
-    batches = as_input(pictures).split(BATCH)
+    batches = as_input(pictures).to(tokenizer.network.codebook.device).split(BATCH)
     for rate in rates:
         search = RateDistortionSearch(tokenizer.network, context.network.unlabelled, rate)
         started = time.perf_counter()
         with torch.no_grad():
-            tokens = [tokenizer.network.encode(batch) for batch in batches]
+            tokens = [tokenizer.network.encode(batch.to(tokenizer.network.codebook.dtype)) for batch in batches]
         seconds, done = time.perf_counter() - started, 0
         for count in visits:
             started = time.perf_counter()
@@ -86,12 +86,12 @@ def rate_distortion_curve(
 
 
 def _quality(pictures: np.ndarray, tokens: Tensor, tokenizer: VQTokenizer) -> float:
-    shown = tokenizer.decode(tokens.numpy())
+    shown = tokenizer.decode(tokens.cpu().numpy())
     return float(np.mean([psnr_db(*pair) for pair in zip(pictures, shown, strict=True)]))
 
 
 def _bits(tokens: Tensor, context: MaskGit, seed: int) -> float:
-    rng, frames = np.random.default_rng(seed), tokens.flatten(1).numpy()
+    rng, frames = np.random.default_rng(seed), tokens.flatten(1).cpu().numpy()
     hidden = rng.random(frames.shape) < MASKED
     bits = [masked_bits(context, *pair, None) for pair in zip(frames, hidden, strict=True)]
     return float(np.concatenate(bits).mean())

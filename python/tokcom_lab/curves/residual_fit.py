@@ -55,7 +55,7 @@ class ResidualData:
 
 def measure_residual(
     model: str, frames: Sequence[TokenFrame], seed: int = 0, jobs: int = 2,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda done: None, device: str = "cpu",
 ) -> ResidualData:  # fmt: skip
     """Send every frame with each of SCHEMES at EACH of the OFFSETS_DB, in white Gaussian noise.
 
@@ -65,11 +65,12 @@ def measure_residual(
         seed: seed of the noise.
         jobs: number of processes.
         progress: called with the number of decodings done since the last call.
+        device: where the context model runs, as in `device.receiving_device`.
     """
     rows = []
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        rows += [_guess_one(model, frame) for frame in frames]
-        work = [pool.submit(_measure_one, model, frame, name, seed) for frame in frames for name in SCHEMES]
+        rows += [_guess_one(model, frame, device) for frame in frames]
+        work = [pool.submit(_measure_one, model, frame, name, seed, device) for frame in frames for name in SCHEMES]
         for job in work:
             rows += job.result()
             progress(EACH)
@@ -77,16 +78,16 @@ def measure_residual(
     return ResidualData(mcs, values, bits, wrong, TOKENS_PER_PACKET)
 
 
-def _guess_one(model: str, frame: TokenFrame) -> tuple:
+def _guess_one(model: str, frame: TokenFrame, device: str) -> tuple:
     """Compute the row of one frame whose tokens are guessed, an eighth of them at a time."""
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
-    bits, guessed = predictability(_recovery(model).prior, frame)
+    bits, guessed = predictability(_recovery(model, device).prior, frame)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
 
-def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tuple]:
+def _measure_one(model: str, frame: TokenFrame, name: str, seed: int, device: str) -> list[tuple]:
     """Compute rows of index, Es/N0 in dB, bits per token and wrong tokens by packet, for one frame and MCS."""
-    link, recovery, scheme, rows = _link(model), _recovery(model), find_mcs(name), []
+    link, recovery, scheme, rows = _link(model), _recovery(model, device), find_mcs(name), []
     layout_seed = frame.frame_id
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
     bits = predictability(recovery.prior, frame)[0][layout].mean(axis=1)
@@ -108,8 +109,8 @@ def _link(model: str) -> SymbolLink:
 
 
 @cache
-def _recovery(model: str) -> FrameRecovery:
-    return load_recovery(model, "context", "cpu")
+def _recovery(model: str, device: str) -> FrameRecovery:
+    return load_recovery(model, "context", device)
 
 
 def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> ResidualModel:

@@ -24,6 +24,7 @@ import numpy as np
 
 from tokcom.errors import DatasetError, PictureError
 from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, square
+from tokcom_lab.cache import FOLDER, code_of, key_of
 
 SPLITS = ("train", "test")
 SMALLEST_CROP = 0.7
@@ -47,7 +48,7 @@ class Dataset:
 
 def load_dataset(
     data: str | Path | Sequence[str | Path], split: str, *, size: int, crops: int, seed: int = 0,
-    cache: str | Path = ".cache/datasets",
+    cache: str | Path = FOLDER,
 ) -> Dataset:  # fmt: skip
     """Read one split, preparing it on first use.
 
@@ -57,7 +58,7 @@ def load_dataset(
         size: side of the squares in pixels.
         crops: squares per picture: the central one and crops - 1 random ones.
         seed: seed of the random crops.
-        cache: folder of the prepared arrays, keyed by the files' names, sizes and dates and by these arguments.
+        cache: folder of the prepared arrays, keyed by the files' names, sizes and dates, these arguments and the code.
 
     Raises:
         DatasetError: the data do not exist, or have no pictures of that split.
@@ -69,8 +70,8 @@ def load_dataset(
     files = [path for source in sources for path in (sorted(_visible(source)) if source.is_dir() else [source])]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
     places = [str(source.resolve()) for source in sources]
-    key = [places[0] if len(places) == 1 else places, stats, split, size, crops, seed, SMALLEST_CROP]
-    folder = Path(cache) / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    code = code_of("tokcom.tokenizers.pictures", "tokcom_lab.training.dataset")
+    folder = Path(cache) / f"pictures-{key_of(places, stats, split, size, crops, seed, code)}"
     if not (folder / "index.json").exists():
         _prepare(sources, split, size, crops, seed, folder)
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
+from tokcom.device import AUTO
 from tokcom.frame import LOST
 from tokcom.mcs import find_mcs
 from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
@@ -222,7 +223,12 @@ def has_room(scheme: str, size: int) -> bool:
 
 
 def sample_tokens(
-    data: Path, model: str, pictures: int, seed: int = 0, progress: Callable[[int], None] = lambda done: None
+    data: Path,
+    model: str,
+    pictures: int,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+    device: str = AUTO,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tokenize pictures of the training split, drawn at random.
 
@@ -232,6 +238,7 @@ def sample_tokens(
         pictures: number of pictures.
         seed: seed of their choice.
         progress: called with the number of pictures done since the last call.
+        device: where the networks run, as in `device.find_device`.
 
     Returns:
         int32 (n, tokens), and their class labels, int64 (n,).
@@ -240,9 +247,9 @@ def sample_tokens(
         DatasetError: the data have no pictures.
         ModelError: the model's tokenizer is missing or broken.
     """
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, device=device)
     if tokenizer.visits > VISITS:
-        tokenizer = load_tokenizer(model, VISITS)
+        tokenizer = load_tokenizer(model, VISITS, device)
     found = load_dataset(data, "train", size=tokenizer.image_size, crops=1)
     chosen = np.random.default_rng(seed).permutation(len(found.labels))[:pictures]
     tokens = []
@@ -255,7 +262,7 @@ def sample_tokens(
 
 def map_model(
     folder: Path, data: Path | None, pictures: int, proposals: int, seed: int, command: str,
-    progress: Callable[[str, int], None] = lambda name, done: None,
+    progress: Callable[[str, int], None] = lambda name, done: None, device: str = AUTO,
 ) -> dict[str, float]:  # fmt: skip
     """Make the labels of a model and store them beside its weights.
 
@@ -268,6 +275,7 @@ def map_model(
         seed: seed of errors, swaps and the choice of photographs.
         command: the command line, for the card.
         progress: called with the purpose, or TOKENS or PHOTOGRAPHS, and the number done since the last call.
+        device: where the networks run, as in `device.find_device`.
 
     Returns:
         The figures of `semantic_labels` and `contextual_labels`.
@@ -279,7 +287,7 @@ def map_model(
     embeddings = load_tokenizer(str(folder), 0, "cpu").network.codebook.numpy()
     tokens = use = None
     if data is not None:
-        tokens, cmi = sample_tokens(data, str(folder), pictures, seed, partial(progress, TOKENS))
+        tokens, cmi = sample_tokens(data, str(folder), pictures, seed, partial(progress, TOKENS), device)
         # Add-one smoothing, so that no word has zero weight.
         use = 1.0 + np.bincount(tokens.ravel(), minlength=len(embeddings))
     labels, figures = semantic_labels(embeddings, use, proposals, seed, progress)
@@ -288,7 +296,7 @@ def map_model(
         CODED: {"mcs": MCS, "tokens_per_packet": TOKENS_PER_PACKET, "esn0_db": list(CODED_ESN0_DB), "packets": PACKETS},
     } | {scheme: {"esn0_db": list(SCHEMES[scheme])} for scheme in labels if scheme != CODED}  # fmt: skip
     if tokens is not None and figures and "context" in model_card(str(folder)).content:
-        context = load_context(str(folder))
+        context = load_context(str(folder), device)
         competition = confused_by_context(tokens, cmi, context, seed, partial(progress, PHOTOGRAPHS))
         labels[CONTEXTUAL], figures[CONTEXTUAL] = contextual_labels(
             competition, proposals, seed, partial(progress, CONTEXTUAL)

@@ -217,6 +217,15 @@ def test_a_package_that_is_broken_or_old(tmp_path, monkeypatch):
     assert broken.state is State.FAILURE and broken.found.startswith("rich cannot be loaded: ModuleNotFoundError")
 
 
+def test_onnx_runtime_stands_in_for_pytorch(monkeypatch):
+    monkeypatch.setattr(python, "PACKAGES", {"numpy": {"import": "numpy", "at_least": "1"}, "absent-torch": {}})
+    monkeypatch.setattr(python, "TORCH", "absent-torch")
+    for there, state in ((True, State.OK), (False, State.FAILURE)):
+        monkeypatch.setattr(python, "find_spec", lambda name, there=there: there or None)
+        (finding,) = python.packages()
+        assert finding.state is state and "absent-torch" in finding.found
+
+
 def test_a_laboratory_that_is_not_there_or_lacks_something(monkeypatch):
     rows = {"numpy": {"import": "numpy", "at_least": "999"}, "absent-package": {"import": "absent", "at_least": "1"}}
     monkeypatch.setattr(python, "LABORATORY", rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, drawing_option, json_option, model_option, seed_option
+from tokcom.cli.options import Names, Numbers, device_option, drawing_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option, jobs_option
@@ -27,11 +27,12 @@ from tokcom_lab.cli.options import data_option, images_option, jobs_option
 @jobs_option(2)
 @model_option
 @drawing_option("--svg", "Draw airtime over Es/N0 to this file.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def adaptation(
     data: Path | None, images: int, train_images: int, esn0_db: list[float], channels: list[str] | None,
-    policies: list[str] | None, loop_frames: int, jobs: int, model: str, svg: Path | None, seed: int,
+    policies: list[str] | None, loop_frames: int, jobs: int, model: str, svg: Path | None, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure airtime, energy and errors of the transmitter's policies on photographs (an hour on one processor)."""
@@ -51,9 +52,9 @@ def adaptation(
     # Without a data set of two splits, use other crops of the photographs.
     for count, split, own in ((train_images, "train", seed + (data is None)), (images, "test", seed)):
         found = with_tokens(photographs_of(data, count, model, own, split), model)
-        materials.append(adaptation_bench.prepare(model, found.pictures, found.labels))
+        materials.append(adaptation_bench.prepare(model, found.pictures, found.labels, device))
     train, test = materials
-    bench = adaptation_bench.AdaptationBench(model, train, test, seed, jobs)
+    bench = adaptation_bench.AdaptationBench(model, train, test, seed, jobs, device)
     with progress_bar() as bar:
         row = bar.add_task("outer loop", total=3 if loop_frames else 0)
         loops = []
@@ -88,10 +89,11 @@ def adaptation(
 @click.option("--esn0-db", type=Numbers(), default="4,7,10,13,16", show_default=True)
 @click.option("--bounds", type=Numbers(), default="0.002,0.02", show_default=True, help="Shares of tokens wrong.")
 @model_option
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def power(
-    data: Path | None, images: int, esn0_db: list[float], bounds: list[float], model: str, seed: int,
+    data: Path | None, images: int, esn0_db: list[float], bounds: list[float], model: str, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure the energy that a power per packet would save over one per burst if signalling were free (a few
@@ -104,7 +106,7 @@ def power(
     for value in esn0_db:
         noise_variance(value)
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
-    material = prepare(model, photographs.pictures, photographs.labels)
+    material = prepare(model, photographs.pictures, photographs.labels, device)
     with progress_bar() as bar:
         row = bar.add_task("frames", total=len(material.frames) * len(esn0_db) * len(bounds))
         found = power_gain(material, load_residual(model), esn0_db, bounds, lambda done: bar.advance(row, done))

@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, json_option, model_option, seed_option
+from tokcom.cli.options import Names, Numbers, device_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom.link.modes import MODES
 from tokcom_lab.cli.options import data_option, jobs_option
@@ -58,12 +58,13 @@ def faults(bursts: int, headers: int, air: bool, seed: int, json_file: click.uti
 )
 @click.option("--quick", is_flag=True, help="A run of a minute or two.")
 @jobs_option(1)
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def air(
     sections: list[str] | None, packets: int | None, bursts: int | None, draws: int | None, noise_samples: int | None,
     esn0_db: list[float] | None, modes: list[str], data: Path | None, model: str, baseline: TextIO | None, quick: bool,
-    jobs: int, seed: int, json_file: click.utils.LazyFile | None,
+    jobs: int, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure the receiver under independently implemented impairments, against a genie (an hour or two).
 
@@ -83,8 +84,8 @@ def air(
     given = {"packets": packets, "bursts": bursts, "draws": draws, "noise_samples": noise_samples,
              "esn0_db": esn0_db and tuple(esn0_db)}  # fmt: skip
     settings = replace(
-        air_report.QUICK if quick else Settings(), modes=tuple(modes), model=model, data=data, seed=seed,
-        **{name: value for name, value in given.items() if value is not None},
+        air_report.QUICK if quick else Settings(), modes=tuple(modes), model=model, device=device, data=data,
+        seed=seed,         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     total = {name: 0 for name in names}
     for piece in air_report.pieces(settings, names):

@@ -6,7 +6,16 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, WholeNumbers, drawing_option, json_option, model_option, seed_option
+from tokcom.cli.options import (
+    Names,
+    Numbers,
+    WholeNumbers,
+    device_option,
+    drawing_option,
+    json_option,
+    model_option,
+    seed_option,
+)
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
@@ -35,12 +44,13 @@ from tokcom_lab.cli.options import data_option, images_option
 @model_option
 @drawing_option("--constellations", "Draw 1024-QAM, coloured, to this file.")
 @drawing_option("--pictures", "Draw photographs after errors to this file.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def mapping(
     data: Path | None, images: int, uncoded: list[str], esn0_db: list[float] | None, modes: list[str],
     keep_esn0_db: list[float], context_esn0_db: list[float], model: str, constellations: Path | None,
-    pictures: Path | None, seed: int, json_file: click.utils.LazyFile | None,
+    pictures: Path | None, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Compare natural, random and semantic labels of tokens on photographs, with and without code (half an hour)."""
     from tokcom.models.zoo import load_tokenizer
@@ -56,7 +66,7 @@ def mapping(
     frames = sum(len(mapping_curve.labels_of(scheme)) * len(values) for scheme, values in plans)
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     count = len(photographs.pictures)
-    bench = mapping_curve.MappingBench(photographs, model, load_tokenizer(model), seed)
+    bench = mapping_curve.MappingBench(photographs, model, load_tokenizer(model, 0, device), seed, device)
     with progress_bar() as bar:
         row = bar.add_task("frames", total=count * frames)
         points = [
@@ -88,13 +98,15 @@ def mapping(
 )
 @model_option
 @drawing_option("--svg", "Draw the curves to this file.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def tokens(
     data: Path | None, images: int, split: str, rates: list[float], visits: list[int], model: str, svg: Path | None,
-    seed: int, json_file: click.utils.LazyFile | None,
+    device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure PSNR over bits per token, with the search for tokens of better quality and lower cost (half an hour)."""
+    from tokcom.device import find_device
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom_lab.curves.rate_distortion_curve import draw_rate_distortion, rate_distortion_curve
 
@@ -104,7 +116,8 @@ def tokens(
         row = bar.add_task("visits", total=count * max(visits) * len(rates))
         points = list(
             rate_distortion_curve(
-                photographs.pictures, load_tokenizer(model), load_context(model), rates, visits, seed,
+                photographs.pictures, load_tokenizer(model, 0, find_device(device)),
+                load_context(model, find_device(device)), rates, visits, seed,
                 lambda done: bar.advance(row, done),
             )
         )  # fmt: skip
@@ -129,10 +142,11 @@ def tokens(
 @images_option(300, "Photographs of the test split.")
 @click.option("--visits", type=click.IntRange(0), help="Search passes per picture. [default: as in the model's card]")
 @click.option("--model", required=True, help="A model of the zoo, by name or folder.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def photographs(
-    data: tuple[Path, ...], images: int, visits: int | None, model: str, seed: int,
+    data: tuple[Path, ...], images: int, visits: int | None, model: str, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure a model for photographs, judged by EfficientNet-Lite2, which was not used in its training."""
@@ -142,7 +156,13 @@ def photographs(
     with progress_bar() as bar:
         row = bar.add_task("photographs", total=2 * images)
         figures = photograph_quality(
-            data, model, images, visits=visits, seed=seed, progress=lambda done: bar.advance(row, done)
+            data,
+            model,
+            images,
+            visits=visits,
+            device=device,
+            seed=seed,
+            progress=lambda done: bar.advance(row, done),
         )
     report = {
         "command": recorded_command(), "model": model_card(model).name,

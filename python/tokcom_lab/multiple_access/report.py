@@ -1,0 +1,193 @@
+"""Error rates, quality and airtime of receivers over pairs (or more) of photographs."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tokcom.device import AUTO
+from tokcom.errors import TokcomError
+from tokcom.frame import TokenFrame
+from tokcom.metrics.pictures import psnr_db
+from tokcom.multiple_access.codebook import ModulationCodebook
+from tokcom.multiple_access.plan import MultiUserPlan
+from tokcom.tokenizers.vq import VQTokenizer
+from tokcom_lab.multiple_access.receivers import Received, Receivers, airtime_ms, require_receiver
+from tokcom_lab.multiple_access.scene import Scene, Surroundings
+from tokcom_lab.photograph_tokens import photograph_tokens
+from tokcom_lab.photographs import Photographs
+
+CASES = {
+    "usual": Surroundings(),
+    "fading": Surroundings(controlled=False),
+    "flat": Surroundings("flat"),
+    "alike": Surroundings("flat", alike=True, cfo_hz=0.0, timing=0),
+    "near-far": Surroundings(near_far_db=10.0),
+    "timing": Surroundings(timing=8),
+    "cfo": Surroundings(cfo_hz=200.0),
+    "same-class": Surroundings(),
+    "same-class-alike": Surroundings("flat", alike=True, cfo_hz=0.0, timing=0),
+}
+"""Names of surroundings. In "same-class" the frames of a scene are of one class, in others of several."""
+SAME_CLASS = ("same-class", "same-class-alike")
+
+
+@dataclass(frozen=True)
+class TodmaPoint:
+    """One receiver at one Es/N0.
+
+    Attributes:
+        case: of CASES.
+        users: transmitters at a time.
+        length: carriers per slot.
+        esn0_db: Es/N0 per transmitter in dB.
+        receiver: its name.
+        ter: share of wrong tokens.
+        swapped: share of tokens that came out as another transmitter's of the same slot.
+        airtime_ms: of all transmitters together, at 1 MS/s.
+        psnr_db: mean PSNR of the pictures.
+        seconds: processor time per scene, from cells to tokens; None where it was not taken alone.
+        expected: share of wrong tokens that the posteriors expect; None where there are none.
+        headers_lost: share of users whose header did not arrive.
+        scenes: how many.
+    """
+
+    case: str
+    users: int
+    length: int
+    esn0_db: float
+    receiver: str
+    ter: float
+    swapped: float
+    airtime_ms: float
+    psnr_db: float
+    seconds: float | None
+    expected: float | None
+    headers_lost: float
+    scenes: int
+
+
+class TodmaBench:
+    """Photographs that meet on the air.
+
+    Args:
+        photographs: what is sent.
+        model: name or folder of the model.
+        tokenizer: the model's.
+        store: file that keeps what was measured, a line of JSON each, so that an interrupted measurement goes on; None:
+            nothing is kept.
+        seed: of everything random.
+        device: where networks run.
+    """
+
+    def __init__(
+        self, photographs: Photographs, model: str, tokenizer: VQTokenizer, store: Path | None = None, seed: int = 0,
+        device: str = AUTO,
+    ):  # fmt: skip
+        self.photographs, self.tokenizer, self.seed = photographs, tokenizer, seed
+        tokens = photograph_tokens(photographs.pictures, model)
+        self.frames = [
+            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
+            for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
+        ]
+        self.receivers = Receivers(model, device)
+        self._names = hashlib.sha256(tokens.tobytes()).hexdigest()[:12]
+        self._store = store
+        self._known = {}
+        if store is not None and store.exists():
+            for line in store.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                self._known[row.pop("key")] = row
+
+    def scene(self, case: str, users: int, length: int, esn0_db: float, number: int) -> Scene:
+        """A scene; frames, channels and noise of one number are the same at every Es/N0 and length."""
+        chosen = self._chosen(case, users, number)
+        codebook = ModulationCodebook(self.tokenizer.codebook_size, length)
+        frames = tuple(replace(self.frames[i], frame_id=i) for i in chosen)
+        plan = MultiUserPlan(codebook, len(frames[0].tokens))
+        return Scene(frames, plan, esn0_db, CASES[case], self.seed * 100_000 + number)
+
+    def point(
+        self, case: str, users: int, length: int, esn0_db: float, receiver: str, scenes: int,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> TodmaPoint:  # fmt: skip
+        """Measure one receiver."""
+        require_receiver(receiver)
+        rows = []
+        for number in range(scenes):
+            rows.append(self._row(case, users, length, esn0_db, receiver, number))
+            progress(1)
+        mean = {
+            name: float(np.mean([row[name] for row in rows]))
+            for name in ("ter", "swapped", "airtime_ms", "psnr_db", "headers_lost")
+        }
+        told = {name: [row[name] for row in rows] for name in ("seconds", "expected")}
+        partly = {name: None if None in values else float(np.mean(values)) for name, values in told.items()}
+        return TodmaPoint(case, users, length, esn0_db, receiver, **mean, **partly, scenes=scenes)
+
+    def curve(
+        self, cases: Sequence[str], users: Sequence[int], lengths: Sequence[int], esn0_db: Sequence[float],
+        receivers: Sequence[str], scenes: int, progress: Callable[[int], None] = lambda done: None,
+    ) -> Iterator[TodmaPoint]:  # fmt: skip
+        """Measure all of them."""
+        for case in cases:
+            for count in users:
+                for length in lengths:
+                    for value in esn0_db:
+                        for receiver in receivers:
+                            yield self.point(case, count, length, value, receiver, scenes, progress)
+
+    def _row(self, case: str, users: int, length: int, esn0_db: float, receiver: str, number: int) -> dict:
+        beginning = f"{self._names} {self.seed} {case} {users} {length} {esn0_db:g}"
+        key = f"{beginning} {receiver} {number}"
+        if key not in self._known:
+            scene = self.scene(case, users, length, esn0_db, number)
+            started = time.process_time()
+            received = self.receivers.receive(receiver, scene)
+            self._keep(key, self._figures(scene, received, time.process_time() - started))
+            if received.alone is not None and receiver != "pair":
+                self._keep(
+                    f"{beginning} pair {number}", self._figures(scene, replace(received, tokens=received.alone), None)
+                )
+        return self._known[key]
+
+    def _figures(self, scene: Scene, received: Received, seconds: float | None) -> dict:
+        wrong = received.tokens != scene.tokens
+        swapped = np.zeros_like(wrong)
+        for user in range(len(wrong)):
+            others = np.delete(scene.tokens, user, axis=0)
+            swapped[user] = wrong[user] & (others == received.tokens[user]).any(axis=0)
+        shown = self.tokenizer.decode(received.tokens.reshape(-1, *self.tokenizer.grid))
+        quality = [
+            psnr_db(self.photographs.pictures[frame.frame_id], picture)
+            for frame, picture in zip(scene.frames, shown, strict=True)
+        ]
+        trusted = received.confidence is not None and received.tokens is not received.alone
+        return {
+            "ter": float(wrong.mean()), "swapped": float(swapped.mean()), "airtime_ms": airtime_ms(received.airtime),
+            "psnr_db": float(np.mean(quality)), "seconds": seconds, "headers_lost": received.headers_lost / len(wrong),
+            "expected": float(1 - received.confidence.mean()) if trusted else None,
+        }  # fmt: skip
+
+    def _keep(self, key: str, row: dict) -> None:
+        self._known[key] = row
+        if self._store is not None:
+            with self._store.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": key} | row) + "\n")
+
+    def _chosen(self, case: str, users: int, number: int) -> np.ndarray:
+        """int (users,): which frames meet in a scene."""
+        rng = np.random.default_rng([self.seed, number])
+        labels = np.array([-1 if frame.cmi is None else frame.cmi for frame in self.frames])
+        for _ in range(10_000):
+            chosen = rng.permutation(len(self.frames))[:users]
+            alike = len(set(labels[chosen])) == 1 and labels[chosen[0]] >= 0
+            if case in SAME_CLASS and alike:
+                return chosen
+            if case not in SAME_CLASS and len(set(labels[chosen])) == users:
+                return chosen
+        raise TokcomError(f"no {users} of {len(self.frames)} photographs fit case {case!r}; take more photographs")
