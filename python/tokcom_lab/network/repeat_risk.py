@@ -16,7 +16,6 @@ from tokcom.protocol.repeat_requests import packet_doubts
 from tokcom.protocol.repeat_risk import GROUPS, RepeatRisk, accepted_wrong, group_of
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 
-CHANNELS = ("independent 20%", "bursty 20%", "bursty 40%", "EPA")
 CALIBRATION_LOSS = (0.03, 0.6)
 """Shares of packets lost in the calibration, drawn evenly between these, independently in each frame."""
 EPA_ESN0_DB, EPA_MCS, SAMPLE_RATE, DOPPLER_HZ = 7.0, "16qam-1/2", 1e6, 5.0
@@ -43,7 +42,8 @@ class Judged:
 
 
 def lost_packets(material: Material, number: int, channel: str, seed: int) -> np.ndarray:
-    """bool (n_packets,): which packets of a frame a channel loses, one of CHANNELS or "calibration"."""
+    """bool (n_packets,): which packets of a frame a channel loses: "independent N%", "bursty N%", "EPA" or
+    "calibration"."""
     rng = np.random.default_rng([seed, number])
     if channel == "calibration":
         return rng.random(material.packets) < rng.uniform(*CALIBRATION_LOSS)
@@ -59,7 +59,7 @@ def lost_packets(material: Material, number: int, channel: str, seed: int) -> np
 
 def _lost_on_the_air(frame: TokenFrame, seed: int) -> np.ndarray:
     link = BurstLink(Transmitter(TransmitConfig(EPA_MCS, TOKENS_PER_PACKET)), Receiver())
-    settings = ChannelSettings(EPA_ESN0_DB - ESN0_OVER_SNR_DB, profile="EPA", doppler_hz=DOPPLER_HZ, cfo_hz=2000.0)
+    settings = ChannelSettings(EPA_ESN0_DB - ESN0_OVER_SNR_DB, profile="epa", doppler_hz=DOPPLER_HZ, cfo_hz=2000.0)
     channel = ChannelModel(settings, SAMPLE_RATE, seed + frame.frame_id)
     lost = np.ones(-(-len(frame.tokens) // TOKENS_PER_PACKET), bool)
     for arrival in link.receive(channel.process(np.pad(link.transmit(frame, frame.frame_id), 500))):
@@ -101,7 +101,7 @@ def arq_row(risk: RepeatRisk, judged: Sequence[Judged], alpha: float, channel: s
     measured on the other. Guesses are those made before any repeat has come.
 
     Returns:
-        alpha, channel, frames, requests_saved (relative to requesting all missing packets), risk (mean), worst_risk (of the
+        alpha, channel, frames, requests_saved (against requesting all missing packets), risk (mean), worst_risk (of the
         splits), splits_within (of SPLITS), random_saved and oracle_saved at the same risk.
     """
     rng = np.random.default_rng(seed)
