@@ -18,7 +18,7 @@ from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 
 CALIBRATION_LOSS = (0.03, 0.6)
 """Shares of packets lost in the calibration, drawn evenly between these, independently in each frame."""
-EPA_ESN0_DB, EPA_MCS, SAMPLE_RATE, DOPPLER_HZ = 7.0, "16qam-1/2", 1e6, 5.0
+EPA_ESN0_DB, EPA_MCS, SAMPLE_RATE, DOPPLER_HZ = 10.0, "16qam-1/2", 1e6, 5.0
 BURST = 6.0
 """Packets in a burst of losses, on average, of the bursty channels."""
 SPLITS = 20
@@ -59,7 +59,9 @@ def lost_packets(material: Material, number: int, channel: str, seed: int) -> np
 
 def _lost_on_the_air(frame: TokenFrame, seed: int) -> np.ndarray:
     link = BurstLink(Transmitter(TransmitConfig(EPA_MCS, TOKENS_PER_PACKET)), Receiver())
-    settings = ChannelSettings(EPA_ESN0_DB - ESN0_OVER_SNR_DB, profile="epa", doppler_hz=DOPPLER_HZ, cfo_hz=2000.0)
+    settings = ChannelSettings(
+        snr_db=EPA_ESN0_DB - ESN0_OVER_SNR_DB, profile="epa", doppler_hz=DOPPLER_HZ, cfo_hz=2000.0
+    )
     channel = ChannelModel(settings, SAMPLE_RATE, seed + frame.frame_id)
     lost = np.ones(-(-len(frame.tokens) // TOKENS_PER_PACKET), bool)
     for arrival in link.receive(channel.process(np.pad(link.transmit(frame, frame.frame_id), 500))):
