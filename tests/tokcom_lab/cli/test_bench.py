@@ -146,7 +146,7 @@ def test_the_window_benchmark_says_what_it_promises():
 def test_bad_figures_and_files_are_refused_before_anything_is_measured(tmp_path):
     for arguments, said in (
         (["phy", "--noise-samples", "nan"], "noise_samples is nan; it must be 1 to 1e12"),
-        (["phy", "--json", str(tmp_path / "none" / "x.json")], "there is no folder"),
+        (["phy", "--json", str(tmp_path / "none" / "x.json")], "does not exist"),
         (["coding", "--esn0-db", "nan"], "esn0_db is nan"),
         (["context", "--modes", "keep,guess"], "'guess' is not one of keep, mask, list, context"),
         (["context", "--esn0-db", "nan"], "esn0_db is nan"),
