@@ -51,7 +51,7 @@ class BurstError(TokcomError):
 
 
 class LockedError(TokcomError):
-    """Packets are encrypted with a key that this receiver does not have.
+    """A burst is protected by a key that is not here.
 
     Attributes:
         key_id: id of that key.
@@ -60,6 +60,19 @@ class LockedError(TokcomError):
     def __init__(self, key_id: int, message: str):
         super().__init__(message)
         self.key_id = key_id
+
+
+class RejectedError(TokcomError):
+    """A burst that a receiver with keys does not believe.
+
+    Attributes:
+        kind: "clear": no key protects it; "forged": it is not from a holder of the key; "replayed": it came before, or
+            is older than what the receiver remembers.
+    """
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
 
 
 class KeyFileError(TokcomError):

@@ -65,13 +65,13 @@ class Mcs:
         """Constellation, in the mother code's bit order."""
         return _constellation(self.modulation)
 
-    def codec(self, codebook_size: int, tokens_per_packet: int) -> PacketCodec:
-        """Make the code for packets of a codebook's tokens."""
-        return _codec(codebook_size, tokens_per_packet, self.rate)
+    def codec(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> PacketCodec:
+        """Its code, for packets of a codebook's tokens with a CRC, or a tag of so many bits."""
+        return _codec(codebook_size, tokens_per_packet, self.rate, tag_bits)
 
-    def symbols(self, codebook_size: int, tokens_per_packet: int) -> int:
-        """Count the symbols per packet."""
-        return self.constellation().symbols_for(self.codec(codebook_size, tokens_per_packet).coded_length)
+    def symbols(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> int:
+        """Symbols of one packet."""
+        return self.constellation().symbols_for(self.codec(codebook_size, tokens_per_packet, tag_bits).coded_length)
 
 
 @cache
@@ -109,9 +109,9 @@ def find_mcs(key: str | int) -> Mcs:
     raise ParameterError(f"mcs is {key!r}; it must be 0 to {len(mcs_table()) - 1} or one of {_names()}")
 
 
-def mother_codec(codebook_size: int, tokens_per_packet: int) -> PacketCodec:
+def mother_codec(codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> PacketCodec:
     """The code that all schemes have in common, with none of its bits punctured."""
-    return _codec(codebook_size, tokens_per_packet, "1/2")
+    return _codec(codebook_size, tokens_per_packet, "1/2", tag_bits)
 
 
 def _names() -> str:
@@ -124,5 +124,5 @@ def _constellation(modulation: str) -> Constellation:
 
 
 @lru_cache(maxsize=256)
-def _codec(codebook_size: int, tokens_per_packet: int, rate: str) -> PacketCodec:
-    return PacketCodec(CODE, codebook_size, tokens_per_packet, rate)
+def _codec(codebook_size: int, tokens_per_packet: int, rate: str, tag_bits: int) -> PacketCodec:
+    return PacketCodec(CODE, codebook_size, tokens_per_packet, rate, tag_bits)

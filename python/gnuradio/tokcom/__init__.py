@@ -40,9 +40,11 @@ __all__ = [
     "token_datagram_source",
     "token_mapper",
     "token_packetizer",
+    "token_receiver",
     "token_recovery",
     "token_separator",
     "token_spreader",
+    "token_transmitter",
 ]
 
 

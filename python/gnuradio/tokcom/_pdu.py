@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple, fields
 from math import prod
 
 import numpy as np
@@ -112,11 +113,13 @@ class PduBlock(gr.basic_block):
 
 
 class Unknown:
-    """Counter of frames with an unknown codebook or key, each of which is logged the first time.
+    """Counts frames whose codebook, or key, a block does not have, or that it does not believe, and tells of each kind
+    the first time.
 
     Parameters:
-        block: the block.
-        counter: its attribute: `frames_unknown`, by the codebook's name, or `frames_locked`, by the key's id.
+        block: what counts them.
+        counter: its attribute: `frames_unknown`, by the codebook's name; `frames_locked`, by the key's id; or
+            `frames_rejected`, by `RejectedError.kind`.
     """
 
     def __init__(self, block: PduBlock, counter: str = "frames_unknown"):
@@ -386,23 +389,24 @@ def header_of(meta: Mapping) -> BurstHeader:
     )
 
 
-def seal_value(seal: Seal | None) -> tuple[int, int, int] | None:
-    """Convert a seal to its metadata."""
-    return None if seal is None else (seal.key_id, seal.direction, seal.epoch)
+def seal_value(seal: Seal | None) -> tuple[int, ...] | None:
+    """What metadata says of a seal."""
+    return None if seal is None else astuple(seal)
 
 
 def seal_of(meta: Mapping) -> Seal | None:
-    """Return the seal of encrypted packets; None without encryption.
+    """The key that protects packets; None: none does.
 
     Raises:
-        FrameError: the key is not a tuple of three.
+        FrameError: the metadata's key is no tuple of five.
         ParameterError: a value is out of its range.
     """
     value = _optional(meta, keys.SEAL, tuple, None)
     if value is None:
         return None
-    if len(value) != 3 or not all(isinstance(each, int) for each in value):
-        raise FrameError(f"seal is {value}; it must be the id of a key, a direction and an epoch")
+    if len(value) != len(fields(Seal)) or not all(isinstance(each, int) for each in value):
+        names = ", ".join(field.name for field in fields(Seal))
+        raise FrameError(f"seal is {value}; it must be the numbers {names}")
     return Seal(*value)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PyQt5.QtCore import QLineF, QRectF, QSize, Qt, QTimer
 from PyQt5.QtGui import QBrush, QColor, QFont, QImage, QPainter, QPainterPath, QPen
-from PyQt5.QtWidgets import QGridLayout, QLabel, QScrollArea, QSizePolicy, QWidget
+from PyQt5.QtWidgets import QComboBox, QGridLayout, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from tokcom.metrics.frame_panels import TITLES, Panel
 from tokcom.metrics.overlays import LOSS, heat_scale
@@ -44,7 +44,9 @@ class ViewWindow(QWidget):
         self._hint.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
         # A long hint is truncated, with the full text as a tool tip: it must not widen the window.
         self._hint.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
-        layout.addWidget(heading, 0, 0, 1, 6)
+        self._streams = StreamChoice(view)
+        layout.addWidget(heading, 0, 0, 1, 4)
+        layout.addWidget(self._streams, 0, 4, 1, 2)
         layout.addWidget(self._hint, 0, 6, 1, 6)
         for column, card in enumerate(self._pictures):
             layout.addWidget(card, 1, 3 * column, 1, 3)
@@ -100,7 +102,8 @@ class ViewWindow(QWidget):
             self._catching_up.start(CATCH_UP_MS)
 
     def show_figures(self) -> None:
-        """Show the current figures."""
+        """Show the figures as they are now."""
+        self._streams.offer(self._view.streams)
         figures, frames = self._view.figures(), self._view.recent_figures()
         self._numbers.show_figures(self._view.latest_figures(), figures, len(frames))
         self._hint.setText(figures["hint"] or "")
@@ -109,6 +112,31 @@ class ViewWindow(QWidget):
         self._counters.show_figures(figures)
         self._packets.show_values([100 * frame.per for frame in frames])
         self._quality.show_values([np.nan if frame.esn0_db is None else frame.esn0_db for frame in frames])
+
+
+class StreamChoice(QComboBox):
+    """Which stream is shown: all, or one of those that have come. Of one stream there is nothing to choose.
+
+    Parameters:
+        view: the image_view that is told.
+    """
+
+    def __init__(self, view: object):
+        super().__init__()
+        self._view = view
+        self.addItem("all streams", None)
+        self.setVisible(False)
+        self.currentIndexChanged.connect(self._choose)
+
+    def offer(self, streams: list[int]) -> None:
+        """Add the streams that are not in the list yet."""
+        for stream in streams:
+            if self.findData(stream) < 0:
+                self.addItem(f"stream {stream}", stream)
+        self.setVisible(self.count() > 2)
+
+    def _choose(self, _: int) -> None:
+        self._view.show_stream(self.currentData())
 
 
 class Card(QWidget):

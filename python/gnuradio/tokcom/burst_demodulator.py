@@ -4,8 +4,9 @@ import numpy as np
 import pmt
 
 from tokcom import keys
-from tokcom.errors import ParameterError
+from tokcom.errors import LockedError, ParameterError, RejectedError
 from tokcom.link.bursts import Receiver, compile_kernels
+from tokcom.packets.header import BurstHeader
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
 from tokcom.phy.synchronization import Synchronization
@@ -20,12 +21,11 @@ class burst_demodulator(PduBlock):
     present, else it is decoded.
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
-    Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is more likely 1,
-        with the fields of the header and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, misfit, gap_samples
-        if samples are missing, and queued.demodulator and dropped.demodulator (numbers of bursts waiting and dropped so
-        far).
-    Message port "cqi": the measurements, without LLRs and misfit. Message port "symbols": PDUs of c32 symbols of all
-    packets, equalised, with the same metadata as "cqi": for a QT GUI Constellation Sink.
+    Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
+    with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, misfit, gap_samples where
+    samples are missing, and queued.demodulator and dropped.demodulator (bursts that wait and that were dropped so far).
+    Message port "cqi": what was measured, without LLRs and misfit, of bursts that the keys open. Message port
+    "symbols": PDUs of c32 symbols of all packets, equalised, with the same metadata: for a QT GUI Constellation Sink.
 
     Parameters:
         queue_size: largest number of bursts waiting at the input, at least 1; beyond it the oldest are dropped, logged
@@ -73,8 +73,16 @@ class burst_demodulator(PduBlock):
             added[keys.GAP_SAMPLES] = quality.gap_samples
         if header is None:
             added |= header_keys(burst.header)
-        if self.is_connected(self.CQI):
+        if self.is_connected(self.CQI) and self._believed(burst.header):
             self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
         if self.is_connected(self.SYMBOLS):
             self.message_port_pub(self.SYMBOLS, make_pdu(self._received, added, burst.symbols))
         return added | {keys.MISFIT: vector_of(self._receiver.misfit(burst))}, self._receiver.demap(burst)
+
+    def _believed(self, header: BurstHeader) -> bool:
+        """Whether a transmitter may be guided by a burst: not by one that anybody may have sent."""
+        try:
+            self._receiver.opened(header)
+        except (LockedError, RejectedError):
+            return False
+        return True

@@ -1,25 +1,18 @@
-import os
 from collections.abc import Sequence
 
 from gnuradio import gr
 
 from tokcom.models.zoo import DEFAULT_MODEL
 
-from .burst_demodulator import burst_demodulator
-from .burst_sync import burst_sync
 from .image_detokenizer import image_detokenizer
-from .link_monitor import link_monitor
-from .packet_decoder import packet_decoder
-from .stream_filter import stream_filter
-from .token_recovery import token_recovery
+from .token_receiver import token_receiver
 
 
 class image_receiver(gr.hier_block2):
     """Turn samples into pictures and figures: the whole receiver in one block.
 
-    It contains Burst Sync, Stream Filter, Burst Demodulator, Packet Decoder and Token Recovery, an Image Detokenizer
-    for each of a frame's two pictures, and a Link Monitor. It needs only the samples and the models: everything else is
-    in the bursts.
+    Inside are a TokCom Token Receiver and an Image Detokenizer for each of a frame's two pictures. It needs nothing but
+    the samples and the models: all else stands in the bursts.
 
     Input: complex samples, from a radio or a channel.
     Output: message ports "lost": each picture as received, with patches of lost tokens in grey; "recovered": the same
@@ -42,8 +35,9 @@ class image_receiver(gr.hier_block2):
         streams: numbers of the streams to receive, separated by commas; empty for all.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
-        keys: files of the keys of encrypted bursts, as a list or separated by commas; without them, encrypted bursts
-            are counted but not shown.
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas. With any, bursts are
+            believed that come from a holder of one, each once; others are counted, and not shown. The word clear among
+            them: bursts without a key are taken, too; the word replays: bursts are taken again, as from a recording.
     """
 
     def __init__(
@@ -54,37 +48,19 @@ class image_receiver(gr.hier_block2):
         gr.hier_block2.__init__(
             self, "TokCom Image Receiver", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
         )
-        self.burst_sync = burst_sync(profile)
-        self.stream_filter = stream_filter(streams)
-        self.burst_demodulator = burst_demodulator(keys=keys)
-        self.packet_decoder = packet_decoder(models, keys)
-        self.token_recovery = token_recovery(
-            models, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size, device=device, keys=keys
+        self.token_receiver = token_receiver(
+            sample_rate, models, profile, mode, use_cmi, max_seconds, queue_size, seed, streams, device, keys
         )
         self.detokenize_lost, self.detokenize_recovered = (image_detokenizer(models, device) for _ in range(2))
-        self.link_monitor = link_monitor(sample_rate)
-        # They take turns anyway, and are faster on one processor than on several.
-        if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-            for block in (self.burst_sync, self.stream_filter, self.burst_demodulator, self.packet_decoder):
-                block.set_processor_affinity([min(os.sched_getaffinity(0))])
 
         for port in ("lost", "recovered", "figures", "cqi", "symbols", "hints"):
             self.message_port_register_hier_out(port)
-        self.connect(self, self.burst_sync)
-        self.msg_connect(self.burst_sync, "bursts", self.stream_filter, "in")
-        self.msg_connect(self.stream_filter, "out", self.burst_demodulator, "bursts")
-        self.msg_connect(self.burst_demodulator, "llrs", self.packet_decoder, "llrs")
-        self.msg_connect(self.burst_sync, "hints", self, "hints")
-        self.msg_connect(self.burst_sync, "hints", self.link_monitor, "counters")
-        self.msg_connect(self.burst_demodulator, "cqi", self, "cqi")
-        self.msg_connect(self.burst_demodulator, "symbols", self, "symbols")
-        self.msg_connect(self.packet_decoder, "tokens", self.token_recovery, "tokens")
-        self.msg_connect(self.packet_decoder, "tokens", self.detokenize_lost, "tokens")
-        self.msg_connect(self.token_recovery, "tokens_recovered", self.detokenize_recovered, "tokens")
-        self.msg_connect(self.token_recovery, "tokens_recovered", self.link_monitor, "recovered")
-        self.msg_connect(self.detokenize_lost, "pictures", self, "lost")
-        self.msg_connect(self.detokenize_recovered, "pictures", self, "recovered")
-        self.msg_connect(self.link_monitor, "figures", self, "figures")
+        self.connect(self, self.token_receiver)
+        for port in ("figures", "cqi", "symbols", "hints"):
+            self.msg_connect(self.token_receiver, port, self, port)
+        for port, detokenizer in (("lost", self.detokenize_lost), ("recovered", self.detokenize_recovered)):
+            self.msg_connect(self.token_receiver, port, detokenizer, "tokens")
+            self.msg_connect(detokenizer, "pictures", self, port)
 
     def set_streams(self, streams: str) -> None:
-        self.stream_filter.set_streams(streams)
+        self.token_receiver.set_streams(streams)

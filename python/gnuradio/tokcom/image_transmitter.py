@@ -1,24 +1,21 @@
 from collections.abc import Sequence
 
-from gnuradio import blocks, gr
+from gnuradio import gr
 
 from tokcom.errors import ParameterError
 from tokcom.models.zoo import DEFAULT_MODEL
 
-from .burst_framer import burst_framer
 from .image_detokenizer import image_detokenizer
 from .image_source import image_source
 from .image_tokenizer import image_tokenizer
-from .packet_encoder import packet_encoder
-from .token_mapper import token_mapper
-from .token_packetizer import token_packetizer
+from .token_transmitter import token_transmitter
 
 
 class image_transmitter(gr.hier_block2):
     """Send pictures as bursts of samples: the whole transmitter in one block.
 
-    It contains Image Source, Image Tokenizer, Token Packetizer, Packet Encoder, Token Mapper and Burst Framer, and an
-    Image Detokenizer for the port "tokenized".
+    Inside are Image Source, Image Tokenizer and TokCom Token Transmitter, and an Image Detokenizer for the port
+    "tokenized".
 
     Input: message port "delivered", one message of any kind per delivered picture (the receiver's "recovered" in a
         simulation, this block's "bursts" for a radio); it need be connected only if `window` is above 0.
@@ -75,21 +72,14 @@ class image_transmitter(gr.hier_block2):
             raise ParameterError(
                 f"interval is {interval} and window {window}: pictures would accumulate; one must be above 0"
             )
-        if not 0 < sample_rate <= 1e12:
-            raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
         self.image_source = image_source(images, repeat, interval, window, patience, stream_id)
         self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size, device)
-        self.token_packetizer = token_packetizer(tokens_per_packet, seed)
-        self.packet_encoder = packet_encoder(mcs, models=model, stream_id=stream_id, key=key, direction=direction)
-        self.token_mapper = token_mapper()
-        self.burst_framer = burst_framer(
-            amplitude, profile, stream_id, padding, length_tag, continuous, queue_size, tx_time=tx_time, period=period,
-            sample_rate=sample_rate,
-        )  # fmt: skip
         self.image_detokenizer = image_detokenizer(model, device)
-        if not continuous:
-            # A burst in one piece: split over calls it makes a radio stutter. Silence would only fill the buffer.
-            self.burst_framer.set_min_output_buffer(1 << 16)
+        self.token_transmitter = token_transmitter(
+            mcs, amplitude, profile, stream_id, tokens_per_packet, seed=seed, padding=padding, length_tag=length_tag,
+            continuous=continuous, sample_rate=sample_rate, queue_size=queue_size, tx_time=tx_time, period=period,
+            key=key, direction=direction,
+        )  # fmt: skip
 
         self.message_port_register_hier_in("delivered")
         for port in ("sent", "tokenized", "bursts"):
@@ -97,21 +87,14 @@ class image_transmitter(gr.hier_block2):
         self.msg_connect(self, "delivered", self.image_source, "delivered")
         self.msg_connect(self.image_source, "pictures", self, "sent")
         self.msg_connect(self.image_source, "pictures", self.image_tokenizer, "pictures")
-        self.msg_connect(self.image_tokenizer, "tokens", self.token_packetizer, "tokens")
+        self.msg_connect(self.image_tokenizer, "tokens", self.token_transmitter, "tokens")
         self.msg_connect(self.image_tokenizer, "tokens", self.image_detokenizer, "tokens")
         self.msg_connect(self.image_detokenizer, "pictures", self, "tokenized")
-        self.msg_connect(self.token_packetizer, "packets", self.packet_encoder, "packets")
-        self.msg_connect(self.packet_encoder, "bits", self.token_mapper, "bits")
-        self.msg_connect(self.token_mapper, "symbols", self.burst_framer, "symbols")
-        self.msg_connect(self.burst_framer, "sent", self, "bursts")
-        if continuous:
-            self.throttle = blocks.throttle(gr.sizeof_gr_complex, sample_rate)
-            self.connect(self.burst_framer, self.throttle, self)
-        else:
-            self.connect(self.burst_framer, self)
+        self.msg_connect(self.token_transmitter, "bursts", self, "bursts")
+        self.connect(self.token_transmitter, self)
 
     def set_mcs(self, mcs: str) -> None:
-        self.packet_encoder.set_mcs(mcs)
+        self.token_transmitter.set_mcs(mcs)
 
     def set_amplitude(self, amplitude: float) -> None:
-        self.burst_framer.set_amplitude(amplitude)
+        self.token_transmitter.set_amplitude(amplitude)

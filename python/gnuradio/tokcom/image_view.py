@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pmt
@@ -30,9 +31,9 @@ class image_view(gr.basic_block):
     """Show pictures as they arrive, and the link's running figures, in a window.
 
     Sent, received (lost tokens outlined), recovered, and confidence as heat; error rates, Es/N0, offset, MCS, queues,
-    drops and the receiver's hints, of the last frame and over the last ones. Pictures wait for the window in a bounded
-    queue, so that the flowgraph never waits for it; those dropped there are counted, and their figures are included
-    nevertheless.
+    drops and what the receiver noticed, of the last frame and over the last ones. Pictures wait for the window in a
+    bounded queue, so that the flowgraph never waits for it; those dropped there are counted, and their figures count
+    all the same. Where several streams come, the window lets one choose which is shown: all, or one with its figures.
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values, as for the Image Sink; only
     "recovered" is needed. "tokenized" provides the token error rate. "counters": PDUs whose metadata contain queues and
@@ -53,6 +54,7 @@ class image_view(gr.basic_block):
         self._queue, self._turn = BoundedQueue(queue_size, "oldest"), threading.Lock()
         self._recent = RecentFrames(REMEMBERED, REMEMBERED_BYTES)
         self._seen, self._waits = set(), LATE_LOOKS
+        self._stream: int | None = None
         self.frames_shown = self.frames_dropped = self.frames_refused = 0
         for port, handler in (
             ("sent", self._on_sent), ("tokenized", self._on_tokenized), ("lost", self._on_lost),
@@ -76,11 +78,16 @@ class image_view(gr.basic_block):
                 self._waits = LATE_LOOKS
                 parts = dict(self._queue.popleft())
             try:
+                stream, _ = frame_key(parts["recovered"][0])
+                if self._stream not in (None, stream):
+                    continue
                 panels = frame_panels(parts)
             except Exception as error:
                 self._refuse(error)
                 continue
             self.frames_shown += 1
+            if len(self.streams) > 1:
+                panels[0] = replace(panels[0], caption=f"stream {stream} · {panels[0].caption}")
             return panels
 
     @property
@@ -88,19 +95,30 @@ class image_view(gr.basic_block):
         """Number of pictures waiting."""
         return len(self._queue)
 
+    @property
+    def streams(self) -> list[int]:
+        """For the window: the streams that have come so far."""
+        return self._link.streams
+
+    def show_stream(self, stream_id: int | None) -> None:
+        """From the window: show one stream from now on, its pictures and its figures; None: all of them."""
+        self._stream = stream_id
+
     def figures(self) -> dict:
-        """Return the running figures for the window, including this block's own queue and drops."""
+        """For the window: the running figures of the stream that is shown, or of all, this block's own queue and drops
+        among them."""
         figures = self._link.figures(time.monotonic())
+        figures |= figures["streams"].get(str(self._stream), {})
         figures["queued"]["view"], figures["dropped"]["view"] = len(self._queue), self.frames_dropped
         return figures
 
     def latest_figures(self) -> dict:
-        """Return rates and channel of the latest frame alone, for the window."""
-        return self._link.latest()
+        """For the window: rates and channel of the latest frame alone."""
+        return self._link.latest(self._stream)
 
     def recent_figures(self) -> list:
-        """Return the figures of each of the last frames, for the window."""
-        return self._link.frames()
+        """For the window: the figures of each of the last frames."""
+        return self._link.frames(self._stream)
 
     def _on_sent(self, pdu: object) -> None:
         self._take("sent", pdu)

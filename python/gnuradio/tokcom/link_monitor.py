@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -24,17 +24,17 @@ class link_monitor(gr.basic_block):
     """Watch a link: its running figures as messages, in a CSV file, and as Prometheus metrics.
 
     Input: message ports "recovered": PDUs of received frames, tokens from Token Recovery or pictures made of them;
-        "tokenized": the frames as sent, tokens or pictures made of them, if known: without them there is no token error
-        rate; "counters": PDUs whose metadata contain queues and drops of other blocks (the framer's "sent").
-    Output: message port "figures": PDUs whose metadata hold frames, frames_missed, frames_per_second, per,
-    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs, rx_time, hint, queued and
-    dropped; unknown figures are left out.
+    "tokenized": the frames as they were sent, tokens or pictures made of them, where they are known: without, there is
+    no token error rate; "counters": PDUs whose metadata tells of queues and drops elsewhere (the framer's "sent").
+    Output: message port "figures": a PDU whose metadata holds frames, frames_missed, frames_per_second, per,
+    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs and rx_time, of all frames and,
+    under "streams", of each stream by its number as text; hint, queued and dropped; what is not known is left out.
 
     Parameters:
-        sample_rate: sample rate in Hz, used to convert the frequency offset to Hz.
-        window: number of latest frames over which rates and means are computed, at least 1.
-        interval: seconds from one report to the next, at least 0; 0 for one report per frame.
-        csv_file: file to which each report is appended as a row; empty for none.
+        sample_rate: in Hz; it turns the frequency offset into Hz.
+        window: frames at most over which rates and means go, at least 1.
+        interval: seconds from one report to the next, at least 0; 0: one for each frame.
+        csv_file: file to which each report adds a row for each stream; empty for none.
         http_port: port of http://127.0.0.1:PORT/metrics, where Prometheus finds the figures; 0 for none.
     """
 
@@ -140,7 +140,7 @@ class link_monitor(gr.basic_block):
 
     def _report(self) -> None:
         figures = self.figures()
-        known = pmt.to_pmt({key: value for key, value in figures.items() if value is not None})
+        known = pmt.to_pmt(_known(figures))
         self.message_port_pub(self.FIGURES, pmt.cons(known, pmt.init_u8vector(0, [])))
         if self._file is None:
             return
@@ -158,3 +158,12 @@ def _tokens(meta: Metadata, pdu: object) -> np.ndarray:
     if pmt.is_s32vector(pmt.cdr(pdu)):
         return open_pdu(pdu, "int32")[1]
     return np.asarray(required(meta, keys.TOKENS, np.ndarray))
+
+
+def _known(figures: Mapping) -> dict:
+    """Figures without those that are not known."""
+    return {
+        key: _known(value) if isinstance(value, Mapping) else value
+        for key, value in figures.items()
+        if value is not None
+    }

@@ -56,6 +56,8 @@ class semantic_mcs(PduBlock):
             streams.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
+        tag_bits: of each packet's tag, where Packet Encoder has a key: airtime and errors are reckoned with it; 0: it
+            has none.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"
@@ -68,12 +70,12 @@ class semantic_mcs(PduBlock):
         self, policy: str = "semantic", models: str | Sequence[str] = DEFAULT_MODEL, mcs: str = "16qam-1/2",
         target: float = 0.1, bound: float = 0.02, max_age: float = 1.0, fallback_esn0_db: float = 1.5,
         step_db: float = 0.02, peak_db: float = 3.0, profile: str = "standard", stream_id: int = 0,
-        device: str = "auto",
+        device: str = "auto", tag_bits: int = 0,
     ):  # fmt: skip
         PduBlock.__init__(self, "Semantic MCS")
         if not -1 <= stream_id <= 63:
             raise ParameterError(f"stream_id is {stream_id}; it must be 0 to 63, or -1 for any")
-        self._models, self._device, self._stream_id = models, device, stream_id
+        self._models, self._device, self._stream_id, self._tag_bits = models, device, stream_id, tag_bits
         self._transmit, self._expectations = TransmitConfig(profile=profile), None
         self._settings = {"policy": policy, "mcs": mcs, "target": target, "bound": bound, "peak_db": peak_db}
         self._memory = CqiMemory(max_age, fallback_esn0_db=fallback_esn0_db)
@@ -107,20 +109,20 @@ class semantic_mcs(PduBlock):
 
     def _configure(self, **changed: object) -> None:
         with self._configuring:
-            settings = self._settings | changed
+            settings, tag_bits = self._settings | changed, self._tag_bits
             config = AdaptationConfig(**settings)
             if config.policy in SEMANTIC and self._expectations is None:
                 self._expectations = load_expectations(self._models, self._device)
 
             def new_adapter(transmit: TransmitConfig, codebook: str) -> LinkAdapter:
                 if config.policy not in SEMANTIC:
-                    return LinkAdapter(config, transmit)
+                    return LinkAdapter(config, transmit, tag_bits=tag_bits)
                 expected = self._expectations.find(codebook)
                 if expected is None:
                     raise ModelError(
                         f"codebook {codebook} has no residual model; the models here have {self._expectations.known()}"
                     )
-                return LinkAdapter(config, transmit, *expected)
+                return LinkAdapter(config, transmit, *expected, tag_bits=tag_bits)
 
             # The frames' thread reads them in reverse order, so it never sees an old adapter with these.
             self._new_adapter = new_adapter

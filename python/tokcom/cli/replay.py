@@ -30,10 +30,16 @@ from tokcom.models.folders import DEFAULT_MODEL
     show_default=True,
     help="Mode of recovery of the pictures' lost tokens; none leaves them grey.",
 )
+@click.option(
+    "--keys", default="",
+    help="Files of the keys that bursts may be encrypted with, between commas; 'clear' among them: bursts without a "
+    "key are taken, too.",
+)  # fmt: skip
 @json_option("Write bursts and tokens as JSON")
 def replay(
-    recording: Path, models: str, device: str, out: Path | None, mode: str, json_file: click.utils.LazyFile | None
-) -> None:
+    recording: Path, models: str, device: str, out: Path | None, mode: str, keys: str,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
     """Decode the bursts of a SigMF recording.
 
     After Ctrl-C, it shows the bursts found so far. In JSON, a lost token is -1.
@@ -43,9 +49,10 @@ def replay(
     from tokcom.recording.pictures import PictureFolder
     from tokcom.recording.reader import open_recording
     from tokcom.recording.replay import burst_row, replay
+    from tokcom.security.keyring import Keyring
 
     recovery = None if out is None or mode == "none" else load_recoveries(models, mode, device)
-    file, receiver = open_recording(recording), Receiver(codebooks(models), recovery)
+    file, receiver = open_recording(recording), Receiver(codebooks(models), recovery, keys=Keyring.of_files(keys))
     pictures = None if out is None else PictureFolder(out, models, device)
     name, rows, refused, stopped = file.path.stem, [], [], False
     try:

@@ -84,19 +84,22 @@ class TokenSteps:
         n = len(metric)
         return PathEnds(metric, np.zeros(n, np.int64), np.full(n, self._zero, np.int64))
 
-    def continuations(self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int) -> Continuations:
+    def continuations(
+        self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int, also: int = -1
+    ) -> Continuations:
         """The likeliest paths that are one token longer.
 
         Args:
             place: of the token in the packet.
             ends: n paths as far as that token.
             log_prior: float32 (n, codebook_size), of the token.
-            most: continuations that are listed at most.
+            most: continuations that are listed at most, beside those of the next argument.
+            also: a word that is listed behind every path, however unlikely; -1: none.
         """
         parent, word, metric, total, mass = _continue(
             ends.metric, self._start[place][ends.state], self._channel[place], self._ahead[place + 1],
             self._trellis.width - self._trellis.memory, self._labels, np.ascontiguousarray(log_prior, np.float32),
-            most,
+            most, also,
         )  # fmt: skip
         label, low = self._labels[word], self._trellis.width // 2
         check = ends.check[parent] ^ self._trellis.check_high[place, label >> low]
@@ -156,7 +159,7 @@ def _tables(trellis, steps, share, n_tokens):
 
 
 @kernel(error_model="numpy")
-def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
+def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, also):
     """The likeliest continuations of paths, unsorted: parent, word, metric, the metric including the best continuation,
     and the log of the sum over all."""
     n, n_words = log_prior.shape
@@ -185,13 +188,18 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
     while last < BINS and (listed + count[last] <= most or last == 0):
         listed += count[last]
         last += 1
+    if also >= 0:
+        for i in range(n):
+            gap = best - totals[i, also]
+            if not (gap < DEEPEST and int(gap * scale) < last):
+                listed += 1
     parent, chosen = np.empty(listed, np.int64), np.empty(listed, np.int32)
     values, whole = np.empty(listed), np.empty(listed)
     filled = 0
     for i in range(n):
         for word in range(n_words):
             gap = best - totals[i, word]
-            if gap < DEEPEST and int(gap * scale) < last:
+            if word == also or (gap < DEEPEST and int(gap * scale) < last):
                 parent[filled], chosen[filled] = i, word
                 whole[filled] = totals[i, word] + origin
                 values[filled] = metric[i] + log_prior[i, word] + start[i, labels[word] >> shift]

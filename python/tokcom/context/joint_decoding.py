@@ -71,9 +71,11 @@ class PacketSteps(Protocol):
     def begin(self, metric: np.ndarray) -> PathEnds:
         """Paths of the metric float64 (n,) before the packet's first token."""
 
-    def continuations(self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int) -> Continuations:
+    def continuations(
+        self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int, also: int = -1
+    ) -> Continuations:
         """The likeliest paths that are one token longer: `place` is that token's, `log_prior` float32
-        (n, codebook_size), `most` bounds how many are listed."""
+        (n, codebook_size), `most` bounds how many are listed; the word `also` is, behind every path."""
 
 
 class CodedPacketDecoder(PacketDecoder, Protocol):

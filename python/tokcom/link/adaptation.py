@@ -16,9 +16,10 @@ from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.bits import bits_per_token
-from tokcom.packets.header import FREE_TOKENS
+from tokcom.packets.header import CRC, FREE_TOKENS
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
+from tokcom.packets.seal import Seal
 from tokcom.phy import grid
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
@@ -104,21 +105,24 @@ class LinkAdapter:
     """Link adapter: chooses the transmission parameters of frames.
 
     Args:
-        config: configuration.
-        transmit: tokens per packet, profile and stream of the transmitter.
-        prior: the receiver's prior, needed by the semantic policies.
-        residual: model of the errors after context decoding, needed by the semantic policies.
-        seed: seed of the masks for predictability.
+        config: how.
+        transmit: tokens a packet, profile and stream of the transmitter.
+        prior: the receiver's; the semantic policies need it.
+        residual: what is expected after context decoding; the semantic policies need it.
+        seed: of the masks behind predictability.
+        tag_bits: of each packet's tag, where the transmitter has a key; 0: it has none.
 
     Raises:
-        ParameterError: a semantic policy lacks its model.
+        ParameterError: a semantic policy lacks its model, or there are no such tags.
     """
 
     def __init__(
         self, config: AdaptationConfig | None = None, transmit: TransmitConfig | None = None,
-        prior: Prior | None = None, residual: ResidualModel | None = None, seed: int = 0,
+        prior: Prior | None = None, residual: ResidualModel | None = None, seed: int = 0, tag_bits: int = 0,
     ):  # fmt: skip
         self.config = config or AdaptationConfig()
+        # Any seal: all of one length of tags take the same room in the header.
+        self._seal = Seal(0, 0, 0, tag_bits) if tag_bits else None
         self.transmitter = Transmitter(transmit)
         self._profile = profile(self.transmitter.config.profile)
         if self.config.policy in SEMANTIC and (prior is None or residual is None):
@@ -148,7 +152,7 @@ class LinkAdapter:
         """
         esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
         n_packets = -(-len(frame.tokens) // self.transmitter.per_packet(frame))
-        symbols = _packet_symbols(frame.codebook_size, self.transmitter.per_packet(frame))
+        symbols = _packet_symbols(frame.codebook_size, self.transmitter.per_packet(frame), self._tag_bits)
         payload_bits = self._payload_bits(frame)
         if self.config.policy not in SEMANTIC:
             scheme = find_mcs(self.config.mcs).index
@@ -169,11 +173,16 @@ class LinkAdapter:
         return choice
 
     def _payload_bits(self, frame: Payload) -> int:
-        """Compute the bits of content per packet, without the check."""
-        return self.transmitter.per_packet(frame) * bits_per_token(frame.codebook_size)
+        """Bits of a packet with a CRC that is as long as this frame's packets, without the CRC."""
+        content = self.transmitter.per_packet(frame) * bits_per_token(frame.codebook_size)
+        return content if self._seal is None else max(content + self._tag_bits - CRC.width, 1)
+
+    @property
+    def _tag_bits(self) -> int:
+        return 0 if self._seal is None else self._seal.tag_bits
 
     def _choice(self, frame, layout_seed, mcs, power_db, esn0_db, ter, feasible, gap=0.0) -> Choice:
-        header = self.transmitter.header(frame, layout_seed, mcs, self.transmitter.per_packet(frame))
+        header = self.transmitter.header(frame, layout_seed, mcs, self.transmitter.per_packet(frame), seal=self._seal)
         sent = mcs[mcs != MCS_NOT_SENT]
         payload_bits = self._payload_bits(frame)
         lost = sum(
@@ -251,8 +260,8 @@ class _Solver:
 
 
 @lru_cache(maxsize=8)
-def _packet_symbols(codebook_size: int, tokens_per_packet: int) -> np.ndarray:
-    return np.array([*(row.symbols(codebook_size, tokens_per_packet) for row in mcs_table()), 0])
+def _packet_symbols(codebook_size: int, tokens_per_packet: int, tag_bits: int) -> np.ndarray:
+    return np.array([*(row.symbols(codebook_size, tokens_per_packet, tag_bits) for row in mcs_table()), 0])
 
 
 _positions = lru_cache(maxsize=8192)(packet_positions)

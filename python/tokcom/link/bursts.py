@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from tokcom.context.prediction import Prediction
-from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, TokcomError
+from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, RejectedError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.arrival import Arrival
 from tokcom.link.assembly import FrameAssembler
@@ -28,7 +28,7 @@ from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions
-from tokcom.packets.seal import BitStream, Seal, StreamFinder
+from tokcom.packets.seal import KeyHolder, Seal
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
@@ -78,9 +78,9 @@ class Transmitter:
     """Transmitter: converts frames of tokens, or of bits, to bursts of samples.
 
     Args:
-        config: default settings.
-        codebooks: codebooks with labels; natural labels need none.
-        sender: sender that encrypts the packets; None to send them in clear.
+        config: what it does where nothing else is asked of it.
+        codebooks: whose labels it knows; natural ones need none.
+        sender: encrypts and authenticates what is sent; None: it goes in clear.
 
     Raises:
         ParameterError: a sender is combined with labels whose benefit depends on neighbours on the constellation, which
@@ -131,7 +131,7 @@ class Transmitter:
         return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
 
     def coded(self, outline: Payload, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
-        """Make the code of a frame's packets, with the configured labels.
+        """The code of a frame's packets, under the configured labels and with tags where a key protects them.
 
         Raises:
             FrameError: the frame's codebook has no such labels.
@@ -140,14 +140,19 @@ class Transmitter:
         kind = NATURAL if isinstance(outline, BitFrame) else self.config.labels
         codebook = self._codebooks.get(outline.codebook) or Codebook(outline.codebook, outline.codebook_size)
         labels = _labels(kind, codebook, outline.frame_id)
-        return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels)
+        return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels, self.tag_bits)
+
+    @property
+    def tag_bits(self) -> int:
+        """Bits of each packet's tag; 0: packets have CRCs."""
+        return 0 if self._sender is None else self._sender.tag_bits
 
     def header(
         self, outline: Payload, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None,
         layout: str | None = None, seal: Seal | None = None,
     ) -> BurstHeader:  # fmt: skip
-        """Make the header of a frame, whose tokens are ignored; `labels` and `layout` override the configured ones.
-        `seal` is that of the key stream, if its packets are encrypted.
+        """The header of a frame, whose tokens do not matter; `labels` and `layout` take the place of those configured.
+        `seal` is that of a frame that was encrypted already.
 
         Raises:
             ParameterError: no header can describe the frame.
@@ -160,21 +165,18 @@ class Transmitter:
             BITS if bits else TOKENS, outline.quantizers, seal=seal,
         )  # fmt: skip
 
-    def key_stream(self, outline: Payload) -> BitStream | None:
-        """Return the key stream of a frame's packets, to be called once per transmission; None without encryption.
+    def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
+        """A frame's header with its seal, and what its packets are bound to and encrypted with; asked for once each
+        time that the frame is sent. Without a sender, the header as it is.
 
         Raises:
             KeyFileError: no epoch is left, or the counter cannot be written.
         """
-        if self._sender is None:
-            return None
-        return self._sender.key_stream(self.config.stream_id, outline.frame_id % FRAME_IDS)
+        return (header, header.identity) if self._sender is None else self._sender.sealed(header)
 
-    def identity(self, outline: Payload, key_stream: BitStream | None = None) -> PacketIdentity:
-        """Make the identity of a frame's packets, with their key stream."""
-        return PacketIdentity(
-            self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), key_stream
-        )
+    def identity(self, outline: Payload) -> PacketIdentity:
+        """What the CRCs of a frame's packets are bound to, where no key protects them."""
+        return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
         """Modulate the packets' symbols to a burst of unit mean power, complex64."""
@@ -185,9 +187,8 @@ class Transmitter:
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
         coded = self.coded(frame, mcs, packets.shape[1])
-        stream = self.key_stream(frame)
-        header = self.header(frame, layout_seed, mcs, packets.shape[1], seal=None if stream is None else stream.seal)
-        return self.modulate(coded.map(coded.encode(packets, self.identity(frame, stream))), header)
+        header, identity = self.sealed(self.header(frame, layout_seed, mcs, packets.shape[1]))
+        return self.modulate(coded.map(coded.encode(packets, identity)), header)
 
 
 @dataclass(frozen=True)
@@ -217,19 +218,20 @@ class Receiver:
     """Receiver: converts a stream of samples to frames.
 
     Args:
-        codebooks: known codebooks, and contents of bits. Frames of others are returned, too, under a name with their
-            id.
-        recovery: recovery of lost tokens, for one or several codebooks; None to leave them LOST.
-        profiles: names of the profiles to search for; empty for all.
-        keys: a `security.keyring.Keyring`; None if encrypted bursts cannot be read.
+        codebooks: those that it knows, and what bits may be. Frames of others come out, too, under a name that tells
+            their id.
+        recovery: makes frames whole, of one codebook or of several; None: losses stay LOST.
+        profiles: names of the profiles to seek; empty for all.
+        keys: a `security.keyring.Keyring`, which says what is believed; None: all that no key protects, and no more.
         assembler: puts packets of a frame that come in several bursts together, and adds what the channel says of those
             that were sent again; None: each burst is a frame.
 
     Attributes:
-        unusable: number of bursts with a valid header but an unusable payload.
-        strangers: number of frames of unknown codebooks, by their substitute name.
-        locked: number of bursts encrypted with unknown keys, by the key's id; their content is not available.
-        last_error: error of the last of these, or the reason why the last frame has no recovery.
+        unusable: bursts whose header could be used, but not what followed.
+        strangers: frames of codebooks that are not known, by the name that stands for them.
+        locked: bursts that are encrypted with keys that are not here, by the key's id; nothing of them is shown.
+        rejected: bursts that are not believed, by `RejectedError.kind`; nothing of them is shown.
+        last_error: what was wrong with the last of any, or why the last frame without recovery has none.
     """
 
     RETRAININGS = 3
@@ -237,7 +239,7 @@ class Receiver:
 
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | RecoverySet | None = None,
-        profiles: Sequence[str] = (), keys: StreamFinder | None = None, assembler: FrameAssembler | None = None,
+        profiles: Sequence[str] = (), keys: KeyHolder | None = None, assembler: FrameAssembler | None = None,
     ):  # fmt: skip
         self.assembler = assembler
         self._codebooks = by_id(codebooks)
@@ -246,6 +248,7 @@ class Receiver:
         self.unusable, self.last_error = 0, ""
         self.strangers: Counter[str] = Counter()
         self.locked: Counter[int] = Counter()
+        self.rejected: Counter[str] = Counter()
         self._keys = keys
 
     def search(self, samples: np.ndarray) -> list[FoundBurst]:
@@ -264,9 +267,9 @@ class Receiver:
             return burst
         try:
             identity = self.opened(header)
-        except LockedError:
+        except (LockedError, RejectedError):
             return burst
-        coded = MixedPackets.of(1 << header.token_bits, header.tokens_per_packet, header.mcs)
+        coded = _coded(header, 1 << header.token_bits)
         for _ in range(self.RETRAININGS):
             llrs = coded.demap(burst.symbols, burst.noise_variance)
             packets, ok = coded.decode(llrs, identity)
@@ -281,32 +284,45 @@ class Receiver:
         """Return the identity of a burst's packets, with their key stream.
 
         Raises:
-            LockedError: their key is unknown.
+            LockedError: their key is not here.
+            RejectedError: the burst is not believed.
         """
         return header.opened(self._keys)
 
+    def admit(self, header: BurstHeader) -> None:
+        """Take note of a burst, once, ahead of its packets: with a key, none is taken twice.
+
+        Raises:
+            LockedError: its key is not here.
+            RejectedError: it is not believed, or came before.
+        """
+        self.opened(header)
+        if header.seal is not None:
+            self._keys.admit(header.seal, header.stream_id, header.frame_id)
+
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
-        """Compute the LLRs of all packets' coded bits, float32, one packet after the other."""
-        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        """float32 LLRs of all packets' coded bits, one packet after the other."""
+        coded = _coded(burst.header, 1 << burst.header.token_bits)
         return coded.demap(burst.symbols, burst.noise_variance)
 
     def misfit(self, burst: DemodulatedBurst) -> np.ndarray:
-        """Compute the statistics of fit that LLRs do not contain, float32 (n_packets, 2) (`MixedPackets.misfit`)."""
-        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        """float32 (n_packets, 2): what the LLRs leave out of how well code words can fit (`MixedPackets.misfit`)."""
+        coded = _coded(burst.header, 1 << burst.header.token_bits)
         return coded.misfit(burst.symbols, burst.noise_variance)
 
     def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
-        """Decode packets: tokens (n_packets, tokens_per_packet), CRC or not, and whether CRCs hold, bool (n_packets,).
+        """Tokens (n_packets, tokens_per_packet), whatever the check says, and bool (n_packets,): the check holds.
 
         Raises:
-            FrameError: their codebook has no labels of the kind used.
-            LockedError: they are encrypted with an unknown key.
+            FrameError: they are sent under labels of a codebook that has none such here.
+            LockedError: they are encrypted, and the key is not here.
+            RejectedError: the burst is not believed.
         """
         codebook, identity = self._codebook(header), self.opened(header)
         # With an unknown codebook, tokens are the numbers sent on the air.
         known = header.codebook_id in self._codebooks
         labels = _labels(header.labels, codebook, header.frame_id) if known else None
-        coded = MixedPackets.of(codebook.size, header.tokens_per_packet, header.mcs, labels)
+        coded = _coded(header, codebook.size, labels)
         return coded.decode(llrs, identity)
 
     def outline(self, header: BurstHeader) -> Payload:
@@ -372,8 +388,10 @@ class Receiver:
         self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader, received: ReceivedPackets | None = None
     ) -> Arrival:
         """The packets of a burst, and with them its frame, LOST where a packet failed."""
-        rows = np.arange(header.n_packets)
-        return Arrival(header.stream_id, self.outline(header), header.positions(), rows, packets, packets_ok, received)
+        rows, outline, seal = np.arange(header.n_packets), self.outline(header), header.seal
+        # What no key protects must not be put together with what one does.
+        source = None if seal is None else (seal.key_id, seal.direction)
+        return Arrival(header.stream_id, outline, header.positions(), rows, packets, packets_ok, received, source)
 
     def receive(self, samples: np.ndarray) -> list[Reception]:
         """Process the next samples of the stream and return the frames of bursts that end within them."""
@@ -391,6 +409,9 @@ class Receiver:
             except LockedError as error:
                 self.locked[error.key_id] += 1
                 self.last_error = str(error)
+            except RejectedError as error:
+                self.rejected[error.kind] += 1
+                self.last_error = str(error)
             except TokcomError as error:
                 self.unusable += 1
                 self.last_error = str(error)
@@ -402,6 +423,7 @@ class Receiver:
 
     def _arrive(self, burst: DemodulatedBurst, soft: bool) -> Arrival:
         """Its packets; `soft`: with what the channel says of them."""
+        self.admit(burst.header)
         llrs, header = self.demap(burst), burst.header
         packets, ok = self.decode(llrs, header)
         received = self.received(llrs, header, self.misfit(burst)) if soft else None
@@ -415,8 +437,9 @@ class Receiver:
         """Receive a burst found by the search, and return its frame.
 
         Raises:
-            LockedError: the burst is encrypted with an unknown key.
-            TokcomError: the payload is unusable.
+            LockedError: the burst is encrypted, and the key is not here.
+            RejectedError: the burst is not believed.
+            TokcomError: what follows the header cannot be used.
         """
         burst = self.demodulate(found)
         recovers = self.recovery is not None and burst.header.payload == TOKENS
@@ -467,6 +490,11 @@ def compile_kernels() -> None:
     llrs = np.ones(coded.bits.sum(), np.float32)
     for priors in (np.zeros((1, 4, frame.codebook_size), np.float32), Prediction.even((1, 4), frame.codebook_size)):
         coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
+
+
+def _coded(header: BurstHeader, codebook_size: int, labels: TokenLabels | None = None) -> MixedPackets:
+    """The code of the packets that a header announces."""
+    return MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels, header.tag_bits)
 
 
 def _labels(kind: str, codebook: Codebook, frame_id: int) -> TokenLabels | None:

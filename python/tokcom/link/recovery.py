@@ -212,16 +212,23 @@ class FrameRecovery:
             )
         if isinstance(self._prior, Prior):
             self._prior.require_fit(frame, condition)
-        # A prior scores all words, however few it names in the end.
-        named = self.mode == "list" and frame.codebook_size > DENSE_WORDS
-        words = self._context.top if named else frame.codebook_size
-        needed = int(frame.lost.sum()) * words * np.dtype(np.float32).itemsize
+        needed = int(frame.lost.sum()) * self._bytes_per_token(frame.codebook_size)
         if self.mode in ("list", "context") and needed > PRIOR_BYTES:
             raise ModelError(
                 f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to score "
                 f"them takes {needed / 2**30:.1f} GiB, the limit is {PRIOR_BYTES / 2**30:g}; mode 'keep' needs "
                 "none"
             )
+
+    def _bytes_per_token(self, codebook_size: int) -> int:
+        """Compute what the probabilities of a token take in memory."""
+        if codebook_size <= DENSE_WORDS:
+            return 4 * codebook_size
+        if self.mode == "list":
+            levels = codebook_size if self._joint.log_frequencies is not None else 0
+            return 8 * self._context.top + levels
+        # A prior scores all words, and a level of each stays.
+        return 5 * codebook_size
 
     def _guessed(
         self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]

@@ -11,15 +11,15 @@ from math import prod
 
 import numpy as np
 
-from tokcom.errors import HeaderError, LockedError, ParameterError
+from tokcom.errors import HeaderError, LockedError, ParameterError, RejectedError
 from tokcom.frame import BITS, MAX_DIMENSIONS, MAX_TOKENS, TOKENS
 from tokcom.packets.crc import Crc
-from tokcom.packets.elements import KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
+from tokcom.packets.elements import CHECK, KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
 from tokcom.packets.identity import NUMBER_BITS, PacketIdentity
 from tokcom.packets.labels import LABELS, NATURAL
 from tokcom.packets.layout import CONTIGUOUS, IMPORTANCE, LAYOUTS, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, mcs_of, share_of, two_groups
-from tokcom.packets.seal import Seal, StreamFinder
+from tokcom.packets.seal import KeyHolder, Seal
 
 VERSION = 1
 FIELDS = {
@@ -64,9 +64,9 @@ class BurstHeader:
         layout_seed: seed of the layout "spread", 0 to 1023; for others, 0.
         labels: one of `labels.LABELS`, the numbering of the tokens on the air.
         payload: `frame.TOKENS` or `frame.BITS`.
-        quantizers: number of residual quantizers; if several, they are the first axis of the grid.
-        elements: serialized optional elements that are unknown here.
-        seal: seal of encrypted packets; None without encryption.
+        quantizers: residual quantizers; several of them are the first axis of the grid.
+        elements: elements that are unknown here and may be passed over, as they came.
+        seal: the key that protects header and packets; None: none does.
 
     Raises:
         ParameterError: a field is out of its range, or the frame is too large for the number of tokens sent.
@@ -153,22 +153,39 @@ class BurstHeader:
         """Identity to which the packets' CRCs are bound."""
         return PacketIdentity(self.stream_id, self.frame_id, self.codebook_id)
 
-    def opened(self, keys: StreamFinder | None) -> PacketIdentity:
-        """Return the identity with the key stream of its packets, if they are encrypted.
+    @property
+    def tag_bits(self) -> int:
+        """Bits of each packet's tag; 0: packets have a CRC."""
+        return 0 if self.seal is None else self.seal.tag_bits
+
+    @cached_property
+    def sealed_bytes(self) -> bytes:
+        """What the header's tag covers: all of base and extension without their CRCs, the tag itself as zeros."""
+        fields, elements = self._tell(replace(self.seal, header_tag=0))
+        return _base_bytes(fields) + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
+
+    def opened(self, keys: KeyHolder | None) -> PacketIdentity:
+        """The same, with the cipher of its packets, if a key protects them.
 
         Raises:
-            LockedError: their key is unknown.
+            LockedError: their key is not among the keys.
+            RejectedError: the header is not from a holder of the key, or no key protects it, and the receiver takes
+                none such.
         """
+        said = f"frame {self.frame_id} of stream {self.stream_id}"
         if self.seal is None:
+            if keys is not None and not keys.clear:
+                raise RejectedError(
+                    "clear", f"{said} has no key, and this receiver takes what its keys open; add 'clear' to them"
+                )
             return self.identity
-        stream = None if keys is None else keys.find(self.seal)
-        if stream is None:
-            raise LockedError(
-                self.seal.key_id,
-                f"frame {self.frame_id} of stream {self.stream_id} is encrypted with key 0x{self.seal.key_id:04x}, "
-                "which is not among the keys of this receiver",
-            )
-        return replace(self.identity, key_stream=stream)
+        cipher = None
+        if keys is not None:
+            cipher = keys.unlock(self.seal, self.stream_id, self.frame_id, self.sealed_bytes)
+        if cipher is None:
+            key = f"0x{self.seal.key_id:04x}"
+            raise LockedError(self.seal.key_id, f"{said} is encrypted with key {key}, which is not here")
+        return replace(self.identity, cipher=cipher)
 
     @property
     def n_tokens(self) -> int:
@@ -205,7 +222,10 @@ class BurstHeader:
 
     @cached_property
     def _told(self) -> tuple[dict[str, int], bytes]:
-        """Return the fields of the base, and the serialized elements."""
+        """The base's fields, and the elements."""
+        return self._tell(self.seal)
+
+    def _tell(self, seal: Seal | None) -> tuple[dict[str, int], bytes]:
         shape = _shape_field(self.grid)
         share = share_of(self.mcs)
         elements = split(self.elements)
@@ -218,8 +238,8 @@ class BurstHeader:
             if len(value) > 255:
                 raise _too_long(len(self.mcs), len(value))
             elements.append(Element(MCS_MAP, value))
-        if self.seal is not None:
-            elements.append(Element(KEY, self.seal.to_bytes()))
+        if seal is not None:
+            elements += [Element(KEY, seal.key_bytes()), Element(CHECK, seal.check_bytes())]
         told = join(elements)
         # n symbols hold 2 n - 3 bytes.
         symbols = (len(told) + 4) // 2 if told else 0
@@ -312,7 +332,7 @@ class HeaderBase:
             mcs = mcs_of(elements[MCS_MAP].value, n_packets)
         else:
             mcs = self._plain_mcs(n_packets)
-        seal = Seal.from_bytes(elements[KEY].value) if KEY in elements else None
+        seal = Seal.from_bytes(*(elements[number].value if number in elements else None for number in (KEY, CHECK)))
         header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown), seal)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
@@ -379,13 +399,17 @@ def extension_bytes(symbols: int) -> int:
 
 
 def _base_bits(fields: Mapping[str, int]) -> np.ndarray:
-    """Serialize the base's fields with their CRC, uint8 (BASE_BITS,)."""
-    number = 0
+    """uint8 (BASE_BITS,) of the base's fields, with their CRC."""
+    bits = np.unpackbits(np.frombuffer(_base_bytes(fields), np.uint8))
+    return CRC.append(bits[None, : BASE_BITS - CRC.width])[0]
+
+
+def _base_bytes(fields: Mapping[str, int]) -> bytes:
+    """The base's fields, and zero bits up to a whole byte."""
+    number, size = 0, BASE_BITS - CRC.width
     for name, width in FIELDS.items():
         number = number << width | int(fields[name])
-    size = BASE_BITS - CRC.width
-    bits = np.unpackbits(np.frombuffer((number << -size % 8).to_bytes(-(-size // 8), "big"), np.uint8))
-    return CRC.append(bits[None, :size])[0]
+    return (number << -size % 8).to_bytes(-(-size // 8), "big")
 
 
 def _extension_bits(elements: bytes, symbols: int) -> np.ndarray:

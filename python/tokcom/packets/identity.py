@@ -8,7 +8,7 @@ import numpy as np
 from tokcom.errors import FrameError
 from tokcom.packets.bits import tokens_to_bits
 from tokcom.packets.crc import Crc
-from tokcom.packets.seal import BitStream
+from tokcom.packets.seal import FrameCipher
 
 STREAM_BITS, FRAME_BITS, CODEBOOK_BITS, NUMBER_BITS = 6, 20, 32, 14
 """Bits of each part of the identity, in this order, most significant first."""
@@ -23,13 +23,13 @@ class PacketIdentity:
         stream_id: stream number, for channels shared by several transmitters, 0 to 63.
         frame_id: number of the frame, modulo 2**20.
         codebook_id: `codebook.codebook_id` of the codebook's name.
-        key_stream: key stream that encrypts their coded bits; None without encryption. The check does not cover it.
+        cipher: what encrypts their coded bits, and makes the tags that they have in place of CRCs; None: nothing does.
     """
 
     stream_id: int
     frame_id: int
     codebook_id: int
-    key_stream: BitStream | None = None
+    cipher: FrameCipher | None = None
 
     def bits(self, n_packets: int) -> np.ndarray:
         """Serialize stream, frame, codebook and number of each packet, uint8 (n_packets, 72).

@@ -22,7 +22,7 @@ from tokcom.packets.header import (
 from tokcom.packets.labels import LABELS
 from tokcom.packets.layout import LAYOUTS, SEEDS
 from tokcom.packets.mcs_map import LIGHTER, MCS_COUNT, MCS_NOT_SENT, SHARES, two_groups
-from tokcom.packets.seal import Seal
+from tokcom.packets.seal import TAG_WIDTHS, Seal
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -32,6 +32,10 @@ GOOD = {
     "tokens_per_packet": 3, "token_bits": 9, "shape": 255, "cmi": 0, "mcs": 6, "share": 0, "extension_symbols": 0,
 }  # fmt: skip
 """A line of 256 tokens of 10 bits, 4 a packet, all in MCS 6."""
+SEALS = st.builds(
+    Seal, st.integers(0, 65535), st.integers(0, 1), st.integers(0, 32767), st.sampled_from(TAG_WIDTHS),
+    st.integers(0, 0xFFFFFFFF),
+)  # fmt: skip
 BITS = {"payload": "bits", "token_bits": 1, "tokens_per_packet": 4, "layout": "contiguous", "layout_seed": 0}
 
 
@@ -111,7 +115,7 @@ def headers(draw):
         "natural" if bits else draw(st.sampled_from(LABELS)), "bits" if bits else "tokens",
         grid[0] if not bits and draw(st.booleans()) else 1,
         join(Element(number, value, True) for number, value in unknown.items()),
-        draw(st.none() | st.builds(Seal, st.integers(0, 65535), st.integers(0, 1), st.integers(0, 32767))),
+        draw(st.none() | SEALS),
     )  # fmt: skip
 
 
@@ -348,8 +352,8 @@ def test_an_extension_of_more_symbols_than_it_needs_is_refused():
 
 
 def test_an_element_that_must_be_known_and_is_not_is_named_with_its_frame():
-    with pytest.raises(HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 7, 200") as caught:
-        parse(bytes.fromhex("39 07 78 c8"))
+    with pytest.raises(HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 8, 200") as caught:
+        parse(bytes.fromhex("41 07 78 c8"))
     assert caught.value.kind == "element"
 
 
