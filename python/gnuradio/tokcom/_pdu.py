@@ -390,7 +390,7 @@ def header_of(meta: Mapping) -> BurstHeader:
 
 
 def seal_value(seal: Seal | None) -> tuple[int, ...] | None:
-    """What metadata says of a seal."""
+    """A seal as metadata."""
     return None if seal is None else astuple(seal)
 
 

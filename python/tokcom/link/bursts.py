@@ -175,7 +175,7 @@ class Transmitter:
         return (header, header.identity) if self._sender is None else self._sender.sealed(header)
 
     def identity(self, outline: Payload) -> PacketIdentity:
-        """What the CRCs of a frame's packets are bound to, where no key protects them."""
+        """Identity that the CRCs of a frame's packets are bound to if no key protects them."""
         return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:

@@ -160,7 +160,7 @@ class BurstHeader:
 
     @cached_property
     def sealed_bytes(self) -> bytes:
-        """What the header's tag covers: all of base and extension without their CRCs, the tag itself as zeros."""
+        """Bytes covered by the header's tag: base and extension without their CRCs, with the tag itself as zeros."""
         fields, elements = self._tell(replace(self.seal, header_tag=0))
         return _base_bytes(fields) + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
 

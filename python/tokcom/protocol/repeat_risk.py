@@ -22,7 +22,8 @@ GROUPS = 16
 THRESHOLDS = tuple(np.round(np.linspace(0, 1, 51), 2).tolist())
 TABLES = "mean", "square"
 DEVIATIONS, HORIZON = 3.0, 50
-"""Standard deviations that are kept clear of alpha: of the calibration's mean and of that of so many frames ahead."""
+"""Margin to alpha in standard deviations: of the calibration's mean, and of the mean over this number of frames to
+come."""
 
 
 def group_of(lost_share: float | np.ndarray) -> np.ndarray:
