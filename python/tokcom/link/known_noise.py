@@ -1,4 +1,4 @@
-"""Packets as constellation symbols in noise that the receiver knows: no preamble, no header, no estimation."""
+"""Links of constellation symbols in known noise: no preamble, no header, no estimation."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from tokcom.phy import grid
 
 @dataclass(frozen=True, eq=False)
 class HeadedSymbols:
-    """A frame's packets as symbols, and the header that is known at the other end.
+    """Symbols of a frame's packets, and the header, known at the other end.
 
     Attributes:
         header: of the burst that would carry them.
@@ -32,7 +32,7 @@ class HeadedSymbols:
     noise_variance: np.ndarray
 
     def in_noise(self, esn0_db: float | np.ndarray, rng: np.random.Generator) -> "HeadedSymbols":
-        """The same after noise.
+        """Add white Gaussian noise.
 
         Args:
             esn0_db: Es/N0 in dB; or that of each of the 52 carriers in use, float (52,): then each symbol is on the
@@ -52,11 +52,11 @@ class HeadedSymbols:
 
 
 class SymbolLink:
-    """Packets of bursts without a waveform, as a `link.arrival.Link`: what they say is what a burst's would.
+    """Link of the packets of bursts without their waveform (`link.arrival.Link`).
 
     Args:
         transmitter, receiver: its ends.
-        tested: winners are tested for their fit, as those of bursts are, though the noise is known.
+        tested: whether to test code words for their fit, as for bursts, although the noise is known.
     """
 
     def __init__(self, transmitter: Transmitter, receiver: Receiver, tested: bool = False):
@@ -73,7 +73,7 @@ class SymbolLink:
         return HeadedSymbols(header, symbols, np.zeros(len(symbols), np.float32))
 
     def receive(self, signal: HeadedSymbols) -> list[Arrival]:
-        """The packets, all at once.
+        """Return all packets at once.
 
         Raises:
             FrameError: the receiver lacks the labels that they were sent under, or the symbols are not the header's.
@@ -88,7 +88,7 @@ class SymbolLink:
 
 @dataclass(frozen=True, eq=False)
 class PlainSymbols:
-    """A frame's packets as symbols, all coded alike, and what is known of them at the other end.
+    """Symbols of a frame's packets, all coded alike, and their frame and layout, known at the other end.
 
     Attributes:
         outline: the frame, all of its tokens LOST.
@@ -105,24 +105,24 @@ class PlainSymbols:
     noise_variance: float = 0.0
 
     def in_noise(self, esn0_db: float, rng: np.random.Generator) -> "PlainSymbols":
-        """The same after AWGN."""
+        """Add white Gaussian noise."""
         return replace(self, symbols=awgn(self.symbols, esn0_db, rng), noise_variance=noise_variance(esn0_db))
 
 
 class PlainLink:
-    """Packets of any code, spread over the frame and all coded alike, as a `link.arrival.Link`.
+    """Link of packets of any code, spread over the frame and all coded alike (`link.arrival.Link`).
 
     Args:
         config: code, constellation and tokens per packet.
         codebook_size: words of the codebook.
-        stream_id: of what it brings.
+        stream_id: stream number of the arrivals.
     """
 
     def __init__(self, config: LinkConfig, codebook_size: int, stream_id: int = 0):
         self._link, self._stream_id = PacketLink(config, codebook_size), stream_id
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> PlainSymbols:
-        """As `link.arrival.Link.transmit`; of the MCS nothing counts but which packets are not sent."""
+        """As `link.arrival.Link.transmit`; the MCS tell only which packets are not sent."""
         positions = packet_positions(frame.grid, self._link.config.tokens_per_packet, seed=layout_seed)
         sent = np.ones(len(positions), bool) if mcs is None else np.asarray(mcs) != MCS_NOT_SENT
         symbols = self._link.modulate(pack(frame.tokens, positions)[sent])
@@ -130,7 +130,7 @@ class PlainLink:
         return PlainSymbols(outline, positions, sent, symbols)
 
     def receive(self, signal: PlainSymbols) -> list[Arrival]:
-        """The packets that were sent, all at once."""
+        """Return all packets that were sent, at once."""
         llrs = self._link.demap(signal.symbols, signal.noise_variance)
         tokens, ok = self._link.decode(llrs)
         received = ReceivedPackets(signal.positions, (PlainTransmission(self._link, signal.sent, llrs),))

@@ -1,4 +1,4 @@
-"""What a channel says of the packets of a frame, whether they were sent once or several times: what recovery decodes.
+"""Soft information on the packets of a frame, sent once or several times, for recovery to decode.
 
 Log-likelihoods of transmissions of the same packets add (Chase, 1985). They are added trellis step by trellis step of
 the mother code, so that nothing is lost where the transmissions differ in MCS, puncturing, encryption or noise.
@@ -27,30 +27,30 @@ CERTAIN = 7.0
 
 
 class Transmission(Protocol):
-    """The packets of a frame, all or some of them, as one transmission brought them."""
+    """Soft information that one transmission brought on packets of a frame."""
 
     sent: np.ndarray
-    """bool (n_packets,), packets that it says something of."""
+    """bool (n_packets,), packets that it contains."""
     n_bytes: int
-    """What it holds in memory."""
+    """Bytes held in memory."""
 
     def decode(self) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens of all packets by this transmission alone, and bool (n_packets,): the CRC holds."""
+        """Decode all packets by this transmission alone: tokens, and bool (n_packets,), whether the CRC holds."""
 
     def steps(self, rows: np.ndarray) -> np.ndarray:
         """float32 (n, stages, words): log-likelihoods of the code words of every trellis step of the packets `rows`,
         in the noise that the test of fit has found."""
 
     def fit_of(self, rows: np.ndarray, tokens: np.ndarray) -> WinnersFit | None:
-        """How well tokens, int (n, tokens_per_packet), explain the packets `rows`; None: there is no test of fit."""
+        """Test how well tokens, int (n, tokens_per_packet), explain the packets `rows`; None: there is no test."""
 
     def decode_steps(self, steps: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens of the packets `rows` by steps as `steps` gives them, and bool (n,): the CRC holds."""
+        """Decode the packets `rows` by steps as from `steps`: tokens, and bool (n,), whether the CRC holds."""
 
     def decide(
         self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
     ) -> ListDecision:
-        """List-decode the packets `rows` by steps as `steps` gives them."""
+        """List-decode the packets `rows` by steps as from `steps`."""
 
     def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
         """Decode the packet `row` token by token by steps, (stages, words); see `ReceivedPackets.token_steps`."""
@@ -73,7 +73,7 @@ class ReceivedPackets:
         cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None,
         misfit: np.ndarray | None = None, identity: PacketIdentity | None = None,
     ) -> "ReceivedPackets":  # fmt: skip
-        """Those of a burst.
+        """Wrap the LLRs of a burst.
 
         Args:
             header: of the burst.
@@ -96,21 +96,21 @@ class ReceivedPackets:
 
     @cached_property
     def sent(self) -> np.ndarray:
-        """bool (n_packets,), packets that the channel says something of."""
+        """bool (n_packets,), packets that at least one transmission contains."""
         return np.logical_or.reduce([each.sent for each in self.transmissions])
 
     @property
     def times_sent(self) -> np.ndarray:
-        """int (n_packets,), transmissions of each packet."""
+        """int (n_packets,), number of transmissions of each packet."""
         return np.sum([each.sent for each in self.transmissions], axis=0)
 
     @property
     def n_bytes(self) -> int:
-        """What it holds in memory."""
+        """Bytes held in memory."""
         return sum(each.n_bytes for each in self.transmissions)
 
     def with_more(self, other: "ReceivedPackets") -> "ReceivedPackets":
-        """These and further transmissions of the same packets.
+        """Add further transmissions of the same packets.
 
         Raises:
             FrameError: they are not the same packets.
@@ -120,13 +120,13 @@ class ReceivedPackets:
         return ReceivedPackets(self.positions, self.transmissions + other.transmissions)
 
     def latest(self, count: int) -> "ReceivedPackets":
-        """The same by the latest transmissions alone, `count` of them at most."""
+        """Keep at most the `count` latest transmissions."""
         if len(self.transmissions) <= count:
             return self
         return ReceivedPackets(self.positions, self.transmissions[-count:])
 
     def decode(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The Viterbi decoder's tokens and whether to believe them.
+        """Decode packets by the Viterbi algorithm and check their CRCs.
 
         Args:
             rows: int (n,), the packets; None: all.
@@ -145,9 +145,13 @@ class ReceivedPackets:
         return np.where(self.sent[rows, None], tokens, 0), ok & self.sent[rows]
 
     def steps(self, rows: np.ndarray) -> np.ndarray:
-        """What the channel says of packets: float32 (n, stages, words), the log-likelihood of each code word of every
-        trellis step, up to a constant per step; as `coding.list_decoding.ListDecoder` takes them. `rows`, int (n,), may
-        name a packet several times.
+        """Return log-likelihoods of the code words of every trellis step of packets, summed over transmissions.
+
+        Args:
+            rows: int (n,), the packets; a packet may be named several times.
+
+        Returns:
+            float32 (n, stages, words), up to a constant per step, as `coding.list_decoding.ListDecoder` takes them.
 
         Raises:
             FrameError: a transmission has not as many LLRs as its MCS say.
@@ -172,7 +176,7 @@ class ReceivedPackets:
         fit = _sum(fits)
         chosen = priors.at(decision.tokens[..., None])[..., 0]
         odds = fit.code_word_odds(chosen.sum(axis=1, dtype=np.float64))
-        # What no code word explains says nothing of the tokens: the prior stays.
+        # Where no code word explains the packet, the prior remains.
         doubted = np.flatnonzero(odds < CERTAIN)
         share = np.float32(1 / (1 + np.exp(np.clip(odds[doubted], -80, 80))))[:, None, None]
         before = (
@@ -316,14 +320,14 @@ class PlainTransmission:
 
     @cached_property
     def _of_all(self) -> np.ndarray:
-        """float32 (n_packets, coded_length), 0 for packets that were not sent."""
+        """float32 (n_packets, coded_length), zeros for packets that were not sent."""
         out = np.zeros((len(self.sent), self.llrs.shape[1]), np.float32)
         out[self.sent] = self.llrs
         return out
 
 
 def _sum(parts: Sequence) -> object:
-    """The sum of one or more; of one, itself."""
+    """Return the sum of one or more parts."""
     total = parts[0]
     for part in parts[1:]:
         total = total + part

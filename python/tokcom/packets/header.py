@@ -67,6 +67,7 @@ class BurstHeader:
         quantizers: residual quantizers; several of them are the first axis of the grid.
         elements: elements that are unknown here and may be passed over, as they came.
         seal: what the packets are encrypted with; None: nothing.
+        sizes: words of each quantizer, where they differ; empty: all have as many.
 
     Raises:
         ParameterError: a field is out of its range, or the frame is larger than what the burst sends of it allows.
@@ -87,6 +88,7 @@ class BurstHeader:
     quantizers: int = 1
     elements: bytes = b""
     seal: Seal | None = None
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         grid = tuple(map(int, self.grid))
@@ -114,9 +116,20 @@ class BurstHeader:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.quantizers != 1 and (bits or self.quantizers != grid[0]):
             raise ParameterError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
+        object.__setattr__(self, "sizes", self._checked_sizes())
         object.__setattr__(self, "mcs", self._checked_mcs())
         if self.elements:
             _check_unknown(self.elements)
+
+    def _checked_sizes(self) -> tuple[int, ...]:
+        sizes = tuple(map(int, self.sizes))
+        if sizes and (len(sizes) != self.quantizers or len(set(sizes)) < 2 or not 2 <= min(sizes)):
+            raise ParameterError(
+                f"sizes is {sizes}; it must hold at least 2 words for each of {self.quantizers} quantizers that differ"
+            )
+        if sizes and (max(sizes) - 1).bit_length() != self.token_bits:
+            raise ParameterError(f"sizes is {sizes}; the largest does not take tokens of {self.token_bits} bits")
+        return sizes
 
     def _checked_mcs(self) -> np.ndarray:
         """The read-only MCS of each packet, of a frame that is not too large for what is sent of it."""
@@ -210,9 +223,9 @@ class BurstHeader:
         share = share_of(self.mcs)
         elements = split(self.elements)
         if shape is None:
-            elements.append(Element(SHAPE, _shape_bytes(self.grid)))
+            elements.append(Element(SHAPE, _groups_of(self.grid)))
         if self.quantizers > 1:
-            elements.append(Element(QUANTIZERS, b""))
+            elements.append(Element(QUANTIZERS, _sizes_bytes(self.sizes)))
         if share is None:
             value = map_of(self.mcs)
             if len(value) > 255:
@@ -311,7 +324,10 @@ class HeaderBase:
         else:
             mcs = self._plain_mcs(n_packets)
         seal = Seal.from_bytes(elements[KEY].value) if KEY in elements else None
-        header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown), seal)
+        quantizers, sizes = 1, ()
+        if QUANTIZERS in elements:
+            quantizers, sizes = grid[0], _sizes_of(elements[QUANTIZERS].value)
+        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
             raise HeaderError("contents", "the header is not the simplest that says the same")
@@ -349,7 +365,7 @@ class HeaderBase:
 
     def _header(
         self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
-        seal: Seal | None = None,
+        seal: Seal | None = None, sizes: tuple[int, ...] = (),
     ) -> BurstHeader:  # fmt: skip
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
@@ -360,6 +376,7 @@ class HeaderBase:
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
                 fields["cmi"] - 1 if fields["cmi"] else None, layout, fields["layout"] if layout == SPREAD else 0,
                 NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
+                sizes,
             )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"absurd header: {error}") from None
@@ -403,11 +420,12 @@ def _shape_field(grid: tuple[int, ...]) -> int | None:
     return None
 
 
-def _shape_bytes(grid: tuple[int, ...]) -> bytes:
-    """Each side less one, in groups of 7 bits, the most significant first; all but a side's last have their top bit."""
+def _groups_of(numbers: tuple[int, ...]) -> bytes:
+    """Each number less one, in groups of 7 bits, the most significant first; all but a number's last have their top
+    bit."""
     out = []
-    for side in grid:
-        rest = side - 1
+    for number in numbers:
+        rest = number - 1
         groups = [rest & 127]
         while rest := rest >> 7:
             groups.append(rest & 127 | 128)
@@ -415,21 +433,51 @@ def _shape_bytes(grid: tuple[int, ...]) -> bytes:
     return bytes(out)
 
 
+def _numbers_of(value: bytes) -> tuple[int, ...] | None:
+    """The numbers that bytes tell: the inverse of `_groups_of`; None where they are none of its."""
+    numbers, number = [], 0
+    for byte in value:
+        number = number << 7 | byte & 127
+        if not byte & 128:
+            numbers.append(number + 1)
+            number = 0
+    return tuple(numbers) if value == _groups_of(tuple(numbers)) else None
+
+
 def _shape_of(value: bytes) -> tuple[int, ...]:
-    """The sides that bytes tell: the inverse of `_shape_bytes`.
+    """The sides that bytes tell.
 
     Raises:
         HeaderError: they tell no shape.
     """
-    sides, side = [], 0
-    for byte in value[: 3 * MAX_DIMENSIONS]:
-        side = side << 7 | byte & 127
-        if not byte & 128:
-            sides.append(side + 1)
-            side = 0
-    if not 1 <= len(sides) <= MAX_DIMENSIONS or value != _shape_bytes(tuple(sides)):
+    sides = _numbers_of(value[: 3 * MAX_DIMENSIONS + 1])
+    if sides is None or not 1 <= len(sides) <= MAX_DIMENSIONS:
         raise HeaderError("contents", f"the shape {value.hex(' ')} is no grid of up to {MAX_DIMENSIONS} dimensions")
-    return tuple(sides)
+    return sides
+
+
+def _sizes_of(value: bytes) -> tuple[int, ...]:
+    """The words of each quantizer that bytes tell.
+
+    Raises:
+        HeaderError: they tell none.
+    """
+    sizes = _numbers_of(value)
+    if sizes is None:
+        raise HeaderError("contents", f"the words of quantizers {value.hex(' ')} cannot be read")
+    return sizes
+
+
+def _sizes_bytes(sizes: tuple[int, ...]) -> bytes:
+    """The value of the element that tells of quantizers.
+
+    Raises:
+        ParameterError: it has no room.
+    """
+    value = _groups_of(sizes)
+    if len(value) > 255:
+        raise ParameterError(f"the words of {len(sizes)} quantizers take {len(value)} bytes of a header, at most 255")
+    return value
 
 
 def _check_unknown(elements: bytes) -> None:
