@@ -15,26 +15,29 @@ class image_receiver(gr.hier_block2):
     the samples and the models: all else stands in the bursts.
 
     Input: complex samples, from a radio or a channel.
-    Output: message ports "lost": each picture as it was received, patches of lost tokens grey; "recovered": the same
-    made whole, with the confidence in each token; "figures": the link's running figures, once a second, as the Link
-    Monitor gives them; "cqi": what each burst tells of the channel; "symbols": the equalised symbols of each burst, for
-    a QT GUI Constellation Sink; "hints": what keeps bursts from being received, for Image View's "counters".
+    Output: message ports "lost": each picture as received, with patches of lost tokens in grey; "recovered": the same
+        after recovery, with the confidence in each token; "figures": the link's running figures, once per second, as
+        from the Link Monitor; "cqi": channel quality from each burst; "symbols": the equalised symbols of each burst,
+        for a QT GUI Constellation Sink; "hints": causes of failed reception, for Image View's "counters".
 
     Parameters:
-        sample_rate: in Hz; it turns the frequency offset into Hz, nothing else depends on it.
-        models: models of the zoo, by name or folder, in a list or between commas: those of the transmitters.
+        sample_rate: sample rate in Hz, used only to convert the frequency offset to Hz.
+        models: models of the zoo, by name or folder, as a list or separated by commas: those of the transmitters.
         profile: "any", "standard" or "robust": the bursts to find.
-        mode: "context": channel, CRC and model decide together; "list": channel and CRC; "mask": lost tokens are
-            guessed by the model (the paper); "keep": the Viterbi decoder's tokens as they are.
-        use_cmi: tell the model the class label that came with the picture.
-        max_seconds: time a picture, after which the best so far counts (mode "context"); 0: no limit.
-        queue_size: pictures that may wait for recovery, at least 1; of more, the oldest are dropped and counted.
-        seed: of the draws when tokens are guessed, at least 0.
-        streams: numbers of the streams to receive, between commas; empty: all.
+        mode: "context": channel, CRC and model decide jointly; "list": channel and CRC; "mask": lost tokens are guessed
+            by the model (the paper); "keep": the Viterbi decoder's tokens are kept.
+        use_cmi: use the class label sent with the picture.
+        max_seconds: time limit per picture, after which the best result so far is used (mode "context"); 0 for no
+            limit.
+        queue_size: largest number of pictures waiting for recovery, at least 1; beyond it the oldest are dropped and
+            counted.
+        seed: seed of the draws when tokens are guessed, at least 0.
+        streams: numbers of the streams to receive, separated by commas; empty for all.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
-        keys: files of the keys that bursts may be encrypted with, in a list or between commas; empty:
-            bursts that are encrypted are counted, and not shown.
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas. With any, bursts are
+            believed that come from a holder of one, each once; others are counted, and not shown. The word clear among
+            them: bursts without a key are taken, too; the word replays: bursts are taken again, as from a recording.
     """
 
     def __init__(

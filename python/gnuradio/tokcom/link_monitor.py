@@ -17,7 +17,7 @@ from ._pdu import Metadata, open_pdu, reason, required
 from ._recent import RecentFrames, frame_key
 
 REMEMBERED, REMEMBERED_BYTES = 256, 64 << 20
-"""Frames whose tokens wait for what was received, or for what was sent."""
+"""Limits on frames whose tokens wait for their counterpart, sent or received."""
 
 
 class link_monitor(gr.basic_block):
@@ -63,7 +63,7 @@ class link_monitor(gr.basic_block):
         self.set_msg_handler(self.SYSTEM, self._on_system)
 
     def figures(self) -> dict:
-        """The running figures now, as `tokcom.metrics.link_figures.LinkFigures.figures` gives them."""
+        """Return the current figures, as `tokcom.metrics.link_figures.LinkFigures.figures`."""
         return self._link.figures(time.monotonic())
 
     def start(self) -> bool:
@@ -88,14 +88,14 @@ class link_monitor(gr.basic_block):
         return True
 
     def _serve(self) -> None:
-        """Serve metrics, where that is wanted: from the construction on, so that a port in use is told at once."""
+        """Serve metrics if requested, from construction on, so that a port in use is reported at once."""
         if self._port and self._server is None:
-            from tokcom.metrics.figures_server import FiguresServer  # only here is prometheus_client needed
+            from tokcom.metrics.figures_server import FiguresServer  # prometheus_client is needed only here
 
             self._server = FiguresServer(self.figures, self._port)
 
     def _on_system(self, message: object) -> None:
-        """The end is announced: it takes its place behind the frames that wait at the input port."""
+        """Queue the announcement of the end behind the frames waiting at the input port."""
         self.to_basic_block()._post(self.RECOVERED, pmt.cons(self.END, message))
 
     def _on_recovered(self, pdu: object) -> None:
@@ -148,13 +148,13 @@ class link_monitor(gr.basic_block):
             self._file.write(figures, datetime.now(UTC))
         except Exception as error:
             self.write_errors += 1
-            # Each time that their number has doubled: a full disk stays full.
+            # Log whenever their number has doubled: a full disk stays full.
             if self.write_errors.bit_count() == 1:
                 self.logger.error(f"row not written ({self.write_errors} so far): {reason(error)}")
 
 
 def _tokens(meta: Metadata, pdu: object) -> np.ndarray:
-    """A PDU's tokens: its content, or of a picture those it was made of."""
+    """Return a PDU's tokens: its content, or the tokens from which a picture was made."""
     if pmt.is_s32vector(pmt.cdr(pdu)):
         return open_pdu(pdu, "int32")[1]
     return np.asarray(required(meta, keys.TOKENS, np.ndarray))

@@ -1,4 +1,4 @@
-"""Interface of links, and packets with their identity as links deliver them."""
+"""Interface of links and of what they deliver: packets with an identity, to be assembled into frames."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
 
 FrameKey = tuple[Hashable, int, int]
-"""Source, stream number and frame number: identity of a frame at a receiver."""
+"""Key of the frame that packets belong to: source, stream and frame number."""
 Signal = TypeVar("Signal")
 
 
 @dataclass(frozen=True, eq=False)
 class Arrival:
-    """Packets of one frame, all or some of them, as a link delivered them.
+    """Packets of one frame, all or some of them, as a link brought them.
 
     Attributes:
         stream_id: of the transmitter or stream.
@@ -27,9 +27,9 @@ class Arrival:
         rows: int (k,), which packets these are, each once.
         tokens: int32 (k, tokens_per_packet), whatever the check says.
         packets_ok: bool (k,), whether the check holds.
-        received: soft information on the packets of the frame; None if there is none, as on links that deliver packets
-            whole or not at all.
-        source: origin of the packets, if the stream's number does not identify it.
+        received: what the channel says of the frame's packets beside; None: nothing, as where packets arrive whole or
+            not at all.
+        source: where they came from, where a stream's number is not enough to tell.
     """
 
     stream_id: int
@@ -48,34 +48,32 @@ class Arrival:
 
     @cached_property
     def frame(self) -> Payload:
-        """The frame with the tokens of packets whose check holds, LOST elsewhere."""
+        """The frame as far as its packets are here and their checks hold, LOST elsewhere."""
         packets = np.full(self.positions.shape, LOST, np.int32)
         packets[self.rows[self.packets_ok]] = self.tokens[self.packets_ok]
         return self.outline.with_tokens(unpack(packets, self.positions))
 
 
 class Link(Protocol[Signal]):
-    """Two ends that exchange packets through a medium: the air, a channel model, noise, a network.
+    """The two ends of a way for packets. Between them lies a medium: the air, a channel model, noise, a network.
 
     Signals are samples (`bursts.BurstLink`), symbols in known noise (`known_noise`), or datagrams. A simulation is
     `link.receive(medium(link.transmit(frame)))`.
     """
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> Signal:
-        """Return the signal that carries a frame.
+        """Signal sent for a frame.
 
         Args:
             frame: a whole one.
             layout_seed: of its packets' layout.
-            mcs: uint8 (n_packets,), the MCS of each, or MCS_NOT_SENT for packets to leave out, as a repetition does.
-                None: the configured MCS.
+            mcs: uint8 (n_packets,), the MCS of each, or MCS_NOT_SENT: a repetition sends some packets only. None: as
+                the link is configured.
 
         Raises:
             TokcomError: the link cannot carry such a frame.
         """
 
     def receive(self, signal: Signal) -> list[Arrival]:
-        """Return the packets that the next piece of the received signal completes.
-
-        Unusable parts of the signal are counted, and raise no error.
-        """
+        """The packets that a piece of what arrives completes. Whatever cannot be used of it is counted, and raises
+        nothing."""

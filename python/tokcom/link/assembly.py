@@ -1,4 +1,4 @@
-"""Assembly of frames from packets that arrive in any order, from any link, once or several times."""
+"""Frames from their packets: in any order, from any link, sent once or several times."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
 
 TRANSMISSIONS = 16
-"""Maximum number of transmissions of a frame whose log-likelihoods are kept; the oldest are dropped."""
+"""Transmissions of a frame whose log-likelihoods are kept; of more, those that came first go."""
 
 
 class Assembly:
-    """A frame under assembly.
+    """A frame as far as its packets have come.
 
     Args:
         first: its first packets.
 
     Attributes:
         outline, positions: see `Arrival`.
-        tokens: int32 (n_packets, tokens_per_packet); for packets that are not ok, those received last, or 0.
+        tokens: int32 (n_packets, tokens_per_packet); of packets that are not ok what came last, or 0.
         packets_ok: bool (n_packets,), whose check holds, alone or with repetitions added.
-        received: soft information on the packets; None if there is none.
-        duplicates: number of packets received again after they were ok.
+        received: what the channel says of the packets; None: nothing.
+        duplicates: packets that came although they were here.
     """
 
     def __init__(self, first: Arrival):
@@ -48,7 +48,7 @@ class Assembly:
             self._hear(arrival.received)
 
     def fits(self, arrival: Arrival) -> bool:
-        """Tell whether packets can belong to this frame: same shape and layout, and no contradicting tokens."""
+        """Whether packets can be of this frame: of the same shape and layout, and none says other than one here."""
         same = self.outline is arrival.outline or self.outline == arrival.outline
         places, others = self.positions, arrival.positions
         if not same or (places is not others and not np.array_equal(places, others)):
@@ -58,7 +58,7 @@ class Assembly:
 
     @property
     def frame(self) -> Payload:
-        """The frame, LOST where no packet with a valid check has arrived."""
+        """The frame, LOST where no packet whose check holds has come."""
         believed = np.where(self.packets_ok[:, None], self.tokens, LOST)
         return self.outline.with_tokens(unpack(believed, self.positions))
 
@@ -87,13 +87,13 @@ class Assembly:
 
 @dataclass
 class AssemblyCounters:
-    """Counters of an assembler.
+    """Result of adding packets.
 
     Attributes:
-        duplicates: packets received again after they were ok.
-        frames_dropped: unfinished frames dropped because a bound was reached.
-        packets_dropped: packets of those frames that were ok.
-        frames_replaced: frames whose number was received with another shape or other tokens; the newer one stays.
+        duplicates: packets that came although they were here.
+        frames_dropped: frames that were let go, unfinished, because the bounds were reached.
+        packets_dropped: packets of those that had come.
+        frames_replaced: frames whose number came with another shape or other tokens: the newer one stays.
     """
 
     duplicates: int = 0
@@ -104,17 +104,17 @@ class AssemblyCounters:
 
 @dataclass
 class FrameAssembler:
-    """Assembler of any number of frames, within bounds.
+    """Puts packets of any number of frames together, within bounds.
 
-    It has no clock: its user removes frames (`pop`) that are whole or too late. Beyond the bounds, the frame whose last
-    packet is oldest is dropped.
+    It keeps no time: its user takes frames out (`pop`) when they are whole or too late. Frames that are not taken out
+    are dropped when the bounds are reached, those first whose last packet is oldest.
 
     Args:
-        max_bytes: maximum number of bytes of all frames; the latest frame is kept, whatever its size.
-        max_frames: maximum number of frames.
+        max_bytes: what all frames may hold; the latest is kept, whatever it holds.
+        max_frames: frames at most.
 
     Attributes:
-        counters: counters of packets and frames.
+        counters: what became of packets.
 
     Raises:
         ParameterError: a bound is below 1.
@@ -130,13 +130,13 @@ class FrameAssembler:
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must be at least 1")
         self._frames: OrderedDict[FrameKey, Assembly] = OrderedDict()
         self.bytes_held = 0
-        """Bytes of all frames under assembly."""
+        """Bytes of all frames that are here."""
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def add(self, arrival: Arrival) -> Assembly:
-        """Add packets, and return their frame as assembled so far."""
+        """Add packets, and return all that is here of their frame."""
         key = arrival.key
         known = self._frames.get(key)
         if known is not None and not known.fits(arrival):
@@ -159,11 +159,11 @@ class FrameAssembler:
         return known
 
     def get(self, key: FrameKey) -> Assembly | None:
-        """Return a frame under assembly; None if there is none."""
+        """Assembly of a frame as far as it has arrived; None: nothing has."""
         return self._frames.get(key)
 
     def pop(self, key: FrameKey) -> Assembly | None:
-        """Remove and return a frame; None if there is none."""
+        """Take a frame out; None: nothing of it is here."""
         found = self._frames.pop(key, None)
         if found is not None:
             self.bytes_held -= found.n_bytes

@@ -1,4 +1,4 @@
-"""Links of constellation symbols in known noise: no preamble, no header, no estimation."""
+"""Packets as constellation symbols in noise that the receiver knows: no preamble, no header, no estimation."""
 
 from dataclasses import dataclass, replace
 
@@ -12,14 +12,14 @@ from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import PlainTransmission, ReceivedPackets
 from tokcom.packets.header import BurstHeader
-from tokcom.packets.layout import pack, packet_positions
+from tokcom.packets.layout import SPREAD, pack, packet_positions
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
 
 
 @dataclass(frozen=True, eq=False)
 class HeadedSymbols:
-    """Symbols of a frame's packets, and the header, known at the other end.
+    """A frame's packets as symbols, and the header that is known at the other end.
 
     Attributes:
         header: of the burst that would carry them.
@@ -32,7 +32,7 @@ class HeadedSymbols:
     noise_variance: np.ndarray
 
     def in_noise(self, esn0_db: float | np.ndarray, rng: np.random.Generator) -> "HeadedSymbols":
-        """Add white Gaussian noise.
+        """The same after noise.
 
         Args:
             esn0_db: Es/N0 in dB; or that of each of the 52 carriers in use, float (52,): then each symbol is on the
@@ -52,18 +52,18 @@ class HeadedSymbols:
 
 
 class SymbolLink:
-    """Link of the packets of bursts without their waveform (`link.arrival.Link`).
+    """Packets of bursts without a waveform, as a `link.arrival.Link`: what they say is what a burst's would.
 
     Args:
         transmitter, receiver: its ends.
-        tested: whether to test code words for their fit, as for bursts, although the noise is known.
+        tested: winners are tested for their fit, as those of bursts are, though the noise is known.
     """
 
     def __init__(self, transmitter: Transmitter, receiver: Receiver, tested: bool = False):
         self.transmitter, self.receiver, self.tested = transmitter, receiver, tested
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> HeadedSymbols:
-        """As `link.arrival.Link.transmit`; nothing is encrypted."""
+        """Transmit a frame, unencrypted; see `link.arrival.Link.transmit`."""
         sender = self.transmitter
         packets = sender.packetize(frame, layout_seed)
         mcs = sender.choose_mcs(len(packets)) if mcs is None else mcs
@@ -73,7 +73,7 @@ class SymbolLink:
         return HeadedSymbols(header, symbols, np.zeros(len(symbols), np.float32))
 
     def receive(self, signal: HeadedSymbols) -> list[Arrival]:
-        """Return all packets at once.
+        """The packets, all at once.
 
         Raises:
             FrameError: the receiver lacks the labels that they were sent under, or the symbols are not the header's.
@@ -88,7 +88,7 @@ class SymbolLink:
 
 @dataclass(frozen=True, eq=False)
 class PlainSymbols:
-    """Symbols of a frame's packets, all coded alike, and their frame and layout, known at the other end.
+    """A frame's packets as symbols, all coded alike, and what is known of them at the other end.
 
     Attributes:
         outline: the frame, all of its tokens LOST.
@@ -105,32 +105,33 @@ class PlainSymbols:
     noise_variance: float = 0.0
 
     def in_noise(self, esn0_db: float, rng: np.random.Generator) -> "PlainSymbols":
-        """Add white Gaussian noise."""
+        """The same after AWGN."""
         return replace(self, symbols=awgn(self.symbols, esn0_db, rng), noise_variance=noise_variance(esn0_db))
 
 
 class PlainLink:
-    """Link of packets of any code, spread over the frame and all coded alike (`link.arrival.Link`).
+    """Packets of any code, all coded alike, as a `link.arrival.Link`.
 
     Args:
         config: code, constellation and tokens per packet.
         codebook_size: words of the codebook.
-        stream_id: stream number of the arrivals.
+        stream_id: of what it brings.
+        layout: which tokens travel together, one of `packets.layout.LAYOUTS`.
     """
 
-    def __init__(self, config: LinkConfig, codebook_size: int, stream_id: int = 0):
-        self._link, self._stream_id = PacketLink(config, codebook_size), stream_id
+    def __init__(self, config: LinkConfig, codebook_size: int, stream_id: int = 0, layout: str = SPREAD):
+        self._link, self._stream_id, self._layout = PacketLink(config, codebook_size), stream_id, layout
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> PlainSymbols:
-        """As `link.arrival.Link.transmit`; the MCS tell only which packets are not sent."""
-        positions = packet_positions(frame.grid, self._link.config.tokens_per_packet, seed=layout_seed)
+        """Transmit a frame; see `link.arrival.Link.transmit`. Of the MCS, only the packets left unsent matter."""
+        positions = packet_positions(frame.grid, self._link.config.tokens_per_packet, self._layout, layout_seed)
         sent = np.ones(len(positions), bool) if mcs is None else np.asarray(mcs) != MCS_NOT_SENT
         symbols = self._link.modulate(pack(frame.tokens, positions)[sent])
         outline = frame.with_tokens(np.full_like(frame.tokens, LOST))
         return PlainSymbols(outline, positions, sent, symbols)
 
     def receive(self, signal: PlainSymbols) -> list[Arrival]:
-        """Return all packets that were sent, at once."""
+        """The packets that were sent, all at once."""
         llrs = self._link.demap(signal.symbols, signal.noise_variance)
         tokens, ok = self._link.decode(llrs)
         received = ReceivedPackets(signal.positions, (PlainTransmission(self._link, signal.sent, llrs),))
