@@ -54,6 +54,7 @@ ROOMS = {
         "photograph_tokens",
         "text_messages",
         "curves",
+        "leakage",
         "air",
         "network",
         "multiple_access",

@@ -19,6 +19,7 @@ HERE = "tokcom_lab.cli.bench"
         "device": f"{HERE}.device:device",
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",
+        "leakage": f"{HERE}.security:leakage",
         "mapping": f"{HERE}.tokens:mapping",
         "photographs": f"{HERE}.tokens:photographs",
         "network": f"{HERE}.network:network",
