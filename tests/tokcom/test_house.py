@@ -55,6 +55,7 @@ ROOMS = {
         "text_messages",
         "curves",
         "leakage",
+        "membership",
         "air",
         "network",
         "multiple_access",

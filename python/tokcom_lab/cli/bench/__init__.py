@@ -20,6 +20,7 @@ HERE = "tokcom_lab.cli.bench"
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",
         "leakage": f"{HERE}.security:leakage",
+        "membership": f"{HERE}.security:membership",
         "mapping": f"{HERE}.tokens:mapping",
         "photographs": f"{HERE}.tokens:photographs",
         "network": f"{HERE}.network:network",
