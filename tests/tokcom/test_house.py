@@ -56,6 +56,7 @@ ROOMS = {
         "curves",
         "leakage",
         "membership",
+        "seal_cost",
         "air",
         "network",
         "multiple_access",

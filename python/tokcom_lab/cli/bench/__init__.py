@@ -19,6 +19,7 @@ HERE = "tokcom_lab.cli.bench"
         "device": f"{HERE}.device:device",
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",
+        "keys": f"{HERE}.security:keys",
         "leakage": f"{HERE}.security:leakage",
         "membership": f"{HERE}.security:membership",
         "mapping": f"{HERE}.tokens:mapping",

@@ -1,4 +1,4 @@
-"""`tokcom bench leakage`, `membership`: what is learned without a key, and of the pictures behind a model."""
+"""`tokcom bench keys`, `leakage`, `membership`: what keys cost and hide, and what a model tells of its pictures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,34 @@ if TYPE_CHECKING:
     from tokcom_lab.leakage import Sample
 
 CLASSES = "Leopards,Motorbikes,airplanes,watch"
+
+
+@click.command("keys")
+@click.option("--frames", default=300, show_default=True, type=click.IntRange(1), help="Frames of each kind.")
+@click.option(
+    "--packets",
+    default=10_240,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Forged packets for each strength of noise.",
+)
+@seed_option
+@json_option("Write the figures as JSON")
+def keys(frames: int, packets: int, seed: int, json_file: click.utils.LazyFile | None) -> None:
+    """Measure what a key costs in time and airtime, and how often forged packets pass tags of 8 bits (two minutes)."""
+    from tokcom_lab.seal_cost import forgeries, seal_cost
+
+    with progress_bar() as bar:
+        row = bar.add_task("frames", total=frames + 1)
+        cost = seal_cost(frames, seed, progress=lambda done: bar.advance(row, done))
+        row = bar.add_task("forged packets", total=1)
+        forged = forgeries(packets, seed=seed)
+        bar.advance(row, 1)
+    if json_file is not None:
+        write_json({"cost": cost, "forgeries": forged}, json_file)
+        return
+    show(cost, "cost of a key")
+    show(forged, "forged packets that pass tags of 8 bits")
 
 
 def _plan(command: Callable) -> Callable:
