@@ -22,7 +22,7 @@ class TextError(TokcomError, ValueError):
 
 
 class ModelError(TokcomError):
-    """A model's folder, card or weights are missing, broken or do not fit what is asked of them."""
+    """A model's folder, card or weights are missing, corrupt or do not fit the request."""
 
 
 class DatasetError(TokcomError):
@@ -34,11 +34,11 @@ class CheckpointError(TokcomError):
 
 
 class HeaderError(TokcomError):
-    """A burst's header cannot be used.
+    """A burst's header is invalid.
 
     Attributes:
-        kind: "crc": it did not arrive whole; "version": it is of another version; "element": it has an element that a
-            receiver must know, and this one does not; "contents": it is whole and absurd.
+        kind: "crc": the CRC fails; "version": its version is unknown; "element": it has a mandatory element that this
+            receiver does not know; "contents": its CRC holds but its values are impossible.
     """
 
     def __init__(self, kind: str, message: str):
@@ -54,7 +54,7 @@ class LockedError(TokcomError):
     """A burst is protected by a key that is not here.
 
     Attributes:
-        key_id: of that key.
+        key_id: id of that key.
     """
 
     def __init__(self, key_id: int, message: str):
@@ -76,7 +76,7 @@ class RejectedError(TokcomError):
 
 
 class KeyFileError(TokcomError):
-    """A key, or the count of its epochs, cannot be read or written, or is none."""
+    """A key, or the counter of its epochs, cannot be read or written, or is invalid."""
 
 
 class RecordingError(TokcomError):

@@ -17,8 +17,8 @@ from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_o
 
 class burst_demodulator(PduBlock):
     """Demodulate a burst: frequency, timing, channel and noise from its preamble and header, phase and clock drift
-    followed through all of it, and a log-likelihood ratio for each coded bit. Where the metadata
-    tells the header, that is believed; else it is decoded.
+    tracked through all of it, and a log-likelihood ratio for each coded bit. The header is taken from the metadata if
+    present, else it is decoded.
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
@@ -28,9 +28,10 @@ class burst_demodulator(PduBlock):
     "symbols": PDUs of c32 symbols of all packets, equalised, with the same metadata: for a QT GUI Constellation Sink.
 
     Parameters:
-        queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
-        keys: files of the keys that bursts may be encrypted with, in a list or between commas, as of
-            Packet Decoder: packets that they open help to demodulate the others.
+        queue_size: largest number of bursts waiting at the input, at least 1; beyond it the oldest are dropped, logged
+            and counted.
+        keys: files of the keys of encrypted bursts, as a list or separated by commas, as in Packet Decoder: packets
+            decrypted with them help to demodulate the others.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "llrs", "complex64", "demodulator"
@@ -47,7 +48,7 @@ class burst_demodulator(PduBlock):
 
     @property
     def bursts_dropped(self) -> int:
-        """Bursts that found the queue full."""
+        """Number of bursts dropped because the queue was full."""
         return self.inputs_dropped
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:

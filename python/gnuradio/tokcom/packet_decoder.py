@@ -18,11 +18,11 @@ class packet_decoder(PduBlock):
     """Decode packets (soft Viterbi), check their CRCs, or tags, and put the tokens back in order; those of failed
     packets are -1.
 
-    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with what the burst's header says.
+    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with the fields of the burst's header.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
-    and packets_lost added, and the LLRs where packets were lost: Token Recovery decodes them again. Message port
+        and packets_lost added, and the LLRs if packets were lost: Token Recovery decodes them again. Message port
     "bits": frames of bits of any kind, PDUs of s32 bits, -1 where lost, with the same keys. Message port "feedback":
-    reports that a receiver sends back, for Feedback Decoder.
+    reports of a receiver, for Feedback Decoder.
 
     Parameters:
         models: models whose codebooks are known, by name or folder, in a list or between commas. Frames of others are

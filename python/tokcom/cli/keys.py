@@ -1,4 +1,4 @@
-"""`tokcom keys`: keys that transmitters and receivers share."""
+"""`tokcom keys`: keys shared by transmitters and receivers."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ HERE = "tokcom.cli.keys"
 
 @click.group(cls=LazyGroup, places={"new": f"{HERE}:new", "show": f"{HERE}:show", "trust": f"{HERE}:trust"})
 def keys() -> None:
-    """Keys that transmitters and receivers share."""
+    """Manage keys shared by transmitters and receivers."""
 
 
 @click.command()

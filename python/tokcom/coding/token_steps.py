@@ -20,7 +20,7 @@ BINS = 480
 
 @dataclass(frozen=True)
 class PathEnds:
-    """Where paths end inside a packet.
+    """State of the paths at one step inside a packet.
 
     Attributes:
         metric: float64 (n,), log-likelihood and log-prior of their tokens.
@@ -52,7 +52,7 @@ class Continuations:
     mass: float
 
     def select(self, kept: np.ndarray) -> PathEnds:
-        """Where those of some indices, int (n,), end."""
+        """The ends of selected paths; indices int (n,)."""
         return PathEnds(self.ends.metric[kept], self.ends.state[kept], self.ends.check[kept])
 
 
@@ -84,19 +84,22 @@ class TokenSteps:
         n = len(metric)
         return PathEnds(metric, np.zeros(n, np.int64), np.full(n, self._zero, np.int64))
 
-    def continuations(self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int) -> Continuations:
+    def continuations(
+        self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int, also: int = -1
+    ) -> Continuations:
         """The likeliest paths that are one token longer.
 
         Args:
             place: of the token in the packet.
             ends: n paths as far as that token.
             log_prior: float32 (n, codebook_size), of the token.
-            most: continuations that are listed at most.
+            most: continuations that are listed at most, beside those of the next argument.
+            also: a word that is listed behind every path, however unlikely; -1: none.
         """
         parent, word, metric, total, mass = _continue(
             ends.metric, self._start[place][ends.state], self._channel[place], self._ahead[place + 1],
             self._trellis.width - self._trellis.memory, self._labels, np.ascontiguousarray(log_prior, np.float32),
-            most,
+            most, also,
         )  # fmt: skip
         label, low = self._labels[word], self._trellis.width // 2
         check = ends.check[parent] ^ self._trellis.check_high[place, label >> low]
@@ -156,9 +159,9 @@ def _tables(trellis, steps, share, n_tokens):
 
 
 @kernel(error_model="numpy")
-def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
-    """The likeliest continuations of paths, unsorted: parent, word, metric, the same with what may follow, and the log
-    of the sum over all."""
+def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, also):
+    """The likeliest continuations of paths, unsorted: parent, word, metric, the metric including the best continuation,
+    and the log of the sum over all."""
     n, n_words = log_prior.shape
     mask = len(ahead) - 1
     behind = np.empty(n_words, np.float32)
@@ -185,13 +188,18 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
     while last < BINS and (listed + count[last] <= most or last == 0):
         listed += count[last]
         last += 1
+    if also >= 0:
+        for i in range(n):
+            gap = best - totals[i, also]
+            if not (gap < DEEPEST and int(gap * scale) < last):
+                listed += 1
     parent, chosen = np.empty(listed, np.int64), np.empty(listed, np.int32)
     values, whole = np.empty(listed), np.empty(listed)
     filled = 0
     for i in range(n):
         for word in range(n_words):
             gap = best - totals[i, word]
-            if gap < DEEPEST and int(gap * scale) < last:
+            if word == also or (gap < DEEPEST and int(gap * scale) < last):
                 parent[filled], chosen[filled] = i, word
                 whole[filled] = totals[i, word] + origin
                 values[filled] = metric[i] + log_prior[i, word] + start[i, labels[word] >> shift]
@@ -202,7 +210,7 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most):
 
 @kernel(error_model="numpy")
 def _completed(trellis, steps, first, states, checks):
-    """What check and tail add to the metrics of paths that end in these states with these checks."""
+    """Metric added by check and tail to paths that end in these states with these checks."""
     mask, added = trellis.outputs.shape[0] - 1, np.zeros(len(states))
     for i in range(len(states)):
         s = states[i]

@@ -26,7 +26,7 @@ from tokcom.coding.token_trellis import (
 from tokcom.kernels import kernel
 
 BINS = 512
-"""Of the histogram of words over their best path, which tells where the list of words ends."""
+"""Bins of the histogram of words over their best path, from which the end of the list of words is read."""
 
 
 class Words(NamedTuple):
@@ -45,7 +45,7 @@ class Words(NamedTuple):
     best: np.ndarray
     """(n_tokens, states, l), metric of the best of all words of g and l, behind g."""
     total: np.ndarray
-    """Of that shape, sum of prior times likelihood of all of them."""
+    """Sum of prior times likelihood over all of them, in that shape."""
 
 
 class Chosen(NamedTuple):

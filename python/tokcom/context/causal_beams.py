@@ -107,6 +107,7 @@ class _Work:
     def __init__(self, parent: CausalBeams, positions, blind, certain, decoder, frequencies, cancelled):
         self.settings, self.decoder, self.cancelled = parent.settings, decoder, cancelled
         self.positions, self.certain, self.frequencies = positions, certain, frequencies
+        self.blind = blind.tokens
         self.tokens, self.confidence = blind.tokens.copy(), blind.confidence.copy()
         self.log_odds, self.passes = blind.log_odds.copy(), 0
         # Of each packet, the log of what was dropped in it over all that was left.
@@ -148,14 +149,16 @@ class _Work:
         return self._narrowed(paths, _Alive(alive.metric + weight, tokens, prior))
 
     def _search(self, paths: Paths, alive: _Alive, row: int) -> _Alive:
-        """Go on through a packet that is open."""
+        """Go on through a packet that is open.
+
+        What the packet is without the prior is followed, too: the prior may find its first word unlikely and be wrong.
+        """
         steps = self.decoder.token_steps(row, self.frequencies)
-        per_packet = self.positions.shape[1]
+        per_packet, hint = self.positions.shape[1], self.blind[row]
         alive.metric -= alive.metric.max()
         n = len(alive.metric)
-        own, chosen = np.zeros((n, per_packet), np.int32), np.zeros(n)
-        ends, origin = steps.begin(alive.metric), np.arange(n)
-        dropped = -np.inf
+        own, chosen, dropped = np.zeros((n, per_packet), np.int32), np.zeros(n), -np.inf
+        ends, origin, hinted = steps.begin(alive.metric), np.arange(n), np.arange(n) == alive.metric.argmax()
         for place in range(per_packet):
             padding, last = self.positions[row, place] < 0, place == per_packet - 1
             if padding:
@@ -164,13 +167,18 @@ class _Work:
             else:
                 log_prior = paths.log_probabilities
                 self.passes += 1
-            found = steps.continuations(place, ends, log_prior, LISTED if last else 4 * self.settings.beam)
-            kept = np.flatnonzero(found.total >= found.total[0] - self.settings.reach)[: self.settings.beam]
+            found = steps.continuations(
+                place, ends, log_prior, LISTED if last else 4 * self.settings.beam, int(hint[place])
+            )
+            follows = hinted[found.parent] & (found.word == hint[place]) & np.isfinite(found.total)
+            kept = found.total >= found.total[0] - self.settings.reach
+            kept[self.settings.beam :] = False
+            kept = np.flatnonzero(kept | (follows & ~last))
             parent, word = found.parent[kept], found.word[kept]
             listed = np.logaddexp.reduce(found.total[kept])
             dropped = np.logaddexp(dropped, found.mass + np.log(max(-np.expm1(listed - found.mass), 1e-12)))
-            ends, origin, chosen = found.select(kept), origin[parent], chosen[parent] + log_prior[parent, word]
-            own = own[parent]
+            ends, origin, hinted = found.select(kept), origin[parent], follows[kept]
+            chosen, own = chosen[parent] + log_prior[parent, word], own[parent]
             own[:, place] = word
             if not padding:
                 paths.branch(parent, word)

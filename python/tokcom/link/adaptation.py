@@ -1,4 +1,4 @@
-"""What a transmitter sends a frame with: MCS of its packets, their layout, and the burst's power, by policy."""
+"""Link adaptation: choice of the packets' MCS, their layout and the burst's power by a policy."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,23 +31,22 @@ POWER_STEP_DB, LOWEST_POWER_DB = 0.5, -10.0
 
 @dataclass(frozen=True)
 class AdaptationConfig:
-    """How a frame's MCS are chosen.
+    """Configuration of link adaptation.
 
     Args:
         policy: one of POLICIES. "fixed": always `mcs`. "cqi" and "cqi-context": the fastest MCS whose predicted PER
-            meets `target`, the same for all packets; they differ in what the receiver makes of the packets, and with it
-            in what it reports. "semantic": the shortest burst whose expected share of wrong tokens after context
-            decoding is within `bound`. "semantic-power": the burst of least energy within `bound` that is no longer
-            than that of "cqi".
-        mcs: name or index, of "fixed".
+            meets `target`, the same for all packets; they differ in the receiver's mode, and hence in its reports.
+            "semantic": the shortest burst whose expected share of wrong tokens after context decoding is within
+            `bound`. "semantic-power": the burst of least energy within `bound` that is no longer than that of "cqi".
+        mcs: name or index of the MCS of "fixed".
         target: PER of "cqi" and "cqi-context", above 0 and below 1.
         bound: expected share of wrong tokens in a frame, above 0 and below 1.
-        layouts: seeds of the packet layout that the semantic policies try, 1 to 1024, where the layout is "spread".
-        power_db: mean power in dB over bursts, for "semantic-power"; 0 is what the others send with.
+        layouts: number of seeds of the layout "spread" that the semantic policies try, 1 to 1024.
+        power_db: mean power in dB over bursts, for "semantic-power"; the other policies use 0.
         peak_db: largest power of a burst in dB, at least `power_db`.
-        header_esn0_db: Es/N0 in dB below which no burst is turned down, so that its header arrives.
-        assumed_bits: bits per token that every frame is taken to have, whatever its tokens are, above 0: bursts of one
-            CQI then have one shape, which tells nothing of their content. None: the frame's own.
+        header_esn0_db: Es/N0 in dB below which power is not reduced, so that the header is received.
+        assumed_bits: bits per token attributed to every frame regardless of its tokens, above 0: all bursts at one CQI
+            then have the same shape, which reveals nothing of their content. None: the frame's own.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -80,19 +79,19 @@ class AdaptationConfig:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a frame is sent with.
+    """Choice of the transmission parameters of a frame.
 
     Attributes:
-        mcs: uint8 (n_packets,).
-        layout_seed: of the packets' layout.
-        power_db: of the burst.
-        esn0_db: effective Es/N0 that was reckoned with, for the first packet's MCS.
-        expected_ter: expected share of wrong tokens after context decoding; NaN for policies that do not ask.
-        expected_lost: packets that are expected to fail their CRC.
-        airtime: samples of the burst.
-        signalling_bits: of its header, CRCs counted.
+        mcs: uint8 (n_packets,), MCS of each packet.
+        layout_seed: seed of the packets' layout.
+        power_db: power of the burst in dB.
+        esn0_db: effective Es/N0 in dB on which the choice is based, for the first packet's MCS.
+        expected_ter: expected share of wrong tokens after context decoding; NaN for policies that do not compute it.
+        expected_lost: expected number of packets that fail their CRC.
+        airtime: length of the burst in samples.
+        signalling_bits: bits of its header, CRCs included.
         feasible: whether the target or the bound is expected to be met.
-        gap: OFDM symbols by which a burst of the same kind could be shorter at most.
+        gap: upper bound on the OFDM symbols by which a burst of the same kind could be shorter.
     """
 
     mcs: np.ndarray
@@ -108,7 +107,7 @@ class Choice:
 
 
 class LinkAdapter:
-    """Chooses what frames are sent with.
+    """Link adapter: chooses the transmission parameters of frames.
 
     Args:
         config: how.
@@ -133,7 +132,7 @@ class LinkAdapter:
         self._profile = profile(self.transmitter.config.profile)
         if self.config.policy in SEMANTIC and (prior is None or residual is None):
             raise ParameterError(
-                f"policy {self.config.policy!r} needs a context model and what is expected of it; without them there "
+                f"policy {self.config.policy!r} needs a context model and its residual model; without them there "
                 "are 'fixed', 'cqi' and 'cqi-context'"
             )
         self.prior, self.residual, self.seed = prior, residual, seed
@@ -143,18 +142,18 @@ class LinkAdapter:
         self, frame: Payload, layout_seed: int, carrier_esn0_db: np.ndarray, offset_db: float = 0.0,
         bits: np.ndarray | None = None,
     ) -> Choice:  # fmt: skip
-        """What to send a frame with.
+        """Choose the transmission parameters of a frame.
 
         Args:
-            frame: the whole frame.
-            layout_seed: of the packets' layout; the semantic policies try those that follow it as well.
+            frame: the frame, without lost tokens.
+            layout_seed: seed of the packets' layout; the semantic policies also try the following seeds.
             carrier_esn0_db: float (n_carriers,), CQI at power 0 dB.
-            offset_db: of the outer loop, added to the CQI.
-            bits: float (n_tokens,), predictability where it is known already.
+            offset_db: offset of the outer loop in dB, added to the CQI.
+            bits: float (n_tokens,), predictability, if known already.
 
         Raises:
             ModelError: the prior does not fit the frame.
-            TokcomError: there is no burst for such a frame, or the CQI is none.
+            TokcomError: no burst can hold the frame, or the CQI is not a finite number per carrier.
         """
         esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
         n_packets = -(-len(frame.tokens) // self.transmitter.per_packet(frame))
@@ -226,7 +225,7 @@ class LinkAdapter:
 
 
 class _Solver:
-    """The semantic choice for one frame."""
+    """Solver of the semantic choice for one frame."""
 
     def __init__(self, parent: LinkAdapter, frame, layout_seed, bits, esn0_db, symbols):
         self.parent, self.frame, self.esn0_db, self.symbols = parent, frame, esn0_db, symbols
@@ -241,18 +240,19 @@ class _Solver:
         self.frame_bits = float(bits.mean())
         self.bound = parent.config.bound * len(bits)
         self.allowed = np.ones(MCS_COUNT + 1, bool)
-        # A header may not announce many tokens more than its burst sends.
+        # A header must not announce many more tokens than its burst sends.
         self.allowed[MCS_COUNT] = len(bits) <= FREE_TOKENS
 
     def errors(self, power_db: float, layouts: slice = slice(None)) -> np.ndarray:
-        """Expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
+        """Compute the expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
         rates = self.parent.residual.token_error_rates(
             self.packet_bits[layouts], self.frame_bits, self.esn0_db + power_db, self.parent._payload_bits(self.frame)
         )
         return rates * self.tokens[layouts][..., None]
 
     def shortest(self, power_db: float) -> Choice:
-        """The shortest burst of a power within the bound: of two groups, or of a free choice with its extension."""
+        """Find the shortest burst of a given power within the bound: of two groups, or of a free choice with its
+        extension."""
         errors = self.errors(power_db)
         groups = allocate_two_groups(errors, self.symbols, self.bound, self.allowed)
         best = self._choice(groups, power_db)
@@ -260,16 +260,16 @@ class _Solver:
         if groups.feasible == free.feasible and free.symbols < groups.symbols:
             try:
                 other = self._choice(free, power_db, groups.layout)
-            except ParameterError:  # the MCS of so many packets have no room in a header
+            except ParameterError:  # the packets' MCS do not fit in a header
                 return best
             if other.airtime < best.airtime:
                 return other
         return best
 
     def least_energy(self, longest: int, budget: PowerBudget, header_esn0_db: float) -> Choice:
-        """The burst of least energy that takes so many OFDM symbols of packets at most."""
+        """Find the burst of least energy with at most `longest` OFDM symbols of packets."""
         highest = budget.highest_db(longest * 80)
-        # Not below what the header needs, unless the channel is worse already.
+        # Not below the header's requirement, unless the channel is already worse.
         lowest = max(LOWEST_POWER_DB, min(highest, header_esn0_db - float(self.esn0_db.min())))
         levels = np.arange(np.ceil(lowest / POWER_STEP_DB), np.floor(highest / POWER_STEP_DB) + 1) * POWER_STEP_DB
         best, least = min(0.0, highest), np.inf

@@ -1,7 +1,7 @@
-"""One transmitter and one receiver, composed once: blocks, simulator and benchmarks all use these.
+"""Transmitter and receiver of bursts, composed once for blocks, simulator and benchmarks.
 
-Each stage is a method of its own, so that a flowgraph can put a block between any two of them; `Transmitter.transmit`
-and `Receiver.receive` are nothing but the stages in a row.
+Each stage is a separate method, so that a flowgraph can put a block between any two of them; `Transmitter.transmit` and
+`Receiver.receive` simply run the stages in sequence.
 """
 
 from collections import Counter
@@ -40,17 +40,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class TransmitConfig:
-    """What a transmitter does where nothing else is asked of it.
+    """Default settings of a transmitter.
 
     Args:
         mcs: name or index of the MCS of all packets.
-        tokens_per_packet: 1 to 64.
+        tokens_per_packet: tokens per packet, 1 to 64.
         profile: row of phy/profiles.json: length of preamble and header.
-        stream_id: 0 to 63.
+        stream_id: stream number, 0 to 63.
         labels: "natural": tokens are sent under their own numbers; "semantic" or "contextual": under such labels of
             their codebook. Bits have none.
-        layout: which tokens travel together, one of `packets.layout.LAYOUTS`; bits always travel in their order.
-        bits_per_packet: 1 to 2048, of frames of bits.
+        layout: layout of tokens in packets, one of `packets.layout.LAYOUTS`; bits are always contiguous.
+        bits_per_packet: bits per packet for frames of bits, 1 to 2048.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -75,7 +75,7 @@ class TransmitConfig:
 
 
 class Transmitter:
-    """Frames of tokens, or of bits, to bursts of samples.
+    """Transmitter: converts frames of tokens, or of bits, to bursts of samples.
 
     Args:
         config: what it does where nothing else is asked of it.
@@ -83,8 +83,8 @@ class Transmitter:
         sender: encrypts and authenticates what is sent; None: it goes in clear.
 
     Raises:
-        ParameterError: packets are to be encrypted, and tokens to be sent under labels whose neighbours matter on the
-            constellation, where encryption leaves no neighbours.
+        ParameterError: a sender is combined with labels whose benefit depends on neighbours on the constellation, which
+            encryption destroys.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Transmitter:
         self.config = config or TransmitConfig()
         if sender is not None and self.config.labels != NATURAL:
             raise ParameterError(
-                f"labels is {self.config.labels!r} with a key; encryption leaves nothing of what labels do on the "
+                f"labels is {self.config.labels!r} with a key; encryption destroys the benefit of labels on the "
                 f"constellation: use labels {NATURAL!r}, or no key"
             )
         self._sender = sender
@@ -101,40 +101,40 @@ class Transmitter:
         self._profile = profile(self.config.profile)
 
     def packetize(self, frame: Payload, layout_seed: int = 0) -> np.ndarray:
-        """int32 tokens (n_packets, tokens_per_packet), in the order of the layout.
+        """Arrange a frame's tokens in packets, int32 (n_packets, tokens_per_packet), in the order of the layout.
 
         Raises:
             FrameError: the frame has lost tokens.
         """
         if frame.lost.any():
             raise FrameError(
-                f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames are sent"
+                f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames can be sent"
             )
         return pack(frame.tokens, self.positions(frame, layout_seed))
 
     def positions(self, outline: Payload, layout_seed: int = 0) -> np.ndarray:
-        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries."""
+        """Compute the token positions of each packet, int32 (n_packets, tokens_per_packet)."""
         return packet_positions(
             outline.grid, self.per_packet(outline), self.layout(outline), layout_seed, outline.quantizers
         )
 
     def per_packet(self, outline: Payload) -> int:
-        """Tokens, or bits, in each packet of a frame."""
+        """Return the number of tokens, or bits, per packet of a frame."""
         return self.config.bits_per_packet if isinstance(outline, BitFrame) else self.config.tokens_per_packet
 
     def layout(self, outline: Payload) -> str:
-        """Which tokens of a frame travel together."""
+        """Return the layout of a frame."""
         return CONTIGUOUS if isinstance(outline, BitFrame) else self.config.layout
 
     def choose_mcs(self, n_packets: int) -> np.ndarray:
-        """uint8 (n_packets,): the configured MCS for every packet."""
+        """Return the configured MCS for every packet, uint8 (n_packets,)."""
         return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
 
     def coded(self, outline: Payload, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
         """The code of a frame's packets, under the configured labels and with tags where a key protects them.
 
         Raises:
-            FrameError: the frame's codebook has no such labels here.
+            FrameError: the frame's codebook has no such labels.
             ParameterError: an MCS is not in the table.
         """
         kind = NATURAL if isinstance(outline, BitFrame) else self.config.labels
@@ -155,7 +155,7 @@ class Transmitter:
         `seal` is that of a frame that was encrypted already.
 
         Raises:
-            ParameterError: the air interface has no header for such a frame.
+            ParameterError: no header can describe the frame.
         """
         bits, layout = isinstance(outline, BitFrame), layout or self.layout(outline)
         return BurstHeader(
@@ -170,7 +170,7 @@ class Transmitter:
         time that the frame is sent. Without a sender, the header as it is.
 
         Raises:
-            KeyFileError: there is no epoch left for it, or their count cannot be written.
+            KeyFileError: no epoch is left, or the counter cannot be written.
         """
         return (header, header.identity) if self._sender is None else self._sender.sealed(header)
 
@@ -179,11 +179,11 @@ class Transmitter:
         return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
-        """complex64 samples, of unit mean power, of a burst with its packets' symbols."""
+        """Modulate the packets' symbols to a burst of unit mean power, complex64."""
         return modulate(header, symbols, self._profile)
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
-        """The burst of a frame, complex64 samples; `mcs`, uint8 (n_packets,), takes the place of the configured one."""
+        """Convert a frame to a burst, complex64 samples; `mcs`, uint8 (n_packets,), overrides the configured one."""
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
         coded = self.coded(frame, mcs, packets.shape[1])
@@ -193,17 +193,16 @@ class Transmitter:
 
 @dataclass(frozen=True)
 class Reception:
-    """What the receiver made of a burst.
+    """Reception of a burst.
 
     Attributes:
-        header: the burst's header.
-        frame: the frame with LOST where a packet failed; a BitFrame where the burst carries bits.
-        packets_ok: bool (n_packets,), which packets passed.
-        profile: of the burst's preamble; empty where packets came without a burst.
-        quality: what was measured on the burst; None where packets came without one.
-        position: index, in the stream, of the burst's first sample.
-        recovered: the frame with its losses filled in; None where the receiver has no recovery, or one that knows other
-            frames.
+        header: header of the burst.
+        frame: the frame with LOST where a packet failed; a BitFrame if the burst carries bits.
+        packets_ok: bool (n_packets,), whether each packet's CRC held.
+        profile: profile of the burst's preamble; empty if packets came without a burst.
+        quality: measurements on the burst; None if packets came without one.
+        position: index of the burst's first sample in the stream.
+        recovered: the frame with its losses filled in; None without a recovery for it.
     """
 
     header: BurstHeader
@@ -216,7 +215,7 @@ class Reception:
 
 
 class Receiver:
-    """A stream of samples to token frames.
+    """Receiver: converts a stream of samples to frames.
 
     Args:
         codebooks: those that it knows, and what bits may be. Frames of others come out, too, under a name that tells
@@ -236,7 +235,7 @@ class Receiver:
     """
 
     RETRAININGS = 3
-    """Times at most that a burst is demodulated again because decoded packets tell more of its channel."""
+    """Largest number of times that a burst is demodulated again with decoded packets as training."""
 
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | RecoverySet | None = None,
@@ -253,14 +252,14 @@ class Receiver:
         self._keys = keys
 
     def search(self, samples: np.ndarray) -> list[FoundBurst]:
-        """Bursts that end within the next samples, complex (n,), of the stream."""
+        """Process the next samples of the stream, complex (n,), and return the bursts that end within them."""
         return self.searcher.push(samples)
 
     def demodulate(self, found: FoundBurst) -> DemodulatedBurst:
-        """Header, symbols and noise of a burst.
+        """Demodulate a burst: header, symbols and noise.
 
-        Where the payload does not agree with the header's channel, packets whose check holds are training for the rest:
-        of bursts that are not encrypted, or whose key is here.
+        If the payload does not agree with the header's channel, packets whose check holds serve as training for the
+        rest, unless the burst is encrypted with an unknown key.
         """
         burst = demodulate_burst(found.samples, found.sync, found.header)
         header, decided = burst.header, 0
@@ -282,7 +281,7 @@ class Receiver:
         return burst
 
     def opened(self, header: BurstHeader) -> PacketIdentity:
-        """What a burst's packets are bound to, and encrypted with.
+        """Return the identity of a burst's packets, with their key stream.
 
         Raises:
             LockedError: their key is not here.
@@ -320,14 +319,14 @@ class Receiver:
             RejectedError: the burst is not believed.
         """
         codebook, identity = self._codebook(header), self.opened(header)
-        # Of a codebook that is not known here, tokens are the numbers that were on the air.
+        # With an unknown codebook, tokens are the numbers sent on the air.
         known = header.codebook_id in self._codebooks
         labels = _labels(header.labels, codebook, header.frame_id) if known else None
         coded = _coded(header, codebook.size, labels)
         return coded.decode(llrs, identity)
 
     def outline(self, header: BurstHeader) -> Payload:
-        """The frame that a header announces, all of its tokens LOST.
+        """Make the frame that a header announces, with all tokens LOST.
 
         Raises:
             FrameError: the header's tokens have another width than its codebook.
@@ -340,7 +339,7 @@ class Receiver:
         )
 
     def _codebook(self, header: BurstHeader) -> Codebook:
-        """The codebook that a header names, or what stands for one that is not known here."""
+        """Return the codebook that a header names, or a substitute for an unknown one."""
         known = self._codebooks.get(header.codebook_id)
         name = f"unknown-{header.codebook_id:08x}" if known is None else known.name
         if header.payload == BITS:
@@ -350,26 +349,26 @@ class Receiver:
         if bits_per_token(known.size) != header.token_bits:
             raise FrameError(
                 f"frame {header.frame_id} has tokens of {header.token_bits} bits, its codebook {known.name} of "
-                f"{bits_per_token(known.size)}: transmitter and receiver hold different models of one id"
+                f"{bits_per_token(known.size)}: transmitter and receiver hold different models with the same id"
             )
         return known
 
     def stranger(self, header: BurstHeader) -> str | None:
-        """What to say of a burst whose codebook is not among those known; None where it is. Its tokens are passed on,
-        but nobody here can tell what they mean."""
+        """Make a message about a burst with an unknown codebook; None if it is known. Its tokens are passed on, but
+        their meaning is unknown."""
         if header.codebook_id in self._codebooks:
             return None
         known = ", ".join(f"{each.name} (0x{each.id:08x})" for each in self._codebooks.values()) or "none"
         frame, own = f"frame {header.frame_id} of stream {header.stream_id}", f"0x{header.codebook_id:08x}"
         if header.payload == BITS:
-            return f"{frame} holds bits of content {own}; known are {known}"
+            return f"{frame} has bits of content {own}; known are {known}"
         return (
-            f"{frame} is of codebook {own}; known are {known}: the transmitter holds another model, or other weights "
+            f"{frame} has codebook {own}; known are {known}: the transmitter has another model, or other weights "
             "or labels under its name"
         )
 
     def received(self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray | None = None) -> ReceivedPackets:
-        """What a burst says of its packets, for recovery.
+        """Evidence of a burst about its packets, for recovery.
 
         Args:
             llrs: float32, of all packets.
@@ -395,7 +394,7 @@ class Receiver:
         return Arrival(header.stream_id, outline, header.positions(), rows, packets, packets_ok, received, source)
 
     def receive(self, samples: np.ndarray) -> list[Reception]:
-        """The frames of bursts that end within the next samples of the stream."""
+        """Process the next samples of the stream and return the frames of bursts that end within them."""
         return self._of_each(samples, self.finish)
 
     def arrivals(self, samples: np.ndarray) -> list[Arrival]:
@@ -435,7 +434,7 @@ class Receiver:
         return arrival
 
     def finish(self, found: FoundBurst) -> Reception:
-        """The frame of a burst: all that follows the search.
+        """Receive a burst found by the search, and return its frame.
 
         Raises:
             LockedError: the burst is encrypted, and the key is not here.
@@ -468,11 +467,11 @@ class BurstLink:
         self.transmitter, self.receiver = transmitter, receiver
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
-        """As `Transmitter.transmit`."""
+        """Transmit a frame; see `Transmitter.transmit`."""
         return self.transmitter.transmit(frame, layout_seed, mcs)
 
     def receive(self, samples: np.ndarray) -> list[Arrival]:
-        """As `Receiver.arrivals`."""
+        """Arrivals in samples; see `Receiver.arrivals`."""
         return self.receiver.arrivals(samples)
 
 
@@ -481,8 +480,8 @@ def compile_kernels() -> None:
     """Send a burst from a transmitter to a receiver and list-decode a packet, with a prior of all words and with one of
     the likeliest, so that Numba compiles what they need.
 
-    The first time on a machine that takes up to a minute, in which a radio's samples would be lost; later calls find
-    the kernels on disk.
+    The first time on a machine this takes up to a minute, during which a radio's samples would be lost; later calls
+    find the kernels on disk.
     """
     frame = TokenFrame(np.zeros(4, np.int32), "random", 256)
     burst = Transmitter().transmit(frame, 0)
@@ -499,12 +498,12 @@ def _coded(header: BurstHeader, codebook_size: int, labels: TokenLabels | None =
 
 
 def _labels(kind: str, codebook: Codebook, frame_id: int) -> TokenLabels | None:
-    """The labels of a frame's tokens; None where they are natural."""
+    """Look up the labels of a frame's tokens; None for natural ones."""
     if kind == NATURAL:
         return None
     if kind not in codebook.labels:
         raise FrameError(
-            f"frame {frame_id} is to have {kind} labels, and its codebook {codebook.name} has none here; "
-            "`./run models map NAME` makes those of a model"
+            f"frame {frame_id} needs {kind} labels, but its codebook {codebook.name} has none; "
+            "run `./run models map NAME`"
         )
     return codebook.labels[kind]

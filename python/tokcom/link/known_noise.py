@@ -12,7 +12,7 @@ from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import PlainTransmission, ReceivedPackets
 from tokcom.packets.header import BurstHeader
-from tokcom.packets.layout import pack, packet_positions
+from tokcom.packets.layout import SPREAD, pack, packet_positions
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
 
@@ -63,7 +63,7 @@ class SymbolLink:
         self.transmitter, self.receiver, self.tested = transmitter, receiver, tested
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> HeadedSymbols:
-        """As `link.arrival.Link.transmit`; nothing is encrypted."""
+        """Transmit a frame, unencrypted; see `link.arrival.Link.transmit`."""
         sender = self.transmitter
         packets = sender.packetize(frame, layout_seed)
         mcs = sender.choose_mcs(len(packets)) if mcs is None else mcs
@@ -110,20 +110,21 @@ class PlainSymbols:
 
 
 class PlainLink:
-    """Packets of any code, spread over the frame and all coded alike, as a `link.arrival.Link`.
+    """Packets of any code, all coded alike, as a `link.arrival.Link`.
 
     Args:
         config: code, constellation and tokens per packet.
         codebook_size: words of the codebook.
         stream_id: of what it brings.
+        layout: which tokens travel together, one of `packets.layout.LAYOUTS`.
     """
 
-    def __init__(self, config: LinkConfig, codebook_size: int, stream_id: int = 0):
-        self._link, self._stream_id = PacketLink(config, codebook_size), stream_id
+    def __init__(self, config: LinkConfig, codebook_size: int, stream_id: int = 0, layout: str = SPREAD):
+        self._link, self._stream_id, self._layout = PacketLink(config, codebook_size), stream_id, layout
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> PlainSymbols:
-        """As `link.arrival.Link.transmit`; of the MCS nothing counts but which packets are not sent."""
-        positions = packet_positions(frame.grid, self._link.config.tokens_per_packet, seed=layout_seed)
+        """Transmit a frame; see `link.arrival.Link.transmit`. Of the MCS, only the packets left unsent matter."""
+        positions = packet_positions(frame.grid, self._link.config.tokens_per_packet, self._layout, layout_seed)
         sent = np.ones(len(positions), bool) if mcs is None else np.asarray(mcs) != MCS_NOT_SENT
         symbols = self._link.modulate(pack(frame.tokens, positions)[sent])
         outline = frame.with_tokens(np.full_like(frame.tokens, LOST))

@@ -20,7 +20,7 @@ from tokcom.packets.universal_hash import UniversalHash
 
 
 class MixedPackets:
-    """The packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
+    """Packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
 
     Args:
         codebook_size: words of the tokens' codebook.
@@ -30,7 +30,7 @@ class MixedPackets:
         tag_bits: of each packet's tag, where a key protects them; 0: they have a CRC.
 
     Raises:
-        ParameterError: an index is not in the table, or the labels are of another codebook.
+        ParameterError: an index is not in the table, or the labels belong to another codebook.
     """
 
     LLR_METHOD = "maxlog"
@@ -61,7 +61,7 @@ class MixedPackets:
             bits[index] = scheme.codec(codebook_size, tokens_per_packet, tag_bits).coded_length
             symbols[index] = scheme.symbols(codebook_size, tokens_per_packet, tag_bits)
         self.bits, self.symbols = bits[self._mcs], symbols[self._mcs]
-        """int64 (n_packets,): coded bits and symbols of each packet."""
+        """Numbers of coded bits and symbols of each packet, int64 (n_packets,)."""
 
     def encode(self, packets: np.ndarray, identity: PacketIdentity) -> np.ndarray:
         """uint8 coded bits of tokens (n_packets, tokens_per_packet), their checks bound to stream, frame, codebook and
@@ -71,7 +71,7 @@ class MixedPackets:
             FrameError: the packets are not as many as there are MCS, or the identity does not fit.
         """
         if len(packets) != len(self._mcs):
-            raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
+            raise FrameError(f"{len(packets)} packets do not match {len(self._mcs)} MCS")
         packets = packets if self._labels is None else self._labels.label(packets)
         out, (tag, presets) = np.empty(self.bits.sum(), np.uint8), self._checks(identity)
         for scheme, rows, bits, _ in self._groups:
@@ -81,10 +81,10 @@ class MixedPackets:
         return out if stream is None else out ^ stream
 
     def map(self, bits: np.ndarray) -> np.ndarray:
-        """complex64 symbols of coded bits.
+        """Map coded bits to symbols, complex64.
 
         Raises:
-            FrameError: the bits are not as many as the MCS say.
+            FrameError: the number of bits does not match the MCS.
         """
         self._check(bits, self.bits, "bits")
         out = np.empty(self.symbols.sum(), np.complex64)
@@ -93,10 +93,10 @@ class MixedPackets:
         return out
 
     def demap(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
-        """float32 LLRs of symbols and the noise variance on each.
+        """Compute LLRs, float32, from symbols and the noise variance on each.
 
         Raises:
-            FrameError: the symbols or the variances are not as many as the MCS say.
+            FrameError: the number of symbols or variances does not match the MCS.
         """
         self._check(symbols, self.symbols, "symbols")
         self._check(noise_variance, self.symbols, "noise variances")
@@ -107,15 +107,15 @@ class MixedPackets:
         return out
 
     def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
-        """What symbols, and the noise variance on each, say of packets beside their LLRs.
+        """Compute statistics of the packets' fit that LLRs do not contain, from symbols and the noise variance on each.
 
         Returns:
-            float32 (n_packets, 2), in nepers against noise alone at its likeliest: how far the symbols are from the
-            nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are if
-            nothing but noise of unknown power is in them. Symbols that a packet does not fill up are left out.
+            float32 (n_packets, 2), in nepers relative to noise alone at its most likely: distance of the symbols from
+            the nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are as
+            noise alone of unknown power. Symbols that a packet does not fill are left out.
 
         Raises:
-            FrameError: the symbols or the variances are not as many as the MCS say.
+            FrameError: the number of symbols or variances does not match the MCS.
         """
         self._check(symbols, self.symbols, "symbols")
         self._check(noise_variance, self.symbols, "noise variances")
@@ -128,7 +128,7 @@ class MixedPackets:
 
     @cached_property
     def whole_symbols(self) -> np.ndarray:
-        """int64 (n_packets,): symbols that each packet fills up, which `misfit` and `beyond_nearest` count."""
+        """Numbers of symbols that each packet fills, which `misfit` and `beyond_nearest` count, int64 (n_packets,)."""
         out = np.zeros(len(self._mcs), np.int64)
         for scheme, rows, bits, _ in self._groups:
             out[rows] = scheme.constellation().whole_symbols(bits.width)
@@ -137,19 +137,19 @@ class MixedPackets:
     def beyond_nearest(
         self, llrs: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
     ) -> np.ndarray:
-        """How much further the symbols of some packets are from their code words than from the nearest points.
+        """Compute how much further some packets' symbols are from given code words than from the nearest points.
 
         Args:
-            llrs: float32, of all packets, as from `demap`.
+            llrs: float32, LLRs of all packets, from `demap`.
             rows: int (n,), the packets.
             packets: int (n, tokens_per_packet), their tokens.
-            identity: of the burst's packets.
+            identity: identity of the burst's packets.
 
         Returns:
             float64 (n,), in the units of `misfit`; 0 for packets that were not sent.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say.
+            FrameError: the number of LLRs does not match the MCS.
         """
         self._check(llrs, self.bits, "LLRs")
         tag, presets = self._checks(identity)
@@ -163,7 +163,7 @@ class MixedPackets:
         return self._beyond(llrs, rows, words, identity)
 
     def closest_beyond_nearest(self, llrs: np.ndarray, identity: PacketIdentity) -> np.ndarray:
-        """The same of all packets and the code words that are likeliest, whatever their CRCs: float64 (n_packets,)."""
+        """Compute the same for all packets and their most likely code words, CRC or not, float64 (n_packets,)."""
         self._check(llrs, self.bits, "LLRs")
         rows = np.arange(len(self._mcs))
 
@@ -207,7 +207,7 @@ class MixedPackets:
         self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray],
         identity: PacketIdentity,
     ) -> np.ndarray:  # fmt: skip
-        # Distances follow from the labels that were sent: code words are encrypted, not LLRs opened.
+        # Distances follow from the labels that were sent: encrypt code words instead of decrypting LLRs.
         out, stream = np.zeros(len(rows)), self._stream(identity)
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
@@ -247,7 +247,7 @@ class MixedPackets:
             rows: int (n,), the packets.
             priors: of those, as in `coding.list_decoding.ListDecoder.decode`.
             identity: of the burst's packets.
-            settings: how far the search goes.
+            settings: limits of the search.
 
         Raises:
             FrameError: the identity does not fit.
@@ -319,7 +319,7 @@ class MixedPackets:
             float32 (n, stages, 4), zeros of packets that were not sent.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say.
+            FrameError: the number of LLRs does not match the MCS.
         """
         self._check(llrs, self.bits, "LLRs")
         codec, stream = mother_codec(self._size, self._tokens, self._tag_bits), self._stream(identity)
@@ -352,7 +352,7 @@ class MixedPackets:
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
-        """For each MCS in use: the scheme, its packets, and the places of their bits and symbols."""
+        """Group packets by MCS: the MCS, its packets, and the positions of their bits and symbols."""
         groups = []
         bit_starts, symbol_starts = np.cumsum(self.bits) - self.bits, np.cumsum(self.symbols) - self.symbols
         for index in np.unique(self._mcs):
@@ -367,16 +367,16 @@ class MixedPackets:
     @staticmethod
     def _check(values: np.ndarray, lengths: np.ndarray, what: str) -> None:
         if values.shape != (lengths.sum(),):
-            raise FrameError(f"{what} have shape {values.shape}; the packets' MCS ask for ({lengths.sum()},)")
+            raise FrameError(f"{what} have shape {values.shape}; the packets' MCS need ({lengths.sum()},)")
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the packets of one MCS have their bits, or symbols, among those of all packets.
+    """Positions of the bits, or symbols, of one MCS's packets among those of all packets.
 
     Attributes:
-        where: of one packet after the other: a slice where nothing lies between them, which copies ten times as fast.
-        width: bits, or symbols, of each.
+        where: indices, one packet after the other: a slice if they are contiguous, which copies ten times as fast.
+        width: bits, or symbols, per packet.
     """
 
     where: slice | np.ndarray
@@ -384,17 +384,17 @@ class _Places:
 
     @classmethod
     def of_rows(cls, starts: np.ndarray, width: int) -> "_Places":
-        """Those that begin at int (n,)."""
+        """Make the positions of rows that begin at int (n,)."""
         if (np.diff(starts) == width).all():
             return cls(slice(starts[0], starts[-1] + width), width)
         return cls((starts[:, None] + np.arange(width)).ravel(), width)
 
     def of(self, flat: np.ndarray) -> np.ndarray:
-        """(n, width): what is there of a flat array; a view of it where it can be."""
+        """Extract rows (n, width) of a flat array, as a view if possible."""
         return flat[self.where].reshape(-1, self.width)
 
     def put(self, flat: np.ndarray, rows: np.ndarray) -> None:
-        """Put rows (n, width) there."""
+        """Write rows (n, width) to a flat array."""
         flat[self.where] = rows.reshape(-1)
 
 
@@ -421,13 +421,13 @@ def trellis_steps(
         return codec.list_decoder.steps(_opened(llrs, stream))
     if stream is None:
         return pairs
-    # Levels follow from the labels that were sent: the likelihoods change places.
+    # Levels follow from the labels that were sent: permute the likelihoods.
     added = 2 * stream[:, 0::2] + stream[:, 1::2]
     return np.take_along_axis(pairs, (added[..., None] ^ np.arange(4)).astype(np.intp), axis=-1)
 
 
 def _opened(llrs: np.ndarray, stream: np.ndarray | None) -> np.ndarray:
-    """The LLRs of bits ahead of their encryption, of those of the bits that were sent."""
+    """Decrypt LLRs: from those of the bits sent to those of the bits before encryption."""
     return llrs if stream is None else llrs * (1 - 2 * stream.view(np.int8))
 
 

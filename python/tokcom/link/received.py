@@ -1,4 +1,4 @@
-"""What a channel says of the packets of a frame, whether they were sent once or several times: what recovery decodes.
+"""Evidence of a channel about the packets of a frame, sent once or several times; recovery decodes it.
 
 Log-likelihoods of transmissions of the same packets add (Chase, 1985). They are added trellis step by trellis step of
 the mother code, so that nothing is lost where the transmissions differ in MCS, puncturing, encryption or noise.
@@ -48,7 +48,8 @@ class Transmission(Protocol):
         in the noise that the test of fit has found."""
 
     def fit_of(self, rows: np.ndarray, tokens: np.ndarray) -> WinnersFit | None:
-        """How well tokens, int (n, tokens_per_packet), explain the packets `rows`; None: there is no test of fit."""
+        """Goodness of fit of tokens, int (n, tokens_per_packet), to the packets `rows`; None: there is no test of
+        fit."""
 
     def decode_steps(self, steps: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tokens of the packets `rows` by steps as `steps` gives them, and bool (n,): the CRC holds."""
@@ -79,7 +80,7 @@ class ReceivedPackets:
         cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None,
         misfit: np.ndarray | None = None, identity: PacketIdentity | None = None,
     ) -> "ReceivedPackets":  # fmt: skip
-        """Those of a burst.
+        """Packets received in a burst.
 
         Args:
             header: of the burst.
@@ -117,11 +118,11 @@ class ReceivedPackets:
 
     @property
     def n_bytes(self) -> int:
-        """What it holds in memory."""
+        """Bytes held in memory."""
         return sum(each.n_bytes for each in self.transmissions)
 
     def with_more(self, other: "ReceivedPackets") -> "ReceivedPackets":
-        """These and further transmissions of the same packets.
+        """Combine with further transmissions of the same packets.
 
         Raises:
             FrameError: they are not the same packets.
@@ -162,9 +163,9 @@ class ReceivedPackets:
         return np.where(ok[:, None] | (self.own_steps == 0), tokens, LOST), ok & self.sent[rows]
 
     def steps(self, rows: np.ndarray) -> np.ndarray:
-        """What the channel says of packets: float32 (n, stages, words), the log-likelihood of each code word of every
-        trellis step, up to a constant per step; as `coding.list_decoding.ListDecoder` takes them. `rows`, int (n,), may
-        name a packet several times.
+        """Evidence of the channel about packets: float32 (n, stages, words), the log-likelihood of each code word of
+        every trellis step, up to a constant per step; as `coding.list_decoding.ListDecoder` takes them. `rows`, int
+        (n,), may name a packet several times.
 
         Raises:
             FrameError: a transmission has not as many LLRs as its MCS say.

@@ -1,4 +1,4 @@
-"""Which tokens were sent in each slot: all transmitters of a slot decided together.
+"""Detection of the tokens sent in each slot, jointly for all transmitters of a slot.
 
 The log-likelihood of a pair (a, b) is
 
@@ -75,7 +75,7 @@ def tuple_posteriors(
 
 
 def _slot_posteriors(words: np.ndarray, received: np.ndarray, log_priors: np.ndarray) -> np.ndarray:
-    """Of one slot: words are float32 (users, words, 2 * length), whitened and through the channels."""
+    """Detect one slot: words are float32 (users, words, 2 * length), whitened and through the channels."""
     single = 2 * words @ received - (words**2).sum(axis=2) + log_priors
     if len(words) == 1:
         return _normalized(single)

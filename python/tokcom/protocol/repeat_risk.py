@@ -1,13 +1,14 @@
-"""How doubtful a lost packet may be so that it need not be sent again: conformal risk control.
+"""Largest doubt at which a lost packet need not be sent again: conformal risk control.
 
-Of the packets that a frame lacks, those are asked for that the receiver's model is least sure of: whose expected share
-of wrong tokens is above a threshold. The threshold is such that of all tokens of a frame at most a share alpha is
-accepted wrong, on average (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024).
+Of a frame's missing packets, the receiver requests those that its model is least sure of: those whose expected
+share of wrong tokens is above a threshold. The threshold is set so that on average at most a share alpha of the tokens
+of a frame is accepted although wrong (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024).
+A margin beyond that expectation keeps the mean over any few dozen frames within alpha.
 
-How many packets a frame lacks is the channel's doing, and differs between the channel of the calibration and that of
-the day; given their number, which tokens they hold is the permutation's doing, the same everywhere (layout "spread").
-So frames are calibrated in groups of equal loss, and the groups are weighted as they occur on the channel at hand, as
-weights by likelihood ratio would do (Tibshirani, Foygel Barber, Candes and Ramdas, NeurIPS 2019).
+The number of lost packets depends on the channel and differs between calibration and use. Given their number, the
+tokens that they hold depend only on the permutation, which is the same everywhere (layout "spread"). Frames are
+therefore calibrated in groups of equal loss, and the groups are weighted by their frequency on the channel in use, as
+likelihood-ratio weights would do (Tibshirani, Foygel Barber, Candes and Ramdas, NeurIPS 2019).
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from tokcom.errors import ParameterError
 GROUPS = 16
 """Groups of frames by the share of packets that they lack, each a sixteenth wide."""
 THRESHOLDS = tuple(np.round(np.linspace(0, 1, 51), 2).tolist())
-DEVIATIONS = 2.5
-"""Standard deviations of the calibration's mean that are kept clear of alpha."""
+TABLES = "mean", "square"
+DEVIATIONS, HORIZON = 3.0, 50
+"""Standard deviations that are kept clear of alpha: of the calibration's mean and of that of so many frames ahead."""
 
 
 def group_of(lost_share: float | np.ndarray) -> np.ndarray:
@@ -41,7 +43,7 @@ def accepted_wrong(doubt: np.ndarray, wrong: np.ndarray, n_tokens: int) -> np.nd
 
 @dataclass(frozen=True)
 class RepeatRisk:
-    """What is known of the risk, by group and threshold.
+    """Measured risk, by group and threshold.
 
     Args:
         frames: of each group that were measured; groups of none ask for everything.
@@ -83,10 +85,10 @@ class RepeatRisk:
         )
 
     def threshold(self, alpha: float, weights: np.ndarray) -> float:
-        """Doubt up to which packets are accepted unheard.
+        """Doubt up to which lost packets are accepted without a repeat.
 
         Args:
-            alpha: share of a frame's tokens that may be accepted wrong, on average over frames; above 0 and below 1.
+            alpha: share of tokens that may be accepted wrong, on average over HORIZON frames; above 0 and below 1.
             weights: float (GROUPS,), how often frames of each group occur, at least 0.
 
         Returns:
@@ -103,7 +105,9 @@ class RepeatRisk:
         # No more can be wrong than lacks: the bound of one more frame in each group.
         worst = (np.arange(GROUPS) + 1) / GROUPS
         risk = (frames[:, None] * mean + worst[:, None]) / (frames[:, None] + 1)
-        spread = np.maximum(np.array(self.square) - mean**2, 0) / np.maximum(frames[:, None], 1)
-        total = share @ risk + DEVIATIONS * np.sqrt(share**2 @ spread)
+        square = np.array(self.square)
+        calibration = share**2 @ (np.maximum(square - mean**2, 0) / np.maximum(frames[:, None], 1))
+        to_come = np.maximum(share @ square - (share @ mean) ** 2, 0) / HORIZON
+        total = share @ risk + DEVIATIONS * np.sqrt(calibration + to_come)
         within = np.flatnonzero(np.maximum.accumulate(total) <= alpha)
         return THRESHOLDS[within[-1]] if len(within) else -1.0

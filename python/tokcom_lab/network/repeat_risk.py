@@ -16,7 +16,7 @@ from tokcom.protocol.repeat_requests import packet_doubts
 from tokcom.protocol.repeat_risk import GROUPS, RepeatRisk, accepted_wrong, group_of
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 
-CHANNELS = ("independent 10%", "independent 20%", "bursty 20%", "bursty 40%", "EPA")
+CHANNELS = ("independent 20%", "bursty 20%", "bursty 40%", "EPA")
 CALIBRATION_LOSS = (0.03, 0.6)
 """Shares of packets lost in the calibration, drawn evenly between these, independently in each frame."""
 EPA_ESN0_DB, EPA_MCS, SAMPLE_RATE, DOPPLER_HZ = 7.0, "16qam-1/2", 1e6, 5.0
@@ -69,7 +69,7 @@ def _lost_on_the_air(frame: TokenFrame, seed: int) -> np.ndarray:
 
 
 def judged_frames(material: Material, channel: str, seed: int, progress: Progress = lambda done: None) -> list[Judged]:
-    """What the model makes of every photograph that a channel has lost packets of; bursts lost as a whole left out."""
+    """The model's predictions for every photograph that lost packets in a channel; wholly lost bursts are left out."""
     judged = []
     for frame in material.frames:
         progress(1)

@@ -94,6 +94,18 @@ def test_a_selection_of_paths_goes_on():
     )
 
 
+def test_a_word_that_is_asked_for_is_listed_behind_every_path():
+    llrs, frequencies = packet(CRC)
+    steps = decoder(CRC).token_steps(decoder(CRC).steps(llrs)[0], np.log(frequencies))
+    even = np.full((3, SIZE), -np.log(SIZE), np.float32)
+    even[:, 5] = -500
+    begun = steps.begin(np.zeros(3))
+    plain, asked = (steps.continuations(0, begun, even, 1000, also) for also in (-1, 5))
+    assert 5 not in plain.word and asked.mass == plain.mass
+    assert sorted(asked.parent[asked.word == 5]) == [0, 1, 2] and len(asked.word) == len(plain.word) + 3
+    assert np.isfinite(asked.total).all() and (asked.word[-3:] == 5).all()
+
+
 def test_tokens_that_do_not_fill_the_code_are_refused():
     narrow = ListDecoder(CODE, CRC, 2, 4)
     with pytest.raises(ParameterError, match="do not fill the memory of K=4"):

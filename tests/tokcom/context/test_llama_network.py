@@ -84,14 +84,15 @@ def test_paths_branch_and_end_and_each_is_as_if_alone(network):
     paths = model(network).paths(NOTHING)
     assert isinstance(paths, Paths)
     rng, texts = np.random.default_rng(0), [[]]
-    for step in range(30):
+    for step in range(60):
         parents = rng.integers(0, len(texts), 1 + step % 5)
         words = rng.integers(1, 39, len(parents))
         paths.branch(parents, words)
         texts = [[*texts[parent], word] for parent, word in zip(parents, words, strict=True)]
     expected = [log_probabilities(network, np.array(text)) for text in texts]
     assert finite(paths.log_probabilities) == pytest.approx(finite(np.array(expected)), abs=1e-3)
-    assert paths._ancestors.shape[1] < 90 < sum(1 + step % 5 for step in range(30)) + 31
+    # Of 181 nodes those are kept that some path descends from, and some idle ones.
+    assert paths._ancestors.shape[1] < 150
 
 
 def test_the_same_words_behind_every_path(network):
@@ -124,7 +125,7 @@ def test_as_a_prior_it_predicts_what_is_wanted(network):
 
 def test_eight_bits_are_near_and_a_row_does_not_depend_on_others():
     torch.manual_seed(1)
-    linear = torch.nn.Linear(64, 32)
+    linear = torch.nn.Linear(64, 32).requires_grad_(False)
     x = torch.randn(5, 64)
     x[2] *= 1000
     found, exact = Int8Linear(linear)(x), linear(x)

@@ -150,7 +150,10 @@ def test_who_has_the_key_reads_tokens_and_bits_and_who_has_not_is_told(transmitt
     for keys in (None, Keyring([OTHER_KEY])):
         receiver = Receiver(books, FrameRecovery("list"), keys=keys)
         assert receiver.receive(samples) == [] and receiver.locked == {KEY.id: 2} and receiver.unusable == 0
-        assert receiver.last_error == f"frame 4 of stream 0 is encrypted with key 0x{KEY.id:04x}, which is not here"
+        assert (
+            receiver.last_error
+            == f"frame 4 of stream 0 is encrypted with key 0x{KEY.id:04x}, which is not among the keys of this receiver"
+        )
 
 
 def test_a_recording_that_is_sent_again_is_rejected_after_a_restart_too(transmitter, tmp_path):

@@ -18,7 +18,7 @@ LACKING = "\x04\x14ñ\xff"
 
 def by_bytes():
     """Byte-level BPE of a few merges, in which some bytes are missing and two words are control words."""
-    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet() - {"Ą", "Ĕ", "ñ", "ÿ"})
+    alphabet = sorted(set(tokenizers.pre_tokenizers.ByteLevel.alphabet()) - {"Ą", "Ĕ", "ñ", "ÿ"})
     merges = [["h", "e"], ["l", "l"], ["he", "ll"], ["hell", "o"], ["Ġ", "w"], ["o", "r"], ["Ġw", "or"]]
     words = ["<|end|>", "<|none|>", *alphabet, *("".join(merge) for merge in merges)]
     return {

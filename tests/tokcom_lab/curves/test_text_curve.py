@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from tokcom.cli.main import main
 from tokcom.errors import DatasetError, TokcomError
 from tokcom.models.text import load_text_link
+from tokcom.models.zoo import load_recovery
+from tokcom_lab.curves.sentence_blocks import BlockErrors, block_errors, esn0_at_bler, sentences_of
 from tokcom_lab.curves.text_curve import Message, MessageStore, esn0_at_ter, measure_messages, summary
 from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
 
@@ -70,8 +72,10 @@ def test_messages_are_prose_of_the_length_asked_for(tiny_text_model, tmp_path):
     file.write_bytes(b"\xff")
     with pytest.raises(DatasetError, match="byte 0 is not UTF-8"):
         paragraphs([file])
+    empty = tmp_path / "empty"
+    empty.mkdir()
     with pytest.raises(DatasetError, match=r"no \.txt or \.md files"):
-        text_files([tmp_path / "zoo"])
+        text_files([empty])
 
 
 def test_the_command_writes_its_figures(tiny_text_model, tmp_path):
@@ -84,3 +88,18 @@ def test_the_command_writes_its_figures(tiny_text_model, tmp_path):
     content = json.loads(figures.read_text(encoding="utf-8"))
     assert {"command", "curve", "esn0_db_at_ter_10", "seconds_per_message"} == set(content)
     assert len(content["curve"]) == 8 and set(content["seconds_per_message"]) == {"3", "30"}
+
+
+def test_whole_sentences_are_blocks(tiny_text_model):
+    tokenizer = load_text_link(str(tiny_text_model), ["keep"]).tokenizer
+    drawn = sentences_of([f"{PROSE} {PROSE[:45]}!"], 2, 0)
+    assert sorted(map(len, drawn)) == [46, len(PROSE)]
+    recovery = load_recovery(str(tiny_text_model), "context")
+    clean, noisy = block_errors(drawn, tokenizer, recovery, [15.0, -12.0])
+    assert (clean.ascii_viterbi, clean.tokens_viterbi, clean.context) == (0, 0, 0)
+    assert (noisy.ascii_viterbi, noisy.tokens_viterbi, noisy.context) == (1, 1, 1)
+    points = [BlockErrors(0.0, 0.4, 1, 1, 10), BlockErrors(1.0, 0.0, 1, 1, 10)]
+    assert esn0_at_bler(points, "ascii_viterbi") == pytest.approx(0.75)
+    assert esn0_at_bler(points, "context") is None
+    with pytest.raises(DatasetError, match="2 sentences of 40 to 100 characters are here, not 5"):
+        sentences_of([f"{PROSE} {PROSE[:45]}!"], 5, 0)

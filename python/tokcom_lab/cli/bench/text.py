@@ -1,6 +1,7 @@
 """`tokcom bench text`: text with and without a language model in the decoder."""
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -33,17 +34,27 @@ from tokcom.link.text import RECEIVERS
     callback=require_folder,
     help="Keep what is measured in this file, and go on from there.",
 )
+@click.option(
+    "--sentences",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Sentences in the setting of LLM-Viterbi: K=3, BPSK, one block each; 0: none.",
+)
+@click.option("--sentence-esn0-db", type=Numbers(), default="-3,-2,-1,0,1,2,3,4", show_default=True)
 @seed_option
 @json_option("Write the figures as JSON")
 def text(
     data: tuple[Path, ...], messages: int, shortest: int, longest: int, esn0_db: list[float], receivers: list[str],
-    model: str, mcs: str, tokens_per_packet: int, store: Path | None, seed: int,
-    json_file: click.utils.LazyFile | None,
+    model: str, mcs: str, tokens_per_packet: int, store: Path | None,
+    sentences: int, sentence_esn0_db: list[float], seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; --store goes on after a stop)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.errors import ParameterError
     from tokcom.models.text import load_text_link
+    from tokcom.models.zoo import load_recovery
+    from tokcom_lab.curves.sentence_blocks import block_errors, esn0_at_bler, sentences_of
     from tokcom_lab.curves.text_curve import MessageStore, measure_messages, summary
     from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
 
@@ -53,13 +64,27 @@ def text(
         raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
     link = load_text_link(model, receivers, mcs, tokens_per_packet)
     folders = list(data) or [Path("docs"), Path("README.md")]
-    texts = cut_messages(paragraphs(text_files(folders)), link.tokenizer, messages, shortest, longest, seed)
+    prose = paragraphs(text_files(folders))
+    texts = cut_messages(prose, link.tokenizer, messages, shortest, longest, seed)
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
     kept = MessageStore(store, f"{link.tokenizer.codebook} {mcs} {tokens_per_packet} {seed} {digest}")
     with progress_bar() as bar:
         row = bar.add_task("messages", total=len(texts) * len(esn0_db))
         found = measure_messages(link, texts, esn0_db, kept, seed, lambda done: bar.advance(row, done))
-    figures = summary(found)
+        figures = summary(found)
+        if sentences:
+            drawn = sentences_of(prose, sentences, seed)
+            row = bar.add_task("sentences", total=sentences * len(sentence_esn0_db))
+            recovery = load_recovery(model, "context")
+            curve = block_errors(
+                drawn, link.tokenizer, recovery, sentence_esn0_db, seed, lambda done: bar.advance(row, done)
+            )
+            names = ("ascii_viterbi", "tokens_viterbi", "context")
+            reached = {name: esn0_at_bler(curve, name) for name in names}
+            figures["llm_viterbi_setting"] = {
+                "curve": [asdict(point) for point in curve],
+                "esn0_db_at_bler_10": reached,
+            }
     if json_file is not None:
         write_json({"command": recorded_command()} | figures, json_file)
     else:
