@@ -197,7 +197,9 @@ class BurstHeader:
             cipher = keys.unlock(self.seal, self.stream_id, self.frame_id, self.sealed_bytes)
         if cipher is None:
             key = f"0x{self.seal.key_id:04x}"
-            raise LockedError(self.seal.key_id, f"{said} is encrypted with key {key}, which is not here")
+            raise LockedError(
+                self.seal.key_id, f"{said} is encrypted with key {key}, which is not among the keys of this receiver"
+            )
         return replace(self.identity, cipher=cipher)
 
     @property
