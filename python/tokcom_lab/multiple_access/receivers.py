@@ -15,7 +15,7 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.models.zoo import load_context, load_recovery
 from tokcom.multiple_access.receiver import MultiUserObservation
-from tokcom.multiple_access.separation import Separator, Source
+from tokcom.multiple_access.separation import SeparationSettings, Separator, Source
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.numerology import CARRIERS
 from tokcom.phy.profile import profile
@@ -78,7 +78,7 @@ class Receivers:
     def __init__(self, model: str, device: str):
         self.prior: Prior = load_context(model, device)
         self._fill = Recovery(self.prior)
-        self._separator = Separator()
+        self._separator = Separator(SeparationSettings(compare=True))
         self._symbols = SymbolLink(model)
         self._recoveries = {
             mode: load_recovery(model, name, device) for mode, name in zip(TDMA_MODES, ("keep", "context"), strict=True)
