@@ -1,1 +1,1 @@
-"""The laboratory: training, measuring and studies of token communications; `tokcom` itself never needs it."""
+"""Laboratory of token communications: training, measurements and studies; `tokcom` itself never needs it."""

@@ -1,4 +1,4 @@
-"""The demo's page and report: for every photograph and Es/N0, what each mode of the receiver made of it."""
+"""Page and report of the demo: the result of each mode of the receiver for every photograph and Es/N0."""
 
 import json
 import shlex
@@ -13,14 +13,14 @@ from tokcom.metrics.frame_report import mean_report
 from tokcom.models.card import Card
 
 WHERE = ("frame_id", "stream_id", "folder", "files")
-"""Of a frame, what only the page needs."""
+"""Keys of a frame that only the page needs."""
 WAYS = {
-    "keep": "it keeps what the Viterbi decoder says",
-    "mask": "it throws failed packets away and lets a masked transformer guess them",
-    "list": "it takes the CRC for a part of the code",
-    "context": "channel, CRC and transformer decide together",
+    "keep": "it keeps the decisions of the Viterbi decoder",
+    "mask": "it discards failed packets and lets a masked transformer guess them",
+    "list": "it treats the CRC as part of the code",
+    "context": "channel, CRC and transformer decide jointly",
 }
-"""What the page says of each of MODES."""
+"""Description on the page of each of MODES."""
 STAGES = {"sent": "sent", "tokenized": "tokenized, nothing lost", "lost": "received, losses in grey"}
 
 
@@ -28,10 +28,10 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
     """Write report.json and index.html.
 
     Args:
-        out: folder that holds the pictures of each frame, `folder`/`files`[STAGE].
-        settings: how the demo was run.
+        out: folder with the pictures of each frame, `folder`/`files`[STAGE].
+        settings: settings of the demo.
         frames: figures of each frame as `metrics.frame_report` makes them, with mode, frame_id, folder and files.
-        card: of the model used.
+        card: card of the model used.
 
     Returns:
         Path of index.html.
@@ -65,7 +65,7 @@ def write_demo(out: Path, settings: dict, frames: list[dict], card: Card) -> Pat
 
 
 def _means(frames: list[dict], settings: dict) -> dict[str, dict]:
-    """Mean figures by mode."""
+    """Average the figures per mode."""
     return {mode: mean_report([f for f in frames if f["mode"] == mode]) for mode in settings["modes"]}
 
 

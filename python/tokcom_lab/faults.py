@@ -1,4 +1,4 @@
-"""What must never stop the receiver: headers made to fool it, and hours of a channel with every fault."""
+"""Stress tests of the receiver: malicious headers, and hours of a channel with every fault."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -36,16 +36,16 @@ FAULTS = ChannelSettings(
 """Every fault of a cheap radio on a busy computer at once."""
 SAMPLE_RATE = 250e3
 GAPS = (300, 6500)
-"""Least and greatest number of silent samples ahead of a burst: 100,000 bursts make an hour."""
+"""Smallest and largest number of silent samples before a burst: 100,000 bursts take an hour."""
 RECENT = 64
-"""Frames that are kept to look at what arrived of them: a burst is never so late."""
+"""Number of sent frames kept for comparison; no burst is later than that."""
 SETTLED = 0.1
-"""Share of a soak after which memory counts as settled."""
+"""Share of a soak test after which memory counts as settled."""
 
 
 def random_headers(count: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> dict[str, int]:
-    """Parse headers whose CRCs hold: a third of random bits, a third of those of this version and with elements in
-    their extension, a third good ones with some bits flipped.
+    """Parse headers whose CRCs hold: a third of random bits, a third random but of this version with elements in their
+    extension, a third valid with some bits flipped.
 
     Args:
         count: headers to parse.
@@ -53,8 +53,8 @@ def random_headers(count: int, seed: int, progress: Callable[[int], None] = lamb
         progress: called with the number of headers done since the last call.
 
     Returns:
-        How many were refused, by kind; how many announce a burst that could be; the most tokens and packets that one of
-        those announces.
+        Number of headers refused, by kind; number that announce a possible burst; largest number of tokens and of
+        packets announced.
     """
     rng = np.random.default_rng(seed)
     result = {"headers": count, "usable": 0, "version": 0, "element": 0, "contents": 0, "tokens": 0, "packets": 0}
@@ -74,8 +74,8 @@ def random_headers(count: int, seed: int, progress: Callable[[int], None] = lamb
 
 
 def _random(rng: np.random.Generator, known: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Base and extension of random bits, without their CRCs; `known`: of this version, with an extension of elements or
-    without one."""
+    """Draw base and extension at random, without their CRCs; with `known`, of this version, with or without an
+    extension of elements."""
     base = rng.integers(0, 2, BASE_BITS - CRC.width, dtype=np.uint8)
     if known:
         base[: FIELDS["version"]] = [int(bit) for bit in f"{VERSION:0{FIELDS['version']}b}"]
@@ -91,7 +91,7 @@ def _random(rng: np.random.Generator, known: bool) -> tuple[np.ndarray, np.ndarr
 
 
 def _flipped(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Base and extension of a good header with up to three bits flipped, without their CRCs."""
+    """Draw base and extension of a valid header with up to three bits flipped, without their CRCs."""
     grid = tuple(int(side) for side in rng.integers(1, 11, rng.integers(1, 4)))
     per_packet = int(rng.integers(1, 65))
     n_packets = -(-int(np.prod(grid)) // per_packet)
@@ -107,7 +107,7 @@ def _flipped(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _parse(base: np.ndarray, extension: np.ndarray) -> BurstHeader | str:
-    """The header of bits without CRCs, or why it was refused."""
+    """Parse bits without CRCs to a header, or return the reason for which it was refused."""
     try:
         parsed = HeaderBase.from_bits(CRC.append(base[None])[0])
         length = extension_length(parsed.extension_symbols)
@@ -128,11 +128,11 @@ def soak(
         bursts: bursts to send.
         seed: seed of everything.
         progress: called with the number of bursts done since the last call.
-        air: late echoes, fading at walking pace, tones, impulses, lost samples and collisions ahead of the channel.
+        air: add late echoes, fading at walking pace, tones, impulses, lost samples and collisions before the channel.
 
     Returns:
-        Simulated seconds, bursts received, share of their packets lost, packets whose CRC held though they are wrong,
-        the receiver's counters, and its memory in MB at a tenth of the run and at its end.
+        Simulated seconds, bursts received, share of their packets lost, packets whose CRC held although they were
+        wrong, the receiver's counters, and its memory in MB after a tenth of the run and at its end.
     """
     channel, receiver = ChannelModel(FAULTS, SAMPLE_RATE, seed), Receiver([CODEBOOK])
     unkind = Everything(seed) if air else lambda samples: samples
@@ -164,7 +164,7 @@ def soak(
 
 
 def _wrong(reception: Reception, sent: TokenFrame | None) -> int:
-    """Packets whose CRC held and whose tokens are not those of the frame that was sent; None: there was none."""
+    """Count packets whose CRC held although their tokens are not those of the frame sent; None if no frame was sent."""
     header = reception.header
     if sent is None or len(sent.tokens) != header.n_tokens:
         return int(reception.packets_ok.sum())
@@ -174,8 +174,8 @@ def _wrong(reception: Reception, sent: TokenFrame | None) -> int:
 
 
 def _bursts(count: int, seed: int) -> Iterator[tuple[TokenFrame | None, np.ndarray]]:
-    """Frames, and their bursts of random length, MCS and profile, each after a gap; last, what brings the end of the
-    last one out."""
+    """Yield frames and their bursts of random length, MCS and profile, each after a gap, and at the end samples that
+    flush the last one."""
     rng = np.random.default_rng(seed)
     senders = [Transmitter(TransmitConfig(profile=name)) for name in ("standard", "standard", "standard", "robust")]
     for burst in range(count):

@@ -1,11 +1,11 @@
-"""Memory that this process has in use."""
+"""Memory in use by this process."""
 
 import sys
 from pathlib import Path
 
 
 def resident_mb() -> float:
-    """Resident memory now, in MB; where the system does not tell (macOS), the most that it was."""
+    """Return the resident memory in MB; if the system does not report it (macOS), its peak."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(status.read_text(encoding="utf-8").split("VmRSS:")[1].split()[0]) / 1024

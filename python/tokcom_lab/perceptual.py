@@ -1,6 +1,6 @@
-"""Perceptual and semantic likeness by large networks that are not part of this package: LPIPS and CLIP.
+"""Perceptual and semantic similarity by large networks that are not part of this package: LPIPS and CLIP.
 
-Both need a Python package and a file of weights, which the user brings; without them a measure says why it is absent.
+Both need a Python package and a file of weights, which the user provides; without them the reason is reported.
 """
 
 from importlib import import_module
@@ -19,7 +19,7 @@ CLIP_WEIGHTS = "clip-ViT-B-32.safetensors"
 
 
 class Likeness(Protocol):
-    """Compares two pictures, uint8 (height, width, 3)."""
+    """Measure of similarity of two pictures, uint8 (height, width, 3)."""
 
     def __call__(self, sent: np.ndarray, received: np.ndarray) -> float: ...
 
@@ -28,10 +28,10 @@ class Lpips:
     """Learned perceptual image patch similarity (Zhang et al., CVPR 2018), AlexNet; 0 for equal pictures.
 
     Args:
-        folder: holds LPIPS_WEIGHTS, lpips.LPIPS(net="alex") by safetensors.torch.save_model.
+        folder: folder with LPIPS_WEIGHTS, lpips.LPIPS(net="alex") saved by safetensors.torch.save_model.
 
     Raises:
-        ModelError: the package or the weights are not there or do not fit.
+        ModelError: the package or the weights are missing or do not fit.
     """
 
     def __init__(self, folder: Path | None):
@@ -49,10 +49,10 @@ class ClipScore:
     """Cosine of the pictures' embeddings by CLIP (Radford et al., 2021), ViT-B/32; 1 for equal pictures.
 
     Args:
-        folder: holds CLIP_WEIGHTS, open_clip's model "ViT-B-32" by safetensors.torch.save_model.
+        folder: folder with CLIP_WEIGHTS, open_clip's model "ViT-B-32" saved by safetensors.torch.save_model.
 
     Raises:
-        ModelError: the package or the weights are not there or do not fit.
+        ModelError: the package or the weights are missing or do not fit.
     """
 
     MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -74,7 +74,7 @@ class ClipScore:
 
 
 LIKENESSES = {"lpips": Lpips, "clip": ClipScore}
-"""By the name of their figure."""
+"""Measures by the name of their figure."""
 
 
 def _tensor(picture: np.ndarray) -> torch.Tensor:
@@ -86,7 +86,7 @@ def _package(name: str) -> ModuleType:
         return import_module(name)
     except ImportError:
         raise ModelError(f"{name} is not installed") from None
-    except Exception as error:  # a package built for another PyTorch fails in ways of its own
+    except Exception as error:  # a package built for another PyTorch may fail with any exception
         raise ModelError(f"{name} cannot be imported: {error}") from None
 
 

@@ -1,32 +1,34 @@
-"""Tokens of photographs, for measurements: searched for once and kept, for a search takes seconds a photograph."""
+"""Tokens of photographs for measurements, searched for once and cached: a search takes seconds per photograph."""
 
-import hashlib
-import os
-import zipfile
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from tokcom.errors import TokcomError
 from tokcom.models.zoo import load_tokenizer
-from tokcom_lab.training.tokens import CACHE, tokens_key
+from tokcom_lab.cache import FOLDER, RESULTS, Table, key_of, tokens_content
 
 BATCH = 16
-"""Photographs searched side by side; then what was found so far is saved."""
+"""Photographs searched at a time, after which the results are saved."""
+
+logger = logging.getLogger(__name__)
 
 
 def photograph_tokens(
-    pictures: np.ndarray, model: str, *, cache: str | Path = CACHE, progress: Callable[[int], None] = lambda done: None
-) -> np.ndarray:
-    """Tokens of photographs by a model's tokenizer.
+    pictures: np.ndarray, model: str, *, cache: str | Path = FOLDER,
+    progress: Callable[[int], None] = lambda done: None,
+) -> np.ndarray:  # fmt: skip
+    """Compute the tokens of photographs by a model's tokenizer, on the processors.
 
-    What was searched for is kept in a file of the cache, by model and picture, so another measurement on the same
-    photographs need not search again, nor one that was interrupted.
+    Results are cached by model and picture, so that neither another measurement on the same photographs nor one that
+    was interrupted need search again.
 
     Args:
         pictures: uint8 (n, size, size, 3).
         model: name or folder of the model.
-        cache: folder that keeps them.
+        cache: folder of the cache.
         progress: called with the number of photographs done since the last call.
 
     Returns:
@@ -34,38 +36,40 @@ def photograph_tokens(
 
     Raises:
         ModelError: the model's tokenizer is missing or broken.
-        PictureError: the pictures are of another shape.
+        PictureError: the pictures have another shape.
     """
     tokenizer = load_tokenizer(model, device="cpu")
-    path = Path(cache) / f"photographs-{tokens_key(model, tokenizer.visits)}.npz"
-    known = _read(path) if tokenizer.visits else {}
-    names = [hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest() for picture in pictures]
-    unknown = [number for number, name in enumerate(names) if name not in known]
+    table = _table(Path(cache)) if tokenizer.visits else None
+    content = tokens_content(model, tokenizer.visits)
+    names = [key_of(content, picture) for picture in pictures]
+    known = {} if table is None else {name: data for name, _, data in table.find(names)}
+    found = {name: np.frombuffer(data, "<i4").reshape(tokenizer.grid) for name, data in known.items()}
+    unknown = [number for number, name in enumerate(names) if name not in found]
     progress(len(names) - len(unknown))
     for start in range(0, len(unknown), BATCH):
         numbers = unknown[start : start + BATCH]
-        for number, tokens in zip(numbers, tokenizer.encode(pictures[numbers]), strict=True):
-            known[names[number]] = tokens
-        if tokenizer.visits:
-            _write(path, known)
+        made = {names[number]: each for number, each in zip(numbers, tokenizer.encode(pictures[numbers]), strict=True)}
+        found |= made
+        if table is not None:
+            table = _kept(table, {name: ({}, tokens.astype("<i4").tobytes()) for name, tokens in made.items()})
         progress(len(numbers))
-    return np.stack([known[name] for name in names]).astype(np.int32)
+    if table is not None:
+        table.close()
+    return np.stack([found[name] for name in names]).astype(np.int32)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _table(cache: Path) -> Table | None:
+    """Without a cache the next measurement takes longer, that is all."""
     try:
-        with np.load(path) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return {}
+        return Table(cache / RESULTS, "photographs")
+    except TokcomError as error:
+        logger.warning("%s; without it, tokens are searched for again", error)
+        return None
 
 
-def _write(path: Path, known: dict[str, np.ndarray]) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}.npz")
+def _kept(table: Table, made: dict[str, tuple[dict, bytes]]) -> Table | None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(unfinished, **{name: tokens.astype(np.int32) for name, tokens in known.items()})
-        unfinished.replace(path)
-    except OSError:
-        # Without a cache the next measurement takes longer, that is all.
-        pass
+        table.add(made)
+    except TokcomError:
+        return None
+    return table

@@ -13,13 +13,13 @@ from tokcom_lab.training.dataset import SPLITS, load_dataset
 
 @dataclass(frozen=True)
 class Photographs:
-    """Square photographs.
+    """Set of square photographs.
 
     Attributes:
         pictures: uint8 (n, size, size, 3).
-        labels: class of each in the model's numbering; None where the model has no such class.
-        names: what to call each.
-        source: where they come from, for the report.
+        labels: class of each in the model's numbering; None if the model lacks the class.
+        names: name of each.
+        source: origin of the photographs, for the report.
     """
 
     pictures: np.ndarray
@@ -31,16 +31,16 @@ class Photographs:
 def load_photographs(
     data: str | Path | None, n: int, size: int, classifier: Classifier, seed: int = 0, split: str = "test"
 ) -> Photographs:
-    """Draw photographs at random, the same for the same seed.
+    """Draw photographs at random, reproducibly for a seed.
 
     Args:
-        data: a folder of class folders; or a folder or tar archive of train/CLASS and test/CLASS; None: random parts
+        data: a folder of class folders; or a folder or tar archive of train/CLASS and test/CLASS; None for random crops
             of the sample photographs, labelled by the classifier.
-        n: photographs wanted; fewer come where there are no more.
+        n: number of photographs; fewer are returned if there are no more.
         size: side of the squares in pixels.
-        classifier: knows the names of the classes.
+        classifier: classifier, which has the names of the classes.
         seed: seed of the choice.
-        split: "train" or "test", where there are such.
+        split: "train" or "test", if the data are split.
 
     Raises:
         DatasetError: there are no photographs.
@@ -65,7 +65,7 @@ def _samples(n: int, size: int, classifier: Classifier, rng: np.random.Generator
         cut.append(resample(picture, (left, top, left + side, top + side), size))
         names.append(f"{name}-{number}")
     labels = tuple(classifier.label(picture) for picture in cut)
-    return Photographs(np.stack(cut), labels, tuple(names), "parts of the sample photographs")
+    return Photographs(np.stack(cut), labels, tuple(names), "crops of the sample photographs")
 
 
 def _split(data: Path, split: str, n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
@@ -97,7 +97,7 @@ def _class_folders(data: Path, n: int, size: int, classifier: Classifier, rng: n
         labels.append(_label(paths[index].parent.name, classifier))
         names.append(f"{paths[index].parent.name}-{paths[index].stem}")
     if not pictures:
-        raise DatasetError(f"{data}: no photographs; it must hold folders of them, one a class, or train/ and test/")
+        raise DatasetError(f"{data}: no photographs; it must hold one folder of them per class, or train/ and test/")
     return Photographs(np.stack(pictures), tuple(labels), tuple(names), data.name)
 
 

@@ -70,7 +70,7 @@ def test_a_folder_with_a_bad_file_and_names_of_any_length(tmp_path, photographs)
     (frame,) = json.loads((tmp_path / "page" / "report.json").read_text())["frames"]
     assert frame["image"] == "\u65e5" * 80 and frame["per"] == 0
     page = (tmp_path / "page" / "index.html").read_text()
-    assert "tries to make good:\nit keeps what the Viterbi decoder says, with a class label" in page
+    assert "tries to make good:\nit keeps the decisions of the Viterbi decoder, with a class label" in page
     shown = [unquote(source) for source in re.findall(r'<img src="([^"]*)"', page)]
     assert shown and all((tmp_path / "page" / source).is_file() for source in shown)
 

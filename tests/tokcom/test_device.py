@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from tokcom.device import device_name, find_device, precision, weights_dtype
+from tokcom import device
+from tokcom.device import ONNX, device_name, find_device, precision, receiving_device, weights_dtype
 from tokcom.errors import ParameterError
 
 
@@ -17,17 +18,38 @@ def test_other_names_are_refused(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ParameterError, match="it must be auto, cpu, cuda or cuda:N"):
         find_device(name)
+    with pytest.raises(ParameterError, match="it must be auto, cpu, cuda, cuda:N or onnx"):
+        receiving_device(name)
 
 
 def test_a_gpu_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ParameterError, match="finds no GPU; take cpu"):
+    with pytest.raises(ParameterError, match="finds no GPU; use cpu"):
         find_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ParameterError, match="the GPUs of this machine are 0 to 1"):
         find_device("cuda:2")
     assert find_device("cuda:1") == torch.device("cuda", 1)
+
+
+def test_onnx_runtime_is_for_receiving():
+    assert receiving_device("onnx") == ONNX and receiving_device("cpu") == torch.device("cpu")
+    with pytest.raises(ParameterError, match="'onnx', which runs no classifier, search or training"):
+        find_device("onnx")
+
+
+@pytest.mark.parametrize(("installed", "found"), [({"onnxruntime"}, ONNX), ({"torch", "onnxruntime"}, "cpu")])
+def test_auto_without_pytorch_is_onnx_runtime(monkeypatch, installed, found):
+    monkeypatch.setattr(device, "_installed", lambda package: package in installed)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert str(receiving_device("auto")) == found
+
+
+def test_without_anything_to_run_networks_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(device, "_installed", lambda package: False)
+    with pytest.raises(ParameterError, match="pip install torch; or install onnxruntime"):
+        receiving_device("auto")
 
 
 def test_a_card_names_processors_by_their_number():

@@ -4,6 +4,7 @@ Radio, nor of the laboratory and what only that needs."""
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,57 @@ import tokcom
 PACKAGES = Path(tokcom.__file__).parents[1]
 ROOMS = {
     "tokcom": (
-        "kernel_cache", "processors", "scientific", "errors", "tables", "keys", "device", "bounded_cache", "frame",
-        "tokenizers", "context", "packets", "source", "security", "coding", "modulation", "adaptation", "phy",
-        "channel", "multiple_access", "link", "metrics", "models", "recording", "doctor", "cli",
+        "kernel_cache",
+        "kernels",
+        "processors",
+        "scientific",
+        "errors",
+        "tables",
+        "keys",
+        "device",
+        "bounded_cache",
+        "onnx_runtime",
+        "frame",
+        "tokenizers",
+        "context",
+        "packets",
+        "source",
+        "security",
+        "coding",
+        "modulation",
+        "mcs",
+        "phy",
+        "channel",
+        "multiple_access",
+        "adaptation",
+        "link",
+        "protocol",
+        "metrics",
+        "models",
+        "recording",
+        "doctor",
+        "cli",
     ),
     "tokcom_lab": (
-        "memory", "perceptual", "training", "photographs", "photograph_tokens", "curves", "air", "multiple_access",
-        "case_study", "faults", "demo_page", "radio", "cli",
+        "cache",
+        "memory",
+        "perceptual",
+        "training",
+        "photographs",
+        "photograph_tokens",
+        "text_messages",
+        "curves",
+        "air",
+        "network",
+        "multiple_access",
+        "case_study",
+        "faults",
+        "device_speed",
+        "demo_page",
+        "radio",
+        "cli",
     ),
-}  # fmt: skip
+}
 GNU_RADIO = ("gnuradio", "pmt")
 LABORATORY = ("tokcom_lab", "matplotlib", "skimage", "plotly", "dask", "distributed", "pyarrow", "jinja2")
 """What a transmitter or a receiver does without."""
@@ -34,9 +77,15 @@ FILES = sorted(
 BLOCKS = sorted(path.relative_to(PACKAGES) for path in (PACKAGES / "gnuradio/tokcom").rglob("*.py"))
 
 
+@cache
+def tree_of(path):
+    """The syntax tree of a file, which several tests look at."""
+    return ast.parse((PACKAGES / path).read_text(encoding="utf-8"))
+
+
 def imports(path):
     """Modules that a file imports, at its top or anywhere else."""
-    for node in ast.walk(ast.parse((PACKAGES / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -60,7 +109,7 @@ def is_text_without_encoding(call):
 
 @pytest.mark.parametrize("path", [*FILES, *BLOCKS], ids=str)
 def test_text_is_utf8_in_any_locale(path):
-    for node in ast.walk(ast.parse((PACKAGES / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):
             assert not is_text_without_encoding(node), f"{path}, line {node.lineno}: name the encoding"
 
@@ -82,12 +131,19 @@ def test_a_receiver_needs_nothing_of_the_laboratory(path):
     assert not asked & set(LABORATORY), path
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if path.name != "kernels.py"], ids=str)
+def test_kernels_are_compiled_in_one_way(path):
+    """By `tokcom.kernels.kernel`, which notices what changes in other files."""
+    for node in ast.walk(tree_of(path)):
+        assert not (isinstance(node, ast.Attribute) and node.attr in ("njit", "jit")), f"{path}, line {node.lineno}"
+
+
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
         ("tokcom.link.bursts", ("torch", "sigmf", "PIL", "click", "cryptography")),
         ("gnuradio.tokcom", ("torch", "sigmf", "jsonschema", "PIL", "scipy", "numba", "cryptography")),
-        ("tokcom.models.zoo", ()),
+        ("tokcom.models.zoo", ("torch",)),
         ("tokcom.metrics.frame_report", ("torch",)),
     ],
 )
@@ -99,7 +155,7 @@ def test_importing_loads_no_more_than_it_needs(module, unneeded):
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_everything_public_says_what_it_is(path):
-    for node in ast.parse((PACKAGES / path).read_text(encoding="utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{path}: {node.name} has no docstring"
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):

@@ -29,14 +29,14 @@ TOKCOM = [
     ("a constellation that does not exist", "link --modulation 8psk", "modulation is '8psk'; it must be one of bpsk"),
     ("words for numbers", "link --esn0-db six", "'six' is not a list of numbers"),
     ("no numbers at all", "link --esn0-db ,", "',' is not a list of numbers"),
-    ("an Es/N0 that is no number", "link --esn0-db nan --packets 10", "esn0_db is nan; it must be a number"),
+    ("an Es/N0 that is no number", "link --esn0-db nan --packets 10", "esn0_db is nan; it must be a finite number"),
     ("an absurd Es/N0", "link --esn0-db=-5000", "esn0_db is -5000.0; it must be a number from -100 to 200"),
     ("no packets", "link --packets 0", "packets is 0; it must be at least 1"),
     ("packets without tokens", "link --tokens-per-packet 0", "tokens_per_packet is 0; it must be at least 1"),
     ("a codebook without words", "link --codebook-size 0", "0 is not in the range"),
     ("a negative seed", "link --seed -1", "-1 is not in the range"),
     ("LLRs of no known kind", "link --llr soft", "'soft' is not one of 'exact', 'maxlog'"),
-    ("figures into no folder", "link --json no/where.json", "there is no folder no"),
+    ("figures into no folder", "link --json no/where.json", "the folder no does not exist"),
     ("figures into a folder", "link --json empty", "empty is a folder; name a file"),
     ("figures onto a full disk", "link --packets 64 --json /dev/full", "No space left on device"),
     ("data that is not there", f"{TRAIN} --data no/where", "no/where: no such folder or archive"),
@@ -47,7 +47,7 @@ TOKCOM = [
     ("training that does not say what it writes", "train tokenizer --data data", "Missing option '--model'"),
     ("no steps", f"{TRAIN} --data data --steps 0", "0 is not in the range"),
     ("calibrating a model that is not there", "calibrate --data data --model mine", "card.json: no such file"),
-    ("a diagram into no folder", "calibrate --model mine --data data --svg no/where.svg", "there is no folder no"),
+    ("a diagram into no folder", "calibrate --model mine --data data --svg no/where.svg", "folder no does not exist"),
     ("a recording that is not there", "replay nowhere", "nowhere.sigmf-meta: no such file; a recording is a pair"),
     ("a recording with broken metadata", "replay broken", "broken.sigmf-meta: the metadata cannot be read"),
     ("a recording without its samples", "replay lonely", "lonely.sigmf-data: no such file"),
@@ -122,7 +122,7 @@ def test_weights_that_are_not_the_cards(place, tmp_path):
     refuse(
         main,
         f"replay {RECORDING} --model {folder} --out pictures",
-        "the file is truncated or not the card's",
+        "the file is truncated or is not the card's",
     )
 
 
@@ -152,7 +152,7 @@ def test_ctrl_c(stage, where, arguments, nothing_left, monkeypatch):
 
 def test_ctrl_c_does_not_wait_for_the_rest_of_a_long_simulation(nothing_left):
     """Thousands of chunks are left; only those begun are finished."""
-    from tokcom.link.packets import LinkConfig
+    from tokcom.link.packet_link import LinkConfig
     from tokcom_lab.curves.link_curve import PACKETS_PER_FRAME, link_curve
 
     done = []

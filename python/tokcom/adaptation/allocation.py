@@ -1,8 +1,8 @@
-"""An MCS for each packet: the fewest symbols whose expected token errors stay within a bound.
+"""Allocation of an MCS to each packet: the fewest symbols whose expected token errors stay within a bound.
 
-Two families of answers are searched. `two_groups` holds those that the header's base can name by itself, and is
-searched in full: what it returns is the best of them. `free_choice` gives every packet an MCS of its own, a
-multiple-choice knapsack, by Lagrangian relaxation and a repair; it says how far from the best it can be at most.
+Two families of allocations are searched. Those of `allocate_two_groups` fit in the base of the header; the search is
+exhaustive, so its result is optimal. `allocate_freely` chooses the MCS of every packet independently, a multiple-choice
+knapsack problem, by Lagrangian relaxation and repair, and returns an upper bound on its distance from the optimum.
 """
 
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from tokcom.errors import ParameterError
 from tokcom.packets.mcs_map import LIGHTER, MCS_COUNT, MCS_NOT_SENT, SHARES, two_groups
 
 COLUMNS = np.array([*range(MCS_COUNT), MCS_NOT_SENT], np.uint8)
-"""MCS of each column of a table of errors."""
+"""MCS of each column in a table of errors."""
 FUTILE = 0.02
-"""Where the bound cannot be met, so much more than the fewest errors is let pass for a shorter burst: in a fade that
+"""Share by which errors may exceed their minimum, for a shorter burst, if the bound cannot be met: in a fade that
 nothing survives, the most robust MCS only takes longest."""
 _LIGHTER_COLUMN = np.array([MCS_COUNT if index == MCS_NOT_SENT else index for index in LIGHTER])
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """MCS of a frame's packets.
+    """Allocation of MCS to a frame's packets.
 
     Attributes:
-        mcs: uint8 (n_packets,).
-        layout: which of the layouts offered.
-        symbols: constellation symbols of all packets.
-        errors: expected wrong tokens.
-        gap: symbols by which the best answer of the same family may be shorter; 0 where this is it.
-        feasible: whether the errors are within the bound. If not, they are the fewest there can be, or up to a
-            FUTILE share more where that is shorter.
+        mcs: uint8 (n_packets,), MCS of each packet.
+        layout: index of the chosen layout.
+        symbols: total number of constellation symbols.
+        errors: expected number of wrong tokens.
+        gap: upper bound on the symbols that the optimum of the same family saves; 0 if this is the optimum.
+        feasible: whether the errors are within the bound. If not, they are the minimum, or up to a share of FUTILE
+            above it if that is shorter.
     """
 
     mcs: np.ndarray
@@ -43,16 +43,16 @@ class Allocation:
 
 
 def allocate_two_groups(errors: np.ndarray, symbols: np.ndarray, bound: float, allowed: np.ndarray) -> Allocation:
-    """The best answer of the form *first packets one MCS, the others the next lighter one*.
+    """Find the best allocation of the form *first packets one MCS, the others the next lighter one*.
 
     Args:
-        errors: float (n_layouts, n_packets, n_mcs + 1), expected wrong tokens of each packet under each of `COLUMNS`.
-        symbols: int (n_mcs + 1,), of a packet; 0 in the last column.
-        bound: expected wrong tokens of the frame.
+        errors: float (n_layouts, n_packets, n_mcs + 1), expected wrong tokens per packet for each of `COLUMNS`.
+        symbols: int (n_mcs + 1,), symbols per packet; 0 in the last column.
+        bound: upper bound on the frame's expected wrong tokens.
         allowed: bool (n_mcs + 1,), columns that may be used.
 
     Raises:
-        ParameterError: the tables do not fit each other, or no MCS is allowed.
+        ParameterError: the tables' shapes do not match, or no MCS is allowed.
     """
     _check(errors, symbols, allowed)
     n_packets = errors.shape[1]
@@ -64,7 +64,7 @@ def allocate_two_groups(errors: np.ndarray, symbols: np.ndarray, bound: float, a
     light = (cumulated[:, -1:] - cumulated[:, lengths])[:, :, second]
     total = heavy + light
     cost = lengths[:, None] * symbols[first] + (n_packets - lengths[:, None]) * symbols[second]
-    # An empty first group is said by the second one's MCS.
+    # An empty first group is encoded by the second one's MCS.
     usable = (lengths[:, None] == n_packets) | ((lengths[:, None] > 0) & allowed[second])
     cost = np.broadcast_to(np.where(usable, cost, np.iinfo(np.int64).max), total.shape)
     within = (total <= bound) & usable
@@ -81,37 +81,38 @@ def allocate_two_groups(errors: np.ndarray, symbols: np.ndarray, bound: float, a
 
 
 def allocate_freely(errors: np.ndarray, symbols: np.ndarray, bound: float, allowed: np.ndarray) -> Allocation:
-    """An MCS for each packet by itself: Lagrangian relaxation of the multiple-choice knapsack, then greedy repair.
+    """Choose the MCS of each packet independently: Lagrangian relaxation of the multiple-choice knapsack, then greedy
+    repair.
 
-    The price of an error is found by bisection; the relaxation's value is a lower bound on the symbols, so that the
-    gap is known.
+    The price of an error is found by bisection; the value of the relaxation is a lower bound on the symbols, which
+    bounds the gap.
 
     Args:
-        errors: float (n_packets, n_mcs + 1), as for `allocate_two_groups`, of one layout.
+        errors: float (n_packets, n_mcs + 1), as for `allocate_two_groups`, for one layout.
         symbols, bound, allowed: as there.
 
     Raises:
-        ParameterError: the tables do not fit each other, or no MCS is allowed.
+        ParameterError: the tables' shapes do not match, or no MCS is allowed.
     """
     _check(errors[None], symbols, allowed)
     columns = np.flatnonzero(allowed)
     table, cost = errors[:, columns], symbols[columns].astype(float)
     choice, relaxed, feasible = cheapest_choices(table, cost, bound)
-    # Symbols come whole.
+    # Symbols are integers.
     gap = max(0.0, cost[choice].sum() - np.ceil(relaxed - 1e-6))
     return _allocation(columns, choice, table, cost, gap, feasible)
 
 
 def cheapest_choices(table: np.ndarray, cost: np.ndarray, bound: float) -> tuple[np.ndarray, float, bool]:
-    """One choice for each row so that errors stay within a bound and all choices together cost least.
+    """Choose one column per row so that errors stay within a bound at the least total cost.
 
     Args:
-        table: float (n_rows, n_choices), errors of each.
-        cost: float (n_choices,), of each choice, the same in all rows.
-        bound: of the errors' sum. Where it cannot be met, the fewest errors there can be and a FUTILE share more.
+        table: float (n_rows, n_choices), errors of each choice.
+        cost: float (n_choices,), cost of each choice, the same in all rows.
+        bound: upper bound on the sum of errors. If it cannot be met, the minimum of errors plus a share of FUTILE.
 
     Returns:
-        int (n_rows,), the choices; a lower bound on what the best ones cost; whether the bound is met.
+        The choices, int (n_rows,); a lower bound on the optimal cost; whether the bound is met.
     """
     rows = np.arange(len(table))
 
@@ -144,7 +145,7 @@ def cheapest_choices(table: np.ndarray, cost: np.ndarray, bound: float) -> tuple
 
 
 def _lightened(choice: np.ndarray, table: np.ndarray, cost: np.ndarray, bound: float) -> np.ndarray:
-    """Spend what the bound leaves over: the step that saves most symbols an error, as long as one fits."""
+    """Use the slack of the bound greedily: while a step fits, take the one that saves most symbols per error."""
     choice, rows = choice.copy(), np.arange(len(table))
     left = bound - table[rows, choice].sum()
     while True:

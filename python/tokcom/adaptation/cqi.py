@@ -1,30 +1,30 @@
-"""Channel quality: what the receiver measured, in the one number that predicts packet errors, and how old it is."""
+"""Channel quality: the receiver's measurement, as the effective Es/N0 that predicts packet errors, and its age."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import USUAL_BITS, Mcs, mcs_table
 from tokcom.errors import ParameterError
+from tokcom.mcs import USUAL_BITS, Mcs, mcs_table
 
 ROUNDING = 1e-6
-"""Relative error of a predicted PER: what meets the target exactly meets it."""
+"""Relative tolerance of a predicted PER, so that a PER equal to the target meets it."""
 
 
 def effective_esn0_db(carrier_esn0_db: np.ndarray, beta_db: float | np.ndarray) -> np.ndarray:
-    """Es/N0 in dB of the flat channel on which packets fail as often: exponential effective SNR mapping (EESM).
+    """Compute the Es/N0 in dB of the flat channel with the same PER: exponential effective SNR mapping (EESM).
 
     Source: 3GPP TSG-RAN WG1 R1-031303, "System-level evaluation of OFDM"; *-beta ln mean exp(-snr / beta)*.
 
     Args:
         carrier_esn0_db: float (n_carriers,), Es/N0 of each carrier.
-        beta_db: of an MCS, in dB, or an array of any shape.
+        beta_db: beta of an MCS in dB, or an array of any shape.
 
     Returns:
         float64 of the shape of `beta_db`.
 
     Raises:
-        ParameterError: there are no carriers, or one that is no number.
+        ParameterError: there are no carriers, or a value is not finite.
     """
     carriers = np.asarray(carrier_esn0_db, float).ravel()
     if not carriers.size or not np.isfinite(carriers).all():
@@ -32,23 +32,23 @@ def effective_esn0_db(carrier_esn0_db: np.ndarray, beta_db: float | np.ndarray) 
     snr, beta = 10 ** (carriers / 10), 10 ** (np.asarray(beta_db, float) / 10)
     scaled = -snr / beta[..., None]
     largest = scaled.max(axis=-1)
-    # The largest exponent is taken out: at high Es/N0 all of the others underflow.
+    # Factor out the largest exponent: at high Es/N0 all others underflow.
     mean = np.exp(scaled - largest[..., None]).mean(axis=-1)
     return 10 * np.log10(-beta * (np.log(mean) + largest))
 
 
 def table_esn0_db(carrier_esn0_db: np.ndarray) -> np.ndarray:
-    """float64 (n_mcs,): effective Es/N0 in dB for each scheme of the MCS table."""
+    """Compute the effective Es/N0 in dB for each scheme of the MCS table, float64 (n_mcs,)."""
     return effective_esn0_db(carrier_esn0_db, np.array([row.eesm_beta_db for row in mcs_table()]))
 
 
 def predicted_per(scheme: Mcs, esn0_db: float | np.ndarray, payload_bits: int = USUAL_BITS) -> np.ndarray:
-    """Share of packets that the Viterbi decoder loses: a logistic curve through the table's 10% and 1%.
+    """Predict the PER of the Viterbi decoder by a logistic curve through the table's 10% and 1% points.
 
     Args:
         scheme: row of the MCS table.
         esn0_db: effective Es/N0 in dB.
-        payload_bits: bits of a packet's tokens.
+        payload_bits: bits of tokens per packet.
     """
     per10, per1 = scheme.thresholds_db(payload_bits)
     slope = (_logit(0.01) - _logit(0.1)) / (per1 - per10)
@@ -56,13 +56,13 @@ def predicted_per(scheme: Mcs, esn0_db: float | np.ndarray, payload_bits: int = 
 
 
 def choose_by_cqi(esn0_db: np.ndarray, target: float, symbols: np.ndarray, payload_bits: int = USUAL_BITS) -> int:
-    """Index of the MCS of fewest symbols whose predicted PER meets a target; 0, the most robust one, where none does.
+    """Choose the MCS of fewest symbols whose predicted PER meets a target; 0, the most robust one, if none does.
 
     Args:
         esn0_db: float (n_mcs,), effective Es/N0 for each scheme, an outer loop's offset included.
-        target: PER, above 0 and below 1.
-        symbols: int (n_mcs,), of a packet.
-        payload_bits: bits of a packet's tokens.
+        target: target PER, above 0 and below 1.
+        symbols: int (n_mcs,), symbols per packet.
+        payload_bits: bits of tokens per packet.
 
     Raises:
         ParameterError: the target is out of its range.
@@ -76,12 +76,12 @@ def choose_by_cqi(esn0_db: np.ndarray, target: float, symbols: np.ndarray, paylo
 
 @dataclass(frozen=True)
 class CqiState:
-    """What is known of the channel now.
+    """Channel quality at present.
 
     Attributes:
-        carrier_esn0_db: float (n_carriers,), backed off where it is stale.
+        carrier_esn0_db: float (n_carriers,), Es/N0 of each carrier in dB, backed off if stale.
         state: "fresh", "stale" or "missing".
-        age: seconds since it was measured; infinite where it is missing.
+        age: age of the measurement in seconds; infinite if missing.
     """
 
     carrier_esn0_db: np.ndarray
@@ -90,12 +90,12 @@ class CqiState:
 
 
 class CqiMemory:
-    """The last CQI and how far it may still be believed.
+    """Memory of the last CQI, with a back-off that grows with its age.
 
     Args:
-        max_age: seconds for which a CQI is fresh. After that `backoff_db` is taken off for every further such time.
-        backoff_db: in dB.
-        fallback_esn0_db: Es/N0 assumed where there is none; backing off never goes below it.
+        max_age: seconds for which a CQI is fresh. After that `backoff_db` is subtracted per further `max_age`.
+        backoff_db: back-off in dB.
+        fallback_esn0_db: Es/N0 assumed without a CQI; the back-off never goes below it.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -112,24 +112,24 @@ class CqiMemory:
         self._last: tuple[np.ndarray, float] | None = None
 
     def update(self, carrier_esn0_db: np.ndarray, now: float) -> None:
-        """Take note of a measurement, float (n_carriers,) in dB, at a time in seconds.
+        """Store a measurement, float (n_carriers,) in dB, made at time `now` in seconds.
 
         Raises:
-            ParameterError: it holds no finite number for every carrier.
+            ParameterError: a value is not finite.
         """
         carriers = np.atleast_1d(np.asarray(carrier_esn0_db, float))
         effective_esn0_db(carriers, 0.0)
         self._last = carriers, now
 
     def now(self, now: float) -> CqiState:
-        """What to work with at a time in seconds."""
+        """Return the channel quality to use at time `now` in seconds."""
         if self._last is None:
             return CqiState(np.array([self.fallback_esn0_db]), "missing", np.inf)
         carriers, measured = self._last
         age = max(0.0, now - measured)
         if age <= self.max_age:
             return CqiState(carriers, "fresh", age)
-        # As the channel may have moved on anyhow, a carrier that was good then is no better than the others now.
+        # The channel may have changed since: a carrier that was good then is no better than the others now.
         lowest = np.minimum(carriers, max(float(np.median(carriers)), self.fallback_esn0_db))
         backed = lowest - self.backoff_db * (age / self.max_age - 1)
         floor = np.minimum(lowest, self.fallback_esn0_db)

@@ -1,18 +1,18 @@
-"""The outer loop of link adaptation: what CQI and tables get wrong is learnt from packets that were lost."""
+"""Outer loop of link adaptation: corrects errors of CQI and tables from observed packet losses."""
 
 from tokcom.errors import ParameterError
 
 
 class OuterLoop:
-    """An offset on Es/N0 that holds a packet error rate (OLLA).
+    """Offset on Es/N0 that holds a packet error rate (OLLA).
 
     A lost packet lowers the offset by `step_db`, a good one raises it by *step_db · target / (1 - target)*, so that it
-    rests where the target is met. Source: Sampath et al., "On setting reverse link target SIR in a CDMA system",
-    VTC 1997.
+    settles where the target is met. Source: Sampath et al., "On setting reverse link target SIR in a CDMA system", VTC
+    1997.
 
     Args:
-        target: PER to hold, above 0 and below 1.
-        step_db: for a lost packet, in dB, above 0.
+        target: target PER, above 0 and below 1.
+        step_db: step per lost packet in dB, above 0.
         limit_db: largest magnitude of the offset in dB, above 0.
 
     Raises:
@@ -29,18 +29,18 @@ class OuterLoop:
         self.offset_db = 0.0
 
     def report(self, lost: int, packets: int, expected: float | None = None) -> None:
-        """Learn from a burst.
+        """Update the offset from a burst.
 
         Args:
-            lost: packets of it that were lost.
-            packets: packets of it that were sent.
-            expected: how many the policy expected to be lost; None for the target's share of them.
+            lost: number of its packets that were lost.
+            packets: number of its packets that were sent.
+            expected: number of losses that the policy expected; None for the target's share.
 
         Raises:
-            ParameterError: more were lost than sent.
+            ParameterError: more packets were lost than sent.
         """
         if not 0 <= lost <= packets:
-            raise ParameterError(f"{lost} packets lost of {packets} sent; there cannot be more")
+            raise ParameterError(f"{lost} packets lost of {packets} sent; it must be 0 to {packets}")
         expected = self.target * packets if expected is None else expected
         offset = self.offset_db + self.step_db * (expected - lost) / (1 - self.target)
         self.offset_db = max(-self.limit_db, min(self.limit_db, offset))

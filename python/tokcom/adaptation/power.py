@@ -1,4 +1,4 @@
-"""How strong a burst may be, under a mean and a peak, and what packets of different power would be worth."""
+"""Power of bursts under limits on mean and peak, and allocation of power to packets."""
 
 import numpy as np
 
@@ -7,24 +7,26 @@ from tokcom.errors import ParameterError
 
 
 def allocate_power(errors: np.ndarray, levels_db: np.ndarray, bound: float) -> tuple[np.ndarray, float, float]:
-    """A power for each packet of a frame so that the expected token errors stay within a bound at the least energy:
+    """Allocate power to a frame's packets so that the expected token errors stay within a bound at the least energy:
     water-filling over the expected loss.
 
     Args:
-        errors: float (n_packets, n_levels), expected wrong tokens of each packet at each level.
-        levels_db: float (n_levels,), powers in dB, the peak among them.
-        bound: expected wrong tokens of the frame.
+        errors: float (n_packets, n_levels), expected wrong tokens per packet at each level.
+        levels_db: float (n_levels,), powers in dB, including the peak.
+        bound: upper bound on the frame's expected wrong tokens.
 
     Returns:
-        float64 (n_packets,), the power of each packet in dB; their mean power, linear, infinite where no powers meet
-        the bound; and a lower bound on that of the best ones.
+        Power of each packet in dB, float64 (n_packets,); their mean linear power, infinite if no powers meet the bound;
+        a lower bound on the optimal mean power.
 
     Raises:
-        ParameterError: the tables do not fit each other.
+        ParameterError: the shapes of the tables do not match.
     """
     levels = np.asarray(levels_db, float)
     if errors.ndim != 2 or not errors.size or levels.shape != errors.shape[1:]:
-        raise ParameterError(f"errors {errors.shape} and levels {levels.shape} do not fit: a column for each level")
+        raise ParameterError(
+            f"errors {errors.shape} and levels {levels.shape} do not match; one column per level is needed"
+        )
     cost = 10 ** (levels / 10)
     choice, relaxed, feasible = cheapest_choices(errors, cost, bound)
     mean = float(cost[choice].mean()) if feasible else np.inf
@@ -32,12 +34,12 @@ def allocate_power(errors: np.ndarray, levels_db: np.ndarray, bound: float) -> t
 
 
 class PowerBudget:
-    """Energy saved by weak bursts may be spent on strong ones later.
+    """Power budget: energy saved by weak bursts may be spent on strong ones later.
 
     Args:
-        mean_db: mean power over time, in dB.
-        peak_db: largest power of a burst, at least the mean.
-        memory: samples of mean power that can be saved up at most.
+        mean_db: limit on the mean power over time, in dB.
+        peak_db: largest power of a burst in dB, at least mean_db.
+        memory: upper bound on the savings, in samples of mean power.
 
     Raises:
         ParameterError: the peak is below the mean.
@@ -48,15 +50,15 @@ class PowerBudget:
             raise ParameterError(f"peak_db is {peak_db}; it must be at least mean_db, {mean_db}")
         self.mean_db, self.peak_db, self._memory = mean_db, peak_db, memory
         self.saved = 0.0
-        """Energy in hand, in samples of power 0 dB."""
+        """Energy available, in samples of power 0 dB."""
 
     def highest_db(self, airtime: int) -> float:
-        """Largest power in dB of a burst of so many samples."""
+        """Return the largest power in dB of a burst of `airtime` samples."""
         mean = 10 ** (self.mean_db / 10)
         return min(self.peak_db, 10 * float(np.log10(mean + self.saved / max(airtime, 1))))
 
     def spend(self, airtime: int, power_db: float) -> None:
-        """A burst of so many samples is sent."""
+        """Deduct the energy of a burst of `airtime` samples."""
         mean = 10 ** (self.mean_db / 10)
         saved = self.saved + airtime * (mean - 10 ** (power_db / 10))
         self.saved = float(np.clip(saved, 0.0, self._memory * mean))

@@ -1,4 +1,4 @@
-"""How predictable each token of a frame is to the receiver, as the transmitter can tell (paper, section V-B)."""
+"""Predictability of each token of a frame to the receiver, as the transmitter can compute it (paper, section V-B)."""
 
 import numpy as np
 
@@ -11,26 +11,27 @@ PASSES = 8
 
 
 def token_bits(prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0) -> np.ndarray:
-    """float32 (n_tokens,): the bits of `predictability`."""
+    """Compute the bits of `predictability` alone, float32 (n_tokens,)."""
     return predictability(prior, frame, passes, seed)[0]
 
 
 def predictability(
     prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bits of surprise in each token, given most of the others and the CMI, and whether the prior would guess it.
+    """Compute each token's surprise in bits, given most of the others and the CMI, and whether the prior would guess
+    it.
 
-    The tokens are dealt at random into as many groups as there are passes; each group is masked once and predicted
-    from all others.
+    The tokens are divided at random into one group per pass; each group is masked once and predicted from all others.
 
     Args:
-        prior: the receiver's.
-        frame: a whole frame.
-        passes: of the prior, at least 1; with 1 every token is predicted from the CMI alone.
-        seed: of the groups, together with the frame's number.
+        prior: the receiver's prior.
+        frame: a frame without lost tokens.
+        passes: evaluations of the prior, at least 1; with 1 every token is predicted from the CMI alone.
+        seed: seed of the groups, together with the frame's number.
 
     Returns:
-        float32 (n_tokens,): -log2 of the prior's probability of each token; bool (n_tokens,): it is the likeliest.
+        float32 (n_tokens,): -log2 of the prior's probability of each token; bool (n_tokens,), whether it is the most
+        likely.
 
     Raises:
         FrameError: the frame has lost tokens.
@@ -40,7 +41,7 @@ def predictability(
     if passes < 1:
         raise ParameterError(f"passes is {passes}; it must be at least 1")
     if frame.lost.any():
-        raise FrameError(f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; none may be")
+        raise FrameError(f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; a whole frame is needed")
     condition = Condition.of(frame)
     prior.require_fit(frame, condition)
     n_tokens = len(frame.tokens)

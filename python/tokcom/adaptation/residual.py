@@ -1,11 +1,11 @@
-"""Tokens that are still wrong after context decoding, as expected before anything is sent."""
+"""Prediction of the tokens that are still wrong after context decoding, before anything is sent."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import USUAL_BITS, mcs_table
 from tokcom.errors import ParameterError
+from tokcom.mcs import USUAL_BITS, mcs_table
 
 NOT_SENT = len(mcs_table())
 """Column of packets that are not sent."""
@@ -13,24 +13,24 @@ NOT_SENT = len(mcs_table())
 
 @dataclass(frozen=True)
 class ResidualModel:
-    """Expected share of wrong tokens in a packet, from Es/N0, MCS and bits of predictability.
+    """Model of the share of wrong tokens in a packet, from Es/N0, MCS and bits of predictability.
 
-    Nothing of a packet may be known: then a token is wrong with the probability *guess*, a logistic curve over its
-    bits. Over Es/N0 that share falls along a logistic curve, whose middle lies higher for tokens that surprise, in the
-    packet itself and in the frame around it, from which the receiver knows its context. A small share falls more
-    slowly: frames whose context fails, and packets that are believed and wrong.
+    If nothing of a packet is received, a token is wrong with probability *guess*, a logistic function of its bits. With
+    Es/N0 that probability falls along a logistic curve, whose midpoint is higher for surprising tokens, both in the
+    packet itself and in the frame around it, which is its context. A small share falls more slowly: frames whose
+    context fails, and packets that are accepted although wrong.
 
     Args:
-        middle_db: (n_mcs,), where half of what could be wrong is right, for tokens of 0 bits.
-        slope: (n_mcs,), of the logistic curve, per dB.
-        packet_db: dB by which a packet's bits a token shift the middle, each.
-        frame_db: the same for the bits a token of the whole frame.
-        guess: constant and slope per bit, in log-odds, of a token of which nothing is known.
-        tail: share that falls more slowly, and its slope as a part of `slope`.
-        command: that fitted it.
+        middle_db: (n_mcs,), Es/N0 in dB at the midpoint of the curve, for tokens of 0 bits.
+        slope: (n_mcs,), slope of the logistic curve, per dB.
+        packet_db: shift of the midpoint in dB per bit of the packet's mean bits per token.
+        frame_db: the same for the mean bits per token of the whole frame.
+        guess: constant and slope per bit, in log-odds, for a token of which nothing is received.
+        tail: share that falls more slowly, and its slope relative to `slope`.
+        command: command that fitted the model.
 
     Raises:
-        ParameterError: the table does not have a row for every MCS.
+        ParameterError: the table does not have one row per MCS.
     """
 
     middle_db: tuple[float, ...]
@@ -52,14 +52,14 @@ class ResidualModel:
     def token_error_rates(
         self, packet_bits: np.ndarray, frame_bits: float, esn0_db: np.ndarray, payload_bits: int = USUAL_BITS
     ) -> np.ndarray:
-        """Expected share of wrong tokens.
+        """Predict the share of wrong tokens.
 
         Args:
-            packet_bits: float (..., n_packets), mean bits a token of each packet.
-            frame_bits: mean bits a token of the frame.
+            packet_bits: float (..., n_packets), mean bits per token of each packet.
+            frame_bits: mean bits per token of the frame.
             esn0_db: float (n_mcs,), effective Es/N0 for each MCS.
-            payload_bits: bits of a packet's tokens. What was fitted is of USUAL_BITS; of other sizes the curves lie as
-                much higher or lower as the thresholds of the Viterbi decoder do.
+            payload_bits: bits of tokens per packet. The model was fitted at USUAL_BITS; for other sizes the curves are
+                shifted as the thresholds of the Viterbi decoder are.
 
         Returns:
             float64 (..., n_packets, n_mcs + 1); the last column is for packets that are not sent.

@@ -8,7 +8,7 @@ from tokcom.errors import ParameterError
 
 
 def noise_variance(esn0_db: float) -> float:
-    """N0 at a symbol energy of 1, from Es/N0 in dB.
+    """Convert Es/N0 in dB to N0 at a symbol energy of 1.
 
     Raises:
         ParameterError: esn0_db is not a number from -100 to 200.
@@ -23,12 +23,12 @@ def noise_variance(esn0_db: float) -> float:
 
 
 def awgn(symbols: np.ndarray, esn0_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Symbols of mean energy 1 in circular complex Gaussian noise.
+    """Add circular complex Gaussian noise to symbols of mean energy 1.
 
     Args:
         symbols: complex array of any shape.
         esn0_db: Es/N0 in dB.
-        rng: source of the noise.
+        rng: generator of the noise.
 
     Returns:
         complex64 array of the same shape.

@@ -1,4 +1,4 @@
-"""What comes on top of the signal, and what is lost of it: noise, an interferer, impulses, gaps."""
+"""Disturbances added to the signal, and losses of samples: noise, an interferer, impulses, gaps."""
 
 import math
 
@@ -14,59 +14,59 @@ def _add_noise(samples: np.ndarray, power: float, rng: np.random.Generator) -> N
 
 
 class Noise:
-    """White Gaussian noise.
+    """Source of white Gaussian noise.
 
     Args:
-        rng: its source.
+        rng: generator of the noise.
     """
 
     def __init__(self, rng: np.random.Generator):
         self._rng, self.power = rng, 0.0
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples of the stream, complex64 (n,), noise of `power` added in place."""
+        """Add noise of `power` in place to the next samples of the stream, complex64 (n,)."""
         if self.power:
             _add_noise(samples, self.power, self._rng)
         return samples
 
 
 class Interferer:
-    """A continuous wave beside or within the signal.
+    """Continuous wave beside or within the signal.
 
     Args:
-        rng: source of its phase.
+        rng: generator of its phase.
     """
 
     def __init__(self, rng: np.random.Generator):
         self._tone, self.power = Rotator(phase=rng.random()), 0.0
 
     def set_frequency(self, frequency: float) -> None:
-        """Cycles per sample from here on."""
+        """Set the frequency in cycles per sample, from the next sample on."""
         self._tone.set_frequency(frequency)
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples of the stream, complex64 (n,), a tone of `power` added in place."""
+        """Add a tone of `power` in place to the next samples of the stream, complex64 (n,)."""
         if self.power:
             samples += self._tone.process(np.full(len(samples), math.sqrt(self.power), np.complex64))
         return samples
 
 
 class Stretches:
-    """Stretches of a stream that begin at random, as a Poisson process does, and last so many samples.
+    """Stretches of a stream that begin at random, as a Poisson process, and have a fixed length in samples.
 
-    Where one begins within another, the two are one.
+    Overlapping stretches merge.
 
     Args:
-        rng: source of the beginnings.
+        rng: generator of the beginnings.
     """
 
     def __init__(self, rng: np.random.Generator):
         self._rng, self._rate, self._length = rng, 0.0, 1
-        # Indices from the beginning of the stream.
+        # Sample indices count from the beginning of the stream.
         self._now, self._until, self._arrival = 0, 0, math.inf
 
     def set(self, rate: float, length: int) -> None:
-        """So many begin per sample on average, of so many samples each, from here on."""
+        """Set the mean number of beginnings per sample and the length in samples, from the next sample on."""
         self._length = length
         if rate != self._rate:
             self._rate = rate
@@ -76,7 +76,8 @@ class Stretches:
         return self._rng.exponential() / self._rate
 
     def next(self, n_samples: int) -> list[tuple[int, int]]:
-        """First index, and index after the last, of what lies within the next samples of the stream."""
+        """Advance the stream by n_samples; return the start and stop index of each stretch, or its part, within
+        them."""
         found = []
         first, begin, end = self._now, self._now, self._now + n_samples
         while True:
@@ -94,35 +95,35 @@ class Stretches:
 
 
 class Impulses:
-    """Bursts of Gaussian noise, as engines and switches make them.
+    """Impulsive noise: short bursts of Gaussian noise, as from engines and switches.
 
     Args:
-        when: source of their beginnings.
-        what: source of the noise.
+        when: generator of their beginnings.
+        what: generator of the noise.
     """
 
     def __init__(self, when: np.random.Generator, what: np.random.Generator):
         self.stretches, self._what, self.power = Stretches(when), what, 0.0
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples of the stream, complex64 (n,), bursts of `power` added in place."""
+        """Add bursts of `power` in place to the next samples of the stream, complex64 (n,)."""
         for first, end in self.stretches.next(len(samples)):
             _add_noise(samples[first:end], self.power, self._what)
         return samples
 
 
 class Gaps:
-    """Samples lost, as a receiver loses them that cannot keep up (an overflow).
+    """Gaps of lost samples, as in a receiver that cannot keep up (an overflow).
 
     Args:
-        rng: source of their beginnings.
+        rng: generator of their beginnings.
     """
 
     def __init__(self, rng: np.random.Generator):
         self.stretches = Stretches(rng)
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """What is left, complex64 (m,), of the next samples of the stream, complex64 (n,)."""
+        """Drop gaps from the next samples of the stream, complex64 (n,); return the rest, complex64 (m,)."""
         stretches = self.stretches.next(len(samples))
         if not stretches:
             return samples

@@ -2,30 +2,31 @@
 
 import math
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
+
 WAVES = 32
-"""Plane waves summed to one path's gain."""
+"""Plane waves summed per path."""
 LARGEST_TURN = 0.06
-"""Radians that a wave's phase may turn between points joined by a straight line: an error of -67 dB at most."""
+"""Largest rotation of a wave's phase, in radians, between linearly interpolated points: an error of at most -67 dB."""
 LONGEST_INTERVAL = 1024
 LOS_DOPPLER = 0.7
-"""Doppler shift of the line of sight, relative to the largest (3GPP TR 38.901, 7.7.2)."""
+"""Doppler shift of the line of sight, relative to the maximum (3GPP TR 38.901, 7.7.2)."""
 
 
 def rician_share(rician_k_db: float) -> float:
-    """Share of the line of sight in a path's power, K / (K + 1); 0 for a K of -inf dB."""
+    """Compute the line of sight's share of a path's power, K / (K + 1); 0 for a K of -inf dB."""
     return 1 / (1 + 10 ** (-rician_k_db / 10)) if rician_k_db > -300 else 0.0
 
 
 def draw_gains(powers: np.ndarray, rician_k_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Gains of paths at one instant: complex Gaussian, the first path with a line of sight of random phase.
+    """Draw gains of paths at one instant: complex Gaussian, the first path with a line of sight of random phase.
 
     Args:
         powers: mean powers, linear, (paths,).
-        rician_k_db: K-factor of the first path in dB; -inf for none.
-        rng: source of the draws.
+        rician_k_db: K-factor of the first path in dB; -inf for no line of sight.
+        rng: generator of the draws.
 
     Returns:
         complex128 array (paths,).
@@ -38,16 +39,16 @@ def draw_gains(powers: np.ndarray, rician_k_db: float, rng: np.random.Generator)
 
 
 class FadingGains:
-    """Gains of paths that fade, at every `interval`-th sample.
+    """Gains of fading paths, one value every `interval` samples.
 
-    A gain is a sum of WAVES plane waves of equal power and random phase. Each comes from an angle drawn from a sector
-    of its own, so the mean autocorrelation is exactly J0(2 pi f t), the classical spectrum's (TS 36.104, B.2).
+    A gain is a sum of WAVES plane waves of equal power and random phase. Each arrives from an angle drawn within its
+    own sector, so the mean autocorrelation is exactly J0(2 pi f t), that of the classical spectrum (TS 36.104, B.2).
 
     Args:
         powers: mean powers, linear, (paths,).
-        doppler: largest Doppler shift in cycles per sample, above 0.
-        rician_k_db: K-factor of the first path in dB; -inf for none.
-        rng: source of the angles and phases.
+        doppler: maximum Doppler shift in cycles per sample, above 0.
+        rician_k_db: K-factor of the first path in dB; -inf for no line of sight.
+        rng: generator of the angles and phases.
     """
 
     def __init__(self, powers: np.ndarray, doppler: float, rician_k_db: float, rng: np.random.Generator):
@@ -63,19 +64,19 @@ class FadingGains:
         self.steps = np.exp(2j * np.pi * doppler * self.interval * shifts)
 
     def next(self) -> np.ndarray:
-        """complex128 gains (paths,), one interval after those before."""
+        """Advance by one interval and return the gains, complex128 (paths,)."""
         gains = np.empty(len(self.phasors), np.complex128)
         _advance(self.phasors, self.steps, self.amplitudes, gains)
         return gains
 
 
 class FadingFilter:
-    """FIR filter for a stream, made of paths that fade. Its taps run in straight lines between points of the gains.
+    """FIR filter with fading paths for a stream; its taps are interpolated linearly between values of the gains.
 
     Args:
-        gains: of the paths.
-        offsets: of the taps in samples, int64 (taps,).
-        filters: what each path adds to the taps, float64 (paths, taps).
+        gains: gains of the paths.
+        offsets: offsets of the taps in samples, int64 (taps,).
+        filters: contribution of each path to the taps, float64 (paths, taps).
     """
 
     def __init__(self, gains: FadingGains, offsets: np.ndarray, filters: np.ndarray):
@@ -85,10 +86,10 @@ class FadingFilter:
         self._ends = (gains.next() @ filters).astype(np.complex64)
 
     def process(self, padded: np.ndarray, out: np.ndarray) -> None:
-        """Adds what comes out to `out`.
+        """Filter samples and add the result to `out`.
 
         Args:
-            padded: complex64 array (m,): the last samples before, as many as the largest offset, and the next n.
+            padded: complex64 array (m,): as many earlier samples as the largest offset, then the next n samples.
             out: complex64 array (n,).
         """
         gains, memory = self._gains, len(padded) - len(out)
@@ -98,21 +99,21 @@ class FadingFilter:
         )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _advance(phasors, steps, amplitudes, gains):
-    """Writes the gains, (paths,), and turns the waves on by one interval."""
+    """Write the gains, (paths,), and advance the waves by one interval."""
     for path in range(phasors.shape[0]):
         gain = 0j
         for wave in range(phasors.shape[1]):
             phasor = phasors[path, wave]
             gain += amplitudes[path, wave] * phasor
             phasor *= steps[path, wave]
-            # One step of Newton's method back to magnitude 1.
+            # Renormalise to magnitude 1 by one step of Newton's method.
             phasors[path, wave] = phasor * (1.5 - 0.5 * (phasor.real**2 + phasor.imag**2))
         gains[path] = gain
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _next_point(phasors, steps, amplitudes, filters, taps):
     gains = np.empty(phasors.shape[0], np.complex128)
     _advance(phasors, steps, amplitudes, gains)
@@ -123,11 +124,11 @@ def _next_point(phasors, steps, amplitudes, filters, taps):
         taps[k] = tap
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fade(
     padded, memory, offsets, filters, interval, place, starts, ends, slopes, phasors, steps, amplitudes, out
 ):  # fmt: skip
-    """Taps run from starts to ends within an interval; returns the place within it."""
+    """Filter with taps that run linearly from starts to ends within an interval; return the position within it."""
     position = 0
     while position < out.shape[0]:
         if place == interval:

@@ -2,19 +2,20 @@
 
 import math
 
-import numba
 import numpy as np
+
+from tokcom.kernels import kernel
 
 
 def clip(samples: np.ndarray, level: float) -> np.ndarray:
-    """Samples, complex64 (n,), limited in place to a magnitude, with their phase kept (an ideal soft limiter)."""
+    """Limit the magnitude of samples, complex64 (n,), in place, keeping their phase (an ideal soft limiter)."""
     if math.isfinite(level):
         _clip(samples, np.float32(level))
     return samples
 
 
 def image_rejection_db(iq_gain_db: float, iq_phase_deg: float) -> float:
-    """Power of the signal over that of its mirror image, in dB; inf without imbalance.
+    """Compute the image rejection ratio, signal power over that of its mirror image, in dB; inf without imbalance.
 
     (1 + 2 g cos p + g^2) / (1 - 2 g cos p + g^2), e.g. Valkama, Renfors, Koivunen, "Advanced methods for I/Q imbalance
     compensation", IEEE Trans. Signal Processing 49(10), 2001.
@@ -25,12 +26,12 @@ def image_rejection_db(iq_gain_db: float, iq_phase_deg: float) -> float:
 
 
 def receive(samples: np.ndarray, iq_gain_db: float, iq_phase_deg: float, dc_offset: complex) -> np.ndarray:
-    """Samples, complex64 (n,), as a direct-conversion receiver delivers them; changed in place.
+    """Apply the faults of a direct-conversion receiver to samples, complex64 (n,), in place.
 
-    The in-phase part stays; the quadrature part becomes g (Q cos p - I sin p). Then the DC offset is added.
+    The in-phase part is unchanged; the quadrature part becomes g (Q cos p - I sin p). Then the DC offset is added.
 
     Args:
-        samples: of full scale 1.
+        samples: samples of full scale 1.
         iq_gain_db: g in dB.
         iq_phase_deg: p in degrees.
         dc_offset: relative to full scale.
@@ -42,7 +43,7 @@ def receive(samples: np.ndarray, iq_gain_db: float, iq_phase_deg: float, dc_offs
     return samples
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _clip(samples, level):
     for i in range(samples.shape[0]):
         magnitude = abs(samples[i])
@@ -50,7 +51,7 @@ def _clip(samples, level):
             samples[i] *= level / magnitude
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _receive(parts, straight, crossed, dc_in_phase, dc_quadrature):
     for i in range(0, parts.shape[0], 2):
         parts[i + 1] = parts[i + 1] * straight + parts[i] * crossed + dc_quadrature

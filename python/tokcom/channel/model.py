@@ -1,4 +1,4 @@
-"""A radio channel with the faults of both front ends, for streams of complex baseband samples."""
+"""Radio channel with the faults of both front ends, for streams of complex baseband samples."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from tokcom.errors import ParameterError
 
 NO_MULTIPATH = "none"
 PIECE = 16384
-"""Samples taken through all stages together: few enough to stay in the processor's cache."""
+"""Samples taken through all stages at a time, few enough to stay in the processor's cache."""
 LARGEST_DOPPLER = 0.1
 """Cycles per sample."""
 RANGES = {
@@ -41,40 +41,41 @@ SHARES_OF_RATE = {
     "doppler_hz": LARGEST_DOPPLER, "cfo_hz": 0.5, "linewidth_hz": 0.1, "interferer_hz": 0.5, "impulse_rate": 1,
     "gap_rate": 1,
 }  # fmt: skip
-"""Magnitudes that the sample rate limits, and to how much of it."""
+"""Settings whose magnitude the sample rate limits, with the limit as a share of it."""
 RANDOM = ("multipath", "phase noise", "interferer", "impulse times", "impulses", "noise", "gaps")
-"""What is random; each has a generator of its own. New ones go to the end, which leaves the others as they are."""
+"""Random stages, each with its own generator. Append new ones, so that the others' draws do not change."""
 
 
 @dataclass(frozen=True)
 class ChannelSettings:
-    """What a channel does to a signal, in the order in which it happens. As it stands, nothing.
+    """Settings of a channel, in the order in which its stages act. The defaults leave the signal unchanged.
 
-    Powers in dB are relative to `reference_power`, the mean power of the signal where it is on the air. For bursts of
+    Powers in dB are relative to `reference_power`, the mean power of the signal while it is on the air. For bursts of
     unit mean power on 52 of 64 OFDM carriers, Es/N0 of a carrier is snr_db + 10 log10(64/52) = snr_db + 0.9 dB.
 
     Args:
-        reference_power: linear, above 0.
-        clip_db: the transmitter clips at this level, in dB above the reference power; inf for never.
-        profile: paths, a row of profiles.json (see `load_profile`); "none" for none.
-        doppler_hz: largest Doppler shift in Hz, to 0.1 of the sample rate; 0 for gains that are drawn once and stay.
+        reference_power: linear power, above 0.
+        clip_db: the transmitter clips at this level, in dB relative to the reference power; inf for no clipping.
+        profile: multipath profile, a row of profiles.json (see `load_profile`); "none" for no multipath.
+        doppler_hz: maximum Doppler shift in Hz, at most 0.1 of the sample rate; 0 for gains that are drawn once and
+            kept.
         rician_k_db: K-factor of the first path in dB; -inf for Rayleigh fading.
-        cfo_hz: carrier frequency offset in Hz; positive where the transmitter's carrier is the higher one.
-        linewidth_hz: of the oscillators' phase noise, a Wiener process, in Hz.
-        sfo_ppm: sampling clock offset in ppm; positive where the transmitter's clock is the faster one, so that the
+        cfo_hz: carrier frequency offset in Hz; positive if the transmitter's carrier is the higher one.
+        linewidth_hz: linewidth in Hz of the oscillators' phase noise, a Wiener process.
+        sfo_ppm: sampling clock offset in ppm; positive if the transmitter's clock is the faster one, so that the
             receiver takes fewer samples than were sent.
-        interferer_db: power of a continuous wave in dB; -inf for none.
-        interferer_hz: its frequency, relative to the carrier, in Hz.
-        impulse_rate: bursts of noise per second, on average.
-        impulse_length: samples of each.
-        impulse_db: their power in dB.
-        snr_db: reference power over the power of white Gaussian noise, in dB; inf for none.
-        noise_power: the same as a linear power per sample, in place of snr_db; 0 for none.
-        iq_gain_db: the receiver's gain of Q relative to I, in dB.
-        iq_phase_deg: the receiver's error of the angle between Q and I, in degrees.
-        dc_offset: the receiver's, complex, relative to a full scale of 1.
-        gap_rate: gaps per second, on average.
-        gap_length: samples lost in each.
+        interferer_db: power of a continuous wave in dB; -inf for no interferer.
+        interferer_hz: frequency of that wave relative to the carrier, in Hz.
+        impulse_rate: mean number of impulses per second.
+        impulse_length: length of each impulse in samples.
+        impulse_db: power of the impulses in dB.
+        snr_db: reference power over the power of white Gaussian noise, in dB; inf for no noise.
+        noise_power: linear noise power per sample, in place of snr_db; 0 for no noise.
+        iq_gain_db: the receiver's gain imbalance, Q relative to I, in dB.
+        iq_phase_deg: the receiver's phase imbalance, the error of the angle between Q and I, in degrees.
+        dc_offset: the receiver's complex DC offset, relative to a full scale of 1.
+        gap_rate: mean number of gaps per second.
+        gap_length: samples lost per gap.
 
     Raises:
         ParameterError: a setting is out of its range.
@@ -110,7 +111,7 @@ class ChannelSettings:
             if getattr(self, name) != int(getattr(self, name)):
                 raise ParameterError(f"{name} is {getattr(self, name)!r}; it must be a whole number of samples")
         if not isinstance(self.dc_offset, int | float | complex) or not abs(self.dc_offset) <= 1:
-            raise ParameterError(f"dc_offset is {self.dc_offset!r}; it must be a number of magnitude 1 at most")
+            raise ParameterError(f"dc_offset is {self.dc_offset!r}; it must be a number of magnitude at most 1")
         if self.noise_power and self.snr_db != math.inf:
             raise ParameterError(
                 f"noise_power is {self.noise_power} and snr_db {self.snr_db}; only one of them can be given"
@@ -130,32 +131,32 @@ class ChannelSettings:
                     )
 
     def power(self, level_db: float) -> float:
-        """Linear power of a level relative to the reference power; 0 for -inf dB."""
+        """Convert a level in dB relative to the reference power to linear power; 0 for -inf dB."""
         return self.reference_power * 10 ** (level_db / 10)
 
 
 class ChannelModel:
-    """A channel for one stream, which may come in chunks of any size: the samples are the same, bit for bit.
+    """Channel for one stream, whose output is bit for bit the same however the stream is split into chunks.
 
     The stages, in order: the transmitter's clipping; multipath; carrier frequency offset and phase noise; sampling
-    clock offset; interferer, impulses and noise; the receiver's IQ imbalance and DC offset; gaps. Each random one has a
-    generator of its own, so none changes when another is switched on. A sample that is NaN or infinite spoils those
-    within the channel's memory, none later.
+    clock offset; interferer, impulses and noise; the receiver's IQ imbalance and DC offset; gaps. Each random stage has
+    its own generator, so none changes when another is switched on. A NaN or infinite sample spoils only the outputs
+    within the channel's memory.
 
     Args:
-        settings: what the channel does.
-        sample_rate: in Hz, above 0.
-        seed: of everything random, a whole number, at least 0.
+        settings: settings of the channel.
+        sample_rate: sample rate in Hz, above 0.
+        seed: seed of all random stages, an integer, at least 0.
 
     Raises:
-        ParameterError: a parameter is out of its range, or a setting of the range that the sample rate leaves it.
+        ParameterError: a parameter is out of its range, or a setting exceeds what the sample rate allows.
     """
 
     def __init__(self, settings: ChannelSettings, sample_rate: float, seed: int):
         if not 0 < _number(sample_rate) < math.inf:
             raise ParameterError(f"sample_rate is {sample_rate!r}; it must be a number above 0 Hz")
         if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ParameterError(f"seed is {seed!r}; it must be a whole number, at least 0")
+            raise ParameterError(f"seed is {seed!r}; it must be an integer, at least 0")
         self.sample_rate = float(sample_rate)
         sequences = np.random.SeedSequence(int(seed)).spawn(len(RANDOM))
         rngs = {name: np.random.default_rng(sequence) for name, sequence in zip(RANDOM, sequences, strict=True)}
@@ -171,47 +172,47 @@ class ChannelModel:
 
     @property
     def settings(self) -> ChannelSettings:
-        """Those in force."""
+        """Settings in force."""
         return self._settings
 
     @property
     def delay(self) -> int:
-        """Samples by which interpolation makes the stream late: paths between samples, sampling clock offset."""
+        """Delay of the stream in samples due to interpolation: paths between samples, sampling clock offset."""
         return (self._multipath.delay if self._multipath else 0) + self._resampler.delay
 
     def change(self, **settings: Any) -> None:
-        """Changes settings, by name, from the next sample on.
+        """Change settings, by name, from the next sample on.
 
-        Carriers go on without a jump in phase. Another profile, Doppler shift or K-factor begins with new gains and an
-        empty delay line. The first clock offset other than 0 makes the stream late (see `delay`) from there on.
+        Carriers continue without a jump in phase. Another profile, Doppler shift or K-factor begins with new gains and
+        an empty delay line. The first clock offset other than 0 delays the stream (see `delay`) from there on.
 
         Raises:
-            ParameterError: as for the constructor, and for a name that is no setting; nothing is changed then.
+            ParameterError: as for the constructor, and for an unknown name; nothing is changed then.
         """
         unknown = [name for name in settings if name not in ChannelSettings.__dataclass_fields__]
         if unknown:
             allowed = ", ".join(ChannelSettings.__dataclass_fields__)
-            raise ParameterError(f"{unknown[0]!r} is no setting of a channel; those are {allowed}")
+            raise ParameterError(f"{unknown[0]!r} is not a setting of a channel; the settings are {allowed}")
         new, old = replace(self._settings, **settings), self._settings
         self._check(new)
         paths = ("profile", "doppler_hz", "rician_k_db")
         self._configure(new, new_paths=any(getattr(new, name) != getattr(old, name) for name in paths))
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples of the stream, as the receiver gets them.
+        """Pass the next samples of the stream through the channel.
 
         Args:
             samples: complex array (n,).
 
         Returns:
-            complex64 array (m,), never the array given. m is n but for sampling clock offset and gaps.
+            complex64 array (m,), never the array given; m differs from n only with a sampling clock offset or gaps.
         """
         samples = np.asarray(samples, np.complex64)
         pieces = [self._process(samples[i : i + PIECE].copy()) for i in range(0, len(samples), PIECE)]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [np.zeros(0, np.complex64)])
 
     def most_outputs(self, n_inputs: int) -> int:
-        """Samples that so many may become at most."""
+        """Upper bound on the number of output samples for n_inputs input samples."""
         return self._resampler.most_outputs(n_inputs)
 
     def _process(self, samples: np.ndarray) -> np.ndarray:
@@ -231,13 +232,13 @@ class ChannelModel:
             value, limit = getattr(settings, name), share * rate
             if abs(value) > limit:
                 raise ParameterError(
-                    f"{name} is {value}; at a sample_rate of {rate} Hz its magnitude must be {limit} at most"
+                    f"{name} is {value}; at a sample_rate of {rate} Hz its magnitude must be at most {limit}"
                 )
 
     def _configure(self, settings: ChannelSettings, new_paths: bool) -> None:
         rate = self.sample_rate
         self._settings = settings
-        # Beyond 300 dB single precision ends.
+        # Beyond 300 dB single precision is exhausted.
         self._clip_level = math.sqrt(settings.power(settings.clip_db)) if settings.clip_db < 300 else math.inf
         if new_paths and settings.profile == NO_MULTIPATH:
             self._multipath = None
@@ -257,5 +258,5 @@ class ChannelModel:
 
 
 def _number(value: object) -> float:
-    """NaN where it is none."""
+    """Convert a value to float; NaN if it is not a number."""
     return float(value) if isinstance(value, int | float | np.number) and not isinstance(value, bool) else math.nan

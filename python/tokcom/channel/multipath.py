@@ -2,31 +2,31 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from tokcom.channel.fading import FadingFilter, FadingGains, draw_gains
 from tokcom.channel.interpolation import DELAY, TAPS, fractional_delay
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.tables import load_table, table_row
 
 NEAR = 1e-6
-"""Delays so close to a whole number of samples count as one."""
+"""Delays this close to a whole number of samples, in samples, are rounded to it."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Paths of a channel: a row of profiles.json.
+    """Multipath profile: a row of profiles.json.
 
     Args:
-        name: the row's.
-        delays: of the paths, in seconds, or in samples where `in_samples`.
-        in_samples: which.
-        powers: mean powers of paths that fade, linear, of sum 1; None where static.
-        gains: complex gains of static paths; None where they fade.
+        name: name of the row.
+        delays: delays of the paths, in seconds, or in samples if `in_samples`.
+        in_samples: whether delays are in samples.
+        powers: mean linear powers of fading paths, of sum 1; None for static paths.
+        gains: complex gains of static paths; None for fading paths.
 
     Raises:
-        ParameterError: the row is not a profile.
+        ParameterError: the row is not a valid profile.
     """
 
     name: str
@@ -42,16 +42,16 @@ class Profile:
 
     @property
     def fades(self) -> bool:
-        """Whether its gains are random."""
+        """Whether the gains of the paths are random."""
         return self.powers is not None
 
     def draw(self, rician_k_db: float, rng: np.random.Generator) -> np.ndarray:
-        """complex128 gains (paths,) at one instant; a static profile's own."""
+        """Draw the gains at one instant, complex128 (paths,); those of a static profile are fixed."""
         return draw_gains(self.powers, rician_k_db, rng) if self.fades else self.gains
 
 
 def load_profile(name: str) -> Profile:
-    """A row of profiles.json: flat, epa, eva, etu (3GPP TS 36.104, annex B.2), three-path (static).
+    """Load a row of profiles.json: flat, epa, eva, etu (3GPP TS 36.104, annex B.2), three-path (static).
 
     Raises:
         ParameterError: there is no such row.
@@ -66,22 +66,23 @@ def load_profile(name: str) -> Profile:
 
 
 def profile_names() -> tuple[str, ...]:
-    """Names of the rows of profiles.json."""
+    """List the names of the rows of profiles.json."""
     return tuple(load_table("tokcom.channel", "profiles"))
 
 
 def path_filters(profile: Profile, sample_rate: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """How each path delays, as FIR filters over the offsets that any of them uses.
+    """Compute the delay of each path as an FIR filter, over the offsets that any of them uses.
 
-    Paths between samples are interpolated (see `fractional_delay`), and then all are late by its DELAY. Where every
-    path falls on a sample, each is one tap and none is late.
+    Paths between samples are interpolated (see `fractional_delay`), which delays all paths by its DELAY. If every path
+    falls on a sample, each is one tap and there is no such delay.
 
     Args:
         profile: the paths.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
 
     Returns:
-        Offsets in samples, int64 (taps,), rising; filters, float64 (paths, taps); the delay of a path of delay 0.
+        Offsets in samples, int64 (taps,), ascending; filters, float64 (paths, taps); delay in samples of a path of
+        delay 0.
     """
     delays = profile.delays * (1 if profile.in_samples else sample_rate)
     whole = np.floor(delays + NEAR).astype(int)
@@ -98,17 +99,17 @@ def path_filters(profile: Profile, sample_rate: float) -> tuple[np.ndarray, np.n
 
 
 class Multipath:
-    """A stream through a profile's paths.
+    """Multipath channel for a stream.
 
-    At a Doppler shift of 0 the gains are drawn once and stay (block fading); above, they follow the classical spectrum,
-    in straight lines between points close together.
+    At a Doppler shift of 0 the gains are drawn once and kept (block fading); above, they follow the classical spectrum,
+    interpolated linearly between closely spaced values.
 
     Args:
         profile: the paths.
-        sample_rate: in Hz.
-        doppler_hz: largest Doppler shift in Hz; a static profile has none.
+        sample_rate: sample rate in Hz.
+        doppler_hz: maximum Doppler shift in Hz; 0 for a static profile.
         rician_k_db: K-factor of the first path in dB; -inf for Rayleigh fading.
-        rng: source of the gains.
+        rng: generator of the gains.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Multipath:
             self._taps = (profile.draw(rician_k_db, rng) @ filters).astype(np.complex64)
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """complex64 (n,) of the next samples of the stream, complex64 (n,)."""
+        """Filter the next samples of the stream, complex64 (n,), to complex64 (n,)."""
         padded = np.concatenate([self._history, samples])
         memory, self._history = len(self._history), padded[len(samples) :].copy()
         out = np.zeros(len(samples), np.complex64)
@@ -135,9 +136,9 @@ class Multipath:
         return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _filter(padded, memory, offsets, taps, out):
-    """Adds to out; padded begins `memory` samples before it."""
+    """Add the filtered samples to out; padded begins `memory` samples before out."""
     for k in range(offsets.shape[0]):
         tap, first = taps[k], memory - offsets[k]
         for i in range(out.shape[0]):

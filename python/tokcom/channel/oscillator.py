@@ -1,24 +1,24 @@
-"""What oscillators do: carrier frequency offset, phase noise, sampling clock offset."""
+"""Faults of oscillators: carrier frequency offset, phase noise, sampling clock offset."""
 
 import math
 
-import numba
 import numpy as np
 
 from tokcom.channel.interpolation import DELAY, TAPS, fractional_delay
+from tokcom.kernels import kernel
 
 TURN = 256
-"""Samples turned by a table before the phase is computed anew."""
+"""Samples rotated by a table before the phase is recomputed."""
 FRACTIONS = 128
-"""Steps of the interpolator's table; between them it is interpolated linearly, at an error below -80 dB."""
+"""Steps of the interpolator's table; linear interpolation between them has an error below -80 dB."""
 
 
 class Rotator:
-    """Turns a stream at a frequency; the phase is continuous where the frequency changes.
+    """Frequency shift of a stream, with continuous phase where the frequency changes.
 
     Args:
-        frequency: in cycles per sample.
-        phase: in cycles.
+        frequency: frequency in cycles per sample.
+        phase: initial phase in cycles.
     """
 
     def __init__(self, frequency: float = 0.0, phase: float = 0.0):
@@ -30,13 +30,13 @@ class Rotator:
         self._table = np.exp(2j * np.pi * ((frequency * np.arange(TURN)) % 1)).astype(np.complex64)
 
     def set_frequency(self, frequency: float) -> None:
-        """Cycles per sample from here on."""
+        """Set the frequency in cycles per sample, from the next sample on."""
         if frequency != self._frequency:
             self._phase, self._place = (self._phase + self._frequency * self._place) % 1, 0
             self._use(frequency)
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples of the stream, complex64 (n,), turned in place."""
+        """Rotate the next samples of the stream, complex64 (n,), in place."""
         if self._frequency or self._phase:
             step = self._frequency * TURN % 1
             self._phase, self._place = _rotate(samples, self._table, step, self._phase, self._place)
@@ -44,21 +44,22 @@ class Rotator:
 
 
 class PhaseNoise:
-    """Phase noise of a free-running oscillator: a Wiener process whose variance grows by 2 pi times the linewidth.
+    """Phase noise of a free-running oscillator: a Wiener process whose variance grows by 2 pi times the linewidth per
+    sample.
 
     Args:
-        rng: source of the steps.
+        rng: generator of the steps.
     """
 
     def __init__(self, rng: np.random.Generator):
         self._rng, self._deviation, self._phase = rng, 0.0, 0.0
 
     def set_linewidth(self, linewidth: float) -> None:
-        """Full width of the Lorentzian spectrum at half its height, in cycles per sample."""
+        """Set the full width at half maximum of the Lorentzian spectrum, in cycles per sample."""
         self._deviation = math.sqrt(2 * math.pi * linewidth)
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples of the stream, complex64 (n,), turned in place."""
+        """Rotate the next samples of the stream, complex64 (n,), in place."""
         if self._deviation:
             steps = self._rng.standard_normal(len(samples), dtype=np.float32)
         elif self._phase:
@@ -70,9 +71,9 @@ class PhaseNoise:
 
 
 class Resampler:
-    """A stream sampled by a clock that is off; between samples it is interpolated (`fractional_delay`).
+    """Resampler of a stream for a sampling clock offset, by interpolation (`fractional_delay`).
 
-    From the first offset other than 0 on, the stream is late by `delay` samples; before, it passes unchanged.
+    From the first non-zero offset on, the stream is delayed by `delay` samples; before, it passes unchanged.
     """
 
     def __init__(self) -> None:
@@ -82,19 +83,19 @@ class Resampler:
         self.delay = 0
 
     def set_offset(self, offset: float) -> None:
-        """Input samples from one output sample to the next, less 1: -0.1 to 0.1."""
+        """Set the number of input samples per output sample, minus 1: -0.1 to 0.1."""
         self._offset = offset
         if offset:
             self.delay = DELAY + 1
 
     def most_outputs(self, n_inputs: int) -> int:
-        """Outputs that so many inputs can make at most."""
+        """Upper bound on the number of output samples for n_inputs input samples."""
         if not self.delay:
             return n_inputs
         return n_inputs + math.ceil(n_inputs * abs(self._offset) / (1 - abs(self._offset))) + 1
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        """complex64 (m,) of the next samples of the stream, complex64 (n,)."""
+        """Resample the next samples of the stream, complex64 (n,), to complex64 (m,)."""
         if not self.delay:
             return samples
         padded = np.concatenate([self._history, samples])
@@ -106,9 +107,9 @@ class Resampler:
         return out[:length]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _rotate(samples, table, step, phase, place):
-    """`phase` is that of the table's first entry."""
+    """Rotate samples by a table; `phase` is the phase of its first entry."""
     position = 0
     while position < samples.shape[0]:
         if place == TURN:
@@ -124,7 +125,7 @@ def _rotate(samples, table, step, phase, place):
     return phase, place
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _wander(samples, steps, deviation, phase):
     for i in range(samples.shape[0]):
         phase += deviation * steps[i]
@@ -134,9 +135,10 @@ def _wander(samples, steps, deviation, phase):
     return phase
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _resample(padded, table, offset, ahead, fraction, out):
-    """The next output is at input `ahead` + fraction; padded begins with as many earlier samples as there are taps."""
+    """Interpolate outputs, the first at input `ahead` + fraction; padded begins with as many earlier samples as
+    taps."""
     taps = table.shape[1]
     index, length = taps + ahead, 0
     while index < padded.shape[0]:
@@ -154,7 +156,7 @@ def _resample(padded, table, offset, ahead, fraction, out):
         fraction -= carry
         index += 1 + int(carry)
         if fraction >= 1:
-            # A tiny negative number plus 1.
+            # A tiny negative number plus 1 rounds to 1.
             fraction = 0.0
             index += 1
     return length, index - padded.shape[0], fraction

@@ -1,4 +1,4 @@
-"""The `tokcom` command and where each of its commands lies."""
+"""The `tokcom` command, and the location of its subcommands."""
 
 import click
 
@@ -15,14 +15,19 @@ COMMANDS = {
     "doctor": "tokcom.cli.doctor:doctor",
     "eesm": "tokcom_lab.cli.fits:eesm",
     "keys": "tokcom.cli.keys:keys",
+    "listen": "tokcom.cli.network:listen",
     "link": "tokcom_lab.cli.link:link",
     "models": "tokcom.cli.models:models",
     "packet-sizes": "tokcom_lab.cli.fits:packet_sizes",
+    "relay": "tokcom.cli.network:relay",
+    "repeat-risk": "tokcom_lab.cli.network:repeat_risk",
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
+    "send": "tokcom.cli.network:send",
+    "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }
-"""Module and name of each command; those of the laboratory are there where it is installed."""
+"""Module and name of each command; those of the laboratory are available if it is installed."""
 
 
 @click.group(cls=Program, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

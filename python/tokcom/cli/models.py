@@ -1,6 +1,7 @@
 """`tokcom models`: work on the models of the zoo."""
 
 import json
+from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -13,7 +14,12 @@ from tokcom.errors import TokcomError
 
 
 @click.group(
-    cls=LazyGroup, places={"list": "tokcom.cli.models:list_installed", "map": "tokcom_lab.cli.labels:map_labels"}
+    cls=LazyGroup,
+    places={
+        "export": "tokcom.cli.models:export",
+        "list": "tokcom.cli.models:list_installed",
+        "map": "tokcom_lab.cli.labels:map_labels",
+    },
 )
 def models() -> None:
     """Work on the models of the zoo."""
@@ -22,9 +28,9 @@ def models() -> None:
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
 def list_installed(as_json: bool) -> None:
-    """The models that are found by name, in the order in which their folders are searched.
+    """List the models that are found by name, in the order in which their folders are searched.
 
-    Their files' hashes are for `tokcom doctor` to check.
+    The hashes of their files are checked by `tokcom doctor`.
     """
     from tokcom.models.card import Card
     from tokcom.models.folders import list_models, model_folders
@@ -55,3 +61,25 @@ def list_installed(as_json: bool) -> None:
     if not rows:
         searched = ", ".join(map(str, model_folders())) or "no folder that exists"
         raise TokcomError(f"no models in {searched}; $TOKCOM_MODELS names more folders")
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--to", default="out/onnx", show_default=True, type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that the model's new folder is made in.",
+)  # fmt: skip
+def export(name: str, to: Path) -> None:
+    """Write a model as ONNX files, for receivers without PyTorch.
+
+    The new folder is a model of the same name and codebook, without its classifier. `--device onnx` takes it, and so do
+    the blocks' parameter `device`; where PyTorch is not installed, `auto` does. It searches for no better tokens.
+    """
+    from tokcom.models.onnx_export import export_model
+
+    with console.status(f"{name}: a minute or less"):
+        written = export_model(name, to)
+    click.echo(
+        f"{written.folder}: {written.megabytes:.0f} MB; log-probabilities differ from PyTorch's by "
+        f"{written.difference:.1g} at most; $TOKCOM_MODELS={to.resolve()} lets it be found by its name"
+    )

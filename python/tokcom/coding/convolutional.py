@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.tables import table_row
 
 MAX_CONSTRAINT_LENGTH = 15
@@ -19,10 +19,10 @@ class ConvolutionalCode:
 
     Args:
         constraint_length: K, 2 to 15: the newest bit and K-1 before it decide the output.
-        generators: one polynomial an output, 2 to 6 of them; the most significant of K bits is the newest bit's tap,
-            as in the octal tables (0o133, 0o171).
+        generators: one polynomial per output, 2 to 6 of them; the most significant of the K bits is the newest bit's
+            tap, as in the octal tables (0o133, 0o171).
         terminated: K-1 zero bits follow each packet and bring the code back to state 0.
-        keep: puncturing pattern, one row an output, one column a bit of the period: 1 is sent, 0 is not.
+        keep: puncturing pattern, one row per output, one column per bit of the period: 1 is sent, 0 is not.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -56,7 +56,7 @@ class ConvolutionalCode:
 
     @classmethod
     def named(cls, name: str, rate: str = "1/2") -> "ConvolutionalCode":
-        """A code of the table codes.json, punctured by a row of punctures.json.
+        """Look up a code in codes.json and puncture it by a row of punctures.json.
 
         Raises:
             ParameterError: no such name or rate.
@@ -73,7 +73,7 @@ class ConvolutionalCode:
 
     @cached_property
     def outputs(self) -> np.ndarray:
-        """int64 (states, 2): the code word, first output in the most significant bit, that each input bit brings out of
+        """int64 (states, 2): the code word, first output in the most significant bit, that each input bit produces in
         each state. A state holds the last K-1 bits, the newest in its least significant bit."""
         length = self.constraint_length
         taps = [int(f"{generator:0{length}b}"[::-1], 2) for generator in self.generators]
@@ -95,7 +95,7 @@ class ConvolutionalCode:
         return len(self.kept(n_bits))
 
     def encode(self, bits: np.ndarray) -> np.ndarray:
-        """Coded bits.
+        """Encode bits.
 
         Args:
             bits: uint8 array (batch, n) of 0 and 1.
@@ -109,7 +109,7 @@ class ConvolutionalCode:
         return coded if self._whole else coded[:, self.kept(bits.shape[1])]
 
     def depuncture(self, llrs: np.ndarray, n_bits: int) -> np.ndarray:
-        """LLRs of the mother code (batch, stages * n), zero where nothing was sent.
+        """Return the LLRs of the mother code, (batch, stages * n), zero where nothing was sent.
 
         Raises:
             ParameterError: the LLRs are not (batch, coded_length(n_bits)).
@@ -141,7 +141,7 @@ def _kept(keep: tuple[tuple[int, ...], ...], stages: int) -> np.ndarray:
     return np.flatnonzero(np.tile(pattern, (-(-stages // len(pattern)), 1))[:stages])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _encode(bits, outputs, n_outputs, coded):
     mask = outputs.shape[0] - 1
     stages = coded.shape[1] // n_outputs

@@ -1,10 +1,10 @@
-"""List decoding on the token trellis, with the CRC as part of the code and a prior for every token.
+"""List decoding on the token trellis, with the check as part of the code and a prior for every token.
 
-A receiver that decodes check bits as if they were information, and then compares, wastes them. Here the decoder lists
-the token sequences whose metric (log-likelihood of the coded bits plus log-prior of the tokens) is largest, completes
-each with its own CRC and tail, whose likelihood counts too, and takes the best. The list is exact: every sequence that
-could reach the threshold is on it, for the code's backward metrics say how well a path can end. As soon as the best
-completed sequence beats the threshold nothing outside can win, and the search stops.
+A receiver that decodes check bits as if they were information bits and then compares wastes them. Here the decoder
+lists the token sequences whose metric (log-likelihood of the coded bits plus log-prior of the tokens) is largest,
+completes each with its own CRC and tail, whose likelihood counts too, and takes the best. The list is exact: it holds
+every sequence that could reach the threshold, because the code's backward metrics bound how well a path can end. As
+soon as the best completed sequence beats the threshold, nothing outside the list can win, and the search stops.
 """
 
 import os
@@ -15,27 +15,30 @@ from functools import lru_cache
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.coding.token_trellis import Trellis, decode_packets
 from tokcom.coding.top_trellis import decode_packets_of_named_words
-from tokcom.context.prediction import LEAST, Prediction
+from tokcom.context.prediction import LEAST, LEVELS, Prediction
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
+from tokcom.packets.universal_hash import UniversalHash
 from tokcom.processors import usable_processors
 
 LARGEST_TRELLIS = 1 << 24
-"""Branches of a stage that are worth holding in memory."""
+"""Upper bound on the branches per stage that are held in memory."""
 PREFERRED_WORDS = 256
-"""Words of a token that are looked at one by one because the channel prefers them, beside those that a prior names."""
+"""Words per token that are scored individually, in addition to as many as a prior names."""
+_SCALE = np.stack([LEVELS.astype(np.float64), np.exp(LEVELS.astype(np.float64))])
 PACKETS_A_TASK = 4
-"""Packets that a thread decodes before it asks for more."""
+"""Packets per task of a thread."""
 
 
 @dataclass(frozen=True)
 class ListSettings:
-    """How far the search goes.
+    """Limits of the search.
 
     Args:
-        list_size: sequences at most that a packet's list holds at any number of tokens, at least 1.
+        list_size: largest number of sequences on a packet's list after any number of tokens, at least 1.
         reach: how far, in nepers, a listed sequence may lie below the best that ignores the CRC.
 
     Raises:
@@ -54,21 +57,24 @@ class ListSettings:
 
 @dataclass(frozen=True)
 class ListDecision:
-    """What list decoding made of packets.
+    """Result of list decoding for a batch of packets.
 
     Attributes:
-        tokens: int32 (n, n_tokens), the likeliest sequence of each packet.
-        log_odds: float64 (n,), log of its posterior over that of everything else, the unlisted included.
+        tokens: int32 (n, n_tokens), the most likely sequence of each packet.
+        log_odds: float64 (n,), log of its posterior odds against all other sequences, unlisted ones included.
         evidence: float64 (n,), log of the sum, over all sequences, of prior times likelihood; relative to that of the
-            likeliest code word of every trellis step. Of several priors, the better explains what was received.
-        left_out: float64 (n,), share of the posterior that the list is expected to have left out: what the trellis
-            says of unlisted sequences, each of whose checks fits with a chance of 2**-(CRC width).
-        left_out_bound: float64 (n,), share that it cannot exceed, every unlisted sequence given the best check.
-        exact: bool (n,), no sequence outside of the list can be likelier.
+            most likely code word at every trellis step. Of several priors, the one with the higher evidence explains
+            the received signal better.
+        left_out: float64 (n,), expected share of the posterior outside the list: the trellis sums over unlisted
+            sequences, each of whose checks holds with probability 2**-(check width).
+        left_out_bound: float64 (n,), upper bound on that share, every unlisted sequence being given the best check.
+        exact: bool (n,), whether no sequence outside the list can be more likely.
         lengths: int64 (n,), sequences on the list.
+        log_share: float64 (n,), log of the share that the tokens with their check have among all sequences with all
+            checks, right or wrong, weighed by prior and likelihood. At most exp(-s) pairs have a share of exp(s) or
+            more: to believe those alone is to try no more candidates.
         marginals: float32 (n, n_tokens, m), posterior of m words of every token.
-        words: int32 (n, n_tokens, m), which words they are, rising, then -1 where there are no more; None: all of the
-            codebook.
+        words: int32 (n, n_tokens, m), those words in ascending order, padded with -1; None for the whole codebook.
     """
 
     tokens: np.ndarray
@@ -78,22 +84,23 @@ class ListDecision:
     left_out_bound: np.ndarray
     exact: np.ndarray
     lengths: np.ndarray
+    log_share: np.ndarray
     marginals: np.ndarray
     words: np.ndarray | None = None
 
     @classmethod
     def empty(cls, priors: Prediction) -> "ListDecision":
-        """Room for the decision on packets with priors of shape (n, n_tokens)."""
+        """Allocate a decision for packets with priors of shape (n, n_tokens)."""
         n, n_tokens, named = priors.log_probability.shape
         shape = (n, n_tokens, named if priors.words is None else named + PREFERRED_WORDS)
         return cls(
             np.zeros((n, n_tokens), np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool),
-            np.zeros(n, np.int64), np.zeros(shape, np.float32),
+            np.zeros(n, np.int64), np.zeros(n), np.zeros(shape, np.float32),
             None if priors.words is None else np.zeros(shape, np.int32),
         )  # fmt: skip
 
     def set(self, rows: np.ndarray, decision: "ListDecision") -> None:
-        """Put the decision on other packets into these rows."""
+        """Copy another decision into these rows."""
         for name in self._arrays:
             getattr(self, name)[rows] = getattr(decision, name)
 
@@ -103,29 +110,29 @@ class ListDecision:
 
     @property
     def posterior(self) -> np.ndarray:
-        """float64 (n,), probability of each packet's tokens."""
+        """Posterior probability of each packet's tokens, float64 (n,)."""
         return 1 / (1 + np.exp(-self.log_odds))
 
 
 class ListDecoder:
-    """Decodes packets of tokens · CRC · convolutional code.
+    """List decoder for packets of tokens, CRC and convolutional code.
 
     Args:
         code: the convolutional code.
-        crc: the check; it may have no bits.
-        token_bits: bits a token.
-        n_tokens: tokens a packet.
+        crc: the check, a CRC or what takes its place; it may have zero bits.
+        token_bits: bits per token.
+        n_tokens: tokens per packet.
 
     Raises:
         ParameterError: the trellis would not fit in memory.
     """
 
-    def __init__(self, code: ConvolutionalCode, crc: Crc, token_bits: int, n_tokens: int):
+    def __init__(self, code: ConvolutionalCode, crc: Crc | UniversalHash, token_bits: int, n_tokens: int):
         branches = len(code.outputs) << min(token_bits, code.constraint_length - 1)
         if branches > LARGEST_TRELLIS:
             raise ParameterError(
-                f"a token trellis of K={code.constraint_length} and {token_bits} bits a token has {branches} branches "
-                f"a stage; {LARGEST_TRELLIS} are the most that fit"
+                f"a token trellis of K={code.constraint_length} and {token_bits} bits per token has {branches} "
+                f"branches per stage; at most {LARGEST_TRELLIS} fit in memory"
             )
         self.code, self.crc, self.token_bits, self.n_tokens = code, crc, token_bits, n_tokens
         self._trellis = Trellis(
@@ -134,7 +141,7 @@ class ListDecoder:
         )  # fmt: skip
 
     def steps(self, llrs: np.ndarray) -> np.ndarray:
-        """Log-likelihoods, each up to a constant a step, of the code words of every trellis step.
+        """Compute the log-likelihoods of the code words at every trellis step, up to one constant per step.
 
         Args:
             llrs: float array (n, coded_length), log P(bit 1) / P(bit 0).
@@ -152,16 +159,17 @@ class ListDecoder:
 
     def decode(
         self, steps: np.ndarray, priors: Prediction | np.ndarray, settings: ListSettings | None = None,
-        presets: np.ndarray | None = None,
+        presets: np.ndarray | None = None, tag: UniversalHash | None = None,
     ) -> ListDecision:  # fmt: skip
-        """The likeliest tokens of each packet, and how certain they are.
+        """Find the most likely tokens of each packet, and how certain they are.
 
         Args:
-            steps: from `steps`, or of a demapper that knows more: float32 (n, stages, 2**outputs).
-            priors: of shape (n, n_tokens); or natural log-probabilities of all words, float32
+            steps: from `steps`, or from a demapper with joint metrics: float32 (n, stages, 2**outputs).
+            priors: a `Prediction` of shape (n, n_tokens), or natural log-probabilities of all words, float32
                 (n, n_tokens, codebook_size), -inf where a token is ruled out.
-            settings: how far the search goes.
-            presets: int64 (n,), of each packet's CRC, as `Crc.presets` gives them; None: the CRC's own.
+            settings: limits of the search.
+            presets: int64 (n,), preset of each packet's check, as `Crc.presets` gives them; None for the check's own.
+            tag: secret check in place of the decoder's own, of as many bits; None: the decoder's own.
 
         Raises:
             ParameterError: an array has another shape.
@@ -186,23 +194,25 @@ class ListDecoder:
             )
         n = len(steps)
         steps = np.ascontiguousarray(steps, np.float32)
-        zeros = self._checks_of_zeros(n, presets)
+        zeros, trellis = self._checks_of_zeros(n, presets, tag or self.crc), self._trellis_with(tag)
         log_priors = np.maximum(np.ascontiguousarray(priors.log_probability, np.float32), LEAST)
         result = ListDecision.empty(priors)
         outputs = [getattr(result, name) for name in result._arrays]
         if priors.words is not None:
             words, each = np.ascontiguousarray(priors.words, np.int32), priors.each_other
+            levels = np.zeros((*shape[:-1], 0)) if priors.levels is None else priors.levels
+            levels = np.ascontiguousarray(levels, np.uint8)
 
         def work(rows: slice) -> None:
             out = [array[rows] for array in outputs]
             if priors.words is None:
                 decode_packets(
-                    steps[rows], log_priors[rows], zeros[rows], self._trellis, settings.list_size, settings.reach, *out
+                    steps[rows], log_priors[rows], zeros[rows], trellis, settings.list_size, settings.reach, *out
                 )
             else:
                 decode_packets_of_named_words(
-                    steps[rows], words[rows], log_priors[rows], each[rows], size, zeros[rows], self._trellis,
-                    settings.list_size, settings.reach, PREFERRED_WORDS, *out,
+                    steps[rows], words[rows], log_priors[rows], each[rows], levels[rows], _SCALE, size, zeros[rows],
+                    trellis, settings.list_size, settings.reach, *out,
                 )  # fmt: skip
 
         if n <= PACKETS_A_TASK:
@@ -213,25 +223,56 @@ class ListDecoder:
             )
         return result
 
-    def _checks_of_zeros(self, n: int, presets: np.ndarray | None) -> np.ndarray:
-        """int64 (n,): the check that each packet would have if all of its bits were 0; the tokens add theirs to it."""
+    def token_steps(
+        self, steps: np.ndarray, log_prior: np.ndarray, preset: int | None = None, labels: np.ndarray | None = None,
+        tag: UniversalHash | None = None,
+    ) -> TokenSteps:  # fmt: skip
+        """One packet token by token, for priors that take tokens in order.
+
+        Args:
+            steps: float32 (stages, 2**outputs), as in `decode`.
+            log_prior: float32 (codebook_size,), of tokens whose prior is not known yet.
+            preset: of the packet's check; None: the check's own.
+            labels: int32 (codebook_size,), the label under which each token is sent; None: its own number.
+            tag: secret check in place of the decoder's own, of as many bits; None: the decoder's own.
+
+        Raises:
+            ParameterError: the tokens do not fill the memory of the code.
+        """
+        if self.token_bits < self.code.constraint_length - 1:
+            raise ParameterError(
+                f"tokens of {self.token_bits} bits do not fill the memory of K={self.code.constraint_length}; take a "
+                "larger codebook or a shorter code"
+            )
+        zero = int(self._checks_of_zeros(1, None if preset is None else np.array([preset]), tag or self.crc)[0])
+        return TokenSteps(self._trellis_with(tag), steps, log_prior, zero, labels)
+
+    def _trellis_with(self, tag: UniversalHash | None) -> Trellis:
+        """The trellis with another check than the decoder's own; None: with that."""
+        if tag is None:
+            return self._trellis
+        high, low = _check_tables(tag, self.token_bits, self.n_tokens)
+        return self._trellis._replace(check_high=high, check_low=low)
+
+    def _checks_of_zeros(self, n: int, presets: np.ndarray | None, check: Crc | UniversalHash) -> np.ndarray:
+        """Check of each packet if all its bits were 0, int64 (n,); the tokens' contributions are added to it."""
         if presets is None:
-            presets = np.full(n, self.crc.initial, np.int64)
+            presets = np.full(n, check.initial, np.int64)
         n_bits = self.n_tokens * self.token_bits
-        checks = self.crc.append(np.zeros((n, n_bits), np.uint8), presets)[:, n_bits:].astype(np.int64)
-        return checks @ (1 << np.arange(self.crc.width - 1, -1, -1, dtype=np.int64))
+        checks = check.append(np.zeros((n, n_bits), np.uint8), presets)[:, n_bits:].astype(np.int64)
+        return checks @ (1 << np.arange(check.width - 1, -1, -1, dtype=np.int64))
 
 
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    """The threads of a process: a fork has none of its parent's."""
+    """Return the thread pool of a process: a forked child inherits none of its parent's threads."""
     return ThreadPoolExecutor(usable_processors(), "list-decoding")
 
 
 @lru_cache(maxsize=32)
-def _check_tables(crc: Crc, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the high and the low bits of each token add (by exclusive or) to the check of a packet of zeros, int64
-    (n_tokens, values): CRCs are affine."""
+def _check_tables(crc: Crc | UniversalHash, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """Contributions (by exclusive or) of the high and the low bits of each token to the check of a packet of zeros,
+    int64 (n_tokens, values): checks are affine."""
     n_bits, low = n_tokens * token_bits, token_bits // 2
     weights = 1 << np.arange(crc.width - 1, -1, -1, dtype=np.int64)
     units = np.concatenate([np.zeros((1, n_bits), np.uint8), np.eye(n_bits, dtype=np.uint8)])

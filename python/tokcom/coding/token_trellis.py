@@ -1,48 +1,49 @@
-"""The kernel of list decoding: the token trellis of a packet, its backward metrics, and the list above a threshold.
+"""Kernel of list decoding: the token trellis of a packet, its backward metrics, and the list above a threshold.
 
 A stage is a whole token. From a state the token's first bits, as many as fill the encoder's memory, cost
-`start[state, first bits]`; they alone decide the state they lead to, so the token's other bits, its prior and all that
+`start[state, first bits]`; they alone decide the next state, so the token's other bits, its prior and everything that
 may follow cost `rest[token]`, whatever the state was. Tokens with the same first bits form a group: a path looks once
 at each group's best token, and at more only while they are good enough. Tokens too short to fill the memory form one
-group a state.
+group per state.
 """
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
+
 NEVER = -1e30
-"""Metric of what cannot be."""
+"""Metric of impossible paths."""
 TINY = 1e-300
 SLACK = 1e-6
-"""What rounding may cost a path, in nepers."""
+"""Largest rounding error of a path's metric, in nepers."""
 FIRST_GAP = 6.0
 FINEST_GAP = 0.1
-"""Nepers between a list that fits and one that does not, below which the search for a longer list ends."""
+"""Difference in nepers between a threshold whose list fits and one whose list does not, below which the search ends."""
 
 
 class Trellis(NamedTuple):
-    """What a code, its check and its tokens are like."""
+    """Parameters of a code, its check and its tokens."""
 
     outputs: np.ndarray
-    """int64 (states, 2), code words."""
+    """Code words, int64 (states, 2)."""
     width: int
-    """Bits a token."""
+    """Bits per token."""
     memory: int
-    """Bits that a state holds."""
+    """Bits per state."""
     check_width: int
     tail: int
     terminated: bool
     check_high: np.ndarray
-    """int64 (n_tokens, values): what the high bits of each token add to the check by exclusive or."""
+    """Contribution of each token's high bits to the check, by exclusive or, int64 (n_tokens, values)."""
     check_low: np.ndarray
-    """The same of the lower width // 2 bits."""
+    """The same for the lower width // 2 bits."""
 
 
 class Stages(NamedTuple):
-    """Metrics of one packet, stage by stage; rows of `total` are sums that count, for unlisted sequences, the average
-    check and the best check."""
+    """Metrics of one packet, stage by stage; the two rows of `total` are sums in which unlisted sequences have the
+    average check and the best check."""
 
     step: np.ndarray
     likelihood: np.ndarray
@@ -53,7 +54,7 @@ class Stages(NamedTuple):
     rest: np.ndarray
     members: np.ndarray
     words: np.ndarray
-    """Of the places of a group, where they are not all words with its first bits; else without entries."""
+    """Word at each place of a group if the group does not hold all words with its first bits; otherwise empty."""
     counts: np.ndarray
     after: np.ndarray
     total: np.ndarray
@@ -61,7 +62,7 @@ class Stages(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """Listed sequences as parent links; those of k tokens are the entries level[k] .. level[k + 1]."""
+    """Listed sequences as parent links; entries level[k] to level[k + 1] - 1 have k tokens."""
 
     metric: np.ndarray
     whole: np.ndarray
@@ -72,12 +73,12 @@ class Paths(NamedTuple):
     level: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def grow(
     step: np.ndarray, likelihood: np.ndarray, outputs: np.ndarray, first: int, n_bits: int, metrics: np.ndarray,
     products: np.ndarray,
 ) -> None:  # fmt: skip
-    """Metrics, and products of likelihoods, (states, 2**n_bits) of all runs of n_bits bits from each state."""
+    """Compute metrics and likelihoods, (states, 2**n_bits), of all runs of n_bits bits from each state."""
     mask = outputs.shape[0] - 1
     for origin in range(outputs.shape[0]):
         metrics[origin, 0], products[origin, 0] = 0.0, 1.0
@@ -92,9 +93,9 @@ def grow(
                     products[origin, 2 * run + bit] = product * factor[word]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _end(trellis, stages, first):
-    """Set after[-1] and total[-1] to what check and tail make of each end state; returns the scale's logarithm."""
+    """Set after[-1] and total[-1] from check and tail for each end state; return the logarithm of the scale."""
     n_states = trellis.outputs.shape[0]
     mask = n_states - 1
     best, total = np.full(n_states, NEVER), np.zeros(n_states)
@@ -122,9 +123,10 @@ def _end(trellis, stages, first):
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _backward(trellis, stages, prior, scale):
-    """Metrics of every token and, for every state before it, the best end and the sum of all; returns the scale."""
+    """Compute each token's metrics and, for every state before it, the best end and the sum of all; return the
+    scale."""
     n_tokens, n_groups, size = stages.rest.shape
     n_states, mask = trellis.outputs.shape[0], trellis.outputs.shape[0] - 1
     head = trellis.memory if stages.start.shape[2] > 1 else 0
@@ -165,9 +167,10 @@ def _backward(trellis, stages, prior, scale):
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _forward(trellis, stages, reach):
-    """Sort each group's tokens that a path within reach may hold, and set the relaxed posteriors of all."""
+    """Sort, per group, the tokens that a path within reach may contain, and set the relaxed posteriors of all
+    tokens."""
     n_tokens, n_groups, size = stages.rest.shape
     n_states, mask = trellis.outputs.shape[0], trellis.outputs.shape[0] - 1
     wide = stages.start.shape[2] > 1
@@ -197,9 +200,9 @@ def _forward(trellis, stages, reach):
         stages.relaxed[k] /= max(stages.relaxed[k].sum(), TINY)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def sort_places(values: np.ndarray, floor: float, members: np.ndarray) -> int:
-    """Places of the values from `floor` up, the largest first, into `members`; returns how many they are."""
+    """Write the indices of values at or above `floor` into `members`, largest first; return their number."""
     count = 0
     for place in range(len(values)):
         if values[place] >= max(floor, NEVER):
@@ -217,12 +220,12 @@ def sort_places(values: np.ndarray, floor: float, members: np.ndarray) -> int:
     return count
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _expand(trellis, stages, zero, threshold, capacity, paths):
-    """List every token sequence whose metric, completed as well as may be, reaches the threshold; `zero` is the
+    """List every token sequence whose metric, with the best possible completion, reaches the threshold; `zero` is the
     check of a packet of zeros.
 
-    Returns whether all fitted: a level holds at most `capacity`, and what is beyond that is left out.
+    Returns whether all fitted: a level holds at most `capacity` sequences, and any beyond that are left out.
     """
     n_tokens, _, size = stages.rest.shape
     mask = trellis.outputs.shape[0] - 1
@@ -262,9 +265,9 @@ def _expand(trellis, stages, zero, threshold, capacity, paths):
     return whole
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _complete(trellis, stages, first, paths):
-    """Metrics of the listed sequences with their own check and tail, into `whole`; returns the index of the best."""
+    """Write the metrics of the listed sequences with their own check and tail into `whole`; return the best's index."""
     mask, n_tokens = trellis.outputs.shape[0] - 1, stages.rest.shape[0]
     best = paths.level[n_tokens]
     for i in range(paths.level[n_tokens], paths.level[n_tokens + 1]):
@@ -280,13 +283,13 @@ def _complete(trellis, stages, first, paths):
     return best
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def search(
     trellis: Trellis, stages: Stages, first: int, zero: int, list_size: int, reach: float, paths: Paths
 ) -> tuple:
-    """Fill the list from ever lower thresholds until nothing outside can beat the winner, or it is full.
+    """Extend the list by lowering the threshold until nothing outside can beat the winner, or the list is full.
 
-    Returns the winner's index and whether it is proven to be the likeliest of all.
+    Returns the winner's index and whether it is proven to be the most likely of all sequences.
     """
     n_tokens = stages.rest.shape[0]
     top = stages.after[0, 0] - SLACK
@@ -300,7 +303,7 @@ def search(
             if gap >= reach or 2 * count > list_size:
                 return winner, False
             fitting = gap
-            # Lists grow about exponentially with the gap: eight times as long next, or nearly full.
+            # Lists grow roughly exponentially with the gap: aim for eight times the length, or nearly full.
             growth = max(np.log(count) / gap, 0.25)
             gap += max(np.log(min(8.0, 0.8 * list_size / count)) / growth, 0.5)
         else:
@@ -311,12 +314,13 @@ def search(
         gap = min(gap, reach) if gap < bursting else (fitting + bursting) / 2
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: float) -> tuple:
-    """The winner against the other listed sequences and all that is not listed, relative to its own posterior.
+    """Weigh the winner against the other listed sequences and against all unlisted ones.
 
-    Returns its metric, the sum of all, that of what is not listed, the winner's log-odds, and the share that the
-    unlisted cannot exceed.
+    Returns, relative to the winner's posterior, its metric, the sum over all sequences, the sum over unlisted ones, the
+    winner's log-odds, an upper bound on the share of the unlisted ones, and the logarithm of the winner's share among
+    all sequences with all checks, without the factor 2**-(check width).
     """
     n_tokens = stages.rest.shape[0]
     top = paths.whole[winner]
@@ -332,12 +336,12 @@ def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: fl
     outside = np.exp(min(everything - top, 700.0)) * max(1.0 - listed, 0.0)
     bound = np.exp(min(everything_at_best - top, 700.0)) * max(1.0 - listed_at_best, 0.0)
     log_odds = -np.log(max(others + outside, TINY))
-    return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound)
+    return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound), top - everything
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def room_for_paths(list_size: int, n_tokens: int) -> Paths:
-    """Room for lists of a size."""
+    """Allocate lists of `list_size` sequences."""
     room = list_size * n_tokens + 1
     return Paths(
         np.empty(room), np.empty(room), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
@@ -345,23 +349,24 @@ def room_for_paths(list_size: int, n_tokens: int) -> Paths:
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> float:
-    """Take up the metrics of a packet; returns the scale's logarithm at the end of its tokens."""
+    """Load the metrics of a packet; return the logarithm of the scale at the end of its tokens."""
     for t in range(steps.shape[0]):
         stages.step[t] = steps[t] - steps[t].max()
     stages.likelihood[:] = np.exp(stages.step)
     return _end(trellis, stages, first)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def decode_packets(
     steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
     tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray,
-    left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray, marginals: np.ndarray,
+    left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray, log_share: np.ndarray,
+    marginals: np.ndarray,
 ) -> None:  # fmt: skip
-    """List-decode packets one after the other; `list_decoding.ListDecoder.decode` says what goes in and out. `zeros`
-    are the checks that the packets would have if all of their bits were 0."""
+    """List-decode packets one after the other, with inputs and outputs as in `list_decoding.ListDecoder.decode`.
+    `zeros` are the packets' checks if all their bits were 0."""
     n_tokens, n_words = priors.shape[1], priors.shape[2]
     n_states = trellis.outputs.shape[0]
     wide = trellis.width >= trellis.memory
@@ -382,7 +387,8 @@ def decode_packets(
         scale = _backward(trellis, stages, priors[p], end_scale)
         _forward(trellis, stages, reach)
         winner, exact[p] = search(trellis, stages, first, zeros[p], list_size, reach, paths)
-        top, mass, outside, log_odds[p], left_out_bound[p] = weigh(stages, paths, winner, scale, end_scale)
+        top, mass, outside, log_odds[p], left_out_bound[p], lead = weigh(stages, paths, winner, scale, end_scale)
+        log_share[p] = lead - trellis.check_width * np.log(2.0)
         evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass
         listed_from, listed_to = paths.level[n_tokens], paths.level[n_tokens + 1]

@@ -1,14 +1,14 @@
-"""List decoding where a prior names the likeliest words of a large codebook, and all others share the rest.
+"""List decoding of tokens of large codebooks: the few words that matter are found, all others are summed up.
 
-Words that share one prior need not be looked at one by one: bit by bit, the code's own trellis sums them up and finds
-the best. So a token costs the words that are named, and those few others that the channel prefers: they are found by
-following the bits downwards from the best, and are named for the list's sake. What the trellis says of all words below
-the codebook's size is exact: beside the states, one more path counts, that of the prefix of the size itself.
+A token's first bits, as many as fill the encoder's memory, decide a state; its last bits decide the state that it leads
+to, and those between join the two. So a word's metric is the sum of two small tables' entries and its log-prior, and a
+pass over the words, without a branch, leaves for every pair of states the best word's metric and the sum of all. The
+paths through these are those of the whole codebook. Only the words that lie on the best paths are then listed one by
+one; the best path through any other word is known, and bounds what the list may miss.
 """
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from tokcom.coding.token_trellis import (
@@ -23,345 +23,258 @@ from tokcom.coding.token_trellis import (
     sort_places,
     weigh,
 )
+from tokcom.kernels import kernel
+
+BINS = 512
+"""Bins of the histogram of words over their best path, from which the end of the list of words is read."""
 
 
-class Even(NamedTuple):
-    """What follows a prefix of a token's bits, summed over all words of one weight: by token, prefix below (0) or at
-    (1) that of the codebook's size, bits so far, and state."""
+class Words(NamedTuple):
+    """All words of each token of a packet: word *w* has the first bits *g*, then bits *m*, then the last bits *l*."""
 
+    prior: np.ndarray
+    """float32 (n_tokens, words), log-probability; 2 * NEVER beyond the codebook."""
+    share: np.ndarray
+    """float64 of that shape, probability: what is not listed is a small difference of large sums."""
+    middle: np.ndarray
+    """(n_tokens, states, m), metric of bits m behind the state of g."""
+    middle_likelihood: np.ndarray
+    last: np.ndarray
+    """(n_tokens, states, l), metric of bits l behind the state of g and m."""
+    last_likelihood: np.ndarray
     best: np.ndarray
-    """Metric of the best end."""
-    sums: np.ndarray
-    """Sums of the likelihoods of all ends, another axis for the average check and the best check."""
+    """(n_tokens, states, l), metric of the best of all words of g and l, behind g."""
+    total: np.ndarray
+    """Sum of prior times likelihood over all of them, in that shape."""
 
 
-class Named(NamedTuple):
-    """Words that are looked at one by one, by token: those of the prior, behind them those that the channel prefers."""
+class Chosen(NamedTuple):
+    """Words that are looked at one by one, by token, rising."""
 
     word: np.ndarray
-    to: np.ndarray
-    likelihood: np.ndarray
-    """Of the bits behind the first ones."""
-    branch: np.ndarray
-    weight: np.ndarray
     relaxed: np.ndarray
+    """Posterior before the check has its say."""
     count: np.ndarray
 
 
-class Beam(NamedTuple):
-    """Prefixes of words of one length."""
-
-    word: np.ndarray
-    value: np.ndarray
-    total: np.ndarray
-    tight: np.ndarray
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _even_ends(trellis, stages, even, k, size):
-    """Set what follows every prefix of token k."""
-    width, n_states = trellis.width, trellis.outputs.shape[0]
-    mask = n_states - 1
-    best, sums = even.best[k], even.sums[k]
-    best[0, width], best[1, width] = stages.after[k + 1], NEVER
-    sums[:, 0, width], sums[:, 1, width] = stages.total[k + 1], 0.0
-    for d in range(width - 1, -1, -1):
-        cost, factor = stages.step[k * width + d], stages.likelihood[k * width + d]
-        one = (size >> (width - 1 - d)) & 1
-        for s in range(n_states):
-            zero_to, zero, unit = (s << 1) & mask, trellis.outputs[s, 0], trellis.outputs[s, 1]
-            one_to = zero_to | 1
-            below = cost[zero] + best[0, d + 1, zero_to]
-            best[0, d, s] = max(below, cost[unit] + best[0, d + 1, one_to])
-            best[1, d, s] = (
-                max(below, cost[unit] + best[1, d + 1, one_to]) if one else cost[zero] + best[1, d + 1, zero_to]
-            )
-            for row in range(2):
-                mass = factor[zero] * sums[row, 0, d + 1, zero_to]
-                sums[row, 0, d, s] = mass + factor[unit] * sums[row, 0, d + 1, one_to]
-                if one:
-                    sums[row, 1, d, s] = mass + factor[unit] * sums[row, 1, d + 1, one_to]
-                else:
-                    sums[row, 1, d, s] = factor[zero] * sums[row, 1, d + 1, zero_to]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _name(trellis, stages, named, k, place, word, log_prior):
-    """Set the metrics of a word of token k behind its first bits; returns the group of those."""
-    mask = trellis.outputs.shape[0] - 1
-    state = word >> (trellis.width - trellis.memory)
-    group, metric, likelihood = state, 0.0, 1.0
-    for d in range(trellis.memory, trellis.width):
-        bit = (word >> (trellis.width - 1 - d)) & 1
-        out, t = trellis.outputs[state, bit], k * trellis.width + d
-        metric += stages.step[t, out]
-        likelihood *= stages.likelihood[t, out]
-        state = ((state << 1) | bit) & mask
-    named.word[k, place], named.to[k, place], named.likelihood[k, place] = word, state, likelihood
-    if log_prior < NEVER:
-        named.branch[k, place], named.weight[k, place] = 2 * NEVER, 0.0
+@kernel(error_model="numpy")
+def _write_out(words, k, named, log_priors, each, levels, scale):
+    """Set the prior of every word of token k."""
+    prior, share = words.prior[k], words.share[k]
+    if len(levels):
+        for word in range(len(levels)):
+            prior[word], share[word] = scale[0, levels[word]], scale[1, levels[word]]
     else:
-        named.branch[k, place] = metric + log_prior
-        named.weight[k, place] = likelihood * np.exp(np.float64(log_prior))
-    return group
+        prior[:] = max(each, np.float32(2 * NEVER))
+        share[:] = np.exp(np.float64(each))
+    for place in range(len(named)):
+        prior[named[place]] = max(log_priors[place], np.float32(2 * NEVER))
+        share[named[place]] = np.exp(np.float64(log_priors[place]))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _backward(trellis, stages, even, named, words, log_priors, each, size, scale):
-    """For every state before a token the best end and the sum of all; returns the scale. `each` is the log-prior of a
-    word that is not named."""
-    n_states, n_tokens = trellis.outputs.shape[0], len(words)
-    bounded, share = int(size < 1 << trellis.width), np.empty(n_tokens)
+@kernel(error_model="numpy")
+def _gather(trellis, words, k, size):
+    """Set best and total of token k."""
+    mask, n_last = trellis.outputs.shape[0] - 1, words.last.shape[2]
+    n_middle = words.middle.shape[2]
+    words.best[k], words.total[k] = 2 * NEVER, 0.0
+    for base in range(0, size, n_last):
+        prefix = base // n_last
+        g, m = prefix // n_middle, prefix % n_middle
+        state = prefix & mask
+        metric, factor = words.middle[k, g, m], words.middle_likelihood[k, g, m]
+        last, likelihood = words.last[k, state], words.last_likelihood[k, state]
+        prior, share = words.prior[k, base : base + n_last], words.share[k, base : base + n_last]
+        best, total = words.best[k, g], words.total[k, g]
+        for end in range(n_last):
+            value = metric + last[end] + prior[end]
+            best[end] = value if value > best[end] else best[end]
+            total[end] += factor * likelihood[end] * share[end]
+
+
+@kernel(error_model="numpy")
+def _backward(trellis, stages, words, size, scale):
+    """For every state before a token the best end and the sum of all; returns the scale."""
+    n_tokens, n_states, n_last = words.best.shape
+    mask, memory, rest = n_states - 1, trellis.memory, trellis.width - trellis.memory
+    last_bits = min(rest, memory)
+    groups = (size - 1 >> rest) + 1
     for k in range(n_tokens - 1, -1, -1):
         first = k * trellis.width
+        step, likelihood, outputs = stages.step, stages.likelihood, trellis.outputs
+        grow(step, likelihood, outputs, first, memory, stages.start[k], stages.start_likelihood[k])
         grow(
-            stages.step, stages.likelihood, trellis.outputs, first, trellis.memory, stages.start[k],
-            stages.start_likelihood[k],
+            step, likelihood, outputs, first + memory, rest - last_bits, words.middle[k], words.middle_likelihood[k]
         )  # fmt: skip
-        _even_ends(trellis, stages, even, k, size)
-        share[k] = np.exp(np.float64(each[k])) if each[k] > NEVER else 0.0
-        best, total, counted = np.full(n_states, NEVER), np.zeros((2, n_states)), np.zeros((2, n_states))
-        named.count[k] = words.shape[1]
-        for place in range(words.shape[1]):
-            g = _name(trellis, stages, named, k, place, words[k, place], log_priors[k, place])
-            to = named.to[k, place]
-            best[g] = max(best[g], named.branch[k, place] + stages.after[k + 1, to])
-            for row in range(2):
-                total[row, g] += named.weight[k, place] * stages.total[k + 1, row, to]
-                counted[row, g] += named.likelihood[k, place] * stages.total[k + 1, row, to]
+        grow(
+            step, likelihood, outputs, first + trellis.width - last_bits, last_bits, words.last[k],
+            words.last_likelihood[k],
+        )  # fmt: skip
+        _gather(trellis, words, k, size)
+        best, total = np.full(n_states, 2 * NEVER), np.zeros((2, n_states))
+        for g in range(groups):
+            for end in range(n_last):
+                to = ((g << last_bits) | end) & mask
+                best[g] = max(best[g], words.best[k, g, end] + stages.after[k + 1, to])
+                for row in range(2):
+                    total[row, g] += words.total[k, g, end] * stages.total[k + 1, row, to]
         for s in range(n_states):
-            value = each[k] + even.best[k, bounded, 0, s] if share[k] else NEVER
-            for row in range(2):
-                others, mass = even.sums[k, row, bounded, 0, s], 0.0
-                for g in range(n_states):
-                    factor = stages.start_likelihood[k, s, g]
-                    mass += factor * total[row, g]
-                    others -= factor * counted[row, g]
-                stages.total[k, row, s] = mass + share[k] * max(others, 0.0)
-            for g in range(n_states):
-                value = max(value, stages.start[k, s, g] + best[g])
-            stages.after[k, s] = value
+            stages.after[k, s], stages.total[k, :, s] = 2 * NEVER, 0.0
+            for g in range(groups):
+                stages.after[k, s] = max(stages.after[k, s], stages.start[k, s, g] + best[g])
+                for row in range(2):
+                    stages.total[k, row, s] += stages.start_likelihood[k, s, g] * total[row, g]
         peak = max(stages.total[k].max(), TINY)
         stages.total[k] /= peak
         scale += np.log(peak)
     return scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _even_arrivals(trellis, stages, k, size, arrive, mass, best, total):
-    """Where all words of one weight lead to: best metric and sum of likelihoods by state behind token k."""
-    width, n_states = trellis.width, trellis.outputs.shape[0]
-    mask, bounded = n_states - 1, size < 1 << width
-    edge = (size >> (width - trellis.memory)) if bounded else n_states
-    best[:], total[:] = NEVER, 0.0
-    best[:edge], total[:edge] = arrive[:edge], mass[:edge]
-    tight, tight_best, tight_total = edge, NEVER, 0.0
-    if bounded:
-        tight_best, tight_total = arrive[edge], mass[edge]
-    best_next, total_next = np.empty(n_states), np.empty(n_states)
-    for d in range(trellis.memory, width):
-        cost, factor = stages.step[k * width + d], stages.likelihood[k * width + d]
-        best_next[:], total_next[:] = NEVER, 0.0
-        for s in range(n_states):
-            for bit in range(2):
-                to, out = ((s << 1) | bit) & mask, trellis.outputs[s, bit]
-                best_next[to] = max(best_next[to], best[s] + cost[out])
-                total_next[to] += total[s] * factor[out]
-        if bounded:
-            one = (size >> (width - 1 - d)) & 1
-            if one:
-                to, out = (tight << 1) & mask, trellis.outputs[tight, 0]
-                best_next[to] = max(best_next[to], tight_best + cost[out])
-                total_next[to] += tight_total * factor[out]
-            out = trellis.outputs[tight, one]
-            tight_best, tight_total = tight_best + cost[out], tight_total * factor[out]
-            tight = ((tight << 1) | one) & mask
-        best[:], total[:] = best_next, total_next
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _narrow(beam, count, most):
-    """Keep the best prefixes; returns how many, and the largest total that was dropped."""
-    if count <= most:
-        return count, NEVER
-    least = np.partition(beam.total[:count], count - most)[count - most]
-    kept, dropped = 0, NEVER
-    for i in range(count):
-        if beam.total[i] >= least and kept < most:
-            beam.word[kept], beam.value[kept] = beam.word[i], beam.value[i]
-            beam.total[kept], beam.tight[kept] = beam.total[i], beam.tight[i]
-            kept += 1
-        else:
-            dropped = max(dropped, beam.total[i])
-    return kept, dropped
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _preferred(trellis, stages, even, k, size, arrive, lowest, most, beam, spare):
-    """The words of token k that the channel prefers, whatever the prior, into `beam`; returns it, their number, and a
-    bound on the metric of all others, each without its prior."""
-    width, n_states = trellis.width, trellis.outputs.shape[0]
-    mask, bounded = n_states - 1, size < 1 << width
-    edge = (size >> (width - trellis.memory)) if bounded else n_states
-    count, dropped = 0, NEVER
-    for g in range(min(edge + 1, n_states)):
-        tight = int(g == edge)
-        total = arrive[g] + even.best[k, tight, trellis.memory, g]
-        if total >= lowest:
-            beam.word[count], beam.value[count], beam.total[count], beam.tight[count] = g, arrive[g], total, tight
+@kernel(error_model="numpy")
+def _choose(trellis, stages, words, chosen, k, size, arrive, reach):
+    """The words of token k on the best paths, as many as there is room for; returns a bound on the metric of paths with
+    any other."""
+    mask, n_last = trellis.outputs.shape[0] - 1, words.last.shape[2]
+    n_middle, last_bits = words.middle.shape[2], min(trellis.width - trellis.memory, trellis.memory)
+    top, room = stages.after[0, 0], chosen.word.shape[1]
+    ends = np.empty_like(words.last[k])
+    for state in range(mask + 1):
+        for end in range(n_last):
+            ends[state, end] = words.last[k, state, end] + stages.after[k + 1, ((state << last_bits) | end) & mask]
+    gaps, counts, width = np.empty(size, np.float32), np.zeros(BINS, np.int64), BINS / reach
+    for base in range(0, size, n_last):
+        prefix = base // n_last
+        g = prefix // n_middle
+        sofar = top - arrive[g] - words.middle[k, g, prefix % n_middle]
+        own, prior = ends[prefix & mask], words.prior[k]
+        for word in range(base, min(base + n_last, size)):
+            gaps[word] = (sofar - own[word - base] - prior[word]) * width
+    for word in range(size):
+        if gaps[word] < BINS:
+            counts[max(int(gaps[word]), 0)] += 1
+    within, last_bin = 0, 0
+    while last_bin < BINS and within + counts[last_bin] <= room:
+        within += counts[last_bin]
+        last_bin += 1
+    count = 0
+    # Of equals beyond the room, the first are as good as any.
+    limit = max(last_bin, 1)
+    for word in range(size):
+        if gaps[word] < limit and count < room:
+            chosen.word[k, count] = word
             count += 1
-    for d in range(trellis.memory, width):
-        count, lost = _narrow(beam, count, most)
-        dropped = max(dropped, lost)
-        cost, longer = stages.step[k * width + d], 0
-        one = (size >> (width - 1 - d)) & 1
-        for i in range(count):
-            s = beam.word[i] & mask
-            for bit in range(2):
-                if beam.tight[i] and bit > one:
-                    continue
-                tight = int(beam.tight[i] and bit == one)
-                to = ((s << 1) | bit) & mask
-                value = beam.value[i] + cost[trellis.outputs[s, bit]]
-                total = value + even.best[k, tight, d + 1, to]
-                if total >= lowest:
-                    spare.word[longer], spare.value[longer] = (beam.word[i] << 1) | bit, value
-                    spare.total[longer], spare.tight[longer] = total, tight
-                    longer += 1
-        beam, spare, count = spare, beam, longer
-    count, lost = _narrow(beam, count, most)
-    return beam, count, max(dropped, lost)
+    chosen.count[k] = count
+    return top - last_bin / width if last_bin < BINS else NEVER
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _forward(trellis, stages, even, named, each, size, reach, extra):
-    """Name the words that the channel prefers, sort each group's, and set the relaxed posteriors of all.
+@kernel(error_model="numpy")
+def _forward(trellis, stages, words, chosen, size, reach):
+    """Choose words, sort each group's, and set their relaxed posteriors.
 
-    Returns a bound on the metric of paths with a word that is not named.
+    Returns a bound on the metric of paths with a word that was not chosen.
     """
-    n_tokens, n_states = len(each), trellis.outputs.shape[0]
-    n_words = named.word.shape[1] - extra
-    room = 2 * extra + n_states
-    beam, spare = (
-        Beam(np.empty(room, np.int64), np.empty(room), np.empty(room), np.empty(room, np.int64)),
-        Beam(np.empty(room, np.int64), np.empty(room), np.empty(room), np.empty(room, np.int64)),
-    )
-    best, total = np.full(n_states, NEVER), np.zeros(n_states)
-    best[0], total[0] = 0.0, 1.0
-    even_best, even_total = np.empty(n_states), np.empty(n_states)
-    arrive, mass = np.empty(n_states), np.empty(n_states)
-    lowest, unnamed = stages.after[0, 0] - reach, NEVER
+    n_tokens, n_states, n_last = words.best.shape
+    mask, rest = n_states - 1, trellis.width - trellis.memory
+    last_bits = min(rest, trellis.memory)
+    groups, n_middle = (size - 1 >> rest) + 1, words.middle.shape[2]
+    best, mass = np.full(n_states, 2 * NEVER), np.zeros(n_states)
+    best[0], mass[0] = 0.0, 1.0
+    arrive, come = np.empty(n_states), np.empty(n_states)
+    lowest, missed = stages.after[0, 0] - reach, NEVER
     for k in range(n_tokens):
-        share = np.exp(np.float64(each[k])) if each[k] > NEVER else 0.0
         for g in range(n_states):
-            arrive[g], mass[g] = NEVER, 0.0
+            arrive[g], come[g] = 2 * NEVER, 0.0
             for s in range(n_states):
                 arrive[g] = max(arrive[g], best[s] + stages.start[k, s, g])
-                mass[g] += total[s] * stages.start_likelihood[k, s, g]
-        _even_arrivals(trellis, stages, k, size, arrive, mass, even_best, even_total)
-        # The rest counts all words, those that are named among them: these are taken out of it again.
-        for place in range(n_words):
-            g, to = named.word[k, place] >> (trellis.width - trellis.memory), named.to[k, place]
-            even_total[to] -= mass[g] * named.likelihood[k, place]
-        relaxed = 0.0
-        for s in range(n_states):
-            even_total[s] = share * max(even_total[s], 0.0)
-            even_best[s] = even_best[s] + each[k] if share else NEVER
-            relaxed += even_total[s] * stages.total[k + 1, 0, s]
-        for place in range(n_words):
-            g, to = named.word[k, place] >> (trellis.width - trellis.memory), named.to[k, place]
-            here = mass[g] * named.weight[k, place]
-            named.relaxed[k, place] = here * stages.total[k + 1, 0, to]
-            relaxed += named.relaxed[k, place]
-            even_total[to] += here
-            even_best[to] = max(even_best[to], arrive[g] + named.branch[k, place])
-        if share:
-            beam, count, dropped = _preferred(
-                trellis, stages, even, k, size, arrive, lowest - each[k], extra, beam, spare
-            )
-            spare = Beam(np.empty(room, np.int64), np.empty(room), np.empty(room), np.empty(room, np.int64))
-            unnamed = max(unnamed, dropped + each[k])
-            known = np.sort(named.word[k, :n_words])
-            for i in range(count):
-                place = np.searchsorted(known, beam.word[i])
-                if place < n_words and known[place] == beam.word[i]:
-                    continue
-                place = named.count[k]
-                g = _name(trellis, stages, named, k, place, beam.word[i], each[k])
-                named.relaxed[k, place] = mass[g] * named.weight[k, place] * stages.total[k + 1, 0, named.to[k, place]]
-                named.count[k] += 1
-        for place in range(named.count[k]):
-            named.relaxed[k, place] /= max(relaxed, TINY)
+                come[g] += mass[s] * stages.start_likelihood[k, s, g]
+        missed = max(missed, _choose(trellis, stages, words, chosen, k, size, arrive, reach))
+        best[:], mass[:], relaxed = 2 * NEVER, 0.0, 0.0
+        for g in range(groups):
+            for end in range(n_last):
+                to = ((g << last_bits) | end) & mask
+                here = come[g] * words.total[k, g, end]
+                best[to] = max(best[to], arrive[g] + words.best[k, g, end])
+                mass[to] += here
+                relaxed += here * stages.total[k + 1, 0, to]
+        mass /= max(mass.max(), TINY)
         held = np.zeros(n_states, np.int64)
-        for place in range(named.count[k]):
-            g = named.word[k, place] >> (trellis.width - trellis.memory)
-            stages.words[k, g, held[g]] = named.word[k, place]
-            stages.rest[k, g, held[g]] = named.branch[k, place] + stages.after[k + 1, named.to[k, place]]
+        for place in range(chosen.count[k]):
+            word = chosen.word[k, place]
+            prefix, end, to = word // n_last, word % n_last, word & mask
+            g, m, state = prefix // n_middle, prefix % n_middle, prefix & mask
+            likelihood = words.middle_likelihood[k, g, m] * words.last_likelihood[k, state, end] * words.share[k, word]
+            chosen.relaxed[k, place] = come[g] * likelihood * stages.total[k + 1, 0, to] / max(relaxed, TINY)
+            metric = words.middle[k, g, m] + words.last[k, state, end] + words.prior[k, word]
+            stages.words[k, g, held[g]] = word
+            stages.rest[k, g, held[g]] = metric + stages.after[k + 1, to]
             held[g] += 1
         for g in range(n_states):
             stages.counts[k, g] = sort_places(stages.rest[k, g, : held[g]], lowest - arrive[g], stages.members[k, g])
-        best[:], total[:] = even_best, even_total / max(even_total.max(), TINY)
-    return unnamed
+    return missed
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def decode_packets_of_named_words(
-    steps: np.ndarray, words: np.ndarray, log_priors: np.ndarray, each: np.ndarray, size: int, zeros: np.ndarray,
-    trellis: Trellis, list_size: int, reach: float, extra: int, tokens: np.ndarray, log_odds: np.ndarray,
-    evidence: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray,
-    marginals: np.ndarray, marginal_words: np.ndarray,
+    steps: np.ndarray, named: np.ndarray, log_priors: np.ndarray, each: np.ndarray, levels: np.ndarray,
+    scale: np.ndarray, size: int, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
+    tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray,
+    exact: np.ndarray, lengths: np.ndarray, log_share: np.ndarray, marginals: np.ndarray, marginal_words: np.ndarray,
 ) -> None:  # fmt: skip
     """List-decode packets one after the other, as `token_trellis.decode_packets`.
 
     Args:
-        words: int32 (n, n_tokens, m), the words that the prior names.
+        named: int32 (n, n_tokens, m), the words that the prior names.
         log_priors: float32 of that shape.
-        each: float32 (n, n_tokens), of every other word.
+        each: float32 (n, n_tokens), of every other word, where there are no levels.
+        levels: uint8 (n, n_tokens, size), of every word, as `Prediction` has them; or (n, n_tokens, 0).
+        scale: float64 (2, 256), log-probability and probability of each level.
         size: words of the codebook.
-        extra: words of a token at most that the channel names.
-        marginals, marginal_words: (n, n_tokens, m + extra), the words named and their posteriors; -1 where there are
-            no more.
+        marginals, marginal_words: (n, n_tokens, room), the words on the best paths and their posteriors; -1 where there
+            are no more.
     """
-    n_tokens, n_states = words.shape[1], trellis.outputs.shape[0]
-    room = words.shape[2] + extra
+    n_tokens, n_states, room = named.shape[1], trellis.outputs.shape[0], marginals.shape[2]
+    rest = trellis.width - trellis.memory
+    n_last, n_middle = 1 << min(rest, trellis.memory), 1 << max(rest - trellis.memory, 0)
+    of_states, of_words = (n_tokens, n_states, n_states), (n_tokens, n_states, room)
     stages = Stages(
-        np.empty(steps.shape[1:]), np.empty(steps.shape[1:]),
-        np.empty((n_tokens, n_states, n_states)), np.empty((n_tokens, n_states, n_states)),
-        np.empty((0, 0, 0)), np.empty((0, 0, 0)), np.empty((n_tokens, n_states, room)),
-        np.empty((n_tokens, n_states, room), np.int32), np.empty((n_tokens, n_states, room), np.int32),
-        np.empty((n_tokens, n_states), np.int64), np.empty((n_tokens + 1, n_states)),
+        np.empty(steps.shape[1:]), np.empty(steps.shape[1:]), np.empty(of_states), np.empty(of_states),
+        np.empty((0, 0, 0)), np.empty((0, 0, 0)), np.empty(of_words), np.empty(of_words, np.int32),
+        np.empty(of_words, np.int32), np.empty((n_tokens, n_states), np.int64), np.empty((n_tokens + 1, n_states)),
         np.empty((n_tokens + 1, 2, n_states)), np.empty((0, 0)),
     )  # fmt: skip
-    even = Even(
-        np.empty((n_tokens, 2, trellis.width + 1, n_states)), np.empty((n_tokens, 2, 2, trellis.width + 1, n_states))
-    )
-    of_words = (n_tokens, room)
-    named = Named(
-        np.empty(of_words, np.int64), np.empty(of_words, np.int64), np.empty(of_words), np.empty(of_words),
-        np.empty(of_words), np.empty(of_words), np.empty(n_tokens, np.int64),
+    of_middle, of_last = (n_tokens, n_states, n_middle), (n_tokens, n_states, n_last)
+    padded = -(-size // n_last) * n_last
+    words = Words(
+        np.full((n_tokens, padded), np.float32(2 * NEVER)), np.zeros((n_tokens, padded)),
+        np.empty(of_middle), np.empty(of_middle), np.empty(of_last), np.empty(of_last), np.empty(of_last),
+        np.empty(of_last),
     )  # fmt: skip
+    chosen = Chosen(np.empty((n_tokens, room), np.int64), np.empty((n_tokens, room)), np.empty(n_tokens, np.int64))
     paths = room_for_paths(list_size, n_tokens)
     first = n_tokens * trellis.width
     for p in range(len(steps)):
         end_scale = begin(trellis, stages, steps[p], first)
-        scale = _backward(trellis, stages, even, named, words[p], log_priors[p], each[p], size, end_scale)
-        unnamed = _forward(trellis, stages, even, named, each[p], size, reach, extra)
+        for k in range(n_tokens):
+            _write_out(words, k, named[p, k], log_priors[p, k], each[p, k], levels[p, k], scale)
+            words.prior[k, size:], words.share[k, size:] = 2 * NEVER, 0.0
+        whole_scale = _backward(trellis, stages, words, size, end_scale)
+        missed = _forward(trellis, stages, words, chosen, size, reach)
         winner, exact[p] = search(trellis, stages, first, zeros[p], list_size, reach, paths)
-        top, mass, outside, log_odds[p], left_out_bound[p] = weigh(stages, paths, winner, scale, end_scale)
-        exact[p] = exact[p] and top >= unnamed
+        top, mass, outside, log_odds[p], left_out_bound[p], lead = weigh(stages, paths, winner, whole_scale, end_scale)
+        log_share[p] = lead - trellis.check_width * np.log(2.0)
+        exact[p] = exact[p] and top >= missed
         evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass
         lengths[p] = paths.level[n_tokens + 1] - paths.level[n_tokens]
         marginal_words[p], marginals[p] = -1, 0.0
         for k in range(n_tokens):
-            order = np.argsort(named.word[k, : named.count[k]])
-            for place in range(named.count[k]):
-                marginal_words[p, k, place] = named.word[k, order[place]]
-                marginals[p, k, place] = named.relaxed[k, order[place]] * outside / mass
+            for place in range(chosen.count[k]):
+                marginal_words[p, k, place] = chosen.word[k, place]
+                marginals[p, k, place] = chosen.relaxed[k, place] * outside / mass
         for i in range(paths.level[n_tokens], paths.level[n_tokens + 1]):
             share, node = np.exp(paths.whole[i] - top) / mass, i
             for k in range(n_tokens - 1, -1, -1):
-                place = np.searchsorted(marginal_words[p, k, : named.count[k]], paths.token[node])
+                place = np.searchsorted(chosen.word[k, : chosen.count[k]], paths.token[node])
                 marginals[p, k, place] += share
                 if i == winner:
                     tokens[p, k] = paths.token[node]

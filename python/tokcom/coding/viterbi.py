@@ -1,31 +1,33 @@
 """Maximum-likelihood decoding of convolutional codes (Viterbi), many packets in lockstep.
 
 The innermost loop runs over packets, not states: every operation of the add-compare-select is then the same for all
-lanes, whatever the code, and LLVM turns it into vector instructions. Of a few packets, as a header is, it runs over
+lanes, whatever the code, and LLVM turns it into vector instructions. For a few packets, such as a header, it runs over
 states.
 """
 
-import numba
 import numpy as np
 
 from tokcom.coding.convolutional import ConvolutionalCode
+from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 
 LANES = 64
-"""Packets that advance together: a picture's. Fewer leave the time to the loop's preamble, more outgrow the cache."""
+"""Packets decoded in lockstep, as many as a picture has: with fewer, loop overhead dominates; more outgrow the
+cache."""
 
 
 FEW = 4
-"""Packets that are faster one by one."""
+"""Number of packets up to which decoding them one by one is faster."""
 
 
 def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarray:
-    """The likeliest bits.
+    """Find the most likely bits.
 
     The survivor starts in state 0; it ends there if the code is terminated, else in the best state.
 
     Args:
         code: the code that the bits were sent with.
-        llrs: float array (batch, code.coded_length(n_bits)), log P(bit 1) / P(bit 0); 0 says nothing.
+        llrs: float array (batch, code.coded_length(n_bits)), log P(bit 1) / P(bit 0); 0 carries no information.
         n_bits: bits of payload in each packet.
 
     Returns:
@@ -34,18 +36,41 @@ def viterbi(code: ConvolutionalCode, llrs: np.ndarray, n_bits: int) -> np.ndarra
     Raises:
         ParameterError: the LLRs have another shape.
     """
-    full = code.depuncture(llrs, n_bits)
+    return _decoded(code, code.depuncture(llrs, n_bits), code.outputs, len(code.generators), n_bits)
+
+
+def viterbi_of_steps(code: ConvolutionalCode, steps: np.ndarray, n_bits: int) -> np.ndarray:
+    """The same by what is known of the code words of every trellis step.
+
+    Args:
+        code: the code; its punctures do not matter.
+        steps: float array (batch, n_bits + tail, 2**outputs), log-likelihoods, each up to a constant per step.
+        n_bits: bits of payload in each packet.
+
+    Raises:
+        ParameterError: the steps have another shape.
+    """
+    words = 1 << len(code.generators)
+    if steps.ndim != 3 or steps.shape[1:] != (n_bits + code.tail, words):
+        raise ParameterError(f"steps have shape {steps.shape}; they must be (batch, {n_bits + code.tail}, {words})")
+    # To the decoder every code word but 0 is an output of its own, whose LLR is the word's against word 0.
+    llrs = np.ascontiguousarray((steps[..., 1:] - steps[..., :1]).reshape(len(steps), -1), np.float32)
+    alone = np.concatenate([[0], 1 << np.arange(words - 2, -1, -1)]).astype(code.outputs.dtype)
+    return _decoded(code, llrs, alone[code.outputs], words - 1, n_bits)
+
+
+def _decoded(code: ConvolutionalCode, llrs: np.ndarray, outputs: np.ndarray, n_outputs: int, n_bits: int) -> np.ndarray:
     stages = n_bits + code.tail
-    bits = np.empty((len(full), stages), np.uint8)
-    if len(full) <= FEW:
-        _decode_each(full, code.outputs, len(code.generators), code.terminated, bits)
+    bits = np.empty((len(llrs), stages), np.uint8)
+    if len(llrs) <= FEW:
+        _decode_each(llrs, outputs, n_outputs, code.terminated, bits)
     else:
-        decisions = np.empty((stages, code.outputs.shape[0], LANES), np.uint8)
-        _decode(full, code.outputs, len(code.generators), code.terminated, decisions, bits)
+        decisions = np.empty((stages, outputs.shape[0], LANES), np.uint8)
+        _decode(llrs, outputs, n_outputs, code.terminated, decisions, bits)
     return bits[:, :n_bits]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _select(metric, survivor, decision, branch, outputs):
     half = metric.shape[0] // 2
     for j in range(half):
@@ -60,7 +85,7 @@ def _select(metric, survivor, decision, branch, outputs):
                 chosen[lane] = b > a
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
     states, half = outputs.shape[0], outputs.shape[0] // 2
     stages = decisions.shape[0]
@@ -99,7 +124,7 @@ def _decode(llrs, outputs, n_outputs, terminated, decisions, bits):
                 state[lane] = (s >> 1) + decisions[t, s, lane] * half
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _decode_each(llrs, outputs, n_outputs, terminated, bits):
     states, half = outputs.shape[0], outputs.shape[0] // 2
     stages, words = bits.shape[1], 1 << n_outputs

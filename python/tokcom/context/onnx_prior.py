@@ -1,6 +1,5 @@
-"""A context model that ONNX Runtime computes, from a file that `models.onnx_export` has written."""
+"""Context model in ONNX Runtime, from a file written by `models.onnx_export`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,36 +9,32 @@ from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import ModelError
 from tokcom.frame import LOST
+from tokcom.onnx_runtime import open_graph
 
-METADATA = "tokcom"
-"""Key of the file's metadata under which it says what it predicts."""
+WHAT = "context model"
+"""Value of the file's metadata that names what it computes."""
 
 
 class OnnxPrior(Prior):
-    """Log-probabilities from an ONNX file.
+    """Prior from an ONNX file.
 
     Args:
         path: the file.
-        threads: of ONNX Runtime.
+        codebook: name of the codebook whose tokens it predicts.
+        threads: of ONNX Runtime; None: one per processor.
 
     Raises:
-        ModelError: the file is none of a context model, or onnxruntime is not installed.
+        ModelError: the file is not a context model, or onnxruntime is not installed.
     """
 
-    def __init__(self, path: str | Path, threads: int = 1):
+    def __init__(self, path: str | Path, codebook: str, threads: int | None = None):
+        self._session, outline = open_graph(path, WHAT, threads)
         try:
-            import onnxruntime
-        except ImportError:
-            raise ModelError("onnxruntime is not installed: pip install onnxruntime") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            outline = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
-            self.codebook, self.codebook_size = str(outline["codebook"]), int(outline["codebook_size"])
+            self.codebook, self.codebook_size = codebook, int(outline["codebook_size"])
             self.grid, self.num_classes = tuple(map(int, outline["grid"])), int(outline["num_classes"])
-        except Exception as error:  # what onnxruntime raises has no common base of its own
-            raise ModelError(f"{path}: no context model: {str(error).splitlines()[0]}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path}: the outline of its context model lacks something: {error!r}") from None
+        self.n_bytes = Path(path).stat().st_size
 
     def log_probabilities(
         self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition]

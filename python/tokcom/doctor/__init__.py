@@ -1,5 +1,5 @@
-"""Checks of an installation: what is found, and what to do where it is not right.
+"""Checks of an installation, with a remedy for each problem found.
 
-It has to work where little else does, so it needs the standard library alone, and asks everything that may fail to load
-in a process of its own.
+It has to work where little else does, so it needs only the standard library and tries whatever may fail to load in a
+separate process.
 """

@@ -1,11 +1,11 @@
-"""What a check has found."""
+"""Result of a check."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
-class State(str, Enum):  # noqa: UP042 (Python 3.10 and older must get as far as being told)
-    """How bad it is: `FAILURE` stops the module; `WARNING` takes something away; `NOTE` is for those who need it."""
+class State(str, Enum):  # noqa: UP042 (Python 3.10 and older must get as far as the message)
+    """Severity: `FAILURE` stops the module; `WARNING` limits it; `NOTE` matters to some users only."""
 
     OK = "ok"
     NOTE = "note"
@@ -18,10 +18,10 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        subject: what was looked at.
-        state: how it is.
-        found: what was found.
-        remedy: what to do; empty where nothing need be done.
+        subject: name of the check.
+        state: severity.
+        found: result, as text.
+        remedy: what to do; empty if nothing need be done.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Checks of the machine: processor, memory, disk, and what the operating system allows."""
+"""Checks of the machine: processor, memory, disk, limits of the operating system."""
 
 import os
 import shutil
@@ -12,16 +12,16 @@ from tokcom.kernel_cache import TEMPORARY, usual_folders
 from tokcom.processors import usable_processors
 
 FEATURES = ("avx2", "fma")
-"""Of x86 processors; without them PyTorch and Numba are some times slower."""
+"""Instruction sets of x86 processors without which PyTorch and Numba are several times slower."""
 LEAST_MEMORY = 3e9
-"""Bytes. The demo takes 1.1 GB."""
+"""Memory in bytes below which to warn; the demo takes 1.1 GB."""
 LEAST_DISK = 1e9
 LEAST_SOCKET_BUFFER = 2_500_000
-"""Bytes that UHD asks of the kernel for each network socket."""
+"""Socket buffer in bytes that UHD requests from the kernel."""
 
 
 def processor() -> Finding:
-    """Cores and vector instructions."""
+    """Check cores and vector instructions."""
     cores = usable_processors()
     text = _read("/proc/cpuinfo")
     model = next(
@@ -32,20 +32,20 @@ def processor() -> Finding:
     missing = [feature for feature in FEATURES if flags is not None and feature not in flags]
     if missing:
         remedy = (
-            "it works, slowly; ./run bench phy says how fast; in a virtual machine, hand the host's processor through"
+            "it works, but slowly; ./run bench phy measures how fast; in a virtual machine, expose the host's processor"
         )
         return Finding("Processor", State.WARNING, f"{found}, without {' and '.join(missing)}", remedy)
     if cores < 2:
-        return Finding("Processor", State.WARNING, found, "transmitter and receiver at once want two cores")
+        return Finding("Processor", State.WARNING, found, "running transmitter and receiver together takes two cores")
     named = [flag for flag in (*FEATURES, "avx512f") if flags and flag in flags]
     return Finding("Processor", State.OK, f"{found}{', ' * bool(named)}{', '.join(named)}")
 
 
 def memory() -> Finding:
-    """Memory that can be had now."""
+    """Check the memory available now."""
     lines = dict(line.split(":", 1) for line in _read("/proc/meminfo").splitlines() if ":" in line)
     if "MemAvailable" not in lines:
-        return Finding("Memory", State.NOTE, "this system does not say", "")
+        return Finding("Memory", State.NOTE, "not reported by this system", "")
     free = int(lines["MemAvailable"].split()[0]) * 1024
     found = f"{free / 1e9:.1f} GB free"
     if free < LEAST_MEMORY:
@@ -54,22 +54,24 @@ def memory() -> Finding:
 
 
 def disk() -> Finding:
-    """Room in this folder, where results go."""
+    """Check free space in the current folder, where results go."""
     here = Path.cwd()
     free = shutil.disk_usage(here).free
     if not os.access(here, os.W_OK):
-        remedy = "change to a folder of your own, or give --out and folders elsewhere"
-        return Finding("Disk", State.WARNING, f"{here} cannot be written, and results go there by default", remedy)
-    state, remedy = (State.OK, "") if free >= LEAST_DISK else (State.WARNING, "make room, or work in another folder")
+        remedy = "change to a folder that you can write, or set --out to one"
+        return Finding("Disk", State.WARNING, f"{here} is not writable, and results go there by default", remedy)
+    state, remedy = (
+        (State.OK, "") if free >= LEAST_DISK else (State.WARNING, "free some space, or work in another folder")
+    )
     return Finding("Disk", state, f"{free / 1e9:.1f} GB free in {here}", remedy)
 
 
 def kernel_cache() -> Finding:
-    """A folder in which Numba may keep what it has compiled: beside the library, else the user's cache, else a
-    temporary one."""
+    """Check the folder in which Numba caches compiled kernels: beside the library, else the user's cache, else a
+    temporary folder."""
     beside, cache = usual_folders()
     named = os.environ.get("NUMBA_CACHE_DIR")
-    remedy = "export NUMBA_CACHE_DIR as a folder that you may write"
+    remedy = "set NUMBA_CACHE_DIR to a folder that you can write"
     if named and Path(named).name.startswith(TEMPORARY):
         return Finding("Compiled kernels", State.NOTE, f"kept in {named}, until the machine restarts", remedy)
     for folder in [Path(named)] if named else [beside, cache]:
@@ -77,7 +79,7 @@ def kernel_cache() -> Finding:
             return Finding(
                 "Compiled kernels", State.OK, f"kept {'beside the library' if folder == beside else f'in {folder}'}"
             )
-    found = f"{named} cannot be written" if named else f"neither {beside} nor {cache} can be written"
+    found = f"{named} is not writable" if named else f"neither {beside} nor {cache} is writable"
     return Finding("Compiled kernels", State.FAILURE, found, remedy)
 
 
@@ -92,31 +94,31 @@ def _writable(folder: Path) -> bool:
 
 
 def real_time() -> Finding:
-    """Whether a program may ask for real-time scheduling."""
+    """Check whether programs may request real-time scheduling."""
     code = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
     if not sys.platform.startswith("linux"):
-        return Finding("Real time", State.NOTE, "looked at on Linux only", "")
+        return Finding("Real time", State.NOTE, "checked on Linux only", "")
     if ask_python(code).ok:
-        return Finding("Real time", State.OK, "programs may ask for real-time priority")
+        return Finding("Real time", State.OK, "programs may request real-time priority")
     remedy = (
-        "for a radio above 1 MS/s: put '@usrp - rtprio 99' into /etc/security/limits.d/usrp.conf, yourself into the "
-        "group usrp (sudo usermod -aG usrp $USER), and log in anew; without a radio there is no need"
+        "for a radio above 1 MS/s: put '@usrp - rtprio 99' into /etc/security/limits.d/usrp.conf, add yourself to the "
+        "group usrp (sudo usermod -aG usrp $USER), and log in again; not needed without a radio"
     )
-    return Finding("Real time", State.NOTE, "programs may not ask for real-time priority", remedy)
+    return Finding("Real time", State.NOTE, "programs may not request real-time priority", remedy)
 
 
 def socket_buffers() -> Finding:
-    """How much a network socket may hold, which matters to a USRP on the network."""
+    """Check the size limit of network sockets' buffers, which matters to a USRP on the network."""
     small = [
         name
         for name in ("rmem_max", "wmem_max")
         if (text := _read(f"/proc/sys/net/core/{name}").strip()).isdigit() and int(text) < LEAST_SOCKET_BUFFER
     ]
     if not small:
-        return Finding("Network buffers", State.OK, "as large as UHD asks for")
+        return Finding("Network buffers", State.OK, "as large as UHD requests")
     wanted = " ".join(f"net.core.{name}={LEAST_SOCKET_BUFFER}" for name in small)
     remedy = f"for a USRP on the network: sudo sysctl -w {wanted}"
-    return Finding("Network buffers", State.NOTE, f"{' and '.join(small)} below what UHD asks for", remedy)
+    return Finding("Network buffers", State.NOTE, f"{' and '.join(small)} below what UHD requests", remedy)
 
 
 def _read(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks of the models: which are found, and whether their weights are those that their cards describe."""
+"""Checks of the models: that there are any, and that their weights match their cards."""
 
 import os
 from pathlib import Path
@@ -8,17 +8,17 @@ from tokcom.errors import ModelError
 from tokcom.models.card import Card
 from tokcom.models.folders import list_models, model_folders
 
-AGAIN = "fetch the model again: in a checkout git checkout -- models, else install the module anew"
+AGAIN = "fetch the model again: in a checkout git checkout -- models, else reinstall the module"
 
 
 def models() -> list[Finding]:
-    """All models that are found by name."""
+    """Check all models that are found by name."""
     findings = []
     for entry in os.environ.get("TOKCOM_MODELS", "").split(os.pathsep):
         if entry and not Path(entry).is_dir():
-            remedy = "correct the variable; folders stand between colons"
+            remedy = "correct the variable; separate folders by colons"
             findings.append(
-                Finding("Models", State.WARNING, f"TOKCOM_MODELS names {entry}, which is no folder", remedy)
+                Finding("Models", State.WARNING, f"TOKCOM_MODELS names {entry}, which is not a folder", remedy)
             )
     found = list_models()
     if not found:
@@ -29,11 +29,11 @@ def models() -> list[Finding]:
 
 
 def model(name: str, folder: Path) -> Finding:
-    """One model: its card, its files and their hashes."""
+    """Check one model: its card, its files and their hashes."""
     try:
         card = Card.read(folder)
         parts = card.parts
-        size = sum(card.weights(part).stat().st_size for part in parts)
+        size = sum(path.stat().st_size for path in card.files())
     except (ModelError, OSError) as error:
         return Finding("Models", State.FAILURE, str(error), AGAIN)
     missing = [part for part in ("tokenizer", "context") if part not in parts]

@@ -1,21 +1,21 @@
-"""Questions put to other programs, which may be missing, hang or crash."""
+"""Calls of other programs, which may be missing, hang or crash."""
 
 import subprocess
 import sys
 from dataclasses import dataclass
 
 PATIENCE = 60.0
-"""Seconds: the first import of PyTorch from a cold disk takes some of them."""
+"""Timeout in seconds: the first import of PyTorch from a cold disk takes a while."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program said.
+    """Result of a program.
 
     Attributes:
-        ok: it ended well.
+        ok: whether it exited with code 0.
         text: its standard output, stripped.
-        complaint: the last line of its standard error, or why it could not be asked.
+        complaint: last line of its standard error, or why it could not be run.
     """
 
     ok: bool
@@ -24,7 +24,7 @@ class Answer:
 
 
 def ask(command: list[str], patience: float = PATIENCE) -> Answer:
-    """Run a program without input and wait for its answer, `patience` seconds at most."""
+    """Run a program without input and wait for its result, at most `patience` seconds."""
     try:
         done = subprocess.run(
             command,
@@ -36,7 +36,7 @@ def ask(command: list[str], patience: float = PATIENCE) -> Answer:
             check=False,
         )
     except FileNotFoundError:
-        return Answer(False, "", f"there is no program {command[0]}")
+        return Answer(False, "", f"{command[0]} is not installed")
     except OSError as error:
         return Answer(False, "", f"{command[0]}: {error.strerror}")
     except subprocess.TimeoutExpired:
@@ -46,5 +46,5 @@ def ask(command: list[str], patience: float = PATIENCE) -> Answer:
 
 
 def ask_python(code: str) -> Answer:
-    """Run code in another process of this very Python."""
+    """Run code in another process of this Python interpreter."""
     return ask([sys.executable, "-c", code])

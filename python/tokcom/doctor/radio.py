@@ -1,4 +1,4 @@
-"""Checks of GNU Radio, of the module's blocks in it, of GNU Radio Companion, and of UHD. All are asked from outside."""
+"""Checks of GNU Radio, this module's blocks, GNU Radio Companion and UHD, all in separate processes."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from tokcom.doctor.python import numbers
 OLDEST, NEWEST = (3, 10, 1), (3, 10, 12)
 """Versions of GNU Radio that the blocks are written for."""
 NUMPY_2 = (3, 10, 12)
-"""The first one that is built for numpy 2."""
+"""First version that is built for NumPy 2."""
 BLOCK_FILES = "tokcom_*.block.yml"
 EXPORT = "start it by ./run grc or ./run exec, or export what CMake printed at the end of the installation"
 UHD_PATIENCE = 20.0
 
 
 def gnuradio() -> list[Finding]:
-    """GNU Radio, its version, and whether it gets along with numpy."""
+    """Check GNU Radio, its version, and whether it works with the installed NumPy."""
     answer = ask_python("from gnuradio import gr; print(gr.version(), gr.prefix())")
     if not answer.ok:
         config = ask(["gnuradio-config-info", "--version"])
@@ -38,7 +38,7 @@ def gnuradio() -> list[Finding]:
             remedy = (
                 "run it under the Python that GNU Radio is built for: ./run exec python, or /usr/bin/python3 on Debian"
             )
-        found = f"{config.text} is installed, this Python cannot load it: {answer.complaint}"
+        found = f"{config.text} is installed, but this Python cannot load it: {answer.complaint}"
         return [Finding("GNU Radio", State.FAILURE, found, remedy)]
     version, _, prefix = answer.text.partition(" ")
     place = numbers(version.lstrip("v"))[:3]
@@ -46,7 +46,7 @@ def gnuradio() -> list[Finding]:
         remedy = f"install GNU Radio {'.'.join(map(str, OLDEST))} or later"
         return [Finding("GNU Radio", State.FAILURE, f"{version} in {prefix}", remedy)]
     if place > NEWEST:
-        remedy = "it may work; if it does not, take one of these"
+        remedy = "it may work; if not, use one of these versions"
         found = f"{version} in {prefix}; the module is made for 3.10.1 to 3.10.12"
         return [Finding("GNU Radio", State.WARNING, found, remedy)]
     return [Finding("GNU Radio", State.OK, f"{version} in {prefix}")]
@@ -60,7 +60,7 @@ print(json.dumps([tokcom.__file__, *(name for name in tokcom.__all__ if getattr(
 
 
 def blocks() -> list[Finding]:
-    """The module's blocks: whether they load, and belong to this library."""
+    """Check that the module's blocks load and belong to this library."""
     answer = ask_python(LOAD_ALL)
     if not answer.ok:
         return [Finding("Blocks", State.FAILURE, answer.complaint, EXPORT)]
@@ -74,7 +74,7 @@ def blocks() -> list[Finding]:
 
 
 def block_paths() -> list[Path]:
-    """Folders that GNU Radio Companion searches for blocks."""
+    """List the folders that GNU Radio Companion searches for blocks."""
     preferences = ask(["gnuradio-config-info", "--prefs"]).text
     found = [os.environ.get("GRC_BLOCKS_PATH", "")]
     found += re.findall(r"^(?:global|local)_blocks_path\s*=\s*(.*)$", preferences, re.M)
@@ -85,7 +85,7 @@ def block_paths() -> list[Path]:
 
 
 def companion_tree(names: list[str]) -> Finding:
-    """Whether GNU Radio Companion finds a file for each of the blocks."""
+    """Check that GNU Radio Companion finds a file for each block."""
     folders = block_paths()
     files = {path.name: path for folder in reversed(folders) for path in folder.rglob(BLOCK_FILES)}
     missing = [name for name in names if f"tokcom_{name}.block.yml" not in files]
@@ -93,7 +93,7 @@ def companion_tree(names: list[str]) -> Finding:
     if len(missing) == len(names):
         return Finding("GRC paths", State.FAILURE, f"no block of this module in {searched}", EXPORT)
     if missing:
-        remedy = "an older installation comes first; install anew, or remove it from GRC_BLOCKS_PATH"
+        remedy = "an older installation comes first; reinstall, or remove it from GRC_BLOCKS_PATH"
         return Finding("GRC paths", State.WARNING, f"no file for {', '.join(missing)} in {searched}", remedy)
     return Finding(
         "GRC paths", State.OK, f"{len(names)} block files, in {files[f'tokcom_{names[0]}.block.yml'].parent}"
@@ -101,7 +101,7 @@ def companion_tree(names: list[str]) -> Finding:
 
 
 def companion() -> Finding:
-    """The program GNU Radio Companion, and a display for it."""
+    """Check GNU Radio Companion, and a display for it."""
     program = shutil.which("gnuradio-companion")
     if not program:
         return Finding("GRC", State.WARNING, "gnuradio-companion is not installed", "sudo apt-get install gnuradio")
@@ -115,14 +115,14 @@ def companion() -> Finding:
 
 
 def _interpreter(program: str) -> list[str]:
-    """The Python that a script asks for in its first line."""
+    """Return the Python that a script names in its first line."""
     with Path(program).open(encoding="utf-8", errors="replace") as file:
         first = file.readline()
     return first[2:].split() if first.startswith("#!") and "python" in first else [sys.executable]
 
 
 def uhd() -> Finding:
-    """UHD, and the USRPs that answer."""
+    """Check UHD, and list the USRPs that answer."""
     if not shutil.which("uhd_find_devices"):
         return Finding(
             "USRP", State.NOTE, "uhd_find_devices is not installed", "for a USRP: sudo apt-get install uhd-host"
@@ -141,10 +141,10 @@ def uhd() -> Finding:
             )
         return Finding("USRP", State.OK, f"{devices} found: {', '.join(found)}")
     if not answer.ok and "No UHD Devices Found" not in answer.text + answer.complaint:
-        remedy = "call uhd_find_devices yourself; a radio on the network must be in the computer's own"
+        remedy = "run uhd_find_devices yourself; a radio on the network must be in the same subnet as the computer"
         return Finding("USRP", State.WARNING, answer.complaint, remedy)
     remedy = (
-        "without one, take the examples zmq_tx, zmq_channel and zmq_rx; with one, see power, cable, network, and what "
+        "without one, use the examples zmq_tx, zmq_channel and zmq_rx; with one, check power, cable, network, and what "
         "uhd_find_devices says"
     )
-    return Finding("USRP", State.NOTE, "none answers", remedy)
+    return Finding("USRP", State.NOTE, "no USRP answers", remedy)

@@ -1,4 +1,4 @@
-"""The whole examination: every check, in the order in which one thing stands on another."""
+"""The whole examination: every check, in order of dependence."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ MARKS = {State.OK: "  ok ", State.NOTE: "note ", State.WARNING: "WARN ", State.F
 
 
 def examine() -> Iterator[Finding]:
-    """All findings, each as soon as it is there. A check that breaks is a finding, too."""
+    """Yield all findings, each as soon as it is available. A check that crashes is a finding, too."""
     for checks in CHECKS.values():
         for check in checks:
             try:
@@ -34,10 +34,10 @@ def doctor(as_json: bool = False) -> int:
     """Examine the installation and print what is found on standard output.
 
     Args:
-        as_json: as one list of objects instead of lines.
+        as_json: print one list of objects instead of lines.
 
     Returns:
-        The exit code: 1 where something stops the module, else 0.
+        The exit code: 1 if something stops the module, else 0.
     """
     findings = []
     for finding in examine():
@@ -51,7 +51,7 @@ def doctor(as_json: bool = False) -> int:
         json.dump([{**vars(finding), "state": finding.state.value} for finding in findings], sys.stdout, indent=1)
         print()
     elif worst:
-        print(f"\n{len(worst)} of {len(findings)} checks failed: mend the first one first; others may follow from it")
+        print(f"\n{len(worst)} of {len(findings)} checks failed: fix the first one first; others may follow from it")
     else:
         print(f"\nnothing stops the module ({len(findings)} checks)")
     return int(bool(worst))

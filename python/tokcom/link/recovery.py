@@ -1,45 +1,39 @@
-"""From what the channel left of a frame to a whole one, in one of the modes of `modes`."""
+"""Recovery of frames with failed packets, in one of the modes of `modes`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
+from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.causal_beams import CausalBeams
 from tokcom.context.condition import Condition
-from tokcom.context.goodness_of_fit import GoodnessOfFit
 from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, Strategy
 from tokcom.context.masked_turns import MaskedTurns
 from tokcom.context.prediction import Prediction
-from tokcom.context.prior import ANY, Prior
+from tokcom.context.prior import ANY, CAUSAL, Prior
 from tokcom.context.questions import Asking, answered, result_of
 from tokcom.context.recovery import Recovery, RecoverySettings
 from tokcom.errors import ModelError, ParameterError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.modes import DEFAULT_MODE, WITH_PRIOR, require_mode
-from tokcom.link.packets import MixedPackets
-from tokcom.packets.header import BurstHeader
-from tokcom.packets.identity import PacketIdentity
-from tokcom.packets.labels import NATURAL, TokenLabels
+from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import PADDING, unpack
-
-CERTAIN = 7.0
-"""Log-odds of a code word, against none, from which the prior has no share in its tokens' posteriors: a thousandth."""
 
 
 @dataclass(frozen=True)
 class RecoveredFrame:
-    """A frame after recovery.
+    """Frame after recovery.
 
     Attributes:
-        frame: LOST only where no prior was there to guess, or recovery was cancelled.
-        confidence: float32 (n_tokens,), probability of each token; of kept ones it is not known, and 0.
-        packets_ok: bool (n_packets,), packets declared good; empty where nothing was known of the packets.
-        passes: passes of the prior in mode "context".
-        log_odds: float64 (n_packets,) of packets decoded by list, before calibration; infinite where the CRC held.
+        frame: the frame; LOST only where no prior could guess, or recovery was cancelled.
+        confidence: float32 (n_tokens,), probability of each token; 0 for kept ones, for which it is unknown.
+        packets_ok: bool (n_packets,), accepted packets; empty if nothing was known of the packets.
+        passes: number of passes of the prior in mode "context".
+        log_odds: float64 (n_packets,), log-odds of list-decoded packets before calibration; infinite if the CRC held.
             Empty in the other modes.
     """
 
@@ -50,138 +44,66 @@ class RecoveredFrame:
     log_odds: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
-@dataclass(frozen=True)
-class ReceivedPackets:
-    """The packets of a frame as they came from the channel.
-
-    Attributes:
-        positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens, or PADDING.
-        sent: bool (n_packets,), packets that the channel says something of.
-        decode: the Viterbi decoder's tokens, int (n_packets, tokens_per_packet).
-        list_decode: as `MixedPackets.list_decode`, of packets, their priors and settings.
-    """
-
-    positions: np.ndarray
-    sent: np.ndarray
-    decode: Callable[[], np.ndarray]
-    list_decode: Callable[[np.ndarray, Prediction, ListSettings], ListDecision]
-
-    @classmethod
-    def of_burst(
-        cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None,
-        misfit: np.ndarray | None = None, identity: PacketIdentity | None = None,
-    ) -> "ReceivedPackets":  # fmt: skip
-        """Those of a burst.
-
-        Args:
-            header: of the burst.
-            codebook_size: words of the tokens' codebook.
-            llrs: float32, of all packets.
-            labels: under which the tokens were sent; None: natural.
-            misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`; None: the LLRs are believed as they are.
-            identity: `BurstHeader.opened`, of packets that are encrypted; None: they are not.
-
-        Raises:
-            ParameterError: the misfit is not two values a packet.
-            FrameError: the LLRs are not as many as the header says.
-            LockedError: the packets are encrypted, and no identity is given.
-        """
-        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
-        decoder = _BurstDecoder(coded, identity or header.opened(None), llrs, misfit)
-        return cls(header.positions(), coded.bits > 0, decoder.decode, decoder.list_decode)
-
-
-class _BurstDecoder:
-    """Decodes the packets of a burst; list decisions are tested for their fit."""
-
-    def __init__(self, coded: MixedPackets, identity: PacketIdentity, llrs: np.ndarray, misfit: np.ndarray | None):
-        self._coded, self._identity, self._llrs, self._misfit = coded, identity, llrs, misfit
-
-    def decode(self) -> np.ndarray:
-        return self._coded.decode(self._llrs, self._identity)[0]
-
-    def list_decode(self, rows: np.ndarray, priors: Prediction, settings: ListSettings) -> ListDecision:
-        decision = self._coded.list_decode(self._scaled, rows, priors, self._identity, settings)
-        if self._fit is None:
-            return decision
-        beyond = self._coded.beyond_nearest(self._llrs, rows, decision.tokens, self._identity)
-        chosen = priors.at(decision.tokens[..., None])[..., 0]
-        odds = self._fit.code_word_odds(rows, beyond, chosen.sum(axis=1, dtype=np.float64))
-        believed = self._fit.believed(rows, decision.log_odds, odds)
-        # What no code word explains says nothing of the tokens: the prior stays.
-        doubted = np.flatnonzero(odds < CERTAIN)
-        share = np.float32(1 / (1 + np.exp(np.clip(odds[doubted], -80, 80))))[:, None, None]
-        before = (
-            priors.log_probability[doubted] if decision.words is None else priors[doubted].at(decision.words[doubted])
-        )
-        decision.marginals[doubted] += share * (np.exp(before) - decision.marginals[doubted])
-        return replace(decision, log_odds=believed)
-
-    @cached_property
-    def _fit(self) -> GoodnessOfFit | None:
-        if self._misfit is None:
-            return None
-        closest = self._coded.closest_beyond_nearest(self._llrs, self._identity)
-        return GoodnessOfFit.of_burst(self._coded.whole_symbols, self._misfit, closest)
-
-    @cached_property
-    def _scaled(self) -> np.ndarray:
-        """The LLRs in the noise that the fit has found."""
-        if self._fit is None or (self._fit.noise == 1).all():
-            return self._llrs
-        return (self._llrs / np.repeat(self._fit.noise, self._coded.bits)).astype(np.float32)
-
-
 PRIOR_BYTES = 2 << 30
-"""What the probabilities of a frame's tokens may take in memory: a header of a few milliseconds can announce more."""
+"""Limit on the memory of a frame's probabilities: a header of a few milliseconds can announce more."""
 
 
-STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns}
-"""Joint decoding by the order in which a prior takes tokens."""
+STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns, CAUSAL: CausalBeams}
+"""Strategies of joint decoding by the order of a prior."""
 
 
 @dataclass(frozen=True)
 class LeftOver:
-    """A frame as the channel left it, and all that is known of it.
+    """Frame with losses, and everything known about it.
 
     Attributes:
         frame: LOST where a packet failed.
-        header: of its burst; None: unknown.
-        llrs: float32, of all packets; None: unknown. Without header and LLRs nothing but guessing is left, in every
-            mode.
-        misfit: float32 (n_packets, 2), as from `MixedPackets.misfit`: modes "list" and "context" believe no code word
-            that does not fit. None: they believe the LLRs as they are, which only noise that is known allows.
+        received: what the channel says of its packets; None: nothing, and guessing is left, in every mode.
         condition: what is known beside the tokens; None: what travelled with the frame.
-        identity: `BurstHeader.opened`, of packets that are encrypted; None: they are not.
     """
 
     frame: TokenFrame
-    header: BurstHeader | None = None
-    llrs: np.ndarray | None = None
-    misfit: np.ndarray | None = None
+    received: ReceivedPackets | None = None
     condition: Condition | None = None
-    identity: PacketIdentity | None = None
+
+
+@dataclass(frozen=True)
+class _OpenPackets:
+    """Decodes packets of a frame, as strategies ask for it (`context.joint_decoding.CodedPacketDecoder`)."""
+
+    received: ReceivedPackets
+    lists: ListSettings
+
+    def __call__(self, rows: np.ndarray, priors: Prediction) -> ListDecision:
+        return self.received.list_decode(rows, priors, self.lists)
+
+    def token_steps(self, row: int, log_frequencies: np.ndarray) -> TokenSteps:
+        return self.received.token_steps(row, log_frequencies)
+
+    def believed(
+        self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        return self.received.believed(rows, tokens, log_prior, log_odds)
 
 
 class FrameRecovery:
-    """Makes frames of one codebook whole.
+    """Recovery of frames of one codebook.
 
     Args:
         mode: one of MODES.
-        prior: of the codebook's tokens, or what loads it. "mask" and "context" need one; "keep" and "list" let it guess
-            packets that were not sent, and load it when there are any.
-        masked: how tokens are guessed that nothing is known of.
-        context: the schedule of mode "context".
-        lists: how far list decoding goes.
+        prior: prior of the codebook's tokens, or a function that loads it. "mask" and "context" need one; "keep" and
+            "list" use it only to guess packets that were not sent, and load it then.
+        masked: settings for guessing tokens without any information.
+        context: schedule of mode "context".
+        lists: limits of list decoding.
         acceptance: calibration of posteriors.
-        labels: of the frames' codebook, by kind; None: it has none but natural ones.
         codebook: name of the codebook that all of this is of; frames of others are refused. None: the prior's; without
             a prior, of any.
-        frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, which
-            mode "list" weighs; None: all alike.
+        frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, used as
+            prior in mode "list"; None for uniform.
 
     Raises:
-        ParameterError: there is no such mode, or it lacks its prior, or none for the prior's order, or labels or
+        ParameterError: there is no such mode, or it lacks its prior, or none for the prior's order, or prior or
             frequencies are of no codebook.
     """
 
@@ -189,30 +111,27 @@ class FrameRecovery:
         self, mode: str = DEFAULT_MODE, prior: Prior | Callable[[], Prior] | None = None, *,
         masked: RecoverySettings | None = None, context: ContextSettings | None = None,
         lists: ListSettings | None = None, acceptance: Acceptance | None = None,
-        labels: Mapping[str, TokenLabels] | None = None, frequencies: np.ndarray | None = None,
-        codebook: str | None = None,
+        frequencies: np.ndarray | None = None, codebook: str | None = None,
     ):  # fmt: skip
         require_mode(mode)
         if prior is None and mode in WITH_PRIOR:
             raise ParameterError(f"mode {mode!r} needs a context model; without one there are 'keep' and 'list'")
         if isinstance(prior, Prior):
             codebook = codebook or prior.codebook
-        if codebook is None and (labels or frequencies is not None or prior is not None):
-            raise ParameterError(
-                "prior, labels and frequencies of words are those of one codebook: name it in codebook="
-            )
+        if codebook is None and (frequencies is not None or prior is not None):
+            raise ParameterError("prior and frequencies of words are those of one codebook: name it in codebook=")
         self.mode, self._codebook, self._masked = mode, codebook, masked
         self._prior, self._loading = prior, Lock()
-        if mode in WITH_PRIOR:
+        if mode == "mask":
             Recovery(self.prior, masked)
         self._context = context or ContextSettings()
         joint = STRATEGIES[self.prior.order] if mode == "context" else MaskedTurns
         self._joint = joint(self.prior if mode == "context" else None, self._context, acceptance, frequencies)
-        self._lists, self._labels = lists or ListSettings(), labels or {}
+        self._lists = lists or ListSettings()
 
     @property
     def prior(self) -> Prior | None:
-        """The prior, which is loaded now if it was not before."""
+        """Prior, loaded on first access."""
         with self._loading:
             if self._prior is not None and not isinstance(self._prior, Prior):
                 self._prior = self._prior()
@@ -220,69 +139,43 @@ class FrameRecovery:
 
     @property
     def at_once(self) -> int:
-        """Frames that are best worked on together."""
+        """Number of frames that are best processed together."""
         return self._prior.at_once if isinstance(self._prior, Prior) else 1
 
     @property
     def n_bytes(self) -> int:
-        """What its prior holds in memory."""
+        """Bytes of its prior in memory."""
         return self._prior.n_bytes if isinstance(self._prior, Prior) else 0
 
     def recover(
-        self, frame: TokenFrame, header: BurstHeader | None = None, llrs: np.ndarray | None = None,
-        cancelled: Callable[[], bool] = lambda: False, misfit: np.ndarray | None = None,
-        condition: Condition | None = None, identity: PacketIdentity | None = None,
+        self, frame: TokenFrame, received: ReceivedPackets | None = None,
+        cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None,
     ) -> RecoveredFrame:  # fmt: skip
-        """Make a frame whole.
+        """Recover a frame.
 
         Args:
-            frame, header, llrs, misfit, condition, identity: see `LeftOver`.
-            cancelled: asked before every pass of the prior; once true, the frame comes back as far as it is.
+            frame, received, condition: see `LeftOver`.
+            cancelled: called before every pass of the prior; once it returns true, the frame is returned as it is by
+                then.
 
         Raises:
-            ModelError: the prior does not fit the frame, the labels that it was sent under are not here, or its tokens
-                and their words are more than can be weighed.
-            TokcomError: header, LLRs and frame do not belong together.
+            ModelError: the prior does not fit the frame, or its tokens and their words are more than can be weighed.
+            TokcomError: packets and frame do not belong together.
         """
-        left = LeftOver(frame, header, llrs, misfit, condition, identity)
-        return result_of(self._work(left, cancelled), lambda: self.prior)
+        return result_of(self._whole(LeftOver(frame, received, condition), cancelled), lambda: self.prior)
 
     def recover_all(
         self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False
     ) -> list[RecoveredFrame | TokcomError]:
-        """Make several frames whole side by side, their questions to the prior in batches.
+        """Recover several frames concurrently, with their questions to the prior in batches.
 
         Returns:
-            For each what `recover` returns, or raises.
+            Per frame the result of `recover`, or its exception.
         """
-        return answered([self._work(each, cancelled) for each in frames], lambda: self.prior)
+        return answered([self._whole(each, cancelled) for each in frames], lambda: self.prior)
 
-    def recover_packets(
-        self, frame: TokenFrame, received: ReceivedPackets | None = None,
-        cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None,
-    ) -> RecoveredFrame:  # fmt: skip
-        """The same for packets that came by another link than bursts; None: nothing is known of them."""
-        condition = condition or Condition.of(frame)
-        return result_of(self._whole(frame, received, condition, cancelled), lambda: self.prior)
-
-    def _work(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
-        frame, header, condition = left.frame, left.header, left.condition or Condition.of(left.frame)
-        self._require_fit(frame, condition)
-        received = None
-        if header is not None and left.llrs is not None:
-            labels = self._labels.get(header.labels)
-            if header.labels != NATURAL and labels is None:
-                raise ModelError(
-                    f"frame {frame.frame_id} has {header.labels} labels, and none of {frame.codebook} are here"
-                )
-            received = ReceivedPackets.of_burst(
-                header, frame.codebook_size, left.llrs, labels, left.misfit, left.identity
-            )
-        return (yield from self._whole(frame, received, condition, cancelled))
-
-    def _whole(
-        self, frame: TokenFrame, received: ReceivedPackets | None, condition: Condition, cancelled: Callable[[], bool]
-    ) -> Asking[RecoveredFrame]:
+    def _whole(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
+        frame, received, condition = left.frame, left.received, left.condition or Condition.of(left.frame)
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:
@@ -295,17 +188,16 @@ class FrameRecovery:
         if self.mode == "mask" or ok.all():
             whole, confidence = frame, known
         elif self.mode == "keep":
-            kept = received.decode()
+            kept, _ = received.decode()
             unusable = (kept >= frame.codebook_size) | ~received.sent[:, None]
             kept = np.where(ok[:, None], packets, np.where(unusable, LOST, kept)).astype(np.int32)
             whole, confidence = frame.with_tokens(unpack(kept, positions)), known
         else:
             decision = yield from self._joint.decode(
-                frame, positions, packets, ok, lambda rows, priors: received.list_decode(rows, priors, self._lists),
-                condition, cancelled,
-            )  # fmt: skip
+                frame, positions, packets, ok, _OpenPackets(received, self._lists), condition, cancelled
+            )
             ok, passes, log_odds = decision.accepted, decision.passes, decision.log_odds
-            # Where nothing was sent and no prior spoke, nothing is known.
+            # Without a transmission and without a prior nothing is known.
             unknown = ~received.sent[:, None] & (self.mode == "list")
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
             confidence = unpack(np.where(unknown, np.float32(0), decision.confidence), positions)
@@ -315,27 +207,34 @@ class FrameRecovery:
     def _require_fit(self, frame: TokenFrame, condition: Condition) -> None:
         if self._codebook not in (None, frame.codebook):
             raise ModelError(
-                f"frame {frame.frame_id} holds tokens of codebook {frame.codebook}; labels and frequencies here are "
-                f"those of {self._codebook}"
+                f"frame {frame.frame_id} holds tokens of codebook {frame.codebook}; frequencies here are those of "
+                f"{self._codebook}"
             )
         if isinstance(self._prior, Prior):
             self._prior.require_fit(frame, condition)
-        # A prior weighs all words, whatever few of them it names in the end.
-        named = self.mode == "list" and frame.codebook_size > DENSE_WORDS
-        words = self._context.top if named else frame.codebook_size
-        needed = int(frame.lost.sum()) * words * np.dtype(np.float32).itemsize
+        needed = int(frame.lost.sum()) * self._bytes_per_token(frame.codebook_size)
         if self.mode in ("list", "context") and needed > PRIOR_BYTES:
             raise ModelError(
-                f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to weigh "
-                f"them takes {needed / 2**30:.1f} GiB, at most {PRIOR_BYTES / 2**30:g} are taken; mode 'keep' needs "
+                f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to score "
+                f"them takes {needed / 2**30:.1f} GiB, the limit is {PRIOR_BYTES / 2**30:g}; mode 'keep' needs "
                 "none"
             )
+
+    def _bytes_per_token(self, codebook_size: int) -> int:
+        """Compute what the probabilities of a token take in memory."""
+        if codebook_size <= DENSE_WORDS:
+            return 4 * codebook_size
+        if self.mode == "list":
+            levels = codebook_size if self._joint.log_frequencies is not None else 0
+            return 8 * self._context.top + levels
+        # A prior scores all words, and a level of each stays.
+        return 5 * codebook_size
 
     def _guessed(
         self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
-        """The frame with what is still LOST guessed by the prior."""
-        if not frame.lost.any() or self.prior is None:
+        """Let the prior guess the tokens that are still LOST."""
+        if not frame.lost.any() or self.prior is None or self.prior.order != ANY:
             return frame, confidence
         whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)
         return whole, np.where(frame.lost, guesses, confidence)

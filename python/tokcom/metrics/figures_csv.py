@@ -4,27 +4,27 @@ import csv
 from datetime import datetime
 from pathlib import Path
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import MonitorError
+from tokcom.mcs import mcs_table
 from tokcom.metrics.link_figures import CHANNEL, COUNTS, LATEST, NOT_SENT, RATES
 
 LONGEST_HEAD = 4096
 STAGES = ("tokenizer", "framer", "demodulator", "recovery", "detokenizer")
-"""Stages whose queues and drops have columns."""
+"""Stages with columns for queue and drops."""
 
 
 def columns() -> list[str]:
-    """Names of the columns, in their order."""
+    """Return the names of the columns in order."""
     by_mcs = [f"mcs.{name}" for name in (*(row.name for row in mcs_table()), NOT_SENT)]
     counters = [f"{kind}.{stage}" for kind in ("queued", "dropped") for stage in STAGES]
-    return ["time", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
+    return ["time", "stream", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
 
 
 class FiguresFile:
-    """A CSV file to which rows are added: of an earlier run's, nothing is lost.
+    """CSV file to which rows are appended; rows of earlier runs are kept.
 
     Args:
-        path: the file; its folder is created where there is none.
+        path: the file; its folder is created if missing.
 
     Raises:
         MonitorError: the file cannot be written, or is another kind of file.
@@ -36,32 +36,42 @@ class FiguresFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+", newline="", encoding="utf-8") as file:
                 file.seek(0)
-                # No more than a head of ours could be long: another file's line may have no end.
+                # Read no more than the longest possible head: the first line of another file may never end.
                 head = next(csv.reader([file.readline(LONGEST_HEAD)]), [])
                 if not head:
                     csv.writer(file).writerow(columns())
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise MonitorError(f"{path}: figures cannot be written here: {_why(error)}") from None
         if head not in ([], columns()):
-            raise MonitorError(f"{path}: this file has other columns than a link's figures; name another one")
+            raise MonitorError(f"{path}: the columns of this file are not a link's figures; name another file")
 
     def write(self, figures: dict, time: datetime) -> None:
-        """Add a row: figures as `LinkFigures.figures` gives them, what is not known left empty.
+        """Append one row per stream of figures as `LinkFigures.figures` returns them; unknown ones are left empty.
+
+        Before the first frame, a single row of no stream is appended.
 
         Raises:
             MonitorError: the file cannot be written.
         """
-        flat = {"time": time.isoformat(timespec="milliseconds")}
-        for key, value in figures.items():
-            if isinstance(value, dict):
-                flat |= {f"{key}.{name}": entry for name, entry in value.items()}
-            else:
-                flat[key] = round(value, 6) if isinstance(value, float) else value
+        streams = [{"stream": number} | own for number, own in figures["streams"].items()]
+        when = time.isoformat(timespec="milliseconds")
+        rows = [{"time": when} | _flat(figures | own) for own in streams or [{}]]
         try:
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, columns(), extrasaction="ignore").writerow(flat)
+                csv.DictWriter(file, columns(), extrasaction="ignore").writerows(rows)
         except OSError as error:
             raise MonitorError(f"{self.path}: figures cannot be written here: {_why(error)}") from None
+
+
+def _flat(figures: dict) -> dict:
+    """Figures by column."""
+    flat = {}
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": entry for name, entry in value.items()}
+        else:
+            flat[key] = round(value, 6) if isinstance(value, float) else value
+    return flat
 
 
 def _why(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A link's running figures as Prometheus metrics over HTTP, for this computer alone."""
+"""A link's running figures as Prometheus metrics over HTTP, on the loopback interface only."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,11 +13,11 @@ COUNTERS = {
     "frames_missed": "Gaps in the numbers of the frames.",
 }
 GAUGES = {
-    "frames_per_second": "Frames received a second, over the last seconds.",
+    "frames_per_second": "Frames received per second, over the last seconds.",
     "per": "Share of packets that failed their CRC.",
-    "per_recovered": "Share of packets that recovery could not declare good.",
-    "ter": "Share of tokens wrong after recovery, where the sent ones are known.",
-    "ter_expected": "Share of tokens wrong after recovery, as the receiver expects it.",
+    "per_recovered": "Share of packets that recovery could not accept.",
+    "ter": "Share of tokens wrong after recovery, if the sent ones are known.",
+    "ter_expected": "Share of tokens wrong after recovery, as estimated by the receiver.",
     "esn0_db": "Es/N0 in dB.",
     "cfo_hz": "Carrier frequency offset in Hz.",
     "clock_offset_ppm": "Offset of the sampling clocks in parts per million.",
@@ -27,11 +27,11 @@ GAUGES = {
 
 
 class FiguresServer:
-    """Serves http://127.0.0.1:PORT/metrics until it is closed.
+    """HTTP server of http://127.0.0.1:PORT/metrics.
 
     Args:
-        figures: asked for `LinkFigures.figures` at each request.
-        port: 1 to 65535.
+        figures: source of `LinkFigures.figures`, called per request.
+        port: TCP port, 1 to 65535.
 
     Raises:
         MonitorError: the port is out of range, taken or not allowed.
@@ -47,11 +47,11 @@ class FiguresServer:
         except OSError as error:
             raise MonitorError(
                 f"metrics cannot be served at {LOOPBACK}:{port}: {error.strerror}; name another port, or end the "
-                "program that has it"
+                "program that uses it"
             ) from None
 
     def close(self) -> None:
-        """Free the port."""
+        """Stop serving and free the port."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -62,21 +62,28 @@ class _Collector:
         self._figures = figures
 
     def describe(self) -> list[Metric]:
-        """Nothing: so that registering does not ask for figures."""
+        """Describe no metrics, so that registering does not request figures."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         figures = self._figures()
-        for name, text in COUNTERS.items():
-            yield CounterMetricFamily(f"tokcom_{name}", text, value=figures[name])
-        for name, text in GAUGES.items():
-            # A gauge that is not known is left out, as Prometheus wants it.
-            if figures[name] is not None:
-                yield GaugeMetricFamily(f"tokcom_{name}", text, value=figures[name])
-        mcs = GaugeMetricFamily("tokcom_window_packets", "Packets of the last frames by their MCS.", labels=["mcs"])
-        queued = GaugeMetricFamily("tokcom_queued", "Frames that wait before a stage.", labels=["stage"])
-        dropped = CounterMetricFamily("tokcom_dropped", "Frames that a stage has dropped.", labels=["stage"])
-        for family, key in ((mcs, "mcs"), (queued, "queued"), (dropped, "dropped")):
+        streams = figures["streams"]
+        for kind, names in ((CounterMetricFamily, COUNTERS), (GaugeMetricFamily, GAUGES)):
+            for name, text in names.items():
+                family = kind(f"tokcom_{name}", text, labels=["stream"])
+                for number, own in streams.items():
+                    # Prometheus expects unknown gauges to be left out.
+                    if own[name] is not None:
+                        family.add_metric([number], own[name])
+                yield family
+        mcs = GaugeMetricFamily("tokcom_window_packets", "Packets of the last frames by MCS.", labels=["stream", "mcs"])
+        for number, own in streams.items():
+            for name, count in own["mcs"].items():
+                mcs.add_metric([number, name], count)
+        yield mcs
+        queued = GaugeMetricFamily("tokcom_queued", "Frames waiting for a stage.", labels=["stage"])
+        dropped = CounterMetricFamily("tokcom_dropped", "Frames dropped by a stage.", labels=["stage"])
+        for family, key in ((queued, "queued"), (dropped, "dropped")):
             for label, value in figures[key].items():
                 family.add_metric([label], value)
             yield family

@@ -18,23 +18,23 @@ TITLES = ("sent", "received", "recovered", "confidence")
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture, uint8 (height, width, 3), or None where there is none, and what to say of it."""
+    """Picture, uint8 (height, width, 3), or None if unavailable, and its caption."""
 
     picture: np.ndarray | None
     caption: str
 
 
 def frame_panels(stages: Mapping[str, tuple[Mapping, np.ndarray]], side: int = 320) -> list[Panel]:
-    """The panels of a frame, in the order of TITLES.
+    """Make the panels of a frame, in the order of TITLES.
 
     Args:
-        stages: metadata and picture, uint8 (height, width, 3), by stage: "recovered", and where they are known "sent",
-            "tokenized" and "lost".
-        side: pictures are enlarged by a whole number to at most so many pixels.
+        stages: metadata and picture, uint8 (height, width, 3), by stage: "recovered" and, if known, "sent", "tokenized"
+            and "lost".
+        side: pictures are enlarged by an integer factor to at most this many pixels per side.
 
     Raises:
         FrameError: tokens and pictures do not belong together.
-        PictureError: an array is no picture, or a grid of tokens does not divide it.
+        PictureError: an array is not a picture, or the grid of tokens does not divide it evenly.
     """
     meta, recovered = stages["recovered"]
     size = recovered.shape[0]
@@ -87,7 +87,7 @@ def _confidence(meta: Mapping, recovered: np.ndarray, side: int) -> Panel:
 
 
 def _grid(values: np.ndarray | None, meta: Mapping) -> np.ndarray:
-    """A value for each token in the shape of the frame's grid."""
+    """Arrange one value per token in the shape of the frame's grid."""
     grid = tuple(meta.get(keys.GRID, ()))
     values = np.asarray(values)
     if len(grid) != 2 or values.size != grid[0] * grid[1]:

@@ -1,4 +1,4 @@
-"""The figures of one picture's way through the link."""
+"""Figures of one frame's transmission."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ FIGURES = (
     "packets", "per", "ter_channel", "ter_recovered", "exact_recovery", "tce", "psnr_tokenizer_db", "psnr_lost_db",
     "psnr_recovered_db", "ssim_recovered",
 )  # fmt: skip
-"""Keys of a frame's figures of which a mean makes sense."""
+"""Keys of a frame's figures that can be averaged."""
 
 
 def frame_report(
@@ -24,7 +24,7 @@ def frame_report(
     sent_tokens: np.ndarray, received_tokens: np.ndarray, recovered_tokens: np.ndarray,
     sent: np.ndarray, tokenized: np.ndarray, lost: np.ndarray, recovered: np.ndarray, seconds: dict[str, float],
 ) -> dict:  # fmt: skip
-    """Figures of one frame, ready for JSON.
+    """Collect the figures of one frame, ready for JSON.
 
     Args:
         image: name of the picture.
@@ -35,13 +35,13 @@ def frame_report(
         cmi: name of the class sent beside the packets, or None.
         sent_tokens, received_tokens, recovered_tokens: int arrays (n,); received ones are LOST where a packet failed.
         sent: the picture that was tokenized, uint8 (size, size, 3).
-        tokenized: what tokenizing alone leaves of it.
-        lost: the picture of the received tokens, losses shown as such.
+        tokenized: the picture after tokenizing alone.
+        lost: the picture of the received tokens, with losses marked.
         recovered: the picture of the recovered tokens.
         seconds: computing time by stage.
 
     Returns:
-        The keys that `report.json` of the demo documents; rates are shares of 1, figures that do not exist are None.
+        The keys of the demo's `report.json`; rates are shares of 1, and figures that do not exist are None.
     """
     return {
         "image": image,
@@ -62,14 +62,14 @@ def frame_report(
 
 
 def reception_report(meta: Mapping) -> dict:
-    """Figures of a received frame of which nobody knows what was sent, ready for JSON.
+    """Collect the figures of a received frame whose sent tokens are unknown, ready for JSON.
 
     Args:
-        meta: by the keys of `tokcom.keys`.
+        meta: metadata, with the keys of `tokcom.keys`.
 
     Returns:
         stream_id, frame_id, packets, packets_lost, packets_open, mode, ter_expected, esn0_db, evm_db, cfo,
-        clock_offset_ppm, rx_time, cmi, hint and seconds by stage; what is not known is None.
+        clock_offset_ppm, rx_time, cmi, hint and seconds by stage; unknown figures are None.
     """
     plain = (keys.PACKETS, keys.PACKETS_LOST, keys.PACKETS_OPEN, keys.MODE)
     channel = (keys.ESN0_DB, keys.EVM_DB, keys.CLOCK_OFFSET_PPM)
@@ -88,13 +88,13 @@ def reception_report(meta: Mapping) -> dict:
 
 
 def seconds_of(meta: Mapping) -> dict[str, float]:
-    """Computing time by stage, in the order of the stages' names."""
+    """Extract the computing time per stage, sorted by name of the stage."""
     stages = sorted(key for key in meta if key.startswith(keys.SECONDS))
     return {key.removeprefix(keys.SECONDS): _rounded(meta[key]) for key in stages}
 
 
 def mean_report(frames: list[dict]) -> dict[str, float | None]:
-    """Mean of each figure over the frames in which it exists; None where it exists in none."""
+    """Average each figure over the frames that have it; None if no frame has it."""
     means = {}
     for key in FIGURES:
         values = [frame[key] for frame in frames if frame[key] is not None]

@@ -1,4 +1,4 @@
-"""What a receiver noticed of a burst, in words for people who watch."""
+"""Observations of the receiver on a burst, as text for people who watch."""
 
 from collections.abc import Mapping
 
@@ -20,17 +20,17 @@ WORDS = {
     keys.CLIPPED: _clipping,
     keys.TONES: "tones taken out: {}".format,
 }
-"""Metadata keys that are shown as hints, and what makes words of their values; no words are no hint. A new kind of
-hint is a row here."""
+"""Metadata keys that are shown as hints, with functions that turn their values into text; empty text means no hint. Add
+a row for a new kind of hint."""
 
 
 def hint_of(meta: Mapping) -> str:
-    """All hints in a frame's metadata in one line, in the order of WORDS; empty where there are none.
+    """Join all hints in a frame's metadata in one line, in the order of WORDS; empty without hints.
 
-    A value of 0, or one that no words can be made of, is no hint: metadata may come from other programs.
+    Values of 0, and values that cannot be formatted, are skipped: metadata may come from other programs.
 
     Args:
-        meta: by the keys of `tokcom.keys`.
+        meta: metadata, with the keys of `tokcom.keys`.
     """
     hints = []
     for key, words in WORDS.items():

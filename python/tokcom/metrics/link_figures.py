@@ -1,51 +1,53 @@
-"""The running figures of a link: what its last frames say of it."""
+"""Running figures of a link, computed from its last frames."""
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tokcom import keys
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import FrameError, ParameterError
+from tokcom.mcs import mcs_table
 from tokcom.metrics.hints import hint_of
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.packets.header import FRAME_IDS
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 
 RATE_SECONDS = 5.0
-"""Frames a second are counted over this time."""
+"""Time over which frames per second are counted."""
 LARGEST_GAP = 256
-"""A frame number that has moved on by more is no gap: the transmitter began anew."""
+"""Largest step of the frame number that counts as a gap; a larger one means that the transmitter restarted."""
 RATES = ("per", "per_recovered", "ter", "ter_expected")
 CHANNEL = ("esn0_db", "cfo_hz", "clock_offset_ppm", "evm_db")
 COUNTS = ("frames", "frames_missed")
 LATEST = ("rx_time", "hint")
-"""Of the latest frame; the hint is the latest that there was in the window."""
+"""Figures of the latest frame; the hint is the latest one in the window."""
+MAX_STREAMS = 64
+"""Maximum number of streams told apart, as many as a burst header can name; beyond it the longest silent one goes."""
 NOT_SENT = "not sent"
-"""Stands among the MCS for packets that the transmitter left out."""
+"""Name used in place of an MCS for packets that the transmitter left out."""
 
 
 @dataclass(frozen=True)
 class FrameFigures:
-    """What is known of one frame at the end of its way; None where nothing is.
+    """Figures of one received frame; None where unknown.
 
     Attributes:
         stream_id, frame_id: which frame it is.
         packets: packets in its burst.
-        packets_lost: of these, those that failed their CRC.
-        packets_open: those that recovery could not declare good.
-        mcs: uint8 (packets,), their MCS.
-        ter: share of tokens wrong after recovery, where the sent ones are known.
-        ter_expected: the same as the receiver expects it: the mean of 1 - confidence.
+        packets_lost: packets that failed their CRC.
+        packets_open: packets that recovery could not accept.
+        mcs: uint8 (packets,), MCS of each packet.
+        ter: share of tokens wrong after recovery, if the sent ones are known.
+        ter_expected: the receiver's estimate of that share, the mean of 1 - confidence.
         esn0_db: Es/N0 in dB.
         cfo: carrier frequency offset in rad/sample.
         clock_offset_ppm: offset of the sampling clocks.
         evm_db: error vector magnitude in dB.
-        rx_time: when its burst was received, in seconds of the radio's clock.
-        hint: what the receiver noticed of it, in words; empty for nothing.
+        rx_time: time of reception of its burst, in seconds of the radio's clock.
+        hint: the receiver's hints as text; may be empty.
     """
 
     stream_id: int
@@ -72,19 +74,21 @@ class FrameFigures:
 def frame_figures(
     meta: Mapping, tokens: np.ndarray | None = None, sent_tokens: np.ndarray | None = None
 ) -> FrameFigures:
-    """A frame's figures from the metadata that it has gathered on its way.
+    """Compute a frame's figures from its metadata.
 
     Args:
-        meta: by the keys of `tokcom.keys`.
-        tokens: int array (n,) after recovery.
-        sent_tokens: int array (n,), those that were sent.
+        meta: metadata, with the keys of `tokcom.keys`.
+        tokens: int array (n,), the tokens after recovery.
+        sent_tokens: int array (n,), the tokens that were sent.
 
     Raises:
-        FrameError: the metadata do not say how many packets were sent and lost, or tokens differ in number.
+        FrameError: the metadata lack valid numbers of packets sent and lost, or tokens differ in number.
     """
     packets, lost = meta.get(keys.PACKETS), meta.get(keys.PACKETS_LOST)
     if not isinstance(packets, int) or not isinstance(lost, int) or not 0 <= lost <= packets or packets < 1:
-        raise FrameError(f"{lost!r} of {packets!r} packets lost makes no figures; is this a received frame?")
+        raise FrameError(
+            f"{lost!r} of {packets!r} packets lost cannot be counted; metadata of a received frame are needed"
+        )
     return FrameFigures(
         stream_id=meta.get(keys.STREAM_ID, 0),
         frame_id=meta.get(keys.FRAME_ID, 0),
@@ -104,7 +108,7 @@ def frame_figures(
 
 
 def rx_seconds(meta: Mapping) -> float | None:
-    """When a frame's burst was received, in seconds of the radio's clock; None where nobody told."""
+    """Extract the time of reception of a frame's burst, in seconds of the radio's clock; None if unknown."""
     try:
         whole, fraction = meta.get(keys.RX_TIME)
         return float(whole) + float(fraction)
@@ -113,19 +117,58 @@ def rx_seconds(meta: Mapping) -> float | None:
 
 
 def expected_ter(meta: Mapping) -> float | None:
-    """Share of a frame's tokens that the receiver expects to be wrong, the mean of 1 - confidence; None: not known."""
+    """Estimate the share of a frame's tokens that are wrong, the mean of 1 - confidence; None if unknown."""
     confidence = meta.get(keys.CONFIDENCE)
-    # Tokens that are kept as they were decoded have no confidence.
+    # Tokens kept as decoded have no confidence.
     told = confidence is not None and meta.get(keys.MODE) != "keep"
     return float(1 - np.mean(confidence)) if told else None
 
 
+class _Window:
+    """Frames of one stream, or of all: their number, and the latest ones."""
+
+    def __init__(self, size: int):
+        self.frames: deque[FrameFigures] = deque(maxlen=size)
+        self._times: deque[float] = deque()
+        self._began: float | None = None
+        self.count = self.missed = 0
+        self._last: dict[int, int] = {}
+
+    def add(self, frame: FrameFigures, now: float) -> None:
+        self._began = now if self._began is None else self._began
+        self.frames.append(frame)
+        self._times.append(now)
+        self._forget(now)
+        self.count += 1
+        gap = (frame.frame_id - self._last.get(frame.stream_id, frame.frame_id - 1)) % FRAME_IDS
+        if 1 < gap <= LARGEST_GAP:
+            self.missed += gap - 1
+        self._last[frame.stream_id] = frame.frame_id
+
+    def amend(self, stream_id: int, frame_id: int, ter: float) -> None:
+        for place in reversed(range(len(self.frames))):
+            frame = self.frames[place]
+            if (frame.stream_id, frame.frame_id % FRAME_IDS) == (stream_id, frame_id % FRAME_IDS):
+                self.frames[place] = replace(frame, ter=ter)
+                return
+
+    def per_second(self, now: float) -> float:
+        """Frames per second over the last RATE_SECONDS."""
+        self._forget(now)
+        seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
+        return len(self._times) / seconds if seconds >= 1 else float(len(self._times))
+
+    def _forget(self, now: float) -> None:
+        while self._times and self._times[0] <= now - RATE_SECONDS:
+            self._times.popleft()
+
+
 class LinkFigures:
-    """Gathers frames and counters of a link; any thread may add and ask.
+    """Accumulator of a link's frames and counters, by stream and in total; thread-safe.
 
     Args:
-        sample_rate: in Hz, above 0; it turns rad/sample into Hz.
-        window: frames at most over which rates and means go, at least 1.
+        sample_rate: sample rate in Hz, above 0; used to convert rad/sample to Hz.
+        window: number of latest frames, per stream and in total, over which rates and means are computed, at least 1.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -136,88 +179,91 @@ class LinkFigures:
             raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
         if window < 1:
             raise ParameterError(f"window is {window}; it must be at least 1 frame")
-        self._hz = sample_rate / (2 * np.pi)
-        self._frames: deque[FrameFigures] = deque(maxlen=window)
-        self._times: deque[float] = deque()
-        self._began: float | None = None
-        self._count = self._missed = 0
-        self._last: dict[int, int] = {}
+        self._hz, self._size = sample_rate / (2 * np.pi), window
+        self._all, self._streams = _Window(window), OrderedDict[int, _Window]()
         self._counters: dict[str, int] = {}
         self._hint = ""
         self._turn = threading.Lock()
 
     def add(self, frame: FrameFigures, now: float) -> None:
-        """Take in a frame that has come at this time in seconds; times never go back."""
+        """Add a frame that arrived at time `now` in seconds; times must not decrease."""
         with self._turn:
-            if self._began is None:
-                self._began = now
-            self._frames.append(frame)
             self._hint = ""
-            self._times.append(now)
-            self._forget(now)
-            self._count += 1
-            gap = (frame.frame_id - self._last.get(frame.stream_id, frame.frame_id - 1)) % FRAME_IDS
-            if 1 < gap <= LARGEST_GAP:
-                self._missed += gap - 1
-            self._last[frame.stream_id] = frame.frame_id
+            own = self._streams.setdefault(frame.stream_id, _Window(self._size))
+            self._streams.move_to_end(frame.stream_id)
+            for window in (self._all, own):
+                window.add(frame, now)
+            if len(self._streams) > MAX_STREAMS:
+                self._streams.popitem(last=False)
 
     def amend(self, stream_id: int, frame_id: int, ter: float) -> None:
-        """Add the share of tokens wrong to a frame of the window, where what was sent becomes known after it came."""
+        """Set the share of wrong tokens of a frame in the window, if the sent tokens become known after its arrival."""
         with self._turn:
-            for place in reversed(range(len(self._frames))):
-                frame = self._frames[place]
-                if (frame.stream_id, frame.frame_id % FRAME_IDS) == (stream_id, frame_id % FRAME_IDS):
-                    self._frames[place] = replace(frame, ter=ter)
-                    return
+            for window in (self._all, self._streams.get(stream_id)):
+                if window is not None:
+                    window.amend(stream_id, frame_id, ter)
 
     def note_counters(self, meta: Mapping) -> None:
-        """Take in what metadata tell of queues and drops, and the hints among them, which hold until a frame comes."""
+        """Take queues, drops and hints from metadata; hints hold until the next frame."""
         found = {key: meta[key] for key in meta if key.startswith((keys.QUEUED, keys.DROPPED))}
         hint = hint_of(meta)
         with self._turn:
             self._counters |= found
             self._hint = hint or self._hint
 
-    def frames(self) -> list[FrameFigures]:
-        """The frames of the window, the latest one last."""
+    @property
+    def streams(self) -> list[int]:
+        """Numbers of the streams told apart."""
         with self._turn:
-            return list(self._frames)
+            return sorted(self._streams)
+
+    def frames(self, stream_id: int | None = None) -> list[FrameFigures]:
+        """Frames of the window, of a stream or of all, the latest last."""
+        with self._turn:
+            window = self._all if stream_id is None else self._streams.get(stream_id)
+            return [] if window is None else list(window.frames)
 
     def figures(self, now: float) -> dict:
-        """The running figures at this time in seconds.
+        """Compute the running figures at time `now` in seconds.
 
         Returns:
-            frames: frames received in all; frames_missed: gaps in their numbers (bursts not found, frames dropped);
-            frames_per_second: over the last RATE_SECONDS. Over the window: per, packets lost; per_recovered, those that
-            recovery could not declare good; ter, tokens wrong in the end, where the sent ones are known; ter_expected,
-            as the receiver expects it; the means esn0_db, cfo_hz, clock_offset_ppm and evm_db; mcs, packets by the
-            name of their MCS. rx_time: of the latest frame, in seconds; hint: the latest one of the window. queued and
-            dropped: frames by stage. Shares are of 1; what is not known is None.
+            frames: total number of frames received; frames_missed: gaps in their numbers (bursts not found, frames
+                dropped); frames_per_second: over the last RATE_SECONDS. Over the window: per, share of packets lost;
+                per_recovered, share that recovery could not accept; ter, share of tokens wrong after recovery, if the
+                sent ones are known; ter_expected, the receiver's estimate of ter; the means esn0_db, cfo_hz,
+                clock_offset_ppm and evm_db; mcs, number of packets by name of MCS. rx_time: that of the latest frame,
+                in seconds. streams: all of the above per stream, keyed by its number as text. hint: the latest in the
+                window. queued and dropped: frames by stage. Shares are of 1; unknown figures are None.
         """
         with self._turn:
-            self._forget(now)
-            frames, counters, hint = list(self._frames), dict(self._counters), self._hint
-            seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
-            rate = len(self._times) / seconds if seconds >= 1 else float(len(self._times))
-            count, missed = self._count, self._missed
-        return {
-            "frames": count,
-            "frames_missed": missed,
-            "frames_per_second": rate,
-            **self._means(frames),
-            "mcs": _histogram(frames),
-            "rx_time": frames[-1].rx_time if frames else None,
-            "hint": hint or next((frame.hint for frame in reversed(frames) if frame.hint), None),
+            figures = self._of(self._all, now)
+            figures["streams"] = {str(number): self._of(self._streams[number], now) for number in sorted(self._streams)}
+            counters, hint = dict(self._counters), self._hint
+            hints = [frame.hint for frame in self._all.frames if frame.hint]
+        return figures | {
+            "hint": hint or (hints[-1] if hints else None),
             "queued": _stages(counters, keys.QUEUED),
             "dropped": _stages(counters, keys.DROPPED),
         }
 
-    def latest(self) -> dict:
-        """RATES and CHANNEL of the latest frame alone; what is not known is None."""
-        return self._means(self.frames()[-1:])
+    def latest(self, stream_id: int | None = None) -> dict:
+        """RATES and CHANNEL of the latest frame alone, of a stream or of all; unknown figures are None."""
+        return self._means(self.frames(stream_id)[-1:])
+
+    def _of(self, window: _Window, now: float) -> dict:
+        """Compute the figures of a window that exist per stream."""
+        frames = list(window.frames)
+        return {
+            "frames": window.count,
+            "frames_missed": window.missed,
+            "frames_per_second": window.per_second(now),
+            **self._means(frames),
+            "mcs": _histogram(frames),
+            "rx_time": frames[-1].rx_time if frames else None,
+        }
 
     def _means(self, frames: list[FrameFigures]) -> dict[str, float | None]:
-        """RATES and CHANNEL over some frames."""
+        """Compute RATES and CHANNEL over frames."""
         opened = [frame for frame in frames if frame.packets_open is not None]
         cfo = _mean(frame.cfo for frame in frames)
         return {
@@ -231,10 +277,6 @@ class LinkFigures:
             "evm_db": _mean(frame.evm_db for frame in frames),
         }
 
-    def _forget(self, now: float) -> None:
-        while self._times and self._times[0] <= now - RATE_SECONDS:
-            self._times.popleft()
-
 
 def _mean(values: object) -> float | None:
     known = [value for value in values if value is not None and np.isfinite(value)]
@@ -247,7 +289,7 @@ def _share(frames: list[FrameFigures], name: str) -> float | None:
 
 
 def _histogram(frames: list[FrameFigures]) -> dict[str, int]:
-    """Packets by the name of their MCS, all names in the table's order."""
+    """Count packets by name of MCS, in the order of the table."""
     names = {row.index: row.name for row in mcs_table()} | {MCS_NOT_SENT: NOT_SENT}
     used = [frame.mcs for frame in frames if frame.mcs is not None]
     counts = np.bincount(np.concatenate(used), minlength=MCS_NOT_SENT + 1) if used else np.zeros(MCS_NOT_SENT + 1, int)

@@ -1,4 +1,4 @@
-"""Pictures that show what happened to their tokens: lost ones outlined, confidence as heat."""
+"""Overlays on pictures: lost tokens outlined, confidence as a heat map."""
 
 import numpy as np
 from PIL import Image
@@ -7,20 +7,21 @@ from tokcom.errors import PictureError
 from tokcom.tokenizers.pictures import require_picture
 
 LOSS = (255, 122, 31)
-"""Colour of outlines, RGB."""
+"""Colour of the outlines, RGB."""
 HEAT = np.array(
     [(0, 0, 4), (33, 12, 74), (87, 16, 110), (138, 34, 106), (188, 55, 84), (227, 89, 51), (249, 140, 10),
      (249, 201, 50), (252, 255, 164)]
 )  # fmt: skip
-"""Colours of doubt, RGB, at equal steps from none (black) to all (yellow): those of the colour map "inferno"."""
+"""Colours of doubt, RGB, in equal steps from 0 (black) to 1 (yellow), from the colour map "inferno"."""
 
 
 def enlarge(picture: np.ndarray, side: int) -> np.ndarray:
-    """A picture in whole multiples of its pixels, with a longer side of `side` pixels at most, but never smaller.
+    """Enlarge a picture by the largest integer factor that keeps its longer side at most `side` pixels; never shrink
+    it.
 
     Args:
         picture: uint8 (height, width, 3).
-        side: pixels.
+        side: length in pixels.
 
     Returns:
         uint8 (height * n, width * n, 3).
@@ -34,18 +35,18 @@ def enlarge(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def outline_tokens(picture: np.ndarray, marked: np.ndarray, thickness: int = 2) -> np.ndarray:
-    """A picture with a line around each region of marked tokens.
+    """Draw a line around each region of marked tokens.
 
     Args:
         picture: uint8 (height, width, 3).
         marked: bool (rows, columns): the grid of tokens that covers the picture.
-        thickness: of the line in pixels, inside of the region.
+        thickness: thickness of the line in pixels, inside the region.
 
     Returns:
         uint8 (height, width, 3).
 
     Raises:
-        PictureError: the array is no RGB picture, or the grid does not divide it evenly.
+        PictureError: the array is not an RGB picture, or the grid does not divide it evenly.
     """
     region = _spread(marked, picture)
     inside = np.pad(region, thickness)
@@ -60,7 +61,7 @@ def outline_tokens(picture: np.ndarray, marked: np.ndarray, thickness: int = 2) 
 
 
 def heat_map(picture: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """A picture in grey, over which tokens glow the more, the less sure they are.
+    """Overlay a grey picture with a heat map of its tokens' doubt.
 
     Args:
         picture: uint8 (height, width, 3).
@@ -70,28 +71,28 @@ def heat_map(picture: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         uint8 (height, width, 3).
 
     Raises:
-        PictureError: the array is no RGB picture, or the grid does not divide it evenly.
+        PictureError: the array is not an RGB picture, or the grid does not divide it evenly.
     """
     doubt = 1 - np.clip(_spread(confidence, picture), 0, 1)[..., None]
     grey = np.asarray(Image.fromarray(picture).convert("L"))[..., None] * 0.6
-    # Half of the heat is there from the least doubt on: a share of a percent must be told from none.
+    # Start at half of the scale: a doubt of less than a percent must be visible.
     share = np.where(doubt > 0.001, 0.5 + 0.5 * doubt, 0)
     return np.round((1 - share) * grey + share * _heat(doubt[..., 0])).astype(np.uint8)
 
 
 def heat_scale(length: int) -> np.ndarray:
-    """The colours of `heat_map` from no doubt to all, uint8 (1, length, 3), as a legend."""
+    """Make a legend for `heat_map`: its colours from doubt 0 to 1, uint8 (1, length, 3)."""
     return np.round(_heat(np.linspace(0, 1, length)[None])).astype(np.uint8)
 
 
 def _heat(doubt: np.ndarray) -> np.ndarray:
-    """The colour of each doubt from 0 to 1, float (..., 3): even the least one is told from black."""
+    """Map doubts from 0 to 1 to colours, float (..., 3); even the least doubt differs from black."""
     steps = np.linspace(0, 1, len(HEAT))
     return np.stack([np.interp(0.25 + 0.75 * doubt, steps, HEAT[:, channel]) for channel in range(3)], axis=-1)
 
 
 def _spread(grid: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """A value for each pixel from one for each token."""
+    """Repeat one value per token to one per pixel."""
     require_picture(picture)
     height, width = picture.shape[:2]
     if grid.ndim != 2 or not grid.size or height % grid.shape[0] or width % grid.shape[1]:

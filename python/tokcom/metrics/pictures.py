@@ -1,4 +1,4 @@
-"""How a received picture compares with the one sent."""
+"""Quality of a received picture relative to the one sent: PSNR, SSIM."""
 
 import math
 
@@ -9,11 +9,11 @@ from tokcom.errors import PictureError
 PEAK = 255
 """Largest value of a pixel."""
 WINDOW = 7
-"""Side of the windows over which SSIM compares, in pixels."""
+"""Side of SSIM's windows in pixels."""
 
 
 def psnr_db(sent: np.ndarray, received: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of uint8 pictures (height, width, 3); infinite where they are equal.
+    """Compute the peak signal-to-noise ratio in dB of uint8 pictures (height, width, 3); infinite if they are equal.
 
     Raises:
         PictureError: the pictures differ in size.
@@ -24,7 +24,10 @@ def psnr_db(sent: np.ndarray, received: np.ndarray) -> float:
 
 
 def ssim(sent: np.ndarray, received: np.ndarray) -> float:
-    """Structural similarity (Wang et al., 2004; 7x7 windows, mean over channels) of uint8 pictures (height, width, 3).
+    """Compute the structural similarity of uint8 pictures (height, width, 3): 7x7 windows, mean over channels.
+
+    Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE Trans. Image
+    Processing 13(4), 2004.
 
     Raises:
         PictureError: the pictures differ in size or are smaller than a window.
@@ -35,7 +38,7 @@ def ssim(sent: np.ndarray, received: np.ndarray) -> float:
     a, b = sent.astype(np.int64), received.astype(np.int64)
     n = WINDOW**2
     sum_a, sum_b = _window_sums(a), _window_sums(b)
-    # Whole numbers until here, so that nothing cancels: n (n - 1) times the sample variances and the covariance.
+    # Integers up to here, to avoid cancellation: n (n - 1) times the sample variances and the covariance.
     spread_a, spread_b = n * _window_sums(a * a) - sum_a**2, n * _window_sums(b * b) - sum_b**2
     common = n * _window_sums(a * b) - sum_a * sum_b
     c1, c2 = (0.01 * PEAK) ** 2 * n**2, (0.03 * PEAK) ** 2 * n * (n - 1)
@@ -44,7 +47,7 @@ def ssim(sent: np.ndarray, received: np.ndarray) -> float:
 
 
 def _window_sums(values: np.ndarray) -> np.ndarray:
-    """Sums over all windows that lie inside: int64 (height, width, channels) to (height - 6, width - 6, channels)."""
+    """Sum over all full windows: int64 (height, width, channels) to (height - 6, width - 6, channels)."""
     for axis in (0, 1):
         running = np.insert(np.cumsum(values, axis), 0, 0, axis)
         size = running.shape[axis]

@@ -1,4 +1,4 @@
-"""How many packets and tokens arrived: PER, TER, exact recovery, TCE."""
+"""Error rates and efficiency of tokens: TER, exact recovery, TCE."""
 
 import math
 
@@ -9,11 +9,11 @@ from tokcom.frame import LOST
 
 
 def token_error_rate(sent: np.ndarray, received: np.ndarray) -> float:
-    """Share of tokens that are lost or wrong.
+    """Compute the share of tokens that are lost or wrong.
 
     Args:
         sent: int array (n,).
-        received: int array (n,), LOST where nothing is known.
+        received: int array (n,), LOST where a token is missing.
 
     Raises:
         FrameError: the arrays differ in shape.
@@ -23,7 +23,7 @@ def token_error_rate(sent: np.ndarray, received: np.ndarray) -> float:
 
 
 def exact_recovery_rate(sent: np.ndarray, received: np.ndarray, recovered: np.ndarray) -> float | None:
-    """Share of lost tokens that the receiver filled in with the very token sent; None where none was lost.
+    """Compute the share of lost tokens that recovery filled in with the token sent; None if none was lost.
 
     This is most likely what the paper reports as "TER after context processing".
     """
@@ -34,13 +34,13 @@ def exact_recovery_rate(sent: np.ndarray, received: np.ndarray, recovered: np.nd
 
 
 def token_communication_efficiency(pixels: int, n_tokens: int, codebook_size: int, transmissions: float = 1.0) -> float:
-    """Pixels delivered for each token bit sent: h w / (T N log2 Q) (paper, section VI-A).
+    """Compute the pixels delivered per token bit sent: h w / (T N log2 Q) (paper, section VI-A).
 
     Args:
         pixels: height * width of the picture.
-        n_tokens: N, tokens a picture.
+        n_tokens: N, tokens per picture.
         codebook_size: Q.
-        transmissions: T, times that each packet is sent on average; 1 without retransmission, 1 / (1 - PER) with it.
+        transmissions: T, mean number of transmissions per packet; 1 without retransmission, 1 / (1 - PER) with it.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -55,4 +55,17 @@ def token_communication_efficiency(pixels: int, n_tokens: int, codebook_size: in
 
 def _require_same_shape(sent: np.ndarray, other: np.ndarray) -> None:
     if sent.shape != other.shape:
-        raise FrameError(f"{sent.shape} tokens were sent, {other.shape} are compared with them")
+        raise FrameError(f"tokens of shape {other.shape} cannot be compared with sent tokens of shape {sent.shape}")
+
+
+def wrong_by_packet(sent: np.ndarray, received: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Tokens of a frame that came out wrong, where they travelled.
+
+    Args:
+        sent, received: int (n_tokens,).
+        positions: int (n_packets, tokens_per_packet), as from `packets.layout.packet_positions`.
+
+    Returns:
+        bool (n_packets, tokens_per_packet), False in slots without a token.
+    """
+    return (received != sent)[positions] & (positions >= 0)

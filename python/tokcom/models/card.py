@@ -1,4 +1,4 @@
-"""Model cards: what a model is, from what data, under which licence, how good, and the hashes of its weights."""
+"""Model cards: description, data, licence and figures of a model, and the hashes of its weights."""
 
 import hashlib
 import json
@@ -9,19 +9,20 @@ from tokcom.errors import ModelError
 
 FORMAT = 1
 LABELS = "labels"
-"""What a card has beside its parts: other numbers for the words of its codebook."""
+"""Key of a card's labels, other numbers for the words of its codebook."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A model's folder and the content of its card.json.
+    """Card of a model: its folder and the content of card.json.
 
     The card's keys: `format`, `name`, `modality`, `description`, `licence`, `data`, `classes`, and for each part
     (`tokenizer`, `context`, `classifier`, or any other) an object of `family`, `config`, `weights`, `sha256`,
     `figures`, `training`.
-    `labels`, where there are semantic labels, has `command` instead of `training`. What was made for a part names the
+    `labels`, if there are semantic labels, has `command` instead of `training`. Entries that depend on a part name the
     hash of its weights: `labels` and `context` have `tokenizer`; `acceptance` and `residual`, in `context`, have
-    `context`.
+    `context`. A model that was exported has `onnx` in its parts: `file` and `sha256` of each graph by what it computes,
+    in place of the weights' file.
     """
 
     folder: Path
@@ -29,10 +30,10 @@ class Card:
 
     @classmethod
     def read(cls, folder: Path) -> "Card":
-        """The card of a model's folder.
+        """Read the card of a model's folder.
 
         Raises:
-            ModelError: there is none, it is broken, or it was written by a newer version.
+            ModelError: the card is missing, invalid, or written by a newer version.
         """
         path = folder / "card.json"
         try:
@@ -62,7 +63,7 @@ class Card:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts that it has."""
+        """Names of the model's parts."""
         return tuple(
             name
             for name, entry in self.content.items()
@@ -70,7 +71,7 @@ class Card:
         )
 
     def part(self, part: str) -> dict:
-        """The card's object for one part.
+        """Return the card's object for one part.
 
         Raises:
             ModelError: the model has no such part, or the object is incomplete.
@@ -83,16 +84,15 @@ class Card:
         return self.content[part]
 
     def summary(self) -> dict:
-        """What a list of models says of it: name; picture and tokens, their shapes ("64 x 64"), and words of the
-        codebook, None where it has no tokenizer of pictures; classes; megabytes on disk; parts."""
+        """Summarise the card for a list of models: name; picture and tokens, as shapes ("64 x 64"), and words of the
+        codebook, None without a tokenizer of pictures; classes; megabytes on disk; parts."""
         config = self.content.get("tokenizer", {}).get("config", {})
         side, patch = config.get("image_size"), config.get("patch_size")
         known = isinstance(side, int) and isinstance(patch, int) and patch > 0
-        files = [
-            self.folder / str(self.content[part].get("weights"))
-            for part in (*self.parts, LABELS)
-            if part in self.content
-        ]
+        entries = [self.content[part] for part in (*self.parts, LABELS) if part in self.content]
+        names = [entry.get("weights") for entry in entries]
+        names += [each["file"] for entry in entries for each in entry.get("onnx", {}).values()]
+        files = [self.folder / str(name) for name in names]
         return {
             "name": self.name,
             "picture": f"{side} x {side}" if known else None,
@@ -104,42 +104,79 @@ class Card:
         }
 
     def require_bound(self, what: str, entry: dict, part: str, command: str) -> None:
-        """Raise ModelError unless something that was made for a part was made for the weights that are here.
+        """Raise ModelError unless an entry that depends on a part was made for its present weights.
 
         Args:
-            what: what it is, for the message.
-            entry: the card's object of it; its key `part` is the hash of the weights that it was made for.
-            part: the part; where the model has none, nothing is asked.
-            command: makes a new one.
+            what: name of the entry, for the message.
+            entry: the card's object; its key `part` is the hash of the weights for which it was made.
+            part: the part; nothing is checked if the model lacks it.
+            command: command that makes a new one.
         """
         if part in self.content and entry.get(part) != self.part(part)["sha256"]:
-            raise ModelError(f"model {self.name}: its {what} of another {part}; `{command}` makes what fits")
+            raise ModelError(f"model {self.name}: its {what} for another {part}; run `{command}`")
 
     def weights(self, part: str) -> Path:
-        """The checked weights file of one part.
+        """Check the weights file of one part and return its path.
 
         Raises:
-            ModelError: the file is missing or is not the one that the card describes.
+            ModelError: the file is missing or does not match the card.
         """
         entry = self.part(part)
         path = self.folder / entry["weights"]
+        if "onnx" in entry and not path.exists():
+            raise ModelError(
+                f"{path}: no such file; this model is an export for ONNX Runtime, without weights for PyTorch: take "
+                "device onnx, or the model that it was made of"
+            )
+        return self._checked(path, entry["sha256"])
+
+    def onnx(self, part: str) -> dict[str, Path]:
+        """The checked ONNX files of one part, by what they compute.
+
+        Raises:
+            ModelError: it has none, or a file is missing or is not the one that the card describes.
+        """
+        entry = self.part(part).get("onnx")
+        if entry is None:
+            raise ModelError(
+                f"model {self.name} has no ONNX files for its {part}; `./run models export {self.name}` writes a model "
+                "that has"
+            )
+        try:
+            files = {name: (self.folder / each["file"], str(each["sha256"])) for name, each in entry.items()}
+        except (AttributeError, TypeError, KeyError) as error:
+            raise ModelError(f"{self.folder / 'card.json'}: the ONNX files of its {part}: {error!r}") from None
+        return {name: self._checked(*each) for name, each in files.items()}
+
+    def files(self) -> list[Path]:
+        """The checked files of all parts and of the labels, be they for PyTorch or for ONNX Runtime.
+
+        Raises:
+            ModelError: as of `weights` and `onnx`.
+        """
+        found = [self.weights(LABELS)] if LABELS in self.content else []
+        for part in self.parts:
+            found += self.onnx(part).values() if "onnx" in self.part(part) else [self.weights(part)]
+        return found
+
+    def _checked(self, path: Path, sha256: str) -> Path:
         if not path.is_file():
             raise ModelError(f"{path}: no such file; model {self.name} is incomplete, fetch it again")
         found = file_hash(path)
-        if found != entry["sha256"]:
+        if found != sha256:
             raise ModelError(
-                f"{path}: sha256 is {found[:12]}…, the card says {entry['sha256'][:12]}…; "
-                "the file is truncated or not the card's, fetch it again"
+                f"{path}: sha256 is {found[:12]}…, the card says {sha256[:12]}…; "
+                "the file is truncated or is not the card's: fetch it again"
             )
         return path
 
 
 def _refuse(constant: str) -> float:
-    """Python reads and writes numbers that JSON does not have."""
-    raise ValueError(f"{constant} is no number")
+    """Refuse NaN and infinity, which Python reads but JSON does not have."""
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

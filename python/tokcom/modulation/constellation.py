@@ -1,28 +1,28 @@
 """Gray constellations: bits to symbols, symbols to LLRs."""
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.tables import table_row
 
 LLR_METHODS = ("exact", "maxlog")
 BIT_ORDERS = ("ieee802.11", "3gpp")
 CHUNK = 512
-"""Symbols demapped together."""
+"""Symbols demapped at a time."""
 TINY = 1e-30
-"""Power of a symbol that is 0."""
+"""Power assigned to a symbol that is 0."""
 SMALLEST_TOTAL = np.float32(1e-25)
-"""Likelihoods, relative to the nearest level's, whose sums are smaller have lost digits to underflow."""
+"""Sums of likelihoods, relative to the nearest level's, below which digits are lost to underflow."""
 
 
 class Constellation:
     """A Gray-mapped BPSK or square QAM constellation of unit mean energy.
 
-    Each component of a symbol is mapped and demapped alone. The order of bits matters to a code without interleaver: a
-    component's first bit is safer than its last, and IEEE 802.11 gives neighbouring coded bits to one component where
-    3GPP deals them to both, which puts two safe bits beside two unsafe ones. Without interleaver the latter costs K=7
-    about 0.15 dB, K=3 up to 0.6 dB.
+    In-phase and quadrature component are mapped and demapped separately. Without an interleaver the order of bits
+    matters to the code: a component's first bit is safer than its last, and IEEE 802.11 gives neighbouring coded bits
+    to one component where 3GPP alternates between the two, which puts two safe bits beside two unsafe ones. Without an
+    interleaver the latter costs about 0.15 dB at K=7 and up to 0.6 dB at K=3.
 
     Args:
         name: row of constellations.json: bpsk, qpsk, 16qam, 64qam, 256qam.
@@ -43,7 +43,7 @@ class Constellation:
         levels = _gray_levels(component_bits, bit_order)
         self._levels = levels / np.sqrt(components * np.mean(levels**2))
         order = np.arange(self.bits_per_symbol).reshape(components, component_bits)
-        # Places, within a symbol, of each component's bits.
+        # Positions of each component's bits within a symbol.
         self._places = order if bit_order == "ieee802.11" else order.reshape(component_bits, components).T.copy()
         labels = np.arange(1 << self.bits_per_symbol)
         bits = (labels[:, None] >> np.arange(self.bits_per_symbol - 1, -1, -1)) & 1
@@ -54,15 +54,15 @@ class Constellation:
         self._from_llrs = _parabolas(np.argsort(self._levels), component_bits) if component_bits > 1 else None
 
     def whole_symbols(self, n_bits: int) -> int:
-        """Symbols that `n_bits` bits fill up."""
+        """Number of symbols that `n_bits` bits fill completely."""
         return n_bits // self.bits_per_symbol
 
     def symbols_for(self, n_bits: int) -> int:
-        """Symbols that carry `n_bits` bits; the last may be filled up with zeros."""
+        """Number of symbols that carry `n_bits` bits; the last may be padded with zeros."""
         return -(-n_bits // self.bits_per_symbol)
 
     def map(self, bits: np.ndarray) -> np.ndarray:
-        """complex64 symbols (batch, symbols_for(n)) of uint8 bits (batch, n)."""
+        """Map uint8 bits (batch, n) to complex64 symbols (batch, symbols_for(n))."""
         batch, n_bits = bits.shape
         n_symbols = self.symbols_for(n_bits)
         labels = np.empty((batch, n_symbols), np.uint8)
@@ -72,12 +72,12 @@ class Constellation:
     def llrs(
         self, symbols: np.ndarray, noise_variance: float | np.ndarray, n_bits: int, method: str = "exact"
     ) -> np.ndarray:
-        """LLRs log P(bit 1) / P(bit 0) of equally likely bits in Gaussian noise.
+        """Compute LLRs, log P(bit 1) / P(bit 0), of equally likely bits in Gaussian noise.
 
         Args:
             symbols: complex array (batch, n_symbols), equalised to unit mean energy.
             noise_variance: N0, the noise's power; one value, or an array that broadcasts to the symbols.
-            n_bits: bits wanted of each row; those that only fill up its last symbol are left out.
+            n_bits: bits per row; padding in its last symbol is left out.
             method: "exact" sums over the points, "maxlog" takes the nearest.
 
         Returns:
@@ -103,9 +103,9 @@ class Constellation:
         return out.reshape(symbols.shape[0], -1)[:, :n_bits]
 
     def pair_metrics(self, llrs: np.ndarray) -> np.ndarray | None:
-        """Log-likelihoods of both bits of a component together, from their max-log LLRs.
+        """Compute joint log-likelihoods of the two bits of a component from their max-log LLRs.
 
-        Bit by bit, LLRs lose what the bits of one amplitude tell about each other: half a dB at rate 1/2.
+        LLRs of single bits lose the dependence between the bits of one amplitude: half a dB at rate 1/2.
         The two max-log LLRs of a 4-level component determine its received value over N0 and 1/N0, hence the likelihood
         of each of its levels.
 
@@ -113,8 +113,8 @@ class Constellation:
             llrs: float32 (batch, n), n even, by "maxlog".
 
         Returns:
-            float32 (batch, n / 2, 4), by the pair's label, up to a constant; None where pairs of neighbouring bits do
-            not make a component of this constellation, or its components have one bit and LLRs say all.
+            float32 (batch, n / 2, 4), indexed by the pair's label, up to a constant; None if pairs of neighbouring bits
+            are not a component of this constellation, or its components have one bit and the LLRs suffice.
         """
         if self._places.shape[1] != 2 or self.bit_order != "ieee802.11" or llrs.shape[1] % 2:
             return None
@@ -129,16 +129,16 @@ class Constellation:
         return out
 
     def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
-        """How far rows of symbols are from their nearest points, and how unlikely if there is nothing but noise.
+        """Measure how far rows of symbols are from their nearest points, and how unlikely they are as noise alone.
 
         Args:
             symbols: complex64 (batch, n).
-            noise_variance: float32 (batch, n), of each.
+            noise_variance: float32 (batch, n), of each symbol.
 
         Returns:
-            float64 (batch, 2), in nepers against noise alone at its likeliest: the sums of |difference|^2 over the
-            variance, and n (1 + the logarithm of the power of noise alone over the known one), which the equaliser
-            raised as it raised the known one, or which is alike on all symbols.
+            float64 (batch, 2), in nepers: the sums of |difference|^2 over the variance, and the same for the hypothesis
+            of noise alone at its most likely power, n (1 + log of that power over the known variance); that noise is
+            either scaled by the equaliser as the known noise is, or equal on all symbols.
         """
         out = np.empty((len(symbols), 2))
         levels = np.sort(self._levels)
@@ -146,17 +146,18 @@ class Constellation:
         return out
 
     def beyond_nearest(self, llrs: np.ndarray, bits: np.ndarray) -> np.ndarray:
-        """How much further than the nearest points those of given bits are from what was received, summed over rows.
+        """Sum, per row, how much further from the received symbols the points of given bits are than the nearest
+        points.
 
-        Max-log LLRs say it exactly: the squared distances over N0 to a component's levels are a parabola, and each LLR
-        is the parabola's value at the nearest level whose bit is another.
+        This follows exactly from max-log LLRs: the squared distances over N0 to a component's levels are a parabola,
+        and each LLR is the parabola's value at the nearest level with the opposite bit.
 
         Args:
             llrs: float32 (batch, n), by "maxlog".
             bits: uint8 (batch, n), of code words.
 
         Returns:
-            float64 (batch,), in units of N0; symbols that the bits do not fill up are left out.
+            float64 (batch,), in units of N0; symbols that the bits do not fill are left out.
         """
         whole = self.whole_symbols(llrs.shape[1])
         used = slice(0, whole * self.bits_per_symbol)
@@ -174,18 +175,18 @@ class Constellation:
 
 
 def _parabolas(labels: np.ndarray, n_bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How the parabola of distances around each level follows from two LLRs.
+    """Derive the parabola of distances around each level from two LLRs.
 
-    With the nearest level at 0 and its neighbours at whole numbers k, the distances are c k^2 + s k. Of two bits the
-    nearest levels with the bit changed are known: the neighbours, or at the edge the neighbour and one further on.
+    With the nearest level at 0 and the others at integers k, the distances are c k^2 + s k. For two bits the nearest
+    level with that bit flipped is known: the two neighbours, or at the edge the neighbour and one further on.
 
     Args:
-        labels: of the levels in rising order.
-        n_bits: bits a label.
+        labels: labels of the levels in ascending order.
+        n_bits: bits per label.
 
     Returns:
-        int (levels,) twice, the two bits' places, and float (levels, 2, 2), which makes c and s of the sizes of their
-        LLRs.
+        Two int arrays (levels,), the positions of the two bits, and float (levels, 2, 2), which maps the magnitudes of
+        their LLRs to c and s.
     """
     count = len(labels)
     first, second, inverse = np.zeros(count, int), np.zeros(count, int), np.zeros((count, 2, 2))
@@ -205,7 +206,7 @@ def _parabolas(labels: np.ndarray, n_bits: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def _gray_levels(n_bits: int, bit_order: str) -> np.ndarray:
-    """Amplitudes, odd integers, by label."""
+    """Amplitudes (odd integers), indexed by label."""
     labels = np.arange(1 << n_bits)
     if bit_order == "ieee802.11":
         rank = labels.copy()
@@ -220,7 +221,7 @@ def _gray_levels(n_bits: int, bit_order: str) -> np.ndarray:
     return amplitude.astype(np.float64)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _label(bits, width, labels):
     for row in range(labels.shape[0]):
         for i in range(labels.shape[1]):
@@ -230,9 +231,10 @@ def _label(bits, width, labels):
             labels[row, i] = label
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _demap(symbols, variance, levels, places, exact, out):
-    """LLRs of flat arrays of symbols and variances, in chunks that vector instructions run along; out is (n, bits)."""
+    """Compute LLRs of flat arrays of symbols and variances into out, (n, bits), in chunks that suit vector
+    instructions."""
     n_levels = levels.shape[0]
     components, width = places.shape
     value, scale = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
@@ -278,7 +280,7 @@ def _demap(symbols, variance, levels, places, exact, out):
                     if min(total[0, i], total[1, i]) > SMALLEST_TOTAL:
                         out[first + i, place] = np.log(total[1, i] / total[0, i])
                     else:
-                        # One side underflows: each relative to its own nearest level.
+                        # One side underflows: take each relative to its own nearest level.
                         sum0, sum1 = np.float32(0), np.float32(0)
                         for label in range(n_levels):
                             if label & mask:
@@ -288,7 +290,7 @@ def _demap(symbols, variance, levels, places, exact, out):
                         out[first + i, place] = best[1, i] - best[0, i] + np.log(sum1 / sum0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _squared_offset(value, least, inverse, spacing, count):
     """Squared distance of a component from the nearest of its evenly spaced levels."""
     rank = min(max(np.rint((value - least) * inverse), 0.0), count - 1.0)
@@ -296,7 +298,7 @@ def _squared_offset(value, least, inverse, spacing, count):
     return offset * offset
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _misfit(symbols, variances, least, spacing, count, components, out):
     inverse, n = 1 / spacing, symbols.shape[1]
     for row in range(symbols.shape[0]):
@@ -311,7 +313,7 @@ def _misfit(symbols, variances, least, spacing, count, components, out):
             distance += squared / variance
             total += power
             ratios += power / variance
-            # One logarithm of many factors: as many as leave room for the widest.
+            # One logarithm for many factors, as many as cannot overflow.
             product *= variance
             if not 1e-140 < product < 1e140:
                 logarithms += np.log(product)

@@ -1,7 +1,7 @@
-"""Tokens straight to constellation points, without bits or code: one symbol a token, or a few.
+"""Tokens mapped directly to constellation points, without bits or code: one or a few symbols per token.
 
-What a receiver then has of a token is a likelihood of every word of the codebook, to be weighed with what the context
-says: no error is hidden behind a check, and every noise moves the token a little. How much that little means depends on
+For each token the receiver then has a likelihood of every word of the codebook, to be combined with the context's
+prior. No check hides errors, and noise moves a token to a nearby label; how much that changes the meaning depends on
 the labels (`semantic`).
 """
 
@@ -17,17 +17,17 @@ SCHEMES = {
     "1024qam": (15, 16, 18, 22, 28), "32qam 32qam": (5, 8, 11, 14, 17), "16qam 16qam qpsk": (3, 6, 9, 12, 15),
     "1024psk": (15, 22, 30, 38, 46),
 }  # fmt: skip
-"""Ways to send a token of 10 bits, and the Es/N0 in dB that their semantic labels are made for."""
+"""Schemes for a token of 10 bits, and the values of Es/N0 in dB for which their semantic labels are made."""
 LARGEST_CONFUSION = 1 << 12
-"""Labels up to which the confusion of every pair is given."""
+"""Largest number of labels for which the confusion of every pair is computed."""
 
 
 def symbol_points(name: str) -> np.ndarray:
-    """complex128 points of a constellation of unit mean energy.
+    """Compute the points of a constellation of unit mean energy, complex128.
 
     Args:
         name: "bpsk", "qpsk", "8psk" and so on, counter-clockwise from 1; "16qam", "64qam", … row by row from the
-            lower left; "32qam", "128qam", …: the cross, a square whose corners are left out, in the same order.
+            lower left; "32qam", "128qam", …: the cross, a square without its corners, in the same order.
 
     Raises:
         ParameterError: there is no such constellation.
@@ -54,14 +54,14 @@ def symbol_points(name: str) -> np.ndarray:
 
 
 class DirectMapping:
-    """Labels as rows of symbols: the first symbol's points count the highest digits of the label.
+    """Mapping of labels to rows of symbols: the first symbol carries the most significant digit of the label.
 
     Args:
-        scheme: names of constellations, a space between them: "1024qam"; "32qam 32qam" is two symbols of 32 points.
+        scheme: names of constellations, separated by spaces: "1024qam"; "32qam 32qam" is two symbols of 32 points.
         size: labels in use, 0 to size - 1.
 
     Raises:
-        ParameterError: a constellation is unknown, or they have fewer points than there are labels.
+        ParameterError: a constellation is unknown, or the scheme has fewer points than there are labels.
 
     Attributes:
         points: complex64 (size, n_symbols), the symbols of each label, of unit mean energy if all labels are in use.
@@ -81,21 +81,21 @@ class DirectMapping:
 
     @staticmethod
     def room(scheme: str) -> int:
-        """Labels that a scheme has; raises as the constructor does where a constellation is unknown."""
+        """Number of labels of a scheme; raises as the constructor does if a constellation is unknown."""
         return prod(len(symbol_points(name)) for name in scheme.split())
 
     @property
     def n_symbols(self) -> int:
-        """Symbols a token."""
+        """Symbols per token."""
         return self.points.shape[1]
 
     @property
     def places(self) -> np.ndarray:
-        """float64 (size, 2 · n_symbols): real and imaginary part of each label's symbols."""
+        """Real and imaginary parts of each label's symbols, float64 (size, 2 * n_symbols)."""
         return np.concatenate([self.points.real, self.points.imag], axis=1).astype(np.float64)
 
     def map(self, labels: np.ndarray) -> np.ndarray:
-        """complex64 symbols (…, n_symbols) of labels (…).
+        """Map labels (…) to complex64 symbols (…, n_symbols).
 
         Raises:
             ParameterError: a label is not in use.
@@ -106,7 +106,7 @@ class DirectMapping:
         return self.points[labels]
 
     def log_likelihoods(self, symbols: np.ndarray, noise_variance: float | np.ndarray) -> np.ndarray:
-        """Log-likelihood of every label, up to a constant a token, in Gaussian noise.
+        """Compute the log-likelihood of every label in Gaussian noise, up to one constant per token.
 
         Args:
             symbols: complex (n, n_symbols), equalised to unit mean energy.
@@ -131,11 +131,11 @@ class DirectMapping:
         return total
 
     def confusion(self, esn0_db: float) -> np.ndarray:
-        """Probability that a label arrives where another was sent, the nearest point taken symbol by symbol.
+        """Probability that one label is received when another was sent, with hard decisions symbol by symbol.
 
-        In AWGN, in closed form: of square constellations the probability of each point's region; of a PSK and of the
-        cross that of the half-plane beyond the line between two points, divided among all so that the rows' sums hold
-        the symbol error rate of the union of neighbours, at most 1.
+        Closed form for AWGN: for square constellations the probability of each point's decision region; for PSK and the
+        cross that of the half-plane beyond the bisector of two points, normalised so that each row sums to the union
+        bound over neighbours, at most 1.
 
         Args:
             esn0_db: Es/N0 in dB.
@@ -158,12 +158,12 @@ class DirectMapping:
 def likeliest_tokens(
     log_likelihoods: np.ndarray, labels: np.ndarray, log_priors: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The MAP decision: the token whose log-likelihood and log-prior add up to most, over the whole codebook.
+    """Decide for the token with the largest sum of log-likelihood and log-prior (MAP), over the whole codebook.
 
     Args:
-        log_likelihoods: float (n, size), by label.
+        log_likelihoods: float (n, size), indexed by label.
         labels: int (size,), the label of each token.
-        log_priors: float (n, size), by token; None: all alike.
+        log_priors: float (n, size), indexed by token; None for uniform.
 
     Returns:
         int32 tokens (n,), and the posterior of every token, float32 (n, size).
@@ -177,7 +177,7 @@ def likeliest_tokens(
 
 
 def _symbol_confusion(points: np.ndarray, esn0_db: float) -> np.ndarray:
-    """float64 (n, n) for one symbol."""
+    """Confusion probabilities of one symbol, float64 (n, n)."""
     deviation = np.sqrt(10 ** (-esn0_db / 10) / 2)
     side = round(2 ** (log2(len(points)) / 2))
     levels = points.real[:side]

@@ -1,12 +1,12 @@
-"""Bursts: preamble · header · token packets, as samples of unit mean power."""
+"""Bursts: preamble, header and token packets, as samples of unit mean power."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.errors import BurstError, HeaderError
+from tokcom.mcs import mcs_table
 from tokcom.packets.header import MAX_EXTENSION_SYMBOLS, BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
@@ -17,13 +17,13 @@ from tokcom.phy.profile import Profile
 
 @dataclass(frozen=True)
 class BurstPlan:
-    """Where everything is in a burst.
+    """Layout of a burst.
 
     Attributes:
         header_symbols: OFDM symbols of the header with its extension.
         payload_symbols: OFDM symbols of the token packets.
         payload_values: constellation symbols of the token packets.
-        length: samples of the whole burst.
+        length: length of the whole burst in samples.
     """
 
     header_symbols: int
@@ -33,23 +33,23 @@ class BurstPlan:
 
 
 def packet_symbols(header: BurstHeader) -> np.ndarray:
-    """int64 (n_packets,): constellation symbols of each packet; 0 for those not sent."""
-    return _symbols_by_mcs(header.token_bits, header.tokens_per_packet)[header.mcs]
+    """Count the constellation symbols of each packet, int64 (n_packets,); 0 for packets not sent."""
+    return _symbols_by_mcs(header.token_bits, header.tokens_per_packet, header.tag_bits)[header.mcs]
 
 
 @lru_cache(maxsize=64)
-def _symbols_by_mcs(token_bits: int, tokens_per_packet: int) -> np.ndarray:
+def _symbols_by_mcs(token_bits: int, tokens_per_packet: int, tag_bits: int) -> np.ndarray:
     sizes = np.zeros(MCS_NOT_SENT + 1, np.int64)
     for row in mcs_table():
-        sizes[row.index] = row.symbols(1 << token_bits, tokens_per_packet)
+        sizes[row.index] = row.symbols(1 << token_bits, tokens_per_packet, tag_bits)
     return sizes
 
 
 def plan_burst(header: BurstHeader, profile: Profile) -> BurstPlan:
-    """The plan of the burst that a header announces.
+    """Compute the layout of the burst that a header announces.
 
     Raises:
-        HeaderError: it is longer than a burst may be.
+        HeaderError: the burst would be too long.
     """
     values = int(packet_symbols(header).sum())
     payload = grid.symbols_for(values)
@@ -64,21 +64,21 @@ def plan_burst(header: BurstHeader, profile: Profile) -> BurstPlan:
 
 
 def longest_burst(profile: Profile) -> int:
-    """Samples of the longest burst of a profile."""
+    """Return the length in samples of a profile's longest burst."""
     symbols = header_symbols(profile, MAX_EXTENSION_SYMBOLS) + MAX_PAYLOAD_SYMBOLS
     return profile.preamble_length + symbols * SYMBOL_LENGTH
 
 
 def modulate(header: BurstHeader, symbols: np.ndarray, profile: Profile) -> np.ndarray:
-    """complex64 samples of a burst.
+    """Modulate a burst to complex64 samples.
 
     Args:
-        header: what the burst holds.
+        header: header of the burst.
         symbols: complex64 (n,), constellation symbols of all packets in order.
-        profile: length of preamble and header.
+        profile: profile of preamble and header.
 
     Raises:
-        BurstError: the symbols are not as many as the header announces, or the burst would be too long.
+        BurstError: the number of symbols is not the one that the header announces, or the burst would be too long.
     """
     try:
         plan = plan_burst(header, profile)
@@ -91,5 +91,5 @@ def modulate(header: BurstHeader, symbols: np.ndarray, profile: Profile) -> np.n
 
 
 def first_symbol_start(long_start: int, profile: Profile) -> int:
-    """Index of the first header symbol's 64 samples, where `long_start` is the index of the first long symbol's."""
+    """Return the index of the first header symbol's window, given that of the first long symbol's, `long_start`."""
     return long_start + profile.preamble_length - profile.long_start + CYCLIC_PREFIX

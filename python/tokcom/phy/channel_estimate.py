@@ -1,47 +1,49 @@
-"""Channel estimates on the carriers in use, from training that tells all of them in noise.
+"""Channel estimates on the carriers in use, from a noisy observation of all of them.
 
-A channel is a few taps; which, and how strong, the training itself tells: every tap has a Gaussian prior whose power
-is fitted to the evidence (sparse Bayesian learning, MacKay's fixed point; Tipping, J. Mach. Learn. Res. 1, 2001). So
-echoes up to and beyond the cyclic prefix cost noise only where there are some.
+A channel is modelled as a few taps, whose delays and powers are estimated from the training itself: every tap has a
+Gaussian prior whose power is fitted by maximising the evidence (sparse Bayesian learning, MacKay's fixed point;
+Tipping, J. Mach. Learn. Res. 1, 2001). Modelling echoes up to and beyond the cyclic prefix therefore adds noise only if
+there are such echoes.
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE
 
 DELAYS = np.arange(-6, 27)
 """Delays of the taps in samples after the window's start. The detector leaves the first path at 4."""
 N_TAPS = len(DELAYS)
 STEERING = np.exp(-2j * np.pi * np.outer(CARRIERS, DELAYS) / FFT_SIZE)
-"""complex128 (52, 33): the carriers of unit taps."""
+"""Frequency responses of unit taps, complex128 (52, 33)."""
 GRAM = STEERING.conj().T @ STEERING
 EIGENVALUES, EIGENVECTORS = np.linalg.eigh(GRAM)
 _MATCHES = STEERING.conj().T.copy()
 _ROTATIONS = EIGENVECTORS.conj().T.copy()
 _SHARES = np.abs(EIGENVECTORS.T) ** 2
-"""float64 (33, 33): what each eigenvector, in rows, has of each tap."""
+"""Share of each tap (columns) in each eigenvector (rows), float64 (33, 33)."""
 MOVES = np.arange(-CYCLIC_PREFIX // 2, CYCLIC_PREFIX)
-"""Samples by which windows may be moved."""
+"""Candidate shifts of the windows in samples."""
 HERE = int(np.flatnonzero(MOVES == 0)[0])
 _LATE = DELAYS[None, :] - MOVES[:, None]
 OUTSIDE = np.maximum(np.maximum(_LATE - CYCLIC_PREFIX, -_LATE), 0).astype(np.float64)
-"""float64 (moves, taps): samples by which a tap then leaves the cyclic prefix, at either end."""
+"""Samples by which a tap then exceeds the cyclic prefix, at either end, float64 (moves, taps)."""
 ROUNDS = 3
-"""Of the fixed point: more change the channel by less than its noise."""
+"""Iterations of the fixed point; more change the channel by less than its noise."""
 NEGLIGIBLE = 3.0
-"""Prior power of a tap, relative to the noise on it, below which it is left out."""
+"""Prior power of a tap, relative to the noise on it, below which the tap is removed."""
 
 
 def best_window(powers: np.ndarray, tolerance: float) -> int:
-    """Samples by which the windows should move so that least of the channel's power leaves the cyclic prefix.
+    """Find the shift of the windows, in samples, that leaves the least of the channel's power outside the cyclic
+    prefix.
 
     A path that is n samples too late or too early for a window of 64 samples costs about 2 n / 64 of its power, half of
     it as interference between symbols and half between carriers.
 
     Args:
-        powers: float64 (33,), of the taps.
-        tolerance: power of interference that does not matter; where the windows as they are stay below, they stay.
+        powers: float64 (33,), powers of the taps.
+        tolerance: negligible power of interference; if the present windows stay below it, they are kept.
     """
     costs = OUTSIDE @ powers * (2 / FFT_SIZE)
     if costs[HERE] <= tolerance:
@@ -50,14 +52,14 @@ def best_window(powers: np.ndarray, tolerance: float) -> int:
     return int(MOVES[near[np.argmin(np.abs(MOVES[near]))]])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.ndarray, powers: np.ndarray) -> float:
-    """Estimate a channel that does not change, of a few taps.
+    """Estimate a static channel of a few taps.
 
     Args:
         observed: complex128 (52,), the channel on CARRIERS in noise.
-        noise: variance of the noise on it, above 0.
-        rounds: of the fixed point.
+        noise: variance of the observation's noise, above 0.
+        rounds: iterations of the fixed point.
         response: complex128 (52,), filled with the channel.
         powers: float64 (33,), filled with the prior power of each tap of DELAYS.
 
@@ -86,9 +88,9 @@ def fit_channel(observed: np.ndarray, noise: float, rounds: int, response: np.nd
     return error
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _product(a, b):
-    """The sum of a * b, of which vector instructions make little where real and imaginary parts are not apart."""
+    """Sum a * b; with real and imaginary parts interleaved it vectorises poorly."""
     real, imag = 0.0, 0.0
     for i in range(a.shape[0]):
         real += a[i].real * b[i].real - a[i].imag * b[i].imag
@@ -96,9 +98,9 @@ def _product(a, b):
     return complex(real, imag)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _alike(matched, noise, power, mean, variance):
-    """Mean and variance of taps whose prior powers are all the same."""
+    """Compute mean and variance of taps with equal prior powers."""
     taps = matched.shape[0]
     mean[:] = 0
     variance[:] = 0
@@ -110,9 +112,9 @@ def _alike(matched, noise, power, mean, variance):
             variance[i] += _SHARES[j, i] * spread
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fit_powers(mean, variance, floor, powers):
-    """Prior powers anew from what is known of the taps; returns the taps that count, the others have power 0."""
+    """Re-estimate prior powers from the taps' posterior; return the active taps, the others having power 0."""
     active, kept = np.empty(powers.shape[0], np.int64), 0
     for tap in range(powers.shape[0]):
         if powers[tap] > 0:
@@ -126,9 +128,9 @@ def _fit_powers(mean, variance, floor, powers):
     return active[:kept]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _posterior(matched, noise, powers, active, mean, variance):
-    """Mean and variance of the taps that count; returns the variance that is left on all carriers together."""
+    """Compute mean and variance of the active taps; return the remaining variance, summed over all carriers."""
     m = active.shape[0]
     real, imag = np.zeros((m, m)), np.zeros((m, m))
     heard_real, heard_imag = np.empty(m), np.empty(m)
@@ -154,18 +156,17 @@ def _posterior(matched, noise, powers, active, mean, variance):
         for i in range(j, m):
             own += real[i, j] ** 2 + imag[i, j] ** 2
         variance[active[j]] = own
-        # What the taps' priors leave out of the inverse is what the carriers see of it.
+        # What the taps' priors take from the inverse is the error variance on the carriers.
         left += 1 - own / powers[active[j]]
     return left * noise
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def inverse_factor(real: np.ndarray, imag: np.ndarray) -> None:
-    """Put the inverse of its Cholesky factor, a lower triangle, in the place of a Hermitian positive definite matrix.
+    """Replace a Hermitian positive definite matrix by the inverse of its Cholesky factor, a lower triangle.
 
     Args:
-        real, imag: float64 (n, n), of which only the lower triangles count; apart, so that vector instructions run
-            along the rows.
+        real, imag: float64 (n, n), of which only the lower triangles are used; separate, so that the rows vectorise.
     """
     n = real.shape[0]
     for i in range(n):

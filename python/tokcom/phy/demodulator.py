@@ -1,20 +1,19 @@
-"""From the samples of one burst to its header, its constellation symbols and the noise on each.
+"""Demodulation of one burst: from samples to its header, its constellation symbols and the noise on each.
 
-The preamble gives a first estimate of channel and frequency, with which the header is decoded. A decoded header is one
-more training sequence: estimates are then made anew from all of its cells. Where the payload agrees with them, they
-hold to the end, and only phase and timing are followed. Where it does not, several descriptions of what may have
-happened are held against the payload (the channel moves, the gain steps, samples are missing, the noise is louder here
-and there), and the likeliest is taken.
+The preamble gives a first estimate of channel and frequency, with which the header is decoded. A decoded header serves
+as additional training: the estimates are refined from all of its cells. If the payload agrees with them, they hold to
+the end of the burst, and only phase and timing are tracked. If not, several hypotheses (the channel moves, the gain
+steps, samples are missing, parts of the payload are noisier) are compared on the payload, and the most likely is taken.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import log10
 
-import numba
 import numpy as np
 
 from tokcom.errors import BurstError, HeaderError
+from tokcom.kernels import kernel
 from tokcom.packets.header import BurstHeader
 from tokcom.phy import grid
 from tokcom.phy.burst import BurstPlan, first_symbol_start, plan_burst
@@ -35,23 +34,23 @@ from tokcom.phy.profile import Profile
 from tokcom.phy.synchronization import Synchronization
 
 LARGEST_SAMPLE = 1e6
-"""Real and imaginary parts beyond this are no samples."""
+"""Samples with a real or imaginary part beyond this magnitude are rejected."""
 
 
 @dataclass(frozen=True)
 class BurstQuality:
-    """What the receiver measured on a burst.
+    """Measurements of the receiver on a burst.
 
     Attributes:
         esn0_db: mean Es/N0 in dB over the carriers in use.
         cfo: frequency offset in rad/sample.
-        clock_offset_ppm: sampling clocks' offset in parts per million, positive where the transmitter's is fast; a
-            rough value on short bursts.
+        clock_offset_ppm: offset of the sampling clocks in parts per million, positive if the transmitter's is fast;
+            imprecise on short bursts.
         evm_db: error vector magnitude of header and pilots in dB, after equalisation.
-        sync_metric: of the preamble, 0 to 1.
-        carrier_esn0_db: float32 (52,), Es/N0 by carrier.
-        gap_samples: samples that are missing in the burst; negative: that are too many.
-        doppler: spread of the channel in cycles per sample, one of a few steps; 0 where it stood still.
+        sync_metric: metric of the preamble, 0 to 1.
+        carrier_esn0_db: float32 (52,), Es/N0 per carrier.
+        gap_samples: number of samples missing in the burst; negative for surplus samples.
+        doppler: Doppler spread of the channel in cycles per sample, one of a few values; 0 if static.
     """
 
     esn0_db: float
@@ -70,14 +69,13 @@ class DemodulatedBurst:
 
     Attributes:
         header: the header.
-        profile: of the preamble.
-        symbols: complex64 (n,), equalised, of all packets in order.
-        noise_variance: float32 (n,), of each symbol.
-        quality: figures.
-        plain: the payload agrees with the header's channel; where not, packets that are decoded tell more of it
-            (`retrain`).
-        observation: what they are from.
-        description: how that is understood.
+        profile: profile of the preamble.
+        symbols: complex64 (n,), equalised symbols of all packets in order.
+        noise_variance: float32 (n,), noise variance of each symbol.
+        quality: measurements.
+        plain: whether the payload agrees with the header's channel; if not, decoded packets can refine it (`retrain`).
+        observation: the burst after the Fourier transform.
+        description: the chosen hypothesis about the channel.
     """
 
     header: BurstHeader
@@ -92,20 +90,20 @@ class DemodulatedBurst:
 
 @dataclass(frozen=True)
 class HeaderReception:
-    """A decoded header, and where in the burst everything is."""
+    """Decoded header, and the layout of its burst."""
 
     header: BurstHeader
     plan: BurstPlan
 
 
 def header_end(sync: Synchronization, extension: int = 0) -> int:
-    """Samples needed to decode a header with so many symbols of extension."""
+    """Count the samples needed to decode a header with `extension` symbols of extension."""
     symbols = header_symbols(sync.profile, extension)
     return first_symbol_start(sync.long_start, sync.profile) + symbols * SYMBOL_LENGTH - CYCLIC_PREFIX
 
 
 def burst_end(sync: Synchronization, plan: BurstPlan) -> int:
-    """Samples needed to demodulate a burst."""
+    """Count the samples needed to demodulate a burst."""
     symbols = plan.header_symbols + plan.payload_symbols
     return first_symbol_start(sync.long_start, sync.profile) + symbols * SYMBOL_LENGTH - CYCLIC_PREFIX
 
@@ -114,14 +112,14 @@ def receive_header(samples: np.ndarray, sync: Synchronization) -> HeaderReceptio
     """Decode a burst's header.
 
     Args:
-        samples: complex64, from which `sync` counts; at least header_end(sync) of them.
-        sync: where the burst is.
+        samples: complex64, at least header_end(sync) of them; `sync` refers to these.
+        sync: position of the burst.
 
     Returns:
-        The header; or, where it has an extension that the samples do not reach, the number of samples needed.
+        The header; or, if it has an extension beyond the samples, the number of samples needed.
 
     Raises:
-        HeaderError: the header cannot be used.
+        HeaderError: the header is invalid.
     """
     try:
         return _read_header(samples, sync, _soft_cells)
@@ -151,14 +149,14 @@ def demodulate_burst(samples: np.ndarray, sync: Synchronization, header: BurstHe
     """Demodulate a burst that lies within the samples.
 
     Args:
-        samples: complex64 (n,), from which `sync` counts.
-        sync: where the burst is.
-        header: the burst's; None: it is decoded.
+        samples: complex64 (n,), to which `sync` refers.
+        sync: position of the burst.
+        header: header of the burst; None to decode it.
 
     Raises:
-        HeaderError: the header cannot be used.
-        BurstError: the samples begin after the burst's long training or end before the burst does; or they or the
-            frequency are no numbers, or absurdly large.
+        HeaderError: the header is invalid.
+        BurstError: the samples begin after the burst's long training or end before the burst does; or samples or
+            frequency are NaN or impossibly large.
     """
     samples = np.ascontiguousarray(samples, np.complex64)
     if samples.size and not np.abs(samples.view(np.float32)).max() <= LARGEST_SAMPLE:
@@ -166,28 +164,28 @@ def demodulate_burst(samples: np.ndarray, sync: Synchronization, header: BurstHe
     if not abs(sync.frequency) <= np.pi:
         raise BurstError(f"the frequency is {sync.frequency} rad/sample; it must be -pi to pi")
     if sync.long_start < 0:
-        raise BurstError(f"the long training begins at {sync.long_start}, ahead of the samples")
+        raise BurstError(f"the long training begins at {sync.long_start}, before the first sample")
     if len(samples) < header_end(sync):
-        raise BurstError(f"{len(samples)} samples do not reach to the header's end at {header_end(sync)}")
+        raise BurstError(f"{len(samples)} samples do not reach the end of the header at {header_end(sync)}")
     if header is None:
         reception = receive_header(samples, sync)
     else:
         reception = HeaderReception(header, plan_burst(header, sync.profile))
     if isinstance(reception, int) or len(samples) < burst_end(sync, reception.plan):
         needed = reception if isinstance(reception, int) else burst_end(sync, reception.plan)
-        raise BurstError(f"the burst is cut off: it has {needed} samples, {len(samples)} are here")
+        raise BurstError(f"the burst is cut off: it has {needed} samples, of which {len(samples)} are present")
     observation = observe(samples, sync, reception.header, reception.plan)
     observation, description, plain = describe(observation, samples)
     return _demodulated(observation, reception.header, reception.plan, description, plain)
 
 
 def retrain(burst: DemodulatedBurst, values: np.ndarray, decided: np.ndarray) -> DemodulatedBurst:
-    """Demodulate a burst once more with some of its symbols known: those of packets whose check holds.
+    """Demodulate a burst again with the symbols of packets whose check holds as additional training.
 
     Args:
-        burst: as demodulated before.
+        burst: the burst as demodulated before.
         values: complex64 (n,), symbols of all packets in order.
-        decided: bool (n,), which of them are known.
+        decided: bool (n,), whether a symbol is known.
     """
     observation = burst.observation.with_decided(values, decided)
     description = redescribe(observation, burst.description)
@@ -208,7 +206,7 @@ def _demodulated(
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _equalise(cells, reference, noise, places, symbols, variance):
     width = cells.shape[1]
     for i in range(places.shape[0]):
@@ -219,9 +217,9 @@ def _equalise(cells, reference, noise, places, symbols, variance):
         variance[i] = min(max(noise[t, k] * inverse, 1e-12), 1e12)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _known_error(cells, reference, known):
-    """Mean squared error of the cells that are known."""
+    """Compute the mean squared error of the known cells."""
     total, count = 0.0, 0
     for t in range(cells.shape[0]):
         for k in range(cells.shape[1]):
@@ -233,7 +231,8 @@ def _known_error(cells, reference, known):
 
 
 def _soft_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
-    """complex64 (n_symbols, 48): the first data cells after the preamble, matched-filtered, freed of the phase."""
+    """Match the first data cells after the preamble to the channel and remove their phase, complex64 (n_symbols,
+    48)."""
     long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
     soft = np.empty((n_symbols, len(CARRIERS)), np.complex64)
     match_cells(long_rows, spectra.take(CARRIERS, axis=1), loud_symbols(spectra), pilot_cells(n_symbols), soft)
@@ -241,7 +240,7 @@ def _soft_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> n
 
 
 def _moving_cells(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> np.ndarray:
-    """The same through a channel that moves."""
+    """Do the same for a moving channel."""
     long_rows, spectra, _ = receive_spectra(samples, sync, n_symbols)
     soft = match_moving_cells(long_rows, spectra[:, CARRIERS], pilot_cells(n_symbols))
     return soft[np.arange(n_symbols)[:, None], grid.data_places(n_symbols)]
@@ -265,6 +264,6 @@ def _quality(observation: Observation, description: Description) -> BurstQuality
 
 
 def _slope(values: np.ndarray) -> float:
-    """Of the straight line through equally spaced values that fits best, by the symbol."""
+    """Fit a straight line to equally spaced values and return its slope per symbol."""
     places = np.arange(len(values)) - (len(values) - 1) / 2
     return float(places @ values) / max(float(places @ places), 1.0)

@@ -1,12 +1,12 @@
-"""Descriptions of what happened to a burst after its header, held against its payload; the likeliest is taken."""
+"""Hypotheses (descriptions) about the channel after the header, compared on the payload; the most likely is taken."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.fading import FadingChannel, follow_fading, from_header
 from tokcom.phy.gaps import find_gaps
 from tokcom.phy.numerology import CARRIERS
@@ -15,36 +15,37 @@ from tokcom.phy.payload_fit import excess, noise_levels
 from tokcom.phy.tracking import track
 
 MISFIT_SHARE = 0.1
-"""Share by which a payload's errors may exceed the noise before anything but noise is suspected."""
+"""Share by which a payload's errors may exceed the noise before another hypothesis is tried."""
 MISFIT_DEVIATIONS = 5.0, 6.5
-"""Standard deviations that they must exceed it by, too: over many cells, and over those of one symbol or carrier, whose
-sums have longer tails."""
+"""Standard deviations by which they must exceed it, too: over many cells, and over one symbol or carrier, whose sums
+have longer tails."""
 NEIGHBOURS = 8
-"""OFDM symbols whose errors are looked at together."""
+"""OFDM symbols per window over which errors are summed."""
 STEP_DB = 1.0
-"""Smallest step of the gain that is looked for."""
+"""Smallest step of the gain that is searched for, in dB."""
 MAX_STEPS = 4
 FEWEST_SYMBOLS = 4
-"""In which a step is looked for."""
+"""Smallest number of symbols in which a step is searched for."""
 FADING_ROUNDS = 2
 MOST_NOISE = 4.0
-"""Times the header's noise that a channel at rest may claim before a moving one is tried: it takes motion for noise."""
+"""Noise of the static hypothesis, relative to the header's, above which a moving channel is tried: motion appears as
+noise."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a receiver takes for the channel.
+    """Hypothesis about the channel during a burst.
 
     Attributes:
         name: "static", "gain" or "fading".
-        reference: complex64 (n, 52), the channel of every cell, phase included.
+        reference: complex64 (n, 52), channel at every cell, phase included.
         noise: float64 (n, 52), noise variance of every cell.
-        evidence: log-likelihood of the cells beside that of noise; NaN where it was not asked for.
+        evidence: log-likelihood of the cells relative to noise alone; NaN if not computed.
         phase: float64 (n,), common phase in rad.
-        timing: float64 (n,), in rad per carrier.
-        gain: float64 (n,), of the header's channel by symbol, where it steps.
-        noise_gain: float64 (n,), of the noise's power, where the gain is the receiver's own and it steps with it.
-        moving: the channel, where it moves.
+        timing: float64 (n,), timing in rad per carrier.
+        gain: float64 (n,), gain per symbol relative to the header's channel, if it steps.
+        noise_gain: float64 (n,), gain of the noise power, if the receiver's own gain steps.
+        moving: the channel, if it moves.
     """
 
     name: str
@@ -59,14 +60,14 @@ class Description:
 
 
 def describe(observation: Observation, samples: np.ndarray) -> tuple[Observation, Description, bool]:
-    """The likeliest description of a burst, and whether it is the plain one: the channel of its header to the end.
+    """Find the most likely description of a burst, and whether it is the plain one: the header's channel to the end.
 
     Args:
-        observation: of the burst.
-        samples: complex64, from which it was made: gaps are looked for in them.
+        observation: observation of the burst.
+        samples: complex64, from which it was made; gaps are searched for in them.
 
     Returns:
-        The observation, its windows moved where samples are missing; the description; whether it is the plain one.
+        The observation, with its windows shifted if samples are missing; the description; whether it is the plain one.
     """
     plain = static(observation)
     if fits(observation, plain):
@@ -81,7 +82,7 @@ def describe(observation: Observation, samples: np.ndarray) -> tuple[Observation
 
 
 def redescribe(observation: Observation, description: Description) -> Description:
-    """A description of the same kind, from an observation of which more is known."""
+    """Make a description of the same kind from an observation with more known cells."""
     if description.moving is None:
         heard = _heard(observation, description)
         return weighed(observation, static(observation, description.gain, description.noise_gain, heard))
@@ -101,14 +102,14 @@ def static(
     observation: Observation, gain: np.ndarray | None = None, noise_gain: np.ndarray | None = None,
     heard: np.ndarray | None = None,
 ) -> Description:  # fmt: skip
-    """The channel of the header; phase and timing are followed.
+    """Describe the burst by the channel of its header, with phase and timing tracked.
 
     Args:
-        observation: of the burst.
-        gain: float64 (n,), of the channel by symbol; None: 1.
-        noise_gain: float64 (n,), of the noise's power by symbol; None: 1.
-        heard: float64 (n,), how loud each symbol's noise is, for phase and timing to be followed by; None: as the idle
-            carriers say.
+        observation: observation of the burst.
+        gain: float64 (n,), gain of the channel per symbol; None for 1.
+        noise_gain: float64 (n,), gain of the noise power per symbol; None for 1.
+        heard: float64 (n,), noise level of each symbol, used for tracking phase and timing; None to take it from the
+            idle carriers.
     """
     channel = observation.channel
     n = len(observation.cells)
@@ -126,8 +127,8 @@ def static(
 
 
 def fits(observation: Observation, description: Description) -> bool:
-    """Whether the payload misses its constellation points by no more than the noise explains, and has the power that it
-    should: as a whole, in any few symbols in a row, and on every carrier."""
+    """Test whether the noise explains the payload's distances from its constellation points and its power: as a whole,
+    over any NEIGHBOURS consecutive symbols, and on every carrier."""
     n = observation.n_header
     if len(observation.cells) == n:
         return True
@@ -141,7 +142,7 @@ def fits(observation: Observation, description: Description) -> bool:
 
 
 def weighed(observation: Observation, description: Description) -> Description:
-    """The description with the noise as it is heard in the payload, and its evidence."""
+    """Return the description with the noise estimated from the payload, and its evidence."""
     n = observation.n_header
     if len(observation.cells) == n:
         return replace(description, evidence=0.0)
@@ -151,21 +152,21 @@ def weighed(observation: Observation, description: Description) -> Description:
     )  # fmt: skip
     noise = description.noise.copy()
     noise[n:] *= levels.factor
-    # Beside noise of the power that each symbol has: windows that lie elsewhere have other cells to explain.
+    # Relative to noise with each symbol's power: shifted windows have other cells to explain.
     power = np.maximum((np.abs(observation.cells[n:]) ** 2).mean(axis=1), 1e-30)
     nothing = -len(CARRIERS) * (np.log(power) + 1).sum()
     return replace(description, noise=noise, evidence=levels.evidence - nothing)
 
 
 def _heard(observation: Observation, description: Description) -> np.ndarray:
-    """float64 (n,): how loud the noise of each symbol is beside the header's, on those of its cells that are known."""
+    """Estimate each symbol's noise relative to the header's from its known cells, float64 (n,)."""
     ratio = description.noise / (observation.channel.noise + observation.channel.error)
     return np.nanmedian(np.where(observation.known != 0, ratio, np.nan), axis=1)
 
 
 def _gain_steps(observation: Observation, plain: Description) -> Iterator[Description]:
-    """The static channel with steps of its gain, where the payload's power tells of any: of the signal alone, and of
-    the receiver, which moves signal and noise."""
+    """Yield static channels with steps of the gain, if the payload's power shows any: of the signal alone, and of the
+    receiver, which scales signal and noise."""
     n = observation.n_header
     base = (np.abs(plain.reference[n:]) ** 2).sum(axis=1)
     power = (np.abs(observation.cells[n:]) ** 2).sum(axis=1)
@@ -179,7 +180,7 @@ def _gain_steps(observation: Observation, plain: Description) -> Iterator[Descri
 
 
 def _steps(values: np.ndarray, least: float) -> np.ndarray:
-    """Piecewise constant fit: at most MAX_STEPS steps, found one after the other where they explain most."""
+    """Fit a piecewise constant function: at most MAX_STEPS steps, found greedily where they explain most."""
     if len(values) < FEWEST_SYMBOLS:
         return np.full(len(values), values.mean())
     edges = [0, len(values)]
@@ -228,16 +229,16 @@ def fading(observation: Observation, start: Description) -> Description:
 
 
 def _slope(values: np.ndarray) -> float:
-    """Of the straight line through equally spaced values that fits best, by the symbol."""
+    """Fit a straight line to equally spaced values and return its slope per symbol."""
     places = np.arange(len(values)) - (len(values) - 1) / 2
     return float(places @ values) / max(float(places @ places), 1.0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stands_out(more, variance, trained, both_ways):
-    """Whether the errors of all cells, of any NEIGHBOURS symbols in a row, of any symbol or of any carrier add up to
-    more than chance: more, variance (n, 52); trained: cells from which their noise is known; both_ways: less counts as
-    much as more."""
+    """Test whether the excess errors of all cells, any NEIGHBOURS consecutive symbols, any symbol or any carrier are
+    significant. more, variance: (n, 52); trained: number of cells from which their noise was estimated; both_ways: a
+    deficit counts as much as an excess."""
     n, k = more.shape
     rows, columns = np.zeros((2, n)), np.zeros((2, k))
     _add_up(more, rows[0], columns[0])
@@ -262,7 +263,7 @@ def _stands_out(more, variance, trained, both_ways):
     return _exceeds(rows[0].sum(), rows[1].sum(), n * k, many, trained, both_ways)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _add_up(values, rows, columns):
     for t in range(values.shape[0]):
         total = 0.0
@@ -272,18 +273,18 @@ def _add_up(values, rows, columns):
         rows[t] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _exceeds(more, variance, cells, deviations, trained, both_ways):
-    """Whether a sum of errors is beyond what the cells' noise explains, itself known from so many cells only."""
+    """Test whether a sum of errors exceeds what the cells' noise explains, itself estimated from `trained` cells."""
     if both_ways:
         more = abs(more)
     limit = deviations * np.sqrt(variance + cells * cells / trained)
     return more > limit and more > MISFIT_SHARE * cells
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _follow_phase(cells, known, response, loud, carrier_noise, reference):
-    """Fills in the channel of every cell, (n, 52), from the response, (n or 1, 52); returns phase and timing, (n,)
+    """Fill in the channel of every cell, (n, 52), from the response, (n or 1, 52); return phase and timing, (n,)
     each."""
     observed, power = known_products(cells, known, response, loud)
     phase, timing = track(observed, power, NUMBERS, np.mean(carrier_noise))

@@ -1,60 +1,61 @@
-"""Detection of preambles in an endless stream, in constant memory.
+"""Detection of preambles in an unbounded stream, in constant memory.
 
-The short training repeats every 16 samples: where the correlation of the signal with itself 16 samples earlier makes up
-more than a threshold of its energy, a burst may begin (Schmidl and Cox, IEEE Trans. Commun. 45(12), 1997). Tones
-repeat, too: where there is one, what is foreseen of it is taken off first. An echo of opposite sign 16 samples late
-cancels the short training, but not the long one, whose symbols repeat, too: it is the second thing to look for.
+The short training repeats every 16 samples: where the correlation of the signal with itself 16 samples earlier exceeds
+a threshold relative to its energy, a burst may begin (Schmidl and Cox, IEEE Trans. Commun. 45(12), 1997). Tones repeat,
+too: their prediction is subtracted first. An echo of opposite sign, 16 samples late, cancels the short training, but
+not the long one, whose symbols repeat, too: a second detector looks for those.
 
-At such a place the long training is sought by matched filters, whose products from one long symbol to the next add up
-whatever the frequency offset; this tells time, profile and frequency, and turns away noise and whatever else repeats.
+Around each candidate, matched filters search for the long training. Products of their outputs from one long symbol to
+the next add up coherently at any frequency offset; this yields time, profile and frequency, and rejects noise and other
+periodic signals.
 """
 
 from dataclasses import dataclass
 from math import ceil
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.narrowband import LAG, RENEWAL
 from tokcom.phy.numerology import FFT_SIZE, SHORT_PERIOD, SYMBOL_LENGTH
 from tokcom.phy.profile import Profile
 from tokcom.phy.synchronization import Synchronization
 
 BLOCK = 8
-"""Samples that share one value of the metric."""
+"""Samples per value of the metric."""
 BACKOFF = 4
-"""Samples by which windows begin before the first path: the estimate of the first path errs."""
+"""Samples by which windows begin before the estimated first path, to allow for its error."""
 LOOKBACK = 20
-"""Samples before the strongest path in which the first one is sought."""
+"""Samples before the strongest path in which the first path is searched for."""
 PATH_SHARE = 0.1
-"""Power of the weakest path, relative to the strongest, that may be the first."""
+"""Smallest power, relative to the strongest path, of a path that may be the first."""
 PATH_FLOOR = 5.0 / FFT_SIZE
-"""Share of the energy that a first path shows at least, where there are two long symbols: noise shows a 64th."""
+"""Smallest share of the energy in a first path, with two long symbols; noise has 1/64."""
 LARGEST_FREQUENCY = 0.5
-"""Offset in rad/sample up to which a long training is sought. Six carriers further, that of an inverted spectrum looks
-like one of ours."""
+"""Largest offset in rad/sample at which a long training is searched for. Six carriers further, one with an inverted
+spectrum looks valid."""
 NOT_SHORT = 2.0
-"""Times the squared correlation at 16 samples by which that of a long training exceeds it. Tones and short trainings
-repeat at both alike; an equal echo 16 samples late leaves a quarter of it."""
+"""Factor by which a long training's squared correlation at its spacing must exceed that at 16 samples. Tones and short
+trainings correlate equally at both; an equal echo 16 samples late leaves a quarter."""
 LEAST_SETTLED = 2 * SYMBOL_LENGTH // BLOCK
-"""Blocks, at least, for which a long training's correlation must not rise any more: by then the short training, which
-nearly always tells more, has been looked at."""
+"""Blocks without a further rise after which a long training's correlation has peaked: by then the short training,
+nearly always the more informative, has been processed."""
 LONG_REACH = 40
-"""Samples on each side of the end of its repetition in which a long training may end: the peak is broad, and an echo
-has one of its own."""
+"""Samples on each side of the peak of its correlation in which a long training may end: the peak is broad, and echoes
+have their own."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place where a training may end.
+    """Position at which a training may end.
 
     Attributes:
         end: index of the sample after the detector's window.
         frequency: in rad/sample, up to a multiple of 2 pi / lag.
-        known_at: index of the sample after those that it took to tell.
+        known_at: index of the sample after the last one needed for the detection.
         metric: share of the energy that repeats, 0 to 1.
-        tonal: whether a tone was taken off to see it.
-        lag: samples after which it repeats: 16 in a short training, the profile's `long_spacing` in a long one.
+        tonal: whether a tone was subtracted for the detection.
+        lag: period in samples: 16 in a short training, the profile's `long_spacing` in a long one.
     """
 
     end: int
@@ -66,10 +67,10 @@ class Candidate:
 
 
 class ShortTrainingDetector:
-    """Finds short trainings of one profile in a stream.
+    """Detector of one profile's short trainings in a stream.
 
     Args:
-        profile: whose window and threshold to use.
+        profile: the profile, which sets window and threshold.
     """
 
     def __init__(self, profile: Profile):
@@ -85,12 +86,12 @@ class ShortTrainingDetector:
         self._state = np.zeros(6)
 
     def push(self, sums: np.ndarray, first: int) -> list[Candidate]:
-        """Candidates that end within the next blocks.
+        """Process the next blocks and return the candidates that end within them.
 
         Args:
-            sums: float64 (4, n): the first three rows of `block_sums`, and 1 for blocks that a tone was taken
-                off, else 0.
-            first: index of the sample at which the first block begins.
+            sums: float64 (4, n): the first three rows of `block_sums`, and 1 for blocks from which a tone was
+                subtracted, else 0.
+            first: index of the first block's first sample.
         """
         history = np.concatenate([self._sums, sums], axis=1)
         found = np.empty((sums.shape[1] // 2 + 2, 5))
@@ -100,22 +101,22 @@ class ShortTrainingDetector:
 
 
 class LongTrainingDetector:
-    """Finds long trainings of one profile in a stream, by what repeats from one of their symbols to the next and does
-    not repeat every 16 samples.
+    """Detector of one profile's long trainings in a stream, by a correlation at the spacing of their symbols that is
+    absent at 16 samples.
 
     Args:
-        profile: whose long training to find.
+        profile: the profile.
     """
 
     def __init__(self, profile: Profile):
         signs = np.array(profile.long_signs, np.float64)
-        # The last 16 samples of a symbol's guard, which an echo leaves as they are, repeat with it.
+        # The last 16 samples of a symbol's guard, which echoes do not disturb, repeat with it.
         weights = np.repeat(signs[1:] * signs[:-1], SYMBOL_LENGTH // BLOCK)
         self._weights = weights[::-1].copy()
         padded = np.concatenate([[0.0], self._weights, [0.0]])
         self._edges = np.flatnonzero(np.diff(padded))
         self._steps = np.diff(padded)[self._edges]
-        # Some symbols off, a part repeats, too.
+        # Shifted by whole symbols, a part still repeats.
         self._settled = max(len(weights), LEAST_SETTLED)
         self._lag = profile.long_spacing
         self._threshold = profile.repeat_threshold
@@ -128,12 +129,12 @@ class LongTrainingDetector:
         self._state = np.zeros(7)
 
     def push(self, sums: np.ndarray, repeated: np.ndarray, first: int) -> list[Candidate]:
-        """Candidates that end within the next blocks.
+        """Process the next blocks and return the candidates that end within them.
 
         Args:
             sums: float64 (4, n), as `ShortTrainingDetector.push` takes it.
             repeated: float64 (2, n), `lag_sums` at the profile's spacing.
-            first: index of the sample at which the first block begins.
+            first: index of the first block's first sample.
         """
         kept = self._sums.shape[1]
         history = np.empty((6, kept + sums.shape[1]))
@@ -162,7 +163,7 @@ def _candidates(found: np.ndarray, first: int, lag: int) -> list[Candidate]:
 
 
 def block_sums(samples: np.ndarray) -> np.ndarray:
-    """Sums over blocks of 8 samples.
+    """Sum correlations and energy over blocks of 8 samples.
 
     Args:
         samples: complex64 (16 + 8 n,): 16 samples of history, then n blocks.
@@ -175,9 +176,9 @@ def block_sums(samples: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _block_sums(x, out):
-    """x holds real and imaginary parts in turn."""
+    """Sum blocks of x, which holds real and imaginary parts alternately."""
     for b in range(out.shape[1]):
         start = 2 * (SHORT_PERIOD + b * BLOCK)
         pr, pi, e, qr, qi = np.float32(0), np.float32(0), np.float32(0), np.float32(0), np.float32(0)
@@ -195,14 +196,14 @@ def _block_sums(x, out):
 
 
 def lag_sums(samples: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Correlations with what was some samples earlier, over blocks of 8 samples.
+    """Correlate samples with earlier samples at given lags, summed over blocks of 8 samples.
 
     Args:
         samples: complex64 (most + 8 n,): as many samples of history as the longest lag, then n blocks.
         lags: int64 (k,), in samples.
 
     Returns:
-        float64 (k, 2, n): real and imaginary part of each.
+        float64 (k, 2, n): real and imaginary part of each correlation.
     """
     history = int(lags.max())
     out = np.empty((len(lags), 2, (len(samples) - history) // BLOCK))
@@ -213,9 +214,9 @@ def lag_sums(samples: np.ndarray, lags: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _lag_sums_of_two(x, history, one, other, out, also):
-    """x holds real and imaginary parts in turn. Two lags at once: reading the samples costs as much as they do."""
+    """Sum two lags of x, which holds real and imaginary parts alternately; two at once, since reading x dominates."""
     for b in range(out.shape[1]):
         start = 2 * (history + b * BLOCK)
         pr, pi, qr, qi = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
@@ -232,11 +233,11 @@ def _lag_sums_of_two(x, history, one, other, out, also):
         also[0, b], also[1, b] = qr, qi
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _scan(sums, window, threshold, longest, p, state, found):
-    """p: sums over the window, and blocks since they were made afresh. state: blocks since the metric rose over the
-    threshold (0: it has not), the greatest correlation since, blocks since that, its angle, its metric, and 1
-    where a tone was taken off most of its window."""
+    """Scan blocks for peaks of the metric. p: sums over the window, and blocks since they were recomputed. state:
+    blocks since the metric rose above the threshold (0: it has not), the largest correlation since, blocks since that,
+    its angle, its metric, and 1 if a tone was subtracted from most of its window."""
     count = 0
     real, imag, energy, tonal = p[0], p[1], p[2], p[3]
     age, risen = int(p[4]), int(state[0])
@@ -280,11 +281,11 @@ def _scan(sums, window, threshold, longest, p, state, found):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _scan_long(sums, weights, edges, steps, lag, threshold, settled, p, state, found):
-    """weights: of each block of the window, the last one first; they step at edges. lag: in blocks. p: weighted sums
-    over the window, sums of what `_scan` has, and blocks since they were made afresh. state: as that of `_scan`; then,
-    how many blocks were over the threshold."""
+    """Scan blocks for long trainings. weights: of each block of the window, last block first; they change at edges.
+    lag: in blocks. p: weighted sums over the window, the sums of `_scan`, and blocks since they were recomputed. state:
+    as in `_scan`, then the number of blocks above the threshold."""
     count, window = 0, weights.shape[0]
     first, longest = window + lag, 2 * (window + lag)
     real, imag, energy, tonal, short_real, short_imag = p[0], p[1], p[2], p[3], p[4], p[5]
@@ -316,7 +317,7 @@ def _scan_long(sums, weights, edges, steps, lag, threshold, settled, p, state, f
         if not above and state[0] == 0:
             continue
         if not above and state[2] >= settled:
-            # What goes on and on is no training.
+            # A correlation that persists is not a training.
             if state[6] <= longest:
                 found[count, 0], found[count, 1], found[count, 2] = b - first - state[2], state[3], b - first
                 found[count, 3], found[count, 4] = state[4], state[5]
@@ -334,8 +335,8 @@ def _scan_long(sums, weights, edges, steps, lag, threshold, settled, p, state, f
 
 
 def places(profile: Profile, candidate: Candidate) -> tuple[int, int]:
-    """First sample at which a candidate's first long symbol may begin, and the sample after the last long symbol's
-    end."""
+    """Return the first sample at which a candidate's first long symbol may begin, and the end of its last long
+    symbol."""
     span = profile.preamble_length - profile.long_start
     if candidate.lag == SHORT_PERIOD:
         reach, middle = profile.window // 3, candidate.end + profile.long_guard
@@ -352,18 +353,18 @@ def long_training(
     threshold: float = 0.0,
     lag: int = SHORT_PERIOD,
 ) -> Synchronization | None:
-    """Seek the long training.
+    """Search for the long training.
 
     Args:
-        samples: complex64; from each place sought they must reach to the last long symbol's end.
-        first: index of the first place at which the first long symbol may begin; all are `samples` allow.
-        profile: whose long training to seek.
+        samples: complex64; they must reach the end of the last long symbol from each searched position.
+        first: index of the first position of the first long symbol; as many are searched as `samples` allow.
+        profile: profile of the long training.
         frequency: offset in rad/sample, up to a multiple of 2 pi / lag.
-        threshold: share of the energy that the long training shows at least, if that is more than the profile's.
-        lag: samples of the correlation that tells the frequency.
+        threshold: smallest share of the energy in the long training, if larger than the profile's.
+        lag: lag in samples of the correlation that gave the frequency.
 
     Returns:
-        Where the burst is, or None where there is no long training.
+        Position of the burst, or None without a long training.
     """
     span = (len(profile.long_signs) - 1) * profile.long_spacing + FFT_SIZE
     places = len(samples) - first - span + 1
@@ -381,16 +382,16 @@ def long_training(
 
 
 def aliases(frequency: float, lag: int) -> np.ndarray:
-    """float64 (n,): frequencies in rad/sample, to LARGEST_FREQUENCY and beyond, that a correlation at a lag cannot tell
-    from one: they lie 2 pi / lag from each other."""
+    """List the frequencies in rad/sample, float64 (n,), to just beyond LARGEST_FREQUENCY, that a correlation at a lag
+    cannot distinguish from one: they are 2 pi / lag apart."""
     most = ceil(LARGEST_FREQUENCY * lag / (2 * np.pi) - 0.5)
     return frequency + 2 * np.pi / lag * np.arange(-most, most + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _seek(samples, symbol, frequencies, spacing, steps, places):
-    """The best of all places and frequencies: metric, frequency and product, and the place of the first
-    path, which is not always the strongest."""
+    """Find the best of all positions and frequencies: metric, frequency, product, and position of the first path, which
+    need not be the strongest."""
     length = symbol.shape[0]
     metric, best_metric = np.empty(places), np.empty(places)
     product = np.empty(places, np.complex128)
@@ -411,7 +412,7 @@ def _seek(samples, symbol, frequencies, spacing, steps, places):
     return best, offset, turn, path
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _match(samples, reference, spacing, steps, metric, product):
     places, length = metric.shape[0], reference.shape[0]
     n_outputs = places + spacing * steps.shape[0]
@@ -429,7 +430,7 @@ def _match(samples, reference, spacing, steps, metric, product):
         total_real, total_imag = 0.0, 0.0
         for j in range(steps.shape[0]):
             m, k = n + j * spacing, n + (j + 1) * spacing
-            # Each pair by its own energy: one that is loud, for whatever reason, must not speak for all.
+            # Normalise each pair by its own energy: a loud one must not dominate.
             scale = steps[j] / (0.5 * (energy[m] + energy[k]) + 1e-30)
             total_real += scale * (real[k] * real[m] + imag[k] * imag[m])
             total_imag += scale * (imag[k] * real[m] - real[k] * imag[m])
@@ -437,9 +438,9 @@ def _match(samples, reference, spacing, steps, metric, product):
         metric[n] = abs(product[n]) / (steps.shape[0] * length)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _filter(a, b, reference, real, imag):
-    """Outputs in the inner loop: they can be worked on side by side."""
+    """Filter with the outputs in the inner loop, which vectorises."""
     for k in range(reference.shape[0]):
         u, v = reference[k].real, reference[k].imag
         for n in range(real.shape[0]):

@@ -1,52 +1,53 @@
-"""Channels that change during a burst: every tap a process of limited Doppler, estimated from all cells that are known.
+"""Estimation of channels that change during a burst: each tap is a Doppler-limited process, estimated from all known
+cells.
 
-The taps' courses are expanded into the functions that hold most of the energy of a flat Doppler spectrum (discrete
-prolate spheroidal sequences; Zemen and Mecklenbraeuker, IEEE Trans. Signal Process. 53(9), 2005). Their weights have
-Gaussian priors, so the estimate is the linear minimum mean-square error one, and the evidence tells which of a few
-Doppler spreads it is.
+The time courses of the taps are expanded into the functions that hold most of the energy of a flat Doppler spectrum
+(discrete prolate spheroidal sequences; Zemen and Mecklenbraeuker, IEEE Trans. Signal Process. 53(9), 2005). Their
+weights have Gaussian priors, so the estimate is the linear minimum mean-square error one, and the evidence selects one
+of a few Doppler spreads.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.channel_estimate import DELAYS, GRAM, STEERING
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 from tokcom.scientific import linalg
 
 DOPPLERS = (0.001, 0.005, 0.02, 0.06)
-"""Doppler spreads that are tried, in cycles per OFDM symbol."""
+"""Candidate Doppler spreads in cycles per OFDM symbol."""
 SPAN = 64
-"""OFDM symbols that are estimated together."""
+"""OFDM symbols estimated jointly."""
 OVERLAP = 16
-"""Symbols that neighbouring spans share."""
+"""Symbols shared by neighbouring spans."""
 LEAST_SHARE = 1e-4
-"""Energy of the weakest function that counts, relative to the strongest."""
+"""Smallest energy of a function that is kept, relative to the strongest."""
 TAPS = np.flatnonzero((DELAYS >= -1) & (DELAYS <= 22))
-"""Taps that a channel may have where it changes."""
+"""Taps of a changing channel."""
 FLOOR = 2e-3
-"""Share of the power that a tap is given which the header did not show: it may have been faded then."""
+"""Share of the power assigned to a tap absent from the header, where it may have been in a fade."""
 DECIDING_TAPS = 8
-"""Strongest taps, from which the Doppler spread is told."""
+"""Number of strongest taps from which the Doppler spread is estimated."""
 LEAST_NOISE = 1e-5
-"""Noise variance at least, relative to the mean power of the cells."""
+"""Smallest noise variance, relative to the mean power of the cells."""
 PRUNED = 3e-4
-"""Share of the power below which a tap is left out once the payload has been seen."""
+"""Share of the power below which a tap is removed after the first estimate from the payload."""
 _MATCHES = STEERING[:, TAPS].conj()
 _APART = np.exp(2j * np.pi * np.outer(CARRIERS, np.arange(len(TAPS))) / FFT_SIZE)
-"""complex128 (52, len(TAPS)): products of the carriers of two taps that are 0, 1 … samples apart."""
+"""Products of the frequency responses of two taps 0, 1 … samples apart, complex128 (52, len(TAPS))."""
 
 
 @dataclass(frozen=True)
 class SpanPrior:
-    """What is expected of a channel over a span of symbols.
+    """Prior of a channel over a span of symbols.
 
     Attributes:
         powers: float64 (n_taps,), mean power of each of TAPS.
-        doppler: spread in cycles per OFDM symbol; None where it is not known.
+        doppler: Doppler spread in cycles per OFDM symbol; None if unknown.
     """
 
     powers: np.ndarray
@@ -55,12 +56,12 @@ class SpanPrior:
 
 @dataclass(frozen=True)
 class FadingChannel:
-    """A channel by OFDM symbol.
+    """Channel per OFDM symbol.
 
     Attributes:
-        response: complex128 (n, 52).
+        response: complex128 (n, 52), frequency response.
         error: float64 (n,), mean variance of its error.
-        priors: of each span, as they came out; they speed up an estimate from more cells.
+        priors: fitted prior of each span, which speeds up an estimate from more cells.
     """
 
     response: np.ndarray
@@ -69,12 +70,12 @@ class FadingChannel:
 
     @property
     def doppler(self) -> float:
-        """The largest spread in cycles per OFDM symbol."""
+        """Largest Doppler spread in cycles per OFDM symbol."""
         return max(prior.doppler for prior in self.priors)
 
 
 def from_header(powers: np.ndarray) -> SpanPrior:
-    """What the powers of a header's taps, float64 (33,), say of a channel that moves after it."""
+    """Derive the prior of a channel that moves after the header from the powers of the header's taps, float64 (33,)."""
     return SpanPrior(np.maximum(powers[TAPS], FLOOR * powers.sum()))
 
 
@@ -85,11 +86,11 @@ def follow_fading(
     """Estimate a channel that changes from symbol to symbol.
 
     Args:
-        cells: complex64 (n, 52), received, without frequency offset.
-        known: complex64 (n, 52), values of the cells that are known, 0 for all others.
+        cells: complex64 (n, 52), received cells, corrected for the frequency offset.
+        known: complex64 (n, 52), values of known cells, 0 for all others.
         noise: float64 (n, 52), noise variance.
-        priors: one for all spans, or those of an estimate from fewer known cells.
-        dopplers: spreads to try, in cycles per OFDM symbol, where a prior knows none.
+        priors: one prior for all spans, or those of an estimate from fewer known cells.
+        dopplers: spreads to try, in cycles per OFDM symbol, if a prior has none.
     """
     n = len(cells)
     starts = [0] if n <= SPAN + OVERLAP else list(range(0, n - OVERLAP, SPAN - OVERLAP))
@@ -109,11 +110,11 @@ def follow_fading(
 
 @dataclass(frozen=True)
 class _Functions:
-    """What the courses of taps over a span are made of.
+    """Basis functions of the taps' time courses over a span.
 
     Attributes:
-        courses: float64 (n, functions), each scaled by the root of its energy; squares add up to nearly 1 in every row.
-        products: float64 (functions**2, n), of any two.
+        courses: float64 (n, functions), each scaled by the root of its energy; the squares in each row sum to nearly 1.
+        products: float64 (functions**2, n), products of any two functions.
     """
 
     courses: np.ndarray
@@ -122,7 +123,7 @@ class _Functions:
 
 @lru_cache(maxsize=64)
 def _functions(n: int, doppler: float) -> _Functions:
-    """Those of a span of so many symbols."""
+    """Compute the basis functions of a span of n symbols."""
     times = np.arange(n)
     energies, functions = linalg.eigh(np.sinc(2 * doppler * (times[:, None] - times)))
     kept = energies > LEAST_SHARE * energies[-1]
@@ -134,7 +135,7 @@ def _functions(n: int, doppler: float) -> _Functions:
 def _follow(
     cells: np.ndarray, known: np.ndarray, noise: np.ndarray, prior: SpanPrior, dopplers: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, SpanPrior]:
-    """Response, error and prior of one span."""
+    """Estimate response, error and prior of one span."""
     problem = _Problem.of(cells, known, noise)
     taps = np.flatnonzero(prior.powers)
     if not len(taps):
@@ -147,7 +148,7 @@ def _follow(
         )
     functions = _functions(len(cells), doppler)
     solution = problem.solve(functions, taps, prior.powers)
-    # The taps that were not there at all are left out from now on; the others are as strong as they were seen.
+    # From now on absent taps are removed, and the others have their estimated powers.
     seen = np.zeros(len(TAPS))
     seen[taps] = solution.powers()
     seen[seen < PRUNED * seen.sum()] = 0
@@ -160,11 +161,11 @@ def _follow(
 
 @dataclass(frozen=True)
 class _Problem:
-    """What the known cells of a span say, in units of the noise.
+    """Sufficient statistics of a span's known cells, in units of the noise.
 
     Attributes:
-        power: complex128 (n, lags): sums over each symbol's cells that two taps as far apart have in common.
-        matched: complex128 (n, len(TAPS)): what each symbol says of each tap.
+        power: complex128 (n, lags): sums over each symbol's cells of the products of two taps that far apart.
+        matched: complex128 (n, len(TAPS)): each symbol's cells, matched to each tap.
     """
 
     power: np.ndarray
@@ -172,14 +173,14 @@ class _Problem:
 
     @classmethod
     def of(cls, cells: np.ndarray, known: np.ndarray, noise: np.ndarray) -> "_Problem":
-        # Less noise than single precision would not be told from none.
+        # Noise below single precision cannot be distinguished from none.
         noise = np.maximum(noise, LEAST_NOISE * np.mean(np.abs(cells) ** 2) + 1e-30)
         return cls((np.abs(known) ** 2 / noise) @ _APART, (known.conj() * cells / noise) @ _MATCHES)
 
     def solve(self, functions: _Functions, taps: np.ndarray, powers: np.ndarray) -> "_Solution":
         root = np.sqrt(powers[taps])
         courses = functions.courses
-        # Carriers are summed up once for all symbols, functions and taps: the normal equations are made of few numbers.
+        # Sum over carriers once for all symbols, functions and taps: the normal equations need only few numbers.
         common = functions.products @ self.power.view(np.float64)
         normal = np.empty((len(taps) * courses.shape[1],) * 2, np.complex128, "F")
         _fill_normal(common.view(np.complex128), TAPS[taps], root, normal)
@@ -188,10 +189,10 @@ class _Problem:
         return _Solution(factor, matched, courses, taps, root)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill_normal(common, taps, root, normal):
-    """Fills in the lower triangle of the normal equations of all taps' functions, with the identity of their priors;
-    common: (functions**2, lags), of any two functions; taps: in rising order."""
+    """Fill in the lower triangle of the normal equations of all taps' functions, plus the identity of their priors.
+    common: (functions**2, lags), for any two functions; taps: in ascending order."""
     n_taps = taps.shape[0]
     n_functions = normal.shape[0] // n_taps
     for j in range(n_taps):
@@ -220,40 +221,40 @@ class _Solution:
         return float(np.vdot(white, white).real - 2 * np.log(np.diagonal(self.factor).real).sum())
 
     def mean(self) -> np.ndarray:
-        """complex128 (taps, functions): the weights, in units of the taps' amplitudes."""
+        """Weights in units of the taps' amplitudes, complex128 (taps, functions)."""
         mean = linalg.cho_solve((self.factor, True), self.matched, check_finite=False)
         return mean.reshape(len(self.taps), -1) * self.root[:, None]
 
     @cached_property
     def _spread(self) -> np.ndarray:
-        """The inverse of the Cholesky factor: its columns' products are the covariance."""
+        """Inverse of the Cholesky factor; the products of its columns are the covariance."""
         return linalg.lapack.ztrtri(self.factor, lower=1)[0]
 
     def powers(self) -> np.ndarray:
-        """float64 (taps,): mean power of each tap, its uncertainty included."""
+        """Mean power of each tap, its uncertainty included, float64 (taps,)."""
         variance = (self._spread.real**2 + self._spread.imag**2).sum(axis=0).reshape(len(self.taps), -1)
         return (np.abs(self.mean()) ** 2 + variance * self.root[:, None] ** 2).mean(axis=1)
 
     def error(self) -> np.ndarray:
-        """float64 (n,): mean variance, over the carriers, of the response's error at each symbol."""
+        """Variance of the response's error at each symbol, averaged over carriers, float64 (n,)."""
         covariance = linalg.lapack.zlauum(self._spread, lower=1)[0]
         gram = GRAM[np.ix_(TAPS[self.taps], TAPS[self.taps])] * self.root[:, None] * self.root
-        # Over the taps first: what is left is a small matrix of the functions.
+        # Sum over the taps first: a small matrix over functions remains.
         functions = np.zeros((self.courses.shape[1],) * 2)
         _sum_over_taps(covariance, gram, functions)
         return np.einsum("tq,qr,tr->t", self.courses, functions, self.courses) / len(CARRIERS)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_over_taps(covariance, gram, functions):
-    """Adds to functions, (functions, functions), what their weights' errors make of the response's, in the real part;
-    covariance: of all taps' functions, of which the lower triangle counts."""
+    """Add the contribution of the weights' errors to the response's to functions, (functions, functions), real part.
+    covariance: of all taps' functions; only the lower triangle is used."""
     n_taps, n_functions = gram.shape[0], functions.shape[0]
     for j in range(n_taps):
         for r in range(n_functions):
             column = j * n_functions + r
             for i in range(j, n_taps):
-                # Each block below the diagonal stands for the one above it, too.
+                # Each block below the diagonal counts for the one above it, too.
                 weight = gram[j, i] * (1 if i == j else 2)
                 for q in range(r if i == j else 0, n_functions):
                     value = covariance[i * n_functions + q, column]

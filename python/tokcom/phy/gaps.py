@@ -1,42 +1,42 @@
-"""Samples that went missing in the middle of a burst: found by its pilots, which then come early.
+"""Detection of samples missing in the middle of a burst, by its pilots, which then come early.
 
-Missing samples turn the pilots of a symbol against each other, or, where the turn happens to be whole from one to the
-next, against those of the symbol before: they move and change sign, so that a wrong shift does not fit for long.
+Missing samples rotate the pilots of a symbol relative to each other or, if that rotation is a whole turn, relative to
+those of the symbol before: pilots move and change sign, so that a wrong shift does not fit for long.
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy import grid
 from tokcom.phy.burst import first_symbol_start
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE, SYMBOL_LENGTH
 from tokcom.phy.observation import Observation
 
 WINDOW = 6
-"""OFDM symbols whose pilots decide together that something is wrong."""
+"""OFDM symbols whose pilots are averaged to detect a gap."""
 FEWEST_SEARCHED, SEARCHED = 6, 10
-"""OFDM symbols at least and at most in which a shift is sought."""
+"""Smallest and largest number of OFDM symbols over which a shift is searched for."""
 LOST = 0.4
-"""Coherence of the pilots from symbol to symbol, -1 to 1, below which samples may be missing; of noise it is 0."""
+"""Coherence of the pilots from symbol to symbol, -1 to 1, below which samples may be missing; for noise it is 0."""
 FOUND = 0.5
-"""Coherence that the right shift has at least."""
+"""Smallest coherence of the correct shift."""
 CLEARLY = 0.05
-"""Coherence that a larger shift must have more than a smaller one."""
+"""Advantage in coherence that a larger shift needs over a smaller one."""
 FEWEST, MOST = -256, 2560
-"""Samples that may be missing; negative: that are too many."""
+"""Range of the number of missing samples; negative for surplus samples."""
 ORDER = np.array(sorted(range(FEWEST, MOST + 1), key=abs))
 MOST_GAPS = 8
 
 
 def find_gaps(samples: np.ndarray, observation: Observation) -> np.ndarray | None:
-    """Where the symbols of a burst's payload are, if some of its samples are missing.
+    """Locate the symbols of a burst's payload if some of its samples are missing.
 
     Args:
-        samples: complex64, from which the observation's sync counts.
-        observation: of the burst as if none were missing.
+        samples: complex64, to which the observation's sync refers.
+        observation: observation of the burst as if none were missing.
 
     Returns:
-        int64 (n,): samples by which each symbol comes early, or None where no gap is found.
+        int64 (n,): samples by which each symbol comes early, or None if no gap is found.
     """
     n, first = len(observation.cells), observation.n_header
     if n - first < WINDOW:
@@ -55,7 +55,7 @@ def find_gaps(samples: np.ndarray, observation: Observation) -> np.ndarray | Non
         low = np.flatnonzero(means < LOST)
         if not len(low):
             break
-        # Where the mean falls, a third of the window is still right.
+        # When the mean drops, a third of the window is still correct.
         place = at + int(low[0]) + WINDOW // 3
         if place + 1 + FEWEST_SEARCHED > n:
             break
@@ -73,9 +73,9 @@ def find_gaps(samples: np.ndarray, observation: Observation) -> np.ndarray | Non
     return shifts if gaps else None
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _at(samples, start, carrier):
-    """The value of a carrier in a window; 0 where the samples do not reach."""
+    """Compute the value of a carrier in a window; 0 beyond the samples."""
     total = 0j
     if start < 0 or start + FFT_SIZE > samples.shape[0]:
         return total
@@ -87,9 +87,9 @@ def _at(samples, start, carrier):
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _match(samples, start, carriers, template):
-    """Sum of a symbol's pilots times the template's conjugates, relative to what they could add up to at most."""
+    """Correlate a symbol's pilots with the template, relative to the largest possible value."""
     product, power, expected = 0j, 1e-30, 1e-30
     for p in range(4):
         value = _at(samples, start, carriers[p])
@@ -99,9 +99,9 @@ def _match(samples, start, carriers, template):
     return product / np.sqrt(power * expected)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _coherence(samples, starts, carriers, template):
-    """float64 (n,): how well the pilots of each symbol fit, and agree in phase with those of the symbol before."""
+    """Measure how well each symbol's pilots fit, and agree in phase with those of the symbol before, float64 (n,)."""
     out = np.zeros(starts.shape[0])
     last = 0j
     for t in range(starts.shape[0]):
@@ -111,10 +111,10 @@ def _coherence(samples, starts, carriers, template):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _slide(samples, start, carriers, template, first, matches):
-    """Fills in `_match` of the windows that begin `first`, `first` + 1 … samples earlier than `start`; next to nothing
-    where the samples do not reach."""
+    """Fill in `_match` for windows that begin `first`, `first` + 1 … samples before `start`; nearly 0 beyond the
+    samples."""
     steps, values, expected = np.exp(2j * np.pi * carriers / FFT_SIZE), np.zeros(4, np.complex128), 1e-30
     for p in range(4):
         expected += template[p].real ** 2 + template[p].imag ** 2
@@ -136,9 +136,9 @@ def _slide(samples, start, carriers, template, first, matches):
         matches[i] = product / np.sqrt(power * expected)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _best_shift(samples, starts, carriers, template, order):
-    """The shift by which the pilots of symbols in a row agree best, in sign, too, and how well."""
+    """Find the shift at which the pilots of consecutive symbols agree best, sign included, and its coherence."""
     n, fewest = starts.shape[0], order.min()
     count = order.max() - fewest + 1
     product = np.empty((n, count), np.complex128)

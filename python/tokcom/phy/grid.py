@@ -1,11 +1,11 @@
-"""The grid of carriers by OFDM symbols: which value sits where, how it is turned, and the way to samples and back."""
+"""Grid of carriers by OFDM symbols: placement and rotation of values, and conversion to samples and back."""
 
 from functools import lru_cache
 from math import ceil, gcd
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.numerology import (
     CARRIERS,
     CYCLIC_PREFIX,
@@ -20,24 +20,24 @@ from tokcom.phy.numerology import (
 from tokcom.scientific import fft
 
 CARRIER_STEP = 13
-"""Data carriers, modulo 48, from one value of a packet to the next: 48 in a row use every carrier once, and any two
-fewer than 11 places apart are at least 4 carriers apart."""
+"""Data carriers, modulo 48, from one value of a packet to the next: 48 consecutive values use every carrier once, and
+any two fewer than 11 positions apart are at least 4 carriers apart."""
 GOLDEN = (np.sqrt(5) - 1) / 2
 PILOT_OFFSET = 8192
-"""Where the pilots begin in the pseudo-random sequence, whose first bits are far from random."""
+"""Start of the pilots in the pseudo-random sequence, whose first bits are far from random."""
 FILLER = np.complex64(np.sqrt(0.5) * (1 + 1j))
-"""What cells hold that get no value."""
+"""Value of cells that carry no data."""
 
 
 @lru_cache(maxsize=64)
 def interleaving(n_symbols: int) -> np.ndarray:
-    """Cell of each value, int64 (n_symbols * 48,): cells count carrier by carrier through one OFDM symbol after the
-    other. Value i sits in cell i * step modulo the number of cells, where the step is CARRIER_STEP more than a
-    multiple of 48 near the golden section: a packet is spread over all carriers and over the length of the burst.
+    """Compute the cell of each value, int64 (n_symbols * 48,), cells counted carrier by carrier, symbol by symbol.
+    Value i sits in cell i * step modulo the number of cells, where the step is CARRIER_STEP more than a multiple of 48
+    near the golden section: a packet is spread over all carriers and over the length of the burst.
     """
     cells = n_symbols * N_DATA
     base = round(GOLDEN * n_symbols)
-    # The nearest symbol count to the golden section whose step visits every cell.
+    # The symbol count nearest to the golden section whose step visits every cell.
     for offset in sorted(range(-n_symbols, n_symbols + 1), key=lambda o: (abs(o), o)):
         step = (base + offset) * N_DATA + CARRIER_STEP
         if step > 0 and gcd(step, cells) == 1:
@@ -47,8 +47,8 @@ def interleaving(n_symbols: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def rotation(n_symbols: int) -> np.ndarray:
-    """complex64 (n_symbols, 48): powers of j that keep the waveform noise-like whatever it carries; two bits of the
-    pseudo-random sequence, the first one worth two, for each cell in order."""
+    """Compute the rotation of each cell, complex64 (n_symbols, 48): powers of j that keep the waveform noise-like
+    whatever the data; two bits of the pseudo-random sequence, most significant first, per cell in order."""
     bits = pseudo_random_bits(2 * n_symbols * N_DATA).reshape(-1, 2)
     quarters = 2 * bits[:, 0] + bits[:, 1]
     return _kept(np.array([1, 1j, -1, -1j], np.complex64)[quarters].reshape(n_symbols, N_DATA))
@@ -56,25 +56,25 @@ def rotation(n_symbols: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def pilots(n_symbols: int) -> np.ndarray:
-    """float32 (n_symbols, 4): +-1 by carrier in rising order, -1 where the pseudo-random sequence is 1, from its bit
-    PILOT_OFFSET on: a symbol's pilots are no other's, wherever it is looked for."""
+    """Compute the pilots, float32 (n_symbols, 4): +-1 in ascending order of carriers, -1 where the pseudo-random
+    sequence is 1, from its bit PILOT_OFFSET on, so that every symbol's pilots are distinct."""
     bits = pseudo_random_bits(PILOT_OFFSET + 4 * n_symbols)[PILOT_OFFSET:]
     return _kept((1 - 2.0 * bits.reshape(n_symbols, 4)).astype(np.float32))
 
 
 def _kept(array: np.ndarray) -> np.ndarray:
-    """The array, which nobody may change as others get it, too."""
+    """Mark an array as read-only: it is cached and shared."""
     array.flags.writeable = False
     return array
 
 
 def symbols_for(n_values: int) -> int:
-    """OFDM symbols that carry so many values."""
+    """Count the OFDM symbols that carry n_values values."""
     return ceil(n_values / N_DATA)
 
 
 def spread(values: np.ndarray) -> np.ndarray:
-    """complex64 (n_symbols, 48) of values (n,), interleaved and turned. Cells left over hold FILLER."""
+    """Interleave and rotate values (n,) to cells, complex64 (n_symbols, 48); unused cells hold FILLER."""
     n_symbols = symbols_for(values.size)
     cells = np.full(n_symbols * N_DATA, FILLER, np.complex64)
     cells[interleaving(n_symbols)[: values.size]] = values
@@ -82,27 +82,27 @@ def spread(values: np.ndarray) -> np.ndarray:
 
 
 def gather(cells: np.ndarray, n_values: int) -> np.ndarray:
-    """The values (n_values,) of cells (n_symbols, 48): the inverse of `spread`."""
+    """Extract the values (n_values,) from cells (n_symbols, 48): the inverse of `spread`."""
     turned_back = cells * rotation(len(cells)).conj()
     return turned_back.ravel()[interleaving(len(cells))[:n_values]]
 
 
 @lru_cache(maxsize=64)
 def data_places(n_symbols: int) -> np.ndarray:
-    """int64 (n_symbols, 48): places among CARRIERS of the data cells of a burst's first OFDM symbols, the header's
-    first one counted as 0."""
+    """Compute the positions among CARRIERS, int64 (n_symbols, 48), of the data cells of a burst's OFDM symbols, from
+    the header's first one on."""
     return _kept(DATA_PLACES[np.arange(n_symbols) % PILOT_SPACING])
 
 
 @lru_cache(maxsize=64)
 def pilot_places(n_symbols: int) -> np.ndarray:
-    """int64 (n_symbols, 4): places among CARRIERS of the pilots of a burst's first OFDM symbols."""
+    """Compute the positions among CARRIERS, int64 (n_symbols, 4), of the pilots of a burst's OFDM symbols."""
     return _kept(PILOT_PLACES[np.arange(n_symbols) % PILOT_SPACING])
 
 
 def ofdm_symbols(cells: np.ndarray) -> np.ndarray:
-    """complex64 samples (n_symbols * 80,), of unit mean power, of a burst's data cells (n_symbols, 48), from the
-    header's first symbol on, with their pilots."""
+    """Modulate a burst's data cells (n_symbols, 48), from the header's first symbol on, with pilots, to complex64
+    samples (n_symbols * 80,) of unit mean power."""
     n_symbols = len(cells)
     spectrum = np.zeros((n_symbols, FFT_SIZE), np.complex64)
     rows = np.arange(n_symbols)[:, None]
@@ -116,8 +116,8 @@ def ofdm_symbols(cells: np.ndarray) -> np.ndarray:
 
 
 def carriers_of(samples: np.ndarray, starts: np.ndarray, frequency: float) -> np.ndarray:
-    """complex64 spectra (n, 64) of the 64 samples from each start, freed of a frequency offset, where unit noise power
-    a sample is unit noise power a carrier."""
+    """Compute spectra, complex64 (n, 64), of the 64 samples from each start, corrected for a frequency offset and
+    scaled so that the noise power per carrier equals that per sample."""
     windows = np.empty((len(starts), FFT_SIZE), np.complex64)
     _derotated_windows(samples, starts, frequency, windows)
     spectrum = fft.fft(windows, axis=1, overwrite_x=True)
@@ -125,7 +125,7 @@ def carriers_of(samples: np.ndarray, starts: np.ndarray, frequency: float) -> np
     return spectrum
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _derotated_windows(samples, starts, frequency, out):
     turn = np.empty(out.shape[1], np.complex64)
     for k in range(out.shape[1]):

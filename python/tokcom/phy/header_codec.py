@@ -1,4 +1,4 @@
-"""The burst header on the air: rate 1/3, BPSK, repeated in the robust profile."""
+"""Coding of the burst header: rate 1/3, BPSK, repeated in the robust profile."""
 
 from functools import lru_cache
 
@@ -13,49 +13,49 @@ from tokcom.phy.numerology import N_DATA
 from tokcom.phy.profile import Profile
 
 CODE = ConvolutionalCode(7, (0o133, 0o171, 0o165))
-"""K=7, rate 1/3 (3GPP TS 36.212, 5.1.3.1), here terminated: the packets' code with one output more."""
+"""K=7, rate 1/3 (3GPP TS 36.212, 5.1.3.1), here terminated: the packets' code with one more output."""
 BASE_SYMBOLS = grid.symbols_for(CODE.coded_length(BASE_BITS))
 
 
 def base_symbols(profile: Profile) -> int:
-    """OFDM symbols of the header's base, all copies counted."""
+    """Count the OFDM symbols of the header's base, in all copies."""
     return BASE_SYMBOLS * profile.header_copies
 
 
 def header_symbols(profile: Profile, extension: int) -> int:
-    """OFDM symbols of a header with so many symbols of extension, all copies of both counted."""
+    """Count the OFDM symbols of a header with `extension` symbols of extension, in all copies of both."""
     return (BASE_SYMBOLS + extension) * profile.header_copies
 
 
 def encode_header(header: BurstHeader, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
-    """BPSK values of base and extension, complex64 (copies, n) each, n being 0 for an extension that is not there."""
+    """Encode base and extension to BPSK values, complex64 (copies, n) each; n is 0 without an extension."""
     return tuple(_values(bits, profile.header_copies) for bits in header.to_bits())
 
 
 def header_cells(header: BurstHeader, profile: Profile) -> np.ndarray:
-    """complex64 cells (n_symbols, 48) of a header with its extension."""
+    """Encode a header with its extension to cells, complex64 (n_symbols, 48)."""
     return np.concatenate([_cells(values[0], len(values)) for values in encode_header(header, profile)])
 
 
 def decode_base(cells: np.ndarray, profile: Profile) -> HeaderBase:
-    """The header's base.
+    """Decode the header's base.
 
     Args:
-        cells: complex (base_symbols, 48), each weighted so that its real part, turned back, is in proportion to the
-            bit's LLR.
-        profile: the preamble's.
+        cells: complex (base_symbols, 48), weighted so that their real parts, derotated, are proportional to the bits'
+            LLRs.
+        profile: profile of the preamble.
 
     Raises:
-        HeaderError: it cannot be used.
+        HeaderError: the header is invalid.
     """
     return HeaderBase.from_bits(_bits(cells, BASE_BITS, profile.header_copies))
 
 
 def decode_extension(cells: np.ndarray, base: HeaderBase, profile: Profile) -> BurstHeader:
-    """The whole header, of the cells of its extension.
+    """Decode the extension from its cells and return the whole header.
 
     Raises:
-        HeaderError: it cannot be used.
+        HeaderError: the header is invalid.
     """
     return base.header(_bits(cells, extension_length(base.extension_symbols), profile.header_copies))
 
@@ -68,7 +68,7 @@ def _values(bits: np.ndarray, copies: int) -> np.ndarray:
 
 
 def _cells(values: np.ndarray, copies: int) -> np.ndarray:
-    """complex64 cells (n_symbols, 48) of values (n,)."""
+    """Map values (copies, n) to cells, complex64 (n_symbols, 48)."""
     if not values.size:
         return np.zeros((0, N_DATA), np.complex64)
     padded = np.ones(grid.symbols_for(len(values)) * N_DATA, np.complex64)
@@ -81,8 +81,8 @@ def _cells(values: np.ndarray, copies: int) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _places(n_values: int, copies: int) -> np.ndarray:
-    """int64 (copies, n_values): the cell of each value. Copies follow one another, each further along in a common
-    interleaving, so that no bit meets a carrier twice."""
+    """Compute the cell of each value, int64 (copies, n_values). Copies follow one another in a common interleaving, so
+    that no bit uses a carrier twice."""
     rows = grid.interleaving(copies * n_values // N_DATA).reshape(copies, n_values)
     return np.stack([np.roll(row, 5 * copy) for copy, row in enumerate(rows)])
 

@@ -1,8 +1,8 @@
-"""What keeps a burst from being received although it is there: told, so that nobody need search for hours."""
+"""Diagnosis of bursts that are present but cannot be received, such as an inverted spectrum."""
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.phy.detector import BLOCK, ShortTrainingDetector, block_sums, long_training, places
 from tokcom.phy.grid import carriers_of
 from tokcom.phy.narrowband import LAG
@@ -22,33 +22,33 @@ REMEDIES = {
     SLOWER: "a preamble is some per mille or per cent slower than this sample rate: set both ends to the same one",
     CLIPPED: "samples are clipped: lower the receiver's gain",
 }
-"""What to do, by hint."""
+"""Remedy for each hint."""
 CERTAIN = 0.2
-"""Metric of a long training from which a hint is given; noise gets there never, half of a preamble's spectrum does."""
+"""Metric of a long training from which a hint is given; noise never reaches it, half of a preamble's spectrum does."""
 CLIPPED_SHARE = 0.003
-"""Share of the samples at a rail from which they are called clipped; of samples that are not, it is the largest one and
-those beside it."""
+"""Share of samples at a rail from which they count as clipped; without clipping only the largest one and its neighbours
+are there."""
 ALWAYS_THERE = 8
-"""Samples that are at a rail without clipping: the largest ones."""
+"""Number of samples at a rail without clipping: the largest ones."""
 CLEAR = 0.35
-"""Metric of a preamble from which the sampling clocks' offset can be told from it, and a header should have come."""
+"""Metric of a preamble from which the offset of the sampling clocks can be estimated, and a header is expected."""
 LARGEST_RATE_OFFSET = 0.004
-"""Relative offset of the sampling clocks that no oscillator has."""
+"""Relative offset of the sampling clocks beyond that of any oscillator."""
 APART = 20
-"""Carriers whose phases are compared for it: more would be ambiguous at 2%."""
+"""Distance of the carriers whose phases are compared for it: a larger one would be ambiguous at 2%."""
 RAIL = 1e-3
 """Width of a rail, relative to its distance from the centre."""
 
 
 def what_is_wrong(samples: np.ndarray, profiles: list[Profile]) -> str:
-    """Seek preambles as they look at another rate, or with an inverted spectrum.
+    """Search for preambles at another sample rate or with an inverted spectrum.
 
     Args:
-        samples: complex64 (n,), that hold a preamble in which no long training was found.
-        profiles: whose preambles to seek.
+        samples: complex64 (n,), with a preamble in which no long training was found.
+        profiles: profiles of the preambles.
 
     Returns:
-        A key of REMEDIES; empty where nothing was recognised.
+        A key of REMEDIES; empty if nothing was recognised.
     """
     if len(samples) < 2:
         return ""
@@ -60,13 +60,13 @@ def what_is_wrong(samples: np.ndarray, profiles: list[Profile]) -> str:
 
 
 def clipped_share(samples: np.ndarray) -> float:
-    """Share of the samples, complex64 (n,), of which a part is at the most positive or most negative value of all."""
+    """Compute the share of samples, complex64 (n,), with a component at the largest or smallest value of all."""
     if not samples.size:
         return 0.0
     return max(_at_rails(samples) - ALWAYS_THERE, 0) / len(samples)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _at_rails(samples):
     most = np.array([samples[0].real, -samples[0].real, samples[0].imag, -samples[0].imag])
     for sample in samples:
@@ -81,17 +81,17 @@ def _at_rails(samples):
 
 
 def rate_offset(samples: np.ndarray, sync: Synchronization) -> float:
-    """How much faster, relatively, the transmitter's sampling clock is: by how far the long symbols move.
+    """Estimate the relative excess of the transmitter's sampling clock from the drift of the long symbols.
 
     Args:
-        samples: complex64, from which `sync` counts.
-        sync: where the long training is.
+        samples: complex64, to which `sync` refers.
+        sync: position of the long training.
     """
     profile = sync.profile
     starts = sync.long_start + profile.long_spacing * np.arange(len(profile.long_signs))
     rows = carriers_of(samples, starts, sync.frequency)[:, CARRIERS] * profile.long_pattern
     turns = (rows[1:] * rows[:-1].conj()).sum(axis=0)
-    # Of carriers far apart the phases differ most; DC, which is not in use, lies between the others.
+    # Phases of distant carriers differ most; DC is not in use.
     lower = np.flatnonzero(np.isin(CARRIERS + APART, CARRIERS))
     upper = np.searchsorted(CARRIERS, CARRIERS[lower] + APART)
     slope = np.angle((turns[upper] * turns[lower].conj()).sum()) / APART
@@ -120,12 +120,12 @@ def _holds_preamble(samples: np.ndarray, profile: Profile) -> bool:
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def first_rise(energies: np.ndarray, begin: int, span: int, ratio: float) -> int:
-    """The first block, from `begin` on, behind which so many blocks have together more than `ratio` times the energy of
-    as many before it; -1 where there is none."""
+    """Find the first block, from `begin` on, where the next `span` blocks have more than `ratio` times the energy of
+    the `span` blocks before; -1 if there is no such block."""
     for b in range(max(begin, span), energies.shape[0] - span + 1):
-        # A first look, for speed.
+        # A cheap test first.
         if not energies[b + 2] + energies[b + 3] > 2 * (energies[b - 2] + energies[b - 3]):
             continue
         before, after = 0.0, 0.0

@@ -1,32 +1,32 @@
-"""Impulses: found by their energy, against a level that neither they nor a burst's beginning can move.
+"""Detection of impulses by their energy, relative to a level that neither impulses nor the start of a burst can raise.
 
-An impulse (ignition, a switch, a radar's pulse) is short: a block of 8 samples that is far louder than what lies before
-it and also than what lies behind it. A burst that rises from silence is as loud behind, one that ends was as loud
-before; the peaks of OFDM stay below the ratio (a block of 8 noise-like samples exceeds it once in 10**9).
+An impulse (ignition, a switch, a radar pulse) is short: a block of 8 samples far louder than both the samples before
+and those after it. A burst that rises from silence is as loud afterwards, one that ends was as loud before; the peaks
+of OFDM stay below the ratio (a block of 8 noise-like samples exceeds it once in 10**9).
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
+
 BLOCK = 8
-"""Samples whose energy is taken together."""
+"""Samples per value of energy."""
 GUARD = 2
-"""Blocks beside the one in question that may be part of the same impulse."""
+"""Neighbouring blocks that may be part of the same impulse."""
 SIDE = 8
-"""Blocks on each side that say what level is usual."""
+"""Blocks on each side that define the usual level."""
 QUIET = 5
-"""Blocks of these that must be quieter by the ratio: others may hold an impulse, too."""
+"""Number of these blocks that must be quieter by the ratio; the others may hold impulses, too."""
 RATIO = 6.0
-"""Energy of a block, relative to quiet ones, from which it holds an impulse."""
+"""Energy of a block, relative to quiet ones, from which it counts as an impulse."""
 PEAK = 8.0
-"""Power of a sample, relative to the usual, from which it is blanked: those near an impulse that are not part of it
-stay."""
+"""Power of a sample, relative to the usual, from which it is blanked; others near an impulse are kept."""
 AHEAD = GUARD + SIDE
-"""Blocks that must be known behind the one in question."""
+"""Blocks needed after the one under test."""
 
 
 class ImpulseFinder:
-    """Finds impulses in a stream of block energies."""
+    """Detector of impulses in a stream of block energies."""
 
     def __init__(self) -> None:
         self.reset()
@@ -36,15 +36,14 @@ class ImpulseFinder:
         self._energies = np.zeros(2 * AHEAD)
 
     def push(self, energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Blocks that hold an impulse.
+        """Process the next blocks and return those that hold an impulse.
 
         Args:
-            energies: float64 (n,), of the next blocks.
+            energies: float64 (n,), energies of the next blocks.
 
         Returns:
-            int64 (k,): which blocks do, counted from the first one pushed now; those that are decided by now end
-            `AHEAD` blocks before the last one, so that they may be negative; and float64 (k,): the usual power of a
-            sample beside each.
+            Indices of the blocks, int64 (k,), counted from the first one pushed now; since blocks are decided `AHEAD`
+            blocks late, they may be negative. And the usual power of a sample around each, float64 (k,).
         """
         known = np.concatenate([self._energies, energies])
         self._energies = known[-2 * AHEAD :].copy()
@@ -53,7 +52,7 @@ class ImpulseFinder:
         return found[:count] - 2 * AHEAD, power[:count]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _find(energies, found, power):
     count = 0
     sides = np.empty((2, SIDE))
@@ -62,7 +61,7 @@ def _find(energies, found, power):
         before, after = 0, 0
         for i in range(GUARD + 1, AHEAD + 1):
             before += energies[b - i] < limit
-            # Two loud blocks more than may be are enough to know; nearly always the first three are.
+            # Stop once too many blocks are loud; nearly always the first three are.
             if i - GUARD - before > SIDE - QUIET:
                 break
         if before < QUIET:
@@ -80,5 +79,5 @@ def _find(energies, found, power):
 
 
 def loud_samples(samples: np.ndarray, power: float) -> np.ndarray:
-    """int64 (k,): places of the samples, complex (n,), that stand out of a usual power."""
+    """Find the samples, complex (n,), that stand out from a usual power; return their indices, int64 (k,)."""
     return np.flatnonzero(samples.real**2 + samples.imag**2 > PEAK * power)

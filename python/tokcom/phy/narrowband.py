@@ -1,46 +1,49 @@
-"""Narrow-band interference: carriers, hum and spurs, kept from the detector and taken out of bursts.
+"""Narrow-band interference (carriers, hum, spurs): hidden from the detector and removed from bursts.
 
-A tone is foreseen from what was 4 samples earlier, a short training is not: its twelve lines all but cancel in the
-correlation at 4 samples, and two paths at any distance leave it below 0.58 of its energy. What the one-tap predictor
-leaves over is, therefore, searched where a tone is there (linear prediction: Makhoul, Proc. IEEE 63(4), 1975).
+A tone can be predicted from the sample 4 samples earlier, a short training cannot: its twelve lines nearly cancel in
+the correlation at 4 samples, which is below 0.58 of its energy for two paths at any distance. In the presence of a tone
+the detector therefore works on the residual of the one-tap predictor (linear prediction: Makhoul, Proc. IEEE 63(4),
+1975).
 
-In a burst, a tone is a line far above its neighbours in the spectrum of some thousand samples. Its best fit is taken
-off, which costs the signal one part in a thousand.
+In a burst, a tone is a line far above its neighbours in the spectrum of about a thousand samples. Its best fit is
+subtracted, which removes a thousandth of the signal.
 """
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
 from tokcom.scientific import fft
 
 LAG = 4
-"""Samples from which a tone is foreseen."""
+"""Lag in samples of the prediction of a tone."""
 WINDOWS = (18, 78)
-"""Blocks over which the prediction is averaged: the first for strong tones that set in, the second for weak ones."""
+"""Blocks over which the prediction is averaged: the first window for the onset of strong tones, the second for weak
+ones."""
 SHARES = (0.3, 0.12)
-"""Correlation, relative to the energy, from which each window speaks of a tone: noise gets there once in some 10**5
+"""Correlation, relative to the energy, from which each window indicates a tone: noise reaches it once in about 10**5
 blocks."""
 LIKENESS = 0.45
-"""Squared correlation at 4 samples, relative to that at 16, from which what repeats is a tone: of a short training it
-is near 1/36, and of one received over two paths at most a third."""
+"""Squared correlation at 4 samples, relative to that at 16, from which a periodic signal counts as a tone: for a short
+training it is near 1/36, and over two paths at most a third."""
 BOLDNESS = 1.25
-"""The prediction goes beyond the one of least error: what is left of a tone matters more than a little more noise."""
+"""Factor on the prediction of least error: the residual of a tone matters more than slightly more noise."""
 RENEWAL = 256
-"""Blocks after which running sums are made afresh: what a loud moment leaves behind by rounding must not stay."""
+"""Blocks after which running sums are recomputed, so that rounding errors of a loud moment do not persist."""
 LEFT_OVER = 1e-4
-"""Share of the energy that is never taken for foreseen: what is left of a steady tone is rounding, which may repeat."""
+"""Share of the energy that is never considered predictable: the residual of a steady tone is rounding, which may be
+periodic."""
 SEGMENT = 1024
-"""Samples, about, over which a tone is taken to be steady."""
+"""Approximate number of samples over which a tone is assumed steady."""
 MAX_TONES = 4
-"""Tones that are taken off in a segment."""
+"""Largest number of tones subtracted per segment."""
 NEAR, FAR = 5, 20
-"""A line is compared to what lies so many bins beside it, on the stronger side."""
+"""Range of bins beside a line with which it is compared, on the stronger side."""
 
 
 class TonePredictor:
-    """Tells, along a stream, how well a sample is foreseen from the one 4 samples earlier."""
+    """One-tap predictor of a stream from the sample 4 samples earlier."""
 
     def __init__(self) -> None:
         self.reset()
@@ -51,14 +54,14 @@ class TonePredictor:
         self._state = np.zeros((len(WINDOWS), 6))
 
     def push(self, sums: np.ndarray) -> np.ndarray:
-        """Prediction coefficients.
+        """Compute the prediction coefficients of the next blocks.
 
         Args:
-            sums: float64 (5, n): of blocks, real and imaginary part of the correlation at 16 samples, energy, and the
+            sums: float64 (5, n): per block, real and imaginary part of the correlation at 16 samples, energy, and the
                 correlation at 4.
 
         Returns:
-            complex64 (n,): for each block, the factor from a sample to the one 4 later; 0 where there is no tone.
+            complex64 (n,): factor from a sample to the one 4 later, per block; 0 without a tone.
         """
         history = np.concatenate([self._sums, sums], axis=1)
         self._sums = history[:, -max(WINDOWS) :].copy()
@@ -68,9 +71,9 @@ class TonePredictor:
         return factors
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _predict(sums, window, share, p, factors):
-    """p: sums over the window, and blocks since they were made afresh."""
+    """Compute the factors of one window. p: sums over the window, and blocks since they were recomputed."""
     first = sums.shape[1] - factors.shape[0]
     u, v, energy, real, imag = p[0], p[1], p[2], p[3], p[4]
     age = int(p[5])
@@ -96,14 +99,14 @@ def _predict(sums, window, share, p, factors):
     p[:] = u, v, energy, real, imag, float(age)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def unforeseen(samples: np.ndarray, factors: np.ndarray, block: int) -> np.ndarray:
-    """What is left of samples without what is foreseen of them.
+    """Compute the residual of samples after prediction.
 
     Args:
         samples: complex64 (4 + n,), the first four of which are history.
-        factors: complex64 (n / block,), of each block.
-        block: samples of a block.
+        factors: complex64 (n / block,), factor of each block.
+        block: samples per block.
 
     Returns:
         complex64 (n,).
@@ -117,14 +120,14 @@ def unforeseen(samples: np.ndarray, factors: np.ndarray, block: int) -> np.ndarr
 
 
 def find_tones(samples: np.ndarray, threshold_db: float) -> list[tuple[float, complex]]:
-    """Tones in a segment.
+    """Find the tones in a segment.
 
     Args:
         samples: complex64 (n,), at least 64.
-        threshold_db: power of a line, in a spectrum of n bins, over that of its neighbours, from which it is a tone.
+        threshold_db: power of a line relative to its neighbours, in a spectrum of n bins, from which it is a tone.
 
     Returns:
-        Frequency in rad/sample and complex amplitude, at the first sample, of each; the strongest first.
+        Frequency in rad/sample and complex amplitude at the first sample of each tone, strongest first.
     """
     tones: list[tuple[float, complex]] = []
     left = samples
@@ -145,14 +148,14 @@ def _window(n: int) -> np.ndarray:
 
 
 def _spectra(rows: np.ndarray) -> np.ndarray:
-    """complex64 spectra (k, m) of rows (k, n), m being a little more than n at most."""
+    """Compute spectra, complex64 (k, m), of rows (k, n); m is at most slightly larger than n."""
     n = rows.shape[1]
     return fft.fft(rows * _window(n), fft.next_fast_len(n), axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lines(spectra, threshold):
-    """int64 (k,): the strongest bin of each spectrum where it is a line, else -1."""
+    """Find the strongest bin of each spectrum if it is a line, else -1, int64 (k,)."""
     count, size = spectra.shape
     peaks = np.full(count, -1)
     for row in range(count):
@@ -173,9 +176,9 @@ def _lines(spectra, threshold):
     return peaks
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fit(samples, frequency):
-    """Frequency, from the phase of one half of the samples to the other, and amplitude of the tone near a frequency."""
+    """Fit the tone near a frequency: frequency, from the phase between the halves of the samples, and amplitude."""
     n, half = samples.shape[0], samples.shape[0] // 2
     first, second = 0j, 0j
     for _ in range(4):
@@ -195,14 +198,14 @@ def _fit(samples, frequency):
 
 
 def without_tones(samples: np.ndarray, tones: list[tuple[float, complex]], offset: int = 0) -> np.ndarray:
-    """complex64 (n,): samples without tones, whose amplitudes are those at the sample `offset`."""
+    """Subtract tones from samples, complex64 (n,); their amplitudes refer to the sample `offset`."""
     out = samples.copy()
     for frequency, amplitude in tones:
         _subtract(out, frequency, amplitude * np.exp(-1j * frequency * offset))
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _subtract(samples, frequency, amplitude):
     step = np.exp(1j * frequency)
     for k in range(samples.shape[0]):
@@ -211,15 +214,15 @@ def _subtract(samples, frequency, amplitude):
 
 
 def excise(samples: np.ndarray, first: int, threshold_db: float) -> tuple[np.ndarray, int]:
-    """Take tones out of a burst, in segments of about 1024 samples.
+    """Remove tones from a burst, in segments of about 1024 samples.
 
     Args:
         samples: complex64 (n,).
-        first: where the segments begin; what lies before is freed of the first segment's tones.
-        threshold_db: of `find_tones`.
+        first: start of the segments; the first segment's tones are removed from the samples before it.
+        threshold_db: threshold of `find_tones`.
 
     Returns:
-        complex64 (n,), the very array where there is no tone; and how many tones were taken off, in all segments.
+        complex64 (n,), the same array if there is no tone; and the number of tones removed, over all segments.
     """
     first = max(first, 0)
     count = max(1, round((len(samples) - first) / SEGMENT))

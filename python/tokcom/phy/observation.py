@@ -1,13 +1,13 @@
-"""What arrives of a burst: its OFDM symbols on the carriers in use, and which of their cells are known."""
+"""Received burst in the frequency domain: its OFDM symbols on the carriers in use, and their known cells."""
 
 import cmath
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import numba
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
+from tokcom.kernels import kernel
+from tokcom.mcs import mcs_table
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
@@ -22,26 +22,27 @@ from tokcom.phy.synchronization import Synchronization
 from tokcom.phy.tracking import track
 
 LOUD = 5.0
-"""Times the usual noise from which a carrier or an OFDM symbol gets a noise estimate of its own."""
+"""A carrier or OFDM symbol whose noise exceeds LOUD times the median gets its own estimate."""
 NUMBERS = CARRIERS.astype(np.float64)
 FAST = (0.005, 0.02, 0.06)
-"""Doppler spreads, in cycles per OFDM symbol, that a header is read through where it cannot be read at rest."""
+"""Doppler spreads, in cycles per OFDM symbol, that are tried if a header cannot be decoded with a static channel."""
 LEAST_NOISE = 1e-6
-"""Noise variance at least, relative to the power: what the taps and single precision leave of a noiseless burst."""
+"""Smallest noise variance, relative to the power: the residual of a noiseless burst due to the taps and single
+precision."""
 HEADER_ROUNDS = 1
-"""Of the fit of the channel that the header is read through."""
+"""Iterations of the channel estimate with which the header is decoded."""
 HARMLESS = 0.03
-"""Interference by paths outside of the prefix, relative to the noise, that windows need not move for."""
+"""Interference by paths outside the prefix, relative to the noise, for which windows need not be shifted."""
 
 
 @dataclass(frozen=True)
 class HeaderChannel:
-    """What preamble and header tell of the channel.
+    """Channel estimate from preamble and header.
 
     Attributes:
-        response: complex128 (52,).
-        error: mean variance of the response's error.
-        powers: float64 (33,), of the taps.
+        response: complex128 (52,), frequency response.
+        error: mean variance of its error.
+        powers: float64 (33,), powers of the taps.
         noise: float64 (52,), noise variance of each carrier.
         phase: float64 (n_header,), phase of each symbol in rad.
     """
@@ -55,18 +56,18 @@ class HeaderChannel:
 
 @dataclass(frozen=True)
 class Observation:
-    """A burst after the Fourier transform, from the header's first OFDM symbol on.
+    """Burst after the Fourier transform, from the header's first OFDM symbol on.
 
     Attributes:
-        sync: where its windows are.
-        frequency: offset in rad/sample that has been taken off.
-        cells: complex64 (n, 52), received; those of packets are freed of their turns.
+        sync: position of its windows.
+        frequency: offset in rad/sample that has been corrected.
+        cells: complex64 (n, 52), received cells; those of packets are derotated.
         known: complex64 (n, 52), values of the known cells, 0 for all others.
-        order: uint8 (n, 52), KNOWN, or levels a component of the constellation (`payload_fit.KNOWN`).
-        loud: float64 (n,), factor by which a symbol's noise exceeds the usual on the idle carriers, 1 for most.
-        n_header: symbols of the header.
-        channel: what preamble and header tell.
-        shifts: int64 (n,), samples by which symbols come earlier than the header says: some are missing before them.
+        order: uint8 (n, 52), KNOWN, or levels per component of the constellation (`payload_fit.KNOWN`).
+        loud: float64 (n,), factor by which a symbol's noise exceeds the median on the idle carriers, 1 for most.
+        n_header: number of symbols of the header.
+        channel: channel estimate from preamble and header.
+        shifts: int64 (n,), samples by which symbols come earlier than nominal because samples before them are missing.
     """
 
     sync: Synchronization
@@ -80,7 +81,7 @@ class Observation:
     shifts: np.ndarray
 
     def with_decided(self, values: np.ndarray, decided: np.ndarray) -> "Observation":
-        """The same where some of the packets' values, complex64 (n_values,), are known: bool (n_values,)."""
+        """Return the observation with some of the packets' values, complex64 (n_values,), known, bool (n_values,)."""
         n_payload = len(self.cells) - self.n_header
         cells = np.zeros(n_payload * N_DATA, np.complex64)
         places = grid.interleaving(n_payload)[: len(values)]
@@ -94,8 +95,9 @@ class Observation:
 
 
 def receive_spectra(samples: np.ndarray, sync: Synchronization, n_symbols: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """complex64 carriers of the long symbols, freed of their values, (n_long, 52), spectra (n_symbols, 64) of the first
-    OFDM symbols after the preamble, and the frequency offset of which both are freed."""
+    """Compute the carriers of the long symbols divided by their values, complex64 (n_long, 52), the spectra of the
+    first OFDM symbols after the preamble, complex64 (n_symbols, 64), and the frequency offset, which is corrected in
+    both."""
     profile = sync.profile
     n_long = len(profile.long_signs)
     starts = np.empty(n_long + n_symbols, np.int64)
@@ -108,13 +110,13 @@ def receive_spectra(samples: np.ndarray, sync: Synchronization, n_symbols: int) 
 
 
 def observe(samples: np.ndarray, sync: Synchronization, header: BurstHeader, plan: BurstPlan) -> Observation:
-    """The OFDM symbols of a burst, by windows that lose least of its echoes.
+    """Transform a burst to the frequency domain, with windows placed to lose the least of its echoes.
 
     Args:
-        samples: complex64, from which `sync` counts; they hold the whole burst.
-        sync: where the burst is.
-        header: what it holds.
-        plan: where everything is in it.
+        samples: complex64, to which `sync` refers; they hold the whole burst.
+        sync: position of the burst.
+        header: header of the burst.
+        plan: layout of the burst.
     """
     head = known_cells(header, sync.profile, plan)
     n_header = plan.header_symbols
@@ -134,7 +136,7 @@ def observe(samples: np.ndarray, sync: Synchronization, header: BurstHeader, pla
 
 
 def shifted(observation: Observation, samples: np.ndarray, shifts: np.ndarray) -> Observation:
-    """The same burst where its symbols come `shifts`, int64 (n,), samples earlier than the header says."""
+    """Return the observation with symbols `shifts`, int64 (n,), samples earlier than nominal."""
     n = observation.n_header
     head = KnownCells(observation.known, observation.order)
     spectra = payload_spectra(samples, observation.sync, observation.frequency, n, shifts[n:])
@@ -150,16 +152,17 @@ def shifted(observation: Observation, samples: np.ndarray, shifts: np.ndarray) -
 def payload_spectra(
     samples: np.ndarray, sync: Synchronization, frequency: float, n_header: int, shifts: np.ndarray
 ) -> np.ndarray:
-    """complex64 spectra (n, 64) of the payload's symbols, each `shifts` samples early; zeros where the samples end."""
+    """Compute the spectra of the payload's symbols, each `shifts` samples early, complex64 (n, 64); zeros beyond the
+    samples."""
     symbols = n_header + np.arange(len(shifts))
     starts = first_symbol_start(sync.long_start, sync.profile) + SYMBOL_LENGTH * symbols - shifts
-    # A last window that was moved beyond the samples' end begins within its cyclic prefix instead.
+    # A last window shifted beyond the end of the samples begins within its cyclic prefix instead.
     over = np.maximum(starts + FFT_SIZE - len(samples), 0)
     inside = (starts >= 0) & (over <= CYCLIC_PREFIX)
     spectra = grid.carriers_of(samples, np.where(inside, starts - over, 0), frequency)
     if over.any():
         spectra *= np.exp(2j * np.pi / FFT_SIZE * np.outer(over, np.arange(FFT_SIZE))).astype(np.complex64)
-    # The burst's own time went on while samples were missing, and its phase with it.
+    # While samples were missing, the burst's time continued, and its phase with it.
     if shifts.any():
         spectra *= np.exp(-1j * frequency * shifts)[:, None].astype(np.complex64)
     spectra[~inside] = 0
@@ -175,7 +178,7 @@ def _assembled(sync, frequency, head, spectra, n_header, channel, shifts) -> Obs
 
 @dataclass(frozen=True)
 class KnownCells:
-    """Cells that are known before the payload is decoded.
+    """Cells that are known before decoding.
 
     Attributes:
         known: complex64 (n, 52), their values, 0 for others.
@@ -187,9 +190,9 @@ class KnownCells:
 
 
 def known_cells(header: BurstHeader, profile: Profile, plan: BurstPlan) -> KnownCells:
-    """Header, pilots and fillers of a burst, and which constellations the others hold."""
+    """Return header, pilots and fillers of a burst, and the constellations of the other cells."""
     payload = _payload_known(
-        header.mcs.tobytes(), 1 << header.token_bits, header.tokens_per_packet, plan.header_symbols
+        header.mcs.tobytes(), 1 << header.token_bits, header.tokens_per_packet, header.tag_bits, plan.header_symbols
     )
     known, order = payload.known.copy(), payload.order
     n = plan.header_symbols
@@ -199,14 +202,14 @@ def known_cells(header: BurstHeader, profile: Profile, plan: BurstPlan) -> Known
 
 
 @lru_cache(maxsize=16)
-def _payload_known(mcs: bytes, codebook_size: int, tokens_per_packet: int, n_header: int) -> KnownCells:
-    """Pilots and fillers, and constellations; the header's own cells are left open."""
+def _payload_known(mcs: bytes, codebook_size: int, tokens_per_packet: int, tag_bits: int, n_header: int) -> KnownCells:
+    """Return pilots, fillers and constellations of the payload; cells of the header are left unset."""
     indices = np.frombuffer(mcs, np.uint8)
     orders, sizes = np.zeros(256, np.uint8), np.zeros(256, np.int64)
     for row in mcs_table():
         constellation = row.constellation()
         orders[row.index] = 1 if constellation.bits_per_symbol == 1 else 1 << constellation.bits_per_symbol // 2
-        sizes[row.index] = row.symbols(codebook_size, tokens_per_packet)
+        sizes[row.index] = row.symbols(codebook_size, tokens_per_packet, tag_bits)
     sizes[MCS_NOT_SENT] = 0
     values = np.repeat(orders[indices], sizes[indices])
     n_payload = grid.symbols_for(len(values))
@@ -225,7 +228,7 @@ def _payload_known(mcs: bytes, codebook_size: int, tokens_per_packet: int, n_hea
 
 @lru_cache(maxsize=32)
 def pilot_cells(n_symbols: int) -> np.ndarray:
-    """complex64 (n_symbols, 52): the pilots of a burst's first OFDM symbols, zeros elsewhere."""
+    """Return the pilots of a burst's first OFDM symbols, zeros elsewhere, complex64 (n_symbols, 52)."""
     cells = np.zeros((n_symbols, len(CARRIERS)), np.complex64)
     cells[np.arange(n_symbols)[:, None], grid.pilot_places(n_symbols)] = grid.pilots(n_symbols)
     return cells
@@ -233,7 +236,8 @@ def pilot_cells(n_symbols: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def value_places(n_values: int, n_header: int) -> np.ndarray:
-    """int64 (n_values,): where the packets' values are among the carriers in use, 52 of each of a burst's symbols."""
+    """Compute the positions of the packets' values among the carriers in use, 52 per symbol of the burst, int64
+    (n_values,)."""
     n_payload = grid.symbols_for(n_values)
     rows = n_header + np.arange(n_payload)[:, None]
     places = rows * len(CARRIERS) + grid.data_places(n_header + n_payload)[n_header:]
@@ -241,8 +245,8 @@ def value_places(n_values: int, n_header: int) -> np.ndarray:
 
 
 def payload_cells(cells: np.ndarray, n_header: int) -> np.ndarray:
-    """Data cells (n, 48) of a payload behind a header of so many symbols on the carriers in use, (n, 52), zeros at the
-    pilots."""
+    """Place data cells (n, 48) of a payload after a header of n_header symbols on the carriers in use, (n, 52), with
+    zeros at the pilots."""
     out = np.zeros((len(cells), len(CARRIERS)), cells.dtype)
     out[np.arange(len(cells))[:, None], grid.data_places(n_header + len(cells))[n_header:]] = cells
     return out
@@ -250,7 +254,7 @@ def payload_cells(cells: np.ndarray, n_header: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def payload_turns(n_symbols: int, n_header: int) -> np.ndarray:
-    """complex64 (n_symbols, 52): what frees a payload's cells of their turns, 1 at the pilots."""
+    """Return the factors that derotate a payload's cells, 1 at the pilots, complex64 (n_symbols, 52)."""
     turns = payload_cells(grid.rotation(n_symbols).conj(), n_header)
     turns[turns == 0] = 1
     return turns
@@ -264,15 +268,15 @@ def _header_channel(long_rows: np.ndarray, spectra: np.ndarray, known: np.ndarra
     return HeaderChannel(response, error, powers, noise, phase)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _squared(value):
-    """The squared magnitude, without the root that abs takes."""
+    """Compute the squared magnitude, without the root of abs."""
     return value.real**2 + value.imag**2
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _preamble_channel(long_rows):
-    """Channel observed on the long symbols (52,), and noise variance of a cell."""
+    """Average the channel over the long symbols (52,), and estimate the noise variance of a cell."""
     n, k = long_rows.shape
     observed = np.zeros(k, np.complex128)
     for j in range(n):
@@ -286,10 +290,10 @@ def _preamble_channel(long_rows):
     return observed, max(noise / (k * (n - 1)), 1e-12 * power, 1e-30)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def loud_symbols(spectra: np.ndarray) -> np.ndarray:
-    """Factor, float64 (n,), by which the noise of each OFDM symbol exceeds the usual, 1 for most: impulses are heard on
-    the idle carriers of its spectrum, complex64 (n, 64)."""
+    """Compute the factor, float64 (n,), by which the noise of each OFDM symbol exceeds the median, 1 for most: impulses
+    show on the idle carriers of its spectrum, complex64 (n, 64)."""
     n = spectra.shape[0]
     loud = np.ones(n)
     idle = np.zeros(n)
@@ -303,10 +307,10 @@ def loud_symbols(spectra: np.ndarray) -> np.ndarray:
     return loud
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def turns(phase: float, timing: float, out: np.ndarray) -> None:
-    """Fill out, complex128 (52,), with what takes phase and timing off each carrier: a product from one carrier to the
-    next, for speed."""
+    """Fill out, complex128 (52,), with the factors that remove phase and timing from each carrier, by a recursion over
+    carriers for speed."""
     step = np.exp(-1j * timing)
     for i in range(out.shape[0]):
         if i and CARRIERS[i] - CARRIERS[i - 1] == 1:
@@ -315,12 +319,12 @@ def turns(phase: float, timing: float, out: np.ndarray) -> None:
             out[i] = np.exp(-1j * (phase + timing * NUMBERS[i]))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def known_products(
     cells: np.ndarray, known: np.ndarray, reference: np.ndarray, loud: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What known cells say of phase and timing beside a reference channel (n or 1, 52), and how much, (n, 52) each; 0
-    for those that are not known."""
+    """Compute products of known cells with a reference channel (n or 1, 52), from which phase and timing follow, and
+    their weights, (n, 52) each; 0 for unknown cells."""
     n, k = known.shape
     observed, power = np.zeros((n, k), np.complex128), np.zeros((n, k))
     for t in range(n):
@@ -334,7 +338,7 @@ def known_products(
 
 
 def match_moving_cells(long_rows: np.ndarray, cells: np.ndarray, pilots: np.ndarray) -> np.ndarray:
-    """complex64 (n, 52): as `match_cells`, of a channel that moves during the header."""
+    """Do as `match_cells` for a channel that moves during the header, complex64 (n, 52)."""
     raw, noise = _preamble_channel(long_rows)
     response, powers = np.empty(len(raw), np.complex128), np.empty(N_TAPS)
     fit_channel(raw, noise / len(long_rows), ROUNDS, response, powers)
@@ -345,12 +349,12 @@ def match_moving_cells(long_rows: np.ndarray, cells: np.ndarray, pilots: np.ndar
     return (cells * response.conj() / (noise + error)).astype(np.complex64)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def match_cells(
     long_rows: np.ndarray, cells: np.ndarray, loud: np.ndarray, pilots: np.ndarray, soft: np.ndarray
 ) -> None:
-    """Fill soft, complex64 (n, 52), with cells matched to the preamble's channel, freed of the phase that pilots tell,
-    in units of the noise."""
+    """Fill soft, complex64 (n, 52), with cells matched to the preamble's channel, corrected for the pilots' phase, in
+    units of the noise."""
     raw, noise = _preamble_channel(long_rows)
     channel, powers = np.empty((1, raw.shape[0]), np.complex128), np.empty(N_TAPS)
     fit_channel(raw, noise / long_rows.shape[0], HEADER_ROUNDS, channel[0], powers)
@@ -365,10 +369,10 @@ def match_cells(
             soft[t, k] = cells[t, k] * back[k] * matched[k] * quiet
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _refine(long_rows, cells, known, loud, response, powers, by_carrier, phases):
-    """Fills in channel (52,), powers of its taps, noise variance by carrier (52,) and phase by symbol, from the
-    preamble and all cells of the header; returns the variance of the channel's error."""
+    """Fill in channel (52,), powers of its taps, noise variance per carrier (52,) and phase per symbol, from the
+    preamble and all cells of the header; return the variance of the channel's error."""
     raw, noise = _preamble_channel(long_rows)
     n_long, n, k = long_rows.shape[0], known.shape[0], known.shape[1]
     channel = np.empty((1, k), np.complex128)
@@ -379,7 +383,7 @@ def _refine(long_rows, cells, known, loud, response, powers, by_carrier, phases)
     for turn in range(2):
         observed, power = known_products(cells, known, channel, loud)
         phase, timing = track(observed, power, NUMBERS, noise)
-        # The header's timing is the reference: the channel estimate holds its mean.
+        # The header's timing is the reference: the channel estimate contains its mean.
         middle = np.mean(timing)
         mean = n_long * raw
         for t in range(n):

@@ -1,65 +1,68 @@
-"""How well a description of the channel explains the payload, before anything is decoded.
+"""Fit of a description of the channel to the payload, before decoding.
 
 Every data cell holds a point of a constellation that the header names. The received cells' distances from the nearest
-points, and the likelihood of a cell with its point unknown, tell where noise is louder than the header promised
-(collisions, impulses, carriers, silence) and which of several descriptions of the channel is right. Levels of noise are
-hidden states of two Markov chains: one along the OFDM symbols, and one for every carrier (forward-backward algorithm;
-Rabiner, Proc. IEEE 77(2), 1989). What neither tells is the share of a symbol's cells that stray, such as the twelve
-carriers of another burst's short training: their noise is a mixture, and none of them may say more than that allows.
+points, and the likelihood of a cell with its point unknown, show where noise is louder than in the header (collisions,
+impulses, carriers, silence) and which of several descriptions of the channel is right. Levels of noise are hidden
+states of two Markov chains: one along the OFDM symbols, and one for every carrier (forward-backward algorithm; Rabiner,
+Proc. IEEE 77(2), 1989). Neither models outliers within a symbol, such as the twelve carriers of another burst's short
+training: their noise is a mixture, which limits the LLR of every cell.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
+
 KNOWN = 0
-"""Order of a cell whose value is known. Others: levels a component of the cell's constellation; 1 for BPSK, whose only
-component has two."""
+"""Order of a cell whose value is known. Other orders are the levels per component of the cell's constellation; 1 for
+BPSK, whose only component has two."""
 LOG_RATIOS = np.arange(-4, 6.01, 0.25)
-"""log2 of half the distance between levels over a component's standard deviation, where mean distances are tabled."""
+"""Abscissae of the table of mean distances: log2 of half the distance between levels over a component's standard
+deviation."""
 FACTORS = 2.0 ** np.arange(-2, 14)
-"""Levels of noise, relative to the noise that is expected."""
+"""Levels of noise, relative to the expected noise."""
 LOG_FACTORS = np.log(FACTORS)
 USUAL = 2
-"""Number of the level 1 among FACTORS."""
+"""Index of the level 1 among FACTORS."""
 STAY = 0.95
 """Probability that an OFDM symbol is as loud as the one before."""
 RETURN = 0.3
 """Share of changes that go to the usual level."""
 CARRIER_STAY = 0.98
 CARRIER_USUAL = 0.9
-"""Prior probability that a carrier is as loud as all others."""
+"""Prior probability that a carrier is as loud as the others."""
 SUSPICION = 4.0
-"""Nepers by which a stretch of a carrier must speak for louder noise before its states are weighed."""
+"""Evidence in nepers for louder noise on a stretch of a carrier, above which its states are estimated."""
 SAME = 1e-6
-"""Share by which ratios of the same gain and noise may differ: by rounding."""
+"""Relative difference, due to rounding, between ratios of the same gain and noise."""
 BOUND = np.float32(6)
-"""Nepers that one cell may say against a level: of a symbol in which a few carriers are hit, the others decide."""
+"""Largest evidence of one cell against a level, in nepers: if a few carriers of a symbol are hit, the others decide."""
 STEP_CELLS = 20.0
-"""Cells that speak beforehand for a level to be on its step: it is moved to where between the steps the noise is."""
+"""Prior weight, in cells, of a level being on its step; otherwise it is moved to the noise between the steps."""
 SURE = 0.25
-"""Steps that a symbol's mean level may be off one for it to be moved."""
+"""Largest distance, in steps, of a symbol's mean level from a step for it to be moved."""
 FARTHEST = 0.6
-"""Steps that it is moved at most."""
+"""Largest move in steps."""
 USUAL_CELLS, STRAY_CELLS = 40.0, 0.4
-"""Cells that speak beforehand for a symbol's cells to be as loud as the symbol, and for them to be louder."""
+"""Prior weights, in cells, of a symbol's cells being as loud as the symbol, and of their being louder."""
 STRAY_ROUNDS = 6
 
 
 HALF_DISTANCES = np.array([0.0, 1.0] + [np.sqrt(1.5 / (order**2 - 1)) for order in range(2, 17)])
-"""float64 (17,): half the distance between neighbouring levels of a component, constellations of unit mean power."""
+"""Half the distance between neighbouring levels of a component, for constellations of unit mean power, float64
+(17,)."""
 
 
 POWER_VARIANCES = np.array([0.0, 0.0] + [0.4 * (order**2 - 4) / (order**2 - 1) for order in range(2, 17)])
-"""float64 (17,): variance of the power of a constellation's points, whose mean is 1."""
+"""Variance of the power of a constellation's points, whose mean is 1, float64 (17,)."""
 
 
 @lru_cache(maxsize=1)
 def nearest_distances() -> np.ndarray:
-    """Mean and variance of the squared distance of a component from its nearest level, in noise variances of the
-    component, float64 (2, 17, len(LOG_RATIOS)), by number of levels."""
+    """Tabulate mean and variance of the squared distance of a component from its nearest level, in the component's
+    noise variances, float64 (2, 17, len(LOG_RATIOS)), by number of levels."""
     out = np.zeros((2, 17, len(LOG_RATIOS)))
     noise = np.linspace(-7, 7, 1401)
     weight = np.exp(-0.5 * noise**2)
@@ -78,11 +81,11 @@ def nearest_distances() -> np.ndarray:
 
 @dataclass(frozen=True)
 class NoiseLevels:
-    """What was heard in a payload.
+    """Noise levels estimated from a payload.
 
     Attributes:
-        factor: float64 (n, 52), noise of each cell, relative to what was expected: as strong as makes Gaussian noise
-            tell the nearest point from a neighbour no better than the mixture does that the cell's noise is from.
+        factor: float64 (n, 52), noise of each cell relative to the expected noise, chosen so that Gaussian noise gives
+            the same odds between the nearest point and a neighbour as the mixture that the cell's noise is drawn from.
         evidence: log-likelihood of all cells.
     """
 
@@ -93,18 +96,18 @@ class NoiseLevels:
 def excess(
     cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By how much more than channel and noise explain the cells miss their nearest points, and what power they have.
+    """Compute the excess, over channel and noise, of the cells' distances from their nearest points and of their power.
 
     Args:
-        cells: complex64 (n, 52), received.
+        cells: complex64 (n, 52), received cells.
         reference: complex64 (n, 52), the channel.
         noise: float64 (n, 52), noise variance.
         known: complex64 (n, 52), values of known cells.
-        order: uint8 (n, 52), KNOWN or the constellation's levels a component.
+        order: uint8 (n, 52), KNOWN or the constellation's levels per component.
 
     Returns:
-        float64 (2, n, 52): squared distance less its mean, in noise variances; and power less its mean, in units of
-        that. And the variance of both, of the same shape.
+        float64 (2, n, 52): squared distance minus its mean, in noise variances, and power minus its mean, in units of
+        that mean; and the variances of both, of the same shape.
     """
     more, variance = np.empty((2, *cells.shape)), np.empty((2, *cells.shape))
     _excess(cells, reference, noise, known, order, nearest_distances(), more, variance)
@@ -114,7 +117,7 @@ def excess(
 def noise_levels(
     cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray
 ) -> NoiseLevels:
-    """How loud each cell is; arguments as those of `excess`."""
+    """Estimate the noise level of each cell; arguments as for `excess`."""
     likelihood = np.empty((*cells.shape, len(FACTORS)), np.float32)
     nearest, apart = np.empty(cells.shape), np.empty(cells.shape)
     _likelihoods(cells, reference, noise, known, order, likelihood, nearest, apart)
@@ -124,19 +127,19 @@ def noise_levels(
     return NoiseLevels(factor, evidence)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _nearest(value, levels, half):
-    """Distance of a component from its nearest level."""
+    """Compute the distance of a component from its nearest level."""
     rank = np.floor((value / half + levels) / 2)
     rank = min(max(rank, 0.0), levels - 1.0)
     return value - (2 * rank - (levels - 1)) * half
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _excess(cells, reference, noise, known, order, table, more, variance):
     first, step = LOG_RATIOS[0], LOG_RATIOS[1] - LOG_RATIOS[0]
     last = LOG_RATIOS.shape[0] - 1
-    # Of a carrier at rest, all cells of one constellation have the same ratio, and a logarithm takes its time.
+    # On a static carrier all cells of one constellation have the same ratio, and logarithms are slow.
     usual = np.full((17, cells.shape[1]), -1.0)
     means, spreads = np.zeros(usual.shape), np.zeros(usual.shape)
     for t in range(cells.shape[0]):
@@ -159,7 +162,7 @@ def _excess(cells, reference, noise, known, order, table, more, variance):
             scale = gain / noise[t, k]
             half = HALF_DISTANCES[levels]
             if abs(scale - usual[levels, k]) > SAME * scale:
-                # A component has half of the noise.
+                # Each component has half of the noise.
                 place = (0.5 * np.log2(max(2 * half * half * scale, 1e-12)) - first) / step
                 place = min(max(place, 0.0), last - 1e-6)
                 low = int(place)
@@ -181,12 +184,12 @@ def _excess(cells, reference, noise, known, order, table, more, variance):
             variance[0, t, k] = spread
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _component(values, scales, levels, half, work, likelihoods, squared):
-    """Multiplies the likelihoods of cells under all factors, (factors, cells), relative to that of the nearest point,
-    by those of a component, and adds its squared distance from that in noise variances.
+    """Multiply the likelihoods of cells under all factors, (factors, cells), relative to that of the nearest point, by
+    those of a component, and add its squared distance from that point in noise variances.
 
-    Cells stand in the last axis, so that vector instructions run along them. values: float64 (cells,), in units of the
+    Cells are the last axis, which vectorises. values: float64 (cells,), in units of the
     channel; scales: the inverse of twice the component's noise variance; work: float32 (levels, cells).
     """
     n, count = likelihoods.shape[0], values.shape[0]
@@ -205,16 +208,16 @@ def _component(values, scales, levels, half, work, likelihoods, squared):
         for level in range(levels):
             for i in range(count):
                 totals[i] += work[level, i]
-                # Halving the noise squares what a point's distance leaves of its likelihood.
+                # Halving the noise squares the likelihood of a distance.
                 work[level, i] *= work[level, i]
         for i in range(count):
             likelihoods[factor, i] *= totals[i] * share
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
-    """Fills in the log-likelihood of every cell at all levels of noise, (n, 52, levels), its squared distance from the
-    nearest point and the squared distance between points, in noise variances, (n, 52) each; 0 where it is known."""
+    """Fill in the log-likelihood of every cell at all levels of noise, (n, 52, levels), its squared distance from the
+    nearest point and the squared distance between points, in noise variances, (n, 52) each; 0 for known cells."""
     n, k, factors = out.shape
     work, likelihoods = np.empty((HALF_DISTANCES.shape[0], k), np.float32), np.empty((factors, k), np.float32)
     places, squared = np.empty(k, np.int64), np.empty(k)
@@ -256,10 +259,11 @@ def _likelihoods(cells, reference, noise, known, order, out, nearest, apart):
                     out[t, place, factor] = np.log(some[factor, i]) - explained
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _chain(emission, start, stay, jump):
-    """Mean state of a Markov chain at each step, and the log-evidence. emission: log, (n, states), replaced by
-    likelihoods relative to the likeliest; start, jump: probabilities of states at first and after a change."""
+    """Compute the mean state of a Markov chain at each step, and the log-evidence. emission: log-likelihoods (n,
+    states), replaced by likelihoods relative to the largest; start, jump: probabilities of states initially and after a
+    change."""
     n, states = emission.shape
     forward, mean = np.empty((n, states)), np.empty(n)
     evidence = 0.0
@@ -291,10 +295,10 @@ def _chain(emission, start, stay, jump):
     return mean, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _levels(likelihood):
-    """log2 of the noise of each symbol, (n,), relative to the usual, and of each carrier along the symbols, (n, 52),
-    relative to that of the symbols; and the evidence."""
+    """Estimate log2 of the noise of each symbol, (n,), relative to the usual, and of each carrier along the symbols,
+    (n, 52), relative to that of the symbols; return them and the evidence."""
     said = np.empty_like(likelihood)
     for t in range(said.shape[0]):
         for i in range(said.shape[1]):
@@ -308,17 +312,17 @@ def _levels(likelihood):
     rows, evidence = _rows(said, carriers)
     for _ in range(2):
         before, carriers = carriers, _carriers(said, rows)
-        # To whole steps, which are all that the other chain sees, they may be what they were.
+        # Rounded to steps, which are all that the other chain uses, they may be unchanged.
         if (np.rint(carriers) == np.rint(before)).all():
             break
         rows, evidence = _rows(said, carriers)
     return rows, carriers, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _rows(likelihood, carriers):
-    """log2 of the noise of each symbol, relative to the usual, and the evidence, where carriers (n, 52) are known to be
-    louder by so many powers of two."""
+    """Estimate log2 of the noise of each symbol relative to the usual, and the evidence, given the carriers' excess (n,
+    52) in powers of two."""
     n, k, states = likelihood.shape
     emission = np.zeros((n, states))
     for t in range(n):
@@ -337,9 +341,9 @@ def _rows(likelihood, carriers):
     return mean - USUAL, evidence
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _between(emission, mean):
-    """Moves levels to where they are between the steps, one value for symbols in a row on the same step.
+    """Refine levels between the steps, by one value per run of symbols on the same step.
 
     The log-likelihood of n errors whose mean square is r times the variance is -n (x log 2 + r 2**-x) at x steps of a
     factor 2; r follows from its difference and curvature at -1, 0 and 1.
@@ -367,12 +371,13 @@ def _between(emission, mean):
         first = last
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stray(likelihood, nearest, apart, rows, carriers, out):
-    """Fills in how loud each cell is where some in a symbol may be louder than the others, no matter which.
+    """Fill in the noise level of each cell if some cells of a symbol may be louder than the others, whichever they are.
 
-    How many, and by how much, the symbol's cells tell (expectation maximisation). Of a mixture of levels no variance is
-    true everywhere; each cell gets the one that leaves the odds between its nearest point and a neighbour as they are.
+    Their share and level are estimated from the symbol's cells (expectation maximisation). No single variance
+    represents a mixture of levels; each cell gets the one that preserves the odds between its nearest point and a
+    neighbour.
     """
     n, k, states = likelihood.shape
     weights, counts, told = np.empty(states), np.empty(states), np.empty((k, states))
@@ -403,10 +408,10 @@ def _stray(likelihood, nearest, apart, rows, carriers, out):
             out[t, i] *= (far[i] - near[i]) / max(odds[i], 1e-9)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _strays(likelihood, state, carriers, levels, told):
-    """Whether any cell of a symbol speaks for more noise than its symbol and carrier have; if so, told, (52, states),
-    is filled with the likelihoods of so many levels from that noise on, relative to the likeliest."""
+    """Test whether any cell of a symbol indicates more noise than its symbol and carrier have; if so, fill told, (52,
+    states), with the likelihoods of `levels` levels from that noise up, relative to the largest."""
     k, states = likelihood.shape
     strays = False
     for i in range(k):
@@ -420,12 +425,12 @@ def _strays(likelihood, state, carriers, levels, told):
     return strays
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _log_odds(near, far, weights, out):
-    """Fills in log-likelihoods of squared distances (52,) beside those of larger ones, in noise whose variance is 1, 2,
-    4 and so on with these probabilities."""
+    """Fill in log-likelihood ratios of squared distances (52,) against larger ones, in noise of variance 1, 2, 4 and so
+    on with the given probabilities."""
     k, loudest = near.shape[0], len(weights) - 1
-    # From the loudest down: halving the noise squares what a distance leaves, beside that of the loudest.
+    # From the loudest down: halving the noise squares the likelihood of a distance, relative to the loudest.
     steps, left, totals = np.empty((2, k)), np.ones((2, k)), np.zeros((2, k))
     share = 0.5**loudest
     for i in range(k):
@@ -439,13 +444,14 @@ def _log_odds(near, far, weights, out):
                 left[which, i] *= left[which, i] * steps[which, i]
     share = 0.5**loudest
     for i in range(k):
-        # The loudest level leaves something of any distance.
+        # At the loudest level no distance underflows.
         out[i] = np.log(totals[0, i] / totals[1, i]) + (far[i] - near[i]) * share
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _carriers(likelihood, rows):
-    """float64 (n, 52): log2 of the noise of each carrier along the symbols, relative to that of the symbols."""
+    """Estimate log2 of the noise of each carrier along the symbols, relative to that of the symbols, float64 (n,
+    52)."""
     n, k, states = likelihood.shape
     louder = states - USUAL
     start = np.full(louder, (1 - CARRIER_USUAL) / (louder - 1))
@@ -460,10 +466,10 @@ def _carriers(likelihood, rows):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _suspects(likelihood, rows):
-    """bool (52,): carriers of which any stretch of symbols speaks for another state than the first one by more than
-    chance."""
+    """Find carriers, bool (52,), on which any stretch of symbols indicates a state other than the first one by more
+    than chance."""
     n, k, states = likelihood.shape
     suspects, stretch = np.zeros(k, np.bool_), np.zeros((k, states))
     for t in range(n):

@@ -1,4 +1,4 @@
-"""Profiles: how long a preamble is and how often the header is sent. The receiver tells them by the preamble."""
+"""Profiles: length of the preamble and repetitions of the header. The receiver recognises them by the preamble."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -11,23 +11,23 @@ from tokcom.tables import load_table, table_row
 
 @dataclass(frozen=True)
 class Profile:
-    """A row of profiles.json.
+    """Profile: a row of profiles.json.
 
     Attributes:
         name: "standard" or "robust".
         short_periods: repetitions of the 16 samples of the short training.
         long_sequence: values of the long training symbol.
-        long_guard: samples of cyclic prefix ahead of each long symbol that has one of its own (the first, where
-            `long_spacing` is 64).
+        long_guard: samples of cyclic prefix before each long symbol that has one (only the first if `long_spacing` is
+            64).
         long_spacing: samples from one long symbol to the next.
         long_signs: sign of each long symbol.
-        header_copies: how often the header is sent.
+        header_copies: number of times the header is sent.
         window: samples over which the detector averages.
-        threshold: of the detector's metric, 0 to 1.
-        long_threshold: share of the energy, 0 to 1, that a long training shows at least.
-        repeat_threshold: share of the energy, squared, that a long training repeats at least from one of its symbols
-            to the next, for the detector to look for it without the short one.
-        source: where it is from.
+        threshold: threshold of the detector's metric, 0 to 1.
+        long_threshold: smallest share of the energy in a long training, 0 to 1.
+        repeat_threshold: smallest squared correlation, relative to the energy, between a long training's symbols for
+            the detector to look for it without the short one.
+        source: origin of the values.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Profile:
 
     @cached_property
     def short_length(self) -> int:
-        """Samples of the short training."""
+        """Length of the short training in samples."""
         return self.short_periods * numerology.SHORT_PERIOD
 
     @cached_property
@@ -55,27 +55,27 @@ class Profile:
 
     @cached_property
     def preamble_length(self) -> int:
-        """Samples of the whole preamble."""
+        """Length of the whole preamble in samples."""
         return self.long_start + (len(self.long_signs) - 1) * self.long_spacing + numerology.FFT_SIZE
 
     @cached_property
     def long_values(self) -> np.ndarray:
-        """float64 (52,): the long symbol's values on CARRIERS."""
+        """Values of the long symbol on CARRIERS, float64 (52,)."""
         return numerology.long_values(self.long_sequence)
 
     @cached_property
     def long_pattern(self) -> np.ndarray:
-        """float32 (n, 52): the values of each long symbol, its sign included."""
+        """Values of each long symbol, sign included, float32 (n, 52)."""
         return (np.array(self.long_signs)[:, None] * self.long_values).astype(np.float32)
 
     @cached_property
     def long_symbol(self) -> np.ndarray:
-        """complex64 (64,): the long symbol, of unit mean power."""
+        """Samples of the long symbol, of unit mean power, complex64 (64,)."""
         return numerology.time_domain(self.long_values, numerology.CARRIERS).astype(np.complex64)
 
     @cached_property
     def preamble(self) -> np.ndarray:
-        """complex64 (preamble_length,), of unit mean power."""
+        """Samples of the preamble, of unit mean power, complex64 (preamble_length,)."""
         out = np.zeros(self.preamble_length, np.complex64)
         out[: self.short_length] = np.tile(numerology.short_symbol(), self.short_periods)
         for i, sign in enumerate(self.long_signs):
@@ -89,7 +89,7 @@ class Profile:
 
 @cache
 def profile(name: str) -> Profile:
-    """A profile by name.
+    """Look up a profile by name.
 
     Raises:
         ParameterError: no such name.
@@ -99,5 +99,5 @@ def profile(name: str) -> Profile:
 
 
 def profile_names() -> tuple[str, ...]:
-    """Names of all profiles."""
+    """List the names of all profiles."""
     return tuple(load_table("tokcom.phy", "profiles"))

@@ -1,14 +1,14 @@
-"""From an endless stream of samples to bursts, each cut out whole, in constant memory."""
+"""Search for bursts in an unbounded stream of samples, each cut out whole, in constant memory."""
 
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-import numba
 import numpy as np
 
 from tokcom.errors import HeaderError
+from tokcom.kernels import kernel
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
 from tokcom.phy.demodulator import LARGEST_SAMPLE, burst_end, header_end, receive_header
@@ -42,44 +42,44 @@ from tokcom.phy.profile import Profile, profile, profile_names
 from tokcom.phy.synchronization import Synchronization
 
 CHUNK = 8192
-"""Samples that are worked on together."""
+"""Samples processed at a time."""
 MAX_PENDING = 16
-"""Bursts that may be under way at one time; more are counted and dropped."""
+"""Largest number of bursts under way at a time; more are counted and dropped."""
 LONGEST_LAG = SYMBOL_LENGTH
-"""Samples that the detectors look back: a long symbol with its guard."""
+"""Longest lag of the detectors in samples: a long symbol with its guard."""
 HISTORY = LONGEST_LAG + BLOCK
-"""The same with the predictor's lag, in whole blocks."""
+"""Samples of history: that lag plus the predictor's, in whole blocks."""
 DELAY = (AHEAD + 1) * BLOCK
-"""Samples by which the detector is behind, to see that a loud moment is an impulse and no burst."""
+"""Delay of the detector in samples, needed to tell impulses from bursts."""
 SEEK_TONE_DB, BURST_TONE_DB = 10.0, 13.0
-"""A line's power over its neighbours' from which it is taken for a tone: among some hundred samples where the detector
-saw one, and in a burst."""
+"""Power of a line relative to its neighbours from which it counts as a tone: in a few hundred samples where the
+detector saw one, and in a burst."""
 LONG_SHARE, REPEATED_SHARE = 0.2, 0.3
-"""Metric of a long training, relative to that of its short training, or of its own repetition, at least: it shows one
-path."""
+"""Smallest metric of a long training, which measures a single path, relative to that of its short training and of its
+own repetition."""
 SAME_PREAMBLE = 32
-"""Samples within which two long trainings are paths of one."""
+"""Distance in samples within which two long trainings are paths of one."""
 SIDELOBE = 0.7
-"""Within the span of a preamble, another one that is weaker than this share of it is its sidelobe."""
+"""Relative metric below which a second preamble within the span of the first is its sidelobe."""
 DC_SHARE = 1.0 / 4096
-"""Share of each sample in the running mean that is taken off: direct current and the local oscillator's leakage."""
+"""Weight of each sample in the running mean, which is subtracted to remove DC and the local oscillator's leakage."""
 LARGEST_STEP = 8.0
-"""Times the usual size from which a sample says no more of the mean: an impulse must not move it for long."""
+"""Magnitude, relative to the usual, to which samples are limited in the mean: an impulse must not move it for long."""
 LARGEST_GROWTH = 2.0
-"""Times the usual size from which a sample makes it grow no faster: a strong burst must not move the mean, either, or a
-weak one behind it lies under direct current that nobody sent."""
+"""Magnitude, relative to the usual, to which samples are limited in the usual magnitude itself: a strong burst must not
+shift the mean either, or a weak one after it would suffer from a DC offset that is not there."""
 
 
 @dataclass(frozen=True)
 class FoundBurst:
-    """A burst cut out of the stream.
+    """Burst cut out of the stream.
 
     Attributes:
         samples: complex64, from a little before the preamble to the burst's end.
-        sync: where the burst is in them.
+        sync: position of the burst in these samples.
         position: index, in the stream, of the burst's first sample.
-        header: what the burst's header says; None where that is still to be decoded.
-        tones: that were taken off, each counted in every thousand samples.
+        header: header of the burst; None if still to be decoded.
+        tones: number of tones removed, each counted once per thousand samples.
         clipped: share of the samples at the receiver's limits.
     """
 
@@ -92,32 +92,32 @@ class FoundBurst:
 
     @property
     def length(self) -> int:
-        """Samples of the burst itself."""
+        """Length of the burst itself in samples."""
         return len(self.samples) - (self.sync.long_start - self.sync.profile.long_start)
 
 
 @dataclass
 class SearchCounters:
-    """What has happened in the stream so far."""
+    """Counters of events in the stream."""
 
     samples: int = 0
     bad_samples: int = 0
-    """NaN, infinite or absurdly large; taken for 0."""
+    """Samples that were NaN, infinite or impossibly large, replaced by 0."""
     blanked_samples: int = 0
-    """Parts of impulses; taken for 0."""
+    """Samples of impulses, replaced by 0."""
     candidates: int = 0
-    """Places that looked like a short training."""
+    """Candidates for a training."""
     preambles: int = 0
-    """Those with a long training behind."""
+    """Candidates with a long training."""
     bursts: int = 0
-    """Those whose header could be used."""
+    """Preambles with a valid header."""
     headers_failed: dict[str, int] = field(
         default_factory=lambda: {"crc": 0, "version": 0, "element": 0, "contents": 0}
     )
     dropped: int = 0
-    """Bursts given up because too many were under way."""
+    """Bursts dropped because too many were under way."""
     hints: dict[str, int] = field(default_factory=dict)
-    """How often each of `hints.REMEDIES` was called for."""
+    """Number of times each of `hints.REMEDIES` applied."""
 
     def __str__(self) -> str:
         failed = ", ".join(f"{count} {kind}" for kind, count in self.headers_failed.items())
@@ -129,32 +129,33 @@ class SearchCounters:
 
 
 STRONG = 0.5
-"""Metric of a short training from which its long one is missed."""
+"""Metric of a short training from which a missing long one is reported."""
 RISE_BLOCKS, RISE = 16, 4.0
-"""Something begins where so many blocks have so many times the energy of as many before."""
+"""A signal begins where RISE_BLOCKS blocks have RISE times the energy of the RISE_BLOCKS before."""
 SUSPECT_SPAN = 4096
-"""Samples, from a place where a preamble may be that was not understood, in which it is sought in other guises."""
+"""Samples after an unrecognised preamble in which it is searched for in other forms (`hints`)."""
 RECALL = 2 * SUSPECT_SPAN
-"""Samples for which a preamble is recalled: whatever else is found in its place comes sooner."""
+"""Samples for which a preamble is remembered: anything else found at its position comes sooner."""
 SUSPECT_PAUSE = 1 << 19
-"""Samples from one such search to the next: the search for bursts must not be slower for it."""
+"""Minimum distance in samples between such searches, so that they do not slow the search for bursts."""
 
 SEEK, DECODE, CUT_OUT, EXPLAIN = range(4)
 
 
 @dataclass(frozen=True, order=True)
 class Step:
-    """Something to do once the samples reach far enough. Steps are sorted by what does not depend on how the stream was
-    cut into pieces.
+    """Step to take once enough samples are there. The sort order of steps does not depend on how the stream was split
+    into pieces.
 
     Attributes:
         ready: index in the stream of the sample after the last one needed.
-        stage: SEEK a long training, DECODE a header, CUT_OUT a burst or EXPLAIN why there is none.
-        place: index in the stream of the end of a short training, of the start of a long one, or of something unknown.
-        profile: index of the profile among those sought.
-        what: the place in full.
-        header: of a burst to cut out.
-        tried: where the samples of a header ended that was decoded in vain before the impulses in it were known.
+        stage: SEEK a long training, DECODE a header, CUT_OUT a burst or EXPLAIN why there is no burst.
+        place: index in the stream of the end of a short training, the start of a long one, or the start of an unknown
+            signal.
+        profile: index of the profile among those searched for.
+        what: candidate or position in full.
+        header: header of a burst to cut out.
+        tried: end of the samples of a header whose decoding failed before the impulses in it were known.
     """
 
     ready: int
@@ -167,17 +168,17 @@ class Step:
 
 
 class BurstSearcher:
-    """Finds bursts in a stream given in pieces of any size.
+    """Search for bursts in a stream given in pieces of any size.
 
-    The search goes on while a burst comes in, so a burst that another one overlaps, or that a false header announces,
-    hides no other.
+    The search continues during a burst, so a burst that overlaps another, or is announced by a false header, hides no
+    other burst.
 
     Args:
-        profiles: names of the profiles to seek; empty for all.
+        profiles: names of the profiles to search for; empty for all.
     """
 
     MARGIN = 64
-    """Samples kept ahead of a burst's preamble."""
+    """Samples kept before a burst's preamble."""
 
     def __init__(self, profiles: Sequence[str] = ()):
         self._profiles = [profile(name) for name in (profiles or profile_names())]
@@ -188,14 +189,14 @@ class BurstSearcher:
         self._buffer = np.zeros(2 * self._reach + 2 * CHUNK, np.complex64)
         self.counters = SearchCounters()
         self.last_error = ""
-        """Why the last header that came whole could not be used."""
+        """Error of the last complete header that was invalid."""
         self.reset()
 
     def reset(self, position: int = 0) -> None:
-        """Forget the stream, which goes on with the sample of this index; counters go on, too."""
+        """Reset the search to a stream that continues at sample `position`; counters are kept."""
         self._detectors = [ShortTrainingDetector(each) for each in self._profiles]
         self._long_detectors = [LongTrainingDetector(each) for each in self._profiles]
-        self._used = HISTORY  # zeros ahead of the first sample
+        self._used = HISTORY  # zeros before the first sample
         self._buffer[: self._used] = 0
         self._origin = position - HISTORY
         self._scanned = position
@@ -205,7 +206,9 @@ class BurstSearcher:
         self._blanks = np.zeros((2, 0), np.int64)
         self._predictor = TonePredictor()
         self._factors = np.zeros(LONGEST_LAG // BLOCK, np.complex64)
-        self._levels = np.full(2 * RISE_BLOCKS, np.inf)  # what the stream begins with has not begun here
+        self._levels = np.full(
+            2 * RISE_BLOCKS, np.inf
+        )  # the signal at the start of the stream does not count as a rise
         self._rate_offset = 0.0
         self._next_rise = self._next_search = self._next_suspect = position
         self._steps: list[Step] = []
@@ -213,7 +216,7 @@ class BurstSearcher:
         self._decoded: list[Synchronization] = []
 
     def push(self, samples: np.ndarray) -> list[FoundBurst]:
-        """Bursts that end within the next samples, complex (n,), of the stream."""
+        """Process the next samples of the stream, complex (n,), and return the bursts that end within them."""
         found = []
         with np.errstate(over="ignore", invalid="ignore"):
             samples = np.ascontiguousarray(samples, dtype=np.complex64)
@@ -247,7 +250,7 @@ class BurstSearcher:
 
     @property
     def _end(self) -> int:
-        """Index in the stream of the sample after the last one here."""
+        """Index in the stream after the last sample present."""
         return self._origin + self._used
 
     def _make_room(self, count: int) -> None:
@@ -259,7 +262,8 @@ class BurstSearcher:
             self._blanks = self._blanks[:, self._blanks[0] >= self._origin]
 
     def _view(self, first: int, stop: int, known: int) -> np.ndarray:
-        """Samples without the impulses that are known once the stream has come to a place; maybe the buffer's own."""
+        """Return samples without the impulses known when the stream has reached `known`; possibly a view of the
+        buffer."""
         view = self._buffer[first - self._origin : stop - self._origin]
         if self._blanks.size:
             places, known_at = self._blanks
@@ -270,7 +274,7 @@ class BurstSearcher:
         return view
 
     def _find_rises(self, energies: np.ndarray) -> None:
-        """Note where something begins: should no preamble be found there, it may be one in another guise."""
+        """Note the start of signals: without a preamble there, it may be one in another form (`hints`)."""
         levels = np.concatenate([self._levels, energies])
         origin = self._measured - len(self._levels) * BLOCK
         block = 0
@@ -299,7 +303,7 @@ class BurstSearcher:
         self.counters.hints[hint] = self.counters.hints.get(hint, 0) + 1
 
     def _impulses_within(self, first: int, stop: int, known: int) -> bool:
-        """Whether impulses are known now, of those within samples, that were not when these came to their end."""
+        """Tell whether impulses within these samples have become known since the stream reached `known`."""
         places, known_at = self._blanks
         return bool(np.any((places >= first) & (places < stop) & (known_at > stop) & (known_at <= known)))
 
@@ -355,7 +359,7 @@ class BurstSearcher:
         if not short and any(known.metric > least and _overlaps(known, middle, each) for known in self._recent):
             return
         first = max(first, self._origin)
-        # The first path may lie before the strongest.
+        # The first path may precede the strongest.
         back = min(self.MARGIN, first - self._origin)
         samples = self._view(first - back, stop, step.ready)
         if step.what.tonal:
@@ -404,7 +408,7 @@ class BurstSearcher:
         self.counters.headers_failed["crc"] += 1
         if sync.metric > CLEAR and sync.long_start >= 0:
             before, self._rate_offset = self._rate_offset, rate_offset(self._view(first, stop, known), sync)
-            # Two in a row that agree: in noise, one of many may show anything.
+            # Require two consecutive ones that agree: in noise, one of many may show anything.
             least, most = sorted((self._rate_offset, before), key=abs)
             if LARGEST_RATE_OFFSET < abs(least) and abs(most - least) < 0.2 * abs(most):
                 self._note(FASTER if most > 0 else SLOWER)
@@ -420,19 +424,19 @@ class BurstSearcher:
         return FoundBurst(samples.copy(), local, position, step.header, tones, clipped)
 
     def _without_tones(self, first: int, stop: int, known: int, sync: Synchronization) -> tuple[np.ndarray, int]:
-        """Samples of a burst, and how many tones were taken off. The short training, itself a row of lines, tells
-        nothing of them."""
+        """Return a burst's samples without tones, and the number of tones. The short training, a line spectrum itself,
+        is not used to find them."""
         return excise(self._view(first, stop, known), sync.long_start - sync.profile.long_guard, BURST_TONE_DB)
 
     def _local(self, sync: Synchronization) -> tuple[int, Synchronization]:
-        """First sample to hand on for a burst, and its synchronization counted from there."""
+        """Return the first sample to pass on for a burst, and its synchronization relative to it."""
         first = max(sync.long_start - sync.profile.long_start - self.MARGIN, self._origin)
         return first, Synchronization(sync.profile, sync.long_start - first, sync.frequency, sync.metric)
 
     def _queue(
         self, stage: int, ready: int, step: Step, sync: Synchronization, header: BurstHeader | None = None
     ) -> None:
-        """The step after a step; the oldest of its stage makes room for it where there are too many."""
+        """Queue a step; if there are too many of its stage, drop the oldest."""
         pending = [other for other in self._steps if other.stage == stage]
         if len(pending) >= MAX_PENDING:
             self.counters.dropped += 1
@@ -443,8 +447,8 @@ class BurstSearcher:
 
 @cache
 def compile_search() -> None:
-    """Search a stream with a tone, impulses and a preamble of an inverted spectrum, so that Numba compiles what that
-    takes: the first time, it would hold up a radio's samples."""
+    """Compile the search by running it on a stream with a tone, impulses and a preamble of inverted spectrum:
+    compilation on first use would stall a radio's samples."""
     rng = np.random.default_rng(0)
     each = profile("standard")
     stream = np.concatenate([np.zeros(1000), each.preamble, np.zeros(1000), each.preamble.conj(), np.zeros(9000)])
@@ -457,46 +461,46 @@ def compile_search() -> None:
 
 
 def _explains(known: Synchronization, candidate: Candidate, sought: Profile) -> bool:
-    """Whether a long detector's window was filled by the shorter preamble of a burst whose header is decoded."""
+    """Tell whether a candidate of the long detector is the shorter preamble of a burst with a decoded header."""
     end = known.long_start - known.profile.long_guard
     return known.profile.window < sought.window and candidate.end - sought.window < end <= candidate.end + BLOCK
 
 
 def _overlaps(known: Synchronization, long_start: int, sought: Profile) -> bool:
-    """Whether a known preamble has samples in common with the long training that begins at a place."""
+    """Tell whether a known preamble overlaps the long training that begins at `long_start`."""
     first = known.long_start - known.profile.long_start
     stop = long_start + sought.preamble_length - sought.long_start
     return first < stop and long_start < first + known.profile.preamble_length
 
 
 def _is_edge(candidate: Candidate, long_start: int, known: Synchronization) -> bool:
-    """Whether what repeats is the edge of a preamble that is known: a long training there would be its sidelobe."""
+    """Tell whether a candidate is the edge of a known preamble: a long training there would be its sidelobe."""
     near = abs(long_start - known.long_start) < known.profile.preamble_length
     return near and not candidate.tonal and candidate.metric < SIDELOBE * known.metric
 
 
 def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
-    """Whether a preamble is but the echo, in the detector, of one that is known."""
+    """Tell whether a preamble is merely a sidelobe, in the detector, of a known one."""
     apart = sync.long_start - known.long_start
     span = known.profile.preamble_length
     return abs(apart) < SAME_PREAMBLE or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _clean(samples, out, state, energies, largest, share):
-    """Copies the samples without their running mean, which stands still over a block; returns how many were none, and
-    how many blocks were completed, whose energies are filled in.
+    """Copy samples minus their running mean, which is constant over a block; return the number of invalid ones and the
+    number of completed blocks, whose energies are filled in.
 
-    state: the mean's real and imaginary part, the usual size of what is left, beyond a multiple of which nothing moves
-    it further, and of the block under way how many samples it has, their energy, the sums of their limited parts and
-    sizes, and their largest size.
+    state: real and imaginary part of the mean; usual magnitude of the result, which limits the influence of samples;
+        and, for the block in progress, its number of samples, their energy, the sums of their limited components and
+        magnitudes, and their largest magnitude.
     """
     bad = blocks = i = 0
     real, imag, usual = state[0], state[1], state[2]
     inside, energy, sum_real, sum_imag, sum_size, most = int(state[3]), state[4], state[5], state[6], state[7], state[8]
     while i < samples.shape[0]:
         stop = min(i + BLOCK - inside, samples.shape[0])
-        # Of the first samples that are not 0 nothing is known: they may move the mean as they like.
+        # Nothing is known of the first non-zero samples: they move the mean without limit.
         limit = LARGEST_STEP * usual if usual > 0 else np.inf
         growth = LARGEST_GROWTH * usual
         mean_real, mean_imag = np.float32(real), np.float32(imag)

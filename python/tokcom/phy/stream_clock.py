@@ -1,4 +1,4 @@
-"""Time stamps of a stream: when a sample was received, and whether samples are missing between two stamps."""
+"""Time stamps of a stream: times of reception of samples, and samples missing between two stamps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from math import floor, isfinite
 from tokcom.errors import ParameterError
 
 TOLERANCE = 0.5
-"""Samples by which a stamp may differ from what is expected."""
+"""Tolerance of a stamp in samples."""
 LATEST = 1 << 40
-"""Seconds beyond which a stamp is none."""
+"""Largest valid number of seconds in a stamp."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """The time of a sample.
+    """Time of a sample.
 
     Attributes:
-        index: of the sample in the stream.
+        index: index of the sample in the stream.
         seconds: whole seconds.
-        fraction: of a second, 0 to 1.
+        fraction: fraction of a second, 0 to 1.
     """
 
     index: int
@@ -28,10 +28,10 @@ class Stamp:
 
 
 def stamp_of(index: int, value: object) -> Stamp:
-    """A stamp from the value of an rx_time tag: whole seconds and their fraction.
+    """Parse the value of an rx_time tag: whole seconds and their fraction.
 
     Raises:
-        ParameterError: the value is something else.
+        ParameterError: the value is not two such numbers.
     """
     pair = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
     if len(pair) != 2 or not all(isinstance(part, int | float) and isfinite(part) for part in pair):
@@ -44,10 +44,10 @@ def stamp_of(index: int, value: object) -> Stamp:
 
 
 class StreamClock:
-    """Follows the stamps of a stream.
+    """Clock of a stream, from its stamps.
 
-    Where nobody tells the sample rate it is learnt from the stamps: between the first two of them no sample can be seen
-    to be missing, and later the highest rate is right.
+    If the radio does not report the sample rate, it is learnt from the stamps: samples missing between the first two go
+    unnoticed, and later the highest rate is the right one.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class StreamClock:
         self._told = False
 
     def set_rate(self, rate: float) -> bool:
-        """Take over a sample rate in Hz that the radio tells; returns whether another one held until now.
+        """Set the sample rate in Hz, as reported by the radio; return whether it changes a known one.
 
         Raises:
             ParameterError: the rate is not positive.
@@ -74,11 +74,11 @@ class StreamClock:
         return changed
 
     def stamp(self, stamp: Stamp) -> float:
-        """Take over a stamp.
+        """Process a stamp.
 
         Returns:
-            Samples missing ahead of it, a number of either sign; 0 where it is the expected one to half a sample, and
-            NaN where it is the first stamp, so that nothing is expected.
+            Number of samples missing before it, of either sign; 0 if it is as expected to within half a sample, and NaN
+            for the first stamp.
         """
         last, self._last = self._last, stamp
         if last is None:
@@ -94,7 +94,7 @@ class StreamClock:
         return missing if abs(missing) > TOLERANCE else 0.0
 
     def time_of(self, index: int) -> tuple[int, float] | None:
-        """Whole seconds, and their fraction, at which a sample was received; None where no stamp and rate tell it."""
+        """Compute the time of reception of a sample, whole seconds and their fraction; None without stamp or rate."""
         if self._last is None or self._rate is None:
             return None
         fraction = self._last.fraction + (index - self._last.index) / self._rate

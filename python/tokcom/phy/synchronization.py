@@ -1,4 +1,4 @@
-"""Where in a stream of samples a burst is."""
+"""Position of a burst in a stream of samples."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from tokcom.phy.profile import Profile
 
 @dataclass(frozen=True)
 class Synchronization:
-    """Where a burst is.
+    """Position of a burst.
 
     Attributes:
-        profile: what its preamble says.
+        profile: profile of its preamble.
         long_start: index of the first sample of the first long symbol's window.
         frequency: offset in rad/sample.
-        metric: of the long training, 0 to 1: the share of the energy that looks like it.
+        metric: metric of the long training, 0 to 1: its share of the energy.
     """
 
     profile: Profile

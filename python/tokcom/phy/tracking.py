@@ -1,44 +1,45 @@
-"""Phase and timing through a burst: what is left of the frequency offset, phase noise, and the drift of the clocks.
+"""Tracking of phase and timing through a burst: residual frequency offset, phase noise, and drift of the clocks.
 
 Each is a state of two components, value and rate, that a Kalman filter follows from symbol to symbol and a
 Rauch-Tung-Striebel smoother then improves backwards (Rauch et al., AIAA Journal 3(8), 1965).
 """
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
+
 PHASE_NOISE = (1e-6, 1e-3, 1e-2)
-"""Variances in rad**2 by which the phase may wander in a symbol; the likeliest is taken."""
+"""Candidate variances in rad**2 of the phase's random walk per symbol; the most likely is used."""
 RATE_PRIOR = 0.02
-"""Variance, (rad/symbol)**2, of the frequency offset that the preamble leaves."""
+"""Variance, (rad/symbol)**2, of the frequency offset after the preamble."""
 DRIFT_PRIOR = (4e-4) ** 2
-"""Variance, (rad/carrier/symbol)**2, of the drift: the clocks' 20 ppm are 1.6e-4 rad/carrier in a symbol."""
+"""Variance, (rad/carrier/symbol)**2, of the drift: 20 ppm are 1.6e-4 rad/carrier per symbol."""
 DRIFT_NOISE = 1e-12
-"""Variance, (rad/carrier/symbol)**2, by which the drift may change in a symbol."""
+"""Variance, (rad/carrier/symbol)**2, of the drift's change per symbol."""
 PHASE_RATE_NOISE, TIMING_NOISE = 1e-9, 1e-10
-"""Variances in a symbol of the frequency offset, (rad/symbol)**2, and of the timing, (rad/carrier)**2."""
+"""Variances per symbol of the frequency offset, (rad/symbol)**2, and of the timing, (rad/carrier)**2."""
 TIMING_PRIOR = 1e-4
-"""Variance, (rad/carrier)**2, of the timing at the start: a tenth of a sample."""
+"""Variance, (rad/carrier)**2, of the initial timing: a tenth of a sample."""
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _update(value, rate, c00, c01, c11, innovation, variance):
-    """The state and its covariance after an observation of its value, and the log-likelihood of that."""
+    """Update a state and its covariance by an observation of its value; return them and the log-likelihood."""
     total = c00 + variance
     g0, g1 = c00 / total, c01 / total
     likelihood = -0.5 * (innovation * innovation / total + np.log(total))
     return value + g0 * innovation, rate + g1 * innovation, c00 - g0 * c00, c01 - g0 * c01, c11 - g1 * c01, likelihood
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _smooth(states, covs, predicted, predicted_covs, out):
-    """Fill in the values, (n,), of states that are improved backwards, (n, 2); covariances are (n, 3)."""
+    """Smooth states, (n, 2), backwards and fill in their values, (n,); covariances are (n, 3)."""
     n = states.shape[0]
     for t in range(n - 2, -1, -1):
         c00, c01, c11 = covs[t, 0], covs[t, 1], covs[t, 2]
         p00, p01, p11 = predicted_covs[t + 1, 0], predicted_covs[t + 1, 1], predicted_covs[t + 1, 2]
         determinant = p00 * p11 - p01 * p01
-        # The covariance times the transition's transpose, then times the inverse of the predicted one.
+        # Covariance times the transition's transpose, times the inverse of the predicted covariance.
         a00, a10 = c00 + c01, c01 + c11
         d0 = states[t + 1, 0] - predicted[t + 1, 0]
         d1 = states[t + 1, 1] - predicted[t + 1, 1]
@@ -48,9 +49,10 @@ def _smooth(states, covs, predicted, predicted_covs, out):
         out[t] = states[t, 0]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _track(observed, places, counts, weights, carriers, noise_variance, phase_noise, out):
-    """places: of each symbol's known cells, counts of them; weights: (n, 2), of their phase and timing."""
+    """Track phase and timing. places: positions of each symbol's known cells, counts of them; weights: (n, 2), of their
+    phase and timing."""
     n, k = observed.shape
     # Value, rate and covariance of phase and timing.
     p0, p1, p00, p01, p11 = 0.0, 0.0, 10.0, 0.0, RATE_PRIOR
@@ -70,7 +72,7 @@ def _track(observed, places, counts, weights, carriers, noise_variance, phase_no
         back, step, spacing = 1j, 1j, 0.0
         for j in range(counts[t]):
             i = places[t, j]
-            # From one cell to the next a product is enough; sine and cosine take ten times as long.
+            # A product from one cell to the next suffices; sine and cosine take ten times as long.
             if j == 0:
                 angle = p0 + q0 * carriers[i]
                 back = complex(np.cos(angle), -np.sin(angle))
@@ -82,7 +84,7 @@ def _track(observed, places, counts, weights, carriers, noise_variance, phase_no
             turned[j] = observed[t, i] * back
             total += turned[j]
         turn = np.angle(total)
-        # Beyond a quarter turn an angle says less than its variance claims.
+        # Beyond a quarter turn an angle is less certain than its variance claims.
         spread = noise_variance / (2 * weights[t, 0])
         p0, p1, p00, p01, p11, told = _update(p0, p1, p00, p01, p11, turn, spread + 0.5 * spread * spread)
         likelihood += told
@@ -100,21 +102,21 @@ def _track(observed, places, counts, weights, carriers, noise_variance, phase_no
     return likelihood
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def track(
     observed: np.ndarray, power: np.ndarray, carriers: np.ndarray, noise_variance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Phase and timing of each symbol.
+    """Track phase and timing of each symbol.
 
     Args:
-        observed: complex128 (n, k): what known cells say: received times the conjugates of value and channel; 0 where
-            a cell is not known.
-        power: float64 (n, k): squared channel magnitude of the cells that are known, else 0.
+        observed: complex128 (n, k): known cells, received times the conjugates of value and channel; 0 for unknown
+            cells.
+        power: float64 (n, k): squared channel magnitude of known cells, else 0.
         carriers: float64 (k,): numbers of the carriers.
-        noise_variance: of a cell.
+        noise_variance: noise variance of a cell.
 
     Returns:
-        float64 (n,) phase in rad, float64 (n,) timing in rad a carrier.
+        float64 (n,) phase in rad, float64 (n,) timing in rad per carrier.
     """
     n, k = observed.shape
     places, counts = np.empty((n, k), np.int64), np.zeros(n, np.int64)

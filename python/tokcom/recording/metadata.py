@@ -1,6 +1,6 @@
-"""What is noted beside recorded samples: SigMF 1.2 (sigmf.org) and, for bursts, a namespace of our own.
+"""Metadata of recordings: SigMF 1.2 (sigmf.org) and, for bursts, the namespace `tokcom`.
 
-In the namespace `tokcom`, version 1.0.0, an annotation of a burst may have `frame_id`, `stream_id`, `packets` and
+In the namespace `tokcom`, version 1.0.0, the annotation of a burst may have `frame_id`, `stream_id`, `packets` and
 `packets_lost` (integers), `profile` (string), `esn0_db`, `evm_db` and `cfo_hz` (numbers).
 """
 
@@ -21,39 +21,39 @@ DETAILS = ("frame_id", "stream_id", "profile", "packets", "packets_lost", "esn0_
 OCCUPIED = (CARRIERS[-1] - CARRIERS[0] + 1) / FFT_SIZE
 """Share of the sample rate that a burst occupies."""
 LARGEST = 1e12
-"""Frequencies and rates end here in SigMF."""
+"""Largest frequency or rate that SigMF allows, in Hz."""
 
 
 def recording_paths(path: str | Path) -> tuple[Path, Path]:
-    """Paths of the data and of the metadata of a recording, given as NAME, NAME.sigmf-data or NAME.sigmf-meta."""
+    """Return the paths of a recording's data and metadata, given as NAME, NAME.sigmf-data or NAME.sigmf-meta."""
     names = sigmffile.get_sigmf_filenames(path)
     return names["data_fn"], names["meta_fn"]
 
 
 def require_sample_rate(value: float) -> float:
-    """Return a sample rate in Hz; raise ParameterError where a recording cannot have it."""
+    """Return a sample rate in Hz; raise ParameterError if SigMF cannot represent it."""
     if not 0 < value <= LARGEST:
         raise ParameterError(f"sample_rate is {value}; it must be above 0 and at most {LARGEST:g} Hz")
     return value
 
 
 def require_frequency(value: float) -> float:
-    """Return a centre frequency in Hz; raise ParameterError where a recording cannot have it."""
+    """Return a centre frequency in Hz; raise ParameterError if SigMF cannot represent it."""
     if not abs(value) <= LARGEST:
-        raise ParameterError(f"frequency is {value}; it must be at most {LARGEST:g} Hz either way")
+        raise ParameterError(f"frequency is {value}; its magnitude must be at most {LARGEST:g} Hz")
     return value
 
 
 @dataclass(frozen=True)
 class RecordingInfo:
-    """What holds for all of a recording; empty texts are left out.
+    """Metadata of a whole recording; empty texts are left out.
 
     Args:
-        sample_rate: in Hz, above 0.
-        frequency: centre frequency in Hz that it begins with; None where there is none.
+        sample_rate: sample rate in Hz, above 0.
+        frequency: initial centre frequency in Hz; None if unknown.
         hardware: the radio and its antenna.
-        author: who recorded it.
-        description: what there is to hear.
+        author: author of the recording.
+        description: content of the recording.
         license: URL of a licence.
 
     Raises:
@@ -73,7 +73,7 @@ class RecordingInfo:
             require_frequency(self.frequency)
 
     def to_sigmf(self) -> dict:
-        """Entries of SigMF's global object."""
+        """Convert to the entries of SigMF's global object."""
         texts = {
             "core:hw": self.hardware, "core:author": self.author, "core:description": self.description,
             "core:license": self.license,
@@ -83,13 +83,13 @@ class RecordingInfo:
 
 @dataclass(frozen=True)
 class Capture:
-    """Samples without a gap, up to the next capture.
+    """Run of samples without a gap, up to the next capture.
 
     Attributes:
-        start: index, in the recording, of its first sample.
-        stream_index: index of that sample in the stream that was recorded, which goes on while samples are lost.
-        frequency: centre frequency in Hz, where known.
-        time: of the first sample, where known.
+        start: index of its first sample in the recording.
+        stream_index: index of that sample in the recorded stream, which also counts lost samples.
+        frequency: centre frequency in Hz, if known.
+        time: time of the first sample, if known.
     """
 
     start: int
@@ -98,7 +98,7 @@ class Capture:
     time: datetime | None = None
 
     def to_sigmf(self) -> dict:
-        """The capture as SigMF has it."""
+        """Convert to SigMF's capture object."""
         entry: dict = {"core:sample_start": self.start}
         if self.stream_index != self.start:
             entry["core:global_index"] = self.stream_index
@@ -111,15 +111,15 @@ class Capture:
 
 @dataclass(frozen=True)
 class BurstAnnotation:
-    """A burst that was heard. What is None, and what is no finite number, is left out.
+    """Annotation of a received burst. Values that are None or not finite are left out.
 
     Args:
         start: index of its first sample in the recorded stream.
-        count: its samples.
+        count: its length in samples.
         comment: free text.
-        frame_id, stream_id: from its header.
-        profile: of its preamble.
-        packets, packets_lost: packets in all, and those that failed.
+        frame_id, stream_id: numbers in its header.
+        profile: profile of its preamble.
+        packets, packets_lost: number of packets, and of those that failed.
         esn0_db, evm_db: as the receiver measured them.
         cfo: frequency offset in rad/sample.
     """
@@ -137,7 +137,7 @@ class BurstAnnotation:
     cfo: float | None = None
 
     def to_sigmf(self, start: int, count: int, info: RecordingInfo, frequency: float | None) -> dict:
-        """The annotation as SigMF has it, for the place that the burst has in a recording."""
+        """Convert to SigMF's annotation object, at the burst's position in a recording."""
         known = self.cfo is not None and math.isfinite(self.cfo)
         cfo_hz = self.cfo * info.sample_rate / (2 * math.pi) if known else None
         centre = (frequency or 0.0) + (cfo_hz or 0.0)
@@ -157,7 +157,7 @@ class BurstAnnotation:
 
 
 def _json_values(values: dict) -> dict:
-    """Values as JSON takes them, without None and what is no finite number."""
+    """Convert values for JSON, leaving out None and numbers that are not finite."""
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
     return {
         name: value

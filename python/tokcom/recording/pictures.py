@@ -13,15 +13,15 @@ from tokcom.frame import TokenFrame
 from tokcom.models.zoo import load_detokenizers
 
 LONGEST_NAME = 255
-"""Bytes of a file's name that file systems take."""
+"""Longest file name that file systems accept, in bytes."""
 
 
 def file_name(number: str, name: str, stage: str) -> str:
-    """NUMBER-NAME-STAGE.png; a name that is too long for a file system is cut, one that is empty left out.
+    """Build NUMBER-NAME-STAGE.png, truncating a name that is too long for file systems and omitting an empty one.
 
     Args:
-        number: what makes the file's name unique.
-        name: what the user calls the picture; what no file name may hold is replaced.
+        number: number that makes the file name unique.
+        name: the user's name of the picture; characters that file names cannot hold are replaced.
         stage: "sent", "recovered" …
     """
     name = re.sub(r"[/\0]", "_", name)
@@ -31,7 +31,7 @@ def file_name(number: str, name: str, stage: str) -> str:
 
 
 def save_picture(picture: np.ndarray, path: Path) -> None:
-    """Write a picture, uint8 (height, width, 3), as a PNG file; a part of one does not stay behind.
+    """Write a picture, uint8 (height, width, 3), as a PNG file; never leave a partial file behind.
 
     Raises:
         PictureError: the file cannot be written; the message names it.
@@ -45,11 +45,12 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
 
 
 class PictureFolder:
-    """Saves the pictures of frames as PNG files; patches of lost tokens are grey.
+    """Folder of frames' pictures as PNG files; patches of lost tokens are grey.
 
     Args:
-        folder: created where there is none.
-        models: those that made the tokens, in a list or between commas; frames of others have no picture.
+        folder: the folder, created if missing.
+        models: names of the models that made the tokens, as a list or separated by commas; frames of others have no
+            picture.
         device: as in `device.find_device`.
 
     Raises:
@@ -69,7 +70,7 @@ class PictureFolder:
         """Write the picture of a frame as NUMBER-FRAME.png.
 
         Returns:
-            The file's name; None where the frame is of no model here: codebook or grid are others.
+            The file's name; None if no model here has the frame's codebook and grid.
 
         Raises:
             PictureError: the file cannot be written.

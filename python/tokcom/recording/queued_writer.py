@@ -1,4 +1,4 @@
-"""Recording for callers that may not wait for a disk."""
+"""Recording for callers that must not wait for a disk."""
 
 import threading
 from collections import deque
@@ -12,14 +12,14 @@ from tokcom.recording.writer import SigmfWriter
 
 
 class QueuedWriter:
-    """A thread with a bounded queue ahead of a writer.
+    """Thread with a bounded queue in front of a writer.
 
-    Samples that find the queue full are counted and left out; with those after the gap a new capture begins. An error
-    ends the recording and is kept in `error`.
+    Samples that arrive while the queue is full are counted and dropped; the samples after the gap begin a new capture.
+    An error ends the recording and is kept in `error`.
 
     Args:
-        writer: the writer, which this takes over.
-        queue_samples: samples that may wait, at least 1.
+        writer: the writer, owned by this object from now on.
+        queue_samples: capacity of the queue in samples, at least 1.
 
     Raises:
         ParameterError: queue_samples is below 1.
@@ -40,7 +40,7 @@ class QueuedWriter:
 
     @property
     def ended(self) -> bool:
-        """Whether no more samples are taken."""
+        """Whether the recording has ended and takes no more samples."""
         return self.writer.ended or self.error is not None
 
     def start_capture(
@@ -55,7 +55,7 @@ class QueuedWriter:
                 self._changed.notify()
 
     def write(self, samples: np.ndarray, stream_index: int) -> None:
-        """Record a copy of samples, complex (n,), the first of which has this index in the stream."""
+        """Record a copy of samples, complex (n,), the first of which has index `stream_index` in the stream."""
         with self._changed:
             if self.ended:
                 return
@@ -67,11 +67,11 @@ class QueuedWriter:
             self._changed.notify()
 
     def annotate(self, burst: BurstAnnotation) -> bool:
-        """Note a burst, as `SigmfWriter.annotate` does."""
+        """Annotate a burst, as `SigmfWriter.annotate` does."""
         return self.writer.annotate(burst)
 
     def close(self) -> None:
-        """Write what waits, and end the recording."""
+        """Write the queued samples and end the recording."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -102,5 +102,5 @@ class QueuedWriter:
             else:
                 self.writer.write(*entry)
         except Exception as error:
-            # In a thread of its own nobody would see it.
+            # Raised in the thread, it would go unnoticed.
             self.error = error

@@ -1,4 +1,4 @@
-"""SigMF recordings, of whatever maker, as chunks of samples."""
+"""Reader of SigMF recordings, from any program, as chunks of samples."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from tokcom.errors import ParameterError, RecordingError
 from tokcom.recording.metadata import Capture, recording_paths, require_sample_rate
 
 DATATYPES = re.compile(r"c(f32|f64|i32|u32|i16|u16)_(le|be)|c[iu]8(_[lb]e)?")
-"""Complex samples of any kind that SigMF has."""
+"""SigMF's data types of complex samples."""
 INTEGERS = {
     f"core:{name}"
     for name in (
@@ -36,9 +36,9 @@ class Chunk:
     """A piece of a recording.
 
     Attributes:
-        start: index, in the recording, of its first sample.
+        start: index of its first sample in the recording.
         samples: complex64 (n,); integers are scaled to -1 … 1.
-        begins: whether a capture begins with it: what came before is not what was on the air before.
+        begins: whether it begins a capture, so that it does not continue the samples before it.
     """
 
     start: int
@@ -50,13 +50,13 @@ class Recording:
     """An open recording; `open_recording` makes one.
 
     Attributes:
-        path: of its samples.
-        sample_rate: in Hz.
-        frequency: centre frequency in Hz of the first capture; None where it is not known.
-        captures: pieces without a gap, at least one, the first at 0. Their indices count from the file's beginning.
-        annotations: as they are in the file, their `core:sample_start` counted from the file's beginning.
-        length: samples.
-        datatype: SigMF's name of the samples' kind.
+        path: path of the data file.
+        sample_rate: sample rate in Hz.
+        frequency: centre frequency in Hz of the first capture; None if unknown.
+        captures: runs without a gap, at least one, the first at 0; indices count from the beginning of the file.
+        annotations: annotations of the file, with `core:sample_start` counted from the beginning of the file.
+        length: number of samples.
+        datatype: SigMF's name of the data type.
     """
 
     def __init__(self, path: Path, file: SigMFFile, length: int):
@@ -74,11 +74,11 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Its length in seconds."""
+        """Length in seconds."""
         return self.length / self.sample_rate
 
     def chunks(self, length: int = CHUNK) -> Iterator[Chunk]:
-        """All samples in order, in pieces of at most so many, each within one capture.
+        """Iterate over all samples in order, in chunks of at most `length`, each within one capture.
 
         Raises:
             RecordingError: the file cannot be read, or has become shorter.
@@ -106,7 +106,7 @@ def open_recording(path: str | Path, check: bool = True) -> Recording:
         check: compare the samples with the checksum in the metadata, if it has one.
 
     Raises:
-        RecordingError: the recording is missing, broken, or of a kind that cannot be decoded.
+        RecordingError: the recording is missing, corrupt, or of an unsupported type.
     """
     data_path, meta_path = recording_paths(path)
     if Path(path).suffix == ".sigmf" and not meta_path.exists():
@@ -118,7 +118,7 @@ def open_recording(path: str | Path, check: bool = True) -> Recording:
     wanted = metadata["global"].get("core:sha512")
     if check and wanted:
         _require_checksum(data_path, wanted)
-    # A recording that broke off may end within a sample.
+    # A recording that was cut off may end within a sample.
     length = data_path.stat().st_size // file.get_sample_size()
     if length:
         with warnings.catch_warnings():
@@ -140,14 +140,14 @@ def _read_metadata(path: Path) -> dict:
         validate(metadata)
     except ValidationError as error:
         where = "/".join(map(str, error.absolute_path))
-        raise RecordingError(f"{path}: not as SigMF has it: {where and where + ': '}{error.message[:300]}") from None
+        raise RecordingError(f"{path}: not valid SigMF: {where and where + ': '}{error.message[:300]}") from None
     for entry in (metadata["global"], *metadata["captures"], *metadata["annotations"]):
         _make_whole(entry)
     return metadata
 
 
 def _make_whole(entry: dict) -> None:
-    """Make integers of what JSON Schema takes for such: whole numbers that another program wrote as 0.0 or 5e2."""
+    """Convert to int what JSON Schema accepts as an integer: whole numbers written as 0.0 or 5e2."""
     for name in INTEGERS & entry.keys():
         entry[name] = int(entry[name])
 
@@ -155,9 +155,11 @@ def _make_whole(entry: dict) -> None:
 def _require_usable(entries: dict, captures: list[dict], path: Path) -> None:
     datatype, channels = entries["core:datatype"], entries.get("core:num_channels", 1)
     if not DATATYPES.fullmatch(datatype):
-        raise RecordingError(f"{path}: samples of datatype {datatype!r}; only complex ones, as cf32_le, can be decoded")
+        raise RecordingError(
+            f"{path}: samples of datatype {datatype!r}; only complex ones, such as cf32_le, are supported"
+        )
     if channels != 1:
-        raise RecordingError(f"{path}: the recording has {channels} channels; store each in a recording of its own")
+        raise RecordingError(f"{path}: the recording has {channels} channels; store each in its own recording")
     if "core:sample_rate" not in entries:
         raise RecordingError(f"{path}: core:sample_rate is missing; add it, in Hz, to the global object")
     try:
@@ -170,7 +172,9 @@ def _require_usable(entries: dict, captures: list[dict], path: Path) -> None:
             f"{path}: core:dataset is {dataset!r}; it must be the name of a file beside the metadata, without a folder"
         )
     if entries.get("core:trailing_bytes") or any(capture.get("core:header_bytes") for capture in captures):
-        raise RecordingError(f"{path}: the data file has bytes that are no samples; convert it to plain SigMF first")
+        raise RecordingError(
+            f"{path}: the data file contains bytes that are not samples; convert it to plain SigMF first"
+        )
 
 
 def _find_data(data_path: Path, meta_path: Path, metadata: dict) -> Path:
@@ -191,8 +195,8 @@ def _require_checksum(path: Path, wanted: str) -> None:
         raise RecordingError(f"{path}: the samples cannot be read: {error}") from None
     if found != wanted:
         raise RecordingError(
-            f"{path}: sha512 is {found[:12]}…, the metadata says {wanted[:12]}…; the file is truncated or not the "
-            "recording's, fetch it again"
+            f"{path}: sha512 is {found[:12]}…, but the metadata says {wanted[:12]}…; the file is truncated or is not "
+            "the recording's: fetch it again"
         )
 
 

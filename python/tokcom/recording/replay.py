@@ -1,4 +1,4 @@
-"""Recordings through the receiver."""
+"""Replay of recordings through the receiver."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,16 +17,16 @@ def replay(
     progress: Callable[[int], None] = lambda samples: None,
     refused: Callable[[int, TokcomError], None] = lambda position, error: None,
 ) -> Iterator[Reception]:
-    """The bursts of a recording, as they end in it; positions are counted from its first sample.
+    """Iterate over the bursts of a recording in the order in which they end; positions count from its first sample.
 
-    Where a capture begins, the receiver forgets what came before. What it counted is in `receiver.searcher.counters`.
+    At the beginning of each capture the receiver is reset. Its counters are in `receiver.searcher.counters`.
 
     Args:
         recording: the recording.
         receiver: a receiver that knows the codebooks.
-        chunk: samples that are read together.
+        chunk: number of samples read at a time.
         progress: called with the number of samples done since the last call.
-        refused: called with the position of a burst that could not be decoded, and why.
+        refused: called with the position of a burst that could not be decoded, and the reason.
 
     Raises:
         RecordingError: the samples cannot be read.
@@ -43,7 +43,7 @@ def replay(
 
 
 def burst_row(burst: Reception, sample_rate: float) -> dict:
-    """A burst's figures as one row of a report, its tokens (-1 where lost) as a list."""
+    """Convert a burst to one row of a report, with its tokens (-1 where lost) as a list."""
     header, frame, quality = burst.header, burst.frame, burst.quality
     return {
         "seconds": round(burst.position / sample_rate, 9),

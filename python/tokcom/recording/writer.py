@@ -1,4 +1,4 @@
-"""Samples to a SigMF recording, as they come."""
+"""Writer of SigMF recordings from a stream of samples."""
 
 import bisect
 import hashlib
@@ -27,32 +27,33 @@ from tokcom.recording.metadata import (
 
 SAMPLE_BYTES = 8
 MAX_NOTES = 100_000
-"""Annotations, and captures, that a recording may have: they stay in memory until its end."""
+"""Largest number of annotations, and of captures, per recording: they stay in memory until its end."""
 
 logger = logging.getLogger(__name__)
 
 
 def require_free(path: str | Path, overwrite: bool) -> None:
-    """Raise RecordingError where a recording of that name exists and may not be overwritten."""
+    """Raise RecordingError if a recording of that name exists and must not be overwritten."""
     for file in recording_paths(path):
         try:
             exists = file.exists()
         except OSError as error:
-            raise RecordingError(f"{file}: no recording can be made here: {error.strerror}") from None
+            raise RecordingError(f"{file}: a recording cannot be created here: {error.strerror}") from None
         if exists and not overwrite:
-            raise RecordingError(f"{file} exists; choose another name, or allow to overwrite it")
+            raise RecordingError(f"{file} exists; choose another name, or allow overwriting")
 
 
 class SigmfWriter:
-    """A recording (cf32_le) that grows as samples come, in constant memory.
+    """Writer of a recording (cf32_le) in constant memory.
 
-    The metadata is written when the recording begins, and anew, with checksum and annotations, when it ends: what a
-    crash leaves behind can be read, too. One that was closed before it ended by itself can go on (`resume`).
+    The metadata is written when the recording begins and rewritten, with checksum and annotations, when it ends, so
+    that a recording cut off by a crash is readable. A recording that was closed before it was full can be continued
+    (`resume`).
 
     Args:
-        path: NAME, NAME.sigmf-data or NAME.sigmf-meta; its folder is created where there is none.
-        info: what holds for all of it.
-        max_seconds: it ends when it is that long; infinite for no limit.
+        path: NAME, NAME.sigmf-data or NAME.sigmf-meta; its folder is created if missing.
+        info: metadata of the whole recording.
+        max_seconds: length in seconds at which the recording ends; infinite for no limit.
         overwrite: replace an existing recording.
 
     Raises:
@@ -77,20 +78,21 @@ class SigmfWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab" if overwrite else "xb", buffering=0)
-            # Only now does an old recording go: its metadata first, which does not fit new samples.
+            # Remove an old recording only now: its metadata first, which do not fit new samples.
             self._write_metadata(ended=False)
             self._file.truncate(0)
         except OSError as error:
-            raise RecordingError(f"{self.path}: no recording can be made here: {error.strerror}") from None
+            raise RecordingError(f"{self.path}: a recording cannot be created here: {error.strerror}") from None
 
     def resume(self) -> bool:
-        """Go on after `close`, behind the samples that are here; the next one begins a capture, or continues the last.
+        """Continue after `close`, behind the samples written so far; the next one begins a capture or continues the
+        last.
 
         Returns:
-            Whether it takes samples: not where it had ended before it was closed, being full or failed.
+            Whether it takes samples; false if it had ended before it was closed, full or failed.
 
         Raises:
-            RecordingError: the samples are no longer what was written, or cannot be opened.
+            RecordingError: the samples have changed since they were written, or cannot be opened.
         """
         if not self._closed:
             return not self.ended
@@ -100,11 +102,11 @@ class SigmfWriter:
             file = self.path.open("r+b", buffering=0)
             if file.seek(0, os.SEEK_END) != self.samples * SAMPLE_BYTES:
                 file.close()
-                raise RecordingError(f"{self.path} was changed since it was closed: the recording cannot go on in it")
+                raise RecordingError(f"{self.path} was changed since it was closed: the recording cannot be continued")
             self._file, self._closed = file, False
             self._write_metadata(ended=False)
         except OSError as error:
-            raise RecordingError(f"{self.path}: the recording cannot go on: {error.strerror}") from None
+            raise RecordingError(f"{self.path}: the recording cannot be continued: {error.strerror}") from None
         return True
 
     def __enter__(self) -> "SigmfWriter":
@@ -115,7 +117,7 @@ class SigmfWriter:
 
     @property
     def ended(self) -> bool:
-        """Whether it takes no more samples: it is full, failed or closed."""
+        """Whether it takes no more samples because it is full, failed or closed."""
         return self._file.closed
 
     def start_capture(
@@ -128,15 +130,15 @@ class SigmfWriter:
         """Begin a capture with the next sample.
 
         Args:
-            stream_index: of that sample in the recorded stream; None where none was lost.
-            frequency: centre frequency in Hz; None where it stays.
-            time: of that sample; None to count on from the capture before.
-            sample_rate: in Hz; None where it stays.
+            stream_index: index of that sample in the recorded stream; None if none was lost.
+            frequency: centre frequency in Hz; None to keep it.
+            time: time of that sample; None to continue from the capture before.
+            sample_rate: sample rate in Hz; None to keep it.
 
         Raises:
-            ParameterError: frequency or sample_rate are out of their range; nothing has changed.
-            RecordingError: samples of another rate are here already, or there are too many captures; the recording
-                ends.
+            ParameterError: frequency or sample_rate is out of its range; nothing is changed.
+            RecordingError: samples of another rate have been written already, or there are too many captures; the
+                recording ends.
         """
         if self.ended:
             return
@@ -162,13 +164,15 @@ class SigmfWriter:
 
         Args:
             samples: complex (n,).
-            stream_index: of the first of them in the recorded stream; where some were lost before it, a capture begins.
+            stream_index: index of the first sample in the recorded stream; if samples were lost before it, a capture
+                begins.
 
         Returns:
-            How many were taken: less than n where the recording has its full length, 0 once it has ended.
+            Number of samples taken: less than n once the recording has its full length, 0 once it has ended.
 
         Raises:
-            RecordingError: they cannot be written, as on a full disk; the recording ends with what is written.
+            RecordingError: the samples cannot be written, for example because the disk is full; the recording ends with
+                the samples written so far.
         """
         if self.ended:
             return 0
@@ -182,10 +186,10 @@ class SigmfWriter:
         return len(taken)
 
     def annotate(self, burst: BurstAnnotation) -> bool:
-        """Note a burst, whose samples may be yet to come.
+        """Annotate a burst, whose samples need not have been written yet.
 
         Returns:
-            Whether there was room for the note.
+            Whether there was room for the annotation.
         """
         if len(self._annotations) >= MAX_NOTES or self._closed:
             self.annotations_dropped += 1
@@ -197,7 +201,7 @@ class SigmfWriter:
         """End the recording and write its metadata.
 
         Raises:
-            RecordingError: the metadata cannot be written; that of the recording's beginning stays.
+            RecordingError: the metadata cannot be written; that written at the beginning is kept.
         """
         if not self._closed:
             self._closed, self._resumable = True, not self.ended
@@ -209,7 +213,7 @@ class SigmfWriter:
         return last.stream_index + self.samples - last.start
 
     def _room(self, count: int) -> int:
-        """How many of so many samples may still be written."""
+        """Limit a number of samples to those that may still be written."""
         left = self._max_seconds * self.info.sample_rate - self.samples
         return count if left >= count else max(0, int(left))
 
@@ -236,7 +240,7 @@ class SigmfWriter:
         self.samples += len(data) // SAMPLE_BYTES
 
     def _fail(self, written: memoryview, error: OSError) -> None:
-        """End with the whole samples that are written."""
+        """End the recording after the whole samples written so far."""
         self._count(written)
         try:
             self._file.truncate(self.samples * SAMPLE_BYTES)
@@ -244,7 +248,7 @@ class SigmfWriter:
         except (OSError, RecordingError):
             self._file.close()
         raise RecordingError(
-            f"{self.path}: the recording ends after {self.samples} samples, which stay: {error.strerror}"
+            f"{self.path}: the recording ends after {self.samples} samples, which are kept: {error.strerror}"
         ) from None
 
     def _end(self) -> None:
@@ -254,12 +258,12 @@ class SigmfWriter:
         except OSError as error:
             raise RecordingError(f"{self._meta_path}: the annotations cannot be written: {error.strerror}") from None
         except (SigMFError, ValidationError) as error:
-            raise RecordingError(f"{self._meta_path}: the annotations are not as SigMF has them: {error}") from None
+            raise RecordingError(f"{self._meta_path}: the annotations are not valid SigMF: {error}") from None
 
     def _write_metadata(self, ended: bool) -> None:
         file = SigMFFile(metadata=self._metadata(ended))
         file.validate()
-        # No longer than the name that it gets, which may be as long as names can be.
+        # Not longer than the final name, which may be as long as names can be.
         unfinished = self._meta_path.with_suffix(".unfinished")
         try:
             unfinished.write_text(file.dumps() + "\n", encoding="utf-8")
@@ -284,7 +288,7 @@ class SigmfWriter:
         }
 
     def _placed_annotations(self, captures: list[Capture]) -> list[dict]:
-        """Annotations with a sample in the recording, where they are in it, in order."""
+        """Annotations with at least one sample in the recording, placed within it, in order."""
         placed = []
         indices = [capture.stream_index for capture in captures]
         ends = [*(capture.start for capture in captures[1:]), self.samples]

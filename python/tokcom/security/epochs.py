@@ -1,4 +1,4 @@
-"""How often a transmitter has begun with a key: numbers that never come twice, across restarts and power failures."""
+"""Epochs: a counter of a transmitter's starts with a key, which never repeats, across restarts and power failures."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from tokcom.packets.seal import EPOCHS
 
 
 def next_epoch(path: str | Path) -> int:
-    """The next epoch of the counter in a file, which is on disk before it is used. A new file begins at 0.
+    """Take the next epoch from the counter in a file; it is on disk before it is used. A new file begins at 0.
 
     Raises:
         KeyFileError: the counter cannot be read or written, or is used up.
@@ -20,11 +20,11 @@ def next_epoch(path: str | Path) -> int:
         raise KeyFileError(f"{path} cannot be opened: {error.strerror or error}") from error
     _settle(Path(path).absolute().parent)
     with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
-        # Two programs that transmit with one key take turns.
+        # Two programs that transmit with one key must not interleave.
         fcntl.flock(file, fcntl.LOCK_EX)
         text = file.read(40).strip()
         if text and not (text.isascii() and text.isdigit()):
-            raise KeyFileError(f"{path} holds {text!r}, which is no count of epochs; make a new key")
+            raise KeyFileError(f"{path} holds {text!r}, which is not a count of epochs; make a new key")
         epoch = int(text or 0)
         if epoch >= EPOCHS:
             raise KeyFileError(
@@ -39,7 +39,7 @@ def next_epoch(path: str | Path) -> int:
 
 
 def _settle(folder: Path) -> None:
-    """Put a folder's list of files on disk, so that a counter just made is there after a power failure."""
+    """Flush a folder's directory to disk, so that a new counter survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Shared keys: what a transmitter and its receivers know and nobody else does, and the files that hold it."""
+"""Shared keys of a transmitter and its receivers, and the files that hold them."""
 
 import os
 import secrets
@@ -11,18 +11,18 @@ from tokcom.errors import KeyFileError
 
 SECRET_BYTES = 32
 FIRST_WORDS = "tokcom-key-1"
-"""Ahead of the secret in a key file: what it is, and its version."""
+"""Words before the secret in a key file: its type and version."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A shared key of 256 bits. Its secret is shown by nothing that prints it.
+    """Shared key of 256 bits; printing it does not show its secret.
 
     Args:
         secret: 32 bytes.
 
     Attributes:
-        id: 16 bits that follow from the secret and tell nothing of it; the header of a burst names the key by them.
+        id: 16 bits derived from the secret, which do not reveal it; the header of a burst names the key by them.
 
     Raises:
         KeyFileError: the secret has another length.
@@ -32,15 +32,15 @@ class Key:
 
     def __post_init__(self) -> None:
         if len(self.secret) != SECRET_BYTES:
-            raise KeyFileError(f"a secret of {len(self.secret)} bytes is here; a key has {SECRET_BYTES}")
+            raise KeyFileError(f"the secret has {len(self.secret)} bytes; it must have {SECRET_BYTES}")
 
     @cached_property
     def id(self) -> int:
         return int.from_bytes(self.derive("id", 2), "big")
 
     def derive(self, purpose: str, length: int = SECRET_BYTES) -> bytes:
-        """Bytes for one purpose alone (HKDF-SHA256, RFC 5869): no purpose tells anything of another's."""
-        # Imported where it is used: who has no key needs no cipher.
+        """Derive bytes for one purpose (HKDF-SHA256, RFC 5869); those for different purposes are independent."""
+        # Imported where it is used: without a key no cipher is needed.
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -48,12 +48,30 @@ class Key:
 
 
 def new_key() -> Key:
-    """A key from the system's random numbers."""
+    """Generate a key from the system's random numbers."""
     return Key(secrets.token_bytes(SECRET_BYTES))
 
 
 def save_key(key: Key, path: str | Path) -> None:
     """Write a key to a new file that its owner alone may read.
+
+    Raises:
+        KeyFileError: there is such a file already, or it cannot be written.
+    """
+    write_secret_file(path, FIRST_WORDS, key.secret)
+
+
+def load_key(path: str | Path) -> Key:
+    """Read a key.
+
+    Raises:
+        KeyFileError: the file cannot be read, may be read by others than its owner, or holds no key.
+    """
+    return Key(read_secret_file(path, FIRST_WORDS, "tokcom keys new"))
+
+
+def write_secret_file(path: str | Path, first: str, secret: bytes) -> None:
+    """Write what a secret is, one word, and the secret to a new file that its owner alone may read.
 
     Raises:
         KeyFileError: there is such a file already, or it cannot be written.
@@ -65,14 +83,14 @@ def save_key(key: Key, path: str | Path) -> None:
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from error
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{FIRST_WORDS} {key.secret.hex()}\n")
+        file.write(f"{first} {secret.hex()}\n")
 
 
-def load_key(path: str | Path) -> Key:
-    """Read a key.
+def read_secret_file(path: str | Path, first: str, command: str) -> bytes:
+    """Read a secret of SECRET_BYTES that `write_secret_file` has written; `command` makes such files.
 
     Raises:
-        KeyFileError: the file cannot be read, may be read by others than its owner, or holds no key.
+        KeyFileError: the file cannot be read, may be read by others than its owner, or holds no such secret.
     """
     try:
         with open(path, encoding="ascii") as file:
@@ -85,12 +103,12 @@ def load_key(path: str | Path) -> Key:
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
-        first, secret = words
-        if first != FIRST_WORDS:
+        word, digits = words
+        if word != first or len(digits) != 2 * SECRET_BYTES:
             raise ValueError
-        return Key(bytes.fromhex(secret))
-    except (ValueError, KeyFileError) as error:
+        return bytes.fromhex(digits)
+    except ValueError as error:
         raise KeyFileError(
-            f"{path} holds no key: '{FIRST_WORDS}' and {2 * SECRET_BYTES} hexadecimal digits belong there, as "
-            "`tokcom keys new` writes them"
+            f"{path} holds no key: '{first}' and {2 * SECRET_BYTES} hexadecimal digits belong there, as `{command}` "
+            "writes them"
         ) from error

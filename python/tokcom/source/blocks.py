@@ -1,8 +1,9 @@
-"""Tokens of frames as blocks of coded bits, each decodable without the others.
+"""Blocks of losslessly coded tokens, each decodable without the others.
 
-A block holds some places of one frame or of several alike, which take turns side by side. Its first bit tells whether
-it is coded; then come a hash of the tokens and the range coder's bits: the dithers' numbers first, then, turn by turn
-and frame by frame, the decisions. Where that is no shorter, the tokens follow as they are.
+A block holds some positions of one frame, or of several frames of one grid, which are coded in parallel turns. Its
+first bit tells whether it is coded; then come a hash of the tokens and the range coder's bits: the numbers of the
+dithers first, then, turn by turn and frame by frame, the decisions. If that is not shorter than the tokens themselves,
+the tokens follow uncoded.
 """
 
 import hashlib
@@ -30,14 +31,14 @@ NO_CMI = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """How tokens are coded.
+    """Settings of lossless coding.
 
     Args:
-        turns: times that a context model is asked for a frame, 1 to 255. Both ends must take the same number; more
-            turns make fewer bits and take longer.
-        blocks: of a frame, 1 to 255, each decodable without the others. Both ends must take the same number; more
-            blocks lose less where one is lost, and make more bits.
-        margin: how far the decoder's log-odds may be from the encoder's.
+        turns: evaluations of the context model per frame, 1 to 255. Both ends must use the same number; more turns give
+            fewer bits and take longer.
+        blocks: blocks per frame, 1 to 255, each decodable without the others. Both ends must use the same number; with
+            more blocks a lost block costs fewer tokens, but all need more bits.
+        margin: largest difference between the decoder's and the encoder's log-odds.
 
     Raises:
         ParameterError: a value is out of its range.
@@ -59,18 +60,18 @@ DEFAULTS = SourceSettings()
 
 
 def encode(frame: TokenFrame, prior: Prior, settings: SourceSettings = DEFAULTS) -> list[bytes]:
-    """The blocks of a frame.
+    """Encode a frame to blocks.
 
     Args:
-        frame: whole, of the prior's codebook; its label, where it has one, must reach the decoder.
-        prior: what predicts tokens.
+        frame: a frame without lost tokens, of the prior's codebook; its label, if any, must reach the decoder.
+        prior: the prior of the tokens.
         settings: the decoder must know `turns` and `blocks`.
 
     Returns:
-        one block after the other, none longer than its tokens as they are and one bit.
+        The blocks, none longer than its uncoded tokens plus one bit.
 
     Raises:
-        ModelError: the prior is of another codebook or grid.
+        ModelError: the prior has another codebook or grid.
         ParameterError: the frame has fewer tokens than blocks.
         SourceError: a token of the frame is lost; constriction is not installed.
     """
@@ -83,23 +84,23 @@ def decode(
     blocks: Sequence[bytes | None], outline: TokenFrame, prior: Prior,
     settings: SourceSettings = DEFAULTS,
 ) -> TokenFrame:  # fmt: skip
-    """The frame that blocks hold.
+    """Decode blocks to a frame.
 
     Args:
-        blocks: from `encode`; None for those that were lost.
-        outline: a frame of the same codebook, grid and label; its tokens do not matter.
+        blocks: blocks from `encode`; None for lost ones.
+        outline: a frame of the same codebook, grid and label; its tokens are ignored.
         prior: as at the encoder.
         settings: `turns` and `blocks` as at the encoder.
 
     Returns:
-        the frame, LOST where a block was.
+        The frame, with LOST tokens where a block was lost.
 
     Raises:
-        ModelError: the prior is of another codebook or grid.
-        SourceError: blocks that are not the encoder's, or a prior that is not; it names the block.
+        ModelError: the prior has another codebook or grid.
+        SourceError: a block or the prior is not the encoder's; the message names the block.
     """
     if len(blocks) != settings.blocks:
-        raise SourceError(f"{len(blocks)} blocks of a frame that has {settings.blocks}")
+        raise SourceError(f"{len(blocks)} blocks given; the frame has {settings.blocks}")
     tokens = np.full(len(outline.tokens), LOST, np.int32)
     for number, (data, places) in enumerate(
         zip(blocks, independent_places(outline.grid, settings.blocks), strict=True), 1
@@ -116,26 +117,26 @@ def decode(
 def require_fit(prior: Prior, frames: Sequence[TokenFrame]) -> None:
     """Raise ModelError unless a prior can code frames."""
     if prior.order != ANY:
-        raise ModelError(f"a prior of order {prior.order!r} codes no blocks; it must be {ANY!r}")
+        raise ModelError(f"a prior of order {prior.order!r} cannot code blocks; it must be {ANY!r}")
     for frame in frames:
         prior.require_fit(frame, Condition.of(frame))
 
 
 def raw_bytes(tokens: int, width: int) -> int:
-    """Bytes, at most, of a block of so many tokens of `width` bits."""
+    """Upper bound on the bytes of a block of `tokens` tokens of `width` bits."""
     return (1 + tokens * width + 7) // 8
 
 
 def encode_block(
     frames: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
 ) -> bytes:  # fmt: skip
-    """Some places of frames of one grid as one block.
+    """Encode some positions of frames of one grid as one block.
 
     Args:
-        frames: at least one, whole.
-        places: int (n,), in the order of coding.
-        prior: what predicts tokens; of each frame it sees these places alone.
-        settings: `blocks` does not matter.
+        frames: at least one frame, none with lost tokens.
+        places: int (n,), positions in the order of coding.
+        prior: what predicts tokens; it sees only these positions of each frame.
+        settings: settings of coding; `blocks` is ignored.
 
     Raises:
         ModelError, SourceError: as `encode`.
@@ -143,7 +144,7 @@ def encode_block(
     require_fit(prior, frames)
     for frame in frames:
         if frame.lost.any():
-            raise SourceError(f"frame {frame.frame_id} lacks {frame.lost.sum()} tokens; only whole frames are coded")
+            raise SourceError(f"frame {frame.frame_id} lacks {frame.lost.sum()} tokens; only whole frames can be coded")
     tokens = np.stack([frame.tokens for frame in frames])
     raw = tokens_to_bits(tokens[:, places].ravel(), bits_per_token(prior.codebook_size))
     check = tokens_to_bits(np.array([_check(frames, tokens[:, places])]), CHECK_BITS)
@@ -156,7 +157,7 @@ def _code(
     tokens: np.ndarray, conditions: Sequence[Condition], places: np.ndarray, prior: Prior,
     settings: SourceSettings,
 ) -> np.ndarray:  # fmt: skip
-    """The range coder's bits."""
+    """Encode decisions with the range coder."""
     turns = split_turns(places, settings.turns)
     seen = np.full_like(tokens, LOST)
     odds, went = [], []
@@ -184,7 +185,7 @@ def _code(
     for turn_odds, turn_bits in zip(odds, went, strict=True):
         count = turn_odds.shape[1]
         table = probabilities(turn_odds, spread[:, done : done + count, None])
-        # Bit by bit, as a decoder must ask for them.
+        # Bit by bit, in the order of the decoder.
         coder.encode(turn_bits.transpose(0, 2, 1).ravel(), table.transpose(0, 2, 1).ravel())
         done += count
     return coder.finish()
@@ -193,27 +194,27 @@ def _code(
 def decode_block(
     data: bytes, outlines: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
 ) -> np.ndarray:  # fmt: skip
-    """The tokens of a block.
+    """Decode the tokens of a block.
 
     Args:
-        data: from `encode_block`; zeros may follow.
-        outlines: frames of the same codebook, grid and labels; their tokens do not matter.
-        places: as at the encoder.
-        prior: as at the encoder.
-        settings: `turns` as at the encoder.
+        data: a block from `encode_block`; zeros may follow.
+        outlines: frames of the same codebook, grid and labels; their tokens are ignored.
+        places: positions, as at the encoder.
+        prior: the prior, as at the encoder.
+        settings: settings, with `turns` as at the encoder.
 
     Returns:
         int32 (frames, n), in the order of `places`.
 
     Raises:
-        ModelError: the prior is of another codebook or grid.
+        ModelError: the prior has another codebook or grid.
         SourceError: the block is not the encoder's, or the prior is not.
     """
     require_fit(prior, outlines)
     width, count = bits_per_token(prior.codebook_size), len(outlines) * len(places)
     most = raw_bytes(count, width)
     if not data or any(data[most:]):
-        raise SourceError(f"it has {len(data)} bytes; {count} tokens of {width} bits make 1 to {most}")
+        raise SourceError(f"it has {len(data)} bytes; {count} tokens of {width} bits take 1 to {most}")
     bits = np.unpackbits(np.frombuffer(data[:most], np.uint8))
     if not bits[0]:
         return _raw_tokens(bits[1:], count, width, prior.codebook_size).reshape(len(outlines), -1)
@@ -221,7 +222,7 @@ def decode_block(
         raise SourceError(f"it ends after {len(data)} bytes, within its check")
     tokens = _decoded(bits[1 + CHECK_BITS :], outlines, places, prior, settings)
     if _check(outlines, tokens) != bits_to_tokens(bits[1 : 1 + CHECK_BITS], CHECK_BITS)[0]:
-        raise SourceError("its check fails: it is damaged, or it was coded with another model")
+        raise SourceError("its check fails: it is corrupt, or was coded with another model")
     return tokens
 
 
@@ -257,8 +258,8 @@ def _decoded(
                 now[frame] = 2 * now[frame] + coder.decode(table)
         if now.max() >= prior.codebook_size:
             raise SourceError(
-                f"it decodes to token {now.max()}, outside the codebook of {prior.codebook_size} words: it is damaged, "
-                "or it was coded with another model"
+                f"it decodes to token {now.max()}, outside the codebook of {prior.codebook_size} words: it is corrupt, "
+                "or was coded with another model"
             )
         seen[:, turn] = now
         done += len(turn)
@@ -275,7 +276,7 @@ def _read_dither(coder: DecisionDecoder, chance: int) -> int:
 def _predicted(
     prior: Prior, seen: np.ndarray, conditions: Sequence[Condition], turn: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray]]:  # fmt: skip
-    """Each frame's number, and the log-probabilities (places, codebook_size) of its places of a turn."""
+    """Yield each frame's number and the log-probabilities (places, codebook_size) of its positions, turn by turn."""
     for start in range(0, len(seen), prior.at_once):
         part = slice(start, start + prior.at_once)
         wanted = np.zeros(seen[part].shape, bool)
@@ -285,18 +286,18 @@ def _predicted(
 
 
 def _sections(count: int, width: int) -> list[tuple[int, int]]:
-    """First token and the one behind the last, of those that share a dither; tokens counted in the order of turns."""
+    """Compute start and stop of each run of tokens that share a dither; tokens count in the order of turns."""
     pieces = -(-count * width // SECTION)
     return [(count * piece // pieces, count * (piece + 1) // pieces) for piece in range(pieces)]
 
 
 def _spread(dithers: np.ndarray, sections: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Dithers (frames, sections) by token (frames, tokens)."""
+    """Repeat dithers (frames, sections) per token (frames, tokens)."""
     return np.repeat(dithers, [end - start for start, end in sections], axis=1)
 
 
 def _check(outlines: Sequence[TokenFrame], tokens: np.ndarray) -> int:
-    """CHECK_BITS of the hash of tokens (frames, n), and of what they belong to."""
+    """Hash tokens (frames, n) with the identity of their frames to CHECK_BITS bits."""
     hashed = hashlib.blake2b(outlines[0].codebook.encode(), digest_size=CHECK_BITS // 8)
     for outline, own in zip(outlines, tokens, strict=True):
         hashed.update(struct.pack("<I", NO_CMI if outline.cmi is None else outline.cmi))

@@ -1,18 +1,18 @@
-"""A file of coded frames: which codebook they are of, what they are called, and where each block begins.
+"""File format of coded frames: their codebook, their names, and the lengths of the blocks.
 
-All numbers are unsigned and little-endian; a string is one byte of length and so many bytes of UTF-8.
+All numbers are unsigned and little-endian; a string is one byte of length followed by that many bytes of UTF-8.
 
     magic 89 54 4B 43, version (1 byte)
-    codebook (string), its words (4 bytes), what its tokens stand for (string)
+    codebook (string), its number of words (4 bytes), its modality (string)
     axes (1 byte), sides (2 bytes each)
-    turns, frames a block (1 byte each), frames (4 bytes)
-    of each frame: label (2 bytes, FFFF for none), name (string)
-    of each block: its length (4 bytes)
-    CRC-32 of all before (4 bytes)
+    turns, frames per block (1 byte each), frames (4 bytes)
+    for each frame: label (2 bytes, FFFF for none), name (string)
+    for each block: its length (4 bytes)
+    CRC-32 of everything above (4 bytes)
     blocks
 
-Every block holds `frames a block` frames, the last one what is left. Frames share a block so that they share what it
-costs to begin and to check one.
+Every block holds `frames per block` frames, the last one the remainder. Frames in one block share the overhead of its
+start and its check.
 """
 
 import struct
@@ -34,7 +34,7 @@ MAGIC = b"\x89TKC"
 VERSION = 1
 FRAMES_PER_BLOCK = 16
 MAX_TOKENS = 1 << 16
-"""Of a frame."""
+"""Largest number of tokens per frame."""
 MAX_TOKENS_IN_ALL = 1 << 24
 LIMITS = f"a file holds frames of 1 to {MAX_TOKENS} tokens, and {MAX_TOKENS_IN_ALL} tokens in all"
 NO_LABEL = 0xFFFF
@@ -42,13 +42,13 @@ NO_LABEL = 0xFFFF
 
 @dataclass(frozen=True)
 class CodedFrames:
-    """What a file holds, not yet decoded.
+    """Content of a file, not yet decoded.
 
     Attributes:
         outlines: the frames, all tokens LOST, numbered from 0.
-        names: what the user calls each.
-        turns: of the context model.
-        frames_per_block: the last block may hold fewer.
+        names: the user's names of the frames.
+        turns: evaluations of the context model per frame.
+        frames_per_block: frames per block; the last block may hold fewer.
         blocks: coded tokens.
     """
 
@@ -60,24 +60,24 @@ class CodedFrames:
 
     @property
     def codebook(self) -> str:
-        """Name of the codebook that all frames are of: a model's, and the hash of its content."""
+        """Identity of the frames' codebook: the model's name and the hash of its content."""
         return self.outlines[0].codebook
 
     def members(self, block: int) -> range:
-        """Numbers of the frames in a block."""
+        """Return the numbers of the frames in a block."""
         first = block * self.frames_per_block
         return range(first, min(first + self.frames_per_block, len(self.outlines)))
 
     def decode(self, block: int, prior: Prior) -> list[TokenFrame]:
-        """The frames of one block.
+        """Decode the frames of one block.
 
         Args:
-            block: its number, from 0.
-            prior: of the codebook.
+            block: number of the block, from 0.
+            prior: prior of the codebook.
 
         Raises:
-            ModelError: the prior is of another codebook or grid.
-            SourceError: the block is damaged, or was coded with another prior; the message names it.
+            ModelError: the prior has another codebook or grid.
+            SourceError: the block is corrupt, or was coded with another prior; the message names it.
         """
         members = self.members(block)
         outlines = [self.outlines[number] for number in members]
@@ -101,23 +101,25 @@ def code_frames(
     """Code frames of one codebook and grid.
 
     Args:
-        frames: at least one, whole; their numbers are not kept.
-        names: of the frames.
-        prior: of the codebook.
-        settings: `blocks` does not matter.
+        frames: at least one frame, none with lost tokens; their numbers are not stored.
+        names: names of the frames.
+        prior: prior of the codebook.
+        settings: settings of coding; `blocks` is ignored.
         frames_per_block: 1 to 255.
         progress: called with the number of frames done since the last call.
 
     Raises:
-        ModelError: a frame is not of the prior's codebook or grid.
+        ModelError: a frame does not have the prior's codebook and grid.
         ParameterError: there are no frames, frames_per_block is out of its range, or frames are not alike.
-        SourceError: a frame is not whole; constriction is not installed.
+        SourceError: a frame has lost tokens; constriction is not installed.
     """
     if not frames or not 1 <= frames_per_block <= 255:
-        raise ParameterError(f"{len(frames)} frames, {frames_per_block} in a block; at least 1, and 1 to 255")
+        raise ParameterError(
+            f"{len(frames)} frames, {frames_per_block} per block; it must be at least 1, and 1 to 255 per block"
+        )
     kinds = {(frame.codebook, frame.codebook_size, frame.grid, frame.modality, frame.quantizers) for frame in frames}
     if len(kinds) > 1 or frames[0].quantizers > 1:
-        raise ParameterError("frames of one file are of one codebook, grid and modality, and have one quantizer")
+        raise ParameterError("frames of one file must share codebook, grid and modality, and have one quantizer")
     places = halton_order(frames[0].grid)
     blocks = []
     for first in range(0, len(frames), frames_per_block):
@@ -131,10 +133,10 @@ def code_frames(
 
 
 def to_bytes(coded: CodedFrames) -> bytes:
-    """The file that holds coded frames.
+    """Serialize coded frames.
 
     Raises:
-        SourceError: there is more than a file can hold.
+        SourceError: the frames exceed what a file can hold.
     """
     first = coded.outlines[0]
     if not _fits(len(coded.outlines), first.grid):
@@ -152,17 +154,17 @@ def to_bytes(coded: CodedFrames) -> bytes:
 
 
 def from_bytes(data: bytes) -> CodedFrames:
-    """The coded frames that a file holds.
+    """Parse a file of coded frames.
 
-    Nothing is made larger than the file itself before the header's CRC holds; what it announces is checked against
-    what there is.
+    Nothing larger than the file itself is allocated before the header's CRC is checked; announced sizes are checked
+    against the data present.
 
     Raises:
-        SourceError: it is no such file, of another version, or damaged.
+        SourceError: the data are not such a file, have another version, or are corrupt.
     """
     reader = _Reader(data)
     if reader.take(len(MAGIC), "its magic") != MAGIC:
-        raise SourceError(f"no file of coded tokens: it begins with {data[: len(MAGIC)].hex(' ')}")
+        raise SourceError(f"not a file of coded tokens: it begins with {data[: len(MAGIC)].hex(' ')}")
     (version,) = reader.numbers("<B", "its version")
     if version != VERSION:
         raise SourceError(f"written in version {version} of the format; this program reads version {VERSION}")
@@ -171,12 +173,12 @@ def from_bytes(data: bytes) -> CodedFrames:
     modality = reader.string("the modality")
     (axes,) = reader.numbers("<B", "the grid")
     if not 1 <= axes <= len(BASES):
-        raise SourceError(f"it announces a grid of {axes} axes; there are 1 to {len(BASES)}")
+        raise SourceError(f"it announces a grid of {axes} axes; it must be 1 to {len(BASES)}")
     grid = reader.numbers(f"<{axes}H", "the grid")
     turns, frames_per_block, count = reader.numbers("<BBI", "the number of frames")
     if not turns or not frames_per_block or not _fits(count, grid):
         raise SourceError(
-            f"it announces {count} frames of {' x '.join(map(str, grid))} tokens, {frames_per_block} in a block, coded "
+            f"it announces {count} frames of {' x '.join(map(str, grid))} tokens, {frames_per_block} per block, coded "
             f"in {turns} turns; {LIMITS}"
         )
     reader.require(3 * count, f"{count} frames")
@@ -188,11 +190,11 @@ def from_bytes(data: bytes) -> CodedFrames:
     lengths = reader.numbers(f"<{block_count}I", f"the lengths of {block_count} blocks")
     crc = zlib.crc32(data[: reader.position])
     if reader.numbers("<I", "its CRC") != (crc,):
-        raise SourceError("its header is damaged: the CRC fails")
+        raise SourceError("its header is corrupt: the CRC fails")
     most = raw_bytes(frames_per_block * prod(grid), bits_per_token(size)) if size else 0
     if sum(lengths) != len(data) - reader.position or max(lengths) > most:
         raise SourceError(
-            f"{len(data) - reader.position} bytes follow its header, which announces {sum(lengths)}; it was cut short, "
+            f"{len(data) - reader.position} bytes follow its header, which announces {sum(lengths)}; it was truncated, "
             "or something was appended"
         )
     blocks = [reader.take(length, "a block") for length in lengths]
@@ -204,7 +206,7 @@ def from_bytes(data: bytes) -> CodedFrames:
             for number, label in enumerate(labels)
         ]
     except FrameError as error:
-        raise SourceError(f"an absurd header: {error}") from None
+        raise SourceError(f"its CRC holds but its header is impossible: {error}") from None
     return CodedFrames(tuple(outlines), tuple(names), turns, frames_per_block, tuple(blocks))
 
 
@@ -213,13 +215,13 @@ def _fits(frames: int, grid: tuple[int, ...]) -> bool:
 
 
 def _string(text: str) -> bytes:
-    """At most 255 bytes of a text, whole characters alone, with their number ahead."""
+    """Serialize a text, truncated to at most 255 bytes of whole characters, after one byte of length."""
     data = text.encode("utf-8", "replace")[:255].decode("utf-8", "ignore").encode()
     return struct.pack("<B", len(data)) + data
 
 
 class _Reader:
-    """Takes a file apart; whatever is missing is named."""
+    """Parser of a file; errors name the missing part."""
 
     def __init__(self, data: bytes):
         self._data, self.position = data, 0
@@ -241,4 +243,4 @@ class _Reader:
         try:
             return self.take(length, what).decode()
         except UnicodeDecodeError:
-            raise SourceError(f"{what} is no text") from None
+            raise SourceError(f"{what} is not valid UTF-8") from None

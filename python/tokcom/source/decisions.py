@@ -1,15 +1,15 @@
-"""Tokens as binary decisions: the bits of a word's number, each with the log-odds that the bits before leave it."""
+"""Tokens as binary decisions: the bits of a word's number, each with its log-odds given the bits before it."""
 
 import numpy as np
 
 from tokcom.packets.bits import bits_per_token, tokens_to_bits
 
 LIMIT = 12.0
-"""Log-odds beyond this are held there; a decision against them costs 17 bits."""
+"""Limit to which log-odds are clipped; a decision against it costs 17 bits."""
 
 
 class Decisions:
-    """Log-odds of the decisions of some tokens under given probabilities of their words.
+    """Binary decisions of tokens, with log-odds from given probabilities of their words.
 
     Args:
         log_probabilities: float (n, codebook_size), natural logarithms; they need not be normalised.
@@ -30,27 +30,27 @@ class Decisions:
         self._rows = np.arange(count)
 
     def log_odds(self, prefixes: np.ndarray, depth: int) -> np.ndarray:
-        """float64 (n,): log-odds of a 1 at a bit, within LIMIT.
+        """Compute the log-odds of a 1 at a bit, clipped to LIMIT, float64 (n,).
 
         Args:
-            prefixes: int (n,), the bits ahead of it as a number.
-            depth: the bit, 0 for the most significant.
+            prefixes: int (n,), the bits before it as a number.
+            depth: index of the bit, 0 for the most significant.
         """
         logs = self._logs[depth]
         zero, one = logs[self._rows, 2 * prefixes], logs[self._rows, 2 * prefixes + 1]
         with np.errstate(invalid="ignore"):
             odds = one - zero
-        # Where neither is possible, decoding has gone wrong already, or words are so unlikely that nothing is known.
+        # If neither is possible, decoding has failed already, or the words' probabilities have underflowed.
         return np.clip(np.nan_to_num(odds, nan=0.0, posinf=LIMIT, neginf=-LIMIT), -LIMIT, LIMIT)
 
     def of_tokens(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log-odds of all decisions of known tokens, and how they went.
+        """Compute the log-odds of all decisions of known tokens, and their outcomes.
 
         Args:
             tokens: int (n,).
 
         Returns:
-            float64 (n, width) and uint8 (n, width).
+            Log-odds, float64 (n, width), and outcomes, uint8 (n, width).
         """
         tokens = tokens.astype(np.int64)
         odds = [self.log_odds(tokens >> (self.width - depth), depth) for depth in range(self.width)]

@@ -1,9 +1,9 @@
-"""Probabilities that two machines agree on although their networks do not.
+"""Probabilities on which two machines agree although their networks' outputs differ slightly.
 
-The same network gives log-odds that differ by some 1e-5 between batch sizes, kernels and runtimes. Here they are
-rounded to a grid, which makes them equal unless a boundary lies between the two. So the encoder shifts the grid: it
-tries dithers until none of its log-odds lies within a margin of a boundary, and says which one it took. Whoever
-computes the same log-odds within that margin gets the same integers. Those are all that the range coder sees.
+The log-odds of one network differ by about 1e-5 between batch sizes, kernels and runtimes. Here they are rounded to a
+grid, which makes them equal unless a boundary lies between the two. The encoder therefore shifts the grid: it tries
+dithers until none of its log-odds lies within a margin of a boundary, and signals the one it chose. A decoder whose
+log-odds agree within that margin gets the same integers, which are all that the range coder sees.
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -17,14 +17,14 @@ STEPS = 4
 """Steps of the grid per unit of log-odds. A coarser grid costs bits, a finer one more tries."""
 DITHERS = 64
 NO_DITHER = DITHERS
-"""Stands for decisions that no dither suits: they are coded as if nothing were known."""
+"""Value that marks decisions without a suitable dither; they are coded with probability 1/2."""
 PRECISION = 16
-"""Probabilities are whole numbers of 2**-PRECISION."""
+"""Probabilities are integers in units of 2**-PRECISION."""
 HALF = 1 << (PRECISION - 1)
 MARGIN = 1e-4
-"""How far the two ends' log-odds may be apart: ten times what was seen."""
+"""Largest difference between the two ends' log-odds: ten times the largest observed."""
 SECTION = 2560
-"""Decisions, at most, that share a dither: the more there are, the fewer dithers suit them all."""
+"""Largest number of decisions that share a dither: the more there are, the fewer dithers suit all of them."""
 
 _FINE = STEPS * DITHERS
 _LAST = (int(LIMIT) + 1) * _FINE
@@ -33,8 +33,8 @@ _EXACT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 @cache
 def probability_table() -> np.ndarray:
-    """int32: the logistic function in units of 2**-PRECISION, at multiples of 1 / (STEPS * DITHERS) from -13 to 13,
-    held within 1 and 2**PRECISION - 1. Decimal arithmetic of 40 digits: the same everywhere."""
+    """Tabulate the logistic function, int32, in units of 2**-PRECISION, at multiples of 1 / (STEPS * DITHERS) from -13
+    to 13, clipped to 1 … 2**PRECISION - 1. Computed in 40-digit decimal arithmetic, so the same on every machine."""
     upper = [_logistic(number) for number in range(_LAST + 1)]
     table = np.array([(1 << PRECISION) - value for value in upper[:0:-1]] + upper, np.int32)
     table = np.clip(table, 1, (1 << PRECISION) - 1)
@@ -48,11 +48,11 @@ def _logistic(number: int) -> int:
 
 
 def probabilities(log_odds: np.ndarray, dithers: np.ndarray) -> np.ndarray:
-    """int32: probability of a 1 in units of 2**-PRECISION.
+    """Compute the probability of a 1 in units of 2**-PRECISION, int32.
 
     Args:
-        log_odds: float64, any shape, within LIMIT.
-        dithers: int, of a shape that fits: 0 to DITHERS - 1, or NO_DITHER.
+        log_odds: float64 of any shape, within LIMIT.
+        dithers: int, broadcastable to log_odds: 0 to DITHERS - 1, or NO_DITHER.
     """
     steps = _rounded(log_odds, dithers)
     found = probability_table()[np.clip(steps * DITHERS - dithers + _LAST, 0, 2 * _LAST)]
@@ -60,8 +60,8 @@ def probabilities(log_odds: np.ndarray, dithers: np.ndarray) -> np.ndarray:
 
 
 def find_dither(log_odds: np.ndarray, margin: float = MARGIN) -> int:
-    """The first dither under which log-odds (n,) that are off by at most `margin` give the same probabilities;
-    NO_DITHER where there is none."""
+    """Find the first dither under which log-odds (n,) with errors of at most `margin` give the same probabilities;
+    NO_DITHER if there is no such dither."""
     dithers = np.arange(DITHERS)[:, None]
     low, high = (np.clip(log_odds + side, -LIMIT, LIMIT)[None] for side in (-margin, margin))
     suits = (_rounded(low, dithers) == _rounded(high, dithers)).all(axis=1)
@@ -69,14 +69,14 @@ def find_dither(log_odds: np.ndarray, margin: float = MARGIN) -> int:
 
 
 def _rounded(log_odds: np.ndarray, dithers: np.ndarray) -> np.ndarray:
-    """Number of the step whose middle is nearest, on a grid that is shifted by dithers / DITHERS of a step."""
+    """Round to the nearest step of a grid that is shifted by dithers / DITHERS of a step."""
     return np.floor(log_odds * STEPS + (dithers / DITHERS + 0.5)).astype(np.int64)
 
 
 @lru_cache(maxsize=1024)
 def first_suits(decisions: int) -> int:
-    """Probability, in units of 2**-PRECISION, that a dither suits so many decisions, where MARGIN is kept and they are
-    anywhere: what the number of the first that does is coded with."""
+    """Probability, in units of 2**-PRECISION, that a dither suits `decisions` uniformly distributed decisions with a
+    margin of MARGIN; it is used to code the number of the first suitable dither."""
     risk = Decimal(decisions) * Decimal(2 * STEPS) * Decimal("0.0001")
     likely = _EXACT.exp(-risk) * (1 << PRECISION)
     return min(max(int(likely.to_integral_value(ROUND_HALF_EVEN)), 1), (1 << PRECISION) - 1)

@@ -1,8 +1,8 @@
-"""The order in which tokens are coded: places far apart first, then those between, more at each turn.
+"""Order in which tokens are coded: distant positions first, then those between, more at each turn.
 
-What is far apart tells little of each other, so it may be coded side by side; what is coded late has neighbours on all
-sides. A fixed quasi-random order is as good as a chosen one (M2T, arXiv:2304.07313). Integers alone: both ends must
-find the same.
+Distant tokens depend little on each other, so they can be coded in parallel; tokens coded late have neighbours on all
+sides. A fixed quasi-random order is as good as an adaptive one (M2T, arXiv:2304.07313). Only integers are used, so that
+both ends compute the same order.
 """
 
 from functools import lru_cache
@@ -13,27 +13,27 @@ import numpy as np
 from tokcom.errors import ParameterError
 
 BASES = (2, 3, 5, 7)
-"""Of the Halton sequence, by axis of the grid."""
+"""Bases of the Halton sequence, one per axis of the grid."""
 
 
 @lru_cache(maxsize=16)
 def halton_order(grid: tuple[int, ...]) -> np.ndarray:
-    """Places of a grid in the order in which the Halton sequence first falls on them.
+    """List the positions of a grid in the order in which the Halton sequence first visits them.
 
     Args:
-        grid: sides, at most four.
+        grid: lengths of the sides, at most four.
 
     Returns:
-        int64 (places,), row-major indices, each once; not to be written to.
+        int64 (places,), row-major indices, each once; read-only.
 
     Raises:
-        ParameterError: a grid of more axes.
+        ParameterError: the grid has more axes.
     """
     if len(grid) > len(BASES):
-        raise ParameterError(f"the grid has {len(grid)} axes; the order of coding knows at most {len(BASES)}")
+        raise ParameterError(f"the grid has {len(grid)} axes; coding supports at most {len(BASES)}")
     places = int(np.prod(grid))
     found: dict[int, None] = {}
-    # Beyond some turns of every base the sequence has been nearly everywhere; what it left out follows.
+    # After some periods of every base the sequence has visited nearly all positions; append the rest.
     for number in range(1, 16 * places + 1):
         if len(found) == places:
             break
@@ -49,7 +49,7 @@ def halton_order(grid: tuple[int, ...]) -> np.ndarray:
 
 
 def _scaled_inverse(number: int, base: int, side: int) -> int:
-    """The radical inverse of a number, in 0 to side - 1."""
+    """Compute the radical inverse of a number, scaled to 0 … side - 1."""
     reversed_digits, power = 0, 1
     while number:
         number, digit = divmod(number, base)
@@ -58,32 +58,32 @@ def _scaled_inverse(number: int, base: int, side: int) -> int:
 
 
 def split_turns(places: np.ndarray, turns: int) -> list[np.ndarray]:
-    """Places by turn: few at first, more as there is more to predict them from.
+    """Split positions into turns: few at first, more as the context grows.
 
-    After the share x of the turns, 5x² / (4 + x²) of the places are coded, which is 1 - cos(πx/2) within .002.
+    After a share x of the turns, 5x² / (4 + x²) of the positions are coded, which is 1 - cos(πx/2) within .002.
 
     Args:
-        places: int (n,), in order.
+        places: int (n,), positions in order.
         turns: at least 1.
 
     Returns:
-        arrays that are not empty and together are `places`, each sorted; at most `turns`.
+        At most `turns` non-empty arrays, each sorted, which together hold `places`.
     """
     ends = [len(places) * 5 * turn**2 // (4 * turns**2 + turn**2) for turn in range(turns + 1)]
     return [np.sort(places[start:end]) for start, end in pairwise(ends) if end > start]
 
 
 def independent_places(grid: tuple[int, ...], blocks: int) -> list[np.ndarray]:
-    """Places of each of several blocks that are decoded without each other, in order.
+    """Divide the positions of a grid among blocks that are decoded independently; each block's are in order.
 
-    Each is a region, for neighbours tell the most of each other: equal parts of the grid's Z-order curve.
+    Each block is a region, because neighbours predict each other best: equal parts of the grid's Z-order curve.
 
     Raises:
-        ParameterError: fewer places than blocks.
+        ParameterError: there are fewer positions than blocks.
     """
     order = halton_order(grid)
     if not 1 <= blocks <= len(order):
-        raise ParameterError(f"{blocks} blocks of a frame of {len(order)} tokens; it must be 1 to {len(order)}")
+        raise ParameterError(f"blocks is {blocks}; a frame of {len(order)} tokens has 1 to {len(order)}")
     regions = np.empty(len(order), int)
     for number, places in enumerate(np.array_split(_z_order(grid), blocks)):
         regions[places] = number
@@ -91,7 +91,7 @@ def independent_places(grid: tuple[int, ...], blocks: int) -> list[np.ndarray]:
 
 
 def _z_order(grid: tuple[int, ...]) -> np.ndarray:
-    """Places of a grid by the interleaved bits of their coordinates."""
+    """Sort the positions of a grid by the interleaved bits of their coordinates."""
     axes = np.unravel_index(np.arange(np.prod(grid)), grid)
     keys = np.zeros(len(axes[0]), np.int64)
     for bit in reversed(range(max(grid).bit_length())):

@@ -1,4 +1,4 @@
-"""Binary decisions through constriction's range coder, and not one bit more than they need at the end."""
+"""Coding of binary decisions by constriction's range coder, terminated with the fewest possible bits."""
 
 from types import ModuleType
 
@@ -8,7 +8,7 @@ from tokcom.errors import SourceError
 from tokcom.source.dither import PRECISION
 
 WORD = 32
-"""Bits of a word of the coder; its state has two of them."""
+"""Bits per word of the coder; its state has two words."""
 
 
 def _constriction() -> ModuleType:
@@ -16,13 +16,13 @@ def _constriction() -> ModuleType:
         import constriction
     except ImportError:
         raise SourceError(
-            "constriction, which does the coding, is not installed: pip install constriction (./run does it by itself)"
+            "coding needs constriction, which is not installed: pip install constriction (./run installs it)"
         ) from None
     return constriction
 
 
 class DecisionEncoder:
-    """Codes binary decisions.
+    """Encoder of binary decisions.
 
     Raises:
         SourceError: constriction is not installed.
@@ -37,20 +37,20 @@ class DecisionEncoder:
         """Append decisions.
 
         Args:
-            bits: (n,), how they went, 0 or 1.
-            probabilities: int (n,), of a 1, in units of 2**-PRECISION.
+            bits: (n,), outcomes, 0 or 1.
+            probabilities: int (n,), probability of a 1, in units of 2**-PRECISION.
         """
         self._coder.encode(bits.astype(np.int32), self._model, _as_floats(probabilities))
 
     def finish(self) -> np.ndarray:
-        """uint8 (n,): the fewest bits that, zeros after them, decode to what was encoded."""
+        """Return the fewest bits, uint8 (n,), that decode to the encoded decisions when followed by zeros."""
         words = [int(word) for word in self._coder.get_compressed()]
         position, (low, span) = self._coder.pos()
         total = WORD * (position + 2)
         inside = 0
         for word in words + [0] * (position + 2 - len(words)):
             inside = inside << WORD | word
-        # Every number from `first`, of which the coder tells the last two words, up to its span is as good.
+        # Any number from `first`, whose last two words are the coder's state, within its range decodes correctly.
         first = inside - (inside - low) % (1 << 2 * WORD)
         free = 0
         while free < total and _multiple(first, free + 1) < first + span:
@@ -60,15 +60,15 @@ class DecisionEncoder:
 
 
 def _multiple(number: int, zeros: int) -> int:
-    """The least number, not below one, that ends in so many zeros."""
+    """Round a number up to the next multiple of 2**zeros."""
     return -(-number >> zeros) << zeros
 
 
 class DecisionDecoder:
-    """Decodes what a `DecisionEncoder` has coded.
+    """Decoder of a `DecisionEncoder`'s bits.
 
     Args:
-        bits: uint8 (n,), from its `finish`; zeros may follow.
+        bits: uint8 (n,), from `DecisionEncoder.finish`; zeros may follow.
 
     Raises:
         SourceError: constriction is not installed.
@@ -82,20 +82,20 @@ class DecisionDecoder:
         self._model = stream.model.Bernoulli(perfect=False)
 
     def decode(self, probabilities: np.ndarray) -> np.ndarray:
-        """int32 (n,): how the next decisions went.
+        """Decode the next decisions, int32 (n,).
 
         Args:
-            probabilities: int (n,), of a 1, in units of 2**-PRECISION.
+            probabilities: int (n,), probability of a 1, in units of 2**-PRECISION.
 
         Raises:
-            SourceError: no encoder writes such bits.
+            SourceError: the bits are not valid.
         """
         try:
             return self._coder.decode(self._model, _as_floats(probabilities))
         except AssertionError:
-            raise SourceError("its bits are no code") from None
+            raise SourceError("its bits are not valid") from None
 
 
 def _as_floats(probabilities: np.ndarray) -> np.ndarray:
-    """As constriction takes them; a division by a power of two is exact."""
+    """Convert to constriction's floats; division by a power of two is exact."""
     return probabilities.astype(np.float64) / (1 << PRECISION)

@@ -1,4 +1,4 @@
-"""Pictures from a camera. Only here OpenCV is needed, which is an extra."""
+"""Pictures from a camera, through OpenCV, which nothing else needs."""
 
 from typing import Self
 
@@ -7,17 +7,17 @@ import numpy as np
 from tokcom.errors import PictureError
 
 PREFIX = "camera:"
-"""What the name of a camera begins with, where a picture or a folder may be named as well."""
+"""Prefix of a camera's name, to tell it from a picture or folder."""
 
 
 class Camera:
-    """A camera, or a video that is taken for one.
+    """Camera, or a video in place of one.
 
     Args:
-        device: number of a camera ("0"), its path ("/dev/video0"), a file, or a stream's address.
+        device: number of a camera ("0"), its path ("/dev/video0"), a file, or the URL of a stream.
 
     Raises:
-        PictureError: OpenCV is not installed, or there is no such camera, or another program has it.
+        PictureError: OpenCV is not installed, the camera does not exist, or another program uses it.
     """
 
     def __init__(self, device: str):
@@ -25,32 +25,32 @@ class Camera:
             import cv2
         except ImportError as error:
             raise PictureError(
-                f"a camera needs OpenCV, which is not here ({error}): install python3-opencv, or by pip "
+                f"a camera needs OpenCV, which is not installed ({error}): install python3-opencv, or by pip "
                 "opencv-python-headless"
             ) from None
         self._device = device
         self._capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
         if not self._capture.isOpened():
             raise PictureError(
-                f"camera {device!r} cannot be opened; see that it is connected, that this user is in the group video, "
-                "and that no other program has it"
+                f"camera {device!r} cannot be opened; check that it is connected, that this user is in the group "
+                "video, and that no other program uses it"
             )
-        # Live, what was seen last counts, not what waits in the driver.
+        # Live, only the latest picture counts, not those queued in the driver.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
 
     def read(self) -> np.ndarray:
-        """The next picture, uint8 (height, width, 3), RGB.
+        """Read the next picture, uint8 (height, width, 3), RGB.
 
         Raises:
-            PictureError: none comes: the camera is gone, or the video at its end.
+            PictureError: no picture came: the camera was disconnected, or the video has ended.
         """
         came, picture = self._capture.read()
         if not came:
-            raise PictureError(f"camera {self._device!r}: no picture came; it is gone, or its video at the end")
+            raise PictureError(f"camera {self._device!r}: no picture came; it was disconnected, or the video has ended")
         return np.ascontiguousarray(picture[:, :, ::-1])
 
     def close(self) -> None:
-        """Let other programs have the camera."""
+        """Release the camera."""
         self._capture.release()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Pictures as arrays: any file that Pillow opens becomes 8-bit RGB, cut to the square that a tokenizer takes."""
+"""Pictures as arrays: any file that Pillow opens becomes 8-bit RGB, cropped to the square that a tokenizer takes."""
 
 import math
 import warnings
@@ -15,11 +15,11 @@ EXTENSIONS = frozenset(
 )
 """File name endings that count as pictures when a folder is searched."""
 FOREIGN = frozenset({"@eaDir", "__MACOSX", "#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
-"""Folders that file servers, archivers and file systems leave among a user's own."""
+"""Folders that file servers, archivers and file systems create among a user's own."""
 
 
 MAX_PIXELS = 1 << 20
-"""Pixels to which larger pictures are reduced: a hundred times what a tokenizer sees of them."""
+"""Pixels to which larger pictures are reduced, far more than a tokenizer uses."""
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,7 +29,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture upright, by the orientation that its EXIF states."""
+"""Transpositions that make a picture upright, by EXIF orientation."""
 
 
 def load_picture(file: str | Path | BinaryIO, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
@@ -37,17 +37,17 @@ def load_picture(file: str | Path | BinaryIO, max_pixels: int | None = MAX_PIXEL
 
     Args:
         file: path, or a binary file open for reading.
-        max_pixels: larger pictures are reduced to this many pixels (Lanczos); None: none are.
+        max_pixels: larger pictures are reduced to this many pixels (Lanczos); None for no reduction.
 
     Returns:
         uint8 array (height, width, 3), RGB.
 
     Raises:
-        PictureError: there is no such file, or it is not a picture, or it is broken; the message names it.
+        PictureError: the file does not exist, is not a picture, or is corrupt; the message names it.
     """
     name = str(file) if isinstance(file, str | Path) else getattr(file, "name", "the picture")
     try:
-        # Pillow warns of large pictures, which are reduced here, and of broken EXIF, which does not matter.
+        # Pillow warns of large pictures, which are reduced here, and of invalid EXIF, which is ignored.
         with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
             if max_pixels is not None:
                 _draft(image, max_pixels)
@@ -60,19 +60,19 @@ def load_picture(file: str | Path | BinaryIO, max_pixels: int | None = MAX_PIXEL
     except UnidentifiedImageError:
         raise PictureError(f"{name}: not a picture in a format that Pillow reads") from None
     except Exception as error:
-        # Decoders of broken files raise whatever their parsers stumble over.
+        # Decoders of corrupt files raise exceptions of any type.
         raise PictureError(f"{name}: the picture cannot be read: {error}") from None
 
 
 def _draft(image: Image.Image, max_pixels: int) -> None:
-    """Have a JPEG decoded at an eighth, a quarter or half of its size, where that leaves enough of it."""
+    """Have a JPEG decoded at an eighth, a quarter or half of its size, if that leaves enough pixels."""
     shrink = math.sqrt(image.width * image.height / max_pixels)
     if shrink > 1:
         image.draft(None, (math.ceil(image.width / shrink), math.ceil(image.height / shrink)))
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF says; a picture whose EXIF is broken stays as it is."""
+    """Turn a picture upright by its EXIF orientation; invalid EXIF is ignored."""
     try:
         method = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:
@@ -106,7 +106,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def square(picture: np.ndarray, size: int) -> np.ndarray:
-    """The picture's central square, resampled (Lanczos, antialiased).
+    """Resample a picture's central square (Lanczos, antialiased).
 
     Args:
         picture: uint8 array (height, width, 3).
@@ -126,7 +126,7 @@ def square(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def resample(picture: np.ndarray, box: tuple[float, float, float, float], size: int) -> np.ndarray:
-    """The part of a picture inside box (left, top, right, bottom; pixels), as a square uint8 array (size, size, 3)."""
+    """Resample the part of a picture in box (left, top, right, bottom; pixels) to a uint8 array (size, size, 3)."""
     return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS, box=box))
 
 
@@ -139,16 +139,16 @@ def require_picture(picture: np.ndarray) -> None:
 
 
 def is_hidden(path: PurePath) -> bool:
-    """Whether a relative path is of what users do not see as theirs: it, or a folder above it, has a name that begins
-    with a dot, or was made by a file server or an archiver."""
+    """Tell whether a relative path is hidden: the name of the file or of a folder above it begins with a dot, or is
+    that of a file server's or archiver's own folder."""
     return any(part in FOREIGN or (part.startswith(".") and part not in (".", "..")) for part in path.parts)
 
 
 def find_pictures(folder: str | Path) -> list[Path]:
-    """Picture files directly in a folder, by name; hidden ones are passed over.
+    """List the picture files directly in a folder, sorted by name; hidden ones are skipped.
 
     Raises:
-        PictureError: there is no such folder, or no picture in it.
+        PictureError: the folder does not exist, or has no pictures.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -167,10 +167,10 @@ def find_pictures(folder: str | Path) -> list[Path]:
 
 
 def sample_pictures() -> list[Path]:
-    """Four photographs in the public domain (NASA, CC0), which come with the library.
+    """List the four sample photographs that come with the library (public domain: NASA, CC0).
 
     Raises:
-        PictureError: this installation has been stripped of them.
+        PictureError: this installation lacks them.
     """
     folder = Path(__file__).parent / "samples"
     found = [folder / name for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")]

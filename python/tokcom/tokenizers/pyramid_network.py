@@ -1,7 +1,7 @@
-"""The VQ autoencoder for photographs: large patches, a small encoder and a large decoder, width by scale.
+"""VQ autoencoder for photographs: large patches, a small encoder and a large decoder, width by scale.
 
-What a decoder adds pays, what an encoder adds hardly (Hansen-Estruch et al., "ViTok", 2025), so the way back has four
-times the operations of the way in.
+A larger decoder helps, a larger encoder hardly does (Hansen-Estruch et al., "ViTok", 2025), so the decoder has four
+times the operations of the encoder.
 """
 
 from collections import OrderedDict
@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from tokcom.tokenizers.vq_network import VQAutoencoder
 
 ENCODER_PATCH = 4
-"""Pixels to a side that the encoder takes as channels, ahead of its first scale."""
+"""Side in pixels of the patches that become channels before the encoder's first scale."""
 SCALES = ((96, 1), (160, 2), (256, 3), (320, 3))
-"""Width and blocks of the encoder's scales by patch, from the finest: patches of 4 pixels have one, of 8 two …"""
+"""Width and number of blocks of the encoder's scales, finest first: patches of 4 pixels use one, of 8 two …"""
 DECODER_SCALES = ((64, 2), (128, 3), (256, 3), (320, 4), (384, 4))
-"""Those of the decoder's: patches of 4 have two, of 8 three …"""
+"""Width and number of blocks of the decoder's scales: patches of 4 pixels use two, of 8 three …"""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class PyramidConfig:
     """Shape of a `PyramidVQNetwork`; it is stored in the model's card.
 
     The encoder's scales run from a quarter of the picture's side down to the grid of tokens, the decoder's from the
-    grid of tokens up to half the side; each halves or doubles the one before. `*_widths` are channels, `*_blocks`
-    residual blocks of each scale.
+    grid of tokens up to half the side; each halves or doubles the one before. `*_widths` are channels and `*_blocks`
+    residual blocks per scale.
     """
 
     image_size: int = 256
@@ -44,19 +44,19 @@ class PyramidConfig:
 
     @classmethod
     def of_grid(cls, size: int, grid: int, words: int) -> "PyramidConfig":
-        """The shape for pictures of `size` pixels to a side in `grid` x `grid` tokens of `words` words.
+        """Choose the shape for pictures of `size` x `size` pixels in `grid` x `grid` tokens of `words` words.
 
         Raises:
-            ValueError: they need patches of other sizes than 4, 8, 16 or 32 pixels, or there are fewer than 2 words.
+            ValueError: patches would not be of 4, 8, 16 or 32 pixels, or there are fewer than 2 words.
         """
         patch = size // grid
         if patch * grid != size or patch not in (4, 8, 16, 32):
             raise ValueError(
-                f"pictures of {size} pixels in {grid} x {grid} tokens have patches of {size / grid:g} pixels; 4, 8, 16 "
-                "or 32 it must be"
+                f"pictures of {size} pixels in {grid} x {grid} tokens have patches of {size / grid:g} pixels; "
+                "it must be 4, 8, 16 or 32"
             )
         if words < 2:
-            raise ValueError(f"a codebook of {words} words; at least 2")
+            raise ValueError(f"a codebook of {words} words; it must be at least 2")
         encoder, decoder = SCALES[: int(log2(patch)) - 1], DECODER_SCALES[: int(log2(patch))][::-1]
         widths, blocks = zip(*encoder, strict=True)
         decoder_widths, decoder_blocks = zip(*decoder, strict=True)
@@ -69,17 +69,17 @@ class PyramidConfig:
         ):
             if len(widths) != len(blocks) or patch != self.patch_size:
                 raise ValueError(
-                    f"{name}: widths {widths} and blocks {blocks} of its scales lead to patches of {patch} pixels, not "
+                    f"{name}: widths {widths} and blocks {blocks} of its scales give patches of {patch} pixels, not "
                     f"{self.patch_size}"
                 )
         if self.image_size % self.patch_size:
-            raise ValueError(f"pictures of {self.image_size} pixels are no whole patches of {self.patch_size}")
+            raise ValueError(f"pictures of {self.image_size} pixels are not a multiple of patches of {self.patch_size}")
 
 
 class NormalizedBlock(nn.Module):
     """x + conv(gelu(conv(gelu(norm(x))))), the identity at initialisation.
 
-    The norm is the root mean square over the channels of one place: what a wrong token does stays near it.
+    The norm is the root mean square over the channels of one position, so that the effect of a wrong token stays local.
     """
 
     def __init__(self, width: int):
@@ -96,7 +96,7 @@ class NormalizedBlock(nn.Module):
 
 
 class PyramidVQNetwork(VQAutoencoder):
-    """The autoencoder; see `VQAutoencoder` for its shapes."""
+    """The pyramid autoencoder; see `VQAutoencoder` for its shapes."""
 
     def __init__(self, config: PyramidConfig):
         super().__init__(config)

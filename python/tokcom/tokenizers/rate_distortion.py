@@ -1,13 +1,12 @@
-"""Tokens chosen by what they show and what they cost: rate-distortion optimised quantisation with a context model.
+"""Rate-distortion optimised quantisation: tokens chosen by distortion and by their cost under a context model.
 
-An encoder names each token at once, by itself. But the decoder shows a token together with those around, and the
-receiver expects one because of them: so of a picture's many tokenisations some show it better, and some are easier to
-receive. The search starts from the encoder's and exchanges single tokens where that lowers
+An encoder chooses each token independently. But the decoder renders a token together with its neighbours, and the
+receiver predicts it from them: of the many tokenisations of a picture, some represent it better and some are easier to
+receive. The search starts from the encoder's tokens and replaces single tokens where that lowers
 
-    log(error of the picture) + rate · (bits of a token, on average),
+    log(error of the picture) + rate · (mean bits per token),
 
-which is the tokenizer's training loss with the context model's own bits for rate. It needs only what every
-transmitter has: the model's files.
+the tokenizer's training loss with the context model's bits as the rate. It needs only the files of the model.
 """
 
 import math
@@ -20,56 +19,56 @@ from tokcom.device import autocast
 from tokcom.tokenizers.vq_network import VQAutoencoder
 
 FLAT = 4e-4
-"""Mean squared error, 40 dB below the peak, under which a picture's quality counts no more."""
+"""Mean squared error, 40 dB below the peak, below which further quality does not count."""
 SPACING = 4
-"""Tokens exchanged at once lie so far apart that each answers alone for the pixels around it."""
+"""Distance of tokens replaced together, such that each alone determines the pixels around it."""
 PHASES = ((0, 0), (2, 2), (2, 0), (0, 2))
-"""Lattices of one visit, as offsets: every second token in either direction."""
+"""Lattices of one pass, as offsets: every second token in either direction."""
 PARITIES = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""Offsets of successive visits; four of them reach every token."""
+"""Offsets of successive passes; four passes reach every token."""
 CAUTION = (4.0, 1.5, 3.0, 0.7)
-"""Error that half the squared distance between two codes is expected to add, beyond what the gradient says, in mean
-lengths of the picture's gradients, in successive visits: a great one proposes codes close by, a small one far-away
-ones. A trial decides in any case."""
+"""Curvature assumed in successive passes: error added per half squared distance between two codes beyond the gradient's
+prediction, relative to the mean length of the picture's gradients. A large value proposes nearby codes, a small one
+distant codes; a trial decides in either case."""
 
 
 class TokenLogits(Protocol):
-    """What the receiver expects, as a network says it."""
+    """Network that predicts masked tokens, as the receiver does."""
 
     def __call__(self, tokens: Tensor, masked: Tensor) -> Tensor:
-        """Logits (n, codebook_size) of the n masked tokens in row-major order, from those that are not.
+        """Compute logits (n, codebook_size) of the n masked tokens, in row-major order, from the others.
 
         Args:
-            tokens: int64 (batch, tokens); what stands at masked places does not matter.
+            tokens: int64 (batch, tokens); values at masked positions are ignored.
             masked: bool (batch, tokens).
         """
 
 
 class RateDistortionSearch:
-    """Exchanges tokens of pictures for better ones.
+    """Search for better tokens of pictures.
 
-    A visit takes the gradient of the error with regard to every code vector, and the context model's log-probabilities
-    of a quarter of the tokens given the others. By these it proposes one code for each token of a lattice, decodes the
-    picture with all of them, and keeps those around which it has become better by more than they cost. So it goes
-    through four lattices.
+    A pass (visit) computes the gradient of the error with respect to every code vector, and the context model's
+    log-probabilities of a quarter of the tokens given the others. From these it proposes one code for each token of a
+    lattice, decodes the picture with all proposals, and keeps those around which the error falls by more than they
+    cost. It does so for four lattices.
 
     Args:
         network: the tokenizer's network.
         prior: the context model.
-        rate: nepers of a picture's mean squared error that one bit a token is worth.
+        rate: weight of one bit per token, in nepers of the picture's mean squared error.
     """
 
     def __init__(self, network: VQAutoencoder, prior: TokenLogits, rate: float):
         self.network, self.prior, self.rate = network, prior, rate
 
     def improve(self, pictures: Tensor, tokens: Tensor, visits: int, first: int = 0) -> Tensor:
-        """Better tokens of pictures.
+        """Improve the tokens of pictures.
 
         Args:
             pictures: float (batch, 3, size, size) in [-1, 1].
-            tokens: int64 (batch, rows, columns), to start from.
-            visits: how many; each decodes the pictures five times, among other things.
-            first: visits that these pictures had before.
+            tokens: int64 (batch, rows, columns), the initial tokens.
+            visits: number of passes; each decodes the pictures five times, among other things.
+            first: number of passes that these pictures have had before.
 
         Returns:
             int64 (batch, rows, columns).
@@ -86,14 +85,14 @@ class RateDistortionSearch:
 
     @torch.no_grad()
     def visit(self, pictures: Tensor, tokens: Tensor, error: Tensor, gradient: Tensor, number: int) -> Tensor:
-        """The tokens after one visit.
+        """Perform one pass.
 
         Args:
             pictures: (batch, 3, size, size).
             tokens: (batch, rows, columns).
             error: squared error of the decoded tokens, (batch, 3, size, size).
-            gradient: that of the error's sum with regard to code vectors, (batch, rows, columns, code_dim).
-            number: visits that these pictures had before, for the offsets and the caution.
+            gradient: gradient of the summed error with respect to the code vectors, (batch, rows, columns, code_dim).
+            number: number of passes that these pictures have had before, for the offsets and the caution.
         """
         codes, patch = self._codes, self.network.config.patch_size
         rows, columns = tokens.shape[1:]
@@ -126,7 +125,7 @@ class RateDistortionSearch:
             better = change + dearer < 0
             tokens = tokens.clone()
             tokens[here] = torch.where(better, proposed, present)
-            # The picture as it now is: its old self but for the surroundings of what was exchanged.
+            # Update the picture only around the tokens that were replaced.
             exchanged = above.T @ better.to(cells.dtype) @ beside > 0
             cells = torch.where(exchanged, trial_cells, cells)
         return tokens
@@ -136,7 +135,8 @@ class RateDistortionSearch:
         return self.network.codebook.detach().float()
 
     def _nats(self, tokens: Tensor, row: int, column: int) -> Tensor:
-        """What each word would cost at every second place, (batch, rows, columns, codebook_size); 0 elsewhere."""
+        """Compute each word's cost in nats at every second position, (batch, rows, columns, codebook_size); 0
+        elsewhere."""
         masked = torch.zeros_like(tokens, dtype=torch.bool)
         masked[:, row::2, column::2] = True
         nats = torch.zeros(*tokens.shape, self.network.config.codebook_size, device=tokens.device)
@@ -147,12 +147,12 @@ class RateDistortionSearch:
 
 
 def _cells(error: Tensor, side: int) -> Tensor:
-    """Sums of errors (batch, channels, height, width) over all channels and squares of `side` pixels."""
+    """Sum errors (batch, channels, height, width) over channels and squares of `side` pixels."""
     return torch.nn.functional.avg_pool2d(error.sum(1), side) * side**2
 
 
 def _nearest(tokens: int, first: int) -> Tensor:
-    """Which half tokens of a row are nearest to which token of its lattice: bool (lattice's tokens, 2 * tokens)."""
+    """Assign each half token of a row to the nearest token of its lattice: bool (lattice's tokens, 2 * tokens)."""
     count = len(range(first, tokens, SPACING))
     middle = SPACING - 1
     nearest = ((torch.arange(2 * tokens) - 2 * first + middle) // (2 * SPACING)).clamp(0, count - 1)

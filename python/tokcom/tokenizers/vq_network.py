@@ -1,8 +1,8 @@
-"""The convolutional VQ autoencoder behind the embedded picture tokenizers.
+"""Convolutional VQ autoencoder of the embedded picture tokenizers.
 
 Patches become channels (space to depth), residual 3x3 convolutions mix them, and each cell of the grid is replaced by
-the code of the nearest direction in a codebook of unit vectors. Cosine look-up keeps all codes in use and free of
-scale (Yu et al., "Vector-quantized image modeling with improved VQGAN", ICLR 2022).
+the code of the nearest direction in a codebook of unit vectors. Cosine look-up keeps all codes in use and makes them
+scale-free (Yu et al., "Vector-quantized image modeling with improved VQGAN", ICLR 2022).
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def as_input(pictures: np.ndarray) -> Tensor:
-    """uint8 (batch, size, size, 3) as float32 (batch, 3, size, size) in [-1, 1]."""
+    """Convert uint8 (batch, size, size, 3) to float32 (batch, 3, size, size) in [-1, 1]."""
     return torch.tensor(pictures).float().permute(0, 3, 1, 2) / 127.5 - 1
 
 
@@ -55,9 +55,9 @@ class ResidualBlock(nn.Module):
 
 
 class VQAutoencoder(nn.Module):
-    """Pictures (batch, 3, size, size) in [-1, 1] ↔ token ids (batch, size/patch, size/patch), by cosine look-up.
+    """Autoencoder: pictures (batch, 3, size, size) in [-1, 1] ↔ token ids (batch, size/patch, size/patch).
 
-    A subclass makes `encoder`, from pictures to (batch, code_dim, rows, columns), and `decoder`, the way back.
+    A subclass provides `encoder`, from pictures to (batch, code_dim, rows, columns), and `decoder`, its inverse.
 
     Args:
         config: shape of the network, with `image_size`, `patch_size`, `codebook_size` and `code_dim`.
@@ -73,28 +73,28 @@ class VQAutoencoder(nn.Module):
         self.register_buffer("codebook", F.normalize(codebook, dim=1))
 
     def latents(self, pictures: Tensor) -> Tensor:
-        """Unit vectors (batch, rows, columns, code_dim) of pictures (batch, 3, size, size)."""
+        """Encode pictures (batch, 3, size, size) to unit vectors (batch, rows, columns, code_dim)."""
         return F.normalize(self.encoder(pictures).float().permute(0, 2, 3, 1), dim=-1)
 
     def quantize(self, latents: Tensor) -> Tensor:
-        """Ids (…) of the codes nearest to unit vectors (…, code_dim)."""
+        """Find the ids (…) of the codes nearest to unit vectors (…, code_dim)."""
         return (latents @ self.codebook.to(latents.dtype).T).argmax(-1)
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """Token ids, int64 (batch, rows, columns)."""
+        """Encode pictures to token ids, int64 (batch, rows, columns)."""
         return self.quantize(self.latents(pictures))
 
     def decode_vectors(self, vectors: Tensor) -> Tensor:
-        """Pictures (batch, 3, size, size) from code vectors (batch, rows, columns, code_dim)."""
+        """Decode code vectors (batch, rows, columns, code_dim) to pictures (batch, 3, size, size)."""
         return self.decoder(vectors.permute(0, 3, 1, 2))
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """Pictures (batch, 3, size, size) from token ids (batch, rows, columns)."""
+        """Decode token ids (batch, rows, columns) to pictures (batch, 3, size, size)."""
         return self.decode_vectors(self.codebook[tokens])
 
 
 class VQNetwork(VQAutoencoder):
-    """One width for small patches: residual blocks on the grid of tokens, then a few at half a patch."""
+    """Network of one width for small patches: residual blocks on the grid of tokens, then a few at half a patch."""
 
     def __init__(self, config: VQConfig):
         super().__init__(config)

@@ -1,1 +1,1 @@
-"""The receiver judged by impairments written apart from `tokcom.channel`, beside a receiver that knows all."""
+"""Benchmark of the receiver under impairments implemented independently of `tokcom.channel`, against a genie."""

@@ -1,4 +1,4 @@
-"""Packets that are declared good and are wrong, where the payload is not what preamble and header promised."""
+"""Packets accepted although wrong, when the payload does not match preamble and header."""
 
 from collections.abc import Callable
 
@@ -13,15 +13,15 @@ from tokcom_lab.air.paths import Paths
 from tokcom_lab.air.section import Counts, Section, Settings, generator
 
 MCS = ("qpsk-1/2", "16qam-1/2", "64qam-1/2")
-"""The bursts of a row have one after the other."""
+"""MCS of successive bursts of a row."""
 BAND = 2.55
-"""rad/sample of the outermost carriers."""
+"""Frequency of the outermost carriers in rad/sample."""
 FADING = ((5.0, 250e3), (20.0, 250e3), (100.0, 1e6), (300.0, 1e6))
 """Doppler shift and sample rate in Hz."""
 
 Fault = Callable[[np.ndarray, int, SentBurst, SentBurst, np.random.Generator], np.ndarray]
-"""Samples as they are received, noise aside, of samples with a burst, where it begins, the burst, another one, and a
-generator."""
+"""Function that applies a fault: from samples with a burst, its start, the burst, another burst and a generator to the
+received samples without noise."""
 
 
 def _payload(start: int, sent: SentBurst) -> int:
@@ -152,4 +152,4 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 ACCEPTED_WRONG = Section("accepted_wrong", _rows, _draws, 4, _count, _figures)
-"""Random tokens for mode list, photographs for the others; QPSK, 16-QAM and 64-QAM of rate 1/2 in turn."""
+"""Random tokens in mode list, photographs in the others; QPSK, 16-QAM and 64-QAM of rate 1/2 in turn."""

@@ -1,7 +1,7 @@
-"""What the genie must know of the air interface: where a burst's payload is, and which cells hold which values.
+"""Properties of the air interface that the genie needs: position of the payload, and cell and rotation of each value.
 
-Where values are is seen in bursts of values that tell their own numbers: how they are interleaved and turned, and where
-pilots are, remains the transmitter's affair.
+Cells are found by sending values that encode their own index, so that interleaving, rotation and pilots need not be
+implemented a second time.
 """
 
 import numpy as np
@@ -16,7 +16,8 @@ from tokcom.phy.profile import Profile
 
 
 def payload_windows(header: BurstHeader, profile: Profile) -> np.ndarray:
-    """int64 (n,): index in a burst of the first of each payload symbol's 64 samples, after its cyclic prefix."""
+    """Compute the index in a burst of the first of each payload symbol's 64 samples, after its cyclic prefix, int64
+    (n,)."""
     plan = plan_burst(header, profile)
     first = first_symbol_start(profile.long_start, profile) + plan.header_symbols * SYMBOL_LENGTH
     return first + SYMBOL_LENGTH * np.arange(plan.payload_symbols)
@@ -25,14 +26,14 @@ def payload_windows(header: BurstHeader, profile: Profile) -> np.ndarray:
 def payload_llrs(
     receiver: Receiver, header: BurstHeader, profile: Profile, carriers: np.ndarray, variance: np.ndarray
 ) -> np.ndarray:
-    """float32 LLRs of all packets' coded bits.
+    """Compute the LLRs of all packets' coded bits, float32.
 
     Args:
-        receiver: whose demapper it is.
-        header: of the burst.
-        profile: of the burst.
-        carriers: complex (n_symbols, 52), equalised carriers of the payload's OFDM symbols, pilots among them.
-        variance: float (n_symbols, 52), of the noise on them.
+        receiver: receiver whose demapper is used.
+        header: header of the burst.
+        profile: profile of the burst.
+        carriers: complex (n_symbols, 52), equalised carriers of the payload's OFDM symbols, pilots included.
+        variance: float (n_symbols, 52), variance of the noise on them.
     """
     cells, turns = value_cells(header, profile)
     symbols = (carriers.ravel()[cells] * turns.conj()).astype(np.complex64)
@@ -41,19 +42,20 @@ def payload_llrs(
 
 
 def carriers_of(samples: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """complex128 (n, 52): carriers of the 64 samples from each start, by a DFT that keeps the power of noise."""
+    """Compute the carriers of the 64 samples from each start by a DFT that preserves the noise power, complex128 (n,
+    52)."""
     return np.fft.fft(samples[starts[:, None] + np.arange(FFT_SIZE)], axis=1)[:, CARRIERS] / np.sqrt(FFT_SIZE)
 
 
 def value_cells(header: BurstHeader, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
-    """The cell of each value of a payload, and how it is turned there.
+    """Find the cell of each value of a payload, and its rotation there.
 
     Returns:
-        int64 (n_values,), cells counted carrier by carrier through all 52 of one OFDM symbol after the other; and
-        complex128 (n_values,) of unit magnitude.
+        Cells, int64 (n_values,), counted carrier by carrier over 52 carriers per OFDM symbol; and rotations, complex128
+        (n_values,) of unit magnitude.
 
     Raises:
-        TokcomError: the transmitter does not put each value into a cell of its own.
+        TokcomError: the transmitter does not put each value into a separate cell.
     """
     plan = plan_burst(header, profile)
     sizes = (profile.name, plan.header_symbols, plan.payload_values)
@@ -63,7 +65,7 @@ def value_cells(header: BurstHeader, profile: Profile) -> tuple[np.ndarray, np.n
 
 
 _KNOWN: dict[tuple[str, int, int], tuple[np.ndarray, np.ndarray]] = {}
-"""Cells and turns by profile, OFDM symbols of the header and values of the payload, on which alone they depend."""
+"""Cells and rotations by profile, OFDM symbols of the header and values of the payload, on which alone they depend."""
 
 
 def _probed(header: BurstHeader, profile: Profile, n_values: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,5 +81,5 @@ def _probed(header: BurstHeader, profile: Profile, n_values: int) -> tuple[np.nd
     counted = (sent(1 + numbers) - nothing)[used] / turned[used]
     order = np.argsort(counted.real)
     if len(used) != n_values or np.abs(counted[order] - 1 - numbers).max() > 0.25:
-        raise TokcomError(f"{n_values} values of a payload show in {len(used)} cells of it, not each in one of its own")
+        raise TokcomError(f"{n_values} values of a payload appear in {len(used)} cells, not each in a separate one")
     return used[order], turned[used[order]] / np.abs(turned[used[order]])

@@ -1,4 +1,4 @@
-"""Bursts as they are sent, and what a receiver made of each."""
+"""Sent bursts, and the outcome of each at a receiver."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ from tokcom_lab.photographs import load_photographs
 CODEBOOK = Codebook("random", 1024)
 TOKENS_PER_PACKET = 4
 AHEAD = (600, 700)
-"""Least and greatest number of samples ahead of a burst."""
+"""Smallest and largest number of samples before a burst."""
 BEHIND = 1200
 CHUNK = 8192
-"""Samples that the receiver is given at once."""
+"""Samples passed to the receiver at a time."""
 
 
 @dataclass(frozen=True)
 class SentBurst:
-    """A burst.
+    """Burst as sent.
 
     Attributes:
-        frame: its tokens.
-        header: what it says of itself.
-        profile: of its preamble.
-        packets: int32 (n_packets, tokens_per_packet), its tokens as they travel.
+        frame: its frame.
+        header: its header.
+        profile: profile of its preamble.
+        packets: int32 (n_packets, tokens_per_packet), its tokens by packet.
         samples: complex64, of unit mean power.
     """
 
@@ -46,7 +46,7 @@ class SentBurst:
 
 
 def send(frame: TokenFrame, mcs: str, profile_name: str = "standard") -> SentBurst:
-    """The burst of a frame, all packets in one MCS."""
+    """Modulate a frame to a burst, all packets with one MCS."""
     transmitter = Transmitter(TransmitConfig(mcs, TOKENS_PER_PACKET, profile_name), [CODEBOOK])
     seed = frame.frame_id
     packets = transmitter.packetize(frame, seed)
@@ -57,7 +57,7 @@ def send(frame: TokenFrame, mcs: str, profile_name: str = "standard") -> SentBur
 def random_burst(
     rng: np.random.Generator, number: int, mcs: str, packets: int = 64, profile_name: str = "standard"
 ) -> SentBurst:
-    """A burst of packets of four random tokens, with a random label."""
+    """Make a burst of packets of four random tokens, with a random label."""
     tokens = rng.integers(0, CODEBOOK.size, TOKENS_PER_PACKET * packets, dtype=np.int32)
     frame = TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, cmi=int(rng.integers(4000)), frame_id=number)
     return send(frame, mcs, profile_name)
@@ -69,9 +69,9 @@ class Album:
 
     Attributes:
         tokens: int32 (n, rows, columns).
-        labels: class of each; None where there is none.
-        codebook: of the tokens.
-        source: where the photographs come from.
+        labels: class of each; None if unknown.
+        codebook: codebook of the tokens.
+        source: origin of the photographs.
     """
 
     tokens: np.ndarray
@@ -80,7 +80,7 @@ class Album:
     source: str
 
     def frame(self, number: int) -> TokenFrame:
-        """Photograph `number`, modulo their count, as frame `number`."""
+        """Make frame `number` of photograph `number` modulo their count."""
         index = number % len(self.tokens)
         tokens = self.tokens[index]
         words = self.codebook
@@ -91,11 +91,11 @@ class Album:
 
 @lru_cache(maxsize=2)
 def album(data: Path | None, count: int, model: str, seed: int) -> Album:
-    """So many photographs in a model's tokens, each the nearest word: a search would not change what is tested here.
+    """Tokenize photographs by a model's encoder alone: a search would not change what is tested here.
 
     Args:
-        data: as `load_photographs` takes it.
-        count: photographs.
+        data: photographs, as for `load_photographs`.
+        count: number of photographs.
         model: name or folder of the model.
         seed: seed of the choice.
     """
@@ -113,30 +113,30 @@ def album(data: Path | None, count: int, model: str, seed: int) -> Album:
 
 
 def noise_power(esn0_db: float) -> float:
-    """Noise variance of a sample at an Es/N0, where bursts have unit mean power."""
+    """Compute the noise variance per sample at an Es/N0 in dB, for bursts of unit mean power."""
     return 10 ** (-(esn0_db - ESN0_OVER_SNR_DB) / 10)
 
 
 def placed(sent: SentBurst, rng: np.random.Generator, extra: int = 0) -> tuple[np.ndarray, int]:
-    """complex128 samples with the burst in silence, so many more behind it, and where it begins."""
+    """Place a burst in silence with `extra` more samples after it; return the samples, complex128, and its start."""
     start = int(rng.integers(*AHEAD))
     return np.pad(sent.samples.astype(np.complex128), (start, BEHIND + extra)), start
 
 
 def receive(receiver: Receiver, samples: np.ndarray) -> list[Reception]:
-    """What a receiver makes of samples, given piece by piece."""
+    """Pass samples to a receiver piece by piece, and return its receptions."""
     whole = np.ascontiguousarray(samples, np.complex64)
     return [each for i in range(0, len(whole), CHUNK) for each in receiver.receive(whole[i : i + CHUNK])]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a burst.
+    """Outcome of a burst.
 
     Attributes:
-        found: its header arrived.
-        accepted: bool (n_packets,), declared good.
-        matching: bool (n_packets,), with the tokens that were sent, declared good or not.
+        found: whether its header was received.
+        accepted: bool (n_packets,), packets accepted by the receiver.
+        matching: bool (n_packets,), packets with the tokens that were sent, accepted or not.
     """
 
     found: bool
@@ -145,21 +145,21 @@ class Outcome:
 
     @property
     def right(self) -> np.ndarray:
-        """bool (n_packets,): declared good, and it is."""
+        """Packets accepted and correct, bool (n_packets,)."""
         return self.accepted & self.matching
 
     @property
     def wrong(self) -> np.ndarray:
-        """bool (n_packets,): declared good, and it is not."""
+        """Packets accepted although wrong, bool (n_packets,)."""
         return self.accepted & ~self.matching
 
 
 COUNTED = ("bursts", "found", "sent", "lost", "wrong", "lost_genie")
-"""What `tally` counts; packets, but for the first two."""
+"""Keys of `tally`'s counts: bursts in the first two, packets in the others."""
 
 
 def tally(counts: dict[str, int], result: Outcome, right_by_genie: np.ndarray) -> None:
-    """Add a burst to counts of `COUNTED`: what became of it, and which packets, bool (n_packets,), the genie got."""
+    """Add to counts of `COUNTED` a burst's outcome, and the packets that the genie decoded, bool (n_packets,)."""
     counts["bursts"] += 1
     counts["found"] += int(result.found)
     counts["sent"] += len(result.right)
@@ -169,7 +169,7 @@ def tally(counts: dict[str, int], result: Outcome, right_by_genie: np.ndarray) -
 
 
 def outcome(sent: SentBurst, receptions: Sequence[Reception]) -> Outcome:
-    """What became of a burst: by the recovered frame, where the receiver recovers, else by the CRC."""
+    """Determine the outcome of a burst: from the recovered frame if the receiver recovers, else from the CRCs."""
     for reception in receptions:
         header = reception.header
         same = (header.stream_id, header.frame_id, header.codebook_id) == (

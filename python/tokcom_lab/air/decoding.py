@@ -1,4 +1,4 @@
-"""Receivers in each mode of recovery, and bursts of tokens that suit it: photographs where context is to help."""
+"""Receivers in each mode of recovery, with suitable bursts: photographs for modes that use context."""
 
 from functools import cache
 
@@ -12,28 +12,28 @@ from tokcom_lab.air.bursts import CODEBOOK, Album, SentBurst, album, random_burs
 from tokcom_lab.air.section import Settings
 
 PACKETS = 64
-"""Of a burst."""
+"""Packets per burst."""
 WITH_MODEL = tuple(mode for mode in MODES if mode in ("mask", "context"))
 
 
 def burst_for(settings: Settings, mode: str, rng: np.random.Generator, number: int, mcs: str) -> SentBurst:
-    """Burst `number`: a photograph for modes with a model, else random tokens."""
+    """Make burst `number`: a photograph for modes with a model, else random tokens."""
     if mode in WITH_MODEL:
         return send(photographs(settings).frame(number), mcs)
     return random_burst(rng, number, mcs, PACKETS)
 
 
 def receiver_for(settings: Settings, mode: str) -> Receiver:
-    """A receiver for such bursts, which has seen nothing yet."""
+    """Make a new receiver for such bursts."""
     words = photographs(settings).codebook if mode in WITH_MODEL else CODEBOOK
-    return Receiver([words], _recovery(settings.model, mode))
+    return Receiver([words], _recovery(settings.model, mode, settings.device))
 
 
 def photographs(settings: Settings) -> Album:
-    """The photographs of a run."""
+    """Load the photographs of a run."""
     return album(settings.data, settings.photographs, settings.model, settings.seed)
 
 
 @cache
-def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode, "cpu") if mode in WITH_MODEL else FrameRecovery(mode)
+def _recovery(model: str, mode: str, device: str) -> FrameRecovery:
+    return load_recovery(model, mode, device) if mode in WITH_MODEL else FrameRecovery(mode)

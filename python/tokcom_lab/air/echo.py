@@ -1,7 +1,7 @@
-"""The Es/N0 that a late echo asks for, beside the ideal receiver.
+"""Es/N0 required with a late echo, compared with an ideal receiver.
 
 The ideal receiver is the genie: it knows both paths and the noise exactly, begins its windows where capacity is
-greatest, and takes what leaves the cyclic prefix for noise whose power it knows on each carrier. It cancels nothing.
+largest, and treats energy outside the cyclic prefix as noise of known power on each carrier. It cancels nothing.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ SCHEMES = (("qpsk-1/2", -3.0), ("16qam-1/2", -3.0), ("16qam-1/2", 0.0), ("64qam-
 PACKETS = 64
 LOWEST_DB = -1.0
 BURSTS_SHARE = 4
-"""One threshold takes some ten measurements, so fewer bursts are sent for each."""
+"""Reduction of the number of bursts, since one threshold takes about ten measurements."""
 
 
 def _rows(settings: Settings) -> list[dict]:
@@ -53,7 +53,7 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
 
 
 def _crossing(settings: Settings, row: dict, draw: int) -> tuple:
-    """Burst, start, paths, and samples without noise; and noise of unit power."""
+    """Draw burst, start, paths, samples without noise, and noise of unit power."""
     rng = generator(settings, row, draw, "samples", "level_db")
     sent = random_burst(rng, draw, row["mcs"], PACKETS)
     samples, start = placed(sent, rng)
@@ -71,5 +71,6 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 ECHO = Section("echo", _rows, lambda settings, row: 1, 1, _count, _figures)
-"""Es/N0 for PER 10%, by the mean power of both paths; `per`: at 36 dB, where that is too much. The echo's phase is
-random in every burst; receiver and ideal receiver meet the same bursts, phases and noise at every Es/N0."""
+"""Es/N0 for PER 10%, relative to the mean power of both paths; `per`: PER at 36 dB, if it is above 10% there. The
+echo's phase is random in every burst; receiver and ideal receiver have the same bursts, phases and noise at every
+Es/N0."""

@@ -1,4 +1,4 @@
-"""All that the air does at once, stretch by stretch of an endless stream: for long runs."""
+"""All impairments at once, in successive stretches of an unbounded stream, for long runs."""
 
 import numpy as np
 
@@ -6,25 +6,25 @@ from tokcom_lab.air import impairments
 from tokcom_lab.air.paths import Paths
 
 WALKING_PACE = 2e-5
-"""Greatest Doppler shift in cycles a sample: 5 Hz at 250 kS/s, 0.6 m/s at 2.45 GHz."""
+"""Maximum Doppler shift in cycles per sample: 5 Hz at 250 kS/s, 0.6 m/s at 2.45 GHz."""
 FARTHEST_ECHO = 16
 LATE = 64
-"""Samples by which a path may be late."""
+"""Largest delay of a path in samples."""
 IMPULSES = (5e-4, 10, 100.0)
-"""Impulses a sample, samples of each, and their power over that of a burst."""
+"""Impulses per sample, their length in samples, and their power relative to that of a burst."""
 BAND = 2.55
-"""rad/sample of the outermost carriers."""
+"""Frequency of the outermost carriers in rad/sample."""
 TONE_SHARE, LOSS_SHARE, COLLISION_SHARE = 0.25, 0.1, 0.1
-"""Shares of the stretches with a tone, with samples lost without a word, with another burst running in."""
+"""Shares of the stretches with a tone, with samples lost silently, and with a collision."""
 SIR_DB = (0.0, 15.0)
 LOST = (2, 300)
 
 
 class Everything:
-    """Passes a stream on as an unkind channel would, stretch by stretch.
+    """Hostile channel for a stream, which changes from stretch to stretch.
 
-    Each stretch has an echo or two fading paths at walking pace; impulses; some have a tone from their middle on, lack
-    samples, or meet the stretch before at equal power.
+    Each stretch has an echo or two fading paths at walking pace, and impulses; some have a tone from the middle on,
+    lack samples, or collide with the previous stretch at equal power.
 
     Args:
         seed: seed of everything.
@@ -36,7 +36,7 @@ class Everything:
         self._before = np.zeros(0, np.complex64)
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
-        """complex64: what becomes of samples (n,); fewer come out where some are lost."""
+        """Pass samples (n,) through the channel, complex64; fewer are returned if some are lost."""
         rng, n = self._rng, len(samples)
         out = self._paths(n + LATE).through(np.pad(samples, (0, LATE)))
         out[:LATE] += self._tail[: n + LATE]

@@ -1,4 +1,4 @@
-"""What breaks a burst in its middle: a gain that steps, samples that are lost, another burst that runs in."""
+"""Faults in the middle of a burst: a step of the gain, lost samples, a collision with another burst."""
 
 import numpy as np
 
@@ -28,9 +28,9 @@ LOST = "samples lost in mid-burst"
 COLLISION = "equal-power burst over the last third"
 STEPS = ((FRONT_END, -6.0), (FRONT_END, 6.0), (SIGNAL, -6.0))
 BURSTS_SHARE = 8
-"""One threshold takes some ten measurements, so fewer bursts are sent for each."""
+"""Reduction of the number of bursts, since one threshold takes about ten measurements."""
 ERASED = 1e6
-"""Variance of what the genie knows to be lost."""
+"""Variance given to the genie for lost samples."""
 
 
 def _rows(settings: Settings) -> list[dict]:
@@ -48,7 +48,7 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
 
 
 def _middle(start: int, sent: SentBurst, place: float) -> int:
-    """The sample at that share of the payload's length."""
+    """Return the sample at a given share of the payload's length."""
     first = start + int(payload_windows(sent.header, sent.profile)[0]) - CYCLIC_PREFIX
     return first + int(place * (start + len(sent.samples) - first))
 
@@ -122,6 +122,6 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 FAULTS = Section("faults", _rows, _draws, 10, _count, _figures)
-"""`level`: dB of a step, which comes in mid-payload; samples that are lost; dB of the other burst. Steps give the Es/N0
-(ahead of the step) for PER 10%: the front end's scales noise, too, so the genie loses nothing by it. `esn0_db` of the
-others is that of the burst."""
+"""`level`: step in dB, in mid-payload; number of lost samples; or level in dB of the other burst. Rows of steps give
+the Es/N0 before the step for PER 10%: a step of the front end scales the noise, too, so the genie loses nothing. In the
+other rows `esn0_db` is that of the burst."""

@@ -1,8 +1,8 @@
-"""Packets that came out right and were not declared good, where the burst is what preamble and header promised.
+"""Packets decoded correctly but not accepted, when the burst matches preamble and header.
 
-Every burst is recovered twice: as the receiver does it, and from the LLRs alone, believed as they are. What is right
-and declared good in the second way and refused in the first one was lost to the test of fit; a receiver without such
-a test loses none.
+Every burst is recovered twice: as by the receiver, and from the LLRs alone, taken at face value. Packets that are
+correct and accepted the second way but refused the first way were lost to the test of fit; a receiver without such a
+test loses none.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ CHANNELS = ("AWGN", *PROFILES)
 ESN0_DB = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 DOPPLER_HZ, SAMPLE_RATE = 5.0, 1e6
 BURSTS_SHARE = 2
-"""Rows are many, and decoding with context is slow."""
+"""Reduction of the number of bursts: there are many rows, and decoding with context is slow."""
 
 
 def _rows(settings: Settings) -> list[dict]:
@@ -61,14 +61,14 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
 
 
 def _recovered_twice(receiver: Receiver, samples: np.ndarray) -> Iterator[tuple[Reception, Reception]]:
-    """What the receiver makes of samples; and the same by the LLRs as they are."""
+    """Yield each reception of samples, and the same recovered from the LLRs taken at face value."""
     whole = np.ascontiguousarray(samples, np.complex64)
     for i in range(0, len(whole), CHUNK):
         for found in receiver.search(whole[i : i + CHUNK]):
             try:
                 reception = receiver.finish(found)
                 llrs = receiver.demap(receiver.demodulate(found))
-                believed = receiver.recovery.recover(reception.frame, reception.header, llrs)
+                believed = receiver.recovery.recover(reception.frame, receiver.received(llrs, reception.header))
             except TokcomError:
                 continue
             yield reception, replace(reception, recovered=believed)
@@ -80,4 +80,5 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 FIT = Section("fit", _rows, _draws, 10, _count, _figures)
-"""`refused` counts right tokens whose posterior does not suffice, too; `share_lost` is that of `lost_to_fit` alone."""
+"""`refused` also counts packets that are correct but whose posterior is too low; `share_lost` is the share of
+`lost_to_fit` alone."""

@@ -1,4 +1,4 @@
-"""Bursts whose header arrives over two equal Rayleigh paths."""
+"""Share of bursts whose header is received over two equal Rayleigh paths."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def _count(settings: Settings, row: dict, draws: range) -> Counts:
         sent = random_burst(rng, draw, "qpsk-1/2", PACKETS)
         samples, _ = placed(sent, rng)
         gains = rng.standard_normal((2, 2)) @ np.array([1, 1j])
-        # At distance 0 both are one path, and what counts is their sum.
+        # At distance 0 both are one path, and only their sum matters.
         power = np.sum(np.abs(gains) ** 2) if row["echo_samples"] else np.abs(gains.sum()) ** 2
         paths = Paths(np.array([0.0, row["echo_samples"]]), (gains / np.sqrt(power))[:, None])
         samples = paths.through(samples) + impairments.noise(len(samples), noise_power(ESN0_DB), rng)
@@ -41,5 +41,5 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 FOUND = Section("found", _rows, _draws, 50, _count, _figures)
-"""Each draw is scaled to unit power, so that all have Es/N0 10 dB: what a draw decides is the channel's shape.
-Unscaled, 1.2% of the draws would lie below what any header stands."""
+"""Each draw is scaled to unit power, so that all have an Es/N0 of 10 dB and differ only in the shape of the channel.
+Unscaled, 1.2% of the draws would be too weak for any header."""

@@ -1,8 +1,8 @@
-"""A receiver that is told all: time, frequency, the channel of every OFDM symbol and carrier, the power of all noise.
+"""Genie: a receiver that knows time, frequency, the channel of every OFDM symbol and carrier, and the noise power.
 
-It takes the DFT of the payload's OFDM symbols, divides by the channel that it was told and gives the library's demapper
-and decoder what it was told of the noise. What it loses, no synchronisation, estimation or tracking could save; it does
-not cancel interference, nor does it detect carriers or symbols together.
+It takes the DFT of the payload's OFDM symbols, divides by the known channel and passes the known noise to the library's
+demapper and decoder. No synchronisation, estimation or tracking could save what it loses; it does not cancel
+interference, nor does it detect carriers or symbols jointly.
 """
 
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from tokcom_lab.air.bursts import SentBurst
 from tokcom_lab.air.paths import Paths
 
 CARRIER_GAIN = np.sqrt(FFT_SIZE / len(CARRIERS))
-"""Of a carrier of a burst of unit power, where unit noise power a sample is unit noise power a carrier."""
+"""Amplitude of a carrier in a burst of unit power, with noise power per carrier equal to that per sample."""
 LEADS = np.arange(-24, CYCLIC_PREFIX + 1)
-"""How many samples ahead of an OFDM symbol's own 64 the window may begin."""
+"""Candidate numbers of samples by which the window begins before an OFDM symbol's own 64."""
 LEAST_GAIN = 1e-9
 GREATEST_VARIANCE = 1e9
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What the genie is told of a burst's payload.
+    """Knowledge of the genie about a burst's payload.
 
     Attributes:
         starts: int64 (n_symbols,), first sample of each window.
-        gains: complex128 (n_symbols, 52), of the channel, by window and carrier.
-        variance: float64 (n_symbols, 52), of noise and interference there.
+        gains: complex128 (n_symbols, 52), gain of the channel by window and carrier.
+        variance: float64 (n_symbols, 52), variance of noise and interference there.
     """
 
     starts: np.ndarray
@@ -40,17 +40,18 @@ class Truth:
 
 
 def told(sent: SentBurst, start: int, paths: Paths | None, variance: float | np.ndarray) -> Truth:
-    """The truth on a burst that begins at sample `start` and comes by `paths` (None: one, of gain 1).
+    """Compute the genie's knowledge of a burst that begins at sample `start` and arrives by `paths` (None: one, of gain
+    1).
 
-    The windows begin where the mean capacity of the carriers is greatest. What the window does not hold of a path's
-    symbol, and what it holds of the symbols beside it, is interference of known power: by carrier, for independent
-    carriers of equal power; those of several paths add in power.
+    The windows begin where the mean capacity of the carriers is largest. The part of a path's symbol outside the
+    window, and the parts of neighbouring symbols inside it, are interference whose power is known per carrier, for
+    independent carriers of equal power; powers of several paths add.
 
     Args:
         sent: the burst.
-        start: where it begins.
-        paths: by which it comes.
-        variance: of the noise of a sample; or of each sample, float (n_samples,), of the noise as it is received.
+        start: index of its first sample.
+        paths: its propagation paths.
+        variance: noise variance, one value or one per received sample, float (n_samples,).
     """
     paths = paths or Paths.still([0], [1])
     windows = start + payload_windows(sent.header, sent.profile)
@@ -67,7 +68,7 @@ def told(sent: SentBurst, start: int, paths: Paths | None, variance: float | np.
 
 
 def _capacity(delays: np.ndarray, powers: np.ndarray, lead: int, level: float) -> float:
-    """Bits a carrier, were the paths to add in power alone."""
+    """Compute the bits per carrier if the paths added in power."""
     missing = _missing(delays, lead)
     signal = CARRIER_GAIN**2 * powers @ (1 - missing / FFT_SIZE) ** 2
     interference = sum(power * spill(count) for power, count in zip(powers, missing, strict=True))
@@ -75,16 +76,17 @@ def _capacity(delays: np.ndarray, powers: np.ndarray, lead: int, level: float) -
 
 
 def _missing(delays: np.ndarray, lead: int) -> np.ndarray:
-    """float64 (n_paths,): samples of a window that hold another symbol than its own."""
+    """Count the samples of a window that belong to another symbol, float64 (n_paths,)."""
     early, late = delays - (CYCLIC_PREFIX - lead), -lead - delays
     return np.clip(np.maximum(early, 0) + np.maximum(late, 0), 0, FFT_SIZE)
 
 
 def spill(missing: float) -> np.ndarray:
-    """float64 (52,): power of interference on a carrier where so many samples of a window hold another symbol.
+    """Compute the power of interference per carrier if `missing` samples of a window belong to another symbol, float64
+    (52,).
 
-    Both are pieces of a sum of independent carriers: what leaks from the other symbol's piece, and what the window's
-    own symbol lacks of orthogonality.
+    It has two parts, both from independent carriers: leakage of the other symbol's piece, and loss of orthogonality of
+    the window's own symbol.
     """
     if not missing:
         return np.zeros(len(CARRIERS))
@@ -95,14 +97,14 @@ def spill(missing: float) -> np.ndarray:
 
 
 def _by_window(variance: float | np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """float64 (n_windows,): mean variance over each window."""
+    """Average the variance over each window, float64 (n_windows,)."""
     if np.ndim(variance) == 0:
         return np.full(len(starts), float(variance))
     return variance[starts[:, None] + np.arange(FFT_SIZE)].mean(axis=1)
 
 
 def decode(sent: SentBurst, samples: np.ndarray, truth: Truth, codebooks: tuple[Codebook, ...]) -> np.ndarray:
-    """bool (n_packets,): packets that arrive right, told the truth."""
+    """Decode as the genie; return the packets that are correct, bool (n_packets,)."""
     receiver = Receiver(codebooks)
     gains = np.where(np.abs(truth.gains) < LEAST_GAIN, LEAST_GAIN, truth.gains)
     carriers = carriers_of(samples, truth.starts) / gains

@@ -1,4 +1,4 @@
-"""Foreign signals on the burst: tones and impulses."""
+"""Interference on the burst: tones and impulses."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tokcom_lab.air.section import Counts, Section, Settings, generator, share
 MCS = "16qam-1/2"
 PACKETS = 64
 BAND = 2.55
-"""rad/sample of the outermost carriers: tones are drawn within."""
+"""Frequency of the outermost carriers in rad/sample, within which tones are drawn."""
 KINDS = (
     ("none", 0.0, 15.0, 0.0),
     ("CW from mid-payload", 10.0, 15.0, 0.0), ("CW from mid-payload", 5.0, 15.0, 0.0),
@@ -20,7 +20,7 @@ KINDS = (
     ("CW throughout", 5.0, 15.0, 0.0), ("CW throughout", 0.0, 15.0, 0.0), ("CW throughout", -5.0, 15.0, 0.0),
     ("impulses", 20.0, 20.0, 100.0), ("impulses", 20.0, 20.0, 500.0), ("impulses", 30.0, 20.0, 500.0),
 )  # fmt: skip
-"""Kind; level in dB: SIR of tones, power over the signal of impulses; Es/N0 in dB; impulses a second at 1 MS/s."""
+"""Kind; level in dB: SIR of tones, power over the signal of impulses; Es/N0 in dB; impulses per second at 1 MS/s."""
 IMPULSE_LENGTH = 10
 SAMPLE_RATE = 1e6
 
@@ -74,4 +74,4 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 INTERFERENCE = Section("interference", _rows, _draws, 10, _count, _figures)
-"""The genie knows the power of a tone on each carrier and of impulses in each OFDM symbol, and cancels neither."""
+"""The genie knows the power of a tone on each carrier and of impulses in each OFDM symbol, but cancels neither."""

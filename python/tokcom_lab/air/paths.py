@@ -1,18 +1,19 @@
-"""Propagation paths: echoes and fading, and the exact response of both."""
+"""Propagation paths: echoes and fading, with their exact response."""
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from tokcom.kernels import kernel
+
 WAVES = 64
-"""Plane waves of a fading path."""
+"""Plane waves per fading path."""
 HALF_WIDTH = 32
 PHASES = 2048
 _OFFSETS = np.arange(PHASES + 1)[:, None] / PHASES - np.arange(1 - HALF_WIDTH, HALF_WIDTH + 1)
 _WINDOW = np.i0(9 * np.sqrt(np.maximum(0, 1 - (_OFFSETS / HALF_WIDTH) ** 2))) / np.i0(9)
 SINC = np.sinc(_OFFSETS) * _WINDOW
-"""float64 (phases, taps): a sinc under a Kaiser window, by fractions of a sample."""
+"""Sinc under a Kaiser window, by fraction of a sample, float64 (phases, taps)."""
 
 PROFILES = {
     "EPA": ((0, 30, 70, 90, 110, 190, 410), (0, -1, -2, -3, -8, -17.2, -20.8)),
@@ -26,8 +27,8 @@ class Paths:
     """Paths between transmitter and receiver.
 
     Attributes:
-        delays: float64 (n_paths,), in samples, at least 0.
-        gains: complex128 (n_paths, n_samples), at each sample received; (n_paths, 1) where nothing moves.
+        delays: float64 (n_paths,), delays in samples, at least 0.
+        gains: complex128 (n_paths, n_samples), gain at each received sample; (n_paths, 1) for static paths.
     """
 
     delays: np.ndarray
@@ -35,7 +36,7 @@ class Paths:
 
     @classmethod
     def still(cls, delays: np.ndarray, gains: np.ndarray) -> "Paths":
-        """Paths that nothing moves, with gains complex (n_paths,), scaled to unit power together."""
+        """Make static paths with gains complex (n_paths,), scaled to unit total power."""
         gains = np.asarray(gains, np.complex128)
         return cls(np.asarray(delays, np.float64), (gains / np.linalg.norm(gains))[:, None])
 
@@ -43,50 +44,50 @@ class Paths:
     def rayleigh(
         cls, delays: np.ndarray, powers_db: np.ndarray, doppler: float, n_samples: int, rng: np.random.Generator
     ) -> "Paths":
-        """Rayleigh fading paths of the given mean powers, in dB, scaled to unit mean power together.
+        """Make Rayleigh fading paths of given mean powers, scaled to unit total mean power.
 
         Args:
-            delays: float (n_paths,), in samples.
-            powers_db: float (n_paths,).
-            doppler: greatest Doppler shift in cycles a sample.
+            delays: float (n_paths,), delays in samples.
+            powers_db: float (n_paths,), mean powers in dB.
+            doppler: maximum Doppler shift in cycles per sample.
             n_samples: length of the gains.
-            rng: draws the waves.
+            rng: generator of the waves.
         """
         powers = 10 ** (np.asarray(powers_db, np.float64) / 10)
         gains = np.stack([jakes(n_samples, doppler, rng) for _ in powers])
         return cls(np.asarray(delays, np.float64), gains * np.sqrt(powers / powers.sum())[:, None])
 
     def through(self, samples: np.ndarray) -> np.ndarray:
-        """complex128 (n,): samples (n,) as they are received, silence ahead of them."""
+        """Pass samples (n,), preceded by silence, through the paths, complex128 (n,)."""
         received = np.zeros(len(samples), np.complex128)
         for delay, gain in zip(self.delays, self.gains, strict=True):
             received += gain * delayed(samples, delay)
         return received
 
     def gains_at(self, times: np.ndarray) -> np.ndarray:
-        """complex128 (n_paths, n): the gains at samples (n,)."""
+        """Return the gains at samples (n,), complex128 (n_paths, n)."""
         if self.gains.shape[1] == 1:
             return np.broadcast_to(self.gains, (len(self.gains), len(times)))
         return self.gains[:, np.clip(times, 0, self.gains.shape[1] - 1)]
 
 
 def jakes(n: int, doppler: float, rng: np.random.Generator) -> np.ndarray:
-    """complex128 (n,): a path of unit mean power that comes from all around (W. C. Jakes, 1974).
+    """Draw the gain of a path of unit mean power with isotropic scattering (W. C. Jakes, 1974), complex128 (n,).
 
-    A sum of plane waves of random direction and complex Gaussian amplitude: Rayleigh at every sample, with the
-    autocorrelation J0(2 pi doppler lag) on average over draws.
+    It is a sum of plane waves of random direction and complex Gaussian amplitude: Rayleigh at every sample, with the
+    autocorrelation J0(2 pi doppler lag) averaged over draws.
 
     Args:
-        n: samples.
-        doppler: greatest shift in cycles a sample.
-        rng: draws the waves.
+        n: number of samples.
+        doppler: maximum shift in cycles per sample.
+        rng: generator of the waves.
     """
     turns = 2 * np.pi * doppler * np.cos(rng.uniform(0, 2 * np.pi, WAVES))
     amplitudes = rng.standard_normal((WAVES, 2)) @ np.array([1, 1j]) / np.sqrt(2 * WAVES)
     return _sum_of_waves(n, turns, amplitudes)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_of_waves(n, turns, amplitudes):
     out = np.zeros(n, np.complex128)
     for k in range(len(turns)):
@@ -99,18 +100,18 @@ def _sum_of_waves(n, turns, amplitudes):
 
 
 def delayed(samples: np.ndarray, delay: float) -> np.ndarray:
-    """complex128 (n,): samples (n,), `delay` samples later, silence ahead of them."""
+    """Delay samples (n,), preceded by silence, by `delay` samples, complex128 (n,)."""
     if float(delay).is_integer():
         return np.concatenate([np.zeros(int(delay)), samples])[: len(samples)].astype(np.complex128)
     return at_times(samples, np.arange(len(samples)) - delay)
 
 
 def at_times(samples: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """complex128 (m,): band-limited samples (n,) at real times (m,), counted in samples; silence around them."""
+    """Interpolate band-limited samples (n,), surrounded by silence, at times (m,) in samples, complex128 (m,)."""
     return _at_times(samples.astype(np.complex128), np.asarray(times, np.float64), SINC)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _at_times(samples, times, table):
     out = np.zeros(len(times), np.complex128)
     for i in range(len(times)):

@@ -1,4 +1,4 @@
-"""Tokens such as the context model has never seen: what mode list decodes, context must not lose."""
+"""Random tokens, unlike any the context model has seen: mode context must not lose what mode list decodes."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tokcom_lab.air.section import Counts, Section, Settings, generator, share
 MCS = "16qam-1/2"
 ESN0_DB = (2.0, 3.0, 4.0, 5.0)
 CLASSES = 64
-"""Labels are drawn from so many."""
+"""Number of labels to draw from."""
 BURSTS_SHARE = 2
 
 
@@ -27,7 +27,7 @@ def _draws(settings: Settings, row: dict) -> int:
 
 def _count(settings: Settings, row: dict, draws: range) -> Counts:
     like = photographs(settings).frame(0)
-    recovery = load_recovery(settings.model, row["mode"])
+    recovery = load_recovery(settings.model, row["mode"], settings.device)
     words = photographs(settings).codebook
     counts = dict.fromkeys(("packets", "lost", "wrong"), 0)
     for draw in draws:
@@ -51,4 +51,4 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 RANDOM_TOKENS = Section("random_tokens", _rows, _draws, 10, _count, _figures)
-"""Noise alone; both modes know the model's codebook, and meet the same bursts and noise."""
+"""Noise alone; both modes know the model's codebook, and have the same bursts and noise."""

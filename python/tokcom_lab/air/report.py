@@ -1,18 +1,14 @@
-"""Measures the sections, keeps what is done, and puts the figures beside those of another receiver."""
+"""Measurement of the sections, resumable, with figures beside those of another receiver."""
 
-import hashlib
-import json
+import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
-import tokcom
-from tokcom.errors import ParameterError
-from tokcom.models.folders import list_models
+from tokcom.errors import ParameterError, TokcomError
 from tokcom_lab.air.accepted_wrong import ACCEPTED_WRONG
 from tokcom_lab.air.echo import ECHO
 from tokcom_lab.air.faults import FAULTS
@@ -23,21 +19,21 @@ from tokcom_lab.air.random_tokens import RANDOM_TOKENS
 from tokcom_lab.air.section import Counts, Settings
 from tokcom_lab.air.static import STATIC
 from tokcom_lab.air.tracking import TRACKING
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 
 SECTIONS = {
     section.name: section
     for section in (ACCEPTED_WRONG, TRACKING, FOUND, ECHO, INTERFERENCE, FAULTS, FIT, RANDOM_TOKENS, STATIC)
 }
-CACHE = ".cache/air"
 QUICK = Settings(packets=192, bursts=8, draws=20, noise_samples=10**6, esn0_db=(20.0,), photographs=8)
-"""What a look of about a minute takes."""
-SELDOM = ("cli", "doctor", "metrics", "recording", "tokenizers")
-"""Rooms of the library whose changes leave the figures alone."""
+"""Settings of a run of about a minute."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some draws of a row, measured together."""
+    """Draws of a row that are measured together."""
 
     section: str
     row: int
@@ -50,7 +46,7 @@ class Piece:
 
 
 def pieces(settings: Settings, names: Sequence[str]) -> list[Piece]:
-    """All pieces of sections, in the report's order.
+    """List all pieces of sections, in the order of the report.
 
     Raises:
         ParameterError: there is no such section.
@@ -68,77 +64,63 @@ def pieces(settings: Settings, names: Sequence[str]) -> list[Piece]:
 
 
 def measure(settings: Settings, piece: Piece) -> Counts:
-    """What is counted in a piece. The same comes out in every process, whatever else it has measured before."""
+    """Measure a piece; the counts do not depend on the process or on earlier measurements."""
     section = SECTIONS[piece.section]
     return section.count(settings, section.rows(settings)[piece.row], range(piece.first, piece.last))
 
 
 class Store:
-    """Pieces on disk, one a line, by all that determines them: a run that was stopped goes on where it was.
+    """Store of pieces on disk, keyed by all that determines them, so that an interrupted run can be resumed.
 
     Args:
-        settings: of the run.
-        folder: where the files are; None: nothing is kept.
+        settings: settings of the run.
+        folder: folder of the cache; None to store nothing.
     """
 
-    def __init__(self, settings: Settings, folder: str | Path | None = CACHE):
-        self._settings = settings
-        self._path = None if folder is None else Path(folder) / f"{_library()}.jsonl"
+    def __init__(self, settings: Settings, folder: str | Path | None = FOLDER):
+        self._settings, self._table = settings, None
+        self._content = [
+            model_content(settings.model), precision_content(settings.device),
+            code_of("tokcom", without=(*SELDOM, "tokenizers")), code_of("tokcom_lab.air"),
+        ]  # fmt: skip
         self._known: dict[str, Counts] = {}
-        if self._path is not None and self._path.exists():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
-                try:
-                    key, counts = json.loads(line)
-                except ValueError:
-                    continue  # the run ended while it was written
-                self._known[key] = counts
+        if folder is not None:
+            try:
+                self._table = Table(Path(folder) / RESULTS, "air")
+            except TokcomError as error:
+                logger.warning("%s; an interrupted run will start over", error)
 
     def get(self, piece: Piece) -> Counts | None:
-        """The counts of a piece; None where it has not been measured."""
-        return self._known.get(self._key(piece))
+        """Return the counts of a piece; None if it has not been measured."""
+        key = self._key(piece)
+        if key not in self._known and self._table is not None:
+            self._known |= {found: counts for found, counts, _ in self._table.find([key])}
+        return self._known.get(key)
 
     def add(self, piece: Piece, counts: Counts) -> None:
-        """Keep the counts of a piece."""
+        """Store the counts of a piece."""
         key = self._key(piece)
         self._known[key] = counts
-        if self._path is None:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([key, counts]) + "\n")
-        except OSError:
-            # Without the file a run that is stopped begins anew, that is all.
-            self._path = None
+        if self._table is not None:
+            try:
+                self._table.add({key: (counts, None)})
+            except TokcomError as error:
+                logger.warning("%s; an interrupted run will start over", error)
+                self._table = None
 
     def _key(self, piece: Piece) -> str:
-        """All that determines a piece; how large the run is does so only where a row is measured in one."""
+        """Make a key of all that determines a piece; the size of the run does so only if a row is measured in one
+        piece."""
         section = SECTIONS[piece.section]
         row = section.rows(self._settings)[piece.row]
-        sizes = {"packets": 0, "draws": 0, "esn0_db": (), "modes": ()}
+        sizes = {"packets": 0, "draws": 0, "esn0_db": (), "modes": (), "model": "", "device": ""}
         if section.draws(self._settings, row) > 1:
             sizes["bursts"] = 0
         if piece.section != "static":
             sizes["noise_samples"] = 0
-        told = [asdict(replace(self._settings, **sizes)), piece.section, row, piece.first, piece.last]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:24]
-
-
-@cache
-def _library() -> str:
-    """A short hash of the library, of these measurements and of the models' cards: what others measured does not
-    count."""
-    library, here = Path(tokcom.__file__).parent, Path(__file__).parent
-    digest = hashlib.sha256()
-    for root in (library, here):
-        for path in sorted([*root.rglob("*.py"), *root.rglob("*.json")]):
-            inside = path.relative_to(root)
-            if root == library and inside.parts[0].removesuffix(".py") in SELDOM:
-                continue
-            digest.update(f"{inside}\n".encode() + path.read_bytes())
-    for name, folder in sorted(list_models().items()):
-        digest.update(name.encode() + (Path(folder) / "card.json").read_bytes())
-    return digest.hexdigest()[:16]
+        return key_of(
+            self._content, replace(self._settings, **sizes), piece.section, row, piece.first, piece.last
+        )  # fmt: skip
 
 
 def run(
@@ -148,14 +130,14 @@ def run(
     """Measure sections.
 
     Args:
-        settings: of the run.
-        names: of the sections.
-        store: what it holds is not measured again; what is measured goes there at once.
-        jobs: processes that measure.
+        settings: settings of the run.
+        names: names of the sections.
+        store: pieces in it are not measured again; new ones are stored immediately.
+        jobs: number of processes.
         progress: called with the section and the number of draws done in it since the last call.
 
     Returns:
-        The rows of each section: what tells them apart, and their figures.
+        The rows of each section: their parameters and their figures.
     """
     todo = pieces(settings, names)
     missing = [piece for piece in todo if store.get(piece) is None]
@@ -191,7 +173,7 @@ def _measured(settings: Settings, todo: Sequence[Piece], jobs: int) -> Iterator[
 
 
 def _alone() -> None:
-    """One thread for each process; Ctrl-C is for the first one, which ends the others."""
+    """Use one thread per process, and leave Ctrl-C to the main process, which ends the others."""
     import numba
     import torch
 
@@ -210,7 +192,7 @@ def _section(settings: Settings, name: str, done: Sequence[Piece], store: Store)
 
 
 def beside(rows: dict[str, list[dict]], baseline: dict, settings: Settings) -> dict[str, list[dict]]:
-    """The rows, each with the figures of the same row in an earlier report as `baseline`; None where it has none."""
+    """Add to each row, as `baseline`, the figures of the same row in an earlier report; None if it has none."""
     joined = {}
     for name, own in rows.items():
         before = baseline.get(name, [])
@@ -227,7 +209,7 @@ def beside(rows: dict[str, list[dict]], baseline: dict, settings: Settings) -> d
 
 
 def tables(name: str, rows: Sequence[dict]) -> list[tuple[str, list[dict]]]:
-    """Title and rows of the tables of a section: rows of one table have the same columns, a baseline's among them."""
+    """Split a section into tables, title and rows: rows of one table have the same columns, baseline included."""
     found: dict[tuple, list[dict]] = {}
     for row in rows:
         flat = {key: value for key, value in row.items() if key != "baseline"}
@@ -238,7 +220,7 @@ def tables(name: str, rows: Sequence[dict]) -> list[tuple[str, list[dict]]]:
 
 
 def report(rows: dict[str, list[dict]], settings: Settings, command: str) -> dict:
-    """The report: how it came about, then the sections, static figures by what they are."""
+    """Make the report: settings and command, then the sections, with static figures by kind."""
     told = asdict(settings) | {"data": settings.data and Path(settings.data).name}
     out: dict = {"command": command, "seed": settings.seed, "settings": told}
     for name, own in rows.items():
@@ -255,7 +237,7 @@ def report(rows: dict[str, list[dict]], settings: Settings, command: str) -> dic
 
 
 def pooled(rows: Sequence[dict]) -> list[dict]:
-    """Packets accepted and wrong of all faults together, and of each over all Es/N0, by mode."""
+    """Pool packets accepted although wrong over all faults, and per fault over all Es/N0, by mode."""
     out = []
     for mode in dict.fromkeys(row["mode"] for row in rows):
         for fault in (None, *dict.fromkeys(row["fault"] for row in rows)):

@@ -1,4 +1,4 @@
-"""What all sections of the benchmark share: settings, rows, and how a row is measured piece by piece."""
+"""Common parts of the benchmark's sections: settings, rows, and measurement of a row piece by piece."""
 
 import zlib
 from collections.abc import Callable
@@ -8,23 +8,24 @@ from pathlib import Path
 import numpy as np
 
 Counts = dict[str, float]
-"""What was counted in some of a row's draws; those of several pieces add up."""
+"""Counts over some of a row's draws; counts of several pieces add up."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a run.
+    """Settings of a run.
 
     Attributes:
-        packets: packets for each fault and mode of section accepted_wrong.
-        bursts: bursts of each row elsewhere.
-        draws: channels of each row of section found.
-        noise_samples: samples that are searched for bursts that are not there.
-        esn0_db: Es/N0 in dB of section accepted_wrong.
-        modes: of the receiver there.
+        packets: packets per fault and mode in section accepted_wrong.
+        bursts: bursts per row elsewhere.
+        draws: channels per row in section found.
+        noise_samples: samples searched for false alarms.
+        esn0_db: values of Es/N0 in dB in section accepted_wrong.
+        modes: modes of the receiver there.
         model: name or folder of the model for mode context.
-        data: photographs, as `load_photographs` takes them.
-        photographs: how many of them.
+        device: where its networks run, as in `device.receiving_device`.
+        data: photographs, as for `load_photographs`.
+        photographs: number of photographs.
         seed: seed of everything.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     esn0_db: tuple[float, ...] = (8.0, 12.0, 15.0, 20.0, 30.0)
     modes: tuple[str, ...] = ("list", "context")
     model: str = "caltech64"
+    device: str = "cpu"
     data: Path | None = None
     photographs: int = 64
     seed: int = 0
@@ -42,15 +44,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the benchmark.
+    """Section of the benchmark.
 
     Attributes:
-        name: in the report.
-        rows: what is to be measured: what tells the rows apart, by name.
-        draws: how many draws a row takes.
-        piece: draws that are measured together; a run that is stopped loses no more.
-        count: measures draws `first` to `last` of a row.
-        figures: what the report says of a row, by what was counted in all of its draws.
+        name: name in the report.
+        rows: function that lists the rows, as parameters by name.
+        draws: function that returns the number of draws of a row.
+        piece: draws measured together, which bounds the loss when a run is interrupted.
+        count: function that measures draws `first` to `last` of a row.
+        figures: function that computes a row's figures from the counts of all of its draws.
     """
 
     name: str
@@ -62,11 +64,11 @@ class Section:
 
 
 def generator(settings: Settings, row: dict, draw: int, *left_out: str) -> np.random.Generator:
-    """The generator of a row's draw; rows that differ only in what is left out have the same."""
+    """Make the generator of a row's draw; rows that differ only in the parameters `left_out` share it."""
     told = sorted((name, value) for name, value in row.items() if name not in left_out)
     return np.random.default_rng([settings.seed, zlib.crc32(repr(told).encode()), draw])
 
 
 def share(part: float, whole: float) -> float:
-    """To six places."""
+    """Compute a share, rounded to six places."""
     return round(part / whole, 6) if whole else 0.0

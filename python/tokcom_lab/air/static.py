@@ -1,11 +1,11 @@
-"""Noise alone: what synchronisation costs, headers, offsets of frequency and clock, and bursts that are not there."""
+"""Noise alone: loss of synchronisation, headers, offsets of frequency and clock, and false alarms."""
 
 from dataclasses import asdict
 
 import numpy as np
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.link.bursts import Receiver
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive
 from tokcom_lab.air.section import Counts, Section, Settings, generator, share
@@ -18,11 +18,12 @@ HEADERS = (
 )  # fmt: skip
 """Profile and Es/N0 in dB."""
 HEADER_BURSTS = 10
-"""Headers are sent so many times as often as whole bursts."""
+"""Number of headers sent per whole burst."""
 HEADER_ESN0_DB = -0.8
-"""About a tenth of the standard profile's headers fails there: schemes that need less are not its own."""
+"""Es/N0 in dB at which about a tenth of the standard profile's headers fails; losses are measured for MCS with higher
+thresholds only."""
 OFFSETS = (0.5, -0.5)
-"""rad/sample."""
+"""Frequency offsets in rad/sample."""
 CLOCKS = (100.0, -100.0)
 """Parts per million."""
 SCHEMES = ("qpsk-1/2", "16qam-1/2", "64qam-3/4")
@@ -31,11 +32,11 @@ ALARMS = {
     "noise and a tone 20 dB above": (100.0, 0.0),
     "noise and a DC offset 20 dB above": (None, 10.0),
 }
-"""Power of a tone, and direct current, in noise of unit power."""
+"""Power of a tone, and DC offset, in noise of unit power."""
 TONE = 0.37
-"""rad/sample."""
+"""Frequency of the tone in rad/sample."""
 SEARCHED = 1 << 20
-"""Samples of noise that are searched together."""
+"""Samples of noise searched at a time."""
 
 
 def _rows(settings: Settings) -> list[dict]:
@@ -123,5 +124,5 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 STATIC = Section("static", _rows, _draws, 32, _count, _figures)
-"""Losses are to the genie in the same noise, in Es/N0 for PER 10% and bursts of 64 packets; with an offset of frequency
-or clock, to the genie without."""
+"""Losses are relative to the genie in the same noise, in Es/N0 for PER 10% and bursts of 64 packets; those with an
+offset of frequency or clock are relative to the genie without it."""

@@ -1,4 +1,4 @@
-"""The Es/N0 at which a tenth of the packets is lost."""
+"""Es/N0 at which a tenth of the packets is lost."""
 
 from collections.abc import Callable
 
@@ -10,20 +10,21 @@ STEP_DB = 0.25
 
 
 def threshold(per: Callable[[float], float], low_db: float, high_db: float = HIGHEST_DB) -> float | None:
-    """Es/N0 in dB for a packet error rate of PER, by halving; read between the last two on a logarithmic scale.
+    """Find the Es/N0 in dB for a packet error rate of PER by bisection and logarithmic interpolation between the last
+    two.
 
     Args:
-        per: packet error rate at an Es/N0 in dB, the same draws at each.
-        low_db: where more are lost.
-        high_db: where the search ends.
+        per: packet error rate at an Es/N0 in dB, with the same draws at each.
+        low_db: lower end of the search, where more packets are lost.
+        high_db: upper end of the search.
 
     Returns:
-        To two places; None where too many are lost even at `high_db`.
+        Es/N0 rounded to two places; None if too many packets are lost even at `high_db`.
     """
     low, high = [low_db, None], [high_db, per(high_db)]
     if high[1] > PER:
         return None
-    # Most thresholds lie near the lower end.
+    # Most thresholds are near the lower end.
     step = 2.0
     while low[0] + step < high[0]:
         rate = per(low[0] + step)

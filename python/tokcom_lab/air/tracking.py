@@ -1,4 +1,4 @@
-"""Packets lost while the channel moves, beside a receiver that knows it at every OFDM symbol."""
+"""Packets lost on a moving channel, compared with a receiver that knows it at every OFDM symbol."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ CHANNELS = {"two Rayleigh paths": ([0, 4], [0, -3]), "one Rayleigh path": ([0], 
 SPEEDS = ((0.0, 1e6), (5.0, 250e3), (10.0, 250e3), (100.0, 1e6), (300.0, 1e6))
 """Doppler shift and sample rate in Hz."""
 SIZES = {64: 1, 256: 4}
-"""Packets of a burst, and by how much fewer such bursts are sent."""
+"""Packets per burst, and the factor by which fewer such bursts are sent."""
 
 
 def _rows(settings: Settings) -> list[dict]:
@@ -70,4 +70,4 @@ def _figures(row: dict, counts: Counts) -> dict:
 
 
 TRACKING = Section("tracking", _rows, _draws, 8, _count, _figures)
-"""Mean Es/N0 of 20 dB; the genie's packets are those of bursts that are not found, too."""
+"""Mean Es/N0 of 20 dB; the genie also decodes packets of bursts that the receiver does not find."""

@@ -1,1 +1,1 @@
-"""The paper's case study (section VI): every scheme on the same photographs, packets, code, modulation and noise."""
+"""Case study of the paper (section VI): all schemes on the same photographs, packets, code, modulation and noise."""

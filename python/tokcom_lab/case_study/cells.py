@@ -1,8 +1,7 @@
-"""One picture through one link at one Es/N0 by every scheme: the cells of the case study."""
+"""Cells of the case study: one picture through one link at one Es/N0 by one scheme."""
 
 import hashlib
 import io
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,15 +16,18 @@ from PIL import Image
 from tokcom.context.classifier import Classifier
 from tokcom.errors import ModelError, ParameterError, TokcomError
 from tokcom.frame import LOST, TokenFrame
+from tokcom.link.arrival import Arrival
+from tokcom.link.assembly import Assembly
 from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
-from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer, model_card
+from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer
 from tokcom.packets.layout import SEEDS, packet_layout, unpack
+from tokcom_lab.cache import SELDOM, code_of, key_of, model_content, precision_content
 from tokcom_lab.case_study.links import (
     TOKENS_PER_PACKET,
-    Arrival,
+    Delivery,
     case_link,
     payload_bytes,
     payload_frame,
@@ -34,23 +36,24 @@ from tokcom_lab.case_study.links import (
 from tokcom_lab.case_study.picture_codecs import GREY, CodedPicture, PictureCodec, load_codec
 from tokcom_lab.case_study.schemes import SCHEMES, Scheme
 from tokcom_lab.perceptual import LIKENESSES
-from tokcom_lab.training.tokens import tokens_key
+from tokcom_lab.photograph_tokens import photograph_tokens
 
-REVISION = 1
-"""Raised when the same cell would come out differently: stored cells of another revision are computed anew."""
+MEASURED = tuple(f"tokcom_lab.case_study.{name}" for name in ("cells", "links", "picture_codecs", "schemes"))
+"""Modules of the laboratory that determine a cell."""
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What all cells of a study share.
+    """Settings common to all cells of a study.
 
     Args:
         model: name or folder of the model.
         link: one of `links.LINKS`.
         channel: row of channel/profiles.json, for link "burst".
-        attempts: transmissions at most of a packet by schemes that repeat.
-        free_container: containers of picture codecs are known to the receiver and do not travel.
+        attempts: largest number of transmissions per packet in schemes with retransmission.
+        free_container: whether the receiver knows the containers of picture codecs, so that they are not sent.
         weights: folder with weights of LPIPS, CLIP and Cheng2020; empty for none.
+        device: where the model's networks run, as in `device.find_device`.
     """
 
     model: str
@@ -59,6 +62,7 @@ class StudySettings:
     attempts: int = 100
     free_container: bool = False
     weights: str = ""
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -70,32 +74,29 @@ class StudySettings:
         return Path(self.weights) if self.weights else None
 
     def fingerprint(self) -> str:
-        """What, beside picture, scheme, Es/N0 and seed, determines a cell."""
-        card = model_card(self.model)
-        parts = {part: card.part(part)["sha256"] for part in card.parts}
-        own = asdict(self) | {"model": card.name}
+        """Fingerprint of all that determines a cell besides picture, scheme, Es/N0 and seed."""
+        own = asdict(self)
+        del own["model"], own["device"]
         if self.link != "burst":
             del own["channel"]
-        visits = card.part("tokenizer").get("search", {}).get("visits", 0)
-        content = [
-            REVISION, own, parts, tokens_key(self.model, visits), card.content.get("labels", {}).get("sha256"),
-            card.part("context").get("acceptance"), card.part("classifier").get("unsure_below"),
-        ]  # fmt: skip
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return key_of(
+            own, model_content(self.model), precision_content(self.device), code_of("tokcom", without=SELDOM),
+            code_of(*MEASURED),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Job:
-    """Cells that share a transmission.
+    """Job: cells that share a transmission.
 
     Attributes:
         picture: uint8 (size, size, 3).
-        image: its name.
-        label: its class; None where the model has no such class and the classifier names it.
+        image: name of the picture.
+        label: class of the picture; None if the model lacks the class and the classifier chooses it.
         esn0_db: Es/N0 in dB.
         seed: seed of the noise.
-        schemes: names.
-        show: keep the received pictures.
+        schemes: names of the schemes.
+        show: whether to keep the received pictures.
     """
 
     picture: np.ndarray
@@ -108,13 +109,13 @@ class Job:
 
     @property
     def digest(self) -> int:
-        """64 bits that stand for the picture."""
+        """Hash of the picture, 64 bits."""
         return int.from_bytes(hashlib.sha256(self.picture.tobytes()).digest()[:8], "big")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One scheme's figures of one job; those that do not exist are None. `picture`: PNG, where the job shows it."""
+    """Figures of one scheme in one job; those that do not exist are None. `picture`: PNG, if the job shows it."""
 
     scheme: str
     figures: dict[str, float | None]
@@ -122,7 +123,7 @@ class Cell:
 
 
 def absences(settings: StudySettings) -> dict[str, str]:
-    """What cannot be computed here, schemes and figures, and why."""
+    """List the schemes and figures that cannot be computed here, with the reasons."""
     found = {}
     for codec in dict.fromkeys(scheme.codec for scheme in SCHEMES.values() if scheme.codec):
         try:
@@ -138,27 +139,27 @@ def absences(settings: StudySettings) -> dict[str, str]:
 
 
 def measure(settings: StudySettings, job: Job) -> list[Cell]:
-    """Compute the cells of a job. The same come out in every process, whatever else it has computed before."""
+    """Compute the cells of a job; the result does not depend on the process or on earlier jobs."""
     return _bench(settings).measure(job)
 
 
 @lru_cache(maxsize=2)
 def _bench(settings: StudySettings) -> "_Bench":
-    # How many threads share a matrix decides the order of its sums: one, wherever a cell is computed.
+    # The number of threads changes the order of sums in matrix products: use one everywhere.
     torch.set_num_threads(1)
     compile_kernels()
     return _Bench(settings)
 
 
 class _Bench:
-    """Everything that a process loads once."""
+    """Models and codecs that a process loads once."""
 
     def __init__(self, settings: StudySettings):
         self.settings = settings
         self.codebook = codebook(settings.model)
-        self.tokenizer = load_tokenizer(settings.model, device="cpu")
-        self.classifier: Classifier = load_classifier(settings.model, "cpu")
-        self.recoveries = {mode: load_recovery(settings.model, mode, "cpu") for mode in MODES}
+        self.tokenizer = load_tokenizer(settings.model, device=settings.device)
+        self.classifier: Classifier = load_classifier(settings.model, settings.device)
+        self.recoveries = {mode: load_recovery(settings.model, mode, settings.device) for mode in MODES}
         self.link = case_link(settings.link, self.codebook, settings.channel)
         self.likenesses: dict[str, Callable] = {}
         for name, likeness in LIKENESSES.items():
@@ -168,7 +169,7 @@ class _Bench:
                 continue
         blank = np.zeros((1, *[self.tokenizer.image_size] * 2, 3), np.uint8)
         self.recoveries["mask"].recover(self.tokenizer.tokenize(blank[0]).with_tokens(np.full(self.n_tokens, LOST)))
-        self.tokenizer.decode(self.tokenizer.encode(blank))  # networks are at work before any clock runs
+        self.tokenizer.decode(self.tokenizer.encode(blank))  # warm up the networks before any timing
 
     @property
     def n_tokens(self) -> int:
@@ -176,14 +177,15 @@ class _Bench:
 
     @property
     def budget(self) -> int:
-        """Bytes that a picture's tokens fill."""
+        """Budget of a picture in bytes: the size of its tokens."""
         return self.n_tokens * (self.codebook.size - 1).bit_length() // 8
 
     def measure(self, job: Job) -> list[Cell]:
         label = self.classifier.label(job.picture) if job.label is None else job.label
-        started = time.perf_counter()
-        frame = self.tokenizer.tokenize(job.picture, cmi=label)
-        passage = _Passage(self, job, frame, 1000 * (time.perf_counter() - started))
+        # Searched for once, whatever the number of jobs that send the picture.
+        (tokens,) = photograph_tokens(job.picture[None], self.settings.model)
+        names = self.tokenizer.codebook, self.tokenizer.codebook_size, self.tokenizer.grid
+        passage = _Passage(self, job, TokenFrame(tokens.ravel(), *names, "image", label))
         return [
             passage.coded(scheme) if scheme.codec else passage.tokens(scheme)
             for scheme in (SCHEMES[name] for name in job.schemes)
@@ -193,7 +195,7 @@ class _Bench:
         return _codec(name, self.settings.free_container, self.settings.weights_folder)
 
     def encoded(self, name: str, picture: np.ndarray) -> CodedPicture | None:
-        """A codec's best within the budget; None where nothing fits."""
+        """Encode a picture as well as the budget allows; None if nothing fits."""
         return _encoded(
             name, self.settings.free_container, self.settings.weights_folder, self.budget, picture.tobytes(),
             picture.shape,
@@ -209,7 +211,8 @@ def _codec(name: str, free_container: bool, weights: Path | None) -> PictureCode
 def _encoded(
     name: str, free_container: bool, weights: Path | None, budget: int, pixels: bytes, shape: tuple[int, ...]
 ) -> CodedPicture | None:
-    """The search for a quality is long, and a picture meets every Es/N0 in a row."""
+    """Encode within the budget, cached: the search for a quality is slow, and a picture is used at every Es/N0 in
+    turn."""
     try:
         return _codec(name, free_container, weights).encode(np.frombuffer(pixels, np.uint8).reshape(shape), budget)
     except TokcomError:
@@ -218,50 +221,50 @@ def _encoded(
 
 @dataclass(frozen=True)
 class _Passage:
-    """One picture's way through the link; all schemes that send tokens share its first transmission."""
+    """Passage of one picture through the link; all schemes that send tokens share its first transmission."""
 
     bench: _Bench
     job: Job
     frame: TokenFrame
-    ms_tokenize: float
 
     @cached_property
     def layout_seed(self) -> int:
         return self.job.digest % SEEDS
 
     def rng(self, stream: int) -> np.random.Generator:
-        """Stream 0 is the noise of first transmissions, whatever they carry; 1 that of repetitions."""
+        """Make a generator: stream 0 is the noise of first transmissions, whatever they carry; 1 that of
+        repetitions."""
         return np.random.default_rng(
             [self.job.seed, self.job.digest, round(self.job.esn0_db * 1000) & 0xFFFFFFFF, stream]
         )
 
-    def send(self, frame: TokenFrame) -> tuple[Arrival, float]:
-        """A first transmission, and the milliseconds that it took to compute, channel included."""
+    def send(self, frame: TokenFrame) -> tuple[tuple[Arrival, float], float]:
+        """Simulate a first transmission; return it with its airtime, and its computing time in ms, channel included."""
         n_packets = -(-len(frame.tokens) // TOKENS_PER_PACKET)
         started = time.perf_counter()
-        arrival = self.bench.link.send(frame, self.layout_seed, np.ones(n_packets, bool), self.job.esn0_db, self.rng(0))
-        return arrival, 1000 * (time.perf_counter() - started)
+        first = self.bench.link.send(frame, self.layout_seed, np.ones(n_packets, bool), self.job.esn0_db, self.rng(0))
+        return first, 1000 * (time.perf_counter() - started)
 
     @cached_property
-    def first(self) -> tuple[Arrival, float]:
+    def first(self) -> tuple[tuple[Arrival, float], float]:
         return self.send(self.frame)
 
-    def repeated(self, frame: TokenFrame, first: Arrival) -> tuple[Arrival, int, float]:
+    def repeated(self, frame: TokenFrame, first: tuple[Arrival, float]) -> tuple[Delivery, int, float]:
         started = time.perf_counter()
-        arrival, packets = send_until_right(
+        delivery, packets = send_until_right(
             self.bench.link, frame, self.layout_seed, self.job.esn0_db, self.rng(1), first,
             self.bench.settings.attempts,
         )  # fmt: skip
-        return arrival, packets, 1000 * (time.perf_counter() - started)
+        return delivery, packets, 1000 * (time.perf_counter() - started)
 
     @cached_property
     def seen(self) -> tuple[np.ndarray, int]:
-        """Features and label of the picture sent, by the classifier."""
+        """Classifier's features and label of the picture sent."""
         classifier = self.bench.classifier
         return classifier.features(self.job.picture[None])[0], classifier.likeliest(self.job.picture)
 
     def likeness(self, received: np.ndarray) -> dict[str, float | None]:
-        """How like the picture sent the received one is; None for measures that are not installed."""
+        """Measure the similarity of the received picture to the one sent; None for measures that are not installed."""
         (own, label), sent = self.seen, self.job.picture
         psnr = psnr_db(sent, received)
         other = self.bench.classifier.features(received[None])[0]
@@ -275,20 +278,21 @@ class _Passage:
         }
 
     def tokens(self, scheme: Scheme) -> Cell:
-        """The cell of a scheme that sends tokens."""
-        first, ms_link = self.first
-        arrival, sent_packets = first, len(first.believed)
+        """Compute the cell of a scheme that sends tokens."""
+        outset, ms_link = self.first
+        first = Assembly(outset[0])
+        delivery, sent_packets = Delivery(first, outset[1]), len(first.packets_ok)
         if scheme.repeats:
-            arrival, sent_packets, ms_more = self.repeated(self.frame, first)
+            delivery, sent_packets, ms_more = self.repeated(self.frame, outset)
             ms_link += ms_more
         positions = packet_layout(len(self.frame.tokens), TOKENS_PER_PACKET, self.layout_seed)
         sent = self.frame.tokens
         decoded = unpack(first.tokens, positions)
-        received = self.frame.with_tokens(unpack(np.where(first.believed[:, None], first.tokens, LOST), positions))
+        received = first.frame
         started = time.perf_counter()
         whole = None
-        if arrival.packets is not None:
-            whole = self._whole(scheme, arrival, positions)
+        if delivery.packets.received is not None:
+            whole = self._whole(scheme, delivery.packets)
         ms_recover = 1000 * (time.perf_counter() - started)
         started = time.perf_counter()
         picture = _grey(self.job.picture) if whole is None else self.bench.tokenizer.detokenize(whole)
@@ -296,60 +300,62 @@ class _Passage:
         final = np.full_like(sent, LOST) if whole is None else whole.tokens
         wrong = ((final != sent)[positions] & (positions >= 0)).any(axis=1)
         figures = {
-            "per": float(np.mean(~first.believed)),
-            "ter_channel": token_error_rate(sent, decoded if first.packets is not None else np.full_like(sent, LOST)),
+            "per": float(np.mean(~first.packets_ok)),
+            "ter_channel": token_error_rate(sent, decoded if first.received is not None else np.full_like(sent, LOST)),
             "ter_recovered": token_error_rate(sent, final),
             "per_recovered": float(np.mean(wrong)),
             "exact_recovery": exact_recovery_rate(sent, received.tokens, final),
-            "delivered": float(arrival.believed.all() if scheme.repeats else whole is not None),
-            "ms_encode": self.ms_tokenize, "ms_recover": ms_recover, "ms_decode": ms_pixels,
+            "delivered": float(delivery.packets.packets_ok.all() if scheme.repeats else whole is not None),
+            "ms_encode": None, "ms_recover": ms_recover, "ms_decode": ms_pixels,
         }  # fmt: skip
-        return self._cell(scheme, figures, picture, sent_packets, arrival, ms_link, len(sent))
+        return self._cell(scheme, figures, picture, sent_packets, delivery, ms_link, len(sent))
 
-    def _whole(self, scheme: Scheme, arrival: Arrival, positions: np.ndarray) -> TokenFrame:
-        frame = self.frame if scheme.cmi else replace(self.frame, cmi=None)
+    def _whole(self, scheme: Scheme, packets: Assembly) -> TokenFrame:
         if scheme.mode == "keep":
-            # As decoded; nothing is guessed, for there is no model in these schemes.
-            tokens = unpack(arrival.tokens, positions)
-            return frame.with_tokens(np.where(tokens < frame.codebook_size, tokens, LOST))
-        believed = unpack(np.where(arrival.believed[:, None], arrival.tokens, LOST), positions)
-        return self.bench.recoveries[scheme.mode].recover_packets(frame.with_tokens(believed), arrival.packets).frame
+            # As decoded: these schemes have no model to guess tokens.
+            tokens = unpack(packets.tokens, packets.positions)
+            return self.frame.with_tokens(np.where(tokens < self.frame.codebook_size, tokens, LOST))
+        frame = self.frame if scheme.cmi else replace(self.frame, cmi=None)
+        left = frame.with_tokens(packets.frame.tokens)
+        return self.bench.recoveries[scheme.mode].recover(left, packets.received).frame
 
     def coded(self, scheme: Scheme) -> Cell:
-        """The cell of a scheme that sends a codec's bytes: shown is what came before the first packet not believed."""
+        """Compute the cell of a scheme that sends a codec's bytes; bytes before the first rejected packet are shown."""
         coded = self.bench.encoded(scheme.codec, self.job.picture)
         if coded is None:
             nothing = {"fits": 0.0, "delivered": 0.0}
             return Cell(scheme.name, nothing | self.likeness(_grey(self.job.picture)))
         frame = payload_frame(coded.payload, self.bench.codebook, self.layout_seed)
-        arrival, ms_link = self.send(frame)
-        per, sent_packets = float(np.mean(~arrival.believed)), len(arrival.believed)
+        first, ms_link = self.send(frame)
+        delivery = Delivery(Assembly(first[0]), first[1])
+        per, sent_packets = float(np.mean(~delivery.packets.packets_ok)), len(delivery.packets.packets_ok)
         if scheme.repeats:
-            arrival, sent_packets, ms_more = self.repeated(frame, arrival)
+            delivery, sent_packets, ms_more = self.repeated(frame, first)
             ms_link += ms_more
-        good = sent_packets if arrival.believed.all() else int(arrival.believed.argmin())
-        arrived = payload_bytes(arrival.tokens[:good], self.bench.codebook)[: len(coded.payload)]
+        packets, all_here = delivery.packets, bool(delivery.packets.packets_ok.all())
+        good = sent_packets if all_here else int(packets.packets_ok.argmin())
+        arrived = payload_bytes(packets.tokens[:good], self.bench.codebook)[: len(coded.payload)]
         started = time.perf_counter()
         codec = self.bench.codec(scheme.codec)
         picture, decodes = codec.decode(replace(coded, payload=arrived.ljust(len(coded.payload), b"\0")), len(arrived))
         figures = {
-            "per": per, "fits": 1.0, "delivered": float(decodes and (arrival.believed.all() or not scheme.repeats)),
+            "per": per, "fits": 1.0, "delivered": float(decodes and (all_here or not scheme.repeats)),
             "payload_bytes": len(coded.payload), "container_bytes": coded.container_bytes,
             "ms_decode": 1000 * (time.perf_counter() - started),
         }  # fmt: skip
-        return self._cell(scheme, figures, picture, sent_packets, arrival, ms_link, len(frame.tokens))
+        return self._cell(scheme, figures, picture, sent_packets, delivery, ms_link, len(frame.tokens))
 
     def _cell(
-        self, scheme: Scheme, figures: dict, picture: np.ndarray, sent_packets: int, arrival: Arrival, ms_link: float,
+        self, scheme: Scheme, figures: dict, picture: np.ndarray, sent_packets: int, delivery: Delivery, ms_link: float,
         n_tokens: int,
     ) -> Cell:  # fmt: skip
-        transmissions = sent_packets / len(arrival.believed)
+        transmissions = sent_packets / len(delivery.packets.packets_ok)
         pixels = picture.shape[0] * picture.shape[1]
         figures |= {
             "packets_sent": sent_packets,
             "transmissions": transmissions,
             "tce": token_communication_efficiency(pixels, n_tokens, self.bench.codebook.size, transmissions),
-            "airtime_ms": 1000 * arrival.airtime,
+            "airtime_ms": 1000 * delivery.airtime,
             "ms_link": ms_link,
             **self.likeness(picture),
         }
@@ -360,7 +366,7 @@ def jobs_of(
     pictures: Sequence[np.ndarray], images: Sequence[str], labels: Sequence[int | None], esn0_db: Sequence[float],
     seeds: Sequence[int], schemes: Sequence[str], shown: int,
 ) -> list[Job]:  # fmt: skip
-    """All jobs of a study, picture by picture, so that what a process has made of a picture serves it again."""
+    """List all jobs of a study, picture by picture, so that a process can reuse its results for a picture."""
     return [
         Job(picture, image, label, float(value), seed, tuple(schemes), number < shown and seed == seeds[0])
         for number, (picture, image, label) in enumerate(zip(pictures, images, labels, strict=True))
@@ -374,7 +380,7 @@ def _grey(picture: np.ndarray) -> np.ndarray:
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A picture as a PNG file."""
+    """Encode a picture as PNG."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG", optimize=True)
     return stream.getvalue()

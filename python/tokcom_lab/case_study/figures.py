@@ -1,4 +1,4 @@
-"""The figure of the case study, after the paper's figure 4."""
+"""Figure of the case study, after the paper's figure 4."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,16 +22,16 @@ STYLES = {
 }  # fmt: skip
 """Colour, marker and line of each scheme; dashed lines repeat packets, dotted ones know no class."""
 PANELS = {
-    "tce": "TCE: pixels for each bit sent", "psnr_db": "PSNR (dB)", "semantic": "semantic score: cosine of features",
-    "ssim": "SSIM", "ter_recovered": "tokens wrong in the end", "airtime_ms": "airtime a picture (ms)",
+    "tce": "TCE: pixels per bit sent", "psnr_db": "PSNR (dB)", "semantic": "semantic score: cosine of features",
+    "ssim": "SSIM", "ter_recovered": "TER after recovery", "airtime_ms": "airtime per picture (ms)",
 }  # fmt: skip
 BETTER = {"lpips": ("ssim", "LPIPS"), "clip": ("semantic", "CLIP score")}
-"""Where they were computed, the paper's own measures take the place of ours."""
+"""The paper's own measures, which replace ours if they were computed."""
 FLOOR = 1e-5
 
 
 def panels(summary: Sequence[dict]) -> dict[str, str]:
-    """Figures to draw, and their titles."""
+    """Choose the figures to draw, with their titles."""
     chosen = dict(PANELS)
     for name, (instead, title) in BETTER.items():
         if any(row.get(name) is not None for row in summary):
@@ -40,7 +40,7 @@ def panels(summary: Sequence[dict]) -> dict[str, str]:
 
 
 def lifted(name: str, value: float) -> float:
-    """A value as it is drawn: a rate of zero has no logarithm, and lies on the floor."""
+    """Return a value for drawing: a rate of zero has no logarithm and is drawn on the floor."""
     return max(value, FLOOR) if name == "ter_recovered" else value
 
 

@@ -1,4 +1,4 @@
-"""The page of the case study: plots whose legend toggles schemes, pictures, all figures, and how to run it again."""
+"""Page of the case study: plots whose legend toggles schemes, pictures, all figures, and the command to rerun it."""
 
 import base64
 import shlex
@@ -19,15 +19,15 @@ from tokcom_lab.case_study.summary import of_scheme
 
 DASHES = {"-": "solid", "--": "dash", ":": "dot"}
 EVERYWHERE = "everywhere"
-"""In place of an Es/N0: all along."""
+"""Text in place of an Es/N0 for a target that is met at every point."""
 LOGARITHMIC = ("ter_recovered", "airtime_ms")
 TABLE = {
-    "per": ("PER", 3), "ter_channel": ("TER decoded", 4), "ter_recovered": ("TER in the end", 5),
+    "per": ("PER", 3), "ter_channel": ("TER decoded", 4), "ter_recovered": ("TER recovered", 5),
     "exact_recovery": ("exact recovery", 3), "tce": ("TCE", 3), "psnr_db": ("PSNR dB", 2), "ssim": ("SSIM", 3),
     "semantic": ("semantic", 3), "label_kept": ("label kept", 3), "lpips": ("LPIPS", 3), "clip": ("CLIP", 3),
-    "delivered": ("delivered", 3), "transmissions": ("sent, times", 2), "airtime_ms": ("airtime ms", 1),
+    "delivered": ("delivered", 3), "transmissions": ("times sent", 2), "airtime_ms": ("airtime ms", 1),
     "ms_encode": ("encode ms", 1), "ms_link": ("link ms", 1), "ms_recover": ("recover ms", 1),
-    "ms_decode": ("pixels ms", 1),
+    "ms_decode": ("decode ms", 1),
 }  # fmt: skip
 """Columns: title and decimals."""
 
@@ -35,14 +35,14 @@ TABLE = {
 def write_page(
     path: Path, study: dict, summary: Sequence[dict], cells: Sequence[tuple[Job, Cell]], command: Sequence[str]
 ) -> None:
-    """Write index.html, which needs nothing beside it.
+    """Write index.html, a self-contained page.
 
     Args:
         path: the file.
-        study: settings, versions and findings, as in study.json.
-        summary: from `summary.summarise`.
-        cells: with the pictures of some.
-        command: what makes the page again.
+        study: settings, versions and results, as in study.json.
+        summary: the rows of `summary.summarise`.
+        cells: cells, some with pictures.
+        command: the command that makes the page.
 
     Raises:
         TokcomError: the file cannot be written.
@@ -98,7 +98,7 @@ def _plots(summary: Sequence[dict]) -> str:
 
 
 def _pictures(cells: Sequence[tuple[Job, Cell]]) -> dict[str, dict[str, dict[float, str]]]:
-    """Received pictures as data URIs by photograph, scheme and Es/N0."""
+    """Collect received pictures as data URIs by photograph, scheme and Es/N0."""
     found: dict[str, dict[str, dict[float, str]]] = {}
     for job, cell in cells:
         if cell.picture is not None:

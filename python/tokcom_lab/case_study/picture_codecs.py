@@ -1,8 +1,9 @@
-"""Picture codecs as rivals of tokens: what fits a budget of bits, and what is left when only its beginning arrives.
+"""Picture codecs for comparison with tokens: coding within a budget of bits, and decoding when only the beginning
+arrives.
 
-What a codec's container says of every picture of this size (boxes, markers, the main header of JPEG 2000) weighs
-heavily in so few bytes. Either it travels and counts like the rest, as in a file; or it is taken as known to the
-receiver, to the rivals' advantage. Its length is reported in both cases.
+The container of a codec (boxes, markers, the main header of JPEG 2000) is a large share of so few bytes, although it is
+the same for every picture of one size. Either it is sent and counted, as in a file, or it is assumed known to the
+receiver, in favour of the codecs. Its length is reported in both cases.
 """
 
 import io
@@ -18,21 +19,21 @@ from tokcom.errors import ModelError, TokcomError
 from tokcom.metrics.pictures import psnr_db
 
 GREY = 128
-"""Level of a picture of which nothing can be shown."""
+"""Grey level of a picture that cannot be decoded."""
 SCALES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
-"""Sizes at which a picture is coded, as shares of its own; a codec whose lowest quality is too long becomes smaller."""
+"""Scales at which a picture is coded; one is used if the lowest quality of all larger ones is too long."""
 PILLOW_SETTINGS = {"webp": {"method": 6}, "avif": {"speed": 4, "subsampling": "4:2:0", "max_threads": 1}}
 
 
 @dataclass(frozen=True)
 class CodedPicture:
-    """A picture as a codec sends it.
+    """Picture coded for transmission.
 
     Attributes:
-        payload: the bytes that travel.
+        payload: the bytes sent.
         before, after: bytes around them that the receiver knows.
         size: side of the picture in pixels.
-        container_bytes: length of the container, whether it travels or not.
+        container_bytes: length of the container, whether sent or not.
     """
 
     payload: bytes
@@ -43,34 +44,34 @@ class CodedPicture:
 
     @classmethod
     def cut(cls, content: bytes, start: int, end: int, size: int, free_container: bool) -> "CodedPicture":
-        """Of a file whose picture data lie from start to end."""
+        """Cut a file whose picture data lie from start to end."""
         around = (content[:start], content[end:])
         payload, before, after = (content[start:end], *around) if free_container else (content, b"", b"")
         return cls(payload, before, after, size, len(content) - (end - start))
 
 
 class PictureCodec(ABC):
-    """A codec with a quality to choose."""
+    """Codec with a selectable quality."""
 
     name: str
 
     @abstractmethod
     def candidates(self, picture: np.ndarray, max_bytes: int) -> list[CodedPicture]:
-        """The picture coded in ways that fit max_bytes; empty where none does."""
+        """Encode the picture in all ways that fit max_bytes; empty if none does."""
 
     @abstractmethod
     def decode_bytes(self, coded: CodedPicture, payload: bytes) -> np.ndarray:
-        """uint8 (height, width, 3) of a payload of the right length, perhaps not of the right content.
+        """Decode a payload of the right length, but possibly corrupt, to uint8 (height, width, 3).
 
         Raises:
-            Exception: the codec gives up; which one is the codec's affair.
+            Exception: the codec fails, with an exception of any type.
         """
 
     def encode(self, picture: np.ndarray, max_bytes: int) -> CodedPicture:
-        """The picture, uint8 (size, size, 3), coded as well as max_bytes allow.
+        """Encode the picture, uint8 (size, size, 3), as well as max_bytes allow.
 
         Raises:
-            TokcomError: not even the worst quality fits.
+            TokcomError: not even the lowest quality fits.
         """
         candidates = self.candidates(picture, max_bytes)
         if not candidates:
@@ -80,10 +81,10 @@ class PictureCodec(ABC):
         return max(candidates, key=lambda coded: psnr_db(picture, self.decode(coded, len(coded.payload))[0]))
 
     def decode(self, coded: CodedPicture, arrived: int) -> tuple[np.ndarray, bool]:
-        """What a codec makes of the first `arrived` bytes of a payload, the rest being zeros.
+        """Decode a payload of which only the first `arrived` bytes have arrived, the rest being zeros.
 
         Returns:
-            uint8 (size, size, 3), grey where it makes nothing of them; and whether it made something.
+            uint8 (size, size, 3), grey if decoding fails; and whether it succeeded.
         """
         grey = np.full((coded.size, coded.size, 3), GREY, np.uint8)
         if not arrived:
@@ -91,16 +92,16 @@ class PictureCodec(ABC):
         payload = coded.payload[:arrived].ljust(len(coded.payload), b"\0")
         try:
             picture = self.decode_bytes(coded, payload)
-        except Exception:  # a broken stream may fail anywhere inside a codec, and in any way
+        except Exception:  # a corrupt stream may raise anything anywhere inside a codec
             return grey, False
         return _resized(picture, coded.size), True
 
 
 class FileCodec(PictureCodec):
-    """A codec of Pillow's, whose files Pillow reads.
+    """Codec of Pillow.
 
     Args:
-        free_container: the container is known to the receiver.
+        free_container: whether the receiver knows the container.
     """
 
     def __init__(self, free_container: bool):
@@ -112,11 +113,11 @@ class FileCodec(PictureCodec):
 
 
 class PillowCodec(FileCodec):
-    """A codec of Pillow's with a quality from 0 to 100: WebP or AVIF.
+    """Codec of Pillow with a quality from 0 to 100: WebP or AVIF.
 
     Args:
         name: "webp" or "avif".
-        free_container: the container is known to the receiver.
+        free_container: whether the receiver knows the container.
 
     Raises:
         ModelError: this Pillow was built without it.
@@ -147,7 +148,7 @@ class Jpeg2000(FileCodec):
     """JPEG 2000 by OpenJPEG: a bare code stream, irreversible.
 
     Args:
-        free_container: the main header is known to the receiver.
+        free_container: whether the receiver knows the main header.
 
     Raises:
         ModelError: this Pillow was built without it.
@@ -162,7 +163,7 @@ class Jpeg2000(FileCodec):
             raise ModelError("this Pillow has no JPEG 2000; pip install a wheel of Pillow")
 
     def candidates(self, picture: np.ndarray, max_bytes: int) -> list[CodedPicture]:
-        # The encoder is asked for a number of bytes, and comes near it.
+        # The encoder takes a target number of bytes and comes near it.
         asked = max_bytes // 4, 4 * max_bytes
         found = (
             _largest_fit(lambda size, levels=levels: self._coded(picture, levels, size), *asked, max_bytes)
@@ -177,18 +178,19 @@ class Jpeg2000(FileCodec):
             quality_mode="rates", quality_layers=[picture.size / asked],
         )  # fmt: skip
         content = stream.getvalue()
-        start = content.index(b"\xff\x93") + 2  # start of data: what is before depends on the size and the settings
+        start = content.index(b"\xff\x93") + 2  # start of data: the bytes before it depend on size and settings only
         return CodedPicture.cut(content, start, len(content) - 2, picture.shape[0], self._free)
 
 
 class Cheng2020(PictureCodec):
-    """The paper's learned codec (Cheng et al., CVPR 2020), by compressai.
+    """Learned codec used in the paper (Cheng et al., CVPR 2020), by compressai.
 
     Args:
-        folder: holds cheng2020-anchor-*.safetensors, state dicts of compressai's Cheng2020Anchor, a file a quality.
+        folder: folder with cheng2020-anchor-*.safetensors, state dicts of compressai's Cheng2020Anchor, one file per
+            quality.
 
     Raises:
-        ModelError: compressai or the weights are not there.
+        ModelError: compressai or the weights are missing.
     """
 
     name = "cheng2020"
@@ -220,7 +222,7 @@ class Cheng2020(PictureCodec):
             scaled = torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32) / 255)
             with torch.inference_mode():
                 strings = network.compress(scaled)["strings"]
-            # One byte tells how long the first of both streams is.
+            # One byte holds the length of the first of the two streams.
             payload = bytes([min(len(strings[1][0]), 255)]) + strings[1][0] + strings[0][0]
             if len(payload) <= max_bytes and len(strings[1][0]) < 256:
                 found.append(CodedPicture(payload, bytes([index]), b"", picture.shape[0], 0))
@@ -237,15 +239,15 @@ class Cheng2020(PictureCodec):
 
 
 def load_codec(name: str, free_container: bool = False, weights: Path | None = None) -> PictureCodec:
-    """A codec by its name.
+    """Make a codec by its name.
 
     Args:
         name: "webp", "avif", "jpeg2000" or "cheng2020".
-        free_container: the container is known to the receiver and does not travel.
-        weights: folder with the weights of learned ones.
+        free_container: whether the receiver knows the container, so that it is not sent.
+        weights: folder with the weights of learned codecs.
 
     Raises:
-        ModelError: it cannot be used here; the message says why.
+        ModelError: the codec is unavailable; the message gives the reason.
     """
     if name == "cheng2020":
         return Cheng2020(weights)
@@ -253,8 +255,8 @@ def load_codec(name: str, free_container: bool = False, weights: Path | None = N
 
 
 def _largest_fit(code: Callable[[int], CodedPicture], low: int, high: int, max_bytes: int) -> CodedPicture | None:
-    """By bisection, the longest payload within max_bytes of the settings between low and high, which it grows with;
-    None where none fits."""
+    """Find by bisection the setting between low and high, with which the length grows, whose payload is the longest
+    within max_bytes; None if none fits."""
     best = None
     while high - low > 1:
         setting = (low + high) // 2
@@ -276,15 +278,15 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def _webp_payload(content: bytes) -> tuple[int, int]:
-    """Where the VP8 frame lies in a RIFF file: after the file's header of 12 bytes and the chunk's of 8."""
+    """Locate the VP8 frame in a RIFF file: after the file's header of 12 bytes and the chunk's of 8."""
     length = int.from_bytes(content[16:20], "little")
     if content[12:16] != b"VP8 ":
-        raise TokcomError(f"WebP wrote a chunk {content[12:16]!r} where VP8 was expected")
+        raise TokcomError(f"WebP wrote a chunk {content[12:16]!r}; VP8 was expected")
     return 20, 20 + length
 
 
 def _avif_payload(content: bytes) -> tuple[int, int]:
-    """Where the AV1 frame lies in an AVIF file: the box mdat."""
+    """Locate the AV1 frame in an AVIF file: the box mdat."""
     start = 0
     while start < len(content):
         length, kind = int.from_bytes(content[start : start + 4], "big"), content[start + 4 : start + 8]

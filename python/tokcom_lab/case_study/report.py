@@ -1,4 +1,4 @@
-"""The case study's files: results.parquet, results.json, study.json, figure4.svg and index.html."""
+"""Files of the case study: results.parquet, results.json, study.json, figure4.svg and index.html."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from tokcom_lab.case_study.summary import absent_rows, cell_rows, cmi_effect, ga
 PACKAGES = ("numpy", "torch", "numba", "pillow")
 CMI_FIGURES = ("ter_recovered", "psnr_db", "semantic", "label_kept")
 PER = 0.2
-"""Where the paper states its gain."""
+"""PER at which the paper states its gain."""
 
 
 def write_report(
@@ -35,11 +35,11 @@ def write_report(
 
     Args:
         out: an existing folder.
-        settings: of the study.
-        cells: all of them.
-        absent: schemes and figures that could not be computed, and why.
-        wanted: schemes that were asked for.
-        source: where the photographs come from.
+        settings: settings of the study.
+        cells: all cells.
+        absent: schemes and figures that could not be computed, with the reasons.
+        wanted: schemes requested.
+        source: origin of the photographs.
         command: the command line.
 
     Returns:
@@ -82,11 +82,11 @@ def write_report(
 
 
 def _in_words(found: dict[str, float | None]) -> dict[str, float | str | None]:
-    """Es/N0 as JSON can say them, which has no infinity."""
+    """Convert values of Es/N0 for JSON, which has no infinity."""
     return {name: EVERYWHERE if value == -math.inf else value for name, value in found.items()}
 
 
 def _even(rows: Sequence[dict]) -> list[dict]:
-    """Rows with all keys of any, so that every one becomes a column."""
+    """Give all rows the union of their keys, so that each becomes a column."""
     keys = dict.fromkeys(key for row in rows for key in row)
     return [{key: row.get(key) for key in keys} for row in rows]

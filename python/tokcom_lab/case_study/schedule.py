@@ -1,10 +1,11 @@
-"""Spreads the jobs of a study over processes: of this machine, or of a Dask cluster."""
+"""Scheduling of a study's jobs over processes of this machine or of a Dask cluster."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tokcom.errors import TokcomError
 from tokcom.processors import usable_processors
@@ -13,25 +14,32 @@ from tokcom_lab.case_study.store import CellStore
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+    from distributed.security import Security
 
 SECONDS_TO_CONNECT = 20
+TLS_FILES = {
+    "tls_ca_file": "distributed.comm.tls.ca-file",
+    "tls_client_cert": "distributed.comm.tls.client.cert",
+    "tls_client_key": "distributed.comm.tls.client.key",
+}
 
 
 def run_jobs(
     settings: StudySettings, jobs: Sequence[Job], store: CellStore, *, scheduler: str | None = None,
     workers: int | None = None, progress: Callable[[int], None] = lambda done: None,
 ) -> None:  # fmt: skip
-    """Compute what the store lacks of the jobs; every finished job is in the store at once.
+    """Compute the jobs that the store lacks; every finished job is stored immediately.
 
-    A job whose process dies is given to another one.
+    A job whose process dies is given to another process.
 
     Args:
-        settings: of the study.
+        settings: settings of the study.
         jobs: all jobs.
-        store: keeps the cells.
+        store: store of the cells.
         scheduler: address of a Dask scheduler, whose workers have this package, the model and the weights installed;
-            None: processes of this machine.
-        workers: processes on this machine; None: one a processor.
+            `tls://HOST:PORT` with the certificates of Dask's configuration (`distributed.comm.tls`); None for processes
+            of this machine.
+        workers: processes on this machine; None for one per processor.
         progress: called with the number of cells done since the last call, those found in the store first.
 
     Raises:
@@ -54,6 +62,13 @@ def run_jobs(
             progress(len(cells))
 
 
+def travels_in_clear(scheduler: str) -> bool:
+    """True for an address from which code and cells cross a network unencrypted: not TLS, and not this machine."""
+    parts = urlsplit(scheduler if "://" in scheduler else f"tcp://{scheduler}")
+    host = parts.hostname or ""
+    return parts.scheme != "tls" and not (host in ("localhost", "::1") or host.startswith("127."))
+
+
 def _result(future: "Future", job: Job) -> list[Cell]:
     try:
         return future.result()
@@ -70,7 +85,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator["Client"]:
     import dask
     from distributed import Client, LocalCluster
 
-    # Workers that come and go are Dask's affair; what it cannot mend reaches the user as an error.
+    # Dask handles workers that come and go; what it cannot handle reaches the user as an error.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     dask.config.set({"distributed.comm.timeouts.connect": SECONDS_TO_CONNECT})
     if scheduler is None:
@@ -84,8 +99,20 @@ def _client(scheduler: str | None, workers: int) -> Iterator["Client"]:
             yield client
         return
     try:
-        client = Client(scheduler, timeout=SECONDS_TO_CONNECT)
+        client = Client(scheduler, timeout=SECONDS_TO_CONNECT, security=_security(scheduler))
     except (OSError, TimeoutError, ValueError) as error:
         raise TokcomError(f"the Dask scheduler {scheduler} cannot be reached: {error}") from None
     with client:
         yield client
+
+
+def _security(scheduler: str) -> "Security | None":
+    if urlsplit(scheduler).scheme != "tls":
+        return None
+    from distributed.security import Security
+
+    security = Security(require_encryption=True)
+    absent = ", ".join(key for attribute, key in TLS_FILES.items() if not getattr(security, attribute))
+    if absent:
+        raise TokcomError(f"the Dask scheduler {scheduler} needs TLS, and Dask's configuration lacks {absent}")
+    return security

@@ -1,4 +1,4 @@
-"""The schemes that the case study compares, as data."""
+"""Schemes compared by the case study, as data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from tokcom.errors import ParameterError
 
 @dataclass(frozen=True)
 class Scheme:
-    """A way to bring a picture over the link.
+    """Scheme of sending a picture over the link.
 
     Attributes:
-        name: as in --schemes.
-        label: as in figures.
-        mode: of the receiver's recovery (`link.modes`), for tokens; empty for codecs.
-        codec: of `picture_codecs`; empty for tokens.
-        cmi: whether the receiver is told the class; None where that makes no difference.
-        repeats: whether packets are sent again until they are right.
+        name: name in --schemes.
+        label: label in figures.
+        mode: mode of the receiver's recovery (`link.modes`) for tokens; empty for codecs.
+        codec: codec of `picture_codecs`; empty for tokens.
+        cmi: whether the receiver knows the class; None if that makes no difference.
+        repeats: whether packets are resent until they are received.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Scheme:
 
     @property
     def plain(self) -> str:
-        """The name without what `cmi` says."""
+        """Name without the part that depends on `cmi`."""
         return self.name.removesuffix("-nocmi")
 
 
@@ -52,11 +52,11 @@ SCHEMES = {
         Scheme("cheng2020+r", "Cheng2020, repeated", codec="cheng2020", repeats=True),
     )
 }
-"""All schemes by name: those of the paper's section VI, ours, and picture codecs at the same number of bits."""
+"""All schemes by name: those of section VI of the paper, ours, and picture codecs at the same number of bits."""
 
 
 def find_schemes(names: Sequence[str]) -> list[Scheme]:
-    """Schemes by their names; "all" stands for all.
+    """Look up schemes by their names; "all" means all.
 
     Raises:
         ParameterError: there is no such scheme.

@@ -1,4 +1,4 @@
-"""From cells to a table: means over photographs with 95% intervals, and what follows from them."""
+"""Summary of cells: means over photographs with 95% intervals, and results derived from them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ from tokcom_lab.case_study.schemes import SCHEMES
 
 CONFIDENCE = 0.95
 SHARE = 0.98
-"""Of what the reference reaches, at least this much counts as reaching it."""
+"""Share of the reference's best value from which a scheme counts as reaching it."""
 REFERENCE = "vqgan+r"
 
 
 def cell_rows(cells: Iterable[tuple[Job, Cell]], link: str) -> list[dict]:
-    """A row for every cell: what results.parquet holds."""
+    """Make one row per cell, for results.parquet."""
     rows = []
     for job, cell in cells:
         scheme = SCHEMES[cell.scheme]
@@ -30,17 +30,17 @@ def cell_rows(cells: Iterable[tuple[Job, Cell]], link: str) -> list[dict]:
 
 
 def summarise(rows: Sequence[dict], absent: dict[str, str]) -> list[dict]:
-    """Means over photographs, a row for every scheme and Es/N0.
+    """Average over photographs: one row per scheme and Es/N0.
 
-    Seeds of one photograph are averaged first, so that the intervals, by Student's t, are those of photographs. `tce`
-    is pixels over all bits sent, not the mean of each picture's; `tce_closed_form` the same by 1 / (1 - PER).
+    Seeds of one photograph are averaged first, so that the intervals, by Student's t, are over photographs. `tce` is
+    the ratio of pixels to all bits sent, not a mean over pictures; `tce_closed_form` is the same with 1 / (1 - PER).
 
     Args:
-        rows: from `cell_rows`.
-        absent: figures that were not computed, and why.
+        rows: rows from `cell_rows`.
+        absent: figures that were not computed, with the reasons.
 
     Returns:
-        Rows with the keys of figures, `images`, and under `ci` the interval [low, high] of each.
+        Rows with the figures, `images`, and under `ci` the interval [low, high] of each figure.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
@@ -60,7 +60,7 @@ def summarise(rows: Sequence[dict], absent: dict[str, str]) -> list[dict]:
             values = np.array([np.mean(found) for found in by_image.values() if found])
             mean, interval = _interval(values)
             if figure == "tce" and mean is not None:
-                # Of few photographs the interval may reach where no number of bits is.
+                # With few photographs the interval may extend to impossible numbers of bits.
                 mean, interval = 1 / mean, [1 / interval[1], 1 / max(interval[0], values.min())]
             out[figure], intervals[figure] = mean, interval
         if out.get("tce") is not None and scheme.endswith("+r"):
@@ -73,7 +73,7 @@ def summarise(rows: Sequence[dict], absent: dict[str, str]) -> list[dict]:
 
 
 def absent_rows(link: str, absent: dict[str, str], wanted: Sequence[str]) -> list[dict]:
-    """A row for every wanted scheme that could not be computed."""
+    """Make one row per requested scheme that could not be computed."""
     return [
         {"scheme": scheme.plain, "cmi": scheme.cmi, "link": link, "not_computed": {"scheme": absent[scheme.name]}}
         for scheme in map(SCHEMES.__getitem__, wanted)
@@ -82,8 +82,8 @@ def absent_rows(link: str, absent: dict[str, str], wanted: Sequence[str]) -> lis
 
 
 def reaches(summary: Sequence[dict], figure: str) -> dict[str, float | None]:
-    """Es/N0 in dB from which each scheme's figure stays at `SHARE` of the best of `REFERENCE`, interpolated; None where
-    it never does, minus infinity where it does all along."""
+    """Find the Es/N0 in dB from which each scheme's figure stays at `SHARE` of the best of `REFERENCE`, interpolated;
+    None if it never does, minus infinity if it does at every point."""
     target = max((row[figure] for row in summary if row["scheme"] == REFERENCE and row[figure]), default=math.inf)
     found = {}
     for name in SCHEMES:
@@ -94,8 +94,8 @@ def reaches(summary: Sequence[dict], figure: str) -> dict[str, float | None]:
 
 
 def gain_at_per(summary: Sequence[dict], scheme: str, per: float) -> float | None:
-    """How much more TCE a scheme has than `REFERENCE`, as a share, where the channel's PER is `per`; None outside of
-    what was measured. Between points the ratio of both is interpolated, which falls with PER in a straight line."""
+    """Compute the relative gain in TCE of a scheme over `REFERENCE` where the channel's PER is `per`; None outside the
+    measured range. Between points the ratio of both, which is linear in PER, is interpolated."""
     own = {row["esn0_db"]: row for row in of_scheme(summary, scheme)}
     points = sorted(
         (row["per"], row["tce"] / own[row["esn0_db"]]["tce"])
@@ -107,15 +107,15 @@ def gain_at_per(summary: Sequence[dict], scheme: str, per: float) -> float | Non
 
 
 def cmi_effect(rows: Sequence[dict], figures: Sequence[str]) -> list[dict]:
-    """What the class label is worth: differences, with label less without, on the same photographs and noise.
+    """Compute the effect of the class label: differences, with minus without label, on the same photographs and noise.
 
     Args:
-        rows: from `cell_rows`.
+        rows: rows from `cell_rows`.
         figures: keys of figures to compare.
 
     Returns:
-        A row for every scheme that comes both ways and every Es/N0: `scheme`, `esn0_db`, and for each figure
-        [mean, low, high] of the difference, with the 95% interval.
+        One row per Es/N0 and per scheme that exists both ways: `scheme`, `esn0_db`, and for each figure [mean, low,
+        high] of the difference, with the 95% interval.
     """
     found: dict[tuple, dict[bool, dict[str, list[dict]]]] = {}
     for row in rows:
@@ -139,14 +139,14 @@ def cmi_effect(rows: Sequence[dict], figures: Sequence[str]) -> list[dict]:
 
 
 def at(points: Sequence[tuple[float, float]], place: float) -> float | None:
-    """The value between sorted points (place, value); None outside."""
+    """Interpolate between sorted points (place, value); None outside."""
     if not points or not points[0][0] <= place <= points[-1][0]:
         return None
     return float(np.interp(place, *zip(*points, strict=True)))
 
 
 def of_scheme(summary: Sequence[dict], name: str) -> list[dict]:
-    """The rows of a scheme given by its name in SCHEMES."""
+    """Select the rows of a scheme by its name in SCHEMES."""
     scheme = SCHEMES[name]
     return [row for row in summary if row["scheme"] == scheme.plain and row["cmi"] == scheme.cmi and "per" in row]
 

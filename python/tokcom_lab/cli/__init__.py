@@ -1,1 +1,1 @@
-"""The laboratory's commands of `tokcom`. As there, what stands at the top of a module is what `--help` waits for."""
+"""Commands of `tokcom` in the laboratory. As in `tokcom.cli`, modules import at the top only what `--help` needs."""

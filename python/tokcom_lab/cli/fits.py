@@ -1,4 +1,4 @@
-"""`tokcom calibrate`, `residual`, `eesm`, `packet-sizes`: what is measured and then written into cards and tables."""
+"""`tokcom calibrate`, `residual`, `eesm`, `packet-sizes`: measurements that go into cards and tables."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from tokcom_lab.cli.options import images_option, jobs_option, models_option, sp
 
 @click.command()
 @split_data_option
-@click.option("--model", required=True, help="Model whose context is calibrated; its card is written.")
+@click.option("--model", required=True, help="Model whose context is calibrated, and whose card is updated.")
 @models_option
-@images_option(300, "Photographs of each split.")
+@images_option(300, "Photographs per split.")
 @click.option("--esn0-db", type=Numbers(), default="1,2,3,4", show_default=True, help="Points in dB, pooled.")
 @device_option
 @seed_option
-@drawing_option("--svg", "Draw the reliability diagram here.")
+@drawing_option("--svg", "Draw the reliability diagram to this file.")
 @json_option("Write the reliability as JSON")
 def calibrate(
     data: Path, model: str, models: Path, images: int, esn0_db: list[float], device: str, seed: int, svg: Path | None,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Fit what packets' posteriors are worth on the training split, write it to the model's card, check it on the test
+    """Calibrate packets' posteriors on the training split, write the result to the model's card, check it on the test
     split."""
     from tokcom.context.acceptance import Acceptance, fit_acceptance
     from tokcom.models.zoo import load_classifier, load_recovery, load_tokenizer
@@ -57,17 +57,18 @@ def calibrate(
 
 @click.command()
 @split_data_option
-@click.option("--model", required=True, help="Model whose context is measured; its card is written.")
+@click.option("--model", required=True, help="Model whose context is measured, and whose card is updated.")
 @models_option
 @images_option(15, "Photographs.")
 @jobs_option(2)
+@device_option
 @seed_option
 @json_option("Write table and fit as JSON")
 def residual(
-    data: Path, model: str, models: Path, images: int, jobs: int, seed: int,
+    data: Path, model: str, models: Path, images: int, jobs: int, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Fit what is left wrong after context decoding on the training split, and write it to the model's card."""
+    """Fit the errors after context decoding on the training split, and write the result to the model's card."""
     from tokcom.models.zoo import load_classifier, load_tokenizer
     from tokcom_lab.curves.adaptation_bench import prepare
     from tokcom_lab.curves.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
@@ -77,14 +78,14 @@ def residual(
 
     folder = str(models / model)
     photographs = load_photographs(
-        data, images, load_tokenizer(folder).image_size, load_classifier(folder), seed, "train"
+        data, images, load_tokenizer(folder, 0).image_size, load_classifier(folder, device), seed, "train"
     )
     with progress_bar() as bar:
         row = bar.add_task("tokens", total=len(photographs.pictures))
         photograph_tokens(photographs.pictures, folder, progress=lambda done: bar.advance(row, done))
-        material = prepare(folder, photographs.pictures, photographs.labels)
+        material = prepare(folder, photographs.pictures, photographs.labels, device)
         row = bar.add_task("frames", total=len(material.frames) * len(SCHEMES) * EACH)
-        found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done))
+        found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done), device)
     fitted = fit_residual(found, recorded_command())
     export_residual(models / model, fitted)
     show(fit_rows(found, fitted), f"{model}, training split, {images} photographs", json_file)
@@ -92,13 +93,13 @@ def residual(
 
 @click.command()
 @click.option("--profile", default="etu", show_default=True, help="Fading profile of the channel models.")
-@click.option("--draws", default=30, show_default=True, type=click.IntRange(2), help="Of its paths, for each MCS.")
-@click.option("--packets", default=200, show_default=True, type=click.IntRange(10), help="Sent through each draw.")
+@click.option("--draws", default=30, show_default=True, type=click.IntRange(2), help="Draws of its paths per MCS.")
+@click.option("--packets", default=200, show_default=True, type=click.IntRange(10), help="Packets per draw.")
 @seed_option
 @json_option("Write the figures as JSON")
 def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.utils.LazyFile | None) -> None:
     """Fit beta of the exponential effective SNR mapping for every MCS, as in the MCS table."""
-    from tokcom.adaptation.mcs import mcs_table
+    from tokcom.mcs import mcs_table
     from tokcom_lab.curves.effective_snr import fit_betas
 
     with progress_bar() as bar:
@@ -113,19 +114,19 @@ def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.uti
     type=WholeNumbers(1, 2048),
     default="10,14,28,40,56,112,226,512",
     show_default=True,
-    help="Bits of a packet's tokens, between commas.",
+    help="Bits of tokens per packet, separated by commas.",
 )
 @click.option("--predicted", default=0.1, show_default=True, type=click.FloatRange(1e-4, 0.9), help="Share of packets.")
-@click.option("--packets", default=20000, show_default=True, type=click.IntRange(1000), help="Sent at each point.")
-@click.option("--fit", is_flag=True, help="Measure what the MCS table holds instead, at its sizes.")
+@click.option("--packets", default=20000, show_default=True, type=click.IntRange(1000), help="Packets per point.")
+@click.option("--fit", is_flag=True, help="Measure the thresholds of the MCS table instead, at its sizes.")
 @seed_option
 @json_option("Write the figures as JSON")
 def packet_sizes(
     payload_bits: list[int], predicted: float, packets: int, fit: bool, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Packets of any size: measure what is lost in AWGN where the MCS table predicts a share."""
-    from tokcom.adaptation.mcs import PAYLOAD_BITS, mcs_table
+    """Measure the losses of packets of any size in AWGN where the MCS table predicts a given share."""
+    from tokcom.mcs import PAYLOAD_BITS, mcs_table
     from tokcom_lab.curves.packet_sizes import losses_where_predicted, measure_thresholds
 
     sizes = PAYLOAD_BITS if fit else payload_bits
@@ -135,4 +136,4 @@ def packet_sizes(
             rows = measure_thresholds(packets, seed, sizes, lambda done: bar.advance(row, done))
         else:
             rows = losses_where_predicted(predicted, packets, seed, sizes, lambda done: bar.advance(row, done))
-    show(rows, f"{packets} packets a point", json_file)
+    show(rows, f"{packets} packets per point", json_file)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Folder, tar or zip of train/CLASS/* and test/CLASS/*; once or more.",
+    help="Folder, tar or zip of train/CLASS/* and test/CLASS/*; may be repeated.",
 )
-@click.option("--model", required=True, help="Model whose part is trained and written.")
+@click.option("--model", required=True, help="Model of which a part is trained.")
 @models_option
 @click.option(
     "--work",
@@ -37,30 +37,28 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    help="Steps in all. [default: 7000, 6000, 2200 and 4000; of photographs none]",
+    help="Total number of steps. [default: 7000, 6000, 2200 and 4000; none for photographs]",
 )
-@click.option("--minutes", type=float, help="Minutes in all, instead of steps; schedules follow the clock.")
+@click.option("--minutes", type=float, help="Total number of minutes, instead of steps; schedules follow the clock.")
 @click.option(
     "--batch",
     type=click.IntRange(1),
-    help="Pictures a step. [default: 32, 64 for the classifier; of photographs 96 and 256 on a GPU, 8 and 32 without]",
+    help="Pictures per step. [default: 32, 64 for classifiers; for photographs 96 and 256 on a GPU, 8 and 32 without]",
 )
 @seed_option
-@click.option("--warm-start", is_flag=True, help="Begin with the weights in the model's folder.")
+@click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @click.option(
-    "--size", type=click.IntRange(8), help="Pixels to a side: a model for photographs. [default: 64, thumbnails]"
+    "--size", type=click.IntRange(8), help="Side in pixels, for a model for photographs. [default: 64, thumbnails]"
 )
-@click.option("--grid", type=click.IntRange(2), help="Of photographs: tokens to a side. [default: 16]")
-@click.option("--words", type=click.IntRange(2, 1 << 18), help="Of photographs: size of the codebook. [default: 1024]")
-@click.option("--device", help="Of photographs: auto, cpu, cuda or cuda:N. [default: auto]")
-@click.option("--perceptual", type=float, help="Of photographs: weight of what features see. [default: 12]")
-@click.option("--semantic", type=float, help="Of photographs: weight of what the whole shows. [default: 2]")
-@click.option("--sharpness", type=float, help="Of photographs: that the critic sees to; 0: no critic. [default: 1.1]")
-@click.option("--views", type=click.IntRange(1), help="Of each photograph, for maskgit. [default: 4]")
-@click.option(
-    "--sentences", type=click.Path(path_type=Path), help='Of photographs: JSON of {"class": ["a sentence", …]}.'
-)
-@click.option("--compile", "compiled", is_flag=True, help="Of photographs: compile the tokenizer; pays on a GPU.")
+@click.option("--grid", type=click.IntRange(2), help="Photographs: side of the grid in tokens. [default: 16]")
+@click.option("--words", type=click.IntRange(2, 1 << 18), help="Photographs: size of the codebook. [default: 1024]")
+@click.option("--device", help="Photographs: auto, cpu, cuda or cuda:N. [default: auto]")
+@click.option("--perceptual", type=float, help="Photographs: weight of the features' distance. [default: 12]")
+@click.option("--semantic", type=float, help="Photographs: weight of the pooled features' distance. [default: 2]")
+@click.option("--sharpness", type=float, help="Photographs: target sharpness; 0 for no critic. [default: 1.1]")
+@click.option("--views", type=click.IntRange(1), help="Views per photograph, for maskgit. [default: 4]")
+@click.option("--sentences", type=click.Path(path_type=Path), help='Photographs: JSON of {"class": ["a sentence", …]}.')
+@click.option("--compile", "compiled", is_flag=True, help="Photographs: compile the tokenizer; pays off on a GPU.")
 def train(
     part: str,
     data: tuple[Path, ...],
@@ -76,9 +74,9 @@ def train(
 ) -> None:
     """Train a part of a model: its tokenizer first, then maskgit (over the tokenizer's tokens) and the classifier.
 
-    With both, the decoder learns on from tokens that maskgit helps to choose, and maskgit on from those (--warm-start).
+    With both, the decoder continues on tokens that maskgit helps to choose, and maskgit on those (--warm-start).
 
-    With --size, tokenizer and maskgit are those of a model for photographs, on a GPU where there is one.
+    With --size, tokenizer and maskgit are those of a model for photographs, trained on a GPU if there is one.
 
     Stopped by Ctrl-C or otherwise, the same command continues where it was.
     """
@@ -104,18 +102,18 @@ def train(
     request = TrainingRequest(data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings)
     try:
         (TRAINERS if settings is None else PHOTOGRAPH_TRAINERS)[part](request, console)
-    except KeyboardInterrupt:  # the trainer has said that it stopped, and where it goes on
+    except KeyboardInterrupt:  # the trainer has reported the stop and how to continue
         sys.exit(130)
 
 
 PHOTOGRAPH_OPTIONS = (
     "size", "grid", "words", "device", "perceptual", "semantic", "sharpness", "views", "sentences", "compiled",
 )  # fmt: skip
-"""Of `train`, those that ask for a model for photographs."""
+"""Options of `train` for models for photographs."""
 
 
 def _photograph_settings(part: str, given: dict) -> "PhotographSettings":
-    """What the options ask of a model for photographs, checked."""
+    """Check the options for a model for photographs and convert them to settings."""
     from tokcom.device import find_device
     from tokcom.tokenizers.pyramid_network import PyramidConfig
     from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, PhotographSettings

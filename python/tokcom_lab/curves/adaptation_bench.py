@@ -6,47 +6,59 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from tokcom.adaptation.cqi import choose_by_cqi, table_esn0_db
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.adaptation.predictability import token_bits
 from tokcom.channel.fading import FadingGains
 from tokcom.channel.multipath import load_profile
+from tokcom.device import AUTO
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
+from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
+from tokcom.mcs import mcs_table
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.metrics.tokens import wrong_by_packet
+from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
-from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 from tokcom_lab.photograph_tokens import photograph_tokens
 
 CHANNELS = ("awgn", "epa")
 SAMPLE_RATE = 1e6
 MARGIN = 0.85
-"""Of a rival's token error rate on the training split: what the semantic policies are asked to keep to."""
+"""Share of the reference's token errors on the training split that the semantic policies must keep to."""
+CAUTION = 1.0
+"""Standard errors over the frames of the training split by which they must do so."""
 LEAST_BOUND = 2e-4
-STRICTER, TRIES = 0.3, 5
-"""Where more goes wrong on the training split than was expected and is allowed, the bound is taken times this, so
-often at most."""
+NEGLIGIBLE = 5e-5
+"""Token error rate on the training split that is as good as none."""
+LARGEST_BOUND = 0.7
+STRICTER, LOOSER = 0.3, 2.5
+"""Largest steps of the search for a bound."""
+CLOSE, TRIES = 1.25, 4
+"""The search ends if one bound holds and one larger by at most this factor does not, or after this number of tries."""
 FRAME_SECONDS, DOPPLER_HZ, DELAY = 0.01, 5.0, 3
-"""Of the outer loop's channel: a burst every 10 ms, feedback three bursts later."""
+"""Outer loop's channel: one burst every 10 ms, feedback three bursts later."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A policy, how its packets are decoded, and whose token error rate it must keep to.
+    """Policy under test, with its mode of decoding and its limit on the token error rate.
 
     Attributes:
-        name: in the report.
-        config: of the transmitter; a semantic one's bound is found on the training split.
-        mode: of the receiver.
-        rival: name of the contender whose token error rate is the limit; empty for none. "fixed" is the single MCS that
-            is fastest within it.
+        name: name in the report.
+        config: configuration of the transmitter; the bound of a semantic policy is found on the training split.
+        mode: mode of the receiver.
+        rival: name of the contender whose token error rate is the limit; empty for none. "fixed" is the fastest single
+            MCS within it.
     """
 
     name: str
@@ -65,25 +77,25 @@ CONTENDERS = (
 )
 DEFAULT = tuple(each.name for each in CONTENDERS)
 LOOP_ESN0_DB = (7.0, 10.0, 16.0)
-"""Of the outer loop's channel."""
+"""Values of Es/N0 in dB of the outer loop's channel."""
 
 
 @dataclass(frozen=True)
 class AdaptationPoint:
-    """One policy on one channel.
+    """Figures of one policy on one channel.
 
     Attributes:
-        channel: "awgn" or "epa": Rayleigh block fading, each burst with a draw of its own.
+        channel: "awgn" or "epa": Rayleigh block fading, with an independent draw per burst.
         esn0_db: mean Es/N0 in dB.
         policy: the contender's name.
-        airtime_ms: of a burst, preamble, header and all, at 1 MS/s.
-        signalling_bits: of the header with its extension and CRCs.
-        per: share of packets sent that were not declared good or are wrong.
-        ter: share of tokens that are wrong in the end.
-        psnr_db: of the pictures against those photographed.
-        energy_db: mean energy of a burst, in dB against 1 ms at power 0 dB.
-        bound: expected token error rate that was asked for, NaN where none was.
-        expected_ter: what was expected.
+        airtime_ms: airtime per burst, preamble and header included, at 1 MS/s.
+        signalling_bits: bits of the header with its extension and CRCs.
+        per: share of packets sent that were not accepted or are wrong.
+        ter: share of tokens that are wrong after recovery.
+        psnr_db: PSNR of the received pictures relative to the photographs.
+        energy_db: mean energy per burst, in dB relative to 1 ms at power 0 dB.
+        bound: bound on the expected token error rate, NaN without one.
+        expected_ter: expected token error rate.
         images: photographs.
     """
 
@@ -103,11 +115,11 @@ class AdaptationPoint:
 
 @dataclass(frozen=True)
 class Material:
-    """Frames and what the transmitter knows of them.
+    """Frames with the transmitter's knowledge of them.
 
     Attributes:
-        frames: whole ones.
-        bits: float32 (n_tokens,) of each: `token_bits`.
+        frames: frames without lost tokens.
+        bits: `token_bits` of each, float32 (n_tokens,).
         pictures: uint8 (n, size, size, 3).
     """
 
@@ -116,9 +128,9 @@ class Material:
     pictures: np.ndarray
 
 
-def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> Material:
-    """Tokens and predictability of pictures."""
-    tokenizer, context = load_tokenizer(model), load_context(model)
+def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None], device: str = AUTO) -> Material:
+    """Compute tokens and predictability of pictures; device as for `device.receiving_device`."""
+    tokenizer, context = load_tokenizer(model, 0, device), load_context(model, device)
     frames = []
     tokens = photograph_tokens(pictures, model)
     for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
@@ -129,23 +141,32 @@ def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None]) -> M
 
 
 class AdaptationBench:
-    """Sends photographs by every policy: symbols over the data carriers, in noise that the receiver knows, with CQI
-    that is true.
+    """Benchmark that sends photographs by every policy: symbols over the data carriers, with known noise and exact CQI.
 
     Args:
-        model: name or folder.
-        train: where bounds are found.
-        test: what is measured.
-        seed: of fading and noise.
-        jobs: processes that decode.
+        model: name or folder of the model.
+        train: training split, on which bounds are found.
+        test: test split, on which policies are measured.
+        seed: seed of fading and noise.
+        jobs: number of decoding processes.
+        device: device of the networks, as for `device.receiving_device`.
+        kept: folder of the cache of frames' outcomes, from which an interrupted run resumes; None for no cache.
     """
 
-    def __init__(self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2):
+    def __init__(
+        self, model: str, train: Material, test: Material, seed: int = 0, jobs: int = 2, device: str = "cpu",
+        kept: Path | None = FOLDER,
+    ):  # fmt: skip
         self.model, self.train, self.test, self.seed, self.jobs = model, train, test, seed, jobs
+        self.device = device
+        self._store = None if kept is None else Table(kept / RESULTS, "outcomes")
+        self._content = [
+            model_content(model), precision_content(device), seed, code_of("tokcom", without=SELDOM), code_of(__name__)
+        ]  # fmt: skip
         self.solver_ms: list[float] = []
 
     def solver_times(self) -> dict:
-        """Milliseconds that a semantic choice took where predictability was known: median, and the 95th percentile."""
+        """Compute the time of a semantic choice in ms, predictability excluded: median and 95th percentile."""
         if not self.solver_ms:
             return {}
         low, high = np.percentile(self.solver_ms, [50, 95])
@@ -155,7 +176,7 @@ class AdaptationBench:
         self, channels: Sequence[str], esn0_db: Sequence[float], policies: Sequence[str],
         progress: Callable[[int], None] = lambda done: None,
     ) -> Iterator[AdaptationPoint]:  # fmt: skip
-        """Measure contenders by name; those whose token error rate is another's limit are measured where needed."""
+        """Measure contenders by name, after those whose token error rates are their limits."""
         chosen = [each for each in CONTENDERS if each.name in policies]
         with ProcessPoolExecutor(self.jobs, get_context("spawn"), _work_alone) as pool:
             for channel in channels:
@@ -184,26 +205,31 @@ class AdaptationBench:
         )  # fmt: skip
 
     def _within_rival(self, pool, channel, value, contender, rival) -> AdaptationConfig:
-        """The contender with the bound at which it errs less than its rival on the training split.
+        """Find the largest bound at which a contender has fewer errors than its reference on the training split.
 
-        Frames in a fade that nothing survives do not count: they would hide how often the others fail.
+        Frames in a fade that nothing survives do not count: they would hide the error rate of the others.
         """
         strict = self._choices(self.train, "train", channel, value, replace(contender.config, bound=LEAST_BOUND))
         served = np.array([choice.feasible for choice in strict])
         if not served.any():
             return replace(contender.config, bound=LEAST_BOUND)
-        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served].mean()
-        allowed = max(float(allowed), LEAST_BOUND)
-        config = replace(contender.config, bound=self._bound(channel, value, contender.config, allowed, served))
-        for _ in range(TRIES):
-            tried = self._errors(pool, self.train, "train", channel, value, replace(contender, config=config))
-            if tried[served].mean() <= allowed:
-                break
-            config = replace(config, bound=STRICTER * config.bound)
-        return config
+        allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served]
+        ceiling = max(float(allowed.mean()), NEGLIGIBLE)
+
+        def holds(bound: float) -> bool:
+            tried = replace(contender, config=replace(contender.config, bound=bound))
+            errors = self._errors(pool, self.train, "train", channel, value, tried)[served]
+            more = errors - allowed
+            doubt = CAUTION * more.std() * np.sqrt(len(more))
+            return bool(errors.mean() <= NEGLIGIBLE or more.sum() + doubt <= 0)
+
+        # Begin where the expected errors meet the limit.
+        bound = largest_bound(holds, self._bound(channel, value, contender.config, ceiling, served))
+        return replace(contender.config, bound=bound)
 
     def _best_fixed(self, pool, channel, value) -> AdaptationConfig:
-        """The fastest MCS that errs no more often than "cqi" on the training split; the one that errs least if none."""
+        """Find the fastest MCS with at most the errors of "cqi" on the training split, or the one with the fewest
+        errors."""
         limit = self._ter(pool, self.train, "train", channel, value, CONTENDERS[1])
         symbols, tried = np.array([row.symbols(1024, 4) for row in mcs_table()]), []
         for index in np.argsort(symbols, kind="stable"):
@@ -218,15 +244,15 @@ class AdaptationBench:
         return float(self._errors(pool, material, split, channel, value, contender).mean())
 
     def _errors(self, pool, material, split, channel, value, contender) -> np.ndarray:
-        """Share of wrong tokens of each frame."""
+        """Measure the share of wrong tokens of each frame."""
         choices = self._choices(material, split, channel, value, contender.config)
         outcomes = self._decode(pool, material, split, channel, value, choices, contender.mode, False, lambda _: None)
         return np.array([outcome[0] for outcome in outcomes])
 
     def _bound(self, channel, value, config, ceiling, counted) -> float:
-        """The bound, by bisection on the training split, at which what is expected of the frames that count meets the
+        """Find by bisection on the training split the bound at which the expected errors of the counted frames meet the
         ceiling."""
-        low, high = np.log(ceiling / 20), np.log(0.7)
+        low, high = np.log(ceiling / 20), np.log(LARGEST_BOUND)
         for _ in range(9):
             middle = (low + high) / 2
             choices = self._choices(self.train, "train", channel, value, replace(config, bound=float(np.exp(middle))))
@@ -237,7 +263,7 @@ class AdaptationBench:
         return float(np.exp(low))
 
     def _choices(self, material, split, channel, value, config) -> list[Choice]:
-        adapter = LinkAdapter(config, None, load_context(self.model), load_residual(self.model))
+        adapter = LinkAdapter(config, None, load_context(self.model, self.device), load_residual(self.model))
         choices = []
         for frame, bits in zip(material.frames, material.bits, strict=True):
             carriers = carriers_at(channel, value, self.seed, split, frame.frame_id)
@@ -248,22 +274,65 @@ class AdaptationBench:
         return choices
 
     def _decode(self, pool, material, split, channel, value, choices, mode, pictured, progress) -> list[tuple]:
-        jobs = [
-            pool.submit(
-                _decode_one, self.model, frame, choice, channel, value, self.seed, split, mode,
-                material.pictures[number] if pictured else None,
-            )
-            for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True))
-        ]  # fmt: skip
+        keys, jobs = [], []
+        for number, (frame, choice) in enumerate(zip(material.frames, choices, strict=True)):
+            picture = material.pictures[number] if pictured else None
+            keys.append(
+                key_of(
+                    self._content, frame.tokens, frame.frame_id, frame.cmi, channel, value, split, mode, choice.mcs,
+                    choice.layout_seed, choice.power_db, picture,
+                )
+            )  # fmt: skip
+            told = self.model, self.device, frame, choice, channel, value, self.seed, split, mode, picture
+            jobs.append(self._known(keys[-1]) or pool.submit(_decode_one, *told))
         outcomes = []
-        for job in jobs:
-            outcomes.append(job.result())
+        for key, job in zip(keys, jobs, strict=True):
+            if not isinstance(job, list):
+                job = job.result()
+                self._keep(key, job)
+            outcomes.append(tuple(np.nan if each is None else each for each in job))
             progress(1)
         return outcomes
 
+    def _known(self, key: str) -> list | None:
+        if self._store is None:
+            return None
+        return next((figures["outcome"] for _, figures, _ in self._store.find([key])), None)
+
+    def _keep(self, key: str, outcome: tuple) -> None:
+        if self._store is not None:
+            self._store.add({key: ({"outcome": outcome}, None)})
+
+
+def largest_bound(holds: Callable[[float], bool], first: float) -> float:
+    """Find the largest bound that holds, as nearly as a few tries allow.
+
+    Args:
+        holds: tells whether a bound holds; smaller ones than one that holds are assumed to hold as well.
+        first: the bound to begin with.
+
+    Returns:
+        A bound that holds; NEGLIGIBLE if none was found.
+    """
+    bound, low, high = first, None, None
+    for _ in range(TRIES):
+        if holds(bound):
+            low = bound
+        else:
+            high = bound
+        if low is not None and (low >= LARGEST_BOUND or (high is not None and high <= CLOSE * low)):
+            break
+        if low is None:
+            bound = max(STRICTER * high, NEGLIGIBLE)
+        elif high is None:
+            bound = min(LOOSER * low, LARGEST_BOUND)
+        else:
+            bound = float(np.sqrt(low * high))
+    return NEGLIGIBLE if low is None else low
+
 
 def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int) -> np.ndarray:
-    """Es/N0 in dB of the data carriers while a frame is sent; the same draw at every mean and for every policy."""
+    """Draw the Es/N0 in dB of the data carriers for a frame, the same at every mean and for every policy."""
     if channel == "awgn":
         return np.array([esn0_db])
     gains = carrier_gains(channel, np.random.default_rng([seed, CHANNELS.index(channel), len(split), number]))
@@ -273,14 +342,15 @@ def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int
 def outer_loop(
     esn0_db: float, frames: int, target: float, seed: int, step_db: float = 0.01, warm_up: int = 200
 ) -> dict:
-    """PER that the outer loop holds on EPA at 5 Hz, with CQI and reports three bursts old, beside the inner loop alone.
+    """Measure the PER with the outer loop on EPA at 5 Hz, with CQI and reports three bursts old, and with the inner
+    loop alone.
 
     Args:
         esn0_db: mean Es/N0 in dB.
         frames: bursts of 64 packets after the warm-up.
-        target: PER.
-        seed: of everything.
-        step_db: of the loop, for a lost packet.
+        target: target PER.
+        seed: seed of everything.
+        step_db: step of the loop per lost packet.
         warm_up: bursts before counting.
 
     Returns:
@@ -313,7 +383,7 @@ def outer_loop(
 
 
 def as_row(point: AdaptationPoint) -> dict:
-    """A point for JSON, which has no NaN."""
+    """Convert a point for JSON, which has no NaN."""
     row = asdict(point)
     for name, value in row.items():
         if isinstance(value, float):
@@ -322,33 +392,33 @@ def as_row(point: AdaptationPoint) -> dict:
 
 
 @cache
-def _recovery(model: str, mode: str) -> FrameRecovery:
-    return load_recovery(model, mode, "cpu")
+def _recovery(model: str, mode: str, device: str) -> FrameRecovery:
+    return load_recovery(model, mode, device)
 
 
 @cache
 def _link(model: str) -> SymbolLink:
-    return SymbolLink(model)
+    return SymbolLink(Transmitter(), Receiver([codebook(model)]))
 
 
 @cache
-def _tokenizer(model: str):
-    return load_tokenizer(model)
+def _tokenizer(model: str, device: str) -> PictureTokenizer:
+    return load_tokenizer(model, 0, device)
 
 
 def _work_alone() -> None:
     torch.set_num_threads(1)
 
 
-def _decode_one(model, frame, choice, channel, value, seed, split, mode, picture) -> tuple[float, int, int, float]:
-    """Share of wrong tokens, packets lost, packets sent, and PSNR of one frame."""
+def _decode_one(model, device, frame, choice, channel, value, seed, split, mode, picture) -> tuple:
+    """Measure share of wrong tokens, packets lost, packets sent, and PSNR (None without the picture) of one frame."""
     link = _link(model)
     rng = np.random.default_rng([seed, CHANNELS.index(channel), round(100 * value), len(split), frame.frame_id])
     carriers = carriers_at(channel, value, seed, split, frame.frame_id) + choice.power_db
-    llrs, header = link.send(frame, choice.layout_seed, choice.mcs, carriers, rng)
-    recovered = link.receive(llrs, header, _recovery(model, mode))
-    wrong = wrong_tokens(frame, header, recovered)
+    (arrival,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(carriers, rng))
+    recovered = _recovery(model, mode, device).recover(arrival.frame, arrival.received)
+    wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, arrival.positions)
     sent = choice.mcs < len(mcs_table())
     good = recovered.packets_ok & ~wrong.any(axis=1)
-    psnr = np.nan if picture is None else psnr_db(picture, _tokenizer(model).detokenize(recovered.frame))
-    return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), float(psnr)
+    psnr = None if picture is None else psnr_db(picture, _tokenizer(model, device).detokenize(recovered.frame))
+    return float(wrong.sum() / len(frame.tokens)), int((sent & ~good).sum()), int(sent.sum()), psnr

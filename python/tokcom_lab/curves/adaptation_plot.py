@@ -18,7 +18,7 @@ LABELS = {
 }  # fmt: skip
 TITLES = {"awgn": "AWGN", "epa": "Rayleigh block fading (EPA)"}
 LEFT_OUT = ("semantic-power",)
-"""It is no shorter than cqi by design."""
+"""Policies that are not drawn: by design it is not shorter than cqi."""
 FLOOR = 1e-5
 
 
@@ -43,7 +43,7 @@ def draw_airtime(rows: Sequence[dict], path: Path) -> None:
                 continue
             values = [row["esn0_db"] for row in line]
             style = {"color": COLOURS.get(policy, "#111"), "marker": "o", "markersize": 4.5, "linewidth": 1.8}
-            # The same MCS under both: one must show beneath the other.
+            # With equal MCS the curves coincide: keep the lower one visible.
             style |= {"linewidth": 5, "markersize": 8} if policy == "cqi" else {}
             above.plot(values, [row["airtime_ms"] for row in line], label=LABELS.get(policy, policy), **style)
             below.semilogy(values, [max(row["ter"], FLOOR) for row in line], **style)
@@ -53,8 +53,8 @@ def draw_airtime(rows: Sequence[dict], path: Path) -> None:
         for axis in (above, below):
             axis.grid(True, which="major", color="#d9dde3", linewidth=0.8)
             axis.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_ylabel("airtime of a picture (ms at 1 MS/s)")
-    axes[1, 0].set_ylabel("tokens wrong in the end")
+    axes[0, 0].set_ylabel("airtime per picture (ms at 1 MS/s)")
+    axes[1, 0].set_ylabel("TER after recovery")
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9
     )

@@ -1,7 +1,8 @@
-"""Calibration of packets' posteriors in mode "context": fitted on photographs that are known, checked on others."""
+"""Calibration of packets' posteriors in mode "context": fitted on training photographs, checked on others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from tokcom_lab.curves.context_curve import Bench
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Packets that list decoding decided: float64 (n,) log-odds before calibration, bool (n,) whether all of their
-    tokens are right."""
+    """Outcomes of list decoding: log-odds before calibration, float64 (n,), and whether all tokens are right, bool
+    (n,)."""
 
     log_odds: np.ndarray
     right: np.ndarray
@@ -23,16 +24,16 @@ class Outcomes:
 def outcomes(
     bench: Bench, recovery: FrameRecovery, esn0_db: Sequence[float], progress: Callable[[int], None] = lambda done: None
 ) -> Outcomes:
-    """Send all photographs at every Es/N0, alternately with and without label, and see what came true.
+    """Send all photographs at every Es/N0, alternately with and without label, and record the outcomes.
 
     Args:
         bench: the frames.
-        recovery: in mode "list" or "context".
+        recovery: recovery in mode "list" or "context".
         esn0_db: Es/N0 in dB; they are pooled, since a receiver's posterior should not need to know.
         progress: called with the number of frames done since the last call.
 
     Raises:
-        ParameterError: an Es/N0 that is no number.
+        ParameterError: an Es/N0 is not a number.
     """
     odds, right = [], []
     for value in esn0_db:
@@ -42,18 +43,18 @@ def outcomes(
             got = bench.received(number, value, number % 2 == 0)
             if got is None:
                 continue
-            recovered = bench.receive(*got, recovery)
+            recovered = recovery.recover(got.frame, got.received)
             decided = np.isfinite(recovered.log_odds)
             if decided.any():
                 odds.append(recovered.log_odds[decided])
-                right.append(~bench.errors(number, got[1], recovered).any(axis=1)[decided])
+                right.append(~bench.errors(number, got, recovered).any(axis=1)[decided])
     if not odds:
         return Outcomes(np.zeros(0), np.zeros(0, bool))
     return Outcomes(np.concatenate(odds), np.concatenate(right))
 
 
 def reliability(found: Outcomes, acceptance: Acceptance) -> list[dict]:
-    """Share of right packets by calibrated posterior, in bins that grow finer towards certainty.
+    """Compute the share of correct packets by calibrated posterior, in bins that become finer towards certainty.
 
     Returns:
         Rows of posterior (its mean in the bin), right (share), packets, and the 95% interval of the share (Wilson).
@@ -73,15 +74,15 @@ def reliability(found: Outcomes, acceptance: Acceptance) -> list[dict]:
 
 @dataclass(frozen=True)
 class ThresholdPoint:
-    """What a threshold of acceptance does at one Es/N0.
+    """Effect of a threshold of acceptance at one Es/N0.
 
     Attributes:
-        accept: calibrated posterior from which packets are declared good.
+        accept: calibrated posterior from which packets are accepted.
         esn0_db: Es/N0 in dB.
-        per: share of packets that are not declared good, or are wrong.
-        undetected: share of packets that are declared good and wrong.
-        promised: the same as the posteriors have it: the sum of what they lack to 1. Of exact posteriors no other rule
-            accepts as many packets with so few wrong ones.
+        per: share of packets that are not accepted, or are wrong.
+        undetected: share of packets that are accepted although wrong.
+        promised: the same as predicted by the posteriors, the mean of 1 - posterior. With exact posteriors no other
+            rule accepts as many packets with as few wrong ones.
         packets: packets sent.
     """
 
@@ -95,37 +96,38 @@ class ThresholdPoint:
 
 def threshold_curve(
     bench: Bench, recovery: FrameRecovery, acceptance: Acceptance, esn0_db: Sequence[float],
-    accepts: Sequence[float], progress: Callable[[int], None] = lambda done: None,
+    accepts: Sequence[float], progress: Callable[[int], None] = lambda done: None, draws: int = 1,
 ) -> list[ThresholdPoint]:  # fmt: skip
-    """Weigh packets that are lost against packets that are wrong, over the threshold of acceptance.
+    """Measure lost against wrong packets over the threshold of acceptance.
 
     Args:
         bench: the frames; the receiver knows their labels.
-        recovery: in mode "list" or "context".
+        recovery: recovery in mode "list" or "context".
         acceptance: calibration of its log-odds.
         esn0_db: Es/N0 in dB.
         accepts: thresholds.
         progress: called with the number of frames done since the last call.
+        draws: times that every frame is sent, each with noise of its own.
 
     Raises:
-        ParameterError: an Es/N0 that is no number.
+        ParameterError: an Es/N0 is not a number.
     """
     for value in esn0_db:
         noise_variance(value)
     points = []
     for value in esn0_db:
         posterior, right, lost = [np.zeros(0)], [np.zeros(0, bool)], 0
-        for number in range(len(bench.frames)):
+        for number, draw in product(range(len(bench.frames)), range(draws)):
             progress(1)
-            got = bench.received(number, value, True)
+            got = bench.received(number, value, True, draw)
             if got is None:
                 lost += bench.packets(number)
                 continue
-            recovered = bench.receive(*got, recovery)
-            # Where no packet failed nothing was decoded by list, and there are no odds.
+            recovered = recovery.recover(got.frame, got.received)
+            # Without failed packets nothing was list-decoded, and there are no odds.
             odds = recovered.log_odds if len(recovered.log_odds) else np.full(len(recovered.packets_ok), np.inf)
             posterior.append(acceptance.posterior(odds))
-            right.append(~bench.errors(number, got[1], recovered).any(axis=1))
+            right.append(~bench.errors(number, got, recovered).any(axis=1))
         believed, correct = np.concatenate(posterior), np.concatenate(right)
         count = len(believed) + lost
         for accept in accepts:
@@ -140,7 +142,7 @@ def threshold_curve(
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a share by Wilson's score, 95% as it stands."""
+    """Compute the Wilson score interval of a share, by default at 95%."""
     share, square = successes / trials, z * z
     middle = (share + square / (2 * trials)) / (1 + square / trials)
     half = z * np.sqrt(share * (1 - share) / trials + square / (4 * trials**2)) / (1 + square / trials)

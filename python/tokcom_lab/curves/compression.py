@@ -1,4 +1,4 @@
-"""How many bits tokens take when they are coded, beside what the context model says they must."""
+"""Size of losslessly coded tokens, compared with the context model's ideal code length."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ from tokcom.source.order import halton_order, independent_places, split_turns
 
 
 class RememberingPrior(Prior):
-    """A context model that is asked once for what it has said.
+    """Context model with a cache of its predictions.
 
     Args:
         prior: the model.
@@ -38,7 +38,7 @@ class RememberingPrior(Prior):
         return np.concatenate([self._known[key] for key in keys])
 
     def forget(self) -> None:
-        """Make room."""
+        """Empty the cache."""
         self._known.clear()
 
 
@@ -46,17 +46,17 @@ def token_bits(
     frames: Sequence[TokenFrame], prior: Prior, settings: SourceSettings,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, float | int]:  # fmt: skip
-    """Bits a token of whole frames, from nothing.
+    """Measure the bits per token of whole frames, coded without side information.
 
     Args:
-        frames: of the prior's codebook.
+        frames: frames of the prior's codebook.
         prior: the context model.
         settings: turns and margin.
         progress: called with the number of frames done since the last call.
 
     Returns:
-        bits_ideal: what the model says, bits_coded: of blocks of FRAMES_PER_BLOCK frames, as files have them, all bits
-        of a block counted; bits_coded_alone: of blocks of one frame; pictures; frames_per_block.
+        bits_ideal: the model's ideal code length; bits_coded: size in blocks of FRAMES_PER_BLOCK frames, as in files,
+            all bits counted; bits_coded_alone: size in blocks of one frame; pictures; frames_per_block.
     """
     remembering = RememberingPrior(prior)
     order = halton_order(frames[0].grid)
@@ -79,10 +79,10 @@ def independent_bits(
     frames: Sequence[TokenFrame], prior: Prior, settings: SourceSettings,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, float | int]:  # fmt: skip
-    """Bits a token where each frame is `settings.blocks` blocks that are decoded without each other.
+    """Measure the bits per token if each frame is coded as `settings.blocks` independently decodable blocks.
 
     Returns:
-        blocks, bits_ideal, bits_coded, pictures; as of `token_bits`.
+        blocks, bits_ideal, bits_coded, pictures; as in `token_bits`.
     """
     remembering = RememberingPrior(prior)
     ideal = coded = 0.0
@@ -101,7 +101,7 @@ def independent_bits(
 def ideal_bits(
     frames: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
 ) -> float:  # fmt: skip
-    """What a model says that some places of frames take, coded turn by turn, in bits in all."""
+    """Compute the model's ideal code length of positions of frames, coded turn by turn, in bits."""
     tokens = np.stack([frame.tokens for frame in frames])
     seen, total = np.full_like(tokens, LOST), 0.0
     for turn in split_turns(places, settings.turns):

@@ -1,4 +1,4 @@
-"""Packet and token error rates over Es/N0 of the receiver's four modes, on photographs, and the model behind them."""
+"""Packet and token error rates of the receiver's four modes over Es/N0 on photographs, and figures of the model."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,49 +7,50 @@ from itertools import pairwise
 
 import numpy as np
 
-from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.channel.awgn import noise_variance
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.classifier import Classifier
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
 from tokcom.device import AUTO
-from tokcom.errors import ParameterError, TokcomError
+from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
-from tokcom.link.recovery import FrameRecovery, RecoveredFrame
+from tokcom.link.arrival import Arrival
+from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.known_noise import SymbolLink
+from tokcom.link.recovery import RecoveredFrame
 from tokcom.metrics.pictures import psnr_db
+from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.zoo import codebook, load_recovery
-from tokcom.packets.header import BurstHeader
 from tokcom.packets.labels import NATURAL
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer
-from tokcom_lab.curves.symbol_link import wrong_tokens
 from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.photographs import Photographs
 
 MCS = "16qam-1/2"
 MASKED = 0.15
-"""Share of tokens masked where the model alone is measured."""
+"""Share of masked tokens when the model alone is measured."""
 SAMPLE_RATE, DOPPLER_HZ, CFO_HZ = 1e6, 5.0, 2000.0
 PER = 0.1
-"""Packet error rate whose Es/N0 is reported."""
+"""Packet error rate at which the Es/N0 is reported."""
 
 
 @dataclass(frozen=True)
 class ContextPoint:
-    """One mode at one Es/N0.
+    """Figures of one mode at one Es/N0.
 
     Attributes:
         esn0_db: Es/N0 in dB.
         mode: one of `link.modes.MODES`.
         cmi: whether the receiver knew the class label.
-        per: share of packets that were not declared good, or are wrong; those of bursts that were not found count.
-        ter: share of tokens that are wrong in the end, guesses included.
-        undetected: share of packets that were declared good and are wrong.
-        ms_per_frame: from LLRs to pixels, in milliseconds, on average over the frames whose bursts were found.
-        passes: passes of the context model in mode "context", on average.
-        images: photographs.
+        per: share of packets that were not accepted, or are wrong, including those of bursts that were not found.
+        ter: share of tokens that are wrong after recovery, guesses included.
+        undetected: share of packets that were accepted although wrong.
+        ms_per_frame: mean time from LLRs to pixels in ms, over the frames whose bursts were found.
+        passes: mean number of passes of the context model in mode "context".
+        images: number of photographs.
     """
 
     esn0_db: float
@@ -64,16 +65,16 @@ class ContextPoint:
 
 
 class Bench:
-    """Frames of photographs, sent with `MCS`: as symbols in white Gaussian noise, or as bursts through a channel.
+    """Bench of photographs' frames, sent with `MCS` as symbols in white Gaussian noise or as bursts through a channel.
 
     Args:
-        photographs: what is sent.
+        photographs: photographs to send.
         model: name or folder of the model.
         tokenizer: the model's tokenizer.
         seed: seed of the noise; the layout of a frame's packets is drawn from its number.
-        channel: a multipath profile, for bursts that the receiver must find, estimate and equalise, each with a draw of
-            the paths of its own at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols of known noise.
-        labels: under which the tokens are sent: one of `packets.labels.LABELS`.
+        channel: a multipath profile, for bursts that the receiver must find, estimate and equalise, each with an
+            independent draw of the paths at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols in known noise.
+        labels: labels of the tokens, one of `packets.labels.LABELS`.
         device: where the receiver's networks run, as in `device.find_device`.
     """
 
@@ -89,59 +90,40 @@ class Bench:
     ):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
         self._channel, self.device = channel, device
-        known = [codebook(model)]
-        self._transmitter, self._receiver = Transmitter(TransmitConfig(MCS, labels=labels), known), Receiver(known)
+        self._codebooks = [codebook(model)]
+        self._transmitter = Transmitter(TransmitConfig(MCS, labels=labels), self._codebooks)
         tokens = photograph_tokens(photographs.pictures, model)
         self.frames = [
             TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
         ]
 
-    def received(self, number: int, esn0_db: float, cmi: bool) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
-        """LLRs, header and misfit of one frame; None where its burst was lost. All modes meet the same noise."""
+    def received(self, number: int, esn0_db: float, cmi: bool, draw: int = 0) -> Arrival | None:
+        """Simulate the reception of one frame's packets; None if its burst was lost. All modes get the same noise, each
+        draw its own."""
         frame = self.frames[number] if cmi else replace(self.frames[number], cmi=None)
-        if self._channel is not None:
-            return self._through_the_air(frame, esn0_db)
-        packets = self._transmitter.packetize(frame, number)
-        mcs = self._transmitter.choose_mcs(len(packets))
-        coded = self._transmitter.coded(frame, mcs, packets.shape[1])
-        rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
-        symbols = awgn(coded.map(coded.encode(packets, self._transmitter.identity(frame))), esn0_db, rng)
-        variance = np.full(len(symbols), noise_variance(esn0_db), np.float32)
-        header = self._transmitter.header(frame, number, mcs, packets.shape[1])
-        return coded.demap(symbols, variance), header, coded.misfit(symbols, variance)
-
-    def _through_the_air(self, frame: TokenFrame, esn0_db: float) -> tuple[np.ndarray, BurstHeader, np.ndarray] | None:
+        ends = self._transmitter, Receiver(self._codebooks)
+        if self._channel is None:
+            drawn = [draw] if draw else []
+            rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF, *drawn])
+            link = SymbolLink(*ends, tested=True)
+            (arrival,) = link.receive(link.transmit(frame, number).in_noise(esn0_db, rng))
+            return arrival
         settings = ChannelSettings(
             snr_db=esn0_db - ESN0_OVER_SNR_DB, profile=self._channel, doppler_hz=DOPPLER_HZ, cfo_hz=CFO_HZ
         )
-        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + frame.frame_id)
-        burst = self._transmitter.transmit(frame, frame.frame_id)
-        receiver = Receiver()
-        found = receiver.search(channel.process(np.pad(burst, 500)))
-        try:
-            demodulated = receiver.demodulate(found[0]) if found else None
-        except TokcomError:
-            demodulated = None
-        if demodulated is None:
-            return None
-        return receiver.demap(demodulated), demodulated.header, receiver.misfit(demodulated)
+        channel = ChannelModel(settings, SAMPLE_RATE, self.seed + number + draw * len(self.frames))
+        link = BurstLink(*ends)
+        found = link.receive(channel.process(np.pad(link.transmit(frame, number), 500)))
+        return found[0] if found else None
 
     def packets(self, number: int) -> int:
-        """Packets of one frame."""
+        """Count the packets of one frame."""
         return -(-len(self.frames[number].tokens) // self._transmitter.config.tokens_per_packet)
 
-    def receive(
-        self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray, recovery: FrameRecovery
-    ) -> RecoveredFrame:
-        """What the receiver makes of a frame's LLRs."""
-        packets, ok = self._receiver.decode(llrs, header)
-        reception = self._receiver.assemble(packets, ok, header)
-        return recovery.recover(reception.frame, header, llrs, misfit=misfit)
-
-    def errors(self, number: int, header: BurstHeader, recovered: RecoveredFrame) -> np.ndarray:
-        """bool (n_packets, tokens_per_packet): wrong tokens."""
-        return wrong_tokens(self.frames[number], header, recovered)
+    def errors(self, number: int, arrival: Arrival, recovered: RecoveredFrame) -> np.ndarray:
+        """Find wrong tokens, bool (n_packets, tokens_per_packet)."""
+        return wrong_by_packet(self.frames[number].tokens, recovered.frame.tokens, arrival.positions)
 
 
 def context_curve(
@@ -153,19 +135,19 @@ def context_curve(
     Args:
         bench: the frames.
         esn0_db: Es/N0 in dB.
-        modes: of `link.modes.MODES`.
+        modes: modes of `link.modes.MODES`.
         cmi: whether the receiver knows the label: (True,), (False,) or both.
         progress: called with the number of frames done since the last call.
 
     Raises:
-        ParameterError: an Es/N0 that is no number, or no such mode.
+        ParameterError: an Es/N0 is not a number, or a mode does not exist.
     """
     for value in esn0_db:
         noise_variance(value)
     recoveries = {mode: load_recovery(bench.model, mode, bench.device) for mode in modes}
     count = len(bench.frames)
     compile_kernels()
-    for mode in modes:  # networks are at work before the clock runs
+    for mode in modes:  # warm up the networks before timing
         recoveries[mode].recover(bench.frames[0].with_tokens(np.full_like(bench.frames[0].tokens, LOST)))
     bench.tokenizer.detokenize(bench.frames[0])
     for value in esn0_db:
@@ -180,10 +162,11 @@ def context_curve(
                         continue
                     found += 1
                     started = time.perf_counter()
-                    recovered = bench.receive(*got, recoveries[mode])
+                    got.received.decode()  # what every mode begins with counts in each
+                    recovered = recoveries[mode].recover(got.frame, got.received)
                     bench.tokenizer.detokenize(recovered.frame)
                     seconds += time.perf_counter() - started
-                    wrong, ok = bench.errors(number, got[1], recovered), recovered.packets_ok
+                    wrong, ok = bench.errors(number, got, recovered), recovered.packets_ok
                     bad = wrong.any(axis=1)
                     total += np.mean(~ok | bad), np.mean(wrong), np.mean(ok & bad)
                     passes += recovered.passes
@@ -195,7 +178,8 @@ def context_curve(
 
 
 def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | None:
-    """Es/N0 in dB at which a mode's PER falls to a value, its logarithm interpolated; None where it never does."""
+    """Find the Es/N0 in dB at which a mode's PER falls to a value, interpolating its logarithm; None if it never
+    does."""
     ordered = sorted(points, key=lambda point: point.esn0_db)
     for before, after in pairwise(ordered):
         if before.per >= per > after.per:
@@ -206,12 +190,12 @@ def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | Non
 
 
 def masked_bits(context: Prior, tokens: np.ndarray, hidden: np.ndarray, cmi: int | None) -> np.ndarray:
-    """Bits that a model needs for each hidden token of a frame, given the others.
+    """Compute the bits that a model needs for each masked token of a frame, given the others.
 
     Args:
         context: the model.
-        tokens: int (tokens,), all of them.
-        hidden: bool (tokens,).
+        tokens: int (tokens,), all tokens.
+        hidden: bool (tokens,), masked tokens.
         cmi: class label, if it is known.
 
     Returns:
@@ -226,17 +210,17 @@ def model_figures(
     bench: Bench, context: Prior, classifier: Classifier, seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, float | None]:  # fmt: skip
-    """The model alone: bits per masked token at 15% masked, exact recovery of 15% masked tokens, PSNR, top-1.
+    """Measure the model alone: bits per masked token and exact recovery at 15% masked, PSNR, top-1.
 
     Args:
         bench: the frames.
-        context, classifier: of the model.
+        context, classifier: parts of the model.
         seed: seed of the masks.
         progress: called with the number of frames done since the last call.
 
     Returns:
         bits_cmi and bits_no_cmi, exact_recovery (8 passes of mode "mask", with label), psnr_db of tokenizing alone,
-        top1 of the pictures whose class the model knows (None where it knows none).
+        top1 over the pictures whose class the model knows (None if there are none).
     """
     recovery = Recovery(context)
     bits, psnr, right = {True: [], False: []}, [], []
@@ -255,7 +239,7 @@ def model_figures(
             right.append(classifier.likeliest(picture) == frame.cmi)
         progress(1)
     if not masked:
-        raise ParameterError("no token was masked; take more photographs")
+        raise ParameterError("no token was masked; use more photographs")
     return {
         "bits_cmi": float(np.concatenate(bits[True]).mean()),
         "bits_no_cmi": float(np.concatenate(bits[False]).mean()),

@@ -16,15 +16,15 @@ from tokcom_lab.curves.finite_length import packet_error_bound
 COLOURS = {"keep": "#8a8f98", "mask": "#c2571a", "list": "#2f6fb7", "context": "#0b7a5f"}
 MARKERS = {"keep": "s", "mask": "^", "list": "D", "context": "o"}
 SYMBOLS = 31
-"""16-QAM symbols of a packet of 40 bits, CRC-16 and tail at rate 1/2."""
+"""16-QAM symbols per packet of 40 bits, CRC-16 and tail at rate 1/2."""
 BOUNDS = {40: (0, (1, 1)), 56: (0, (4, 2))}
 FLOOR = 1e-4
 
 
 def draw_context_curve(points: Sequence[ContextPoint], path: Path) -> None:
-    """Draw PER and TER over Es/N0, with the bounds on codes of this length that know nothing of the source, as SVG.
+    """Draw PER and TER over Es/N0 as SVG, with bounds on codes of this length that ignore the source.
 
-    Where the receiver had no label, lines are thin and dashed; error rates of zero are left out.
+    Lines are thin and dashed if the receiver had no label; error rates of zero are left out.
 
     Raises:
         TokcomError: the file cannot be written.
@@ -63,15 +63,15 @@ def draw_context_curve(points: Sequence[ContextPoint], path: Path) -> None:
 
 
 def draw_reliability(before: Sequence[dict], after: Sequence[dict], path: Path) -> None:
-    """Draw rows of `calibration.reliability`, raw and calibrated: how often packets are wrong over how often they say
-    they are, as SVG.
+    """Draw rows of `calibration.reliability`, raw and calibrated, as SVG: observed over predicted share of wrong
+    packets.
 
     Raises:
         TokcomError: the file cannot be written.
     """
     figure = Figure(figsize=(5.4, 4.8), layout="constrained")
     axis = figure.subplots()
-    axis.loglog([1e-5, 1], [1e-5, 1], color="#111", linewidth=1, linestyle=(0, (4, 2)), label="as promised")
+    axis.loglog([1e-5, 1], [1e-5, 1], color="#111", linewidth=1, linestyle=(0, (4, 2)), label="ideal")
     for rows, name, colour, marker in (
         (before, "before calibration", COLOURS["mask"], "^"), (after, "calibrated", COLOURS["context"], "o"),
     ):  # fmt: skip
@@ -82,7 +82,7 @@ def draw_reliability(before: Sequence[dict], after: Sequence[dict], path: Path) 
         axis.errorbar(said, seen, yerr=ends, color=colour, marker=marker, linewidth=1.2, capsize=2, label=name)
     axis.set_xlim(1e-5, 1.2)
     axis.set_ylim(1e-5, 1.2)
-    axis.set_xlabel("probability of a wrong packet, as the decoder states it")
+    axis.set_xlabel("probability of a wrong packet, as predicted by the decoder")
     axis.set_ylabel("share of wrong packets (95% interval)")
     axis.grid(True, color="#d9dde3", linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)
@@ -91,7 +91,7 @@ def draw_reliability(before: Sequence[dict], after: Sequence[dict], path: Path) 
 
 
 def draw_received(bench: Bench, esn0_db: Sequence[float], path: Path, photographs: int = 3) -> None:
-    """Draw the first photographs as sent, as tokenized, and as each mode receives them, a row an Es/N0, as PNG.
+    """Draw the first photographs as sent, as tokenized, and as received in each mode, one row per Es/N0, as PNG.
 
     Raises:
         TokcomError: the file cannot be written.
@@ -113,7 +113,7 @@ def draw_received(bench: Bench, esn0_db: Sequence[float], path: Path, photograph
             if got is None:
                 axis.text(0.5, 0.5, "burst lost", ha="center", transform=axis.transAxes)
                 continue
-            frame = bench.receive(*got, recoveries[mode]).frame
+            frame = recoveries[mode].recover(got.frame, got.received).frame
             picture = bench.tokenizer.detokenize(frame)
             wrong = np.mean(frame.tokens != bench.frames[number].tokens)
             axis.imshow(picture, interpolation="nearest")
@@ -126,7 +126,7 @@ def draw_received(bench: Bench, esn0_db: Sequence[float], path: Path, photograph
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure without the date of its making.
+    """Write a figure without a date.
 
     Raises:
         TokcomError: the file cannot be written.

@@ -1,14 +1,14 @@
-"""The table behind link adaptation, measured: losses on given carriers, and beta of EESM for every MCS."""
+"""Measurements for link adaptation: packet losses on given carriers, and beta of EESM for every MCS."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from tokcom.adaptation.cqi import effective_esn0_db, predicted_per
-from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.channel.awgn import awgn
 from tokcom.channel.multipath import Profile, load_profile
 from tokcom.link.packets import MixedPackets
+from tokcom.mcs import Mcs, mcs_table
 from tokcom.packets.identity import PacketIdentity
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 
@@ -16,29 +16,29 @@ CODEBOOK_SIZE, TOKENS = 1024, 4
 IDENTITY = PacketIdentity(0, 0, 0)
 BETAS_DB = np.arange(-2, 22.01, 0.1)
 CARRIERS_HZ = CARRIERS * 1e6 / FFT_SIZE
-"""Frequencies of the carriers in use at 1 MS/s: in turn, each of them carries data."""
+"""Frequencies of the carriers in use at 1 MS/s; each carries data in turn."""
 
 
 def carrier_response(paths: Profile, gains: np.ndarray) -> np.ndarray:
-    """complex128 (52,): the channel at the carriers in use, of complex gains (paths,) of a profile whose delays are in
-    seconds."""
+    """Compute the channel at the carriers in use, complex128 (52,), from complex gains (paths,) of a profile with
+    delays in seconds."""
     return np.exp(-2j * np.pi * np.outer(CARRIERS_HZ, paths.delays)) @ gains
 
 
 def carrier_gains(profile: str, rng: np.random.Generator) -> np.ndarray:
-    """complex128 (52,): the carriers in use for one draw of a fading profile's paths, of mean power 1 over draws."""
+    """Draw a fading profile's channel at the carriers in use, of mean power 1 over draws, complex128 (52,)."""
     paths = load_profile(profile)
     return carrier_response(paths, paths.draw(-np.inf, rng))
 
 
 def packets_lost(scheme: Mcs, carrier_esn0_db: np.ndarray, packets: int, rng: np.random.Generator) -> float:
-    """Share of packets of 56 bits that the Viterbi decoder loses, their symbols spread over the carriers.
+    """Measure the share of packets of 56 bits that the Viterbi decoder loses, with symbols spread over the carriers.
 
     Args:
-        scheme: of the MCS table.
-        carrier_esn0_db: float (n_carriers,).
-        packets: to send.
-        rng: of tokens, places and noise.
+        scheme: row of the MCS table.
+        carrier_esn0_db: float (n_carriers,), Es/N0 of each carrier in dB.
+        packets: number of packets.
+        rng: generator of tokens, positions and noise.
     """
     coded = MixedPackets(CODEBOOK_SIZE, TOKENS, np.full(packets, scheme.index))
     tokens = rng.integers(0, CODEBOOK_SIZE, (packets, TOKENS))
@@ -53,21 +53,21 @@ def packets_lost(scheme: Mcs, carrier_esn0_db: np.ndarray, packets: int, rng: np
 def fit_betas(
     profile: str, draws: int, packets: int, seed: int, progress: Callable[[int], None] = lambda done: None
 ) -> list[dict]:
-    """The likeliest beta for every MCS.
+    """Fit the most likely beta for every MCS.
 
-    Every draw of the paths is scaled so that its EESM, at a beginner's beta, lies around the threshold; what is lost
-    there is compared with the table's curve at the EESM of every beta.
+    Every draw of the paths is scaled so that its EESM, at an initial beta, is near the threshold; losses are compared
+    with the table's curve at the EESM of every beta.
 
     Args:
-        profile: row of channel/profiles.json; the more selective, the better beta shows.
-        draws: of its paths.
-        packets: of each draw.
-        seed: of everything.
+        profile: row of channel/profiles.json; the more selective, the better beta can be fitted.
+        draws: draws of its paths.
+        packets: packets per draw.
+        seed: seed of everything.
         progress: called with the number of draws done since the last call.
 
     Returns:
-        Rows of mcs, beta_db, and the standard deviation in dB of what the curve leaves, before (the mean Es/N0 in place
-        of EESM) and after.
+        Rows of mcs, beta_db, and the standard deviation in dB of the residuals, before (mean Es/N0 in place of EESM)
+        and after.
     """
     rows = []
     for scheme in mcs_table():
@@ -98,6 +98,6 @@ def fit_betas(
 
 
 def _esn0_of(scheme: Mcs, per: np.ndarray) -> np.ndarray:
-    """Es/N0 in dB at which the table's curve has a PER."""
+    """Find the Es/N0 in dB at which the table's curve has a PER."""
     grid = np.linspace(scheme.per10_esn0_db - 8, scheme.per1_esn0_db + 8, 2000)
     return np.interp(-per, -predicted_per(scheme, grid), grid)

@@ -1,9 +1,8 @@
-"""What a code of finite length can do at best: the normal approximation for QAM in white Gaussian noise.
+"""Bound on codes of finite length: the normal approximation for QAM in white Gaussian noise.
 
 Polyanskiy, Poor, Verdú, "Channel coding rate in the finite blocklength regime", IEEE Trans. Inf. Theory, 2010: a code
 of n symbols that carries k bits fails with probability Q((n C - k + log2(n) / 2) / sqrt(n V)), with the capacity C and
-the dispersion V of the constellation. It knows nothing of the source: bits that a context model can tell are not
-counted.
+the dispersion V of the constellation. It ignores the source: bits that a context model can predict are counted in full.
 """
 
 import numpy as np
@@ -13,14 +12,14 @@ from tokcom.channel.awgn import noise_variance
 from tokcom.modulation.constellation import Constellation
 
 QUADRATURE = 48
-"""Gauss-Hermite nodes a dimension."""
+"""Gauss-Hermite nodes per dimension."""
 
 
 def capacity_and_dispersion(modulation: str, esn0_db: float) -> tuple[float, float]:
-    """Bits, and bits squared, a symbol of equally likely points in AWGN.
+    """Compute capacity in bits and dispersion in bits squared per symbol, for equally likely points in AWGN.
 
     Raises:
-        ParameterError: no such constellation, or an Es/N0 that is no number.
+        ParameterError: the constellation does not exist, or the Es/N0 is not a number.
     """
     points = Constellation(modulation).points.astype(np.complex128)
     variance = noise_variance(esn0_db)
@@ -36,7 +35,8 @@ def capacity_and_dispersion(modulation: str, esn0_db: float) -> tuple[float, flo
 
 
 def packet_error_bound(modulation: str, esn0_db: float, n_symbols: int, n_bits: int) -> float:
-    """Packet error rate of the best code of n_symbols symbols for n_bits bits, by the normal approximation."""
+    """Compute the packet error rate of the best code of n_symbols symbols for n_bits bits, by the normal
+    approximation."""
     capacity, dispersion = capacity_and_dispersion(modulation, esn0_db)
     margin = n_symbols * capacity - n_bits + np.log2(n_symbols) / 2
     return float(norm.sf(margin / np.sqrt(n_symbols * dispersion)))

@@ -8,11 +8,11 @@ import numpy as np
 
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import ParameterError
-from tokcom.link.packets import LinkConfig, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.processors import usable_processors
 
 PACKETS_PER_FRAME = 4096
-"""Packets simulated at a time: their arrays stay within the processor's caches."""
+"""Packets simulated at a time, few enough for the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ def link_curve(
     config: LinkConfig, esn0_db: list[float], packets: int, *, codebook_size: int = 1024, seed: int = 0,
     threads: int | None = None, progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[LinkPoint]:  # fmt: skip
-    """Simulate random packets over AWGN; the same figures come out whatever the number of threads.
+    """Simulate random packets over AWGN; the figures do not depend on the number of threads.
 
     Args:
         config: the link.
         esn0_db: points to simulate.
-        packets: packets a point, at least 1.
+        packets: packets per point, at least 1.
         codebook_size: words of the codebook.
         seed: seed of tokens, layouts and noise.
-        threads: threads to use; None: one a processor.
+        threads: number of threads; None for one per processor.
         progress: called with the number of packets done since the last call.
 
     Raises:
@@ -69,7 +69,7 @@ def link_curve(
                 undetected / packets,
             )  # fmt: skip
     finally:
-        # Stopped in between, it does not wait for what was not begun.
+        # If interrupted, do not wait for tasks that have not begun.
         pool.shutdown(cancel_futures=True)
 
 

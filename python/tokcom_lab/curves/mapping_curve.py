@@ -1,7 +1,7 @@
-"""What semantic labels are worth: how far, in the codebook's space, tokens are from what was meant, on photographs.
+"""Benefit of semantic labels: distance in the codebook's space between tokens sent and received, on photographs.
 
-Uncoded schemes send each token as one symbol or a few in white Gaussian noise; coded ones are the packets of
-`context_curve`. Natural, random and semantic labels meet the same photographs and the same noise.
+Uncoded schemes send each token as one or a few symbols in white Gaussian noise; coded ones are the packets of
+`context_curve`. Natural, random and semantic labels get the same photographs and the same noise.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.device import AUTO
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import compile_kernels
@@ -28,31 +29,31 @@ ESN0_DB = {
     "1024qam": (15, 20, 25, 30), "32qam 32qam": (8, 11, 14, 17), "16qam 16qam qpsk": (3, 6, 9, 12),
     "1024psk": (20, 30, 40),
 }  # fmt: skip
-"""Where the schemes are measured, in dB."""
+"""Values of Es/N0 in dB at which the schemes are measured."""
 RANDOM = "random"
 CODED, WITH_CONTEXT = "coded ", " map"
-"""Beginning of coded schemes' names; end of those of uncoded ones whose receiver takes the MAP token under the context
+"""Prefix of coded schemes' names; suffix of uncoded ones whose receiver decides for the MAP token under the context
 model's prior."""
 BATCH = 25
-"""Pictures decoded together."""
+"""Pictures decoded at a time."""
 
 
 @dataclass(frozen=True)
 class MappingPoint:
-    """One way to send, one set of labels, one Es/N0.
+    """Figures of one scheme with one set of labels at one Es/N0.
 
     Attributes:
         scheme: a scheme of `modulation.direct`, nearest point; with " map" at its end, MAP under the context's prior;
             or "coded" and one of `link.modes.MODES`.
         labels: "natural", "random", "semantic" or, of coded tokens, "contextual".
         esn0_db: Es/N0 in dB.
-        embedding_distance: mean cosine distance between the code vectors meant and received, of all tokens, those that
-            are right included.
+        embedding_distance: mean cosine distance between the code vectors sent and received, over all tokens, correct
+            ones included.
         euclidean_distance: the same in Euclidean distance.
         token_error_rate: share of tokens that are wrong.
         psnr_db: mean PSNR against the photographs.
-        per: share of packets that were not declared good, or are wrong; None without code.
-        images: photographs.
+        per: share of packets that were not accepted, or are wrong; None without code.
+        images: number of photographs.
     """
 
     scheme: str
@@ -67,30 +68,32 @@ class MappingPoint:
 
 
 class MappingBench:
-    """Photographs sent under several labels.
+    """Bench of photographs sent under several labels.
 
     Args:
-        photographs: what is sent.
+        photographs: photographs to send.
         model: name or folder of the model.
         tokenizer: the model's tokenizer.
-        seed: seed of noise and of the random labels.
+        seed: seed of noise and random labels.
+        device: device of the receiver's networks, as for `device.find_device`.
 
     Raises:
         ModelError: the model has no labels.
     """
 
-    def __init__(self, photographs: Photographs, model: str, tokenizer: VQTokenizer, seed: int = 0):
+    def __init__(self, photographs: Photographs, model: str, tokenizer: VQTokenizer, seed: int = 0, device: str = AUTO):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
+        self.device = device
         self.semantic = load_labels(model)
         self.coded = {
             name: Bench(photographs, model, tokenizer, seed=seed, labels=name)
             for name in (NATURAL, *codebook(model).labels)
         }
         self.frames = self.coded[NATURAL].frames
-        self._cosine = cosine_distances(tokenizer.network.codebook.numpy())
+        self._cosine = cosine_distances(tokenizer.network.codebook.float().cpu().numpy())
 
     def labels(self, scheme: str, name: str) -> TokenLabels:
-        """The labels of that name for an uncoded scheme."""
+        """Return the labels of a name for an uncoded scheme."""
         size = self.tokenizer.codebook_size
         if name == SEMANTIC:
             return self.semantic[scheme]
@@ -99,14 +102,14 @@ class MappingBench:
         return TokenLabels(np.arange(size))
 
     def uncoded(self, link: UncodedLink, number: int, esn0_db: float) -> TokenFrame:
-        """What arrives of one frame."""
+        """Simulate the transmission of one frame without code."""
         frame = self.frames[number]
         rng = np.random.default_rng([self.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
         symbols = awgn(link.transmit(frame), esn0_db, rng)
         return link.receive(frame, symbols, noise_variance(esn0_db))[0]
 
     def measures(self, received: Sequence[TokenFrame]) -> list[float]:
-        """Mean cosine and Euclidean distance, share of wrong tokens and mean PSNR of what arrived of all frames."""
+        """Compute mean cosine and Euclidean distance, share of wrong tokens and mean PSNR over all received frames."""
         sent = np.stack([frame.tokens for frame in self.frames])
         got = np.stack([frame.tokens for frame in received])
         cosine, grids = self._cosine[sent, got], got.reshape(-1, *self.tokenizer.grid)
@@ -130,12 +133,12 @@ def mapping_curve(
 
     Args:
         bench: the photographs.
-        schemes: as `MappingPoint.scheme`.
+        schemes: schemes as in `MappingPoint.scheme`.
         esn0_db: Es/N0 in dB.
         progress: called with the number of frames done since the last call.
 
     Raises:
-        ParameterError: an Es/N0 that is no number, or no such scheme.
+        ParameterError: an Es/N0 is not a number, or a scheme does not exist.
     """
     for value in esn0_db:
         noise_variance(value)
@@ -149,7 +152,7 @@ def mapping_curve(
 
 
 def labels_of(scheme: str) -> tuple[str, ...]:
-    """The labels that a scheme is measured under.
+    """List the labels with which a scheme is measured.
 
     Raises:
         ParameterError: there is no such scheme.
@@ -167,17 +170,18 @@ def _point(
 ) -> MappingPoint:
     received, lost, count = [], 0.0, len(bench.frames)
     if scheme.startswith(CODED):
-        coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED))
+        coded, recovery = bench.coded[name], load_recovery(bench.model, scheme.removeprefix(CODED), bench.device)
         for number in range(count):
-            llrs, header, misfit = coded.received(number, esn0_db, True)
-            recovered = coded.receive(llrs, header, misfit, recovery)
+            arrival = coded.received(number, esn0_db, True)
+            recovered = recovery.recover(arrival.frame, arrival.received)
             received.append(recovered.frame)
-            wrong = coded.errors(number, header, recovered).any(axis=1)
+            wrong = coded.errors(number, arrival, recovered).any(axis=1)
             lost += np.mean(~recovered.packets_ok | wrong)
             progress(1)
     else:
         plain = scheme.removesuffix(WITH_CONTEXT)
-        link = UncodedLink(plain, bench.labels(plain, name), load_context(bench.model) if plain != scheme else None)
+        context = load_context(bench.model, bench.device) if plain != scheme else None
+        link = UncodedLink(plain, bench.labels(plain, name), context)
         for number in range(count):
             received.append(bench.uncoded(link, number, esn0_db))
             progress(1)

@@ -18,8 +18,8 @@ SCHEME = "1024qam"
 def draw_labels(bench: MappingBench, path: Path) -> None:
     """Draw the points of 1024-QAM under natural and semantic labels, as PNG or SVG.
 
-    Each point is coloured twice: by its token's code vector (the first three principal components as red, green and
-    blue), and by its token decoded alone, a picture of nothing else.
+    Each point is coloured in two ways: by its token's code vector (the first three principal components as red, green
+    and blue), and by the mean colour of a picture decoded from that token alone.
 
     Raises:
         TokcomError: the file cannot be written.
@@ -48,7 +48,7 @@ def draw_labels(bench: MappingBench, path: Path) -> None:
 
 def draw_errors(bench: MappingBench, esn0_db: Sequence[float], path: Path, photographs: int = 3) -> None:
     """Draw the first photographs as sent, as tokenized, and as they arrive by uncoded 1024-QAM under each labelling
-    (nearest point), a row an Es/N0, as PNG.
+    (nearest point), one row per Es/N0, as PNG.
 
     Raises:
         TokcomError: the file cannot be written.
@@ -78,7 +78,7 @@ def draw_errors(bench: MappingBench, esn0_db: Sequence[float], path: Path, photo
 
 
 def _components(vectors: np.ndarray) -> np.ndarray:
-    """The first three principal components, each from 0 to 1 over its middle 96%."""
+    """Compute the first three principal components, each scaled to 0 … 1 over its central 96%."""
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
     values = centred @ directions[:, :-4:-1]

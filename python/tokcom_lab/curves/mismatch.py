@@ -1,10 +1,9 @@
-"""Blocks that one machine codes and others decode: machines that differ in batch, threads, kernels and runtime.
+"""Decoding of blocks on other machines than the encoder's, with different batch, threads, kernels and runtime.
 
-Each machine is a process of its own, for its kernels are chosen when libraries are loaded. Coded and decoded are parts
-of some frames; what a process has done is kept in files, and the next run goes on from there.
+Each machine is a separate process, because kernels are chosen when libraries are loaded. Frames are coded and decoded
+in parts; the results of a process are stored in files, from which the next run continues.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -22,27 +21,27 @@ from tokcom.context.prior import Prior
 from tokcom.errors import SourceError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.models.onnx_export import export_context
-from tokcom.models.zoo import load_context
+from tokcom.models.zoo import codebook, load_context
 from tokcom.source.blocks import SourceSettings, encode_block
 from tokcom.source.container import CodedFrames, from_bytes, to_bytes
 from tokcom.source.order import halton_order
+from tokcom_lab.cache import FOLDER, SELDOM, code_of, key_of, model_content
 from tokcom_lab.curves.compression import RememberingPrior
 
-CACHE = Path(".cache/mismatch")
 PART = 20
-"""Frames that a process codes or decodes between two files."""
+"""Frames per file of results."""
 OLD_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """How a process computes the context model.
+    """Configuration of a process that computes the context model.
 
     Attributes:
         runtime: "torch" or "onnxruntime".
-        batch: frames side by side.
-        threads: processors.
-        variables: of its environment.
+        batch: frames per batch.
+        threads: number of threads.
+        variables: environment variables.
     """
 
     runtime: str
@@ -59,31 +58,31 @@ DECODERS = {
 
 
 def count_mismatches(
-    frames: Sequence[TokenFrame], model: str, turns: int, *, cache: Path = CACHE,
+    frames: Sequence[TokenFrame], model: str, turns: int, *, cache: Path = FOLDER / "mismatch",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, object]:  # fmt: skip
-    """Code frames, each a block, on one machine, decode them on others, and compare.
+    """Encode frames, one block per frame, on one machine, decode them on others, and compare.
 
     Args:
-        frames: of the model's codebook.
+        frames: frames of the model's codebook.
         model: name or folder of the model.
-        turns: of the context model.
-        cache: folder that keeps what is done.
+        turns: evaluations of the context model per frame.
+        cache: folder of results.
         progress: called with the number of blocks coded or decoded since the last call.
 
     Returns:
-        blocks: that were decoded, under all conditions together; wrong: how many of them came out otherwise than they
-        went in, or not at all; conditions: by decoder, blocks, wrong, and the largest difference between its
-        log-probabilities and the encoder's for the same tokens.
+        blocks: number of blocks decoded under all conditions; wrong: number of blocks decoded wrongly or not at all;
+            conditions: by decoder, blocks, wrong, and the largest difference between its log-probabilities and the
+            encoder's for the same tokens.
 
     Raises:
-        TokcomError: a process failed; the message is its own.
+        TokcomError: a process failed; the message is that of the process.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    material = cache / f"{_key(frames, turns)}.npz"
+    material = cache / f"{_key(frames, model, turns)}.npz"
     told = [-1 if frame.cmi is None else frame.cmi for frame in frames]
     np.savez(material, tokens=np.stack([frame.tokens for frame in frames]), cmi=np.array(told))
-    parts = [cache / _key(frames[first : first + PART], turns) for first in range(0, len(frames), PART)]
+    parts = [cache / _key(frames[first : first + PART], model, turns) for first in range(0, len(frames), PART)]
     _run(ENCODER, "encode", material, model, turns, progress)
     conditions = {}
     for number, (name, machine) in enumerate(DECODERS.items()):
@@ -101,14 +100,15 @@ def count_mismatches(
     }
 
 
-def _key(frames: Sequence[TokenFrame], turns: int) -> str:
-    """Stands for frames and how they are coded."""
-    said = [(frame.codebook, frame.cmi, turns, frame.tokens.tobytes()) for frame in frames]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+def _key(frames: Sequence[TokenFrame], model: str, turns: int) -> str:
+    """Make a key of frames, the settings of their coding, model and code."""
+    said = [(frame.codebook, frame.cmi, frame.tokens) for frame in frames]
+    code = code_of("tokcom", without=SELDOM), code_of("tokcom_lab.curves.mismatch")
+    return key_of(said, turns, model_content(model), code)
 
 
 def _job(machine: Machine, task: str, material: Path, model: str, turns: int) -> dict:
-    """What a process is told."""
+    """Make the job description of a process."""
     return {
         "task": task, "material": str(material), "model": model, "turns": turns, "runtime": machine.runtime,
         "batch": machine.batch, "threads": machine.threads,
@@ -139,7 +139,7 @@ def _run(
 
 
 def _work(job: dict) -> None:
-    """What a process does: the parts that are not there yet."""
+    """Run a process: compute the missing parts."""
     torch.set_num_threads(job["threads"])
     material = Path(job["material"])
     if job["runtime"] == "torch":
@@ -155,7 +155,7 @@ def _work(job: dict) -> None:
     ]
     for first in range(0, len(frames), PART):
         part = frames[first : first + PART]
-        coded = material.parent / f"{_key(part, job['turns'])}.tkc"
+        coded = material.parent / f"{_key(part, job['model'], job['turns'])}.tkc"
         done = coded.with_suffix(f".{job['task']}")
         if not done.exists():
             if job["task"] == "encode":
@@ -169,11 +169,11 @@ def _work(job: dict) -> None:
 def _onnx_prior(model: str, path: Path, threads: int) -> OnnxPrior:
     if not path.exists():
         export_context(model, path)
-    return OnnxPrior(path, threads)
+    return OnnxPrior(path, codebook(model).name, threads)
 
 
 def _probe(frames: Sequence[TokenFrame], prior: Prior) -> np.ndarray:
-    """Log-probabilities of every second token of some frames, by which machines are told apart."""
+    """Compute log-probabilities of every second token of some frames, to compare machines."""
     seen = np.stack([np.where(np.arange(len(frame.tokens)) % 2, frame.tokens, LOST) for frame in frames]).astype(
         np.int32
     )
@@ -181,7 +181,7 @@ def _probe(frames: Sequence[TokenFrame], prior: Prior) -> np.ndarray:
 
 
 def _encode(frames: Sequence[TokenFrame], prior: Prior, job: dict, path: Path) -> None:
-    # Frames are blocks of their own, but their probabilities are computed side by side.
+    # Frames are separate blocks, but their probabilities are computed in batches.
     batch, order = job["batch"], halton_order(frames[0].grid)
     remembering, blocks = RememberingPrior(prior), []
     settings = SourceSettings(job["turns"])

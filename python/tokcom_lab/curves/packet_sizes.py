@@ -1,4 +1,4 @@
-"""The MCS table's thresholds by packet size, measured, and what is lost where a tenth is predicted."""
+"""Measurement of the MCS table's thresholds by packet size, and of the losses where a tenth is predicted."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -6,14 +6,14 @@ from itertools import count
 import numpy as np
 
 from tokcom.adaptation.cqi import predicted_per
-from tokcom.adaptation.mcs import CODE, PAYLOAD_BITS, Mcs, mcs_table
-from tokcom.link.packets import LinkConfig
+from tokcom.link.packet_link import LinkConfig
+from tokcom.mcs import CODE, PAYLOAD_BITS, Mcs, mcs_table
 from tokcom_lab.curves.link_curve import link_curve
 
 OFFSETS_DB = (-0.3, -0.15, 0.0, 0.15, 0.3)
-"""Around where a threshold is thought to be; the threshold follows from a line through the log-odds there."""
+"""Offsets in dB around the expected threshold; the threshold follows from a line through the log-odds there."""
 FEWEST_LOST = 10
-"""Packets that must fail at a point, and pass, for its log-odds to count."""
+"""Smallest number of failed, and of received, packets for a point's log-odds to count."""
 TRIES = 20
 
 
@@ -21,16 +21,16 @@ def measure_thresholds(
     packets: int, seed: int, payload_bits: Sequence[int] = PAYLOAD_BITS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[dict]:  # fmt: skip
-    """Measure what the MCS table holds.
+    """Measure the thresholds of the MCS table.
 
     Args:
-        packets: at each point of the 10% threshold; four times as many at those of 1%.
-        seed: of tokens and noise.
+        packets: packets per point of the 10% threshold; four times as many for 1%.
+        seed: seed of tokens and noise.
         payload_bits: sizes to measure.
-        progress: called with 1 for every MCS and size done.
+        progress: called with 1 after every MCS and size.
 
     Returns:
-        A row for every MCS and size: mcs, payload_bits, per10_esn0_db, per1_esn0_db.
+        One row per MCS and size: mcs, payload_bits, per10_esn0_db, per1_esn0_db.
     """
     rows = []
     for scheme in mcs_table():
@@ -49,17 +49,17 @@ def losses_where_predicted(
     share: float, packets: int, seed: int, payload_bits: Sequence[int],
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[dict]:  # fmt: skip
-    """Measure what is lost where the MCS table predicts a share.
+    """Measure the share of lost packets where the MCS table predicts a given share.
 
     Args:
-        share: of packets, above 0 and below 1.
-        packets: at each point.
-        seed: of tokens and noise.
+        share: share of packets, above 0 and below 1.
+        packets: packets per point.
+        seed: seed of tokens and noise.
         payload_bits: sizes to measure.
-        progress: called with 1 for every MCS and size done.
+        progress: called with 1 after every MCS and size.
 
     Returns:
-        A row for every MCS and size: mcs, payload_bits, esn0_db, predicted, per.
+        One row per MCS and size: mcs, payload_bits, esn0_db, predicted, per.
     """
     rows = []
     for scheme in mcs_table():
@@ -74,7 +74,7 @@ def losses_where_predicted(
 
 
 def _threshold(scheme: Mcs, payload_bits: int, share: float, packets: int, seeds: "count[int]") -> float:
-    """Es/N0 in dB, to a hundredth, at which a share of the packets is lost."""
+    """Find the Es/N0 in dB, to a hundredth, at which a share of the packets is lost."""
     around = _where(scheme, payload_bits, share)
     for _ in range(TRIES):
         esn0_db = around + np.array(OFFSETS_DB)
@@ -90,11 +90,11 @@ def _threshold(scheme: Mcs, payload_bits: int, share: float, packets: int, seeds
         if abs(found - around) <= OFFSETS_DB[-1]:
             return round(float(found), 2)
         around += float(np.clip(found - around, -1.0, 1.0))
-    raise AssertionError(f"{scheme.name} with {payload_bits} bits a packet: no threshold near {around:.1f} dB")
+    raise AssertionError(f"{scheme.name} with {payload_bits} bits per packet: no threshold near {around:.1f} dB")
 
 
 def _where(scheme: Mcs, payload_bits: int, share: float) -> float:
-    """Es/N0 in dB at which a share is predicted: the curve falls all the way."""
+    """Find the Es/N0 in dB at which a share is predicted; the curve decreases monotonically."""
     low, high = -20.0, 50.0
     while high - low > 1e-4:
         middle = (low + high) / 2
@@ -103,7 +103,7 @@ def _where(scheme: Mcs, payload_bits: int, share: float) -> float:
 
 
 def _lost(scheme: Mcs, payload_bits: int, esn0_db: list[float], packets: int, seed: int) -> list[float]:
-    """Share of packets that fail at each Es/N0."""
+    """Measure the share of packets that fail at each Es/N0."""
     config = LinkConfig(CODE, scheme.modulation, payload_bits, rate=scheme.rate)
-    # Words of one bit make packets of any size.
+    # With words of one bit, packets can have any size.
     return [point.per for point in link_curve(config, esn0_db, packets, codebook_size=2, seed=seed)]

@@ -1,4 +1,4 @@
-"""What a model for photographs is worth: what its tokens show, and how well its context expects them."""
+"""Quality of a model for photographs: fidelity of its tokens, and accuracy of its context."""
 
 import math
 import statistics
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tokcom.device import AUTO, find_device
 from tokcom.errors import ParameterError
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.models.published import load_efficientnet_lite
@@ -21,11 +22,11 @@ from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.training.dataset import load_dataset
 
 JUDGE, JUDGE_SIZE = 2, 260
-"""Version of EfficientNet-Lite that judges, and the pixels that it sees; training uses another, version 0."""
+"""Version of EfficientNet-Lite used as judge, and its input size in pixels; training uses another one, version 0."""
 MASKED = 0.15
-"""Share of the tokens that the context model guesses."""
+"""Share of masked tokens, which the context model predicts."""
 TIMED = 12
-"""Photographs that are tokenized and shown one by one for the times."""
+"""Photographs that are tokenized and decoded one by one for the timing."""
 AT_ONCE = 16
 
 
@@ -35,14 +36,14 @@ class PhotographQuality:
 
     Attributes:
         images: number of photographs.
-        psnr_db: mean PSNR of what the tokens show.
+        psnr_db: mean PSNR of the decoded pictures.
         ssim: mean structural similarity.
-        sharpness: energy of the gradients of what is shown over that of the originals, over all photographs together.
-        lite2_agreement: share of photographs that EfficientNet-Lite2 names alike in both.
+        sharpness: energy of the gradients of decoded pictures relative to that of the originals, over all photographs.
+        lite2_agreement: share of photographs that EfficientNet-Lite2 classifies alike in both.
         lite2_cosine: mean cosine of its pooled features of both.
-        bits_told, exact_told: bits of a masked token at 15% masked, and share of those whose likeliest guess is right,
-            with the class, over the photographs of classes that the model knows; None where there are none.
-        bits_untold, exact_untold: the same without, over all.
+        bits_told, exact_told: bits per masked token at 15% masked, and accuracy of the most likely guess, with the
+            class, over the photographs of classes that the model knows; None if there are none.
+        bits_untold, exact_untold: the same without the class, over all photographs.
         known: number of photographs of classes that the model knows.
         tokenize_ms, detokenize_ms: median time of one photograph.
     """
@@ -63,29 +64,30 @@ class PhotographQuality:
 
 
 def photograph_quality(
-    data: Sequence[Path], model: str, n: int, *, visits: int | None = None, seed: int = 0,
+    data: Sequence[Path], model: str, n: int, *, visits: int | None = None, device: str = AUTO, seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> PhotographQuality:  # fmt: skip
-    """Measure a model on photographs of the test split, drawn at random, the same for the same seed.
+    """Measure a model on photographs of the test split, drawn at random, reproducibly for a seed.
 
     Args:
         data: folders, tar or zip archives of train/<class>/* and test/<class>/*.
         model: the model, by name or folder, with a tokenizer and a context.
-        n: photographs; all, where there are fewer.
-        visits: of the search for tokens; None: as the model's card says.
+        n: number of photographs; all if there are fewer.
+        visits: search passes per picture; None for the value in the model's card.
+        device: device of the model's networks, as for `device.find_device`; cached tokens are those of the processors.
         seed: seed of the choice and of the masks.
         progress: called with the number of photographs done since the last call, each counted twice: tokens, then
             figures.
 
     Raises:
         DatasetError: there are no photographs.
-        ModelError: the model or EfficientNet-Lite2 is not there.
+        ModelError: the model or EfficientNet-Lite2 is missing.
         ParameterError: n is not positive.
     """
     if n < 1:
-        raise ParameterError(f"{n} photographs; at least 1")
+        raise ParameterError(f"n is {n}; it must be at least 1 photograph")
     trunk, names = load_efficientnet_lite(JUDGE)
-    tokenizer, network = load_tokenizer(model, visits, "cpu"), load_context(model, "cpu").network
+    tokenizer, network = load_tokenizer(model, visits, device), load_context(model, find_device(device)).network
     found = load_dataset(data, "test", size=tokenizer.image_size, crops=1)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found.labels))[:n])
     pictures, n = np.ascontiguousarray(found.pictures[chosen, 0]), len(chosen)
@@ -112,7 +114,7 @@ def photograph_quality(
     bits_untold, exact_untold = _expected(network, tokens, np.full(n, len(model_card(model).classes)), seed)
     known = labels < len(model_card(model).classes)
     bits_told, exact_told = _expected(network, tokens[known], labels[known], seed) if known.any() else (None, None)
-    tokenize_ms, detokenize_ms = _times(pictures[:TIMED], model, visits)
+    tokenize_ms, detokenize_ms = _times(pictures[:TIMED], model, visits, device)
     quality, structure = np.mean(figures, axis=0)
     agreement, cosine = np.mean(alike, axis=0)
     return PhotographQuality(
@@ -122,32 +124,33 @@ def photograph_quality(
 
 
 def known_labels(names: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Number of each name among classes, int64; one past the last, the null class, for a name that is none of them."""
+    """Look up the index of each name among classes, int64; unknown names get the null class, one past the last."""
     numbers = {name: number for number, name in enumerate(classes)}
     return np.array([numbers.get(name, len(classes)) for name in names], dtype=np.int64)
 
 
 def picture_energy(pictures: np.ndarray) -> float:
-    """Sum of squared differences of neighbouring pixels, down and across, of uint8 (n, rows, columns, 3)."""
+    """Sum squared differences of neighbouring pixels, down and across, of uint8 (n, rows, columns, 3)."""
     values = pictures.astype(np.float64)
     return float(sum(np.square(np.diff(values, axis=axis)).sum() for axis in (1, 2)))
 
 
 def _seen(pictures: np.ndarray) -> Tensor:
-    """Pictures as the judge sees them."""
+    """Convert pictures to the judge's input."""
     return F.interpolate(as_input(pictures), (JUDGE_SIZE,) * 2, mode="bilinear", antialias=True, align_corners=False)
 
 
 @torch.inference_mode()
 def _expected(network: torch.nn.Module, tokens: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
-    """Bits of a masked token, and the share whose likeliest guess is right."""
+    """Compute the bits per masked token, and the accuracy of the most likely guess."""
     rng, words = np.random.default_rng([seed, 15]), network.config.codebook_size
+    where = next(network.parameters()).device
     bits = right = count = 0
     for start in range(0, len(tokens), AT_ONCE):
         part = torch.from_numpy(tokens[start : start + AT_ONCE].reshape(-1, tokens[0].size).astype(np.int64))
         masked = torch.from_numpy(rng.random(part.shape) < MASKED)
         told = torch.from_numpy(labels[start : start + AT_ONCE])
-        logits = network(part.masked_fill(masked, words), told, masked)
+        logits = network(part.masked_fill(masked, words).to(where), told.to(where), masked.to(where)).float().cpu()
         bits += float(F.cross_entropy(logits, part[masked], reduction="sum")) / math.log(2)
         right += int((logits.argmax(-1) == part[masked]).sum())
         count += int(masked.sum())
@@ -156,9 +159,9 @@ def _expected(network: torch.nn.Module, tokens: np.ndarray, labels: np.ndarray, 
     return bits / count, right / count
 
 
-def _times(pictures: np.ndarray, model: str, visits: int | None) -> tuple[float, float]:
-    """Median milliseconds to tokenize one photograph and to show it, by a tokenizer that has seen none of them."""
-    tokenizer = load_tokenizer(model, visits)
+def _times(pictures: np.ndarray, model: str, visits: int | None, device: str) -> tuple[float, float]:
+    """Measure the median time in ms to tokenize one photograph and to decode it, with a new tokenizer."""
+    tokenizer = load_tokenizer(model, visits, device)
     tokenizer.encode(pictures[:1])
     taken = []
     for picture in pictures:

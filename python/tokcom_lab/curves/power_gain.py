@@ -1,13 +1,13 @@
-"""What a power for each packet would save against one for the whole burst, if it cost nothing to signal."""
+"""Energy that a power per packet would save over one per burst, if signalling were free."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.adaptation.power import allocate_power
 from tokcom.adaptation.residual import ResidualModel
+from tokcom.mcs import mcs_table
 from tokcom.packets.layout import PADDING, packet_layout
 from tokcom_lab.curves.adaptation_bench import Material
 
@@ -18,15 +18,15 @@ LEVELS_DB = np.arange(-100, 31) / 10
 
 @dataclass(frozen=True)
 class PowerGain:
-    """At one Es/N0 and one bound.
+    """Saving at one Es/N0 and one bound.
 
     Attributes:
         esn0_db: Es/N0 in dB at power 0 dB, AWGN.
         bound: expected share of wrong tokens.
-        saved_db: energy of the packets that powers of their own save, in dB, mean over frames.
-        saved_most_db: the most of any frame.
+        saved_db: energy saved by a power per packet, in dB, mean over frames.
+        saved_most_db: largest saving of any frame.
         spread_db: mean difference between the strongest and the weakest packet of a frame, in dB.
-        frames: frames for which the bound can be met; where there are none, the others are None.
+        frames: number of frames for which the bound can be met; without any, the other figures are None.
     """
 
     esn0_db: float
@@ -41,11 +41,11 @@ def power_gain(
     material: Material, residual: ResidualModel, esn0_db: Sequence[float], bounds: Sequence[float],
     progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[PowerGain]:  # fmt: skip
-    """Compare, for each frame, the best MCS with one power and the best MCS with a power for each packet.
+    """Compare, per frame, the best MCS with one power and the best MCS with a power per packet.
 
     Args:
         material: frames and their predictability.
-        residual: what is expected after context decoding.
+        residual: model of the errors after context decoding.
         esn0_db: Es/N0 in dB.
         bounds: expected shares of wrong tokens.
         progress: called with the number of frames done since the last call.
@@ -66,7 +66,7 @@ def power_gain(
 def _energies(
     codebook_size: int, bits: np.ndarray, number: int, residual: ResidualModel, esn0_db: float, bound: float
 ) -> tuple[float, float, np.ndarray]:
-    """Energy of a frame's packets with one power, with a power for each, and those powers in dB."""
+    """Compute the energy of a frame's packets with one power and with a power per packet, and those powers in dB."""
     layout = packet_layout(len(bits), TOKENS_PER_PACKET, number)
     used = layout != PADDING
     packet_bits = np.where(used, bits[layout], 0).sum(axis=1) / used.sum(axis=1)

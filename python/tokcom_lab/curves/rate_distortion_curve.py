@@ -1,4 +1,4 @@
-"""What the search for tokens is worth: picture quality over the bits that a receiver's model needs for a token."""
+"""Benefit of the search for tokens: picture quality over the bits per token under a receiver's model."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,14 +25,14 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class RateDistortionPoint:
-    """Tokens after some visits of the search.
+    """Figures of the tokens after some search passes.
 
     Attributes:
-        rate: nepers of mean squared error that one bit a token was worth.
-        visits: of the search to every picture; 0: the encoder's tokens.
-        psnr_db: mean over pictures, in dB.
-        bits: that the context model needs for a masked token, 15% being masked, without CMI.
-        ms_per_picture: what the encoder and the search took, in batches of 16.
+        rate: weight of one bit per token in nepers of mean squared error.
+        visits: search passes per picture; 0 for the encoder's tokens.
+        psnr_db: mean PSNR over pictures, in dB.
+        bits: bits per masked token under the context model, 15% being masked, without CMI.
+        ms_per_picture: time of encoder and search in ms, in batches of 16.
     """
 
     rate: float
@@ -46,31 +46,31 @@ def rate_distortion_curve(
     pictures: np.ndarray, tokenizer: VQTokenizer, context: MaskGit, rates: Sequence[float], visits: Sequence[int],
     seed: int = 0, progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[RateDistortionPoint]:  # fmt: skip
-    """Measure the search at several rates and after several visits.
+    """Measure the search at several rates and after several numbers of passes.
 
     Args:
         pictures: uint8 (n, size, size, 3).
-        tokenizer: shows tokens; its encoder begins.
-        context: what the receiver will expect.
-        rates: nepers a bit, at least 0.
-        visits: counts of visits, rising, at least 0.
+        tokenizer: tokenizer, whose encoder provides the initial tokens.
+        context: the receiver's context model.
+        rates: nepers per bit, at least 0.
+        visits: numbers of passes, ascending, at least 0.
         seed: seed of the masks.
-        progress: called with the number of pictures' visits done since the last call.
+        progress: called with the number of passes over pictures done since the last call.
 
     Raises:
-        ParameterError: a rate below 0, or visits that do not rise from 0.
+        ParameterError: a rate is negative, or visits do not ascend from 0 or above.
     """
     for rate in rates:
         if not rate >= 0:
-            raise ParameterError(f"rate is {rate}; it must be at least 0 nepers a bit")
+            raise ParameterError(f"rate is {rate}; it must be at least 0 nepers per bit")
     if not visits or min(visits) < 0 or any(a >= b for a, b in pairwise(visits)):
-        raise ParameterError(f"visits are {list(visits)}; they must rise, from 0 or above")
-    batches = as_input(pictures).split(BATCH)
+        raise ParameterError(f"visits are {list(visits)}; they must ascend, from 0 or above")
+    batches = as_input(pictures).to(tokenizer.network.codebook.device).split(BATCH)
     for rate in rates:
         search = RateDistortionSearch(tokenizer.network, context.network.unlabelled, rate)
         started = time.perf_counter()
         with torch.no_grad():
-            tokens = [tokenizer.network.encode(batch) for batch in batches]
+            tokens = [tokenizer.network.encode(batch.to(tokenizer.network.codebook.dtype)) for batch in batches]
         seconds, done = time.perf_counter() - started, 0
         for count in visits:
             started = time.perf_counter()
@@ -86,19 +86,19 @@ def rate_distortion_curve(
 
 
 def _quality(pictures: np.ndarray, tokens: Tensor, tokenizer: VQTokenizer) -> float:
-    shown = tokenizer.decode(tokens.numpy())
+    shown = tokenizer.decode(tokens.cpu().numpy())
     return float(np.mean([psnr_db(*pair) for pair in zip(pictures, shown, strict=True)]))
 
 
 def _bits(tokens: Tensor, context: MaskGit, seed: int) -> float:
-    rng, frames = np.random.default_rng(seed), tokens.flatten(1).numpy()
+    rng, frames = np.random.default_rng(seed), tokens.flatten(1).cpu().numpy()
     hidden = rng.random(frames.shape) < MASKED
     bits = [masked_bits(context, *pair, None) for pair in zip(frames, hidden, strict=True)]
     return float(np.concatenate(bits).mean())
 
 
 def draw_rate_distortion(points: Sequence[RateDistortionPoint], path: Path) -> None:
-    """Draw PSNR over bits a token, a line for each rate from the encoder's tokens on, as SVG.
+    """Draw PSNR over bits per token, one line per rate starting at the encoder's tokens, as SVG.
 
     Raises:
         TokcomError: the file cannot be written.
@@ -118,9 +118,9 @@ def draw_rate_distortion(points: Sequence[RateDistortionPoint], path: Path) -> N
             f"{last.visits} visits", (last.bits, last.psnr_db), (5, 3), textcoords="offset points", fontsize=8,
             color="#555",
         )  # fmt: skip
-    axis.set_xlabel("bits of a masked token, 15% masked, under the context model")
+    axis.set_xlabel("bits per masked token, 15% masked, under the context model")
     axis.set_ylabel("PSNR (dB)")
     axis.grid(True, color="#d9dde3", linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=9, title="rate, nepers a bit")
+    axis.legend(frameon=False, fontsize=9, title="rate, nepers per bit")
     save(figure, path)

@@ -1,4 +1,4 @@
-"""What is left wrong after context decoding, measured and fitted: `adaptation.residual.ResidualModel`."""
+"""Measurement and fit of the errors after context decoding: `adaptation.residual.ResidualModel`."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,38 +10,40 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.predictability import predictability
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
+from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
-from tokcom.models.zoo import load_recovery
+from tokcom.mcs import find_mcs, mcs_table
+from tokcom.metrics.tokens import wrong_by_packet
+from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.layout import packet_layout
-from tokcom_lab.curves.symbol_link import SymbolLink, wrong_tokens
 
 SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",
            "256qam-2/3", "256qam-3/4", "256qam-1/1")  # fmt: skip
-"""Those that are measured. BPSK is QPSK 3.01 dB lower, bit for bit; QPSK 2/3 lies between its neighbours."""
+"""Measured MCS. BPSK equals QPSK 3.01 dB lower, bit for bit; QPSK 2/3 is between its neighbours."""
 TOKENS_PER_PACKET = 4
 OFFSETS_DB = (-7.0, -6.0, -5.0, -4.0, -3.0)
-"""From the Es/N0 at which Viterbi decoding loses 10%."""
+"""Offsets in dB from the Es/N0 at which Viterbi decoding loses 10%."""
 FURTHER_DB = {"64qam-3/4": -1.0, "256qam-2/3": -1.5, "256qam-3/4": -2.0, "256qam-1/1": -5.5}
-"""Where context gains most, all of them lie lower still."""
+"""Further offsets in dB for the MCS on which context gains most."""
 EACH = 2
-"""How many of them each frame meets with each scheme, by turns: many frames tell more than many levels."""
+"""Number of offsets per frame and MCS, taken in turn: many frames are more informative than many levels."""
 
 
 @dataclass(frozen=True)
 class ResidualData:
-    """Packets that were sent and decoded with context.
+    """Results of packets decoded with context.
 
     Attributes:
         mcs: int (n,), index of each frame's MCS; NOT_SENT where its tokens were guessed from the others.
-        esn0_db: float (n,); 0 there.
-        bits: float (n, n_packets), mean bits a token of each packet.
-        wrong: int (n, n_packets), wrong tokens of each.
-        tokens: tokens a packet.
+        esn0_db: float (n,), Es/N0 in dB; 0 there.
+        bits: float (n, n_packets), mean bits per token of each packet.
+        wrong: int (n, n_packets), number of wrong tokens of each packet.
+        tokens: tokens per packet.
     """
 
     mcs: np.ndarray
@@ -53,21 +55,22 @@ class ResidualData:
 
 def measure_residual(
     model: str, frames: Sequence[TokenFrame], seed: int = 0, jobs: int = 2,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda done: None, device: str = "cpu",
 ) -> ResidualData:  # fmt: skip
-    """Send every frame with each of SCHEMES at some of OFFSETS_DB, in white Gaussian noise.
+    """Send every frame with each of SCHEMES at EACH of the OFFSETS_DB, in white Gaussian noise.
 
     Args:
-        model: name or folder.
-        frames: whole ones, of the training split.
-        seed: of the noise.
-        jobs: processes.
+        model: name or folder of the model.
+        frames: frames of the training split, without lost tokens.
+        seed: seed of the noise.
+        jobs: number of processes.
         progress: called with the number of decodings done since the last call.
+        device: where the context model runs, as in `device.receiving_device`.
     """
     rows = []
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        rows += [_guess_one(model, frame) for frame in frames]
-        work = [pool.submit(_measure_one, model, frame, name, seed) for frame in frames for name in SCHEMES]
+        rows += [_guess_one(model, frame, device) for frame in frames]
+        work = [pool.submit(_measure_one, model, frame, name, seed, device) for frame in frames for name in SCHEMES]
         for job in work:
             rows += job.result()
             progress(EACH)
@@ -75,16 +78,16 @@ def measure_residual(
     return ResidualData(mcs, values, bits, wrong, TOKENS_PER_PACKET)
 
 
-def _guess_one(model: str, frame: TokenFrame) -> tuple:
-    """The row of one frame whose tokens are guessed, an eighth of them at a time."""
+def _guess_one(model: str, frame: TokenFrame, device: str) -> tuple:
+    """Compute the row of one frame whose tokens are guessed, an eighth of them at a time."""
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
-    bits, guessed = predictability(_recovery(model).prior, frame)
+    bits, guessed = predictability(_recovery(model, device).prior, frame)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
 
-def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tuple]:
-    """Rows of index, Es/N0 in dB, bits a token and wrong tokens by packet, for one frame and scheme."""
-    link, recovery, scheme, rows = _link(model), _recovery(model), find_mcs(name), []
+def _measure_one(model: str, frame: TokenFrame, name: str, seed: int, device: str) -> list[tuple]:
+    """Compute rows of index, Es/N0 in dB, bits per token and wrong tokens by packet, for one frame and MCS."""
+    link, recovery, scheme, rows = _link(model), _recovery(model, device), find_mcs(name), []
     layout_seed = frame.frame_id
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
     bits = predictability(recovery.prior, frame)[0][layout].mean(axis=1)
@@ -93,32 +96,33 @@ def _measure_one(model: str, frame: TokenFrame, name: str, seed: int) -> list[tu
         number = (frame.frame_id * EACH + turn + scheme.index) % len(OFFSETS_DB)
         value = scheme.per10_esn0_db + OFFSETS_DB[number] + FURTHER_DB.get(name, 0.0)
         rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
-        llrs, header = link.send(frame, layout_seed, mcs, np.array([value]), rng)
-        wrong = wrong_tokens(frame, header, link.receive(llrs, header, recovery)).sum(axis=1)
+        (arrival,) = link.receive(link.transmit(frame, layout_seed, mcs).in_noise(value, rng))
+        recovered = recovery.recover(arrival.frame, arrival.received)
+        wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, layout).sum(axis=1)
         rows.append((scheme.index, value, bits, wrong))
     return rows
 
 
 @cache
 def _link(model: str) -> SymbolLink:
-    return SymbolLink(model)
+    return SymbolLink(Transmitter(), Receiver([codebook(model)]))
 
 
 @cache
-def _recovery(model: str) -> FrameRecovery:
-    return load_recovery(model, "context", "cpu")
+def _recovery(model: str, device: str) -> FrameRecovery:
+    return load_recovery(model, "context", device)
 
 
 def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> ResidualModel:
-    """The likeliest model: wrong tokens are taken as binomial.
+    """Fit the model of maximum likelihood, with a binomial number of wrong tokens.
 
     Args:
-        data: of every scheme in SCHEMES.
-        command: to note in the model.
-        steps: of Adam.
+        data: data of every MCS in SCHEMES.
+        command: command line to store in the model.
+        steps: steps of Adam.
 
     Raises:
-        ParameterError: a scheme is missing.
+        ParameterError: an MCS is missing.
     """
     measured = np.array([find_mcs(name).index for name in SCHEMES])
     missing = {NOT_SENT, *measured.tolist()} - set(data.mcs.tolist())
@@ -143,7 +147,7 @@ def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> Re
         rate[sent] = guess[sent] * ((1 - tail) * torch.sigmoid(below) + tail * torch.sigmoid(slower * below))
         rate = rate.clamp(1e-6, 1 - 1e-6)
         loss = -(wrong * rate.log() + (data.tokens - wrong) * (1 - rate).log()).mean()
-        # Few frames cannot tell one scheme's slope from another's.
+        # With few frames the slopes of individual MCS cannot be distinguished.
         loss = loss + 0.5 * slope.var()
         optimizer.zero_grad()
         loss.backward()
@@ -151,7 +155,7 @@ def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> Re
     middle, slope, shared = middle.detach(), slope.detach().exp(), shared.detach()
     fitted = {int(index): (float(m), float(s)) for index, m, s in zip(measured, middle, slope, strict=True)}
     rows = [fitted.get(row.index) for row in mcs_table()]
-    # QPSK 2/3 from the neighbours in rate, by the places of their Viterbi thresholds.
+    # QPSK 2/3 is interpolated between the neighbouring rates, by their Viterbi thresholds.
     low, own, high = (mcs_table()[index].per10_esn0_db for index in (3, 4, 5))
     share = (own - low) / (high - low)
     rows[4] = tuple((1 - share) * a + share * b for a, b in zip(rows[3], rows[5], strict=True))
@@ -165,7 +169,7 @@ def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> Re
 
 
 def fit_rows(data: ResidualData, fitted: ResidualModel) -> list[dict]:
-    """Measured and expected token error rates by MCS and Es/N0."""
+    """Compare measured and expected token error rates by MCS and Es/N0."""
     rows, bits = [], data.bits.mean(axis=1)
     for index in np.unique(data.mcs[data.mcs != NOT_SENT]):
         for value in np.unique(data.esn0_db[data.mcs == index]):

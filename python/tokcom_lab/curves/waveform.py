@@ -1,16 +1,16 @@
-"""How the burst waveform does beside a link whose receiver knows time, frequency, phase, channel and noise."""
+"""Comparison of the burst waveform with a link whose receiver knows time, frequency, phase, channel and noise."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tokcom.adaptation.mcs import Mcs, mcs_table
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
-from tokcom.link.packets import LinkConfig, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.mcs import Mcs, mcs_table
 from tokcom.packets.codebook import Codebook
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 
@@ -18,12 +18,12 @@ CODEBOOK = Codebook("random", 1024)
 HEADER_ESN0_DB = -0.8
 """Es/N0 in dB at which about a tenth of the standard profile's headers fails."""
 PER = 0.1
-"""Packet error rate at which losses are read."""
+"""Packet error rate at which losses are measured."""
 LOSS_POINTS = 7
-"""Values of Es/N0 at which packets are sent to find that rate."""
+"""Number of values of Es/N0 at which packets are sent to find that rate."""
 SAMPLE_RATE = 1e6
 GAPS = (300, 500)
-"""Least and greatest number of silent samples ahead of a burst."""
+"""Smallest and largest number of silent samples before a burst."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def header_success(
     profile: str, settings: ChannelSettings, esn0_db: float, cfo: float, bursts: int, seed: int, *, channel: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> HeaderPoint:  # fmt: skip
-    """Send short bursts and count headers that arrive as they were sent.
+    """Send short bursts and count headers that are received correctly.
 
     Args:
-        profile: of the bursts.
+        profile: profile of the bursts.
         settings: the channel; noise and frequency offset are added to it.
         esn0_db: Es/N0 of a carrier in dB.
         cfo: frequency offset in rad/sample.
@@ -81,17 +81,17 @@ def sync_loss(
     mcs: Mcs, settings: ChannelSettings, bursts: int, seed: int, *, cfo: float = 0.03, ideal_db: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> SyncLoss:  # fmt: skip
-    """What synchronisation, estimation and tracking cost a scheme, in bursts of 64 packets.
+    """Measure the loss of an MCS due to synchronisation, estimation and tracking, in bursts of 64 packets.
 
     Packets of bursts that are not found count as failed.
 
     Args:
-        mcs: the scheme.
+        mcs: the MCS.
         settings: the channel; noise and frequency offset are added to it.
-        bursts: bursts at each Es/N0.
+        bursts: bursts per Es/N0.
         seed: seed of everything.
         cfo: frequency offset in rad/sample.
-        ideal_db: the ideal link's Es/N0; None: it is simulated.
+        ideal_db: Es/N0 of the ideal link; None to simulate it.
         progress: called with the number of bursts done since the last call.
     """
     points = mcs.per10_esn0_db + np.linspace(-0.4, 1.4, LOSS_POINTS)
@@ -110,13 +110,13 @@ def sync_loss(
 
 def false_alarms(samples: int, seed: int, *, tone_db: float | None = None, offset: float = 0.0,
                  progress: Callable[[int], None] = lambda done: None) -> dict:  # fmt: skip
-    """Search noise of unit power, with a tone and direct current where wanted, for bursts that are not there.
+    """Search noise of unit power, optionally with a tone and a DC offset, for false alarms.
 
     Args:
         samples: samples to search.
         seed: seed of the noise.
-        tone_db: power of a continuous wave in dB above the noise; None for none.
-        offset: direct current, relative to the noise's root mean square.
+        tone_db: power of a continuous wave in dB above the noise; None for no wave.
+        offset: DC offset, relative to the noise's root mean square.
         progress: called with the number of samples done since the last call.
 
     Returns:
@@ -137,7 +137,7 @@ def false_alarms(samples: int, seed: int, *, tone_db: float | None = None, offse
 
 
 def above_the_header() -> list[Mcs]:
-    """Schemes that need a better channel than the standard profile's header."""
+    """List the MCS that need a better channel than the standard profile's header."""
     return [row for row in mcs_table() if row.per10_esn0_db > HEADER_ESN0_DB]
 
 
@@ -149,7 +149,7 @@ def _noisy(settings: ChannelSettings, esn0_db: float, cfo: float) -> ChannelSett
 def _crossings(
     transmitter: Transmitter, settings: ChannelSettings, bursts: int, tokens: int, seed: int | tuple[int, ...]
 ) -> Iterator[tuple[list[TokenFrame], list[Reception]]]:
-    """Frames sent and received, in groups; a group's channel has its own draw of fading and noise."""
+    """Simulate frames in groups, each with its own draw of fading and noise."""
     done, group = 0, 25
     root = np.random.SeedSequence(seed)
     while done < bursts:
@@ -182,7 +182,8 @@ def _ideal_per(mcs: Mcs, esn0_db: float, packets: int, seed: int) -> float:
 
 
 def _crossing(points: Sequence[float], rates: Sequence[float]) -> float:
-    """Es/N0 at which the rate is PER, on the parabola that fits its logarithm best; NaN where it is not reached."""
+    """Find the Es/N0 at which the rate is PER, on the parabola that best fits its logarithm; NaN if it is not
+    reached."""
     usable = [(value, rate) for value, rate in zip(points, rates, strict=True) if 0.02 < rate < 0.4]
     if len(usable) < 2 or max(rate for _, rate in usable) < PER or min(rate for _, rate in usable) > PER:
         return float("nan")

@@ -6,15 +6,15 @@ cell together, spread by random sequences of their own (after arXiv 2512.17628),
 
 import numpy as np
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.link.packets import MixedPackets
+from tokcom.mcs import find_mcs
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import pack, packet_layout, unpack
 from tokcom.phy.numerology import CARRIERS
 from tokcom_lab.multiple_access.scene import Scene
 
 MCS_BY_LENGTH = {8: "16qam-1/2", 12: "qpsk-2/3", 16: "qpsk-1/2", 24: "qpsk-1/2", 32: "qpsk-1/2"}
-"""The fastest need that fits into as many cells as slots of so many carriers have."""
+"""MCS by carriers per slot: the fastest one whose burst fits into the cells of slots of that width."""
 TOKENS_PER_PACKET = 4
 ROUNDS = 4
 

@@ -1,1 +1,1 @@
-"""The GNU Radio blocks measured: beside GNU Radio's own, in the same run, and as whole flowgraphs."""
+"""Measurements of the GNU Radio blocks, beside GNU Radio's own in the same run, and as whole flowgraphs."""

@@ -1,4 +1,4 @@
-"""The Viterbi decoder beside gr-fec's."""
+"""Comparison of the Viterbi decoder with gr-fec's."""
 
 import statistics
 import time
@@ -11,17 +11,17 @@ from gnuradio import blocks, fec, gr
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.viterbi import viterbi
-from tokcom.link.packets import LinkConfig
+from tokcom.link.packet_link import LinkConfig
 
 PAYLOAD_BITS = 56
-"""Bits of a packet before the code: four 10-bit tokens and CRC-16."""
+"""Bits per packet before coding: four 10-bit tokens and CRC-16."""
 GR_POLYNOMIALS = [109, 79]
 """133 and 171 (octal) as gr-fec writes them, newest bit last."""
 RIVAL = "gr-fec async_decoder, packet by packet"
 
 
 def decoder_rates(packets: int, rounds: int, esn0_db: float, seed: int) -> list[dict]:
-    """Speed and packets wrong of each decoder on the same LLRs; the median of the rounds counts."""
+    """Measure speed and wrong packets of each decoder on the same LLRs, as the median over rounds."""
     config = LinkConfig("k7")
     codec, constellation = config.codec(1024), config.constellation()
     rng = np.random.default_rng(seed)
@@ -31,7 +31,7 @@ def decoder_rates(packets: int, rounds: int, esn0_db: float, seed: int) -> list[
     llrs = constellation.llrs(symbols, noise_variance(esn0_db), codec.coded_length, config.llr_method)
     contenders = {
         "tokcom, all packets in one call": lambda: viterbi(codec.code, llrs, PAYLOAD_BITS),
-        "tokcom, 64 packets (a picture) a call": lambda: in_calls_of(64, codec.code, llrs),
+        "tokcom, 64 packets (one picture) per call": lambda: in_calls_of(64, codec.code, llrs),
         "tokcom, packet by packet": lambda: in_calls_of(1, codec.code, llrs),
         RIVAL: async_decoder(llrs),
         "gr-fec cc_decoder kernel (fec.decoder stream block)": stream_decoder(llrs),
@@ -58,26 +58,26 @@ def decoder_rates(packets: int, rounds: int, esn0_db: float, seed: int) -> list[
 
 
 def in_calls_of(size: int, code: ConvolutionalCode, llrs: np.ndarray) -> np.ndarray:
-    """Decoded bits, so many packets a call."""
+    """Decode bits in calls of `size` packets."""
     return np.concatenate(
         [viterbi(code, llrs[start : start + size], PAYLOAD_BITS) for start in range(0, len(llrs), size)]
     )
 
 
 def timed(work: Callable) -> tuple[np.ndarray, float]:
-    """What work returned, and the seconds that it took; it may name them itself."""
+    """Run work and return its result and its duration in seconds, which it may report itself."""
     started = time.perf_counter()
     result = work()
     return result if isinstance(result, tuple) else (result, time.perf_counter() - started)
 
 
 def cc_decoder() -> object:
-    """gr-fec's decoder of the same code."""
+    """Make gr-fec's decoder of the same code."""
     return fec.cc_decoder.make(PAYLOAD_BITS, 7, 2, GR_POLYNOMIALS, 0, 0, fec.CC_TERMINATED, False)
 
 
 def async_decoder(llrs: np.ndarray) -> Callable:
-    """gr-fec's PDU decoder. Its soft input is not clamped in this version: beyond 2.7 the sign turns over."""
+    """Make gr-fec's PDU decoder, whose soft input is not clamped in this version: beyond 2.7 the sign flips."""
     soft = np.clip(llrs * 0.4, -2.6, 2.6)
     messages = [pmt.cons(pmt.PMT_NIL, pmt.init_f32vector(soft.shape[1], row.tolist())) for row in soft]
 
@@ -99,7 +99,7 @@ def async_decoder(llrs: np.ndarray) -> Callable:
 
 
 def stream_decoder(llrs: np.ndarray) -> Callable:
-    """gr-fec's decoder kernel fed by a stream of 8-bit soft values, with nothing in Python between."""
+    """Make gr-fec's decoder kernel, fed by a stream of 8-bit soft values without Python in between."""
     soft = np.clip(np.round(llrs * 20) + 128, 0, 255).astype(np.uint8)
 
     def decode():

@@ -1,4 +1,4 @@
-"""The whole loopback in real time: how many pictures, how late, and what it takes."""
+"""Measurement of the whole loopback in real time: throughput, latency and load."""
 
 import multiprocessing
 import tempfile
@@ -18,29 +18,29 @@ from tokcom_lab.memory import resident_mb
 AMPLITUDE = 0.25
 CFO_HZ = 2000.0
 WARM_UP = 20
-"""Frames after which the clock starts: by then all is compiled and every pool has its size."""
+"""Frames before the measurement starts: by then kernels are compiled and every pool has its size."""
 PATIENCE = 120.0
-"""Seconds for them."""
+"""Timeout for them in seconds."""
 MINUTE = 60.0
 
 
 def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, seed: int) -> dict:
-    """Run the loopback in a process of its own, its stream paced to the sample rate, bursts and silence.
+    """Run the loopback in a separate process, its stream of bursts and silence paced to the sample rate.
 
     Parameters:
-        sample_rate: in Hz.
-        seconds: how long figures are taken, at least; longer where no picture came by then.
-        esn0_db: of the channel, white noise and an offset of 2 kHz; 16-QAM 1/2, mode "context".
-        window: pictures under way, at least 1; the next one sets out when one has arrived.
-        seed: of layout and noise.
+        sample_rate: sample rate in Hz.
+        seconds: minimum duration of the measurement; longer if no picture has arrived by then.
+        esn0_db: Es/N0 in dB of the channel, white noise with an offset of 2 kHz; 16-QAM 1/2, mode "context".
+        window: pictures under way, at least 1; the next one starts when one has arrived.
+        seed: seed of layout and noise.
 
     Returns:
-        sample_rate; seconds that figures were taken; frames_per_second that reached image_sink; latency_ms from
-        image_source to there; cpu_cores in use; rss_mb_start, rss_mb_end and rss_mb_by_minute, from the start on; drops
-        in all queues; frames; msps, million samples a second that passed.
+        sample_rate; seconds, duration of the measurement; frames_per_second at image_sink; latency_ms from image_source
+        to image_sink; cpu_cores in use; rss_mb_start, rss_mb_end and rss_mb_by_minute; drops in all queues; frames;
+        msps, million samples per second.
 
     Raises:
-        TokcomError: pictures did not come.
+        TokcomError: pictures did not arrive.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_loopback, (sample_rate, seconds, esn0_db, window, seed))
@@ -69,8 +69,8 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
         top.start()
         try:
             if not clock.warm.wait(PATIENCE):
-                raise TokcomError(f"{clock.frames} of the first {WARM_UP} pictures came in {PATIENCE} s")
-            rss, samples = resident_mb(), receiver.burst_sync.nitems_read(0)
+                raise TokcomError(f"{clock.frames} of the first {WARM_UP} pictures arrived within {PATIENCE} s")
+            rss, samples = resident_mb(), receiver.token_receiver.burst_sync.nitems_read(0)
             clock.reset()
             wall, cpu = time.perf_counter(), time.process_time()
             memory = [rss]
@@ -78,7 +78,7 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
                 threading.Event().wait(min(left, MINUTE))
                 memory.append(resident_mb())
             if not clock.arrived.wait(PATIENCE):
-                raise TokcomError(f"no picture came in {seconds + PATIENCE:g} s")
+                raise TokcomError(f"no picture arrived within {seconds + PATIENCE:g} s")
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             latencies = clock.latencies()
             report = {
@@ -92,7 +92,7 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
                 "rss_mb_by_minute": [round(value, 1) for value in memory],
                 "drops": _drops(transmitter, receiver, sink),
                 "frames": len(latencies),
-                "msps": round((receiver.burst_sync.nitems_read(0) - samples) / wall / 1e6, 3),
+                "msps": round((receiver.token_receiver.burst_sync.nitems_read(0) - samples) / wall / 1e6, 3),
             }
         finally:
             top.stop()
@@ -101,18 +101,19 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
 
 
 def _drops(transmitter: tokcom.image_transmitter, receiver: tokcom.image_receiver, sink: tokcom.image_sink) -> int:
-    """Frames that any queue has dropped, or that were given up."""
+    """Count frames that any queue has dropped, or that were given up."""
+    tokens = receiver.token_receiver
     return (
         transmitter.image_source.frames_missing + transmitter.image_tokenizer.inputs_dropped
-        + transmitter.image_detokenizer.inputs_dropped + transmitter.burst_framer.bursts_dropped
-        + receiver.burst_demodulator.bursts_dropped + receiver.token_recovery.frames_dropped
+        + transmitter.image_detokenizer.inputs_dropped + transmitter.token_transmitter.burst_framer.bursts_dropped
+        + tokens.burst_demodulator.bursts_dropped + tokens.token_recovery.frames_dropped
         + receiver.detokenize_lost.inputs_dropped + receiver.detokenize_recovered.inputs_dropped
         + sink.frames_incomplete
     )  # fmt: skip
 
 
 class Clock(gr.basic_block):
-    """Takes each picture's time from image_source to image_sink, and clears away what the sink has written of it."""
+    """Block that measures each picture's latency from image_source to image_sink, and deletes the sink's files."""
 
     def __init__(self, folder: str):
         gr.basic_block.__init__(self, name="Clock", in_sig=None, out_sig=None)
@@ -125,13 +126,13 @@ class Clock(gr.basic_block):
             self.set_msg_handler(pmt.intern(port), handler)
 
     def reset(self) -> None:
-        """Forget what was measured so far."""
+        """Discard all measurements so far."""
         with self._turn:
             self._latencies.clear()
             self.arrived.clear()
 
     def latencies(self) -> list[float]:
-        """Seconds of each picture since the last reset."""
+        """Latency in seconds of each picture since the last reset."""
         with self._turn:
             return list(self._latencies)
 

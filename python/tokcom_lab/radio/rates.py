@@ -1,4 +1,4 @@
-"""How fast the blocks work, in flowgraphs of their own on as many processors as are asked for."""
+"""Speed of the blocks, in separate flowgraphs on a given number of processors."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ PATIENCE = 600
 
 
 def on_processors(count: int, measure: Callable[..., float], *arguments: object) -> float:
-    """What a measurement gives in a process that has so many processors."""
+    """Run a measurement in a process restricted to `count` processors."""
     with multiprocessing.get_context("spawn").Pool(1, _keep_to, (count,)) as pool:
         return pool.apply(measure, arguments)
 
@@ -29,20 +29,20 @@ def _keep_to(count: int) -> None:
 
 
 def sync_rate(samples: int, seed: int) -> float:
-    """Million samples of noise a second that burst_sync searches."""
+    """Measure the rate at which burst_sync searches noise, in million samples per second."""
     return stream_rate(tokcom.burst_sync(), samples, seed)
 
 
 def receiver_rate(bursts: int, seed: int, together: bool = True) -> float:
-    """Million samples a second of back-to-back bursts of 64 packets that burst_sync, burst_demodulator and
-    packet_decoder turn into tokens; `together`: with one core affinity, as in the examples."""
+    """Measure the rate, in million samples per second, at which burst_sync, burst_demodulator and packet_decoder
+    receive back-to-back bursts of 64 packets; with `together`, on one core, as in the examples."""
     rng = np.random.default_rng(seed)
     sent = [Transmitter().transmit(frame, frame.frame_id) for frame in _frames(min(bursts, 100), seed)]
     stream = np.concatenate(sent)
     stream = stream + (rng.standard_normal((len(stream), 2)) @ np.array([0.1, 0.1j]))
     rounds = bursts // len(sent)
     source = blocks.vector_source_c(stream.astype(np.complex64).tolist(), True)
-    # The stream must not end while messages are under way: they would be lost. It waits, then, at an empty pipe.
+    # Messages under way when the stream ends would be lost: it waits at an empty pipe instead.
     pipe, other_end = os.pipe()
     waiting = blocks.file_descriptor_source(gr.sizeof_gr_complex, pipe)
     then = blocks.stream_mux(gr.sizeof_gr_complex, [rounds * len(stream), 1 << 30])
@@ -62,8 +62,8 @@ def receiver_rate(bursts: int, seed: int, together: bool = True) -> float:
 
 
 def transmitter_rate(bursts: int, seed: int) -> float:
-    """Million samples a second of bursts of 64 packets that token_packetizer, packet_encoder, token_mapper and
-    burst_framer make of tokens."""
+    """Measure the rate, in million samples per second, at which token_packetizer, packet_encoder, token_mapper and
+    burst_framer make bursts of 64 packets from tokens."""
     packetizer, encoder, mapper = tokcom.token_packetizer(), tokcom.packet_encoder(), tokcom.token_mapper()
     framer, awaiting = tokcom.burst_framer(padding=0, queue_size=bursts), Awaiting(bursts)
     top = gr.top_block(catch_exceptions=False)
@@ -93,12 +93,12 @@ def _seconds(top: gr.top_block, awaiting: "Awaiting", release: Callable[[], None
     top.stop()
     top.wait()
     if not arrived:
-        raise TimeoutError(f"{awaiting.count} messages came in {PATIENCE} s")
+        raise TimeoutError(f"{awaiting.count} messages arrived within {PATIENCE} s")
     return taken
 
 
 def stream_rate(receiver: object, samples: int, seed: int, sink: object | None = None) -> float:
-    """Million samples of noise a second that a receiving block takes."""
+    """Measure the rate at which a receiving block processes noise, in million samples per second."""
     rng = np.random.default_rng(seed)
     noise = (rng.standard_normal((1 << 20, 2)) @ np.array([0.1, 0.1j])).astype(np.complex64)
     top = gr.top_block(catch_exceptions=False)
@@ -112,7 +112,7 @@ def stream_rate(receiver: object, samples: int, seed: int, sink: object | None =
 
 
 class Awaiting(gr.basic_block):
-    """Counts messages; `done` is set once as many as expected are here."""
+    """Block that counts messages and sets `done` once the expected number has arrived."""
 
     def __init__(self, expected: int):
         gr.basic_block.__init__(self, name="Awaiting", in_sig=None, out_sig=None)

@@ -1,4 +1,4 @@
-"""GNU Radio's own OFDM link (digital.ofdm_tx, ofdm_rx), as a rival."""
+"""GNU Radio's own OFDM link (digital.ofdm_tx, ofdm_rx), for comparison."""
 
 import numpy as np
 import pmt
@@ -11,7 +11,7 @@ LENGTH_TAG = "packet_length"
 
 
 class HeaderCounter(gr.basic_block):
-    """Counts headers that the receiver could read."""
+    """Block that counts headers that the receiver decoded."""
 
     def __init__(self):
         gr.basic_block.__init__(self, name="Header Counter", in_sig=None, out_sig=None)
@@ -24,7 +24,7 @@ class HeaderCounter(gr.basic_block):
 
 
 class CountingReceiver(digital.ofdm_rx):
-    """ofdm_rx whose header parser also tells a counter: it does not say itself how many headers were good."""
+    """Variant of ofdm_rx with a counter of valid headers, which ofdm_rx itself does not report."""
 
     def __init__(self):
         made = []
@@ -44,7 +44,7 @@ class CountingReceiver(digital.ofdm_rx):
 
 
 def transmitted(packets: int, seed: int) -> list[np.ndarray]:
-    """Samples, of unit mean power, of packets of random bytes, one array each."""
+    """Modulate packets of random bytes to samples of unit mean power, one array per packet."""
     rng = np.random.default_rng(seed)
     source = blocks.vector_source_b(rng.integers(0, 256, packets * PACKET_BYTES, dtype=np.uint8).tolist())
     tagger = blocks.stream_to_tagged_stream(gr.sizeof_char, 1, PACKET_BYTES, LENGTH_TAG)
@@ -57,7 +57,7 @@ def transmitted(packets: int, seed: int) -> list[np.ndarray]:
 
 
 def header_success(snr_db: float, cfo: float, packets: int, seed: int) -> float:
-    """Share of packets whose header ofdm_rx read, in noise and with a frequency offset in rad/sample."""
+    """Measure the share of packets whose header ofdm_rx decodes, in noise and with a frequency offset in rad/sample."""
     rng = np.random.default_rng((seed, 1))
     parts = [np.pad(samples, (int(rng.integers(300, 500)), 0)) for samples in transmitted(packets, seed)]
     stream = np.concatenate([*parts, np.zeros(2000)])
@@ -72,5 +72,5 @@ def header_success(snr_db: float, cfo: float, packets: int, seed: int) -> float:
 
 
 def noise_rate(samples: int, seed: int) -> float:
-    """Million samples of noise a second that ofdm_rx searches."""
+    """Measure the rate at which ofdm_rx searches noise, in million samples per second."""
     return stream_rate(digital.ofdm_rx(packet_length_tag_key=LENGTH_TAG), samples, seed, blocks.null_sink(1))

@@ -1,11 +1,12 @@
-"""The burst waveform beside ideal synchronisation and GNU Radio's OFDM link: headers, losses, false alarms, speed."""
+"""Comparison of the burst waveform with ideal synchronisation and GNU Radio's OFDM link: headers, losses, false alarms,
+speed."""
 
 import math
 import statistics
 from collections.abc import Callable
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.model import ChannelSettings
+from tokcom.mcs import find_mcs
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom_lab.curves import waveform
 from tokcom_lab.radio import rates, stock_ofdm
@@ -18,7 +19,7 @@ HEADERS = (
 CFO = 0.03
 """Carrier frequency offset in rad/sample: 2 ppm at 2.45 GHz and 1 MS/s."""
 WIDE_CFO = 0.308
-"""20 ppm there."""
+"""Carrier frequency offset in rad/sample: 20 ppm at the same frequency and rate."""
 CLOCK_PPM = 20.0
 CLOCK_MCS = ("qpsk-1/2", "16qam-1/2", "64qam-3/4")
 STOCK_ESN0_DB = (8, 12, 16, 20)
@@ -28,19 +29,20 @@ def waveform_report(
     bursts: int, loss_bursts: int, noise_samples: int, rate_bursts: int, rounds: int, seed: int,
     stage: Callable[[str, int], Callable[[int], None]],
 ) -> dict:  # fmt: skip
-    """Measure all of it.
+    """Measure all figures of the waveform.
 
     Args:
-        bursts: at each point of headers.
-        loss_bursts: of 64 packets, at each point of losses.
-        noise_samples: searched for bursts that are not there, in each kind of noise.
-        rate_bursts: for the speeds.
-        rounds: of speeds; the median counts.
-        seed: of everything.
-        stage: called with the name and the length of each stage; what it returns is called with the progress in it.
+        bursts: bursts per point of headers.
+        loss_bursts: bursts of 64 packets per point of losses.
+        noise_samples: samples searched for false alarms, for each kind of noise.
+        rate_bursts: bursts per measurement of speed.
+        rounds: rounds of the measurements of speed, of which the median is taken.
+        seed: seed of everything.
+        stage: called with the name and the length of each stage; it returns a function that is called with the
+            progress.
 
     Returns:
-        The figures, by their subject.
+        The figures, by subject.
     """
     points = sum(len(values) for *_, values in HEADERS)
     schemes = waveform.above_the_header()
@@ -97,7 +99,7 @@ def waveform_report(
 
 
 def measured_rates(bursts: int, rounds: int, seed: int, done: Callable[[int], None]) -> dict[str, float]:
-    """Median speeds, those of one round after each other so that all meet the same machine."""
+    """Measure median speeds, interleaved by round so that all run under the same conditions."""
     noise = 6000 * bursts
     contenders = {
         "burst_sync": (1, rates.sync_rate, noise, seed),
@@ -115,5 +117,5 @@ def measured_rates(bursts: int, rounds: int, seed: int, done: Callable[[int], No
 
 
 def rounded(value: float) -> float | None:
-    """To three places; None, as JSON has no NaN, for what too few bursts did not show."""
+    """Round to three places; NaN, from too few bursts, becomes None, as JSON has no NaN."""
     return None if math.isnan(value) else round(value, 3)

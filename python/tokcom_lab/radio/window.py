@@ -1,4 +1,4 @@
-"""What the window of Image View takes for a frame, painting included."""
+"""Processor time of Image View's window per frame, painting included."""
 
 import os
 import statistics
@@ -10,19 +10,19 @@ from gnuradio import gr, tokcom
 
 SIZE, GRID = 64, 16
 WINDOW = (1120, 700)
-"""Its size in pixels."""
+"""Size of the window in pixels."""
 
 
 def frame_ms(frames: int, rounds: int, seed: int) -> dict:
     """Show frames as fast as the window can, without a display.
 
     Parameters:
-        frames: shown in each round, at least 1.
-        rounds: at least 1; the median counts.
-        seed: of the pictures.
+        frames: frames per round, at least 1.
+        rounds: number of rounds, at least 1, of which the median is taken.
+        seed: seed of the pictures.
 
     Returns:
-        frames; ms_per_frame: processor time of a frame's panels, figures and painting.
+        frames; ms_per_frame, processor time per frame of panels, figures and painting.
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PyQt5.QtWidgets import QApplication
@@ -34,7 +34,7 @@ def frame_ms(frames: int, rounds: int, seed: int) -> dict:
 
 
 def _round(frames: int, rng: np.random.Generator) -> float:
-    """Seconds of processor time for so many frames."""
+    """Measure the processor time in seconds of `frames` frames."""
     view = tokcom.image_view(queue_size=frames)
     view.widget.resize(*WINDOW)
     top, relay = gr.top_block(catch_exceptions=False), gr.basic_block(name="Relay", in_sig=None, out_sig=None)
@@ -56,7 +56,7 @@ def _round(frames: int, rng: np.random.Generator) -> float:
 
 
 def _pictures(number: int, rng: np.random.Generator) -> list:
-    """(port, PDU) of a frame's four pictures."""
+    """Make (port, PDU) of a frame's four pictures."""
     tokens = rng.integers(0, 1024, GRID**2, dtype=np.int32)
     known = {
         "frame_id": number, "name": "random", "height": SIZE, "width": SIZE, "grid": (GRID, GRID), "packets": 64,

@@ -1,4 +1,4 @@
-"""The state of a training run in one safetensors file: weights, optimizer, progress."""
+"""Checkpoints: the state of a training run in one safetensors file (weights, optimizer, progress)."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tokcom_lab.training.optimizers import MuonAdamW
 
 @dataclass
 class Progress:
-    """How far a run has come."""
+    """Progress of a run."""
 
     step: int = 0
     seconds: float = 0.0
@@ -26,7 +26,7 @@ class Progress:
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: Optimizer | MuonAdamW, progress: Progress, settings: dict
 ) -> None:
-    """Write a checkpoint; a run stopped midway through leaves the previous one whole."""
+    """Write a checkpoint atomically: an interruption leaves the previous one intact."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if isinstance(value, Tensor)}
@@ -40,10 +40,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer | MuonAdamW, settings: dict) -> Progress:
-    """Continue from a checkpoint, or from nothing where there is none.
+    """Continue from a checkpoint, or start over without one.
 
     Raises:
-        CheckpointError: the file is broken, or was written by a run of other settings.
+        CheckpointError: the file is corrupt, or was written by a run with other settings.
     """
     if not path.exists():
         return Progress()

@@ -1,4 +1,4 @@
-"""Training of the classifier that names a picture's class."""
+"""Training of the classifier of pictures."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ SHIFT = 6
 
 
 class ClassifierTask(Task):
-    """Cross-entropy, labels smoothed, on mirrored, shifted, brightened and mixed (mixup, 2018) pictures."""
+    """Cross-entropy with label smoothing on mirrored, shifted, brightened and mixed (mixup, 2018) pictures."""
 
     name = "classifier"
     learning_rate = 2e-3
@@ -50,7 +50,7 @@ class ClassifierTask(Task):
         return loss, {"loss": float(loss.detach()), "top1": float((logits.argmax(1) == likely).float().mean())}
 
     def evaluate(self) -> dict[str, float]:
-        """Share of test pictures whose likeliest class is right, and of classes on average, as `Classifier` decides."""
+        """Measure the accuracy over test pictures and averaged over classes, as `Classifier` decides."""
         right = np.zeros(len(self.test.labels), dtype=bool)
         for start in range(0, len(right), 64):
             pictures = as_input(self.test.pictures[start : start + 64, 0])

@@ -1,25 +1,26 @@
-"""The critic that tells photographs from what a decoder shows (a generative adversarial network's discriminator)."""
+"""Critic that distinguishes photographs from decoded pictures (the discriminator of a generative adversarial
+network)."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 STAGES = (1, 2, 3)
-"""Of the stages of features that the losses use, those that the critic sees, too."""
+"""Stages of features, of those that the losses use, that the critic sees."""
 WIDTH = 64
 HEAD_WIDTH = 128
 SLOPE = 0.2
 
 
 class Critic(nn.Module):
-    """Verdicts on pictures, place by place: one head looks at pixels, the others at features of a pretrained network.
+    """Critic with a verdict per position: one head sees pixels, the others features of a pretrained network.
 
-    Features make a critic know what objects look like after a few hundred steps, which pixels alone do not tell it in
-    days (Sauer et al., "Projected GANs converge faster", NeurIPS 2021); pixels show it the grain that features miss
-    (PatchGAN; Isola et al., CVPR 2017).
+    With features a critic learns the look of objects in a few hundred steps, which takes days from pixels alone (Sauer
+    et al., "Projected GANs converge faster", NeurIPS 2021); pixels show the grain that features miss (PatchGAN;
+    Isola et al., CVPR 2017).
 
     Args:
-        channels: of each stage of features that it sees.
+        channels: channels of each stage of features that it sees.
     """
 
     def __init__(self, channels: Sequence[int]):
@@ -37,13 +38,13 @@ class Critic(nn.Module):
         )  # fmt: skip
 
     def forward(self, pictures: Tensor, features: Sequence[Tensor]) -> list[Tensor]:
-        """Verdicts, one (batch, 1, rows, columns) a head, above 0 for photographs.
+        """Return verdicts, one (batch, 1, rows, columns) per head, above 0 for photographs.
 
         Args:
             pictures: (batch, 3, rows, columns) in [-1, 1].
-            features: one (batch, channels, rows, columns) a stage, unit vectors over channels.
+            features: one (batch, channels, rows, columns) per stage, unit vectors over channels.
         """
-        # Unit vectors have small numbers; the heads begin at a variance of one.
+        # Unit vectors have small components: scale the heads' input to a variance of one.
         scaled = (each * each.shape[1] ** 0.5 for each in features)
         return [self.pixels(pictures), *(head(each) for head, each in zip(self.heads, scaled, strict=True))]
 

@@ -1,8 +1,8 @@
-"""Training pictures: folders, tar or zip archives of train/<class>/* and test/<class>/*, cut to squares once and kept.
+"""Training pictures: folders, tar or zip archives of train/<class>/* and test/<class>/*, cropped once and cached.
 
-A folder or archive without train/ and test/ is all to train on. Pictures pass through one at a time and are kept as
-bytes in a file that is mapped, not read: a data set may be larger than memory. Hidden files and folders, as Jupyter,
-macOS and file servers leave them there, are no pictures and no classes.
+A folder or archive without train/ and test/ is a training split. Pictures are processed one at a time and stored as
+bytes in a memory-mapped file, so a data set may be larger than memory. Hidden files and folders, such as those of
+Jupyter, macOS and file servers, are ignored.
 """
 
 import hashlib
@@ -24,17 +24,18 @@ import numpy as np
 
 from tokcom.errors import DatasetError, PictureError
 from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, square
+from tokcom_lab.cache import FOLDER, code_of, key_of
 
 SPLITS = ("train", "test")
 SMALLEST_CROP = 0.7
 """Side of the smallest random crop, as a share of the picture's shorter side."""
 UNDER_WAY = 512
-"""Files that are read ahead of the processes that decode them."""
+"""Number of files read ahead of the processes that decode them."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures of one split: uint8 (n, crops, size, size, 3), labels int64 (n,), and the names of all classes.
+    """Data set of one split: pictures uint8 (n, crops, size, size, 3), labels int64 (n,), and the names of all classes.
 
     Crop 0 is the central square, as a tokenizer cuts it at run time; the others are random.
     """
@@ -47,20 +48,20 @@ class Dataset:
 
 def load_dataset(
     data: str | Path | Sequence[str | Path], split: str, *, size: int, crops: int, seed: int = 0,
-    cache: str | Path = ".cache/datasets",
+    cache: str | Path = FOLDER,
 ) -> Dataset:  # fmt: skip
     """Read one split, preparing it on first use.
 
     Args:
-        data: folder, tar or zip archive, or several of them; what lies above train/ and test/ inside is ignored.
+        data: folder, tar or zip archive, or several of them; path components above train/ and test/ inside are ignored.
         split: "train" or "test".
         size: side of the squares in pixels.
-        crops: squares a picture: the central one and crops - 1 at random.
+        crops: squares per picture: the central one and crops - 1 random ones.
         seed: seed of the random crops.
-        cache: folder that keeps the prepared arrays, keyed by the files' names, sizes and dates and these arguments.
+        cache: folder of the prepared arrays, keyed by the files' names, sizes and dates, these arguments and the code.
 
     Raises:
-        DatasetError: no such data, or no pictures of that split in it.
+        DatasetError: the data do not exist, or have no pictures of that split.
     """
     sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
     for source in sources:
@@ -69,8 +70,8 @@ def load_dataset(
     files = [path for source in sources for path in (sorted(_visible(source)) if source.is_dir() else [source])]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
     places = [str(source.resolve()) for source in sources]
-    key = [places[0] if len(places) == 1 else places, stats, split, size, crops, seed, SMALLEST_CROP]
-    folder = Path(cache) / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    code = code_of("tokcom.tokenizers.pictures", "tokcom_lab.training.dataset")
+    folder = Path(cache) / f"pictures-{key_of(places, stats, split, size, crops, seed, code)}"
     if not (folder / "index.json").exists():
         _prepare(sources, split, size, crops, seed, folder)
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
@@ -107,7 +108,7 @@ def _prepare(sources: Sequence[Path], split: str, size: int, crops: int, seed: i
             ordered = sorted(classes)
             index = {"labels": [ordered.index(name) for name in names], "classes": ordered, "broken": broken}
             (unfinished / "index.json").write_text(json.dumps(index), encoding="utf-8")
-            # Two processes may have prepared the same: whole folders alone take the place.
+            # Two processes may have prepared the same data: replace only by complete folders.
             if folder.exists() and not (folder / "index.json").exists():
                 shutil.rmtree(folder)
             with suppress(OSError):
@@ -115,7 +116,8 @@ def _prepare(sources: Sequence[Path], split: str, size: int, crops: int, seed: i
 
 
 def _readable(pool: ProcessPoolExecutor, jobs: Iterator[tuple], broken: list[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and squares of the pictures that can be read, few of them ahead; notes the names of the others."""
+    """Yield names and squares of readable pictures, reading only a few ahead; add the names of the others to
+    `broken`."""
     while ahead := list(islice(jobs, UNDER_WAY)):
         for name, squares in pool.map(_cut, ahead, chunksize=32):
             if squares is None:
@@ -125,13 +127,14 @@ def _readable(pool: ProcessPoolExecutor, jobs: Iterator[tuple], broken: list[str
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """The head of a .npy file of bytes, at its beginning; NumPy leaves room for the first axis to grow."""
+    """Write the header of a .npy file of bytes; NumPy leaves room for the first axis to grow."""
     file.seek(0)
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _entries(source: Path, split: str, classes: set[str]) -> Iterator[tuple[str, bytes]]:
-    """(path inside the source, content) of a split's pictures in a fixed order; notes the classes of both splits."""
+    """Yield (path inside the source, content) of a split's pictures in a fixed order; add the classes of both
+    splits."""
     if source.is_dir():
         found = {str(PurePosixPath(*path.relative_to(source).parts)): path for path in _visible(source)}
         for name in _of_split(found, split, classes):
@@ -153,7 +156,7 @@ def _entries(source: Path, split: str, classes: set[str]) -> Iterator[tuple[str,
 
 
 def _of_split(names: Iterable[str], split: str, classes: set[str]) -> list[str]:
-    """The pictures of a split among the files of one source, sorted."""
+    """Select and sort the pictures of a split among the files of one source; add the classes of both splits."""
     pictures = [PurePosixPath(name) for name in sorted(names)]
     pictures = [path for path in pictures if path.suffix.lower() in EXTENSIONS and not is_hidden(path)]
     divided = [path for path in pictures if len(path.parts) > 2 and path.parts[-3] in SPLITS]
@@ -166,7 +169,7 @@ def _of_split(names: Iterable[str], split: str, classes: set[str]) -> list[str]:
 
 
 def _visible(data: Path) -> Iterator[Path]:
-    """Everything in a folder that is not hidden."""
+    """Iterate over everything in a folder that is not hidden."""
     return (path for path in data.rglob("*") if not is_hidden(path.relative_to(data)))
 
 

@@ -1,4 +1,4 @@
-"""Training of a VQ tokenizer's decoder on tokens that are searched for, and of its encoder to find such at once."""
+"""Training of a VQ tokenizer's decoder on tokens found by search, and of its encoder to predict them."""
 
 import numpy as np
 import torch
@@ -15,32 +15,32 @@ from tokcom_lab.training.tokenizer import psnr_db, use_of_codes
 from tokcom_lab.training.views import Views
 
 RATE = 0.08
-"""Nepers of mean squared error that one bit a token is worth in the search: 0.35 dB of PSNR."""
+"""Weight of one bit per token in the search, in nepers of mean squared error: 0.35 dB of PSNR."""
 VISITS = 6
-"""Of the search to every picture, where the user wants no other."""
+"""Default number of search passes per picture."""
 SEARCHED = 0.25
-"""Share of the steps that are also a visit of the search, which takes longer than the step itself."""
+"""Share of the steps that include a search pass, which takes longer than the step itself."""
 SHARPNESS = 25.0
 """Inverse temperature of the encoder's choice among codes, for its training."""
 
 
 class DecoderTask(Task):
-    """The decoder learns to show the tokens that the search chooses, while the search goes on choosing by the decoder.
+    """Alternating training: the decoder learns to decode the tokens that the search chooses by means of the decoder.
 
-    Every picture keeps its tokens from one step that draws it to the next, and a quarter of the steps are visits of the
-    search, too. So decoder and tokens improve in turns, as means and assignments do in k-means. The encoder learns to
-    name the chosen tokens (cross-entropy), so that the search has less to do. The words keep what they mean, nearly:
-    the context model, the prior of the search, stays fit to them.
+    Every picture keeps its tokens between the steps that draw it, and a quarter of the steps include a search pass.
+    Decoder and tokens thus improve in turns, as means and assignments do in k-means. The encoder learns to predict the
+    chosen tokens (cross-entropy), so that the search has less to do. The meaning of the words hardly changes, so the
+    context model, the prior of the search, remains valid.
 
     Args:
         config: shape of the network.
         train: pictures to train on; their `Views` are used.
         test: pictures to measure on.
         prior: the context model.
-        batch: pictures a step.
+        batch: pictures per step.
         seed: seed of the order of pictures.
-        codes: name of the prior's origin; a run is continued only with the same.
-        tokens: int (views, tokens) to begin with, found for the weights of the warm start; None: the encoder's.
+        codes: name of the prior's origin, which must be the same to continue a run.
+        tokens: int (views, tokens), initial tokens, found with the weights of the warm start; None for the encoder's.
     """
 
     name = "decoder"
@@ -76,10 +76,10 @@ class DecoderTask(Task):
         }  # fmt: skip
 
     def warm_start(self, weights: dict[str, Tensor]) -> None:
-        """Begin with a trained tokenizer, and with tokens of all views.
+        """Start from a trained tokenizer and from tokens of all views.
 
         Raises:
-            CheckpointError: the weights are of another network.
+            CheckpointError: the weights belong to another network.
         """
         super().warm_start(weights)
         if self.tokens is not None:
@@ -96,7 +96,7 @@ class DecoderTask(Task):
             model.codebook.copy_(F.normalize(model.codebook, dim=1))
         searched = rng.random() < SEARCHED
         order = rng.random(len(self.views))
-        # The search goes to those that it visited least, so that all are visited alike.
+        # Search those with the fewest passes, so that all get equally many.
         numbers = (np.lexsort((order, model.visited.numpy())) if searched else order.argsort())[: self.batch]
         pictures, tokens = as_input(self.views.pictures(numbers)), model.chosen[numbers].long()
         vectors = model.codebook[tokens]
@@ -122,7 +122,7 @@ class DecoderTask(Task):
         }
 
     def evaluate(self) -> dict[str, float]:
-        """PSNR of the tokens after VISITS visits of the search, and of the encoder's."""
+        """Measure the PSNR of the tokens after VISITS search passes, and of the encoder's tokens."""
         searched, encoded, chosen = [], [], []
         for start in range(0, len(self.test.labels), 64):
             pictures = as_input(self.test.pictures[start : start + 64, 0])

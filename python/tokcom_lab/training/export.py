@@ -1,4 +1,4 @@
-"""Trained networks into the model zoo: half-precision weights, and their part of the card."""
+"""Export of trained networks to the model zoo: half-precision weights, and their part of the card."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -16,12 +16,13 @@ from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
 from tokcom.models.zoo import FREQUENCIES
+from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a part was trained, for its card."""
+    """Record of a part's training, for its card."""
 
     command: str
     data: str
@@ -43,18 +44,18 @@ def export_part(
     search: dict | None = None,
     more: dict | None = None,
 ) -> None:
-    """Write a part's weights (float16) and its entry in the folder's card.json, creating the card where there is none.
+    """Write a part's weights (float16) and its entry in the folder's card.json, creating the card if missing.
 
     Args:
-        folder: the model's folder; its name is the model's.
+        folder: the model's folder, whose name is the model's.
         part: "tokenizer", "context" or "classifier".
         family: name of the network's family in `models.zoo.FAMILIES`.
         network: the trained network; its `config` goes into the card.
-        figures: what was measured on the test split with these half-precision weights.
-        run: how it was trained.
+        figures: figures measured on the test split with these half-precision weights.
+        run: record of the training.
         classes: names of the labels.
-        search: of a tokenizer, how tokens are searched for: `rate` and `visits`; None: the encoder's stay.
-        more: further entries of the part's object in the card.
+        search: settings of a tokenizer's search, `rate` and `visits`; None for no search.
+        more: further entries for the part in the card.
 
     Raises:
         ModelError: weights are not finite in half precision; nothing is written.
@@ -62,8 +63,8 @@ def export_part(
     stored = half(network)
     if names := not_finite(stored):
         raise ModelError(
-            f"{folder.name}: the {part}'s weights are not finite in half precision: {', '.join(names[:3])}; what is in "
-            "its folder stays as it was"
+            f"{folder.name}: the {part}'s weights are not finite in half precision: {', '.join(names[:3])}; the files "
+            "in its folder are unchanged"
         )
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{part}.safetensors"
@@ -73,7 +74,7 @@ def export_part(
     card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name)
     card["classes"] = list(classes)
     if part == "tokenizer":
-        card.pop("labels", None)  # of the codebook that was
+        card.pop("labels", None)  # they belong to the previous codebook
     training = {name: each for name, each in asdict(run).items() if each != ""} | {"hours": round(run.hours, 2)}
     if run.warm_start and part in card:
         training["continues"] = {"sha256": card[part]["sha256"], **card[part]["training"]}
@@ -88,7 +89,7 @@ def export_part(
     } | (more or {})
     if search is not None:
         card[part]["search"] = search
-        # Words that were searched for as the context expects them are those that it knows.
+        # Words found by a search with a context are those of that context's codebook.
         if "context" in card:
             card["context"]["tokenizer"] = card["tokenizer"]["sha256"]
     if part == "context" and "tokenizer" in card:
@@ -113,6 +114,24 @@ def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> Non
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
+def export_repeats(folder: Path, risk: RepeatRisk, command: str) -> None:
+    """Write into a model's card what decides which lost packets are asked for again.
+
+    Args:
+        folder: the model's folder.
+        risk: the measurement.
+        command: the command line that made it.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    # A row of numbers is a string: the card stays one that people can read.
+    rounded = {name: [" ".join(f"{each:.5f}" for each in row) for row in getattr(risk, name)] for name in TABLES}
+    card["context"]["repeats"] = {
+        "frames": list(risk.frames), **rounded, "command": command, "context": card["context"]["sha256"],
+    }  # fmt: skip
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
 def export_labels(
     folder: Path, labels: dict[str, np.ndarray], config: dict, figures: dict[str, float], command: str,
     frequencies: np.ndarray | None = None,
@@ -121,11 +140,11 @@ def export_labels(
 
     Args:
         folder: the model's folder.
-        labels: by use, int (codebook_size,), the label of each token.
-        config: how they were sought.
-        figures: what they are worth.
+        labels: label of each token, int (codebook_size,), by purpose.
+        config: settings of their search.
+        figures: their benefit.
         command: the command line that made them.
-        frequencies: float (codebook_size,), share of each word among all tokens, none of them 0; None: not counted.
+        frequencies: float (codebook_size,), share of each word among all tokens, all above 0; None if not counted.
     """
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
@@ -141,13 +160,13 @@ def export_labels(
         "tokenizer": card["tokenizer"]["sha256"],
         "figures": {name: round(value, 4) for name, value in figures.items()}, "command": command,
     }  # fmt: skip
-    # The class names, which are long, stay last.
+    # Keep the class names, a long list, last.
     card["classes"] = card.pop("classes")
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def export_residual(folder: Path, residual: ResidualModel) -> None:
-    """Write what is expected of a model's context decoding into its card.
+    """Write the residual model of a model's context decoding into its card.
 
     Args:
         folder: the model's folder.
@@ -160,7 +179,7 @@ def export_residual(folder: Path, residual: ResidualModel) -> None:
 
 
 def half(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The network's weights as they are stored: float16, without what only training needs."""
+    """Convert the network's weights for storage: float16, without entries that only training needs."""
     state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(TRAINING_STATE)}
     return {
         name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()

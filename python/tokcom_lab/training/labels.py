@@ -1,4 +1,4 @@
-"""The labels of a model's codebook: for its coded bits, and for each way to send tokens without code."""
+"""Labels of a model's codebook, for coded bits and for each scheme of sending tokens without code."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
+from tokcom.device import AUTO
 from tokcom.frame import LOST
+from tokcom.mcs import find_mcs
 from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
 from tokcom.modulation.direct import SCHEMES, DirectMapping
 from tokcom.modulation.semantic import (
@@ -27,41 +28,42 @@ from tokcom_lab.training.dataset import load_dataset
 from tokcom_lab.training.export import export_labels
 
 MCS, TOKENS_PER_PACKET, CODED_ESN0_DB = "16qam-1/2", 4, (3, 4, 5, 6, 7)
-"""The code whose errors the labels of coded bits are made for."""
+"""Code for whose errors the labels of coded bits are optimised."""
 PACKETS = 20_000
-"""Packets at each Es/N0 on which its errors are counted."""
+"""Packets per Es/N0 over which its errors are counted."""
 RANDOM_LABELS = 5
-"""Random labels whose mean the figures are relative to."""
+"""Number of random labellings, to whose mean the figures are relative."""
 SMALLEST_ERRORS = 1e-9
-"""Errors a table that rounding cannot have made."""
+"""Sum of a table's errors below which they are rounding errors."""
 BATCH = 64
 VISITS = 4
-"""Of the search for tokens, at most: each is weighed once, which is enough to count words."""
+"""Largest number of search passes per picture; four consider every token once, which suffices to count words."""
 TOKENS = "tokens of photographs"
-"""What `map_model` calls its progress in making tokens."""
+"""Name of `map_model`'s progress in making tokens."""
 PHOTOGRAPHS = "photographs"
-"""What `map_model` calls its progress in weighing alternatives."""
+"""Name of `map_model`'s progress in weighing alternatives."""
 BHATTACHARYYA = 0.5
-"""Factor by which each coded bit in which two labels differ makes it less likely that they are confused. On the channel
-it is 0.7 to 0.8 where packets fail; a smaller one lets the pairs count that are nearest in code, and gave fewer lost
+"""Factor on the probability of confusing two labels per coded bit in which they differ. On the channel it is 0.7 to 0.8
+where packets fail; a smaller one gives more weight to the pairs that are nearest in code, and gave fewer lost
 packets."""
 HIDDEN_SHARES = (0.1, 0.8)
-"""Shares of a frame's tokens that are hidden from the context model when its alternatives are weighed."""
+"""Shares of a frame's tokens that are masked when the context model's alternatives are weighed."""
 
 
 def error_patterns(token_bits: int, esn0_db: float, packets: int = PACKETS, seed: int = 0) -> np.ndarray:
-    """How often each pattern of wrong bits befalls a token, Viterbi-decoded, CRC or not.
+    """Measure the frequency of each pattern of wrong bits in a token after Viterbi decoding, whether the CRC holds or
+    not.
 
-    The code is linear: which bits go wrong does not depend on the label, apart from what the levels of 16-QAM differ.
+    The code is linear: errors do not depend on the label, except through the levels of 16-QAM.
 
     Args:
-        token_bits: bits a token.
+        token_bits: bits per token.
         esn0_db: Es/N0 in dB, AWGN.
-        packets: random packets that are sent.
+        packets: number of random packets to send.
         seed: seed of tokens and noise.
 
     Returns:
-        float64 (2**token_bits,), share of tokens whose received label is the label sent, XOR the index.
+        float64 (2**token_bits,), share of tokens whose received label is the label sent XOR the index.
     """
     rng = np.random.default_rng([seed, round(esn0_db * 1000) & 0xFFFFFFFF])
     scheme, size = find_mcs(MCS), 1 << token_bits
@@ -74,8 +76,8 @@ def error_patterns(token_bits: int, esn0_db: float, packets: int = PACKETS, seed
 
 
 def coded_confusion(size: int, seed: int = 0) -> np.ndarray:
-    """Errors of the coded bits at all CODED_ESN0_DB as a table of label pairs, float64 (size, size), as
-    `mean_confusion`."""
+    """Tabulate errors of the coded bits over label pairs, averaged over CODED_ESN0_DB as in `mean_confusion`, float64
+    (size, size)."""
     labels = np.arange(size)
     differences = labels[:, None] ^ labels
     bits = bits_per_token(size)
@@ -83,8 +85,8 @@ def coded_confusion(size: int, seed: int = 0) -> np.ndarray:
 
 
 def mean_confusion(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of confusions at several Es/N0, each scaled to one error a label, so that all count alike; those
-    without errors do not count."""
+    """Average confusions at several Es/N0, each scaled to one error per label for equal weight; tables without errors
+    are skipped."""
     total = np.zeros_like(tables[0])
     for table in tables:
         errors = table.sum() - np.trace(table)
@@ -99,19 +101,19 @@ def semantic_labels(
     embeddings: np.ndarray, use: np.ndarray | None, proposals: int, seed: int = 0,
     progress: Callable[[str, int], None] = lambda name, done: None,
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:  # fmt: skip
-    """Labels for coded bits, and for every scheme that is made for a codebook of this size.
+    """Compute labels for coded bits, and for every scheme that suits a codebook of this size.
 
     Args:
         embeddings: float (size, dimension), the code vectors.
-        use: float (size,), how often each token is sent; None: all alike.
-        proposals: swaps tried for each purpose.
+        use: float (size,), how often each token is sent; None for uniform.
+        proposals: swaps tried per purpose.
         seed: seed of errors and swaps.
         progress: called with the purpose and the number of swaps tried since the last call.
 
     Returns:
         Labels by purpose, CODED or a scheme, int32 (size,); and for each the mean cosine distance after an error,
-        relative to that of labels drawn at random. Codebooks of more than LARGEST_IMPROVED words have the fast start
-        alone, and no figures.
+        relative to that of random labels. Codebooks of more than LARGEST_IMPROVED words get the fast start alone, and
+        no figures.
     """
     size = len(embeddings)
     bits = tokens_to_bits(np.arange(size)[:, None], bits_per_token(size))
@@ -137,17 +139,17 @@ def confused_by_context(
     tokens: np.ndarray, cmi: np.ndarray, context: Prior, seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:  # fmt: skip
-    """How much each pair of tokens competes in the eyes of the context model.
+    """Measure how strongly each pair of tokens competes under the context model.
 
-    Tokens are hidden, with the class label and without it in turn; summed is the square root of the product of both
-    tokens' probabilities at each hidden place. By Bhattacharyya's bound that is what two hypotheses with such priors
-    contribute to errors, times what the channel contributes.
+    Tokens are masked, alternately with and without class label; the square root of the product of both tokens'
+    probabilities is summed over masked positions. By the Bhattacharyya bound this is the prior's factor in the error
+    probability of two hypotheses; the channel contributes the other factor.
 
     Args:
-        tokens: int32 (n, tokens), of n pictures.
+        tokens: int32 (n, tokens), tokens of n pictures.
         cmi: int (n,), their class labels.
         context: the context model.
-        seed: of what is hidden.
+        seed: seed of the masks.
         progress: called with the number of pictures done since the last call.
 
     Returns:
@@ -167,8 +169,8 @@ def confused_by_context(
 
 
 def confused_by_code(size: int) -> np.ndarray:
-    """Bhattacharyya's bound on the probability that two labels are confused, float64 (size, size), by the coded bits in
-    which they differ (K=7, rate 1/2, a token between others that are the same)."""
+    """Compute the Bhattacharyya bound on the probability of confusing two labels, float64 (size, size), from the coded
+    bits in which they differ (K=7, rate 1/2, a token between identical neighbours)."""
     code, bits = ConvolutionalCode.named("k7"), bits_per_token(size)
     alone = np.pad(tokens_to_bits(np.arange(1 << bits)[:, None], bits), ((0, 0), (0, code.tail)))
     weights = code.encode(alone).sum(axis=1, dtype=np.int64)
@@ -181,18 +183,19 @@ def confused_by_code(size: int) -> np.ndarray:
 def contextual_labels(
     competition: np.ndarray, proposals: int, seed: int = 0, progress: Callable[[int], None] = lambda done: None
 ) -> tuple[np.ndarray, float]:
-    """Labels that keep apart in code what the context model confuses: the opposite of semantic ones.
+    """Compute labels that are far apart in code for tokens that the context model confuses, the opposite of semantic
+    ones.
 
-    A receiver that decodes with the context model has to tell apart by the channel what the context cannot.
+    A receiver that decodes with the context model must distinguish by the channel what the context cannot.
 
     Args:
-        competition: as from `confused_by_context`.
+        competition: competition from `confused_by_context`.
         proposals: swaps tried.
         seed: seed of the swaps.
         progress: called with the number of swaps tried since the last call.
 
     Returns:
-        int32 (size,), the label of each token; and what pairs contribute to errors, relative to labels drawn at random.
+        int32 (size,), the label of each token; and the pairs' contribution to errors, relative to random labels.
     """
     size = len(competition)
     confusion = confused_by_code(size)
@@ -204,7 +207,7 @@ def contextual_labels(
 def _relative_to_random(
     labels: np.ndarray, confusion: np.ndarray, distance: np.ndarray, use: np.ndarray | None, seed: int
 ) -> float:
-    """`expected_distance` of labels over its mean for RANDOM_LABELS drawn at random."""
+    """Divide the `expected_distance` of labels by its mean over RANDOM_LABELS random labellings."""
     random = np.mean(
         [
             expected_distance(rng.permutation(len(labels)).astype(np.int32), confusion, distance, use)
@@ -215,32 +218,38 @@ def _relative_to_random(
 
 
 def has_room(scheme: str, size: int) -> bool:
-    """Whether a scheme has as many labels as a codebook's words have numbers: no fewer, and not twice as many."""
+    """Tell whether a scheme has at least as many labels as the codebook has words, and fewer than twice as many."""
     return DirectMapping.room(scheme) == 1 << bits_per_token(size)
 
 
 def sample_tokens(
-    data: Path, model: str, pictures: int, seed: int = 0, progress: Callable[[int], None] = lambda done: None
+    data: Path,
+    model: str,
+    pictures: int,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+    device: str = AUTO,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of pictures of the training split, drawn at random.
+    """Tokenize pictures of the training split, drawn at random.
 
     Args:
         data: folder or tar archive of train/<class>/*.
         model: name or folder of the model.
-        pictures: how many.
-        seed: of which.
+        pictures: number of pictures.
+        seed: seed of their choice.
         progress: called with the number of pictures done since the last call.
+        device: where the networks run, as in `device.find_device`.
 
     Returns:
         int32 (n, tokens), and their class labels, int64 (n,).
 
     Raises:
-        DatasetError: there are no pictures.
+        DatasetError: the data have no pictures.
         ModelError: the model's tokenizer is missing or broken.
     """
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, device=device)
     if tokenizer.visits > VISITS:
-        tokenizer = load_tokenizer(model, VISITS)
+        tokenizer = load_tokenizer(model, VISITS, device)
     found = load_dataset(data, "train", size=tokenizer.image_size, crops=1)
     chosen = np.random.default_rng(seed).permutation(len(found.labels))[:pictures]
     tokens = []
@@ -253,32 +262,33 @@ def sample_tokens(
 
 def map_model(
     folder: Path, data: Path | None, pictures: int, proposals: int, seed: int, command: str,
-    progress: Callable[[str, int], None] = lambda name, done: None,
+    progress: Callable[[str, int], None] = lambda name, done: None, device: str = AUTO,
 ) -> dict[str, float]:  # fmt: skip
     """Make the labels of a model and store them beside its weights.
 
     Args:
         folder: the model's folder.
-        data: photographs on which the use of tokens is counted and, where the model has a context, its alternatives are
-            weighed for contextual labels; None: all tokens are used alike, and there are no contextual labels.
-        pictures: photographs.
-        proposals: swaps tried for each purpose.
+        data: photographs on which the use of tokens is counted and, if the model has a context, its alternatives are
+            weighed for contextual labels; None for uniform use and no contextual labels.
+        pictures: number of photographs.
+        proposals: swaps tried per purpose.
         seed: seed of errors, swaps and the choice of photographs.
-        command: the command line that made them.
+        command: the command line, for the card.
         progress: called with the purpose, or TOKENS or PHOTOGRAPHS, and the number done since the last call.
+        device: where the networks run, as in `device.find_device`.
 
     Returns:
         The figures of `semantic_labels` and `contextual_labels`.
 
     Raises:
-        ModelError: there is no such model, or a part of it is broken.
-        DatasetError: there are no pictures.
+        ModelError: the model does not exist, or a part of it is corrupt.
+        DatasetError: the data have no pictures.
     """
     embeddings = load_tokenizer(str(folder), 0, "cpu").network.codebook.numpy()
     tokens = use = None
     if data is not None:
-        tokens, cmi = sample_tokens(data, str(folder), pictures, seed, partial(progress, TOKENS))
-        # One more each, so that none is of no account.
+        tokens, cmi = sample_tokens(data, str(folder), pictures, seed, partial(progress, TOKENS), device)
+        # Add-one smoothing, so that no word has zero weight.
         use = 1.0 + np.bincount(tokens.ravel(), minlength=len(embeddings))
     labels, figures = semantic_labels(embeddings, use, proposals, seed, progress)
     config = {
@@ -286,7 +296,7 @@ def map_model(
         CODED: {"mcs": MCS, "tokens_per_packet": TOKENS_PER_PACKET, "esn0_db": list(CODED_ESN0_DB), "packets": PACKETS},
     } | {scheme: {"esn0_db": list(SCHEMES[scheme])} for scheme in labels if scheme != CODED}  # fmt: skip
     if tokens is not None and figures and "context" in model_card(str(folder)).content:
-        context = load_context(str(folder))
+        context = load_context(str(folder), device)
         competition = confused_by_context(tokens, cmi, context, seed, partial(progress, PHOTOGRAPHS))
         labels[CONTEXTUAL], figures[CONTEXTUAL] = contextual_labels(
             competition, proposals, seed, partial(progress, CONTEXTUAL)

@@ -1,4 +1,4 @@
-"""The one training loop: resumable at any moment, by steps or by the clock, with progress and time left."""
+"""Training loop: resumable at any time, limited by steps or by the clock, with progress and time left."""
 
 import math
 import signal
@@ -22,14 +22,14 @@ from tokcom_lab.training.checkpoint import Progress, load_checkpoint, save_check
 from tokcom_lab.training.optimizers import MuonAdamW
 
 TRAINING_STATE = ("code_use", "code_sum", "predictor.", "chosen", "visited")
-"""Beginnings of the names of what only training needs; it is not exported."""
+"""Prefixes of the names of tensors that only training needs, and that are not exported."""
 SAID_EVERY = 60.0
-"""Seconds between lines of figures where there is no terminal."""
+"""Seconds between lines of figures without a terminal."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a training takes: so many steps, or so many minutes at any speed; what earlier calls took counts.
+    """Budget of a training, in steps or in minutes; both include earlier calls.
 
     Raises:
         ParameterError: not exactly one of the two is given, or it is not positive.
@@ -41,35 +41,35 @@ class Budget:
     def __post_init__(self) -> None:
         given = [value for value in (self.steps, self.minutes) if value is not None]
         if len(given) != 1:
-            raise ParameterError("a training takes a number of steps or of minutes: say one of --steps and --minutes")
+            raise ParameterError("a training takes a number of steps or of minutes: give one of --steps and --minutes")
         if not (math.isfinite(given[0]) and given[0] > 0):
-            raise ParameterError(f"a training of {given[0]:g} {'minutes' if self.steps is None else 'steps'}; above 0")
+            raise ParameterError(f"{'minutes' if self.steps is None else 'steps'} is {given[0]:g}; it must be above 0")
 
     def share(self, progress: Progress) -> float:
-        """How much of it is done, 0 to 1."""
+        """Compute the share of the budget used, 0 to 1."""
         done = progress.seconds / 60 / self.minutes if self.steps is None else progress.step / self.steps
         return min(1.0, done)
 
     def said(self, step: int) -> str:
-        """The step for people: 12/300, or 12 steps where only the clock counts."""
+        """Format a step for display: 12/300, or 12 steps if only the clock counts."""
         return f"{step} steps" if self.steps is None else f"{step:{len(str(self.steps))}}/{self.steps}"
 
 
 def rate_by_share(share: float) -> float:
-    """Learning rate, relative to its greatest, after a share of the training: it rises over the first 3% and falls as a
-    half cosine to a hundredth, at any number of steps."""
+    """Compute the learning rate, relative to its maximum, after a share of the training: it rises over the first 3% and
+    falls along a half cosine to a hundredth, at any number of steps."""
     return min(1.0, (share + 1e-3) / 0.03) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
 
 
 class Task(ABC):
-    """What is trained: a network, its optimizer, a loss and a measure on the test split.
+    """Training task: a network, its optimizer, a loss and a measure on the test split.
 
-    Everything that settings() names must be the same when a run is continued. Batches are drawn from
-    `rng(step)`, so a run that was stopped and continued sees what an uninterrupted one would have seen.
+    All that settings() returns must be the same when a run is continued. Batches are drawn from `rng(step)`, so a run
+    that was stopped and continued sees the same batches as an uninterrupted one.
     """
 
     share: float = 0.0
-    """How much of the training is done, 0 to 1, for schedules inside a loss; the loop sets it ahead of each step."""
+    """Share of the training done, 0 to 1, for schedules inside a loss; set by the loop before each step."""
 
     name: str
     model: nn.Module
@@ -77,45 +77,46 @@ class Task(ABC):
     learning_rate: float
     seed: int
     growing: tuple[str, ...] = ()
-    """Beginnings of the names of residual blocks, which do nothing at first: a warm start may lack the last of them."""
+    """Prefixes of the names of residual blocks, which are the identity at first: a warm start may lack the last of
+    them."""
 
     @abstractmethod
     def settings(self) -> dict:
-        """What a checkpoint must agree on to be continued."""
+        """Return the settings that must match a checkpoint's to continue it."""
 
     @abstractmethod
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one batch, and figures to report."""
+        """Compute the loss of one batch, and figures to report."""
 
     @property
     def trained(self) -> nn.Module:
-        """The network that learns, where `model` holds more than that; a warm start fills it."""
+        """Network being trained, if `model` holds more than that; a warm start fills it."""
         return self.model
 
     @property
     def exported(self) -> nn.Module:
-        """What goes into the model's folder, with a `config`: the network itself, or an average over its steps."""
+        """Network to export, with a `config`: the network itself, or an average over its steps."""
         return self.model
 
     def set_rates(self, step: int) -> None:
-        """Set the learning rates ahead of a step: they rise over the first 200 steps and fall to zero at the last as a
-        half cosine."""
+        """Set the learning rates before a step: they rise over the first 200 steps and fall along a half cosine to zero
+        at the last."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * min(1, (step + 1) / 200) * (1 + math.cos(math.pi * self.share)) / 2
 
     def clip(self) -> Tensor:
-        """Shorten the gradient to a norm of 1 where it is longer; returns the norm that it had."""
+        """Clip the gradient to a norm of at most 1; return its former norm."""
         return nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
 
     def moved(self) -> None:
-        """Called after every step of the optimizer."""
+        """Run after every step of the optimizer."""
         return
 
     def warm_start(self, weights: dict[str, Tensor]) -> None:
-        """Begin with a trained network's weights.
+        """Start from a trained network's weights.
 
         Raises:
-            CheckpointError: they are of another network.
+            CheckpointError: they belong to another network.
         """
         try:
             missing, unexpected = self.trained.load_state_dict(
@@ -129,13 +130,13 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
-        """Figures on the test split."""
+        """Compute figures on the test split."""
 
     def rng(self, step: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, step])
 
     def measured(self) -> dict[str, float]:
-        """evaluate() with the network in evaluation mode and without gradients."""
+        """Run evaluate() with the network in evaluation mode and without gradients."""
         self.model.eval()
         with torch.inference_mode():
             figures = self.evaluate()
@@ -144,7 +145,7 @@ class Task(ABC):
 
 
 class TrainingProgress(Bar):
-    """A bar with the time left, and below it the figures of each run, which take as many lines as they need."""
+    """Progress bar with the time left, and below it the figures of each run, on as many lines as needed."""
 
     def __init__(self, console: Console):
         columns = (
@@ -164,21 +165,22 @@ def train(
     task: Task, *, steps: int | None = None, minutes: float | None = None, checkpoint: Path, save_every: float = 120.0,
     console: Console,
 ) -> Progress:  # fmt: skip
-    """Train for so many steps or minutes, continuing from the checkpoint where there is one.
+    """Train for a number of steps or minutes, continuing from the checkpoint if it exists.
 
     A finished run may be continued with more of them. Ctrl-C or SIGTERM saves a checkpoint and raises
     KeyboardInterrupt.
 
     Args:
-        task: what to train.
-        steps: steps in all, those of earlier calls included; None: `minutes` count.
-        minutes: minutes in all, those of earlier calls included, from the first step to the last; None: `steps` count.
-        checkpoint: file that holds the run's state.
+        task: the task.
+        steps: total number of steps, earlier calls included; None if `minutes` counts.
+        minutes: total number of minutes from the first step to the last, earlier calls included; None if `steps`
+            counts.
+        checkpoint: file of the run's state.
         save_every: seconds between checkpoints.
-        console: where progress goes.
+        console: console for the progress.
 
     Returns:
-        The steps and seconds trained in all.
+        The total numbers of steps and seconds.
 
     Raises:
         CheckpointError: the loss or its gradient is not finite; the checkpoint holds the step before.
@@ -223,7 +225,7 @@ def train(
                 loss.backward()
                 norm, value = float(task.clip()), loss.item()
                 if not (math.isfinite(value) and math.isfinite(norm)):
-                    # The weights are still those of the step before.
+                    # The weights are still those before this step.
                     save()
                     raise CheckpointError(
                         f"{task.name}: the loss is {value:g} and its gradient's norm {norm:g} at step "

@@ -1,8 +1,8 @@
-"""What a decoder of photographs is trained to: each term by itself, with its reason.
+"""Terms of the loss of a decoder of photographs, each with its rationale.
 
-The mean squared error alone shows the average of all pictures that the tokens might stand for, which is blurred. So
-pixels decide the coarse picture, features of a network that knows photographs decide what it shows, and a critic
-whether its texture is one that photographs have.
+With the mean squared error alone, the decoder shows the average of all pictures that the tokens may represent, which is
+blurred. Therefore pixels determine the coarse picture, features of a network trained on photographs determine its
+content, and a critic judges whether its texture is that of photographs.
 """
 
 from collections.abc import Sequence
@@ -12,86 +12,89 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PIXEL_FLOOR = 1e-3
-"""Mean squared error, 36 dB below the peak, under which a picture's pixels count no more."""
+"""Mean squared error, 36 dB below the peak, below which further accuracy of the pixels does not count."""
 COARSE = 4
-"""Pixels to the side of the squares whose means are compared."""
+"""Side in pixels of the squares whose means are compared."""
 COARSE_FLOOR = 3e-4
 
 
 def log_error(decoded: Tensor, pictures: Tensor) -> Tensor:
-    """Mean logarithm of each picture's squared error, which is its PSNR but for a constant.
+    """Average the logarithm of each picture's squared error, which is its PSNR up to a constant and sign.
 
-    A logarithm counts a picture of little detail as much as one of much, as a mean of PSNR does; the plain mean would
-    be that of the busiest few (van den Oord et al., 2017, normalise by the data's variance for the same end).
+    The logarithm gives pictures of little and of much detail equal weight, as a mean of PSNR does; the plain mean would
+    be dominated by the busiest few (van den Oord et al., 2017, normalise by the variance of the data for the same
+    purpose).
     """
     return ((decoded - pictures).square().mean((1, 2, 3)) + PIXEL_FLOOR).log().mean()
 
 
 def coarse_error(decoded: Tensor, pictures: Tensor) -> Tensor:
-    """Mean logarithm of each picture's squared error after averaging over squares of COARSE pixels.
+    """Average the logarithm of each picture's squared error after averaging over squares of COARSE pixels.
 
-    What features and critic change, texture, they change at no cost here: light, colour and shape stay those that were
-    sent (a Laplacian pyramid's low bands; Bojanowski et al., "GLO", ICML 2018).
+    Features and critic can change texture at no cost here, while light, colour and shape must stay those of the
+    original (the low bands of a Laplacian pyramid; Bojanowski et al., "GLO", ICML 2018).
     """
     means = F.avg_pool2d(decoded - pictures, COARSE)
     return (means.square().mean((1, 2, 3)) + COARSE_FLOOR).log().mean()
 
 
 def units(features: Sequence[Tensor]) -> list[Tensor]:
-    """Features (batch, channels, rows, columns) of each stage as float32 unit vectors over channels."""
+    """Normalise each stage's features (batch, channels, rows, columns) to float32 unit vectors over channels."""
     return [F.normalize(each.float(), dim=1) for each in features]
 
 
 def feature_distance(sent: Sequence[Tensor], shown: Sequence[Tensor]) -> Tensor:
-    """Squared distance of unit vectors of features, summed over channels, averaged over places and stages: 0 to 4.
+    """Compute the squared distance of unit vectors of features, summed over channels, averaged over positions and
+    stages: 0 to 4.
 
-    Features of a network trained to name photographs agree with people on what looks alike (Zhang et al., CVPR 2018;
-    this is their distance without weights learnt from people's answers, and never called by its name).
+    Features of a network trained to classify photographs agree with people's judgement of similarity (Zhang et al.,
+    CVPR 2018; this is their distance without weights learnt from people's answers, and is not called LPIPS).
 
     Args:
-        sent: `units` of the original's features, one (batch, channels, rows, columns) a stage.
-        shown: those of what was decoded.
+        sent: `units` of the original's features, one (batch, channels, rows, columns) per stage.
+        shown: the same for the decoded picture.
     """
     each = [(a - b).square().sum(1).mean() for a, b in zip(sent, shown, strict=True)]
     return sum(each) / len(each)
 
 
 def semantic_distance(sent: Tensor, shown: Tensor) -> Tensor:
-    """One minus the cosine of pooled features (batch, channels): whether the whole shows the same things.
+    """Compute 1 minus the cosine of pooled features (batch, channels), a distance of the content of whole pictures.
 
-    Features place by place, as above, are satisfied by local texture. These decide what a classifier names, without
-    its 1000 answers, which a decoder would soon learn to fake.
+    Features per position, as above, are satisfied by local texture. Pooled features determine a classifier's decision;
+    its 1000 outputs themselves are not used, as a decoder would soon learn to fake them.
     """
     return (1 - F.cosine_similarity(sent.float(), shown.float(), dim=1)).mean()
 
 
 def fooling_loss(verdicts: Sequence[Tensor]) -> Tensor:
-    """The decoder's side of the critic: minus its mean verdict on what was decoded, averaged over heads."""
+    """Compute the decoder's adversarial loss: minus the mean verdict on decoded pictures, averaged over heads."""
     return -sum(verdict.float().mean() for verdict in verdicts) / len(verdicts)
 
 
 def critic_loss(real: Sequence[Tensor], decoded: Sequence[Tensor]) -> Tensor:
-    """The critic's side: verdicts above 1 on photographs, below -1 on what was decoded (hinge; Lim and Ye, 2017),
-    averaged over heads. A verdict that is clear already moves nothing."""
+    """Compute the critic's hinge loss (Lim and Ye, 2017), averaged over heads: verdicts above 1 on photographs and
+    below -1 on decoded pictures cost nothing."""
     each = [F.relu(1 - a.float()).mean() + F.relu(1 + b.float()).mean() for a, b in zip(real, decoded, strict=True)]
     return sum(each) / len(each)
 
 
 def balanced(gradient: Tensor, adversarial: Tensor, weight: Tensor | float) -> Tensor:
-    """A picture's gradient with the critic's added at `weight` times the length of its own.
+    """Add the critic's gradient to a picture's, scaled to `weight` times the length of the latter.
 
-    The critic's gradient shrinks and grows as it learns; so its say stays what it was set to. VQGAN (Esser et al., CVPR
-    2021) compares both at the decoder's last layer; at the picture itself nothing must be computed twice.
+    The length of the critic's gradient changes as it learns; this fixes its influence. VQGAN (Esser et al., CVPR 2021)
+    compares both gradients at the decoder's last layer; at the picture itself nothing need be computed twice.
     """
     return gradient + adversarial * (weight * gradient.norm() / adversarial.norm().clamp_min(1e-12))
 
 
 def sharpness(decoded: Tensor, pictures: Tensor) -> Tensor:
-    """Energy of the gradients of what was decoded over that of the originals: 1 where it is as sharp as they are."""
+    """Compute the energy of decoded pictures' gradients relative to the originals': 1 if they are equally sharp."""
     return gradient_energy(decoded) / gradient_energy(pictures)
 
 
 def gradient_energy(pictures: Tensor) -> Tensor:
-    """Mean squared difference of pixels from their neighbours below and beside, of (batch, channels, rows, columns)."""
+    """Compute the mean squared difference of pixels from their neighbours below and to the right, (batch, channels,
+    rows, columns)."""
     down, across = torch.diff(pictures, dim=2), torch.diff(pictures, dim=3)
     return down.square().mean() + across.square().mean()

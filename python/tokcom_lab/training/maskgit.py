@@ -1,4 +1,4 @@
-"""Training of MaskGIT: predict masked tokens from the rest and, most of the time, the class label."""
+"""Training of MaskGIT: predict masked tokens from the others and, most of the time, the class label."""
 
 import math
 
@@ -13,10 +13,10 @@ from tokcom_lab.training.loop import Task
 from tokcom_lab.training.optimizers import MuonAdamW
 
 LABEL_DROPOUT = 0.1
-"""Share of pictures whose label is withheld, so that one network serves with and without CMI."""
+"""Share of pictures whose label is withheld, so that one network works with and without CMI."""
 MASKED_SHARE = (0.02, 1.0)
-"""Least and greatest share of tokens masked: up to all, where a receiver starts from nothing but the label. Its square
-root is drawn uniformly, for most passes of a receiver see most of the tokens."""
+"""Smallest and largest share of masked tokens: up to all, as for a receiver that starts from the label alone. Its
+square root is drawn uniformly, because most passes of a receiver see most of the tokens."""
 
 
 class MaskGitTask(Task):
@@ -24,13 +24,13 @@ class MaskGitTask(Task):
 
     Args:
         config: shape of the network.
-        train_tokens: (n, variants, tokens), from `tokens.tokenized`.
+        train_tokens: (n, variants, tokens), tokens from `tokens.tokenized`.
         train_labels: int64 (n,).
         test_tokens: (n, variants, tokens), of which variant 0 is measured.
         test_labels: int64 (n,).
-        batch: pictures a step.
+        batch: pictures per step.
         seed: seed of weights, batches and masks.
-        codes: name of the tokens' origin; a run is continued only with the same.
+        codes: name of the tokens' origin, which must be the same to continue a run.
     """
 
     name = "maskgit"
@@ -70,8 +70,8 @@ class MaskGitTask(Task):
         return loss, {"bits": float(loss.detach()) / math.log(2)}
 
     def evaluate(self) -> dict[str, float]:
-        """Bits per masked token, and the share of masked tokens whose likeliest guess is right, at 15%, 30% and 60%
-        masked with the label, at 15% also without. The masks are the same at every call."""
+        """Measure bits per masked token and the accuracy of the most likely guess, at 15%, 30% and 60% masked with the
+        label, at 15% also without. The masks are the same in every call."""
         null = np.full_like(self.test_labels, self.config.num_classes)
         figures = {}
         for percent in (15, 30, 60):

@@ -1,4 +1,4 @@
-"""How predictable a tokenizer's tokens are from their neighbours: the rate term of its training."""
+"""Predictability of a tokenizer's tokens from their neighbours: the rate term of its training."""
 
 import math
 
@@ -11,19 +11,19 @@ from tokcom.tokenizers.vq_network import ResidualBlock
 WIDTH = 96
 BLOCKS = 2
 SHARPNESS = 25.0
-"""Inverse temperature of the soft choice among codes: half of it falls to the nearest code or two."""
+"""Inverse temperature of the soft choice among codes: half of the weight is on the nearest one or two."""
 MASKED_SHARE = (0.05, 0.5)
 
 
 class NeighbourPredictor(nn.Module):
-    """Logits over the codebook for masked cells of a grid of code vectors, from the cells around (7 x 7 in all).
+    """Predictor of masked cells in a grid of code vectors from the cells around them (7 x 7 in total).
 
-    It is small on purpose: what it finds predictable, every context model will.
+    It is deliberately small: any context model can predict what it can.
 
     Args:
-        code_dim: numbers of a code vector.
+        code_dim: dimension of a code vector.
         codebook_size: number of codes.
-        width: channels inside.
+        width: channels of the hidden layers.
     """
 
     def __init__(self, code_dim: int, codebook_size: int, width: int = WIDTH):
@@ -33,8 +33,8 @@ class NeighbourPredictor(nn.Module):
         self.head = nn.Linear(width, codebook_size)
 
     def forward(self, vectors: Tensor, masked: Tensor) -> Tensor:
-        """Logits (n, codebook_size) at the n True entries of `masked`, bool (batch, rows, columns); `vectors` are
-        (batch, rows, columns, code_dim)."""
+        """Compute logits (n, codebook_size) at the n true entries of `masked`, bool (batch, rows, columns); `vectors`
+        are (batch, rows, columns, code_dim)."""
         shown = torch.cat([vectors * ~masked[..., None], masked[..., None].to(vectors.dtype)], -1)
         hidden = self.blocks(self.stem(shown.permute(0, 3, 1, 2)))
         return self.head(F.gelu(hidden).permute(0, 2, 3, 1)[masked])
@@ -43,13 +43,13 @@ class NeighbourPredictor(nn.Module):
 def neighbour_bits(
     predictor: NeighbourPredictor, latents: Tensor, vectors: Tensor, codebook: Tensor, masked: Tensor
 ) -> Tensor:
-    """Mean bits that the masked cells' codes cost given the others.
+    """Compute the mean bits of the masked cells' codes given the others.
 
-    Each cell chooses its code softly, by its latent's nearness to all codes, so that the gradient tells the encoder
-    which of the codes at hand is the likelier one; the vectors around carry their gradient, too.
+    Each cell's code is a soft choice by its latent's distance to all codes, so that the gradient tells the encoder
+    which of the nearby codes is more likely; gradients also flow through the vectors around it.
 
     Args:
-        predictor: trained by the same loss.
+        predictor: predictor, trained by the same loss.
         latents: (batch, rows, columns, code_dim), unit vectors before quantization.
         vectors: the same after it, with a straight-through gradient.
         codebook: (codebook_size, code_dim).
@@ -59,7 +59,7 @@ def neighbour_bits(
 
 
 def soft_bits(latents: Tensor, codebook: Tensor, logits: Tensor) -> Tensor:
-    """Mean bits that codes cost under logits (n, codebook_size), chosen softly by the nearness of latents (n, code_dim)
-    to all codes."""
+    """Compute the mean bits of codes under logits (n, codebook_size), with a soft choice of codes by the distance of
+    latents (n, code_dim) to all codes."""
     choice = (SHARPNESS * latents @ codebook.T).softmax(-1)
     return -(choice * logits.float().log_softmax(-1)).sum(-1).mean() / math.log(2)

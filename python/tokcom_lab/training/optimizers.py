@@ -13,14 +13,14 @@ ITERATIONS = 5
 
 
 class BatchedMuon(torch.optim.Optimizer):
-    """Muon as `torch.optim.Muon` has it, but all parameters of one shape at a time, which a GPU needs to be busy, and
-    kernels of convolutions in any memory format.
+    """Muon as in `torch.optim.Muon`, but batched over parameters of one shape, for use on a GPU, and for kernels of
+    convolutions in any memory format.
 
     Args:
         params: matrices, and kernels as matrices of output channels by everything else.
         lr: learning rate.
-        weight_decay: of all of them.
-        momentum: share of the last step's direction that is kept.
+        weight_decay: weight decay of all parameters.
+        momentum: share of the previous direction that is kept.
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95):
@@ -43,7 +43,7 @@ class BatchedMuon(torch.optim.Optimizer):
             buffer.lerp_(gradient, 1 - group["momentum"])
         momenta = torch.stack([self.state[parameter]["momentum_buffer"] for parameter in parameters])
         directions = orthogonalized(gradients.lerp(momenta, group["momentum"]))
-        # The length of AdamW's steps.
+        # Scale to the length of AdamW's steps.
         rate = group["lr"] * 0.2 * max(shape) ** 0.5
         for parameter, direction in zip(parameters, directions, strict=True):
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
@@ -51,7 +51,7 @@ class BatchedMuon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
-    """Matrices (batch, rows, columns) with all their singular values near 1, as float32."""
+    """Bring all singular values of matrices (batch, rows, columns) near 1, float32."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = (matrices.mT if tall else matrices).to(precision(matrices.device))
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
@@ -72,9 +72,9 @@ class MuonAdamW:
         matrices: 2-D parameters and kernels of convolutions inside the network.
         others: embeddings, heads, convolutions, norms, biases.
         lr: learning rate; `param_groups` hold it.
-        weight_decay: of parameters of two dimensions and more.
+        weight_decay: weight decay of parameters with two or more dimensions.
         batched: use `BatchedMuon`, which takes parameters on a GPU and in any memory format.
-        further: groups of AdamW with settings of their own.
+        further: further groups of AdamW with their own settings.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class MuonAdamW:
             {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
             *further,
         ]
-        # torch.optim.Muon takes matrices alone: it gets views, which share the kernels' memory.
+        # torch.optim.Muon takes only matrices: pass views, which share the kernels' memory.
         self._matrices = [(p, p if batched or p.ndim == 2 else nn.Parameter(p.data.view(len(p), -1))) for p in matrices]
         views = [view for _, view in self._matrices]
         muon = (
@@ -115,7 +115,7 @@ class MuonAdamW:
             part.step()
 
     def state_dict(self) -> dict:
-        """As of one optimizer: the AdamW parameters are numbered after Muon's."""
+        """Return the state as of one optimizer, with AdamW's parameters numbered after Muon's."""
         muon, adam = (part.state_dict() for part in self._parts)
         first = len(self._matrices)
         state = muon["state"] | {first + index: value for index, value in adam["state"].items()}

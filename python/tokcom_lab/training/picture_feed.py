@@ -1,4 +1,4 @@
-"""Batches of photographs for training: kept as bytes, drawn, mirrored and enlarged on the device that trains."""
+"""Batches of photographs for training: stored as bytes; drawn, mirrored and enlarged on the training device."""
 
 import numpy as np
 import torch
@@ -8,22 +8,21 @@ from torch.nn import functional as F
 from tokcom_lab.training.dataset import Dataset
 
 SMALLEST_WINDOW = 0.7
-"""Side of the smallest window that is enlarged, as a share of the picture's."""
+"""Side of the smallest enlarged window, as a share of the picture's."""
 ENLARGED = 0.5
-"""Share of the batches that show windows."""
+"""Share of the batches that consist of windows."""
 BALANCE = -0.5
-"""Power of a class's number of pictures that weighs each of them: halfway between all pictures alike and all classes
-alike."""
+"""Exponent of a class's size in the weight of its pictures: halfway between equal pictures and equal classes."""
 RESIDENT = 0.4
-"""Share of a GPU's free memory that pictures may take; larger data sets stay on the disk."""
+"""Share of a GPU's free memory that pictures may occupy; larger data sets stay on disk."""
 
 
 class PictureFeed:
-    """Random pictures of a data set.
+    """Source of random pictures of a data set.
 
     Args:
         data: uint8 pictures, of which crop 0 is used.
-        device: where batches are wanted.
+        device: device of the batches.
     """
 
     def __init__(self, data: Dataset, device: torch.device):
@@ -41,7 +40,7 @@ class PictureFeed:
         return len(self.pictures)
 
     def at(self, numbers: np.ndarray) -> Tensor:
-        """Pictures of these numbers, float32 (batch, 3, size, size) in [-1, 1]."""
+        """Return pictures by number, float32 (batch, 3, size, size) in [-1, 1]."""
         if self.resident is not None:
             chosen = self.resident[torch.from_numpy(numbers).to(self.device)]
         else:
@@ -50,14 +49,14 @@ class PictureFeed:
         return scaled.contiguous(memory_format=torch.channels_last)
 
     def draw(self, batch: int, rng: np.random.Generator) -> Tensor:
-        """Random pictures, each mirrored or not; half of the batches show a window of each, enlarged."""
+        """Draw random pictures, mirrored at random; in half of the batches, an enlarged window of each."""
         pictures = self.at(rng.choice(len(self.pictures), batch, p=self.odds))
         mirrored = torch.from_numpy(rng.random(batch) < 0.5).to(self.device)
         pictures = torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures)
         return self.enlarged(pictures, rng) if rng.random() < ENLARGED else pictures
 
     def enlarged(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
-        """A random window, the same of every picture, at the whole picture's size (bicubic)."""
+        """Enlarge a random window, the same in every picture, to the size of the whole picture (bicubic)."""
         side = int(rng.integers(round(SMALLEST_WINDOW * self.size), self.size))
         top, left = (int(each) for each in rng.integers(0, self.size - side + 1, 2))
         window = pictures[:, :, top : top + side, left : left + side]
@@ -65,7 +64,7 @@ class PictureFeed:
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
-    """Probability of each picture: the number of pictures of its class to the power of BALANCE, normalised."""
+    """Compute the probability of each picture: the size of its class to the power of BALANCE, normalised."""
     counts = np.bincount(labels)[labels].astype(np.float64)
     weights = counts**BALANCE
     return weights / weights.sum()

@@ -35,14 +35,14 @@ from tokcom_lab.training.tokenizer import psnr_of, rotated, use_of_codes
 TAPS = (0, 2, 4, 10, 15)
 """Blocks of EfficientNet-Lite0 whose outputs are compared: strides 2, 4, 8, 16 and 32."""
 CROP = 0.75
-"""Side of the random window that features and critic see, as a share of the picture's."""
+"""Side of the random window seen by features and critic, as a share of the picture's."""
 
 # Weights of the terms, against log_error's 1.
 #
 # The run of 5.6 minutes on an H100 (33,414 photographs, 2,810 steps of 96) had 0.3, perceptual 4, no semantic term, and
-# the critic from half of it on at a weight of at most 0.8, where it stayed: 22.1 dB, sharpness 0.44 and 44% agreement
-# of EfficientNet-Lite2, where 21.5 dB, 0.8 and 70% are wanted. So PERCEPTUAL, SEMANTIC, SHARPNESS and the most of
-# ADVERSARIAL spend decibels on what is seen; no GPU has run with them yet.
+# the critic from half of it on at a weight of at most 0.8, where it stayed. It gave 22.1 dB, sharpness 0.44 and 44%
+# agreement of EfficientNet-Lite2; the target is 21.5 dB, 0.8 and 70%. PERCEPTUAL, SEMANTIC, SHARPNESS and the limit of
+# ADVERSARIAL therefore trade decibels for appearance; no GPU has run with them yet.
 #
 # Fifty steps of 8 more from that run's weights, on processors and without a critic, measured on 64 photographs: with 4
 # and no semantic term 22.71 dB, sharpness 0.19 and a cosine of EfficientNet-Lite2's features of 0.737; with 12 and 2
@@ -55,62 +55,61 @@ COARSE_WEIGHT = 0.3
 PERCEPTUAL = 12.0
 SEMANTIC = 2.0
 FEATURES_AT_FIRST, FEATURES_RAMP = 1 / 3, 0.4
-"""Share of PERCEPTUAL that counts at first, that run's 4, and the share of the training over which it rises to all, as
-SEMANTIC does from nothing: features say little of what is not yet a picture."""
+"""Initial share of PERCEPTUAL, that run's 4, and the share of the training over which it rises to 1, as SEMANTIC does
+from 0: features mean little before there is a picture."""
 SHARPNESS = 1.1
-"""Of what is decoded, that the critic's weight is steered to. The average that is exported is softer: 0.44 where the
-network itself had 0.58."""
+"""Target sharpness of decoded pictures, to which the critic's weight is adjusted. The exported average is softer: 0.44
+when the network itself had 0.58."""
 ADVERSARIAL = (0.2, 0.05, 3.0)
-"""Share of the other terms' gradient that the critic's has: at first, least, and most."""
+"""Length of the critic's gradient relative to that of the other terms: initial, smallest, largest."""
 STEERING = 0.03
-"""Exponent by which the critic's weight grows a step and a unit of missing sharpness."""
+"""Growth of the logarithm of the critic's weight per step and unit of missing sharpness."""
 ADVERSARIAL_FROM, ADVERSARIAL_RAMP = 0.5, 0.05
-"""Share of the training after which the critic is heard, and over which its voice rises."""
+"""Share of the training after which the critic is used, and over which its weight rises."""
 CRITIC_RATE = 3e-4
 RATE = 0.08
-"""Nepers of mean squared error that one bit a token is worth: 0.35 dB of PSNR."""
+"""Weight of one bit per token in nepers of mean squared error: 0.35 dB of PSNR."""
 RATE_RAMP = 0.4
 """Share of the training over which the rate term rises to RATE."""
 COMMITMENT = 10.0
 PREDICTOR_WIDTH = 128
 PACE, FIRST_PACE, PACE_STEPS = 0.01, 0.3, 20
-"""Share of the codebook's averages that a step replaces: at last, at first, and the steps after which it has halved."""
+"""Share of the codebook's averages replaced per step: final, initial, and the number of steps after which it has
+halved."""
 REVIVAL_USE = 0.03
-"""Codes chosen less often than this share of the average move to a latent of the batch."""
+"""Use of a code, relative to the average, below which it moves to a latent of the batch."""
 REVIVAL_EVERY, REVIVAL_UNTIL = 10, 0.7
-"""Steps between revivals, and the share of the training after which there are none: then the words must keep what they
-mean."""
+"""Steps between revivals, and the share of the training after which they stop, so that the words keep their meaning."""
 INITIAL_SPREAD = 0.05
 WRONG_FROM, WRONG_PICTURES, WRONG_TOKENS = 0.4, 0.25, 0.4
-"""Share of the training after which the decoder sees wrong tokens; of the pictures that have them; and of the masked
-tokens of such a picture, at most."""
+"""Share of the training after which the decoder sees wrong tokens; share of pictures with wrong tokens; largest share
+of wrong ones among the masked tokens of such a picture."""
 CPU = torch.device("cpu")
 COMPILED_SHAPES = 64
 MEASURED_AT_ONCE = 32
-"""Pictures."""
+"""Pictures measured at a time."""
 
 
 class PyramidTask(Task):
-    """Pixels, features, a critic in the second half, and what the tokens cost a context model.
+    """Training by pixels, features, a critic in the second half, and the tokens' cost under a context model.
 
-    The codebook is a moving average of the latents that chose each word, kept on the unit sphere, gradients pass it by
-    a rotation and tokens are paid for as in `TokenizerTask`. A quarter of the pictures have some tokens replaced by
-    plausible ones, drawn from the predictor of neighbours, as a receiver's context model leaves them: the decoder
-    learns not to trust a token that does not fit. What is measured and exported is the average over the last thousand
-    steps.
+    The codebook is a moving average of the latents that chose each word, kept on the unit sphere; gradients pass it by
+    a rotation, and tokens have a cost as in `TokenizerTask`. In a quarter of the pictures some tokens are replaced by
+    plausible ones, drawn from the predictor of neighbours, as by a receiver's context model: the decoder learns not to
+    trust a token that does not fit. The average over the last thousand steps is measured and exported.
 
     Args:
         config: shape of the network.
         train: pictures to train on, of which the central square is used.
         test: pictures to measure on.
         trunk: EfficientNet-Lite0, whose features are compared.
-        batch: pictures a step.
+        batch: pictures per step.
         seed: seed of everything random.
-        device: where it runs.
+        device: device of the training.
         perceptual: weight of the features' distance.
         semantic: weight of the pooled features' distance.
-        sharpness: ratio of gradient energies that the critic's weight is steered to; 0: there is no critic.
-        compiled: compile the residual blocks, which takes a minute and pays on a GPU after a few.
+        sharpness: ratio of gradient energies to which the critic's weight is adjusted; 0 for no critic.
+        compiled: whether to compile the residual blocks, which takes a minute and pays off on a GPU after a few.
     """
 
     name = "tokenizer"
@@ -140,7 +139,7 @@ class PyramidTask(Task):
         )  # fmt: skip
         self.generating = [p for _, p in learning]
         if compiled:
-            # One piece of code for blocks of all widths and sizes: each is compiled by itself.
+            # Blocks share code but differ in width and size: compile each separately.
             torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_SHAPES)
             for module in [each for each in self.model.network.modules() if isinstance(each, NormalizedBlock)]:
                 module.compile(dynamic=False)
@@ -165,13 +164,13 @@ class PyramidTask(Task):
         self.model.code_age.fill_(round(PACE_STEPS * FIRST_PACE / PACE))  # they move slowly from the first step on
 
     def set_rates(self, step: int) -> None:
-        """As `rate_by_share` for all but the critic, whose rate falls only in the last fifth."""
+        """Set the rates as `rate_by_share`, except the critic's, which falls only in the last fifth."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * rate_by_share(self.share)
         self.optimizer.param_groups[-1]["lr"] = CRITIC_RATE * min(1.0, (1.02 - self.share) / 0.2)
 
     def clip(self) -> Tensor:
-        """The decoder's gradient and the critic's each by itself; returns the decoder's norm."""
+        """Clip the decoder's gradient and the critic's separately; return the decoder's norm."""
         nn.utils.clip_grad_norm_(self.model.critic.parameters(), 1.0)
         return nn.utils.clip_grad_norm_(self.generating, 1.0)
 
@@ -198,7 +197,7 @@ class PyramidTask(Task):
             decoded = model.network.decode_vectors(shown).float()
         value, gradient, critic, figures = self._at_the_picture(decoded.detach(), pictures, rng)
         rate = RATE * min(1.0, self.share / RATE_RAMP)
-        # The terms at the picture go back through the decoder as one gradient, which was put together there.
+        # The gradients of the terms at the picture are combined there and propagated through the decoder once.
         through = (decoded * gradient).sum()
         total = through - through.detach() + value + rate * bits + COMMITMENT * F.mse_loss(latents, codes) + critic
         self.drawn = flat, tokens.flatten(), rng
@@ -210,7 +209,7 @@ class PyramidTask(Task):
     def _at_the_picture(
         self, decoded: Tensor, pictures: Tensor, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """Value of the terms that compare pictures, their gradient at what was decoded, the critic's own loss, and
+        """Compute the terms that compare pictures, their gradient at the decoded pictures, the critic's own loss, and
         figures."""
         model, leaf = self.model, decoded.requires_grad_()
         window = self._window(rng)
@@ -244,12 +243,12 @@ class PyramidTask(Task):
 
     @property
     def heard(self) -> bool:
-        """Whether it is the critic's turn."""
+        """Whether the critic is in use."""
         return self.weights["sharpness"] > 0 and self.share > ADVERSARIAL_FROM
 
     @torch.no_grad()
     def moved(self) -> None:
-        """Move what no gradient moves: only now, as of a step that diverges nothing may stay."""
+        """Update the state that no gradient updates; after the step, so that a diverging step leaves no trace."""
         model = self.model
         model.sharpness.lerp_(self.measured_sharpness, 0.02)
         if self.heard:
@@ -261,8 +260,8 @@ class PyramidTask(Task):
         model.steps += 1
 
     def evaluate(self) -> dict[str, float]:
-        """Of the encoder's tokens of the test pictures: PSNR, sharpness over all of them, the distance of
-        EfficientNet-Lite0's features, which it was trained to, and the use of words."""
+        """Measure the encoder's tokens on the test pictures: PSNR, sharpness over all, distance of EfficientNet-Lite0's
+        features, the training target, and use of words."""
         network, quality, tokens, distance = self.exported, [], [], []
         energies = torch.zeros(2, device=self.device)
         for start in range(0, len(self.test), MEASURED_AT_ONCE):
@@ -279,20 +278,21 @@ class PyramidTask(Task):
         } | use_of_codes(torch.cat(tokens), self.config)  # fmt: skip
 
     def _features(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Unit vectors of the stages (batch, channels, rows, columns), and pooled features (batch, channels)."""
+        """Compute unit vectors of the stages (batch, channels, rows, columns), and pooled features (batch,
+        channels)."""
         with autocast(self.device):
             stages = self.trunk.stages(pictures, TAPS)
             pooled = F.relu6(self.trunk.head(stages[-1])).mean((2, 3))
         return units(stages), pooled
 
     def _window(self, rng: np.random.Generator) -> Callable[[Tensor], Tensor]:
-        """What cuts one random window from pictures."""
+        """Make a function that crops one random window from pictures."""
         side = round(CROP * self.config.image_size)
         top, left = (int(each) for each in rng.integers(0, self.config.image_size - side + 1, 2))
         return lambda pictures: pictures[:, :, top : top + side, left : left + side]
 
     def _some_wrong(self, vectors: Tensor, masked: Tensor, logits: Tensor, codebook: Tensor) -> Tensor:
-        """Code vectors of which some are those of plausible wrong tokens."""
+        """Replace some code vectors by those of plausible wrong tokens."""
         gumbel = -torch.empty_like(logits).exponential_().log()
         guesses = torch.zeros_like(masked, dtype=torch.long)
         guesses[masked] = (logits + gumbel).argmax(-1)
@@ -318,13 +318,13 @@ class PyramidTask(Task):
         self.model.code_sum.copy_(codebook * self._mean_use)
 
     def _sampled(self, latents: Tensor, count: int, rng: np.random.Generator) -> Tensor:
-        """Random ones of latents (n, code_dim), no two the same."""
+        """Draw distinct latents from (n, code_dim)."""
         chosen = latents[torch.from_numpy(rng.integers(0, len(latents), count)).to(self.device)]
         return F.normalize(chosen + INITIAL_SPREAD * torch.randn_like(chosen), dim=1)
 
     @property
     def _mean_use(self) -> float:
-        """Times that a word is chosen in a batch, on average."""
+        """Mean number of uses of a word per batch."""
         side = self.config.image_size // self.config.patch_size
         return self.batch * side**2 / self.config.codebook_size
 
@@ -332,13 +332,13 @@ class PyramidTask(Task):
         return torch.rand(shape, device=self.device)
 
     def _shares(self, limits: tuple[float, float], count: int) -> Tensor:
-        """Between limits, one a picture, (count, 1, 1)."""
+        """Draw one share per picture between limits, (count, 1, 1)."""
         least, greatest = limits
         return least + (greatest - least) * self._random(count, 1, 1)
 
 
 class _Training(nn.Module):
-    """All that a checkpoint holds: the network and its average, what serves its training, and where that stands."""
+    """Content of a checkpoint: the network and its average, auxiliary networks, and the state of the training."""
 
     def __init__(self, network: PyramidVQNetwork, channels: list[int]):
         super().__init__()

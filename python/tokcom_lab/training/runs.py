@@ -1,4 +1,4 @@
-"""`tokcom train`: from a folder of pictures to a part of a model, in one call each."""
+"""Training runs of `tokcom train`: from a folder of pictures to a part of a model, in one call each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,24 +31,24 @@ from tokcom_lab.training.tokenizer import TokenizerTask
 from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens, tokenized
 
 CROPS = 8
-"""Squares cut from every training picture."""
+"""Squares cropped from every training picture."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)
 """Width, depth and heads of the MaskGIT for photographs."""
 
 
 @dataclass(frozen=True)
 class PhotographSettings:
-    """How a model for photographs is trained: a `PyramidVQNetwork`, and a MaskGIT that is told sentences.
+    """Settings for training a model for photographs: a `PyramidVQNetwork`, and a MaskGIT conditioned on sentences.
 
     Args:
         config: shape of the tokenizer.
-        device: where training runs.
+        device: device of the training.
         perceptual: weight of the features' distance.
         semantic: weight of the pooled features' distance.
-        sharpness: of what is decoded, that the critic is steered to; 0: no critic.
-        compiled: compile the residual blocks.
-        views: of every picture, that MaskGIT learns on.
-        sentences: JSON file of what is said of each class; None: phrasings made from its name.
+        sharpness: target sharpness of decoded pictures; 0 for no critic.
+        compiled: whether to compile the residual blocks.
+        views: views of every picture for MaskGIT.
+        sentences: JSON file of sentences about each class; None for phrasings made from its name.
     """
 
     config: PyramidConfig
@@ -63,20 +63,20 @@ class PhotographSettings:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What the user asked to train.
+    """Request of the user for a training.
 
     Args:
-        data: folders, tar or zip archives of train/<class>/* and test/<class>/*; or one of them.
-        models: folder that holds models.
-        model: name of the model whose part is trained.
+        data: one or more folders, tar or zip archives of train/<class>/* and test/<class>/*.
+        models: folder of models.
+        model: name of the model.
         work: folder for checkpoints.
-        steps: steps in all; None: `minutes` count.
-        batch: pictures a step.
+        steps: total number of steps; None if `minutes` counts.
+        batch: pictures per step.
         seed: seed of everything random.
-        warm_start: begin with the weights in the model's folder instead of random ones.
+        warm_start: start from the weights in the model's folder instead of random ones.
         command: the command line, for the card.
-        minutes: minutes in all; None: `steps` count.
-        photographs: of a model for photographs; None: of one for thumbnails of 64 pixels.
+        minutes: total number of minutes; None if `steps` counts.
+        photographs: settings of a model for photographs; None for a model for thumbnails of 64 pixels.
     """
 
     data: Path | tuple[Path, ...]
@@ -93,12 +93,12 @@ class TrainingRequest:
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """What holds the pictures."""
+        """Folders and archives of the pictures."""
         return self.data if isinstance(self.data, tuple) else (self.data,)
 
     @property
     def data_name(self) -> str:
-        """Its names, without folders."""
+        """Names of the data without their folders."""
         return ", ".join(source.name for source in self.sources)
 
     @property
@@ -107,7 +107,7 @@ class TrainingRequest:
 
 
 def train_tokenizer(request: TrainingRequest, console: Console) -> dict[str, float]:
-    """Train and export a VQ tokenizer; returns its figures on the test split."""
+    """Train and export a VQ tokenizer; return its figures on the test split."""
     data, test = _pictures(request, console)
     config = VQConfig(image_size=data.pictures.shape[2])
     task = TokenizerTask(config, data, test, batch=request.batch, seed=request.seed)
@@ -115,7 +115,7 @@ def train_tokenizer(request: TrainingRequest, console: Console) -> dict[str, flo
 
 
 def train_classifier(request: TrainingRequest, console: Console) -> dict[str, float]:
-    """Train and export a classifier; returns its figures on the test split."""
+    """Train and export a classifier; return its figures on the test split."""
     data, test = _pictures(request, console)
     config = ClassifierConfig(image_size=data.pictures.shape[2], num_classes=len(data.classes))
     task = ClassifierTask(config, data, test, batch=request.batch, seed=request.seed)
@@ -123,11 +123,11 @@ def train_classifier(request: TrainingRequest, console: Console) -> dict[str, fl
 
 
 def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
-    """Train and export a MaskGIT over the tokens of the model's tokenizer; returns its figures on the test split."""
+    """Train and export a MaskGIT over the tokens of the model's tokenizer; return its figures on the test split."""
     data, test = _pictures(request, console)
     model = str(request.folder)
     tokenizer = load_tokenizer(model)
-    console.print(f"tokens of {request.model} (made once and kept)")
+    console.print(f"tokens of {request.model} (computed once and cached)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
         tokens, test_tokens = (
@@ -144,15 +144,15 @@ def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float
 
 
 def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float]:
-    """Train the decoder of the model's tokenizer on, with tokens chosen by rate and distortion under its context model;
-    returns its figures on the test split.
+    """Continue training the decoder of the model's tokenizer on tokens chosen by rate and distortion under its context
+    model; return its figures on the test split.
 
     Raises:
-        ParameterError: no warm start was asked for.
+        ParameterError: no warm start was requested.
         ModelError: the model has no tokenizer or no context.
     """
     if not request.warm_start:
-        raise ParameterError("the decoder is trained on from its tokenizer's weights: add --warm-start")
+        raise ParameterError("the decoder's training starts from its tokenizer's weights: add --warm-start")
     data, test = _pictures(request, console)
     model = str(request.folder)
     prior, card = load_context(model, "cpu").network.unlabelled, model_card(model)
@@ -166,7 +166,7 @@ def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float
 
 
 def train_pyramid(request: TrainingRequest, console: Console) -> dict[str, float]:
-    """Train and export a tokenizer for photographs; returns its figures on the test split."""
+    """Train and export a tokenizer for photographs; return its figures on the test split."""
     settings = request.photographs
     trunk, _ = load_efficientnet_lite(0)
     data, test = _pictures(request, console, settings.config.image_size, 1)
@@ -179,11 +179,11 @@ def train_pyramid(request: TrainingRequest, console: Console) -> dict[str, float
 
 
 def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
-    """Train and export a MaskGIT for photographs over the tokens of the model's tokenizer; returns its figures on the
+    """Train and export a MaskGIT for photographs over the tokens of the model's tokenizer; return its figures on the
     test split.
 
     Raises:
-        ParameterError: the tokenizer is of another shape than was asked for.
+        ParameterError: the tokenizer does not have the requested shape.
     """
     settings, model = request.photographs, str(request.folder)
     tokenizer = load_tokenizer(model, 0)
@@ -199,7 +199,7 @@ def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[s
     data, test = _pictures(request, console, asked.image_size, 1)
     texts = class_phrasings(data.classes, read_phrasings(settings.sentences) if settings.sentences else None)
     sentences = embedded(texts, encoder)
-    console.print(f"tokens of {request.model} (made once and kept)")
+    console.print(f"tokens of {request.model} (computed once and cached)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
         tokens, test_tokens = (
@@ -225,19 +225,20 @@ TRAINERS = {
     "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
 }  # fmt: skip
 PHOTOGRAPH_TRAINERS = {"tokenizer": train_pyramid, "maskgit": train_sentence_maskgit}
-"""Of the parts that a model for photographs has trainers of its own for."""
+"""Trainers of the parts that differ for models for photographs."""
 
 
 def _pictures(
     request: TrainingRequest, console: Console, size: int = 64, crops: int = CROPS
 ) -> tuple[Dataset, Dataset]:  # fmt: skip
     console.print(
-        f"pictures of {', '.join(map(str, request.sources))}, {size} x {size} (prepared once and kept)", soft_wrap=True
+        f"pictures of {', '.join(map(str, request.sources))}, {size} x {size} (prepared once and cached)",
+        soft_wrap=True,
     )
     data = load_dataset(request.sources, "train", size=size, crops=crops, seed=0)
     test = load_dataset(request.sources, "test", size=size, crops=1, seed=0)
     for name in (*data.broken, *test.broken):
-        console.print(f"left out, cannot be read: {name}")
+        console.print(f"skipped, unreadable: {name}")
     console.print(
         f"{len(data.labels)} pictures to train on, {len(test.labels)} to measure, {len(data.classes)} classes"
     )

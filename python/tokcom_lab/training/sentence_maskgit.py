@@ -1,4 +1,4 @@
-"""Training of MaskGIT for photographs, with sentences for classes and beliefs for tokens."""
+"""Training of MaskGIT for photographs, with sentences for classes and soft tokens (beliefs)."""
 
 import math
 
@@ -16,27 +16,27 @@ from tokcom_lab.training.maskgit import MASKED_SHARE, MaskGitTask
 from tokcom_lab.training.optimizers import MuonAdamW
 
 UNTOLD = 0.15
-"""Share of pictures of which nothing is told."""
+"""Share of pictures without a sentence."""
 DROPOUT = 0.05
 SENTENCE_NOISE = 0.02
-"""Standard deviation of the noise on half of the sentences, whose numbers have one of 0.05: what is told differs from
-the list's phrasings."""
+"""Standard deviation of the noise on half of the sentences, whose components have one of 0.05: users' sentences differ
+from the list's phrasings."""
 NOISY_PICTURES, NOISY_TOKENS = 0.5, 0.02
-"""Share of the pictures whose known tokens are not all right, and of their tokens that are wrong: what a receiver takes
-for known is not always."""
+"""Share of pictures with wrong tokens among the known ones, and share of wrong tokens in them: a receiver's accepted
+tokens are not always right."""
 BELIEF_PICTURES = 0.25
-"""Share of the pictures of which some tokens are known as a channel leaves them, as probabilities of words."""
+"""Share of pictures with some tokens given as probabilities of words, as after a channel."""
 BELIEF_LLRS = (0.3, 6.0)
-"""Least and greatest mean log-likelihood ratio of the bits that such probabilities come of."""
+"""Smallest and largest mean log-likelihood ratio of the bits from which such probabilities are computed."""
 
 
 class SentenceMaskGitTask(MaskGitTask):
-    """Cross-entropy over masked tokens, given the others, of which some are wrong and some are beliefs, and a sentence.
+    """Cross-entropy over masked tokens, given a sentence and the other tokens, of which some are wrong and some are
+    beliefs.
 
-    A class is told in one of several phrasings, all of them as embeddings, so that any sentence can take its place
-    later. A belief is the posterior of a token's word after its bits came through noise under a random numbering; it is
-    shown as the mixture of the words' embeddings. What is measured and exported is the average over the last thousand
-    steps.
+    A class is described by one of several phrasings, as an embedding, so that any sentence can be used later. A belief
+    is the posterior of a token's word after its bits passed through noise under a random numbering; the network sees
+    the mixture of the words' embeddings. The average over the last thousand steps is measured and exported.
 
     Args:
         config: shape of the network, with `condition_dim`.
@@ -44,13 +44,13 @@ class SentenceMaskGitTask(MaskGitTask):
         train_labels: int64 (n,).
         test_tokens: (n, variants, tokens), of which variant 0 is measured.
         test_labels: int64 (n,).
-        sentences: float32 (classes, phrasings, condition_dim), embeddings of what is said of each class; the first
-            phrasing is the one that the model keeps.
-        odds: float (n,), probability of each training picture; None: all alike.
-        batch: pictures a step.
+        sentences: float32 (classes, phrasings, condition_dim), embeddings of sentences about each class; the first
+            phrasing is stored in the model.
+        odds: float (n,), probability of each training picture; None for uniform.
+        batch: pictures per step.
         seed: seed of everything random.
-        codes: name of the tokens' origin; a run is continued only with the same.
-        device: where it runs.
+        codes: name of the tokens' origin, which must be the same to continue a run.
+        device: device of the training.
 
     Raises:
         ParameterError: the sentences do not fit the configuration.
@@ -65,7 +65,7 @@ class SentenceMaskGitTask(MaskGitTask):
     ):  # fmt: skip
         if sentences.ndim != 3 or sentences.shape[::2] != (config.num_classes, config.condition_dim):
             raise ParameterError(
-                f"sentences of shape {tuple(sentences.shape)} for {config.num_classes} classes; of each class it takes "
+                f"sentences of shape {tuple(sentences.shape)} for {config.num_classes} classes; it must be classes by "
                 f"phrasings of {config.condition_dim} numbers"
             )
         torch.manual_seed(seed)
@@ -99,7 +99,7 @@ class SentenceMaskGitTask(MaskGitTask):
         self.exported.load_state_dict(self.trained.state_dict())
 
     def set_rates(self, step: int) -> None:
-        """As `rate_by_share`: the clock may count instead of steps."""
+        """Set the rates by `rate_by_share`, as the clock may count instead of steps."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * rate_by_share(self.share)
 
@@ -132,25 +132,25 @@ class SentenceMaskGitTask(MaskGitTask):
         self.model.steps += 1
 
     def _told(self, labels: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """A sentence on each picture, zeros where nothing is told."""
+        """Draw a sentence for each picture; zeros for none."""
         phrasing = rng.integers(0, self.sentences.shape[1], len(labels))
         said = self.sentences[torch.from_numpy(labels).to(self.device), torch.from_numpy(phrasing).to(self.device)]
         noise = SENTENCE_NOISE * torch.randn_like(said) * (self._random(len(labels), 1) < 0.5)
         return (said + noise) * (self._random(len(labels), 1) >= UNTOLD)
 
     def _noisy(self, tokens: Tensor) -> Tensor:
-        """Tokens of which a few are others."""
+        """Replace a few tokens by others."""
         wrong = (self._random(len(tokens), 1) < NOISY_PICTURES) & (self._random(*tokens.shape) < NOISY_TOKENS)
         return torch.where(wrong, torch.randint_like(tokens, self.config.codebook_size), tokens)
 
     def _beliefs(self, tokens: Tensor) -> Tensor:
-        """Posterior of the words (rows, places, words) after each token's bits, under a random numbering of the words,
-        came through Gaussian noise of a random strength, one a picture."""
+        """Compute posteriors of the words (rows, places, words) after each token's bits, under a random numbering of
+        the words, passed through Gaussian noise of random strength, one per picture."""
         words, device = self.config.codebook_size, self.device
         width = (words - 1).bit_length()
         numbering = torch.randperm(words, device=device)
         mean = BELIEF_LLRS[0] + (BELIEF_LLRS[1] - BELIEF_LLRS[0]) * self._random(len(tokens), 1, 1)
-        # LLRs of antipodal signals in Gaussian noise have twice their mean as variance.
+        # The variance of LLRs of antipodal signals in Gaussian noise is twice their mean.
         sent = signs(numbering[tokens], width)
         llrs = mean * sent + (2 * mean).sqrt() * torch.randn(sent.shape, device=device)
         likelihood = llrs @ (signs(torch.arange(words, device=device), width) / 2).T
@@ -161,7 +161,7 @@ class SentenceMaskGitTask(MaskGitTask):
 
 
 def signs(numbers: Tensor, width: int) -> Tensor:
-    """The bits of whole numbers (…), least first, as +1 for a 1 and -1 for a 0: float32 (…, width)."""
+    """Convert integers (…) to bits, least significant first, +1 for a 1 and -1 for a 0, float32 (…, width)."""
     return ((numbers[..., None] >> torch.arange(width, device=numbers.device)) & 1).float() * 2 - 1
 
 
@@ -170,7 +170,7 @@ def _dropout(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> T
 
 
 class _Training(nn.Module):
-    """All that a checkpoint holds: the network, its average, and the steps behind both."""
+    """Content of a checkpoint: the network, its average, and the number of steps."""
 
     def __init__(self, network: MaskGitNetwork):
         super().__init__()

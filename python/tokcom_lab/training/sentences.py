@@ -1,4 +1,4 @@
-"""What is said of a class of photographs: phrasings made from its folder's name, or a list of the user's own."""
+"""Sentences about a class of photographs: phrasings made from its folder's name, or the user's own list."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from tokcom.tables import load_table
 
 
 def phrasings(name: str) -> tuple[str, ...]:
-    """Phrasings of a class, the plainest sentence first: dog-beagle is "a photo of a beagle, a dog"."""
+    """Make phrasings of a class, the plainest sentence first: dog-beagle gives "a photo of a beagle, a dog"."""
     table = load_table("tokcom_lab.training", "phrasings")
     plain = " ".join(name.replace("-", " ").replace("_", " ").split())
     kind, _, rest = plain.partition(" ")
@@ -27,10 +27,10 @@ def phrasings(name: str) -> tuple[str, ...]:
 
 
 def read_phrasings(path: Path) -> dict[str, list[str]]:
-    """Phrasings by class from a JSON file: {"class": ["a sentence", "another", …], …}.
+    """Read phrasings by class from a JSON file: {"class": ["a sentence", "another", …], …}.
 
     Raises:
-        DatasetError: it cannot be read, or is not such a table.
+        DatasetError: the file cannot be read, or is not such a table.
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -38,16 +38,16 @@ def read_phrasings(path: Path) -> dict[str, list[str]]:
         raise DatasetError(f"{path}: the sentences cannot be read: {error}") from None
     lists = table.values() if isinstance(table, dict) else [None]
     if not all(isinstance(each, list) and each and all(isinstance(text, str) for text in each) for each in lists):
-        raise DatasetError(f'{path}: sentences are {{"class": ["a sentence", "another"]}}, at least one a class')
+        raise DatasetError(f'{path}: sentences are {{"class": ["a sentence", "another"]}}, at least one per class')
     return table
 
 
 def class_phrasings(classes: Sequence[str], said: Mapping[str, Sequence[str]] | None = None) -> list[list[str]]:
-    """Phrasings of each class, as many of every one: a class with fewer than another repeats its own.
+    """Return equally many phrasings of each class: a class with fewer repeats its own.
 
     Args:
         classes: names of the classes.
-        said: phrasings by class; a class that is not in it gets those made from its name.
+        said: phrasings by class; missing classes get phrasings made from their name.
     """
     said = said or {}
     texts = [list(said.get(name) or phrasings(name)) for name in classes]
@@ -56,5 +56,5 @@ def class_phrasings(classes: Sequence[str], said: Mapping[str, Sequence[str]] | 
 
 
 def embedded(texts: Sequence[Sequence[str]], encoder: Sentences) -> Tensor:
-    """Embeddings of the phrasings of each class, as many of every one: float32 (classes, phrasings, 384)."""
+    """Embed the phrasings of each class, equally many per class, float32 (classes, phrasings, 384)."""
     return torch.stack([encoder.embed(each) for each in texts])

@@ -1,4 +1,4 @@
-"""Training of the VQ tokenizer: reconstruction, predictability, commitment, a codebook that follows the latents."""
+"""Training of the VQ tokenizer: reconstruction, predictability, commitment, and a codebook that follows the latents."""
 
 import numpy as np
 import torch
@@ -15,22 +15,24 @@ from tokcom_lab.training.neighbours import MASKED_SHARE, NeighbourPredictor, nei
 
 CODEBOOK_DECAY = 0.99
 REVIVAL_USE = 0.02
-"""Codes chosen less often a batch than this, smoothed, move to a latent of the batch (the average is 8 at batch 32)."""
+"""Smoothed number of uses per batch below which a code moves to a latent of the batch (the average is 8 at batch
+32)."""
 
 
 COMMITMENT = 10.0
 RATE = 0.12
-"""Nepers of mean squared error that one bit a token is worth: 0.52 dB of PSNR."""
+"""Weight of one bit per token in nepers of mean squared error: 0.52 dB of PSNR."""
 
 
 class TokenizerTask(Task):
-    """The logarithm of each picture's squared error, which is its PSNR, plus what its tokens cost a context model.
+    """Training by the logarithm of each picture's squared error, i.e. its PSNR, plus its tokens' cost under a context
+    model.
 
-    A token that can be told from its neighbours is easier to receive, so the encoder learns to choose, among codes that
-    look alike, the one to be expected (rate-distortion optimisation with `neighbours` as the rate). Gradients pass the
+    A token that is predictable from its neighbours is easier to receive, so the encoder learns to choose, among codes
+    that look alike, the expected one (rate-distortion optimisation with `neighbours` as the rate). Gradients pass the
     quantizer rotated onto the code (Fifty et al., ICLR 2025). The codebook is a moving average of the latents that
-    chose each code (van den Oord et al., 2017), kept on the unit sphere; codes that nothing chooses are moved to random
-    latents of the batch.
+    chose each code (van den Oord et al., 2017), kept on the unit sphere; unused codes are moved to random latents of
+    the batch.
     """
 
     name = "tokenizer"
@@ -85,7 +87,7 @@ class TokenizerTask(Task):
         }
 
     def moved(self) -> None:
-        # Only now: until here gradients were to come of the codes as they were, or there was none that is finite.
+        # Only now: before, gradients depend on the old codes, or may turn out not to be finite.
         self._move_codes(*self.drawn)
 
     @torch.no_grad()
@@ -112,18 +114,18 @@ class TokenizerTask(Task):
 
 
 def psnr_db(model: VQAutoencoder, pictures: Tensor, tokens: Tensor) -> Tensor:
-    """PSNR in dB of each of the pictures (batch, 3, size, size) as its tokens show it, to 8 bits as a user gets it."""
+    """Compute the PSNR in dB of each picture (batch, 3, size, size) decoded from its tokens, rounded to 8 bits."""
     return psnr_of(model.decode(tokens), pictures)
 
 
 def psnr_of(decoded: Tensor, pictures: Tensor) -> Tensor:
-    """PSNR in dB of each decoded picture (batch, 3, size, size), to 8 bits as a user gets it."""
+    """Compute the PSNR in dB of each decoded picture (batch, 3, size, size), rounded to 8 bits."""
     shown = ((decoded.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
     return 10 * torch.log10(4 / (shown - pictures).square().mean((1, 2, 3)))
 
 
 def use_of_codes(tokens: Tensor, config: VQConfig | PyramidConfig) -> dict[str, float]:
-    """The entropy of tokens in bits, as if each stood alone, and how many codes occur."""
+    """Compute the zeroth-order entropy of tokens in bits, and the number of codes in use."""
     share = torch.bincount(tokens.flatten(), minlength=config.codebook_size) / tokens.numel()
     return {
         "token_entropy_bits": float(-(share * share.clamp_min(1e-12).log2()).sum()),
@@ -132,7 +134,7 @@ def use_of_codes(tokens: Tensor, config: VQConfig | PyramidConfig) -> dict[str, 
 
 
 def rotated(latents: Tensor, codes: Tensor) -> Tensor:
-    """The codes, with gradients to the latents through the rotation that takes one to the other."""
+    """Return the codes, with gradients to the latents through the rotation from one to the other."""
     start, end = latents.detach(), codes
     middle = F.normalize(start + end, dim=-1)
     return (
@@ -143,7 +145,7 @@ def rotated(latents: Tensor, codes: Tensor) -> Tensor:
 
 
 def draw_pictures(data: Dataset, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Random pictures, crops and mirrorings, uint8 (batch, size, size, 3), and their labels, int64 (batch,)."""
+    """Draw random pictures, crops and mirrorings, uint8 (batch, size, size, 3), and their labels, int64 (batch,)."""
     picture = rng.integers(0, data.pictures.shape[0], batch)
     crop = rng.integers(0, data.pictures.shape[1], batch)
     drawn = data.pictures[picture, crop]

@@ -1,4 +1,4 @@
-"""The views of every training picture that are searched for tokens: few, for that takes time."""
+"""Views of every training picture for which tokens are searched: only a few, because the search is slow."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from tokcom_lab.training.dataset import Dataset
 
 VIEWS = 2
-"""Of every picture: its central square and one random one; each mirrored or not."""
+"""Views per picture: its central square and a random one, each mirrored or not."""
 SEED = 77
 
 
@@ -17,8 +17,8 @@ class Views:
 
     Attributes:
         data: n pictures with their crops.
-        crop: int64 (VIEWS * n,), which of a picture's crops.
-        mirrored: bool (VIEWS * n,).
+        crop: int64 (VIEWS * n,), index of the crop.
+        mirrored: bool (VIEWS * n,), whether the view is mirrored.
     """
 
     data: Dataset
@@ -27,7 +27,7 @@ class Views:
 
     @classmethod
     def of(cls, data: Dataset) -> "Views":
-        """The views of a data set, the same every time; of a picture with one crop, that crop every time."""
+        """Draw the views of a data set, reproducibly; for pictures with one crop, always that crop."""
         rng = np.random.default_rng(SEED)
         n, crops = data.pictures.shape[:2]
         crop, mirrored = [], []
@@ -40,7 +40,7 @@ class Views:
         return len(self.crop)
 
     def pictures(self, numbers: np.ndarray) -> np.ndarray:
-        """uint8 (batch, size, size, 3) of the views of these numbers."""
+        """Return views by number, uint8 (batch, size, size, 3)."""
         shown = self.data.pictures[numbers % len(self.data.labels), self.crop[numbers]]
         mirrored = self.mirrored[numbers]
         shown[mirrored] = shown[mirrored, :, ::-1]

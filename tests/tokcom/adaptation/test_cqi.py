@@ -10,8 +10,8 @@ from tokcom.adaptation.cqi import (
     predicted_per,
     table_esn0_db,
 )
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.errors import ParameterError
+from tokcom.mcs import find_mcs, mcs_table
 
 SYMBOLS = np.array([row.symbols(1024, 4) for row in mcs_table()])
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from tokcom.adaptation.cqi import predicted_per
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.adaptation.outer_loop import OuterLoop
 from tokcom.errors import ParameterError
+from tokcom.mcs import find_mcs
 
 
 @pytest.mark.parametrize("target", [0.01, 0.1, 0.3])

@@ -59,5 +59,5 @@ def test_few_packets_get_the_best_powers_there_are():
 
 
 def test_tables_that_do_not_fit_are_refused():
-    with pytest.raises(ParameterError, match=r"errors \(3, 2\) and levels \(3,\) do not fit"):
+    with pytest.raises(ParameterError, match=r"errors \(3, 2\) and levels \(3,\) do not match"):
         allocate_power(np.ones((3, 2)), np.zeros(3), 1.0)

@@ -55,12 +55,12 @@ def test_a_damaged_block_is_told_and_the_rest_written(compressed, tmp_path, monk
 def test_files_that_cannot_be_read(compressed, tmp_path, monkeypatch):
     file = tmp_path / "bad.tkc"
     for data, says in (
-        (b"", "ends after 0 bytes"), (b"\x89PNG", "no file of coded tokens"),
-        (compressed.read_bytes()[:-3], "cut short"),
+        (b"", "ends after 0 bytes"), (b"\x89PNG", "not a file of coded tokens"),
+        (compressed.read_bytes()[:-3], "truncated"),
     ):  # fmt: skip
         file.write_bytes(data)
         done = CliRunner().invoke(main, ["decompress", str(file)])
         assert done.exit_code == 1 and done.output.startswith(f"Error: {file}: ") and says in done.output
     monkeypatch.delenv("TOKCOM_MODELS")
     done = CliRunner().invoke(main, ["decompress", str(compressed), "--to", str(tmp_path)])
-    assert done.exit_code == 1 and "no model of codebook 'tiny@" in done.output
+    assert done.exit_code == 1 and "no model with codebook 'tiny@" in done.output

@@ -202,5 +202,5 @@ def test_arrays_that_do_not_fit_are_named():
         decoder.decode(steps, priors[:, :3])
     with pytest.raises(ParameterError, match="log_priors have shape"):
         decoder.decode(steps, np.zeros((1, 4, 1025), np.float32))
-    with pytest.raises(ParameterError, match="K=15 and 12 bits a token"):
+    with pytest.raises(ParameterError, match="K=15 and 12 bits per token"):
         ListDecoder(ConvolutionalCode(15, (0o46321, 0o51271)), Crc.named("crc16"), 12, 4)

@@ -41,8 +41,8 @@ def test_it_needs_nothing_but_the_standard_library(tmp_path):
         [sys.executable, "-S", "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-    assert "FAIL  Packages: " in done.stdout and "what to do: call ./run" in done.stdout
-    assert "FAIL  GNU Radio: not installed" in done.stdout and "checks failed: mend the first" in done.stdout
+    assert "FAIL  Packages: " in done.stdout and "what to do: use ./run" in done.stdout
+    assert "FAIL  GNU Radio: not installed" in done.stdout and "checks failed: fix the first" in done.stdout
 
 
 def test_json_is_a_list_of_findings(monkeypatch, capsys):
@@ -68,7 +68,7 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch, capsys):
 def test_a_model_that_was_damaged(tiny_model, monkeypatch):
     monkeypatch.setenv("TOKCOM_MODELS", os.pathsep.join([str(tiny_model.parent), "/no/where"]))
     found = {finding.found: finding.state for finding in models.models()}
-    assert found["TOKCOM_MODELS names /no/where, which is no folder"] is State.WARNING
+    assert found["TOKCOM_MODELS names /no/where, which is not a folder"] is State.WARNING
     assert next(state for text, state in found.items() if text.startswith("tiny: ")) is State.OK
     weights = next(tiny_model.glob("context*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1])
@@ -148,7 +148,7 @@ ONE_FOUND = (
     ("script", "images", "state", "found"),
     [
         (None, False, State.NOTE, "not installed"),
-        (NONE_FOUND, False, State.NOTE, "none answers"),
+        (NONE_FOUND, False, State.NOTE, "no USRP answers"),
         (ONE_FOUND, True, State.OK, "1 found: 30F4A1B, B210, b200"),
         (ONE_FOUND, False, State.WARNING, "no images in"),
         ("echo 'terminate called' >&2; exit 134", False, State.WARNING, "terminate called"),
@@ -215,6 +215,15 @@ def test_a_package_that_is_broken_or_old(tmp_path, monkeypatch):
     old, broken = python.packages()
     assert old.state is State.WARNING and re.match(r"old: numpy [\d.]+ \(at least 999", old.found)
     assert broken.state is State.FAILURE and broken.found.startswith("rich cannot be loaded: ModuleNotFoundError")
+
+
+def test_onnx_runtime_stands_in_for_pytorch(monkeypatch):
+    monkeypatch.setattr(python, "PACKAGES", {"numpy": {"import": "numpy", "at_least": "1"}, "absent-torch": {}})
+    monkeypatch.setattr(python, "TORCH", "absent-torch")
+    for there, state in ((True, State.OK), (False, State.FAILURE)):
+        monkeypatch.setattr(python, "find_spec", lambda name, there=there: there or None)
+        (finding,) = python.packages()
+        assert finding.state is state and "absent-torch" in finding.found
 
 
 def test_a_laboratory_that_is_not_there_or_lacks_something(monkeypatch):

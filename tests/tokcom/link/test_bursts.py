@@ -1,19 +1,24 @@
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import czt
 
-from tokcom.adaptation.mcs import mcs_table
 from tokcom.channel.awgn import awgn
+from tokcom.coding import list_decoding
+from tokcom.context.prediction import Prediction
 from tokcom.context.prior import Prior
 from tokcom.errors import BurstError, FrameError, ParameterError, TokcomError
 from tokcom.frame import LOST, BitFrame, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.packets import MixedPackets
 from tokcom.link.recovery import FrameRecovery
+from tokcom.mcs import mcs_table
 from tokcom.packets.codebook import Codebook, codebook_id
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.burst import plan_burst
@@ -215,11 +220,11 @@ def test_two_ends_of_one_name_and_other_content_say_so():
     )
     assert reception.frame.codebook == "unknown-11112222" and reception.recovered is None
     assert receiver.strangers == {"unknown-11112222": 1}
-    assert "is of codebook 0x11112222; known are mine@33334444 (0x33334444)" in receiver.last_error
+    assert "has codebook 0x11112222; known are mine@33334444 (0x33334444)" in receiver.last_error
 
 
 def test_a_receiver_refuses_two_models_of_one_id():
-    with pytest.raises(ParameterError, match="have one id on the air"):
+    with pytest.raises(ParameterError, match="have the same id on the air"):
         Receiver([Codebook("one@12345678", 8), Codebook("other@12345678", 8)])
 
 
@@ -296,7 +301,7 @@ def test_bad_transmitters_are_named(bad, message):
     [
         (TokenFrame(np.array([1, LOST]), "random", 4), 0, None, "1 tokens of frame 0 are lost"),
         (random_frame(1 << 17), 0, None, "number of packets is 32768"),
-        (random_frame(16384), 0, np.r_[np.zeros(100), np.full(3996, 15)], "400 are sent; that allows for 4224"),
+        (random_frame(16384), 0, np.r_[np.zeros(100), np.full(3996, 15)], "400 are sent, which allows at most 4224"),
         (random_frame(cmi=4095), 0, None, "cmi is 4095"),
         (random_frame(), 0, np.full(63, 6), r"mcs has shape \(63,\); 256 tokens make 64 packets"),
         (random_frame(), 0, np.full(64, 16), "mcs holds 16"),
@@ -367,7 +372,7 @@ def test_bits_of_unknown_content_come_out_under_its_id():
     receiver = Receiver()
     (reception,) = receiver.receive(on_air(Transmitter().transmit(BitFrame(np.arange(9) % 2, "secret"))))
     assert reception.frame == BitFrame(np.arange(9) % 2, f"unknown-{codebook_id('secret'):08x}")
-    assert "holds bits of content 0x" in receiver.last_error and receiver.strangers.total() == 1
+    assert "has bits of content 0x" in receiver.last_error and receiver.strangers.total() == 1
 
 
 def test_labels_and_layout_of_tokens_are_none_of_bits():
@@ -375,3 +380,23 @@ def test_labels_and_layout_of_tokens_are_none_of_bits():
     (reception,) = Receiver().receive(on_air(Transmitter(config).transmit(BitFrame(np.arange(9) % 2, "secret"), 70)))
     header = reception.header
     assert (header.labels, header.layout, header.layout_seed) == ("natural", "contiguous", 0)
+
+
+def test_kernels_are_compiled_before_bursts_come(monkeypatch):
+    """List decoding asks for the same signatures later, of priors of all words and of the likeliest."""
+    seen = {"decode_packets": set(), "decode_packets_of_named_words": set()}
+    for name, signatures in seen.items():
+        real = getattr(list_decoding, name)
+
+        def noted(*arguments, real=real, signatures=signatures):
+            signatures.add(tuple(map(numba.typeof, arguments)))
+            return real(*arguments)
+
+        monkeypatch.setattr(list_decoding, name, noted)
+    compile_kernels.__wrapped__()
+    before = {name: set(signatures) for name, signatures in seen.items()}
+    logs = np.log(np.random.default_rng(0).dirichlet(np.ones(1024), (3, 4))).astype(np.float32)
+    coded = MixedPackets.of(1024, 4, np.zeros(3))
+    for prior in (Prediction.dense(logs), Prediction.dense(logs).top(16)):
+        coded.list_decode(np.ones(coded.bits.sum(), np.float32), np.arange(3), prior, PacketIdentity(0, 0, 0))
+    assert seen == before and all(seen.values())

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import FrameError, ParameterError
-from tokcom.link.packets import LinkConfig, MixedPackets, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.link.packets import MixedPackets
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.crc import Crc
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
@@ -113,7 +114,7 @@ def test_an_mcs_that_is_none_is_named(bad):
 
 def test_lengths_that_do_not_fit_are_named():
     coded = MixedPackets(1024, 4, np.array([6, 3]))
-    with pytest.raises(FrameError, match="3 packets are here, the MCS of 2"):
+    with pytest.raises(FrameError, match="3 packets do not match 2 MCS"):
         coded.encode(np.zeros((3, 4), int), IDENTITY)
     with pytest.raises(FrameError, match=r"bits have shape \(247,\).*\(248,\)"):
         coded.map(np.zeros(247, np.uint8))

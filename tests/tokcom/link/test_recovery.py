@@ -67,6 +67,11 @@ def received(frame, esn0_db, mcs=6, tokens_per_packet=4):
     return llrs, header, receiver.assemble(*receiver.decode(llrs, header), header).frame
 
 
+def heard(header, llrs, misfit=None):
+    """What recovery is told of a frame's packets."""
+    return Receiver([BOOK]).received(llrs, header, misfit)
+
+
 def recovery(mode, **settings):
     return FrameRecovery(mode, Markov(), **settings)
 
@@ -79,7 +84,7 @@ def outcome():
     for mode in MODES:
         wrong, open_, false = [], [], []
         for sent, llrs, header, frame in cases:
-            got = recovery(mode).recover(frame, header, llrs)
+            got = recovery(mode).recover(frame, heard(header, llrs))
             errors = got.frame.tokens != sent.tokens
             bad = errors[packet_layout(N, 4, header.layout_seed)].any(axis=1)
             (
@@ -108,7 +113,7 @@ def test_kept_tokens_are_the_viterbi_decoders():
     frame = chain(3)
     llrs, header, left = received(frame, 4.0)
     tokens, ok = Receiver([BOOK]).decode(llrs, header)
-    got = recovery("keep").recover(left, header, llrs)
+    got = recovery("keep").recover(left, heard(header, llrs))
     assert not ok.all() and np.array_equal(got.packets_ok, ok)
     assert np.array_equal(got.frame.tokens[packet_layout(N, 4, 3)], tokens)
     assert (got.confidence == ~left.lost).all()
@@ -118,11 +123,11 @@ def test_kept_tokens_are_the_viterbi_decoders():
 def test_what_is_known_stays_and_nothing_stays_lost(mode):
     frame = chain(4)
     llrs, header, left = received(frame, 4.5)
-    got = recovery(mode).recover(left, header, llrs)
+    got = recovery(mode).recover(left, heard(header, llrs))
     assert np.array_equal(got.frame.tokens[~left.lost], left.tokens[~left.lost]) and not got.frame.lost.any()
     assert got.confidence.shape == (N,) and (got.confidence >= 0).all() and (got.confidence <= 1 + 1e-5).all()
     assert got.packets_ok.shape == (N // 4,)
-    again = recovery(mode).recover(left, header, llrs)
+    again = recovery(mode).recover(left, heard(header, llrs))
     assert np.array_equal(again.frame.tokens, got.frame.tokens)
 
 
@@ -131,7 +136,7 @@ def test_packets_that_were_not_sent_are_guessed(mode):
     frame = chain(5)
     mcs = np.where(np.arange(N // 4) % 3, 6, MCS_NOT_SENT)
     llrs, header, left = received(frame, 12.0, mcs)
-    got = recovery(mode).recover(left, header, llrs)
+    got = recovery(mode).recover(left, heard(header, llrs))
     assert left.lost.sum() == N // 3 and not got.frame.lost.any()
     assert (got.frame.tokens == frame.tokens)[left.lost].mean() > 0.7
     if mode == "list":
@@ -141,11 +146,11 @@ def test_packets_that_were_not_sent_are_guessed(mode):
 @pytest.mark.parametrize("mcs", [0, 3, 7, 8, 10])
 def test_context_helps_with_every_constellation_and_rate(mcs):
     """About 3 dB below what Viterbi needs, packets of every MCS come through."""
-    from tokcom.adaptation.mcs import mcs_table
+    from tokcom.mcs import mcs_table
 
     frame = chain(6)
     llrs, header, left = received(frame, mcs_table()[mcs].per10_esn0_db - 3, mcs)
-    got = recovery("context").recover(left, header, llrs)
+    got = recovery("context").recover(left, heard(header, llrs))
     assert left.lost.mean() > 0.5 and (got.frame.tokens != frame.tokens).mean() < 0.1
 
 
@@ -154,7 +159,7 @@ def test_any_number_of_tokens_a_packet_with_slots_left_over(mode):
     for tokens_per_packet in (1, 5, 7):
         frame = chain(7)
         llrs, header, left = received(frame, 4.5, tokens_per_packet=tokens_per_packet)
-        got = recovery(mode).recover(left, header, llrs)
+        got = recovery(mode).recover(left, heard(header, llrs))
         assert (got.frame.tokens != frame.tokens).mean() <= left.lost.mean() / 2 + 0.01
 
 
@@ -171,9 +176,9 @@ def test_without_llrs_the_model_guesses(mode):
 def test_without_a_model_losses_of_other_modes_stay():
     frame = chain(9)
     llrs, header, left = received(frame, 4.0, np.where(np.arange(N // 4) == 2, MCS_NOT_SENT, 6))
-    kept = FrameRecovery("keep").recover(left, header, llrs)
+    kept = FrameRecovery("keep").recover(left, heard(header, llrs))
     assert kept.frame.lost.sum() == 4
-    listed = FrameRecovery("list").recover(left, header, llrs)
+    listed = FrameRecovery("list").recover(left, heard(header, llrs))
     assert (listed.frame.tokens == frame.tokens).mean() > (kept.frame.tokens == frame.tokens).mean()
 
 
@@ -181,8 +186,8 @@ def test_the_schedule_and_the_list_reach_the_decoders():
     frame = chain(10)
     llrs, header, left = received(frame, 3.0)
     short = recovery("context", context=ContextSettings(rounds=1, turns=1), lists=ListSettings(16))
-    assert short.recover(left, header, llrs).passes == 1
-    long = recovery("context", context=ContextSettings(rounds=3, turns=2)).recover(left, header, llrs)
+    assert short.recover(left, heard(header, llrs)).passes == 1
+    long = recovery("context", context=ContextSettings(rounds=3, turns=2)).recover(left, heard(header, llrs))
     assert 1 < long.passes <= 6
 
 
@@ -191,7 +196,9 @@ def test_acceptance_follows_the_threshold(mode):
     frame = chain(11)
     llrs, header, left = received(frame, 3.0 if mode == "list" else 0.0)
     ok = {
-        accept: recovery(mode, context=ContextSettings(accept=accept)).recover(left, header, llrs).packets_ok.sum()
+        accept: recovery(mode, context=ContextSettings(accept=accept))
+        .recover(left, heard(header, llrs))
+        .packets_ok.sum()
         for accept in (0.5, 0.9999)
     }
     assert ok[0.5] > ok[0.9999]
@@ -200,8 +207,8 @@ def test_acceptance_follows_the_threshold(mode):
 def test_bad_modes_are_named():
     with pytest.raises(ParameterError, match="mode is 'guess'; it must be one of keep, mask, list, context"):
         FrameRecovery("guess")
-    with pytest.raises(ParameterError, match="those of one codebook: name it"):
-        FrameRecovery("list", labels={"semantic": TokenLabels(np.arange(4))})
+    with pytest.raises(ParameterError, match="belong to one codebook: name it"):
+        FrameRecovery("list", frequencies=np.full(4, 0.25))
     for mode in ("mask", "context"):
         with pytest.raises(ParameterError, match=f"mode '{mode}' needs a context model"):
             FrameRecovery(mode)
@@ -211,10 +218,10 @@ def test_frames_and_llrs_that_do_not_fit_are_named():
     frame = chain(12)
     llrs, header, left = received(frame, 4.0)
     with pytest.raises(FrameError, match="LLRs have shape"):
-        recovery("list").recover(left, header, llrs[:-1])
+        recovery("list").recover(left, heard(header, llrs[:-1]))
     stranger = TokenFrame(left.tokens, "other", SIZE)
     with pytest.raises(ModelError, match="other"):
-        recovery("context").recover(stranger, header, llrs)
+        recovery("context").recover(stranger, heard(header, llrs))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -229,7 +236,7 @@ def test_labels_cross_the_air_in_every_mode(kind, mode):
     frame = chain(6)
     burst = np.pad(Transmitter(TransmitConfig(labels=kind), [book]).transmit(frame, 6), 500)
     for esn0_db in (30.0, 4.0):
-        receiver = Receiver([book], recovery(mode, labels=labels))
+        receiver = Receiver([book], recovery(mode))
         (reception,) = receiver.receive(awgn(burst, esn0_db, np.random.default_rng(1)))
         assert reception.header.labels == kind and reception.packets_ok.all() == (esn0_db == 30)
         kept = ~reception.frame.lost
@@ -248,7 +255,7 @@ def test_labels_that_are_not_here_are_named():
         Transmitter(TransmitConfig(labels="contextual"), [book]),
     ):
         kind = sender.config.labels
-        with pytest.raises(FrameError, match=f"frame 7 is to have {kind} labels, and its codebook chain has none here"):
+        with pytest.raises(FrameError, match=f"frame 7 needs {kind} labels, but its codebook chain has none"):
             sender.transmit(frame, 7)
     receiver = Receiver([BOOK])
     assert receiver.receive(burst) == [] and receiver.unusable == 1
@@ -257,10 +264,10 @@ def test_labels_that_are_not_here_are_named():
     (stranger,) = Receiver().receive(burst)
     assert np.array_equal(stranger.frame.tokens, SIZE - 1 - frame.tokens)
     assert stranger.frame.codebook.startswith("unknown-")
-    (reception,) = Receiver([book], recovery("list")).receive(burst)
-    assert reception.recovered is None and np.array_equal(reception.frame.tokens, frame.tokens)
-    with pytest.raises(ModelError, match="frame 7 has semantic labels, and none of chain are here"):
-        recovery("list").recover(reception.frame, reception.header, np.zeros(24 * 124, np.float32))
+    (reception,) = Receiver([book]).receive(burst)
+    assert np.array_equal(reception.frame.tokens, frame.tokens)
+    with pytest.raises(FrameError, match="frame 7 is to have semantic labels, and its codebook chain has none here"):
+        receiver.received(np.zeros(24 * 124, np.float32), reception.header)
     with pytest.raises(ParameterError, match="labels is 'gray'"):
         TransmitConfig(labels="gray")
 
@@ -307,7 +314,7 @@ def test_what_no_code_word_explains_is_not_declared_good(mode, fault):
         frame = chain(seed)
         left, header, llrs, misfit = faulty(frame, FAULTS[fault], 12.0 if seed % 2 else 20.0, mcs)
         layout = packet_layout(N, 4, header.layout_seed)
-        tested, believed = (recovery(mode).recover(left, header, llrs, misfit=given) for given in (misfit, None))
+        tested, believed = (recovery(mode).recover(left, heard(header, llrs, given)) for given in (misfit, None))
         errors = tested.frame.tokens != frame.tokens
         wrong += (errors[layout].any(axis=1) & tested.packets_ok).sum()
         trusting += ((believed.frame.tokens != frame.tokens)[layout].any(axis=1) & believed.packets_ok).sum()
@@ -321,8 +328,8 @@ def test_sound_packets_pass_the_test_of_fit(mode, esn0_db):
     believed = tested = 0
     for seed in range(5 if mode == "list" else 2):
         left, header, llrs, misfit = faulty(chain(40 + seed), lambda sent, rng: sent, esn0_db, 6)
-        believed += recovery(mode).recover(left, header, llrs).packets_ok.sum()
-        tested += recovery(mode).recover(left, header, llrs, misfit=misfit).packets_ok.sum()
+        believed += recovery(mode).recover(left, heard(header, llrs)).packets_ok.sum()
+        tested += recovery(mode).recover(left, heard(header, llrs, misfit)).packets_ok.sum()
     assert 30 < believed and abs(int(believed) - int(tested)) <= 1
 
 
@@ -331,25 +338,27 @@ def test_packets_that_were_not_sent_are_guessed_beside_the_test_of_fit():
     mcs = np.where(np.arange(N // 4) % 3, 6, MCS_NOT_SENT)
     llrs, header, left = received(frame, 12.0, mcs)
     misfit = np.where(mcs == 6, 31.0, 0.0)[:, None] * [0.9, 3.7]
-    got = recovery("context").recover(left, header, llrs, misfit=misfit.astype(np.float32))
+    got = recovery("context").recover(left, heard(header, llrs, misfit.astype(np.float32)))
     assert (got.frame.tokens == frame.tokens)[left.lost].mean() > 0.7
     with pytest.raises(ParameterError, match=r"misfit has shape \(23, 2\); 24 packets need"):
-        recovery("context").recover(left, header, llrs, misfit=misfit[1:])
+        recovery("context").recover(left, heard(header, llrs, misfit[1:]))
 
 
-def test_labels_of_one_codebook_decode_no_frame_of_another():
-    """Two codebooks of one size: under the other's labels, right packets would come out as wrong tokens."""
+def test_frequencies_of_one_codebook_weigh_no_frame_of_another():
     frame = chain(13)
     llrs, header, left = received(frame, 4.0)
-    strange = FrameRecovery("list", labels={"semantic": TokenLabels(np.arange(SIZE))}, codebook="mine@12345678")
-    with pytest.raises(ModelError, match="tokens of codebook chain; labels and frequencies here are those of mine"):
-        strange.recover(left, header, llrs)
+    strange = FrameRecovery("list", frequencies=np.full(SIZE, 1 / SIZE), codebook="mine@12345678")
+    with pytest.raises(ModelError, match="tokens of codebook chain; frequencies here are those of mine"):
+        strange.recover(left, heard(header, llrs))
 
 
-@pytest.mark.parametrize(("mode", "tokens", "words"), [("list", 1 << 17, 1 << 13), ("context", 1 << 14, 1 << 16)])
-def test_a_header_cannot_ask_for_more_memory_than_there_is(mode, tokens, words):
-    """A few milliseconds of airtime, 4 GiB of probabilities."""
+@pytest.mark.parametrize(
+    ("mode", "tokens", "words", "gib"),
+    [("list", 1 << 17, 1 << 13, r"4\.0"), ("context", 1 << 14, 1 << 16, r"5\.0")],
+)
+def test_a_header_cannot_ask_for_more_memory_than_there_is(mode, tokens, words, gib):
+    """A few milliseconds of airtime, 4 GiB of probabilities; of a large codebook, their levels, too."""
     frame = TokenFrame(np.full(tokens, LOST), "huge", words)
     huge = FrameRecovery(mode, type("Huge", (Markov,), {"codebook": "huge", "codebook_size": words})())
-    with pytest.raises(ModelError, match=rf"lacks {tokens} tokens of {words} words: to weigh them takes 4\.0 GiB"):
+    with pytest.raises(ModelError, match=rf"lacks {tokens} tokens of {words} words: to score them takes {gib} GiB"):
         huge.recover(frame)

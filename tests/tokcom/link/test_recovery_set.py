@@ -45,7 +45,7 @@ def loaded():
 def models(loaded):
     def load(word, book):
         loaded.append(book.name)
-        return FrameRecovery("context", Favourite(book.name, word), labels=book.labels)
+        return FrameRecovery("context", Favourite(book.name, word))
 
     def several(max_bytes=10_000, books=BOOKS):
         return RecoverySet([(book, lambda w=w, book=book: load(w, book)) for w, book in enumerate(books)], max_bytes)
@@ -68,7 +68,8 @@ def left_over(frame, esn0_db=1.0):
     rng = np.random.default_rng(frame.frame_id)
     symbols = awgn(coded.map(coded.encode(packets, header.identity)), esn0_db, rng)
     llrs = coded.demap(symbols, np.full(len(symbols), noise_variance(esn0_db), np.float32))
-    return LeftOver(receiver.assemble(*receiver.decode(llrs, header), header).frame, header, llrs)
+    frame = receiver.assemble(*receiver.decode(llrs, header), header).frame
+    return LeftOver(frame, receiver.received(llrs, header))
 
 
 def test_bursts_of_all_models_are_recovered_each_by_its_own(models, loaded):
@@ -97,7 +98,7 @@ def test_one_model_is_loaded_at_once(models, loaded):
 def test_frames_that_wait_are_decoded_as_a_batch_and_come_out_as_alone(models):
     left = [left_over(a_frame(number, seed)) for seed, number in enumerate((0, 1, 0, 0, 1))]
     together = models().recover_all(left)
-    alone = [models().recover(each.frame, each.header, each.llrs) for each in left]
+    alone = [models().recover(each.frame, each.received) for each in left]
     for one, other in zip(together, alone, strict=True):
         assert one.frame == other.frame and np.array_equal(one.confidence, other.confidence)
         assert np.array_equal(one.packets_ok, other.packets_ok)
@@ -112,12 +113,12 @@ def test_a_frame_of_an_unknown_codebook_is_named_and_spares_the_others(models):
     strange = TokenFrame(np.full(96, 1), "four@44444444", SIZE)
     fine = left_over(a_frame(0, 1))
     refused, whole = models().recover_all([LeftOver(strange), fine])
-    assert isinstance(refused, ModelError) and "four@44444444; the models here are of one@11111111, two" in str(refused)
+    assert isinstance(refused, ModelError) and "four@44444444; the models here have one@11111111, two" in str(refused)
     assert not whole.frame.lost.any()
     with pytest.raises(ModelError, match="four@44444444"):
         models().recover(strange)
 
 
 def test_two_codebooks_of_one_id_are_refused(models):
-    with pytest.raises(ParameterError, match="have one id"):
+    with pytest.raises(ParameterError, match="have the same id"):
         models(books=[BOOKS[0], Codebook("other@11111111", SIZE)])

@@ -24,7 +24,7 @@ def test_tce_of_the_paper():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(FrameError, match=r"\(4,\).*\(3,\)"):
+    with pytest.raises(FrameError, match=r"\(3,\).*\(4,\)"):
         token_error_rate(SENT, SENT[:3])
     with pytest.raises(ParameterError, match=r"transmissions 0.5"):
         token_communication_efficiency(1, 1, 2, 0.5)

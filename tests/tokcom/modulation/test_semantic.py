@@ -126,7 +126,7 @@ def test_what_cannot_be_labelled_is_named():
         (lambda: cosine_distances(np.array([[1.0, 0], [0, 0]])), "embedding 1 is zero"),
         (lambda: cosine_distances(np.array([[np.nan]])), "finite matrix"),
         (lambda: bisected_labels(np.ones((3, 2)), np.ones((4, 2))), r"3 tokens need \(3, axes\)"),
-        (lambda: improved_labels(np.array([0, 0, 1]), square, square), "no permutation of 0 to 2"),
+        (lambda: improved_labels(np.array([0, 0, 1]), square, square), "not a permutation of 0 to 2"),
         (lambda: improved_labels(np.arange(3), np.ones((4, 4)), square), "confusion must be a finite matrix of 3 x 3"),
         (lambda: improved_labels(np.arange(5000), square, square), "5000 tokens are too many"),
     ):

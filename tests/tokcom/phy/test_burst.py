@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import BurstError, HeaderError, ParameterError
+from tokcom.mcs import find_mcs
 from tokcom.packets.crc import Crc
 from tokcom.packets.header import FIELDS, BurstHeader, HeaderBase, extension_length
 from tokcom.packets.mcs_map import MCS_NOT_SENT

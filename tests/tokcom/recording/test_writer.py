@@ -153,7 +153,7 @@ def test_a_full_disk_ends_it_with_what_is_written(tmp_path, noise, full_disk):
     samples = noise(20_000)
     writer = SigmfWriter(tmp_path / "a", PLAIN)
     writer.annotate(BurstAnnotation(10, 20))
-    with full_disk(100_003), pytest.raises(RecordingError, match="after 12500 samples, which stay: File too large"):
+    with full_disk(100_003), pytest.raises(RecordingError, match="after 12500 samples, which are kept: File too large"):
         for piece in np.array_split(samples, 7):
             writer.write(piece)
     assert writer.ended and writer.write(samples) == 0
@@ -212,5 +212,5 @@ def test_bad_parameters_and_places_are_named(tmp_path):
     with pytest.raises(ParameterError, match="max_seconds is 0"):
         SigmfWriter(tmp_path / "a", PLAIN, max_seconds=0)
     (tmp_path / "file").touch()
-    with pytest.raises(RecordingError, match=r"file/a\.sigmf-data: no recording can be made here"):
+    with pytest.raises(RecordingError, match=r"file/a\.sigmf-data: a recording cannot be created here"):
         SigmfWriter(tmp_path / "file" / "a", PLAIN)

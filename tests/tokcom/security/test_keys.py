@@ -74,6 +74,6 @@ def test_epochs_count_up_over_restarts(tmp_path):
 @pytest.mark.parametrize("content", [b"-1", b"nine", b"\xff\xfe", "\u0663".encode()])
 def test_a_broken_count_is_not_taken_for_a_new_one(content, tmp_path):
     (tmp_path / "epochs").write_bytes(content)
-    with pytest.raises(KeyFileError, match="no count of epochs"):
+    with pytest.raises(KeyFileError, match="not a count of epochs"):
         next_epoch(tmp_path / "epochs")
     assert (tmp_path / "epochs").read_bytes() == content

@@ -67,10 +67,10 @@ def with_header(data, at, form, value, blocks):
     ("at", "form", "value", "says"),
     [
         (4, "B", 9, "version 9"), (20, "B", 200, "200 axes"), (20, "B", 0, "0 axes"), (21, "<H", 0, "0 x 8"),
-        (21, "<H", 0xFFFF, "65535 x 8"), (25, "B", 0, "0 turns"), (26, "B", 0, "0 in a block"),
+        (21, "<H", 0xFFFF, "65535 x 8"), (25, "B", 0, "0 turns"), (26, "B", 0, "0 per block"),
         (27, "<I", 0, "0 frames"), (27, "<I", 0xFFFFFFFF, "4294967295 frames"), (27, "<I", 200_000, "within 200000 fr"),
         (10, "<I", 0, "bytes follow"), (10, "<I", 0xFFFFFFFF, "codebook_size is 4294967295"),
-        (6, "B", 0xFF, "the codebook is no text"),
+        (6, "B", 0xFF, "the codebook is not valid UTF-8"),
     ],
 )  # fmt: skip
 def test_absurd_headers(coded, at, form, value, says):
@@ -100,9 +100,9 @@ def test_damage_is_told(coded, data):
 def test_what_is_refused(prior, frames, coded):
     with pytest.raises(ParameterError, match="0 frames"):
         code_frames([], [], prior)
-    with pytest.raises(ParameterError, match="256 in a block"):
+    with pytest.raises(ParameterError, match="256 per block"):
         code_frames(frames, [""] * 5, prior, frames_per_block=256)
-    with pytest.raises(ParameterError, match="one codebook"):
+    with pytest.raises(ParameterError, match="share codebook"):
         code_frames([frames[0], replace(frames[1], codebook="other")], ["", ""], prior)
     large = replace(coded.outlines[0], tokens=np.zeros(1 << 17, np.int32), grid=(1 << 17,))
     with pytest.raises(SourceError, match="131072 tokens; a file holds"):

@@ -54,5 +54,5 @@ def test_independent_blocks_are_regions():
 def test_what_is_refused():
     with pytest.raises(ParameterError, match="5 axes"):
         halton_order((2,) * 5)
-    with pytest.raises(ParameterError, match="5 blocks of a frame of 4 tokens"):
+    with pytest.raises(ParameterError, match="blocks is 5; a frame of 4 tokens"):
         independent_places((2, 2), 5)

@@ -53,7 +53,7 @@ def test_blocks_of_unlike_numbers_of_tokens(prior, frame):
 
 
 def test_what_is_refused(bits):
-    with pytest.raises(SourceError, match="frame 9 are no 7 blocks"):
+    with pytest.raises(SourceError, match="frame 9 are not 7 blocks"):
         from_bits(bits, 7)
     lost = bits.with_tokens(np.where(np.arange(len(bits.bits)) == 3, LOST, bits.bits))
     assert from_bits(lost, 4)[0] is None and None not in from_bits(lost, 4)[1:]

@@ -56,7 +56,7 @@ def test_garbage_decodes_or_is_refused(seed, length):
     try:
         found = DecisionDecoder(rng.integers(0, 2, length).astype(np.uint8)).decode(rng.integers(1, 65536, 500))
     except SourceError as error:
-        assert str(error) == "its bits are no code"
+        assert str(error) == "its bits are not valid"
     else:
         assert set(np.unique(found)) <= {0, 1}
 

@@ -79,7 +79,7 @@ def test_a_picture_goes_through_the_tokenizer(network):
     [
         ({"patch_size": 16}, "patches of 8 pixels, not 16"),
         ({"decoder_blocks": (1, 1)}, "decoder"),
-        ({"image_size": 60}, "60 pixels are no whole patches of 8"),
+        ({"image_size": 60}, "60 pixels are not a multiple of patches of 8"),
     ],
 )
 def test_scales_that_do_not_meet_are_refused(changes, words):

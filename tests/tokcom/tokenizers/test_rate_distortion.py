@@ -171,7 +171,7 @@ def test_a_search_that_is_none_is_named(settings, tiny_model):
 def test_visits_that_cannot_be_are_named(tiny_model):
     plain = load_tokenizer(str(tiny_model), 3)
     assert plain.visits == 0, "a model without a search"
-    with pytest.raises(ParameterError, match="3 visits to every picture; without a search 0"):
+    with pytest.raises(ParameterError, match="visits is 3; it must be 0 without a search"):
         VQTokenizer(plain.network, plain.codebook, visits=3)
     with_search(tiny_model, {"rate": 0.1, "visits": 2})
     with pytest.raises(ParameterError, match="visits is -1"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import find_mcs
+from tokcom.mcs import find_mcs
 from tokcom.phy.numerology import CARRIERS
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.air_interface import carriers_of, payload_windows

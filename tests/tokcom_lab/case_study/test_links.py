@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
+from tokcom.link.assembly import Assembly
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import packet_layout
 from tokcom_lab.case_study.links import (
@@ -30,9 +31,9 @@ def all_packets(frame):
 @pytest.mark.parametrize("name", LINKS)
 def test_without_noise_everything_arrives(name):
     frame, link = frame_of(64), case_link(name, BOOK, "none")
-    arrival = link.send(frame, 5, all_packets(frame), 40, np.random.default_rng(0))
+    arrival, airtime = link.send(frame, 5, all_packets(frame), 40, np.random.default_rng(0))
     np.testing.assert_array_equal(arrival.tokens, frame.tokens[packet_layout(64, 4, 5)])
-    assert arrival.believed.all() and arrival.packets.sent.all() and arrival.airtime > 0
+    assert arrival.packets_ok.all() and arrival.received.sent.all() and airtime > 0
 
 
 @pytest.mark.parametrize("name", LINKS)
@@ -40,26 +41,27 @@ def test_only_the_packets_asked_for_are_sent(name):
     frame, link = frame_of(64), case_link(name, BOOK, "none")
     chosen = np.zeros(16, bool)
     chosen[[2, 3, 11]] = True
-    arrival = link.send(frame, 5, chosen, 40, np.random.default_rng(0))
-    np.testing.assert_array_equal(arrival.believed, chosen)
-    np.testing.assert_array_equal(arrival.packets.sent, chosen)
-    whole = link.send(frame, 5, all_packets(frame), 40, np.random.default_rng(0))
-    assert arrival.airtime < whole.airtime
+    arrival, airtime = link.send(frame, 5, chosen, 40, np.random.default_rng(0))
+    np.testing.assert_array_equal(Assembly(arrival).packets_ok, chosen)
+    np.testing.assert_array_equal(arrival.received.sent, chosen)
+    assert airtime < link.send(frame, 5, all_packets(frame), 40, np.random.default_rng(0))[1]
 
 
 @pytest.mark.parametrize(("esn0_db", "per", "ter"), [(6, 0.4, 0.15), (7, 0.201, 0.065), (8, 0.07, 0.02)])
 def test_the_papers_link_has_the_published_error_rates(esn0_db, per, ter):
     frame, link = frame_of(4 * 6000), case_link("paper", BOOK, "none")
-    arrival = link.send(frame, 1, all_packets(frame), esn0_db, np.random.default_rng(1))
+    arrival, _ = link.send(frame, 1, all_packets(frame), esn0_db, np.random.default_rng(1))
     sent = frame.tokens[packet_layout(len(frame.tokens), 4, 1)]
-    assert np.mean(~arrival.believed) == pytest.approx(per, abs=0.05 * per + 3 * np.sqrt(per / 6000))
+    assert np.mean(~arrival.packets_ok) == pytest.approx(per, abs=0.05 * per + 3 * np.sqrt(per / 6000))
     assert np.mean(arrival.tokens != sent) == pytest.approx(ter, abs=0.05 * ter + 3 * np.sqrt(ter / 6000))
 
 
 def test_the_crc_loses_more_packets_than_the_genie():
     frame = frame_of(4 * 2000)
     believed = {
-        name: case_link(name, BOOK, "none").send(frame, 1, all_packets(frame), 7, np.random.default_rng(1)).believed
+        name: case_link(name, BOOK, "none")
+        .send(frame, 1, all_packets(frame), 7, np.random.default_rng(1))[0]
+        .packets_ok
         for name in ("paper", "crc")
     }
     assert not (believed["crc"] & ~believed["paper"]).any()  # what passes is right
@@ -69,32 +71,34 @@ def test_the_crc_loses_more_packets_than_the_genie():
 def test_repeating_takes_the_geometric_number_of_transmissions():
     frame, link, rng = frame_of(4 * 3000), case_link("paper", BOOK, "none"), np.random.default_rng(2)
     first = link.send(frame, 1, all_packets(frame), 6.5, rng)
-    arrival, packets = send_until_right(link, frame, 1, 6.5, rng, first, 100)
-    per = np.mean(~first.believed)
-    assert arrival.believed.all()
-    np.testing.assert_array_equal(arrival.tokens, frame.tokens[packet_layout(len(frame.tokens), 4, 1)])
+    delivery, packets = send_until_right(link, frame, 1, 6.5, rng, first, 100)
+    per = np.mean(~first[0].packets_ok)
+    assert delivery.packets.packets_ok.all()
+    np.testing.assert_array_equal(delivery.packets.tokens, frame.tokens[packet_layout(len(frame.tokens), 4, 1)])
     assert packets / 3000 == pytest.approx(1 / (1 - per), rel=0.03)
-    assert arrival.airtime == pytest.approx(first.airtime * packets / 3000)
+    assert delivery.airtime == pytest.approx(first[1] * packets / 3000)
 
 
 def test_repeating_ends_when_the_attempts_are_spent():
     frame, link, rng = frame_of(64), case_link("k7", BOOK, "none"), np.random.default_rng(2)
     first = link.send(frame, 1, all_packets(frame), -10, rng)
-    arrival, packets = send_until_right(link, frame, 1, -10, rng, first, 3)
-    assert not arrival.believed.any() and packets == 3 * 16
+    delivery, packets = send_until_right(link, frame, 1, -10, rng, first, 3)
+    assert not delivery.packets.packets_ok.any() and packets == 3 * 16
 
 
 def test_a_burst_that_is_not_found_leaves_nothing():
     frame = frame_of(64)
-    arrival = case_link("burst", BOOK, "none").send(frame, 1, all_packets(frame), -20, np.random.default_rng(0))
-    assert arrival.packets is None and not arrival.believed.any() and arrival.airtime > 0
+    arrival, airtime = case_link("burst", BOOK, "none").send(
+        frame, 1, all_packets(frame), -20, np.random.default_rng(0)
+    )
+    assert arrival.received is None and not Assembly(arrival).packets_ok.any() and airtime > 0
 
 
 def test_repeating_over_bursts_that_fade_delivers_the_frame():
     frame, link, rng = frame_of(64), case_link("burst", BOOK, "epa"), np.random.default_rng(0)
     first = link.send(frame, 1, all_packets(frame), 9, rng)
-    arrival, packets = send_until_right(link, frame, 1, 9, rng, first, 50)
-    assert arrival.believed.all() and arrival.packets is not None and packets >= 16
+    delivery, packets = send_until_right(link, frame, 1, 9, rng, first, 50)
+    assert delivery.packets.packets_ok.all() and delivery.packets.received is not None and packets >= 16
 
 
 @given(st.binary(min_size=1, max_size=400), st.integers(0, 0xFFFF))

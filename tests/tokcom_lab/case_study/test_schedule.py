@@ -1,8 +1,10 @@
 import os
 import signal
 
+import dask
 import pytest
 from distributed import LocalCluster
+from distributed.security import Security
 
 from tokcom.errors import TokcomError
 from tokcom_lab.case_study import schedule
@@ -45,3 +47,42 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path, settings, jobs, monkey
     store = CellStore(tmp_path / "cells.sqlite", settings)
     with pytest.raises(TokcomError, match=r"the Dask scheduler tcp://127\.0\.0\.1:9 cannot be reached"):
         schedule.run_jobs(settings, jobs, store, scheduler="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("address", "clear"),
+    [
+        ("tls://10.0.0.7:8786", False), ("tcp://127.0.0.1:8786", False), ("tcp://localhost:8786", False),
+        ("tcp://[::1]:8786", False), ("tcp://10.0.0.7:8786", True), ("cluster.example:8786", True),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_encrypted_is_told_from_the_others(address, clear):
+    assert schedule.travels_in_clear(address) == clear
+
+
+def test_a_cluster_over_tls_computes_the_same_cells(tmp_path, settings, jobs, steady):
+    security = Security.temporary()
+    files = {}
+    for key, content in security.get_tls_config_for_role("client").items():
+        if key in ("ca_file", "cert", "key"):
+            files[key] = tmp_path / f"{key}.pem"
+            files[key].write_text(content)
+    known = {"ca-file": str(files["ca_file"]), "client.cert": str(files["cert"]), "client.key": str(files["key"])}
+    store = CellStore(tmp_path / "cells.sqlite", settings)
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50,
+            security=security, protocol="tls://", host="127.0.0.1",
+        ) as cluster,
+        dask.config.set({f"distributed.comm.tls.{key}": path for key, path in known.items()}),
+    ):  # fmt: skip
+        schedule.run_jobs(settings, jobs[:1], store, scheduler=cluster.scheduler_address)
+    assert steady(cell for _, cell in store.cells(jobs[:1])) == steady(measure(settings, jobs[0]))
+
+
+def test_tls_without_certificates_says_which_are_missing(tmp_path, settings, jobs):
+    store = CellStore(tmp_path / "cells.sqlite", settings)
+    with pytest.raises(
+        TokcomError, match=r"lacks distributed\.comm\.tls\.ca-file, distributed\.comm\.tls\.client\.cert"
+    ):
+        schedule.run_jobs(settings, jobs[:1], store, scheduler="tls://127.0.0.1:9")

@@ -39,13 +39,13 @@ def test_the_first_of_two_equal_cells_stays(tmp_path, settings, jobs):
 
 def test_a_file_that_is_no_database_is_named(tmp_path, settings):
     (tmp_path / "cells.sqlite").write_text("these are not cells, and never were; " * 40)
-    with pytest.raises(TokcomError, match=r"cells\.sqlite: the cells cannot be read or written"):
+    with pytest.raises(TokcomError, match=r"cells\.sqlite: what is kept there cannot be read or written"):
         CellStore(tmp_path / "cells.sqlite", settings)
 
 
 def test_a_disk_that_refuses_is_an_error(tmp_path, settings, jobs):
     store = CellStore(tmp_path / "cells.sqlite", settings)
-    store._database.execute("PRAGMA query_only = 1")
+    store._table._database.execute("PRAGMA query_only = 1")
     with pytest.raises(TokcomError, match="cannot be read or written"):
         store.add(jobs[0], cells_of(jobs[0]))
     assert sqlite3.connect(tmp_path / "cells.sqlite").execute("SELECT count(*) FROM cells").fetchone() == (0,)

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from tokcom.cli.main import main
+from tokcom_lab.cache import Table
 
 FEW = "--quick --packets 64 --bursts 2 --draws 1 --noise-samples 1000 --modes list".split()
 COLUMNS = {
@@ -45,13 +46,13 @@ def test_the_report_has_the_rows_that_it_promises(measured):
 
 def test_what_was_measured_is_not_measured_again_and_stands_beside_a_baseline(measured):
     folder, report = measured
-    (cache,) = (folder / ".cache" / "air").iterdir()
-    before = cache.read_text()
+    kept = Table(folder / ".cache" / "lab" / "results.sqlite", "air")
+    before = kept.keys()
     arguments = ["--sections", "found,interference", "--baseline", "first.json", "--json", "-"]
     done = air(folder, *arguments)
     assert done.exit_code == 0, done.output
     again = json.loads(done.stdout)
-    assert cache.read_text() == before
+    assert kept.keys() == before and before
     for name in ("found", "interference"):
         for row, first in zip(again[name], report[name], strict=True):
             baseline = row.pop("baseline")

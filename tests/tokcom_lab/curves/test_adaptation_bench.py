@@ -1,16 +1,17 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import find_mcs, mcs_table
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
+from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.known_noise import SymbolLink
+from tokcom.mcs import find_mcs, mcs_table
 from tokcom.models.zoo import codebook
-from tokcom_lab.curves.adaptation_bench import carriers_at, outer_loop
+from tokcom_lab.curves.adaptation_bench import LARGEST_BOUND, NEGLIGIBLE, carriers_at, largest_bound, outer_loop
 from tokcom_lab.curves.adaptation_plot import draw_airtime
 from tokcom_lab.curves.effective_snr import carrier_gains, packets_lost
 from tokcom_lab.curves.residual_fit import SCHEMES, ResidualData, fit_residual
-from tokcom_lab.curves.symbol_link import SymbolLink
 
 CODEBOOK = codebook("caltech64").name
 
@@ -31,13 +32,13 @@ def test_losses_on_flat_carriers_are_those_of_the_table():
 
 
 def test_a_dead_carrier_harms_no_more_than_its_share():
-    link = SymbolLink("caltech64")
+    link = SymbolLink(Transmitter(), Receiver([codebook("caltech64")]))
     frame = TokenFrame(np.arange(256, dtype=np.int32), CODEBOOK, 1024, (16, 16))
     carriers = np.full(52, 20.0)
     carriers[5] = -40.0
-    llrs, header = link.send(frame, 3, np.full(64, 6, np.uint8), carriers, np.random.default_rng(1))
-    _, ok = link.viterbi(llrs, header)
-    assert ok.mean() > 0.95 and np.isfinite(llrs).all()
+    (arrival,) = link.receive(link.transmit(frame, 3).in_noise(carriers, np.random.default_rng(1)))
+    llrs = arrival.received.transmissions[0].llrs
+    assert arrival.packets_ok.mean() > 0.95 and np.isfinite(llrs).all()
     # A carrier's symbols are known to be worthless.
     assert np.mean(np.abs(llrs) < 0.1) == pytest.approx(1 / 52, rel=0.3)
 
@@ -73,6 +74,17 @@ def test_the_fit_finds_the_model_that_made_the_data():
             assert found == pytest.approx(wanted, abs=0.06)
     with pytest.raises(ParameterError, match="no frame was sent"):
         fit_residual(ResidualData(data.mcs[:2], data.esn0_db[:2], data.bits[:2], data.wrong[:2], 4))
+
+
+@pytest.mark.parametrize(("true", "first"), [(0.02, 0.02), (0.02, 0.01), (0.02, 0.05), (0.003, 0.02), (0.3, 0.05)])
+def test_the_bound_that_holds_is_found_from_either_side(true, first):
+    found = largest_bound(lambda bound: bound <= true, first)
+    assert true / 2 <= found <= true
+
+
+def test_a_bound_that_always_or_never_holds_ends_at_the_limits():
+    assert largest_bound(lambda bound: True, 0.1) == LARGEST_BOUND
+    assert largest_bound(lambda bound: False, 0.1) == NEGLIGIBLE
 
 
 def test_the_figure_shows_every_channel(tmp_path):

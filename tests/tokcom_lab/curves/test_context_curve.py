@@ -41,17 +41,20 @@ def test_modes_differ_where_packets_fail_and_not_where_none_does(curve):
 
 
 def test_the_same_noise_for_all_and_another_for_others(bench):
-    first, again, other = (bench.received(0, value, True)[0] for value in (4.0, 4.0, 5.0))
+    def llrs(number, esn0_db, cmi=True):
+        return bench.received(number, esn0_db, cmi).received.transmissions[0].llrs
+
+    first, again, other = (llrs(0, value) for value in (4.0, 4.0, 5.0))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
-    assert not np.array_equal(first, bench.received(1, 4.0, True)[0])
-    assert np.array_equal(first, bench.received(0, 4.0, False)[0]) and bench.received(0, 4.0, False)[1].cmi is None
+    assert not np.array_equal(first, llrs(1, 4.0))
+    assert np.array_equal(first, llrs(0, 4.0, False)) and bench.received(0, 4.0, False).outline.cmi is None
 
 
 def test_bursts_through_echoes_are_found_and_decoded(bench):
     air = Bench(bench.photographs, DEFAULT_MODEL, bench.tokenizer, channel="epa")
-    llrs, header, misfit = air.received(0, 25.0, True)
-    recovered = air.receive(llrs, header, misfit, load_recovery(DEFAULT_MODEL))
-    assert recovered.packets_ok.all() and not air.errors(0, header, recovered).any()
+    got = air.received(0, 25.0, True)
+    recovered = load_recovery(DEFAULT_MODEL).recover(got.frame, got.received)
+    assert recovered.packets_ok.all() and not air.errors(0, got, recovered).any()
     assert air.received(0, -15.0, True) is None
 
 

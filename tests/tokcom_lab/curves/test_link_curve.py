@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tokcom.errors import ParameterError
-from tokcom.link.packets import LinkConfig
+from tokcom.link.packet_link import LinkConfig
 from tokcom_lab.curves.link_curve import link_curve
 
 PACKETS = 20000

@@ -53,7 +53,7 @@ def test_what_is_done_is_not_done_again(frames, here, tiny_model, tmp_path):
     assert mismatch.count_mismatches(frames, str(tiny_model), 2, cache=tmp_path) == first
 
 
-def test_a_process_that_fails_says_why(frames, tmp_path, monkeypatch):
+def test_a_process_that_fails_says_why(frames, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setattr(mismatch.sys, "executable", "/bin/false")
     with pytest.raises(TokcomError, match="encode, torch: it ended with code 1"):
-        mismatch.count_mismatches(frames, "none", 2, cache=tmp_path)
+        mismatch.count_mismatches(frames, str(tiny_model), 2, cache=tmp_path)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import find_mcs
+from tokcom.mcs import find_mcs
 from tokcom_lab.curves import packet_sizes
 from tokcom_lab.curves.packet_sizes import losses_where_predicted, measure_thresholds
 

@@ -84,7 +84,7 @@ def test_a_judge_agrees_with_itself_about_the_same_pictures(model, data, judge, 
 def test_fewer_photographs_are_the_same_for_the_same_seed(model, data, judge):
     first, again = (photograph_quality(data, model, 3, seed=1) for _ in range(2))
     assert first.images == 3 and first.psnr_db == again.psnr_db and first.exact_untold == again.exact_untold
-    with pytest.raises(ParameterError, match="0 photographs; at least 1"):
+    with pytest.raises(ParameterError, match="n is 0; it must be at least 1"):
         photograph_quality(data, model, 0)
 
 

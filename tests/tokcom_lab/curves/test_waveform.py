@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import find_mcs
 from tokcom.channel.model import ChannelSettings
+from tokcom.mcs import find_mcs
 from tokcom_lab.curves import waveform
 
 

@@ -85,7 +85,7 @@ def test_time_left_is_read_in_80_columns(tmp_path, clock):
 
 @pytest.mark.parametrize("given", [{}, {"steps": 3, "minutes": 1.0}])
 def test_a_training_takes_steps_or_minutes(given):
-    with pytest.raises(ParameterError, match="say one of --steps and --minutes"):
+    with pytest.raises(ParameterError, match="give one of --steps and --minutes"):
         Budget(**given)
 
 

@@ -150,7 +150,7 @@ def test_a_warm_start_keeps_the_sentences_of_now():
 @pytest.mark.parametrize("shape", [(3, 6), (4, 2, 6), (3, 2, 5)])
 def test_sentences_of_another_shape_are_refused(shape):
     tokens, labels = np.zeros((12, 2, 16), int), np.zeros(12, int)
-    with pytest.raises(ParameterError, match="for 3 classes; of each class it takes phrasings of 6 numbers"):
+    with pytest.raises(ParameterError, match="for 3 classes; it must be classes by phrasings of 6 numbers"):
         SentenceMaskGitTask(CONFIG, tokens, labels, tokens, labels, torch.zeros(shape))
 
 

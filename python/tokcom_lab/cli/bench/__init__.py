@@ -1,4 +1,4 @@
-"""`tokcom bench`: measurements, each beside a rival or a bound where there is one."""
+"""`tokcom bench`: measurements, compared with another implementation or a bound if there is one."""
 
 import click
 
@@ -16,14 +16,18 @@ HERE = "tokcom_lab.cli.bench"
         "coding": f"{HERE}.radio:coding",
         "compress": f"{HERE}.compression:compress",
         "context": f"{HERE}.context:context",
+        "device": f"{HERE}.device:device",
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",
         "mapping": f"{HERE}.tokens:mapping",
         "photographs": f"{HERE}.tokens:photographs",
+        "network": f"{HERE}.network:network",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
+        "text": f"{HERE}.text:text",
         "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",
+        "vocabulary": f"{HERE}.context:vocabulary",
         "window": f"{HERE}.radio:window",
     },
 )

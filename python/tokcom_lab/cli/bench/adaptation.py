@@ -1,4 +1,4 @@
-"""`tokcom bench adaptation`, `power`: what a transmitter that adapts saves."""
+"""`tokcom bench adaptation`, `power`: savings by an adaptive transmitter."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, drawing_option, json_option, model_option, seed_option
+from tokcom.cli.options import Names, Numbers, device_option, drawing_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option, jobs_option
@@ -19,22 +19,23 @@ from tokcom_lab.cli.options import data_option, images_option, jobs_option
     "--train-images", default=40, show_default=True, type=click.IntRange(1), help="Photographs to set bounds on."
 )
 @click.option("--esn0-db", type=Numbers(), default="4,7,10,13,16", show_default=True)
-@click.option("--channels", type=Names(), help="Between commas. [default: all, awgn and epa]")
-@click.option("--policies", type=Names(), help="Between commas. [default: all]")
+@click.option("--channels", type=Names(), help="Separated by commas. [default: all, awgn and epa]")
+@click.option("--policies", type=Names(), help="Separated by commas. [default: all]")
 @click.option(
     "--loop-frames", default=4000, show_default=True, type=click.IntRange(0), help="Bursts of the outer loop."
 )
 @jobs_option(2)
 @model_option
-@drawing_option("--svg", "Draw airtime over Es/N0 into this file.")
+@drawing_option("--svg", "Draw airtime over Es/N0 to this file.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def adaptation(
     data: Path | None, images: int, train_images: int, esn0_db: list[float], channels: list[str] | None,
-    policies: list[str] | None, loop_frames: int, jobs: int, model: str, svg: Path | None, seed: int,
+    policies: list[str] | None, loop_frames: int, jobs: int, model: str, svg: Path | None, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Airtime, energy and errors of the transmitter's policies on photographs (an hour of one processor)."""
+    """Measure airtime, energy and errors of the transmitter's policies on photographs (an hour on one processor)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom_lab.curves import adaptation_bench
     from tokcom_lab.curves.adaptation_plot import draw_airtime
@@ -48,12 +49,12 @@ def adaptation(
     for value in esn0_db:
         noise_variance(value)
     materials = []
-    # Without a data set of two splits, other parts of the photographs.
+    # Without a data set of two splits, use other crops of the photographs.
     for count, split, own in ((train_images, "train", seed + (data is None)), (images, "test", seed)):
         found = with_tokens(photographs_of(data, count, model, own, split), model)
-        materials.append(adaptation_bench.prepare(model, found.pictures, found.labels))
+        materials.append(adaptation_bench.prepare(model, found.pictures, found.labels, device))
     train, test = materials
-    bench = adaptation_bench.AdaptationBench(model, train, test, seed, jobs)
+    bench = adaptation_bench.AdaptationBench(model, train, test, seed, jobs, device)
     with progress_bar() as bar:
         row = bar.add_task("outer loop", total=3 if loop_frames else 0)
         loops = []
@@ -79,7 +80,7 @@ def adaptation(
     show(report["adaptation"], f"{report['photographs']}, {images} photographs")
     show(loops, "outer loop, EPA at 5 Hz, feedback three bursts late")
     if report["solver_ms"]:
-        show([report["solver_ms"]], "time that a choice of `semantic` takes, predictability aside, ms")
+        show([report["solver_ms"]], "time of a choice by `semantic`, predictability excluded, ms")
 
 
 @click.command()
@@ -88,13 +89,15 @@ def adaptation(
 @click.option("--esn0-db", type=Numbers(), default="4,7,10,13,16", show_default=True)
 @click.option("--bounds", type=Numbers(), default="0.002,0.02", show_default=True, help="Shares of tokens wrong.")
 @model_option
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def power(
-    data: Path | None, images: int, esn0_db: list[float], bounds: list[float], model: str, seed: int,
+    data: Path | None, images: int, esn0_db: list[float], bounds: list[float], model: str, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """What a power for each packet would save against one for the burst, were it free to signal (a few minutes)."""
+    """Measure the energy that a power per packet would save over one per burst if signalling were free (a few
+    minutes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.models.zoo import load_residual
     from tokcom_lab.curves.adaptation_bench import prepare
@@ -103,7 +106,7 @@ def power(
     for value in esn0_db:
         noise_variance(value)
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
-    material = prepare(model, photographs.pictures, photographs.labels)
+    material = prepare(model, photographs.pictures, photographs.labels, device)
     with progress_bar() as bar:
         row = bar.add_task("frames", total=len(material.frames) * len(esn0_db) * len(bounds))
         found = power_gain(material, load_residual(model), esn0_db, bounds, lambda done: bar.advance(row, done))

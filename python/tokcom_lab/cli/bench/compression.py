@@ -1,4 +1,4 @@
-"""`tokcom bench compress`: tokens as coded bits, from one machine to another."""
+"""`tokcom bench compress`: lossless coding of tokens, between machines."""
 
 from pathlib import Path
 
@@ -13,24 +13,26 @@ from tokcom_lab.cli.options import data_option, images_option
 
 @click.command()
 @data_option
-@images_option(200, "Photographs whose tokens are coded.")
+@images_option(200, "Photographs whose tokens are encoded.")
 @click.option(
-    "--turns", default=16, show_default=True, type=click.IntRange(1, 255), help="Times that the model is asked."
+    "--turns", default=16, show_default=True, type=click.IntRange(1, 255), help="Evaluations of the model per frame."
 )
 @click.option(
     "--independent",
     type=WholeNumbers(1, 255),
     default="1,2,4,8",
     show_default=True,
-    help="Also as so many blocks a frame, decoded without each other; of an eighth of the photographs.",
+    help="Also as this many independent blocks per frame, for an eighth of the photographs.",
 )
-@click.option("--blocks", default=200, show_default=True, type=click.IntRange(0), help="Sent from machine to machine.")
+@click.option(
+    "--blocks", default=200, show_default=True, type=click.IntRange(0), help="Blocks decoded on other machines."
+)
 @click.option(
     "--block-turns",
     default=4,
     show_default=True,
     type=click.IntRange(1, 255),
-    help="Times that the model is asked there.",
+    help="Evaluations of the model per frame there.",
 )
 @model_option
 @seed_option
@@ -39,10 +41,11 @@ def compress(
     data: Path | None, images: int, turns: int, independent: list[int], blocks: int, block_turns: int, model: str,
     seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Bits a token, coded, and blocks that another machine decodes otherwise (an hour, 20 minutes without --blocks).
+    """Measure bits per coded token, and blocks decoded differently on other machines (an hour, 20 minutes without
+    --blocks).
 
-    Machines are processes with other batches, threads, kernels and runtimes. What they have done is kept, so that more
-    --blocks go on from there. Their tokens are the encoder's, without the search.
+    Machines are processes with other batches, threads, kernels and runtimes. Their results are stored, so that a run
+    with more --blocks continues from there. Their tokens are the encoder's, without the search.
     """
     from tokcom.frame import TokenFrame
     from tokcom.models.zoo import load_context, load_tokenizer
@@ -64,7 +67,7 @@ def compress(
     with progress_bar() as bar:
         row = bar.add_task("coding", total=len(frames))
         tokens = token_bits(frames, prior, SourceSettings(turns), lambda done: bar.advance(row, done))
-        row = bar.add_task("blocks of their own", total=len(few) * len(independent))
+        row = bar.add_task("independent blocks", total=len(few) * len(independent))
         split = [
             independent_bits(few, prior, SourceSettings(turns, each), lambda done: bar.advance(row, done))
             for each in independent
@@ -84,9 +87,9 @@ def compress(
     if json_file is not None:
         write_json(report, json_file)
         return
-    show([tokens], f"{photographs.source}, {len(photographs.pictures)} photographs, bits a token")
+    show([tokens], f"{photographs.source}, {len(photographs.pictures)} photographs, bits per token")
     if split:
-        show(split, "blocks that are decoded without each other")
+        show(split, "independently decodable blocks")
     if blocks:
         conditions = report["mismatch"]["conditions"]
         show([{"decoder": name} | each for name, each in conditions.items()], "machines")

@@ -1,4 +1,4 @@
-"""What is measured on: photographs and their tokens."""
+"""Material of the measurements: photographs and their tokens."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 def photographs_of(data: Path | None, count: int, model: str, seed: int, split: str = "test") -> "Photographs":
-    """Photographs of the model's size, with their labels; says where there are fewer than `count`."""
+    """Load photographs of the model's size, with their labels; report if there are fewer than `count`."""
     from tokcom.models.zoo import load_classifier, load_tokenizer
     from tokcom_lab.photographs import load_photographs
 
     found = load_photographs(data, count, load_tokenizer(model).image_size, load_classifier(model), seed, split)
     if len(found.pictures) < count:
-        console.print(f"{found.source}: {len(found.pictures)} photographs, {count} were asked for")
+        console.print(f"{found.source}: {len(found.pictures)} photographs; {count} were requested")
     return found
 
 
 def with_tokens(photographs: "Photographs", model: str) -> "Photographs":
-    """The same photographs, their tokens searched for where that was still to do, so that measurements find them."""
+    """Return the photographs, after searching for missing tokens, so that measurements find them in the cache."""
     from tokcom_lab.photograph_tokens import photograph_tokens
 
     with progress_bar() as bar:

@@ -1,4 +1,4 @@
-"""`tokcom bench coding`, `phy`, `flowgraph`, `window`: the blocks measured; these need GNU Radio."""
+"""`tokcom bench coding`, `phy`, `flowgraph`, `window`: measurements of the blocks, which need GNU Radio."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ from tokcom.errors import TokcomError
 
 @contextmanager
 def gnu_radio_apart() -> Iterator[None]:
-    """What GNU Radio logs to standard output goes to standard error: the former is for the figures."""
+    """Redirect GNU Radio's log from standard output, which is for the figures, to standard error."""
     kept = os.dup(1)
     _flush()
     os.dup2(2, 1)
@@ -33,18 +33,20 @@ def _flush() -> None:
 
 
 @click.command()
-@click.option("--packets", default=8192, show_default=True, type=click.IntRange(64), help="Packets in each round.")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="The median round counts.")
+@click.option("--packets", default=8192, show_default=True, type=click.IntRange(64), help="Packets per round.")
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1), help="Rounds, of which the median is taken."
+)
 @click.option("--esn0-db", default=7.0, show_default=True)
 @seed_option
 @json_option("Write the figures as JSON")
 def coding(packets: int, rounds: int, esn0_db: float, seed: int, json_file: click.utils.LazyFile | None) -> None:
-    """The Viterbi decoder, K=7 rate 1/2, beside gr-fec's."""
+    """Compare the Viterbi decoder, K=7, rate 1/2, with gr-fec's."""
     from tokcom_lab.radio.coding import PAYLOAD_BITS, decoder_rates
 
     with gnu_radio_apart():
         rows = decoder_rates(packets, rounds, esn0_db, seed)
-    title = f"K=7, {PAYLOAD_BITS} bits a packet, {packets} packets, Es/N0 {esn0_db:g} dB, median of {rounds}"
+    title = f"K=7, {PAYLOAD_BITS} bits per packet, {packets} packets, Es/N0 {esn0_db:g} dB, median of {rounds}"
     if json_file is not None:
         write_json({"title": title, "rows": rows}, json_file)
     else:
@@ -52,18 +54,22 @@ def coding(packets: int, rounds: int, esn0_db: float, seed: int, json_file: clic
 
 
 @click.command()
-@click.option("--bursts", default=4000, show_default=True, type=click.IntRange(1), help="Bursts a header point.")
-@click.option("--loss-bursts", default=150, show_default=True, type=click.IntRange(1), help="64-packet bursts a point.")
-@click.option("--noise-samples", default=1e8, show_default=True, help="Samples searched for bursts that are not there.")
+@click.option("--bursts", default=4000, show_default=True, type=click.IntRange(1), help="Bursts per header point.")
+@click.option(
+    "--loss-bursts", default=150, show_default=True, type=click.IntRange(1), help="64-packet bursts per point."
+)
+@click.option("--noise-samples", default=1e8, show_default=True, help="Samples searched for false alarms.")
 @click.option("--rate-bursts", default=3000, show_default=True, type=click.IntRange(100), help="Bursts for the speeds.")
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="The median speed counts.")
+@click.option(
+    "--rounds", default=3, show_default=True, type=click.IntRange(1), help="Rounds, of which the median speed is taken."
+)
 @seed_option
 @json_option("Write the figures as JSON")
 def phy(
     bursts: int, loss_bursts: int, noise_samples: float, rate_bursts: int, rounds: int, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """The burst waveform beside ideal synchronisation and GNU Radio's ofdm_tx and ofdm_rx (10 to 15 minutes)."""
+    """Compare the waveform with ideal synchronisation and GNU Radio's ofdm_tx and ofdm_rx (10 to 15 minutes)."""
     from tokcom_lab.radio.waveform_report import CFO, waveform_report
 
     if not 1 <= noise_samples <= 1e12:
@@ -79,9 +85,9 @@ def phy(
     if json_file is not None:
         write_json(report, json_file)
         return
-    show(report["header"], f"headers, offset {CFO} rad/sample, {bursts} bursts a point")
+    show(report["header"], f"headers, offset {CFO} rad/sample, {bursts} bursts per point")
     show(report["rival_header"], "headers of GNU Radio's ofdm_tx and ofdm_rx (BPSK, no code)")
-    show([{"in": name, "found": found} for name, found in report["false_alarms"].items()], "bursts that are not there")
+    show([{"in": name, "found": found} for name, found in report["false_alarms"].items()], "false alarms")
     needed, lost = report["per10_esn0_db"], report["sync_loss_db"]
     show([{"mcs": mcs, "dB": needed[mcs], "loss dB": lost[mcs]} for mcs in needed], "Es/N0 for PER 10%")
     show(report["clock_loss_db"], "clocks 20 ppm apart, bursts of 64 packets")
@@ -89,8 +95,14 @@ def phy(
 
 
 @click.command()
-@click.option("--sample-rate", type=Numbers(), default="250e3,1e6", show_default=True, help="In Hz, between commas.")
-@click.option("--seconds", default=60.0, show_default=True, help="How long, at each rate.")
+@click.option(
+    "--sample-rate",
+    type=Numbers(),
+    default="250e3,1e6",
+    show_default=True,
+    help="Sample rates in Hz, separated by commas.",
+)
+@click.option("--seconds", default=60.0, show_default=True, help="Duration at each rate.")
 @click.option("--esn0-db", default=6.0, show_default=True)
 @click.option("--window", default=4, show_default=True, type=click.IntRange(1), help="Pictures under way.")
 @seed_option
@@ -99,7 +111,7 @@ def flowgraph(
     sample_rate: list[float], seconds: float, esn0_db: float, window: int, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """The whole loopback in real time: pictures a second, latency, processors, memory, drops (2 minutes)."""
+    """Measure the whole loopback in real time: pictures per second, latency, processors, memory, drops (2 minutes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom_lab.radio.flowgraph import loopback
 
@@ -112,7 +124,7 @@ def flowgraph(
     rows = []
     with gnu_radio_apart(), console.status("") as status:
         for rate in sample_rate:
-            status.update(f"{rate:g} samples a second, {seconds:g} s")
+            status.update(f"{rate:g} samples per second, {seconds:g} s")
             rows.append(loopback(rate, seconds, esn0_db, window, seed))
     if json_file is not None:
         write_json(rows, json_file)
@@ -122,12 +134,14 @@ def flowgraph(
 
 
 @click.command()
-@click.option("--frames", default=60, show_default=True, type=click.IntRange(1), help="Frames in each round.")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="The median round counts.")
+@click.option("--frames", default=60, show_default=True, type=click.IntRange(1), help="Frames per round.")
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(1), help="Rounds, of which the median is taken."
+)
 @seed_option
 @json_option("Write the figures as JSON")
 def window(frames: int, rounds: int, seed: int, json_file: click.utils.LazyFile | None) -> None:
-    """Image View: processor time that its window takes for a frame, painting included."""
+    """Measure the processor time of Image View's window per frame, painting included."""
     from tokcom_lab.radio.window import frame_ms
 
     with gnu_radio_apart():

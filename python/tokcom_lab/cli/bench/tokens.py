@@ -1,4 +1,4 @@
-"""`tokcom bench mapping`, `tokens`, `photographs`: what tokens show and what their labels are worth."""
+"""`tokcom bench mapping`, `tokens`, `photographs`: fidelity of tokens and benefit of their labels."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,16 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, WholeNumbers, drawing_option, json_option, model_option, seed_option
+from tokcom.cli.options import (
+    Names,
+    Numbers,
+    WholeNumbers,
+    device_option,
+    drawing_option,
+    json_option,
+    model_option,
+    seed_option,
+)
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
@@ -20,25 +29,30 @@ from tokcom_lab.cli.options import data_option, images_option
     type=Names(),
     default="1024qam,1024qam map,32qam 32qam,16qam 16qam qpsk,1024psk",
     show_default=True,
-    help="Schemes without code, between commas; with map at the end, MAP detection under the context's prior.",
+    help="Schemes without code, separated by commas; with map at the end, MAP detection under the context's prior.",
 )
-@click.option("--esn0-db", type=Numbers(), help="For these schemes. [default: where each makes errors]")
+@click.option("--esn0-db", type=Numbers(), help="Es/N0 of these schemes. [default: where each makes errors]")
 @click.option(
-    "--modes", type=Names(), default="keep,context", show_default=True, help="Of the receiver of coded packets."
+    "--modes", type=Names(), default="keep,context", show_default=True, help="Modes of the receiver of coded packets."
 )
-@click.option("--keep-esn0-db", type=Numbers(), default="3,4,5,6,7", show_default=True, help="For modes keep and mask.")
-@click.option("--context-esn0-db", type=Numbers(), default="0,1,2,3", show_default=True, help="For list and context.")
+@click.option(
+    "--keep-esn0-db", type=Numbers(), default="3,4,5,6,7", show_default=True, help="Es/N0 for modes keep and mask."
+)
+@click.option(
+    "--context-esn0-db", type=Numbers(), default="0,1,2,3", show_default=True, help="Es/N0 for list and context."
+)
 @model_option
-@drawing_option("--constellations", "Draw 1024-QAM, coloured, here.")
-@drawing_option("--pictures", "Show photographs after errors here.")
+@drawing_option("--constellations", "Draw 1024-QAM, coloured, to this file.")
+@drawing_option("--pictures", "Draw photographs after errors to this file.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def mapping(
     data: Path | None, images: int, uncoded: list[str], esn0_db: list[float] | None, modes: list[str],
     keep_esn0_db: list[float], context_esn0_db: list[float], model: str, constellations: Path | None,
-    pictures: Path | None, seed: int, json_file: click.utils.LazyFile | None,
+    pictures: Path | None, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Natural, random and semantic labels of tokens on photographs, without code and with it (half an hour)."""
+    """Compare natural, random and semantic labels of tokens on photographs, with and without code (half an hour)."""
     from tokcom.models.zoo import load_tokenizer
     from tokcom_lab.curves import context_curve, mapping_curve
     from tokcom_lab.curves.mapping_plot import draw_errors, draw_labels
@@ -52,7 +66,7 @@ def mapping(
     frames = sum(len(mapping_curve.labels_of(scheme)) * len(values) for scheme, values in plans)
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     count = len(photographs.pictures)
-    bench = mapping_curve.MappingBench(photographs, model, load_tokenizer(model), seed)
+    bench = mapping_curve.MappingBench(photographs, model, load_tokenizer(model, 0, device), seed, device)
     with progress_bar() as bar:
         row = bar.add_task("frames", total=count * frames)
         points = [
@@ -78,17 +92,21 @@ def mapping(
 @data_option
 @images_option(200, "Photographs.")
 @click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True)
-@click.option("--rates", type=Numbers(), default="0,0.05,0.08,0.12,0.2", show_default=True, help="Nepers a bit.")
-@click.option("--visits", type=WholeNumbers(), default="0,1,2,4,6,8,12,20", show_default=True, help="Of the search.")
+@click.option("--rates", type=Numbers(), default="0,0.05,0.08,0.12,0.2", show_default=True, help="Nepers per bit.")
+@click.option(
+    "--visits", type=WholeNumbers(), default="0,1,2,4,6,8,12,20", show_default=True, help="Numbers of search passes."
+)
 @model_option
-@drawing_option("--svg", "Draw it here.")
+@drawing_option("--svg", "Draw the curves to this file.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def tokens(
     data: Path | None, images: int, split: str, rates: list[float], visits: list[int], model: str, svg: Path | None,
-    seed: int, json_file: click.utils.LazyFile | None,
+    device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """PSNR over the bits of a token, with the search for tokens that show more and cost less (half an hour)."""
+    """Measure PSNR over bits per token, with the search for tokens of better quality and lower cost (half an hour)."""
+    from tokcom.device import find_device
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom_lab.curves.rate_distortion_curve import draw_rate_distortion, rate_distortion_curve
 
@@ -98,7 +116,8 @@ def tokens(
         row = bar.add_task("visits", total=count * max(visits) * len(rates))
         points = list(
             rate_distortion_curve(
-                photographs.pictures, load_tokenizer(model), load_context(model), rates, visits, seed,
+                photographs.pictures, load_tokenizer(model, 0, find_device(device)),
+                load_context(model, find_device(device)), rates, visits, seed,
                 lambda done: bar.advance(row, done),
             )
         )  # fmt: skip
@@ -118,25 +137,32 @@ def tokens(
     required=True,
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
-    help="Folder, tar or zip of train/CLASS and test/CLASS; once or more.",
+    help="Folder, tar or zip of train/CLASS and test/CLASS; may be repeated.",
 )
 @images_option(300, "Photographs of the test split.")
-@click.option("--visits", type=click.IntRange(0), help="Of the search for tokens. [default: as the model's card says]")
+@click.option("--visits", type=click.IntRange(0), help="Search passes per picture. [default: as in the model's card]")
 @click.option("--model", required=True, help="A model of the zoo, by name or folder.")
+@device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def photographs(
-    data: tuple[Path, ...], images: int, visits: int | None, model: str, seed: int,
+    data: tuple[Path, ...], images: int, visits: int | None, model: str, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """What a model for photographs shows and expects, judged by EfficientNet-Lite2, which did not train it."""
+    """Measure a model for photographs, judged by EfficientNet-Lite2, which was not used in its training."""
     from tokcom.models.zoo import model_card
     from tokcom_lab.curves.photograph_quality import photograph_quality
 
     with progress_bar() as bar:
         row = bar.add_task("photographs", total=2 * images)
         figures = photograph_quality(
-            data, model, images, visits=visits, seed=seed, progress=lambda done: bar.advance(row, done)
+            data,
+            model,
+            images,
+            visits=visits,
+            device=device,
+            seed=seed,
+            progress=lambda done: bar.advance(row, done),
         )
     report = {
         "command": recorded_command(), "model": model_card(model).name,

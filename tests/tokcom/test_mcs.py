@@ -3,11 +3,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tokcom.adaptation.mcs import CODE, PAYLOAD_BITS, find_mcs, mcs_table
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
-from tokcom.link.packets import LinkConfig, PacketLink
+from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.mcs import CODE, PAYLOAD_BITS, find_mcs, mcs_table
 from tokcom.packets.mcs_map import MCS_COUNT
 
 # Data bits of an OFDM symbol of 48 carriers, IEEE 802.11-2020, table 17-4 (64-QAM 1/2 and others are not in it).

@@ -1,0 +1,307 @@
+"""`tokcom send`, `listen`, `relay`: tokens over networks."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path as File
+
+import click
+
+from tokcom.cli.options import Aside, device_option, json_option, seed_option
+from tokcom.cli.output import console, progress_bar, write_json
+from tokcom.link.modes import MODES
+from tokcom.models.folders import DEFAULT_MODEL
+
+TEXT = "text/utf-8"
+"""Content of frames of bits that hold a text."""
+HANDSHAKE_S = 10.0
+PORT = click.IntRange(1, 65535)
+key_option = click.option(
+    "--key", type=click.Path(path_type=File, dir_okay=False), help="File of a key that both ends share (tokcom keys)."
+)
+
+
+def _secret(key: File | None) -> bytes:
+    from tokcom.security.keys import load_key
+
+    return b"" if key is None else load_key(key).derive("token session")
+
+
+@click.command()
+@click.argument("what", nargs=-1, required=True)
+@click.option("--to", required=True, metavar="HOST:PORT", help="Where `tokcom listen`, or a relay ahead of it, is.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="A model of the zoo, by name or folder.")
+@click.option("--labels/--no-labels", default=True, show_default=True, help="Send each picture's class along.")
+@click.option("--visits", type=click.IntRange(0), help="Of the search for better tokens. [default: as the model says]")
+@click.option("--interval", default=0.0, show_default=True, type=click.FloatRange(0), help="Seconds between frames.")
+@click.option("--rate", type=click.FloatRange(1), help="Bytes per second at most; the surest packets are dropped.")
+@click.option(
+    "--drop", type=click.Choice(["surest", "random"]), default="surest", show_default=True,
+    help="What is dropped where the rate does not suffice.",
+)  # fmt: skip
+@click.option(
+    "--indexed", type=click.Choice(["all", "quarter", "none"]), default="all", show_default=True,
+    help="Which packets travel with their index.",
+)  # fmt: skip
+@click.option("--deadline", default=2.0, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
+@key_option
+@device_option
+@json_option("Write what was sent as JSON")
+def send(
+    what: tuple[str, ...], to: str, model: str, labels: bool, visits: int | None, interval: float, rate: float | None,
+    drop: str, indexed: str, deadline: float, key: File | None, device: str, json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Send pictures (files) as tokens, or texts (whatever is no file) as bits, over UDP.
+
+    Packets carry a class by how well the receiver can guess them; what is lost is asked for only where it cannot.
+    """
+    from dataclasses import asdict
+
+    from tokcom.errors import TransportError
+    from tokcom.protocol.sender import Sender, SenderSettings
+    from tokcom.protocol.udp import UdpSender, parse_address
+
+    host, port = parse_address(to)
+    settings = SenderSettings(
+        deadline_s=deadline, max_rate=rate, drop=drop, indexed=indexed, secret=_secret(key)
+    )  # fmt: skip
+    frames = _frames(what, model, labels, visits, device)
+
+    async def run() -> dict:
+        end = UdpSender(Sender(settings), host, port)
+        try:
+            with progress_bar() as bar:
+                task = bar.add_task("sent", total=len(what))
+                for number, (frame, bits) in enumerate(frames):
+                    end.offer(frame, bits)
+                    bar.advance(task)
+                    if number == 0:
+                        await _connected(end)
+                    # The tokens of the next picture are reckoned while these are under way.
+                    await asyncio.sleep(interval)
+            done = await end.finish(deadline + 1)
+        finally:
+            end.close()
+        if not done:
+            console.print("the receiver has not confirmed every frame within its deadline")
+        return asdict(end.sender.counters) | {"confirmed": done}
+
+    async def _connected(end: UdpSender) -> None:
+        for _ in range(int(HANDSHAKE_S / 0.01)):
+            if end.sender.connected:
+                return
+            await asyncio.sleep(0.01)
+        reason = f" (the last answer: {end.sender.refused})" if end.sender.refused else ""
+        raise TransportError(
+            f"{to} does not answer{reason}; start `tokcom listen --port {port}` there, with the same --key if any"
+        )
+
+    report = asyncio.run(run())
+    if json_file is not None:
+        write_json(report, json_file)
+        return
+    console.print(
+        f"{report['frames']} frames, {report['packets']} packets ({report['packets_repeated']} again, "
+        f"{report['packets_dropped']} dropped) in {report['datagrams']} datagrams, {report['bytes']} bytes"
+    )
+
+
+def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None, device: str):
+    """Frames with the surprise of their packets, one after the other."""
+    from tokcom.frame import BitFrame
+
+    coder = None
+    for number, each in enumerate(what):
+        if not File(each).is_file():
+            yield BitFrame.of_bytes(each.encode(), TEXT, number), None
+            continue
+        if coder is None:
+            coder = _picture_coder(model, labels, visits, device)
+        yield coder(File(each), number)
+
+
+def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
+    from tokcom.adaptation.predictability import token_bits
+    from tokcom.frame import TokenFrame
+    from tokcom.models.zoo import load_classifier, load_context, load_tokenizer, model_card
+    from tokcom.packets.layout import SEEDS, packet_positions
+    from tokcom.protocol.priority import packet_bits
+    from tokcom.tokenizers.pictures import load_picture, square
+
+    tokenizer, prior = load_tokenizer(model, visits, device), load_context(model, device)
+    has_classes = labels and "classifier" in model_card(model).content
+    classifier = load_classifier(model, device) if has_classes else None
+
+    def code(path: File, number: int) -> tuple[TokenFrame, object]:
+        picture = square(load_picture(path), tokenizer.image_size)
+        label = None if classifier is None else classifier.label(picture)
+        tokens = tokenizer.encode(picture[None])[0].ravel()
+        frame = TokenFrame(
+            tokens, tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number
+        )  # fmt: skip
+        positions = packet_positions(frame.grid, 4, seed=number % SEEDS)
+        return frame, packet_bits(token_bits(prior, frame), positions)
+
+    return code
+
+
+@click.command()
+@click.option("--port", required=True, type=PORT, help="UDP port to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0: all of them.")
+@click.option(
+    "--model", "models", default=DEFAULT_MODEL, show_default=True,
+    help="Models whose codebooks are known, between commas.",
+)  # fmt: skip
+@click.option("--mode", type=click.Choice(["none", *MODES]), default="mask", show_default=True, help="Of recovery.")
+@click.option(
+    "--repeats", type=click.Choice(["context", "all", "none"]), default="context", show_default=True,
+    help="Which lost packets are asked for: those that the model cannot tell, all, none.",
+)  # fmt: skip
+@click.option(
+    "--alpha", default=0.1, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of a frame's tokens that may be wrong because they were not asked for.",
+)  # fmt: skip
+@click.option("--deadline", default=0.5, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
+@click.option("--frames", type=click.IntRange(1), help="Stop after N frames. [default: at Ctrl-C]")
+@click.option("--out", cls=Aside, type=click.Path(path_type=File), help="Folder for pictures and a page of them.")
+@key_option
+@device_option
+@json_option("Write frames and counters as JSON")
+def listen(
+    port: int, host: str, models: str, mode: str, repeats: str, alpha: float, deadline: float, frames: int | None,
+    out: File | None, key: File | None, device: str, json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Receive what `tokcom send` sends; make it whole, save it, and show it on a page that follows."""
+    from dataclasses import asdict
+
+    from tokcom.errors import ModelError
+    from tokcom.frame import BitFrame
+    from tokcom.models.zoo import codebook, load_context, load_recoveries, load_repeat_risk, model_names
+    from tokcom.packets.codebook import Codebook
+    from tokcom.protocol.incoming import WaitSettings
+    from tokcom.protocol.live_page import LivePage
+    from tokcom.protocol.receiver import Receiver, ReceiverSettings
+    from tokcom.protocol.repeat_requests import RepeatPolicy
+    from tokcom.protocol.udp import UdpReceiver
+    from tokcom.protocol.whole import FrameKeeper, WholeFrame
+    from tokcom.recording.pictures import PictureFolder
+
+    known = {codebook(name).name: name for name in model_names(models)}
+
+    def policy(book: str) -> RepeatPolicy | None:
+        if book not in known:
+            return None
+        try:
+            return RepeatPolicy(load_context(known[book], device), load_repeat_risk(known[book]), alpha)
+        except ModelError as error:
+            console.print(f"{error}; until then all lost packets are asked for")
+            return None
+
+    keeper = FrameKeeper(None if mode == "none" else load_recoveries(models, mode, device), policy)
+    # Weights are read now, not while the first frame waits.
+    for book in known:
+        keeper.prepare(book)
+    pictures = None if out is None else PictureFolder(out, models, device)
+    page = None if out is None else LivePage(out)
+    settings = ReceiverSettings(repeats, WaitSettings(deadline_s=deadline), secret=_secret(key))
+    receiver, rows = Receiver([*map(codebook, known.values()), Codebook(TEXT, 2, "bits")], settings), []
+
+    def show(whole: WholeFrame, delay_s: float) -> None:
+        frame = whole.frame
+        row = {
+            "frame": frame.frame_id, "codebook": frame.codebook, "packets": whole.packets, "lost": whole.packets_lost,
+            "guessed": whole.guessed, "ms": round(1000 * delay_s, 1),
+        }  # fmt: skip
+        if isinstance(frame, BitFrame):
+            row["text"] = None if frame.lost.any() else frame.to_bytes().decode("utf-8", "replace")
+        elif pictures is not None:
+            row["picture"] = pictures.save(frame, len(rows))
+        rows.append(row)
+        if page is not None:
+            page.write(rows)
+        if json_file is None:
+            shown = repr(row["text"]) if row.get("text") is not None else row.get("picture") or ""
+            click.echo(
+                f"frame {frame.frame_id}: {whole.packets_lost} of {whole.packets} packets lost, {whole.guessed} tokens "
+                f"guessed, {row['ms']:g} ms {shown} {whole.problem}".rstrip()
+            )
+
+    async def run() -> None:
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue()
+
+        async def judge(question: object) -> object:
+            return await loop.run_in_executor(None, keeper.wanted, question)
+
+        end = UdpReceiver(receiver, host, port, queue.put_nowait, judge)
+        console.print(f"listening at {host}:{end.port}")
+        try:
+            while frames is None or len(rows) < frames:
+                received = await queue.get()
+                whole = await loop.run_in_executor(None, keeper.whole, received)
+                show(whole, received.delay_s)
+            # The sender is told that the last frame has come.
+            await asyncio.sleep(0.1)
+        finally:
+            end.close()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
+    if json_file is not None:
+        write_json({"frames": rows, "counters": asdict(receiver.counters)}, json_file)
+
+
+@click.command()
+@click.option("--port", required=True, type=PORT, help="UDP port to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--to", required=True, metavar="HOST:PORT", help="Where the receiver is.")
+@click.option("--rate", required=True, type=click.FloatRange(1), help="Bytes per second that go on.")
+@click.option("--queue", default=65536, show_default=True, type=click.IntRange(1), help="Bytes that may wait.")
+@click.option(
+    "--drop", type=click.Choice(["surest", "random", "tail"]), default="surest", show_default=True,
+    help="What is dropped where more come: packets that receivers guess best, any, or the last to come.",
+)  # fmt: skip
+@click.option("--loss", default=0.0, show_default=True, help="For trials: share of datagrams lost, each way.")
+@click.option("--burst", default=1.0, show_default=True, help="Mean length of bursts of lost ones.")
+@click.option("--delay", default=0.0, show_default=True, help="Seconds each way.")
+@click.option("--jitter", default=0.0, show_default=True, help="Mean of the seconds on top; datagrams overtake others.")
+@click.option("--reorder", default=0.0, show_default=True, help="Share of datagrams without that delay.")
+@click.option("--duplicate", default=0.0, show_default=True, help="Share of datagrams that come twice.")
+@seed_option
+@click.option("--seconds", type=click.FloatRange(0.01), help="Stop after so long. [default: at Ctrl-C]")
+@json_option("Write the counters as JSON")
+def relay(
+    port: int, host: str, to: str, rate: float, queue: int, drop: str, loss: float, burst: float, delay: float,
+    jitter: float, reorder: float, duplicate: float, seed: int, seconds: float | None,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """An intermediate router for token packets: under overload it drops first what can be guessed best.
+
+    For trials it also loses, delays, reorders and repeats datagrams, the same ones for the same seed."""
+    from dataclasses import asdict
+
+    from tokcom.protocol.path import Path, PathSettings
+    from tokcom.protocol.relay import DropQueue
+    from tokcom.protocol.udp import UdpRelay, parse_address
+
+    drops, onward = DropQueue(rate, queue, drop, seed=seed), parse_address(to)
+    trial = PathSettings(loss, burst, delay, jitter, reorder, duplicate)
+    paths = None if trial == PathSettings() else (Path(trial, seed), Path(trial, seed + 1))
+
+    async def run() -> None:
+        end = UdpRelay(drops, (host, port), onward, paths=paths)
+        console.print(f"relaying {host}:{port} to {to}, {rate:g} bytes per second")
+        try:
+            await asyncio.sleep(3e7 if seconds is None else seconds)
+        finally:
+            end.close()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
+    counters = asdict(drops.counters)
+    if json_file is not None:
+        write_json(counters, json_file)
+        return
+    dropped = ", ".join(f"{count} of class {i}" for i, count in enumerate(counters["dropped"]) if count) or "none"
+    console.print(
+        f"{counters['passed']} datagrams passed; dropped: {dropped}; {counters['refused']} of another protocol"
+    )

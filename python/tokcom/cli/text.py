@@ -1,0 +1,55 @@
+"""`tokcom text`: a text through noise, received in four ways."""
+
+import click
+
+from tokcom.cli.options import seed_option
+
+MARK = {"fg": "red", "underline": True}
+
+
+@click.command()
+@click.argument("text")
+@click.option("--esn0-db", default=3.0, show_default=True, type=float, help="Es/N0 in dB.")
+@click.option("--model", default="smollm2", show_default=True, help="A model of text, by name or folder.")
+@click.option("--mcs", default="16qam-1/2", show_default=True, help="Modulation and code rate of all packets.")
+@click.option("--tokens-per-packet", default=3, show_default=True, type=click.IntRange(1, 64))
+@seed_option
+def text(text: str, esn0_db: float, model: str, mcs: str, tokens_per_packet: int, seed: int) -> None:
+    """Send TEXT through noise and show what four receivers make of it; - reads it from standard input.
+
+    Words that a receiver is not sure of stand in brackets: [word?]. The model is made ready when it is first wanted,
+    which takes some minutes.
+    """
+    import sys
+
+    import numpy as np
+
+    from tokcom.channel.awgn import noise_variance
+    from tokcom.errors import TextError
+    from tokcom.link.text import RECEIVERS
+    from tokcom.models.text import load_text_link
+
+    noise_variance(esn0_db)
+    if text == "-":
+        try:
+            text = sys.stdin.buffer.read().decode()
+        except UnicodeDecodeError as error:
+            raise TextError(f"byte {error.start} of standard input is not UTF-8; convert the text") from None
+    link = load_text_link(model, mcs=mcs, tokens_per_packet=tokens_per_packet)
+    sent = link.send(text, esn0_db, np.random.default_rng(seed))
+    failed = int((~sent.arrival.packets_ok).sum())
+    click.echo(
+        f"{len(text)} characters, {len(sent.tokens)} tokens, {len(sent.arrival.positions)} packets at {esn0_db:g} dB; "
+        f"the CRC of {failed} fails"
+    )
+    for name, weighs in RECEIVERS.items():
+        received = sent.received(name)
+        words, wrong, _ = received.word_errors()
+        click.echo(f"\n{click.style(name, bold=True)} ({weighs}): {wrong} of {words} words wrong")
+        click.echo("".join(_shown(word) for word in received.words))
+
+
+def _shown(word: object) -> str:
+    if word.text.isspace() or word.sure:
+        return word.text
+    return click.style(f"[{word.text}?]", **MARK)

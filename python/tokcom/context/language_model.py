@@ -1,0 +1,109 @@
+"""A causal language model as a prior of text."""
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tokcom.context.causal import CausalPrior, Paths
+from tokcom.context.condition import Condition
+from tokcom.context.int8 import to_int8
+from tokcom.context.llama_network import LlamaNetwork
+from tokcom.errors import ModelError
+from tokcom.frame import TokenFrame
+
+IDLE_NODES = 64
+"""Nodes of paths that ended which are kept before they are cleared away."""
+
+
+class LanguageModel(CausalPrior):
+    """Probabilities from a `LlamaNetwork`, on processors in 8 bits.
+
+    Args:
+        network: the network, in evaluation mode; where it lies, it runs.
+        codebook: name of the codebook, whose words are those of the network's vocabulary.
+        int8: whether its weights are held in 8 bits, a copy of its own; None: on processors.
+    """
+
+    def __init__(self, network: LlamaNetwork, codebook: str, int8: bool | None = None):
+        on_processors = network.token_embedding.weight.device.type == "cpu"
+        self.network = to_int8(deepcopy(network)) if (on_processors if int8 is None else int8) else network
+        self.codebook, self.codebook_size, self.grid = codebook, network.config.codebook_size, None
+        self.longest = network.config.context - 1
+        self.n_bytes = sum(each.numel() * each.element_size() for each in self.network.state_dict().values())
+        self.n_bytes += sum(getattr(each, "n_bytes", 0) for each in self.network.modules())
+        never = torch.zeros(self.codebook_size, device=network.token_embedding.weight.device)
+        never[list(network.config.unused)] = -torch.inf
+        self.never = never
+
+    def paths(self, condition: Condition) -> Paths:
+        return _Tree(self)
+
+    def require_fit(self, frame: TokenFrame, condition: Condition) -> None:
+        super().require_fit(frame, condition)
+        if len(frame.tokens) > self.longest:
+            raise ModelError(
+                f"frame {frame.frame_id} has {len(frame.tokens)} tokens; this model reads at most {self.longest}: send "
+                "shorter texts"
+            )
+
+
+class _Tree(Paths):
+    """Paths as ways from the root of a tree to some of its nodes."""
+
+    def __init__(self, model: LanguageModel):
+        self._network, self._never = model.network, model.never
+        device = self._never.device
+        self._ancestors = torch.zeros((1, 0), dtype=torch.bool, device=device)
+        self._depth, self._memory = 0, None
+        self._add(torch.tensor([self._network.config.begin], device=device), self._ancestors, 1)
+
+    @property
+    def log_probabilities(self) -> np.ndarray:
+        if self._next is None:
+            self._next = self._predicted(self._hidden)
+        return self._next.cpu().numpy()
+
+    def branch(self, parents: np.ndarray, tokens: np.ndarray) -> None:
+        self.select(parents)
+        self._add(torch.from_numpy(tokens.astype(np.int64)).to(self._never.device), self._ancestors, 1)
+
+    def select(self, kept: np.ndarray) -> None:
+        index = torch.from_numpy(np.asarray(kept, np.int64)).to(self._never.device)
+        self._ancestors, self._hidden = self._ancestors[index], self._hidden[index]
+        self._next = None if self._next is None else self._next[index]
+        used = self._ancestors.any(0)
+        if int((~used).sum()) > IDLE_NODES:
+            nodes = used.nonzero()[:, 0]
+            self._memory = [(key[:, nodes], value[:, nodes]) for key, value in self._memory]
+            self._ancestors = self._ancestors[:, nodes]
+
+    def follow(self, tokens: np.ndarray, weigh: bool = True) -> np.ndarray:
+        n, m = len(self._ancestors), len(tokens)
+        behind = torch.from_numpy(np.asarray(tokens, np.int64)).to(self._never.device)
+        first = self.log_probabilities[:, int(tokens[0])].astype(np.float64) if weigh else np.zeros(n)
+        hidden = self._add(behind.repeat(n), self._ancestors, m)
+        if weigh and m > 1:
+            logs = self._predicted(hidden.view(n, m, -1)[:, :-1].reshape(n * (m - 1), -1))
+            rest = logs.gather(1, behind[1:].repeat(n)[:, None]).view(n, m - 1)
+            first = first + rest.double().sum(1).cpu().numpy()
+        return first
+
+    def _add(self, tokens: Tensor, ancestors: Tensor, m: int) -> Tensor:
+        """Put m nodes behind each path; returns what the network makes of all of them, path by path."""
+        n, device = len(ancestors), tokens.device
+        own = torch.ones((m, m), dtype=torch.bool, device=device).tril()
+        own = torch.block_diag(*[own] * n) if m > 1 else torch.eye(n, dtype=torch.bool, device=device)
+        mask = torch.cat((ancestors.repeat_interleave(m, 0), own.bool()), 1)
+        depths = torch.arange(self._depth, self._depth + m, device=device).repeat(n)
+        with torch.inference_mode():
+            hidden, self._memory = self._network(tokens, depths, mask, self._memory)
+        self._depth += m
+        self._ancestors = mask[m - 1 :: m]
+        self._hidden, self._next = hidden[m - 1 :: m], None
+        return hidden
+
+    def _predicted(self, hidden: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return (self._network.predict(hidden) + self._never).log_softmax(-1)

@@ -1,0 +1,138 @@
+"""The Llama network (Touvron et al., 2023; arXiv 2302.13971), which SmolLM2 is of, over a tree of tokens.
+
+Paths that are followed side by side share what they have in common: every token is a node whose keys and values are
+kept once, and a mask says which nodes a new one descends from. Prefill, a step of several paths and the same words
+behind all of them are then one and the same pass.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tokcom.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class LlamaConfig:
+    """Shape of the network.
+
+    Args:
+        codebook_size: words of the vocabulary.
+        width: of the residual stream.
+        layers: number of them.
+        heads: of the queries, which divide the width.
+        kv_heads: of keys and values, which divide `heads`.
+        hidden: width inside the feed-forward layers.
+        context: tokens at most.
+        rope_base: base of the rotary embedding's wavelengths.
+        norm_epsilon: of the root mean squares.
+        begin: word that stands before every text.
+        unused: words that no text holds.
+
+    Raises:
+        ParameterError: a number is out of its range, or heads do not divide.
+    """
+
+    codebook_size: int
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    hidden: int
+    context: int
+    rope_base: float = 1e4
+    norm_epsilon: float = 1e-5
+    begin: int = 0
+    unused: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name not in ("begin", "unused") and not value > 0:
+                raise ParameterError(f"{name} is {value}; it must be above 0")
+        for word in (self.begin, *self.unused):
+            if not 0 <= word < self.codebook_size:
+                raise ParameterError(f"word {word} lies outside the vocabulary of {self.codebook_size} words")
+        if self.width % self.heads or self.heads % self.kv_heads or self.width // self.heads % 2:
+            raise ParameterError(
+                f"{self.heads} heads and {self.kv_heads} of keys do not divide a width of {self.width} evenly"
+            )
+
+
+class LlamaNetwork(nn.Module):
+    """Predicts the token behind each node of a tree.
+
+    Args:
+        config: its shape.
+    """
+
+    def __init__(self, config: LlamaConfig):
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.codebook_size, config.width)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.width, config.norm_epsilon)
+        self.head = nn.Linear(config.width, config.codebook_size, bias=False)
+
+    def forward(
+        self, tokens: Tensor, depths: Tensor, mask: Tensor, memory: list[tuple[Tensor, Tensor]] | None
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Add nodes to a tree.
+
+        Args:
+            tokens: int64 (n,), of the new nodes.
+            depths: int64 (n,), how many nodes each descends from.
+            mask: bool (n, nodes + n), which nodes, old and new, each descends from, itself among them.
+            memory: keys and values of the old nodes, (kv_heads, nodes, head width), by layer; None: there are none.
+
+        Returns:
+            float (n, width), what `predict` takes, and the memory of all nodes.
+        """
+        half = self.config.width // self.config.heads // 2
+        steps = torch.arange(half, device=tokens.device, dtype=torch.float32)
+        angles = depths[:, None].float() * self.config.rope_base ** (-steps / half)
+        turn = angles.cos(), angles.sin()
+        bias = torch.zeros(mask.shape, device=tokens.device).masked_fill_(~mask, -torch.inf)
+        hidden, kept = self.token_embedding(tokens), []
+        for number, layer in enumerate(self.layers):
+            hidden, own = layer(hidden, turn, bias, None if memory is None else memory[number])
+            kept.append(own)
+        return self.norm(hidden), kept
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """float32 (n, codebook_size): logits of the token that follows each node."""
+        return self.head(hidden).float()
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: LlamaConfig):
+        super().__init__()
+        self.heads, self.kv_heads, self.size = config.heads, config.kv_heads, config.width // config.heads
+        self.attention_norm = nn.RMSNorm(config.width, config.norm_epsilon)
+        self.attention_in = nn.Linear(config.width, (config.heads + 2 * config.kv_heads) * self.size, bias=False)
+        self.attention_out = nn.Linear(config.width, config.width, bias=False)
+        self.mlp_norm = nn.RMSNorm(config.width, config.norm_epsilon)
+        self.mlp_in = nn.Linear(config.width, 2 * config.hidden, bias=False)
+        self.mlp_out = nn.Linear(config.hidden, config.width, bias=False)
+
+    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], bias: Tensor, memory: tuple | None) -> tuple:
+        n, group = len(x), self.heads // self.kv_heads
+        parts = self.attention_in(self.attention_norm(x)).view(n, -1, self.size).transpose(0, 1)
+        query, key, value = parts.split((self.heads, self.kv_heads, self.kv_heads))
+        query, key = _turned(query, *turn), _turned(key, *turn)
+        if memory is not None:
+            key, value = torch.cat((memory[0], key), 1), torch.cat((memory[1], value), 1)
+        # Queries of the heads that share keys stand behind each other.
+        scores = query.reshape(self.kv_heads, group * n, self.size) @ key.transpose(1, 2)
+        scores = (scores * self.size**-0.5).view(self.heads, n, -1) + bias
+        mixed = scores.softmax(-1).to(value.dtype).view(self.kv_heads, group * n, -1) @ value
+        x = x + self.attention_out(mixed.view(self.heads, n, self.size).transpose(0, 1).reshape(n, -1))
+        gate, up = self.mlp_in(self.mlp_norm(x)).chunk(2, -1)
+        return x + self.mlp_out(F.silu(gate) * up), (key, value)
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding, (heads, n, size): the first half of a head's numbers with the second."""
+    first, second = x.float().chunk(2, -1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), -1).to(x.dtype)

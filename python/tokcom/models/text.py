@@ -1,0 +1,67 @@
+"""Models of text: their tokenizers, and what is sent where nothing is said."""
+
+from collections.abc import Iterable
+
+from tokcom.errors import ModelError, ParameterError
+from tokcom.link.recovery import FrameRecovery
+from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, TextLink
+from tokcom.models.zoo import codebook, load_recovery, model_card, word_frequencies
+from tokcom.tokenizers.text import MODALITY, TextTokenizer
+
+DEFAULT_TEXT_MODEL = "smollm2"
+TEXT_FAMILY = "text"
+
+
+def load_text_tokenizer(model: str = DEFAULT_TEXT_MODEL) -> TextTokenizer:
+    """The tokenizer of a model of text.
+
+    Args:
+        model: the model, by name or folder.
+
+    Raises:
+        ModelError: there is no such model, it is broken, or it is not of text.
+    """
+    card = model_card(model)
+    part = card.part("tokenizer")
+    if card.content["modality"] != MODALITY or part["family"] != TEXT_FAMILY:
+        raise ModelError(
+            f"model {card.name} is of modality {card.content['modality']!r}, not text; there is {DEFAULT_TEXT_MODEL!r}"
+        )
+    known = codebook(model)
+    return TextTokenizer(card.weights("tokenizer").read_bytes(), known.name, known.size)
+
+
+def load_text_recoveries(
+    model: str = DEFAULT_TEXT_MODEL, receivers: Iterable[str] = RECEIVERS, **settings: object
+) -> dict[str, FrameRecovery]:
+    """Completion of frames of text, for several receivers.
+
+    Args:
+        model: the model, by name or folder.
+        receivers: of `link.text.RECEIVERS`.
+        settings: further arguments of `FrameRecovery`.
+
+    Raises:
+        ModelError: there is no such model, or it is broken.
+        ParameterError: there is no such receiver.
+    """
+    made = {}
+    for name in receivers:
+        if name not in RECEIVERS:
+            raise ParameterError(f"receiver is {name!r}; it must be one of {', '.join(RECEIVERS)}")
+        if name == "context":
+            made[name] = load_recovery(model, name, **settings)
+        else:
+            known = word_frequencies(model) if name == "frequencies" else None
+            mode = "list" if name == "frequencies" else name
+            made[name] = FrameRecovery(mode, codebook=codebook(model).name, frequencies=known, **settings)
+    return made
+
+
+def load_text_link(
+    model: str = DEFAULT_TEXT_MODEL, receivers: Iterable[str] = RECEIVERS, mcs: str = "16qam-1/2",
+    tokens_per_packet: int = TOKENS_PER_PACKET,
+) -> TextLink:  # fmt: skip
+    """A link for texts of a model; raises as `load_text_recoveries` and `link.text.TextLink` do."""
+    recoveries = load_text_recoveries(model, receivers)
+    return TextLink(load_text_tokenizer(model), codebook(model), recoveries, mcs, tokens_per_packet)

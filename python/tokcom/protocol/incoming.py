@@ -1,0 +1,232 @@
+"""Frames of one session on their way in: what has come, when more is asked for, and when a frame is done."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tokcom.errors import DatagramError
+from tokcom.frame import Payload
+from tokcom.link.arrival import Arrival
+from tokcom.link.assembly import Assembly, FrameAssembler
+from tokcom.packets.codebook import Codebook
+from tokcom.protocol.formats import FrameFormat
+from tokcom.protocol.sections import FRAME_IDS, Section, tokens_of
+from tokcom.protocol.sequence import whole_number
+
+GAPS = 3.0
+"""A frame's next packets are waited for as long as so many of the gaps between those of late."""
+DONE_FRAMES = 1024
+"""Number of past frames that are remembered as done."""
+
+
+@dataclass(eq=False)
+class IncomingFrame:
+    """A frame of which packets have come, and not all.
+
+    Attributes:
+        outline, positions: as in `link.arrival.Arrival`.
+        come: packets so far.
+        first_at, last_at: when its first and its newest packets came, in seconds.
+        deadline: when it is taken as it is.
+        ended: the sender has sent all of it.
+        judge_at: when to ask what of it is wanted; None: somebody is asked, or has answered.
+        rounds: how often packets were asked for.
+        wanted: packets that were asked for and have not come.
+        unplaced: packets without index, tokens (count, tokens_per_packet) by the number of their datagram.
+    """
+
+    outline: Payload
+    positions: np.ndarray
+    come: int
+    first_at: float
+    last_at: float
+    deadline: float
+    ended: bool = False
+    judge_at: float | None = None
+    rounds: int = 0
+    wanted: set[int] = field(default_factory=set)
+    unplaced: list[tuple[int, np.ndarray]] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of its packets have come."""
+        return self.come >= len(self.positions)
+
+    @property
+    def n_bytes(self) -> int:
+        """Largest number of bytes held in memory, besides those in the assembler."""
+        return 2 * self.positions.nbytes + self.outline.tokens.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class ReceivedFrame:
+    """A frame that is handed on.
+
+    Attributes:
+        outline, positions: as in `link.arrival.Arrival`.
+        assembly: what has come of it with its index; None: nothing.
+        delay_s: from its first packet to now, in seconds.
+        rounds: how often packets of it were asked for.
+        unplaced: its packets without index, int (count, tokens_per_packet) each, in the order of the datagrams.
+    """
+
+    outline: Payload
+    positions: np.ndarray
+    assembly: Assembly | None
+    delay_s: float
+    rounds: int
+    unplaced: tuple[np.ndarray, ...] = ()
+
+    @property
+    def frame(self) -> Payload:
+        """The frame, LOST where nothing has come."""
+        return self.outline if self.assembly is None else self.assembly.frame
+
+    @property
+    def packets_ok(self) -> np.ndarray:
+        """bool (n_packets,): which of its packets have come."""
+        return np.zeros(len(self.positions), bool) if self.assembly is None else self.assembly.packets_ok
+
+
+@dataclass(frozen=True)
+class WaitSettings:
+    """Waiting time for frames.
+
+    Args:
+        deadline_s: from a frame's first packet until it is taken as it is.
+        wait_s: after the newest packet until what lacks is asked for, or, where nothing is asked for, given up; longer
+            where packets of a frame have come at longer intervals, or late.
+        ended_wait_s: the same where the sender has said that it was the last one: what is late by less than this was
+            only out of order.
+        rounds: times that packets of a frame are asked for, at most.
+    """
+
+    deadline_s: float = 0.5
+    wait_s: float = 0.03
+    ended_wait_s: float = 0.01
+    rounds: int = 3
+
+
+class IncomingFrames:
+    """The frames of one session.
+
+    Args:
+        source: by which the session's arrivals are told from those of others.
+        formats: of the session.
+        codebooks: those known here, by their id.
+        assembler: of all sessions.
+        settings: how long to wait.
+        max_tokens: tokens of a frame, at most.
+
+    Attributes:
+        late: packets that came after their frame was done.
+        n_bytes: what the frames hold.
+        frames: those that are not done, by their number.
+    """
+
+    def __init__(
+        self, source: Hashable, formats: list[FrameFormat], codebooks: Mapping[int, Codebook],
+        assembler: FrameAssembler, settings: WaitSettings, max_tokens: int,
+    ):  # fmt: skip
+        self._source, self._formats, self._codebooks = source, formats, codebooks
+        self._assembler, self._settings, self._max_tokens = assembler, settings, max_tokens
+        self.frames: OrderedDict[int, IncomingFrame] = OrderedDict()
+        self._done: OrderedDict[int, float] = OrderedDict()
+        self._newest = 0
+        self.late = self.n_bytes = 0
+        self._gap_s = 0.0
+
+    def add(self, section: Section, number: int, now: float) -> int | None:
+        """Take a section of datagram `number`.
+
+        Returns:
+            The number of its frame; None where that is done already.
+
+        Raises:
+            DatagramError: its frame is too large, or not the one that came before under its number.
+        """
+        frame_id = whole_number(section.frame_id, self._newest)
+        if frame_id in self._done or frame_id < self._newest - FRAME_IDS // 4:
+            self.late += len(section.payloads)
+            # Whoever is late will be late again: the next request waits longer.
+            self._note_gap(now - self._done.get(frame_id, now))
+            return None
+        form = self._formats[section.format_id]
+        frame = self.frames.get(frame_id) or self._begin(frame_id, section, form, now)
+        if frame.outline.grid != section.grid:
+            raise DatagramError(f"frame {frame_id} has a grid of {section.grid} now, and had {frame.outline.grid}")
+        tokens = tokens_of(section.payloads, form.tokens_per_packet, form.token_bits)
+        if tokens.max(initial=0) >= frame.outline.codebook_size:
+            raise DatagramError(f"token {tokens.max()} is outside a codebook of {frame.outline.codebook_size} words")
+        if section.indices is None:
+            if frame.come + len(tokens) > len(frame.positions):
+                raise DatagramError(f"frame {frame_id} has more packets than fit in it")
+            frame.unplaced.append((number, tokens))
+            frame.come += len(tokens)
+        else:
+            rows = section.indices
+            if len(np.unique(rows)) != len(rows):
+                raise DatagramError(f"frame {frame_id} has a packet twice in one section")
+            ok = np.ones(len(rows), bool)
+            arrival = Arrival(0, frame.outline, frame.positions, rows, tokens, ok, source=self._source)
+            here = int(np.count_nonzero(self._assembler.add(arrival).packets_ok))
+            frame.come = here + sum(len(each) for _, each in frame.unplaced)
+            frame.wanted.difference_update(rows.tolist())
+        frame.ended |= section.end
+        if not frame.rounds:
+            self._note_gap(now - frame.last_at)
+        frame.last_at = now
+        self._plan(frame, now)
+        return frame_id
+
+    def _note_gap(self, gap_s: float) -> None:
+        """Note the time between two sections of a frame; longer ones count at once, shorter ones bit by bit."""
+        share = 0.5 if gap_s > self._gap_s else 0.05
+        self._gap_s += share * (min(gap_s, self._settings.deadline_s / 4) - self._gap_s)
+
+    def _begin(self, frame_id: int, section: Section, form: FrameFormat, now: float) -> IncomingFrame:
+        n_tokens = int(np.prod(section.grid))
+        if n_tokens > self._max_tokens:
+            raise DatagramError(f"frame {frame_id} has {n_tokens} tokens; this end takes at most {self._max_tokens}")
+        outline = form.empty_frame(section.grid, self._codebooks.get(form.codebook_id), section.label, frame_id)
+        frame = IncomingFrame(
+            outline, form.positions(section.grid, section.layout_seed), 0, now, now, now + self._settings.deadline_s
+        )
+        self.frames[frame_id] = frame
+        self.n_bytes += frame.n_bytes
+        self._newest = max(self._newest, frame_id)
+        return frame
+
+    def _plan(self, frame: IncomingFrame, now: float) -> None:
+        """Time at which a frame's missing packets are requested: at once if all of it has been sent, else later."""
+        if frame.whole:
+            frame.judge_at = now
+        elif frame.rounds and frame.wanted:
+            frame.judge_at = None
+        else:
+            least = self._settings.ended_wait_s if frame.ended else self._settings.wait_s
+            frame.judge_at = now + max(least, GAPS * self._gap_s)
+
+    def ask(self, frame_id: int, packets: np.ndarray, patience_s: float, now: float) -> None:
+        """Note that packets of a frame are asked for; after `patience_s` they are asked for again."""
+        frame = self.frames[frame_id]
+        frame.wanted = set(packets.tolist())
+        frame.rounds += 1
+        frame.judge_at = now + patience_s
+
+    def assembly(self, frame_id: int) -> Assembly | None:
+        """Packets received of a frame with their index; None if there are none."""
+        return self._assembler.get((self._source, 0, frame_id))
+
+    def take(self, frame_id: int, now: float) -> ReceivedFrame:
+        """Take a frame out: it is done."""
+        frame = self.frames.pop(frame_id)
+        self._done[frame_id] = frame.last_at
+        while len(self._done) > DONE_FRAMES:
+            self._done.popitem(last=False)
+        assembly = self._assembler.pop((self._source, 0, frame_id))
+        unplaced = tuple(tokens for _, tokens in sorted(frame.unplaced, key=lambda each: each[0]))
+        self.n_bytes -= frame.n_bytes
+        return ReceivedFrame(frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced)

@@ -1,0 +1,81 @@
+"""Context-aware repeat requests: of the packets that a frame lacks, those whose tokens the receiver cannot tell."""
+
+import numpy as np
+
+from tokcom.context.condition import Condition
+from tokcom.context.prior import Prior
+from tokcom.errors import ModelError, ParameterError
+from tokcom.frame import TokenFrame
+from tokcom.link.assembly import Assembly
+from tokcom.packets.layout import PADDING
+from tokcom.protocol.repeat_risk import GROUPS, RepeatRisk, group_of
+
+MEMORY = 64
+"""Frames over which it is noted how much they lack, about."""
+
+
+def packet_doubts(prior: Prior, frame: TokenFrame, positions: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """float64 (n,): expected share of wrong tokens in each packet that lacks, were they guessed now.
+
+    Args:
+        prior: the receiver's.
+        frame: with LOST tokens.
+        positions: int (n_packets, tokens_per_packet), which tokens each packet carries.
+        missing: int (n,), packets that lack.
+
+    Raises:
+        ModelError: the prior does not fit the frame.
+    """
+    condition = Condition.of(frame)
+    prior.require_fit(frame, condition)
+    lost = frame.lost
+    logs = prior.predict(frame.tokens[None], lost[None], [condition]).log_probability
+    doubt = np.zeros(len(frame.tokens))
+    doubt[lost] = 1 - np.exp(logs.max(axis=-1).astype(np.float64))
+    places = positions[missing]
+    used = places != PADDING
+    return np.where(used, doubt[places], 0.0).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
+
+
+class RepeatPolicy:
+    """Says which packets of frames are wanted.
+
+    Args:
+        prior: the receiver's.
+        risk: the calibration of its doubts.
+        alpha: share of a frame's tokens that may be wrong because nobody asked for them, on average over frames.
+
+    Raises:
+        ParameterError: alpha is out of its range.
+    """
+
+    def __init__(self, prior: Prior, risk: RepeatRisk, alpha: float = 0.1):
+        if not 0 < alpha < 1:
+            raise ParameterError(f"alpha is {alpha}; it must lie between 0 and 1")
+        self.prior, self.risk, self.alpha = prior, risk, alpha
+        self._weights = np.zeros(GROUPS)
+
+    def note(self, lost_share: float) -> None:
+        """Note what a frame lacked on this channel; frames that lacked nothing count as well."""
+        self._weights *= 1 - 1 / MEMORY
+        if lost_share > 0:
+            self._weights[group_of(lost_share)] += 1
+
+    def wanted(self, assembly: Assembly) -> np.ndarray:
+        """int (n,): packets of a frame to ask for; where the prior knows no such frames, all that lack.
+
+        Args:
+            assembly: what has come of the frame.
+        """
+        missing = assembly.missing
+        if not len(missing):
+            return missing
+        self.note(len(missing) / len(assembly.positions))
+        frame = assembly.frame
+        if not isinstance(frame, TokenFrame):
+            return missing
+        try:
+            doubts = packet_doubts(self.prior, frame, assembly.positions, missing)
+        except ModelError:
+            return missing
+        return missing[doubts > self.risk.threshold(self.alpha, self._weights)]

@@ -1,0 +1,159 @@
+"""Packets without index, put in place by the receiver's model (paper, section V-D).
+
+Places are dealt out by the Hungarian method: of all ways to place the packets, the one whose tokens the prior finds
+likeliest together. Each turn scores every packet at every open place, given those that are settled, and settles the
+surest of the assignment; at the end each packet's place is scored once more against its neighbours'.
+"""
+
+import numpy as np
+
+from tokcom.context.condition import Condition
+from tokcom.context.prior import Prior
+from tokcom.frame import LOST, TokenFrame
+from tokcom.packets.layout import PADDING
+from tokcom.protocol.incoming import ReceivedFrame
+from tokcom.scientific import linear_sum_assignment
+
+TURNS, REVISIONS = 8, 4
+
+
+class Placement:
+    """Places packets of one frame.
+
+    Args:
+        prior: the receiver's.
+        outline: the frame, LOST where nothing is known.
+        positions: int (n_packets, tokens_per_packet), which tokens each place carries.
+        turns: passes of the prior in which places are settled, at least 1.
+        revisions: passes after that in which they may be exchanged, at least 0.
+
+    Raises:
+        ModelError: the prior does not fit the frame.
+    """
+
+    def __init__(
+        self, prior: Prior, outline: TokenFrame, positions: np.ndarray, turns: int = TURNS, revisions: int = REVISIONS
+    ):  # fmt: skip
+        self._prior, self._outline, self._positions = prior, outline, positions
+        self._turns, self._revisions = turns, revisions
+        self._condition = Condition.of(outline)
+        prior.require_fit(outline, self._condition)
+
+    def place(self, packets: np.ndarray, allowed: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+        """int (n,): a place for each packet, each place at most once.
+
+        Args:
+            packets: int (n, tokens_per_packet).
+            allowed: bool (n, n_packets), where each may be.
+            known: int32 (n_tokens,), tokens that came with their index; None: those of the outline.
+        """
+        tokens = (self._outline.tokens if known is None else known).astype(np.int32).copy()
+        place = np.full(len(packets), -1)
+        for turn in range(self._turns):
+            open_packets = np.flatnonzero(place < 0)
+            if not len(open_packets):
+                break
+            scores = self._scores(tokens, packets[open_packets], allowed[open_packets])
+            chosen, margin = _assign(scores)
+            count = max(1, round(len(open_packets) / (self._turns - turn)))
+            surest = np.argsort(-margin, kind="stable")[:count]
+            for number in surest:
+                place[open_packets[number]] = chosen[number]
+                self._put(tokens, packets[open_packets[number]], chosen[number])
+        for _ in range(self._revisions):
+            scores = self._held_out_scores(tokens, packets, allowed, place)
+            revised, _ = _assign(scores)
+            if (revised == place).all():
+                break
+            tokens = (self._outline.tokens if known is None else known).astype(np.int32).copy()
+            place = revised
+            for packet, where in zip(packets, place, strict=True):
+                self._put(tokens, packet, where)
+        return place
+
+    def _put(self, tokens: np.ndarray, packet: np.ndarray, where: int) -> None:
+        places = self._positions[where]
+        tokens[places[places != PADDING]] = packet[places != PADDING]
+
+    def _scores(self, tokens: np.ndarray, packets: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """float64 (n, n_packets): log-probability of each packet at each place that is free, given the tokens known."""
+        wanted = tokens == LOST
+        logs = self._prior.log_probabilities(tokens[None], wanted[None], [self._condition])
+        table = np.full((len(tokens), logs.shape[1]), np.nan, np.float32)
+        table[wanted] = logs
+        return self._sum(table, packets, allowed)
+
+    def _held_out_scores(
+        self, tokens: np.ndarray, packets: np.ndarray, allowed: np.ndarray, place: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        """The same where every place is filled: each place given the tokens of other places, a quarter masked at a
+        time."""
+        table = np.full((len(tokens), self._outline.codebook_size), np.nan, np.float32)
+        for part in range(4):
+            hidden = np.zeros(len(tokens), bool)
+            places = self._positions[place[part::4]]
+            hidden[places[places != PADDING]] = True
+            shown = np.where(hidden, LOST, tokens).astype(np.int32)
+            wanted = shown == LOST
+            table[wanted] = self._prior.log_probabilities(shown[None], wanted[None], [self._condition])
+        return self._sum(table, packets, allowed)
+
+    def _sum(self, table: np.ndarray, packets: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        scores = np.zeros(allowed.shape)
+        for slot in range(self._positions.shape[1]):
+            places = self._positions[:, slot]
+            column = table[np.where(places == PADDING, 0, places)][:, packets[:, slot]].T.astype(np.float64)
+            # A slot that carries nothing holds 0.
+            nothing = np.where(packets[:, slot] == 0, 0.0, -np.inf)[:, None]
+            scores += np.where(places == PADDING, nothing, column)
+        return np.where(allowed & ~np.isnan(scores), scores, -np.inf)
+
+
+def _assign(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The likeliest assignment, int (n,), and how much better each packet's place is than its next best."""
+    finite = np.where(np.isfinite(scores), scores, -1e6)
+    rows, columns = linear_sum_assignment(-finite)
+    chosen = columns[np.argsort(rows)]
+    own = finite[np.arange(len(finite)), chosen]
+    others = finite.copy()
+    others[np.arange(len(finite)), chosen] = -np.inf
+    return chosen, own - others.max(axis=1)
+
+
+def windows(count: int, n_packets: int, window: int) -> np.ndarray:
+    """bool (count, n_packets): where packets of a frame may be that came in their order but for windows.
+
+    Args:
+        count: packets that came.
+        n_packets: of the frame; the others are lost, nobody knows which.
+        window: packets within which the order is not known; 1: it is known, n_packets: it is not known at all.
+    """
+    came, places = np.arange(count), np.arange(n_packets)
+    first = came // window * window
+    # Those lost ahead of a packet move it on.
+    return (places >= first[:, None]) & (places < first[:, None] + window + n_packets - count)
+
+
+def placed(received: ReceivedFrame, prior: Prior) -> TokenFrame:
+    """A frame with its packets without index put in place.
+
+    Datagrams are numbered, so the order of what came is known, and what is lost is not.
+
+    Raises:
+        ModelError: the prior does not fit the frame.
+    """
+    frame = received.frame
+    if not received.unplaced or not isinstance(frame, TokenFrame):
+        return frame
+    packets = np.concatenate(received.unplaced)
+    free = np.flatnonzero(~received.packets_ok)
+    allowed = np.zeros((len(packets), len(received.positions)), bool)
+    allowed[:, free] = windows(len(packets), len(free), 1)
+    if len(packets) == len(free):
+        place = free
+    else:
+        place = Placement(prior, frame, received.positions).place(packets, allowed)
+    tokens = frame.tokens.copy()
+    where = received.positions[place]
+    tokens[where[where != PADDING]] = packets[where != PADDING]
+    return frame.with_tokens(tokens)

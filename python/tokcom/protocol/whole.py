@@ -1,0 +1,90 @@
+"""From what the network left of a frame to a whole one: packets without index put in place, lost tokens guessed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from tokcom.context.prior import Prior
+from tokcom.errors import ModelError
+from tokcom.frame import Payload, TokenFrame
+from tokcom.link.recovery import FrameRecovery
+from tokcom.link.recovery_set import RecoverySet
+from tokcom.protocol.incoming import ReceivedFrame
+from tokcom.protocol.receiver import Question
+from tokcom.protocol.repeat_requests import RepeatPolicy
+from tokcom.protocol.unordered import placed
+
+
+@dataclass(frozen=True)
+class WholeFrame:
+    """A frame of the network, made whole.
+
+    Attributes:
+        frame: LOST where nobody could guess.
+        guessed: tokens that were guessed.
+        packets, packets_lost: of the frame, and those that did not come.
+        problem: why it is no better; empty: nothing.
+    """
+
+    frame: Payload
+    guessed: int
+    packets: int
+    packets_lost: int
+    problem: str = ""
+
+
+class FrameKeeper:
+    """Judges what lacks of frames and makes them whole.
+
+    Args:
+        recovery: guesses lost tokens; None: they stay LOST.
+        policies: by a codebook's name, what says which packets are wanted; None where its model is not here. It is
+            asked once for each.
+    """
+
+    def __init__(
+        self, recovery: FrameRecovery | RecoverySet | None, policies: Callable[[str], RepeatPolicy | None]
+    ):  # fmt: skip
+        self._recovery, self._find = recovery, policies
+        self._policies: dict[str, RepeatPolicy | None] = {}
+        self._lock = Lock()
+
+    def prepare(self, codebook: str) -> None:
+        """Load what is needed for frames of a codebook now."""
+        self._policy(codebook)
+
+    def _policy(self, codebook: str) -> RepeatPolicy | None:
+        with self._lock:
+            if codebook not in self._policies:
+                # A peer may name any number of codebooks.
+                if len(self._policies) > 64:
+                    return None
+                self._policies[codebook] = self._find(codebook)
+            return self._policies[codebook]
+
+    def wanted(self, question: Question) -> np.ndarray:
+        """int (n,): packets to ask for again; all that lack, where nobody here can guess them."""
+        policy = self._policy(question.assembly.outline.codebook)
+        return question.assembly.missing if policy is None else policy.wanted(question.assembly)
+
+    def whole(self, received: ReceivedFrame) -> WholeFrame:
+        """Frame as far as it has arrived, completed by its model if that is available."""
+        policy = self._policy(received.outline.codebook)
+        frame, problem = received.frame, ""
+        came = int(received.packets_ok.sum()) + sum(map(len, received.unplaced))
+        lost = len(received.positions) - came
+        if policy is not None and not lost:
+            policy.note(0.0)
+        try:
+            prior: Prior | None = None if policy is None else policy.prior
+            if prior is not None:
+                frame = placed(received, prior)
+            left = int(frame.lost.sum())
+            if left and self._recovery is not None and isinstance(frame, TokenFrame):
+                frame = self._recovery.recover(frame).frame
+            return WholeFrame(frame, left - int(frame.lost.sum()), len(received.positions), lost)
+        except ModelError as error:
+            problem = str(error)
+        return WholeFrame(frame, 0, len(received.positions), lost, problem)

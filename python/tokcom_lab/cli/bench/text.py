@@ -1,0 +1,91 @@
+"""`tokcom bench text`: text with and without a language model in the decoder."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from tokcom.cli.command_line import recorded_command
+from tokcom.cli.options import Aside, Names, Numbers, json_option, require_folder, seed_option
+from tokcom.cli.output import progress_bar, show, write_json
+from tokcom.link.text import RECEIVERS
+
+
+@click.command()
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Files or folders of .txt and .md; several times for more. [default: the checkout's docs]",
+)
+@click.option("--messages", default=400, show_default=True, type=click.IntRange(1), help="Messages at each Es/N0.")
+@click.option("--shortest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@click.option("--longest", default=200, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@click.option("--esn0-db", type=Numbers(), default="0,0.5,1,1.5,2,2.5,3,4,5,6,7,8", show_default=True)
+@click.option("--receivers", type=Names(RECEIVERS), default=",".join(RECEIVERS), show_default=True)
+@click.option("--model", default="smollm2", show_default=True, help="A model of text, by name or folder.")
+@click.option("--mcs", default="16qam-1/2", show_default=True)
+@click.option("--tokens-per-packet", default=3, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--store",
+    cls=Aside,
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=require_folder,
+    help="Keep what is measured in this file, and go on from there.",
+)
+@click.option(
+    "--sentences",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Sentences in the setting of LLM-Viterbi: K=3, BPSK, one block each; 0: none.",
+)
+@click.option("--sentence-esn0-db", type=Numbers(), default="-3,-2,-1,0,1,2,3,4", show_default=True)
+@seed_option
+@json_option("Write the figures as JSON")
+def text(
+    data: tuple[Path, ...], messages: int, shortest: int, longest: int, esn0_db: list[float], receivers: list[str],
+    model: str, mcs: str, tokens_per_packet: int, store: Path | None,
+    sentences: int, sentence_esn0_db: list[float], seed: int, json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; --store goes on after a stop)."""
+    from tokcom.channel.awgn import noise_variance
+    from tokcom.errors import ParameterError
+    from tokcom.models.text import load_text_link
+    from tokcom.models.zoo import load_recovery
+    from tokcom_lab.curves.sentence_blocks import block_errors, esn0_at_bler, sentences_of
+    from tokcom_lab.curves.text_curve import MessageStore, measure_messages, summary
+    from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
+
+    for value in esn0_db:
+        noise_variance(value)
+    if shortest > longest:
+        raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
+    link = load_text_link(model, receivers, mcs, tokens_per_packet)
+    folders = list(data) or [Path("docs"), Path("README.md")]
+    prose = paragraphs(text_files(folders))
+    texts = cut_messages(prose, link.tokenizer, messages, shortest, longest, seed)
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    kept = MessageStore(store, f"{link.tokenizer.codebook} {mcs} {tokens_per_packet} {seed} {digest}")
+    with progress_bar() as bar:
+        row = bar.add_task("messages", total=len(texts) * len(esn0_db))
+        found = measure_messages(link, texts, esn0_db, kept, seed, lambda done: bar.advance(row, done))
+        figures = summary(found)
+        if sentences:
+            drawn = sentences_of(prose, sentences, seed)
+            row = bar.add_task("sentences", total=sentences * len(sentence_esn0_db))
+            recovery = load_recovery(model, "context")
+            curve = block_errors(
+                drawn, link.tokenizer, recovery, sentence_esn0_db, seed, lambda done: bar.advance(row, done)
+            )
+            names = ("ascii_viterbi", "tokens_viterbi", "context")
+            reached = {name: esn0_at_bler(curve, name) for name in names}
+            figures["llm_viterbi_setting"] = {
+                "curve": [asdict(point) for point in curve],
+                "esn0_db_at_bler_10": reached,
+            }
+    if json_file is not None:
+        write_json({"command": recorded_command()} | figures, json_file)
+    else:
+        show(figures["curve"], f"text, {mcs}, {messages} messages")

@@ -1,0 +1,103 @@
+"""List decoding of tokens of a large codebook: what is lost where the prior names few of the words, and the time."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.coding.packet_codec import PacketCodec
+from tokcom.context.prediction import Prediction
+from tokcom.modulation.constellation import Constellation
+
+CODE, MODULATION, TOKENS = "k7", "16qam", 4
+
+
+@dataclass(frozen=True)
+class VocabularyPoint:
+    """Packets at one Es/N0, decoded with one kind of prior.
+
+    Attributes:
+        prior: "all words", "K words and levels" or "K words and rest".
+        esn0_db: Es/N0 in dB.
+        per: share of packets with a wrong token.
+        ms_per_packet: processor time, median over packets, in milliseconds.
+        packets: packets sent.
+    """
+
+    prior: str
+    esn0_db: float
+    per: float
+    ms_per_packet: float
+    packets: int
+
+
+def vocabulary_points(
+    codebook_size: int, exponent: float, named: Sequence[int], esn0_db: Sequence[float], packets: int, seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[VocabularyPoint]:  # fmt: skip
+    """Send packets of tokens that follow Zipf's law, in white Gaussian noise; the receiver knows each token's prior.
+
+    Which words are likely differs from token to token, at random. All priors meet the same packets and noise.
+
+    Args:
+        codebook_size: words of the codebook.
+        exponent: of Zipf's law.
+        named: how many words a prior names.
+        esn0_db: Es/N0 in dB.
+        packets: at each point.
+        seed: of words and noise.
+        progress: called with the number of packets done since the last call.
+    """
+    codec, constellation = PacketCodec(CODE, codebook_size, TOKENS), Constellation(MODULATION)
+    shares = np.arange(1, codebook_size + 1) ** -exponent
+    shares /= shares.sum()
+    logs = np.log(shares).astype(np.float32)
+    kinds = _kinds(named)
+    for point, value in enumerate(esn0_db):
+        variance = noise_variance(value)
+        wrong, taken = {name: 0 for name in kinds}, {name: [] for name in kinds}
+        for number in range(packets):
+            rng = np.random.default_rng([seed, point, number])
+            order = np.stack([rng.permutation(codebook_size) for _ in range(TOKENS)])
+            tokens = order[np.arange(TOKENS), rng.choice(codebook_size, TOKENS, p=shares)][None]
+            whole = np.empty((1, TOKENS, codebook_size), np.float32)
+            np.put_along_axis(whole[0], order, np.broadcast_to(logs, order.shape), -1)
+            symbols = constellation.map(codec.encode(tokens))
+            llrs = constellation.llrs(awgn(symbols, value, rng), variance, codec.coded_length, "maxlog")
+            steps, dense = codec.list_decoder.steps(llrs), Prediction.dense(whole)
+            for name, made in kinds.items():
+                prior = made(dense)
+                started = time.process_time()
+                found = codec.list_decoder.decode(steps, prior)
+                taken[name].append(1000 * (time.process_time() - started))
+                wrong[name] += int((found.tokens != tokens).any())
+            progress(1)
+        for name in kinds:
+            yield VocabularyPoint(name, value, wrong[name] / packets, float(np.median(taken[name])), packets)
+
+
+def loss_db(points: Sequence[VocabularyPoint]) -> dict[str, float]:
+    """Es/N0 in dB that each kind of prior needs beyond that of all words for the same mean logarithm of the PER, by the
+    slope of the latter's curve; none where a curve has no slope."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for point in points:
+        if point.per > 0:
+            curves.setdefault(point.prior, []).append((point.esn0_db, float(np.log(point.per))))
+    whole = dict(curves.pop("all words", []))
+    if len(whole) < 2:
+        return {}
+    slope = np.polyfit(list(whole), list(whole.values()), 1)[0]
+    return {
+        name: round(float(-np.mean([value - whole[esn0] for esn0, value in curve if esn0 in whole]) / slope), 3)
+        for name, curve in curves.items()
+    }
+
+
+def _kinds(named: Sequence[int]) -> dict[str, Callable[[Prediction], Prediction]]:
+    kinds: dict[str, Callable[[Prediction], Prediction]] = {"all words": lambda dense: dense}
+    for count in named:
+        kinds[f"{count} words and levels"] = lambda dense, count=count: dense.top(count)
+        kinds[f"{count} words and rest"] = lambda dense, count=count: replace(dense.top(count), levels=None)
+    return kinds

@@ -1,0 +1,98 @@
+"""Photographs sent by the token protocol over simulated paths."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tokcom.packets.codebook import Codebook
+from tokcom.protocol.incoming import WaitSettings
+from tokcom.protocol.path import Path, PathSettings
+from tokcom.protocol.receiver import Question, ReceivedFrame, Receiver, ReceiverSettings
+from tokcom.protocol.relay import DropQueue
+from tokcom.protocol.sender import Sender, SenderSettings
+from tokcom.protocol.simulation import Simulation
+from tokcom_lab.network.material import Material
+
+INTERVAL_S = 0.04
+"""From one picture to the next."""
+DEADLINE_S = 0.5
+QUEUE_S = 0.1
+"""Capacity of a relay's queue, in seconds of its rate."""
+
+
+def send_all(
+    material: Material, forward: PathSettings, backward: PathSettings, repeats: str, seed: int,
+    judge: Callable[[Question], np.ndarray] | None = None, **settings: object,
+) -> tuple[dict[int, tuple[float, ReceivedFrame]], Sender, Receiver]:  # fmt: skip
+    """One session of all pictures, INTERVAL_S apart.
+
+    Returns:
+        By the picture's number, seconds from its offer to its delivery and what was delivered; and both ends.
+    """
+    sender = Sender(SenderSettings(deadline_s=2.0, **settings))
+    books = [Codebook(material.tokenizer.codebook, material.tokenizer.codebook_size)]
+    receiver = Receiver(books, ReceiverSettings(repeats, WaitSettings(deadline_s=DEADLINE_S)))
+    paths = Path(forward, seed), Path(backward, seed + 1)
+    simulation = Simulation({"sender": sender}, receiver, *paths, judge=judge)
+    started = 1.0
+    # The session stands before the first picture that counts.
+    first = material.frames[0]
+    simulation.at(0.0, lambda: sender.offer(first.with_tokens(first.tokens), 0.0))
+    for number, frame in enumerate(material.frames[1:], 1):
+        simulation.at(started + number * INTERVAL_S, lambda frame=frame: sender.offer(frame, simulation.now))
+    simulation.run(started + len(material.frames) * INTERVAL_S + 3)
+    times = {}
+    for each in simulation.deliveries:
+        number = each.received.outline.frame_id
+        if number:
+            times[number] = each.at - started - number * INTERVAL_S, each.received
+    return times, sender, receiver
+
+
+def overloaded(
+    material: Material, bits: list[np.ndarray], factor: float, drop: str, seed: int
+) -> dict[int, ReceivedFrame]:
+    """Each picture a session of its own, through a relay that carries 1 / factor of their bytes.
+
+    Args:
+        material: what is sent.
+        bits: surprise of each picture's packets.
+        factor: of the overload.
+        drop: one of `relay.DROPS`.
+        seed: of random dropping.
+    """
+    senders = {("host", i): Sender(SenderSettings()) for i in range(len(material.frames))}
+    books = [Codebook(material.tokenizer.codebook, material.tokenizer.codebook_size)]
+    settings = ReceiverSettings(
+        "none", WaitSettings(deadline_s=DEADLINE_S, wait_s=0.2), max_host_sessions=1 << 14, max_sessions=1 << 14
+    )
+    receiver = Receiver(books, settings)
+    # A flow's datagrams, and those of its handshake.
+    flow = _flow_bytes(material)
+    rate = flow / INTERVAL_S / factor
+    relay = DropQueue(rate, int(rate * QUEUE_S), drop, flow, seed)
+    paths = Path(PathSettings(delay_s=0.01)), Path(PathSettings(delay_s=0.01))
+    simulation = Simulation(senders, receiver, *paths, relay=relay)
+    for number, (frame, own) in enumerate(zip(material.frames, bits, strict=True)):
+        sender = senders["host", number]
+        simulation.at(
+            number * INTERVAL_S, lambda s=sender, f=frame, b=own: s.offer(f, simulation.now, b)
+        )  # fmt: skip
+    simulation.run(len(material.frames) * INTERVAL_S + 8)
+    return {each.received.outline.frame_id: each.received for each in simulation.deliveries}
+
+
+def _flow_bytes(material: Material) -> int:
+    sender, receiver, now = Sender(SenderSettings()), Receiver(), 0.0
+    total = 0
+    sender.offer(material.frames[0], now)
+    while not sender.finished and now < 5:
+        for datagram in sender.poll(now):
+            total += len(datagram)
+            reply = receiver.receive(datagram, "host", now)
+            if reply is not None:
+                sender.receive(reply, now)
+        for report, _ in receiver.poll(now):
+            sender.receive(report, now)
+        now += 0.005
+    return total

@@ -1,0 +1,150 @@
+"""A parser of datagrams in plain Python, written from docs/token-protocol.md and from nothing else."""
+
+import hashlib
+import math
+
+
+class Malformed(Exception):
+    pass
+
+
+class Bytes:
+    def __init__(self, data):
+        self.data, self.at = bytes(data), 0
+
+    def take(self, count):
+        if self.at + count > len(self.data):
+            raise Malformed("cut short")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def number(self, count):
+        value = 0
+        for byte in self.take(count):
+            value = value * 256 + byte
+        return value
+
+    def left(self):
+        return len(self.data) - self.at
+
+
+def first_byte(datagram):
+    if not datagram:
+        raise Malformed("empty")
+    byte = datagram[0]
+    if byte // 64 != 1 or byte % 2:
+        raise Malformed("version")
+    return (byte // 8) % 8, (byte // 2) % 4
+
+
+def check(content, number, key):
+    return hashlib.blake2s(content + number.to_bytes(8, "big"), key=key, digest_size=4).digest()
+
+
+def parse_format(data):
+    kind, codebook, bits = data.number(1), data.number(4), data.number(1)
+    tokens, quantizers, dimensions = data.number(2), data.number(1), data.number(1)
+    if dimensions > 4:
+        raise Malformed("dimensions")
+    grid = [data.number(3) for _ in range(dimensions)]
+    if kind // 16 > 1 or kind % 16 > 2 or not 1 <= bits <= 18 or not 1 <= tokens <= 2048:
+        raise Malformed("format")
+    if any(not 1 <= side <= 2**20 for side in grid) or quantizers < 1:
+        raise Malformed("grid")
+    if quantizers > 1 and (not grid or grid[0] != quantizers):
+        raise Malformed("quantizers")
+    form = {
+        "payload": ("tokens", "bits")[kind // 16],
+        "layout": ("spread", "contiguous", "importance")[kind % 16],
+        "codebook": codebook, "bits": bits, "tokens": tokens, "quantizers": quantizers, "grid": grid,
+    }  # fmt: skip
+    if grid:
+        packets_of(form, math.prod(grid))
+    return form
+
+
+def packets_of(form, n_tokens):
+    if not 1 <= n_tokens <= 2**20:
+        raise Malformed("tokens")
+    packets = math.ceil(n_tokens / form["tokens"])
+    if packets > 65536:
+        raise Malformed("packets")
+    return packets
+
+
+def parse_connect(datagram):
+    data = Bytes(datagram)
+    data.take(1)
+    nonce, cookie, count = data.take(8), data.take(16), data.number(1)
+    if not 1 <= count <= 16:
+        raise Malformed("formats")
+    formats = [parse_format(data) for _ in range(count)]
+    data.take(4)
+    if data.left():
+        raise Malformed("left over")
+    return nonce, cookie, formats
+
+
+def parse_sections(body, formats):
+    data, sections = Bytes(body), []
+    while data.left():
+        kind, frame, count = data.number(1), data.number(2), data.number(1)
+        if kind // 16 >= len(formats) or count < 1:
+            raise Malformed("section")
+        form = formats[kind // 16]
+        n_tokens = math.prod(form["grid"]) if form["grid"] else data.number(3)
+        label = data.number(2) if kind // 4 % 2 else None
+        seed = data.number(2) if kind % 2 else None
+        in_frame = packets_of(form, n_tokens)
+        if count > in_frame:
+            raise Malformed("too many packets")
+        packets = []
+        for _ in range(count):
+            index = None if kind // 8 % 2 else data.number(1 if in_frame <= 256 else 2)
+            if index is not None and index >= in_frame:
+                raise Malformed("index")
+            written = "".join(f"{byte:08b}" for byte in data.take(math.ceil(form["tokens"] * form["bits"] / 8)))
+            width = form["bits"]
+            packets.append((index, [int(written[i * width : (i + 1) * width], 2) for i in range(form["tokens"])]))
+        sections.append(
+            {
+                "frame": frame,
+                "tokens": n_tokens,
+                "label": label,
+                "seed": seed,
+                "end": bool(kind // 2 % 2),
+                "packets": packets,
+            }
+        )
+    return sections
+
+
+def parse_data(datagram, formats):
+    data = Bytes(datagram)
+    data.take(1)
+    session, number = data.number(2), data.number(2)
+    body = data.take(data.left() - 4) if data.left() >= 4 else data.take(4)
+    return session, number, parse_sections(body, formats)
+
+
+def parse_feedback(datagram):
+    data = Bytes(datagram)
+    data.take(1)
+    session, number, largest, delay, received = (data.number(n) for n in (2, 2, 2, 2, 4))
+    seen = data.take(data.number(1))
+    come = [i + 1 for i in range(8 * len(seen)) if seen[i // 8] >> i % 8 & 1]
+    wanted = {}
+    for _ in range(data.number(1)):
+        frame, first, length = data.number(2), data.number(2), data.number(1)
+        bitmap = data.take(length)
+        packets = [first + i for i in range(8 * length) if bitmap[i // 8] >> i % 8 & 1]
+        if (length and not packets) or (packets and packets[-1] > 65535):
+            raise Malformed("wanted")
+        wanted.setdefault(frame, []).extend(packets)
+    data.take(4)
+    if data.left():
+        raise Malformed("left over")
+    return {
+        "session": session, "number": number, "largest": largest, "delay": delay, "received": received, "come": come,
+        "wanted": wanted,
+    }  # fmt: skip

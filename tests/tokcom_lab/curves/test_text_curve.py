@@ -1,0 +1,105 @@
+"""Curves of text: what is counted, and that what was measured is not measured again."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from tokcom.cli.main import main
+from tokcom.errors import DatasetError, TokcomError
+from tokcom.models.text import load_text_link
+from tokcom.models.zoo import load_recovery
+from tokcom_lab.curves.sentence_blocks import BlockErrors, block_errors, esn0_at_bler, sentences_of
+from tokcom_lab.curves.text_curve import Message, MessageStore, esn0_at_ter, measure_messages, summary
+from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
+
+PROSE = "The rain on the other train stays there, and the others are here."
+
+
+def message(esn0_db, receiver, number, wrong, **more):
+    fields = {"tokens": 50, "words": 40, "words_wrong": wrong, "sure_and_wrong": 0, "seconds": 1.0} | more
+    return Message(esn0_db, receiver, number, wrong=wrong, **fields)
+
+
+def test_a_summary_counts_tokens_words_and_messages():
+    found = summary(
+        [
+            message(1.0, "context", 0, 10, sure_and_wrong=1),
+            message(1.0, "context", 1, 0, seconds=3.0),
+            message(2.0, "context", 0, 1),
+            message(2.0, "context", 1, 0),
+        ]
+    )
+    first = found["curve"][0]
+    assert (first["ter"], first["word_errors"], first["exact_messages"]) == (0.1, 10 / 80, 0.5)
+    assert first["sure_and_wrong"] == 1 / 80
+    assert found["seconds_per_message"] == {"1": 2.0, "2": 1.0}
+    assert found["esn0_db_at_ter_10"]["context"] == pytest.approx(1.0)
+
+
+def test_where_a_curve_falls_to_a_rate():
+    points = [{"esn0_db": 0.0, "ter": 0.4}, {"esn0_db": 2.0, "ter": 0.025}]
+    assert esn0_at_ter(points) == pytest.approx(1.0)
+    assert esn0_at_ter(points, 0.01) is None
+
+
+def test_what_is_measured_stays_so(tiny_text_model, tmp_path):
+    link, path = load_text_link(str(tiny_text_model), ["keep", "frequencies"]), tmp_path / "store.jsonl"
+    texts = [PROSE[:20], PROSE[20:]]
+    first = measure_messages(link, texts, [3.0, 30.0], MessageStore(path, "a"))
+    assert len(first) == 8 and sum(each.wrong for each in first if each.esn0_db == 30) == 0
+    kept = MessageStore(path, "a")
+    assert set(kept.known.values()) == set(first)
+    assert measure_messages(link, texts, [3.0, 30.0], kept) == first
+    assert not MessageStore(path, "b").known
+    path.write_text("nonsense\n", encoding="utf-8")
+    with pytest.raises(TokcomError, match="no file of measured messages"):
+        MessageStore(path, "a")
+
+
+def test_messages_are_prose_of_the_length_asked_for(tiny_text_model, tmp_path):
+    file = tmp_path / "prose.md"
+    file.write_text(
+        f"# Heading\n\n{PROSE}\n\n| a | table |\n\n```\n{PROSE}\n```\n\n{PROSE}\n{PROSE}\n", encoding="utf-8"
+    )
+    found = paragraphs(text_files([tmp_path]))
+    assert found == [PROSE, f"{PROSE} {PROSE}"]
+    tokenizer = load_text_link(str(tiny_text_model), ["keep"]).tokenizer
+    messages = cut_messages(found * 4, tokenizer, 3, 20, 30, 0)
+    assert all(20 <= len(tokenizer.tokenize(each).tokens) <= 30 for each in messages) and len(messages) == 3
+    with pytest.raises(DatasetError, match="messages of 20 to 30 tokens, not 30"):
+        cut_messages(found, tokenizer, 30, 20, 30, 0)
+    file.write_bytes(b"\xff")
+    with pytest.raises(DatasetError, match="byte 0 is not UTF-8"):
+        paragraphs([file])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(DatasetError, match=r"no \.txt or \.md files"):
+        text_files([empty])
+
+
+def test_the_command_writes_its_figures(tiny_text_model, tmp_path):
+    data, figures = tmp_path / "prose.txt", tmp_path / "figures.json"
+    data.write_text("\n\n".join([PROSE] * 8), encoding="utf-8")
+    arguments = ["bench", "text", "--data", str(data), "--model", str(tiny_text_model), "--messages", "2"]
+    arguments += ["--shortest", "10", "--longest", "12", "--esn0-db", "3,30", "--json", str(figures)]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    content = json.loads(figures.read_text(encoding="utf-8"))
+    assert {"command", "curve", "esn0_db_at_ter_10", "seconds_per_message"} == set(content)
+    assert len(content["curve"]) == 8 and set(content["seconds_per_message"]) == {"3", "30"}
+
+
+def test_whole_sentences_are_blocks(tiny_text_model):
+    tokenizer = load_text_link(str(tiny_text_model), ["keep"]).tokenizer
+    drawn = sentences_of([f"{PROSE} {PROSE[:45]}!"], 2, 0)
+    assert sorted(map(len, drawn)) == [46, len(PROSE)]
+    recovery = load_recovery(str(tiny_text_model), "context")
+    clean, noisy = block_errors(drawn, tokenizer, recovery, [15.0, -12.0])
+    assert (clean.ascii_viterbi, clean.tokens_viterbi, clean.context) == (0, 0, 0)
+    assert (noisy.ascii_viterbi, noisy.tokens_viterbi, noisy.context) == (1, 1, 1)
+    points = [BlockErrors(0.0, 0.4, 1, 1, 10), BlockErrors(1.0, 0.0, 1, 1, 10)]
+    assert esn0_at_bler(points, "ascii_viterbi") == pytest.approx(0.75)
+    assert esn0_at_bler(points, "context") is None
+    with pytest.raises(DatasetError, match="2 sentences of 40 to 100 characters are here, not 5"):
+        sentences_of([f"{PROSE} {PROSE[:45]}!"], 5, 0)
