@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,13 @@ def test_what_does_not_fit_is_refused(plan, air, sent, table_prior):
     for wrong in ({"rounds": -1}, {"turns": 0}, {"inform": 0}, {"weight": 1.5}):
         with pytest.raises(ParameterError, match=next(iter(wrong))):
             SeparationSettings(**wrong)
+
+
+def test_turned_symbols_tell_tokens_apart_where_channels_are_equal(plan, air, sent):
+    turned = replace(plan, rotated=True)
+    alike = {"gains": (1, 1), "late": (0, 0), "cfo": (0, 0), "esn0_db": 15}
+    plain = seen(plan, air(sent, **alike))
+    assert any("ports 0 and 1 have nearly the same channel" in hint for hint in plain.hints)
+    observed = seen(turned, air(sent, plan=turned, **alike))
+    assert observed.hints == ()
+    assert np.array_equal(Separator().separate(observed, [Source(), Source()]).tokens, sent)

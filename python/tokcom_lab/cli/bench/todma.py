@@ -34,7 +34,7 @@ from tokcom_lab.cli.options import data_option, images_option
     type=Names(),
     default="usual",
     show_default=True,
-    help="usual, fading, flat, alike, near-far, timing, cfo, same-class, same-class-alike.",
+    help="usual, fading, flat, alike, alike-rotated, near-far, timing, cfo, same-class, same-class-alike.",
 )
 @click.option(
     "--receivers",
