@@ -1,6 +1,6 @@
-"""A channel of your own between transmitter and receiver: ./run exec python examples/custom_channel.py
+"""Your own channel between transmitter and receiver: ./run exec python examples/custom_channel.py
 
-Here it is a radio on a turntable: a direct path, and an echo whose phase turns while the burst lasts. Any function from
+This one is a radio on a turntable: a direct path, and an echo whose phase rotates during the burst. Any function from
 complex samples to complex samples will do.
 """
 
@@ -17,7 +17,7 @@ BURSTS = 20
 def turntable(
     samples: np.ndarray, echo_db: float, turns_hz: float, snr_db: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Samples through a direct path, an echo six samples later, and noise."""
+    """Pass samples through a direct path, an echo six samples later, and noise."""
     turning = np.exp(2j * np.pi * turns_hz * np.arange(len(samples)) / SAMPLE_RATE)
     echo = 10 ** (echo_db / 20) * np.roll(samples, 6) * turning
     noise = rng.normal(size=(2, len(samples))) * 10 ** (-snr_db / 20) / np.sqrt(2)
@@ -38,6 +38,4 @@ for echo_db in (-20, -6, -1):
                 failed += int((~reception.packets_ok).sum())
                 packets += len(reception.packets_ok)
         share = failed / packets if packets else float("nan")
-        print(
-            f"echo {echo_db:4d} dB, {turns_hz:4d} turns a second: {found}/{BURSTS} bursts, {share:.3f} of packets fail"
-        )
+        print(f"echo {echo_db:4d} dB, {turns_hz:4d} turns/s: {found}/{BURSTS} bursts, {share:.3f} of packets fail")

@@ -1,4 +1,5 @@
-"""Packet error rates over Es/N0 of some codes and constellations: ./run exec python examples/link_curve.py [OUT.png]"""
+"""Packet error rates of several codes and constellations over Es/N0: ./run exec python examples/link_curve.py
+[OUT.png]"""
 
 import sys
 
@@ -21,7 +22,7 @@ for name, (config, esn0_db) in LINKS.items():
     points = list(link_curve(config, esn0_db.tolist(), packets=8192, seed=1))
     axis.semilogy(esn0_db, [point.per or np.nan for point in points], marker="o", label=name)
     print(f"{name}: " + ", ".join(f"{point.esn0_db:g} dB {point.per:.4f}" for point in points))
-axis.set(xlabel="Es/N0 (dB)", ylabel="packet error rate", title="Four 10-bit tokens a packet, AWGN")
+axis.set(xlabel="Es/N0 (dB)", ylabel="packet error rate", title="Four 10-bit tokens per packet, AWGN")
 axis.set(xlim=(-1, 18), ylim=(1e-4, 1))
 axis.grid(which="both", alpha=0.3)
 axis.legend()

@@ -1,4 +1,4 @@
-"""Pages of the blocks, made from grc/*.block.yml and the classes' source. Nothing of the module is loaded."""
+"""Pages of the blocks, made from grc/*.block.yml and the classes' source, without importing the module."""
 
 import ast
 import re
@@ -46,7 +46,7 @@ class Block:
         return {"": parts[0].strip()} | named
 
     def described(self, heading: str) -> dict[str, str]:
-        """What the documentation says of each port or parameter; "" for a line without a name."""
+        """Extract the description of each port or parameter; "" for a line without a name."""
         found = dict(COMMON) if heading == "Parameters" else {}
         for line in self.documentation.get(heading, "").splitlines():
             name, colon, text = line.strip().partition(": ")
@@ -87,7 +87,7 @@ def load_blocks() -> list[Block]:
 
 @dataclass
 class KeyUse:
-    """Names, in keys.py, of the metadata keys that code asks for, sets and takes out."""
+    """Names, in keys.py, of the metadata keys that code reads, sets and removes."""
 
     read: set[str] = field(default_factory=set)
     added: set[str] = field(default_factory=set)
@@ -100,7 +100,7 @@ class KeyUse:
 
 
 def key_use(source: Path, names: set[str] | None = None) -> KeyUse:
-    """How a file, or only functions of these names, uses the keys; helpers of the private files beside it count."""
+    """Find the keys used by a file, or by functions of these names, including helpers in private files beside it."""
     tree = ast.parse(source.read_text(encoding="utf-8"))
     helpers = {
         alias.name: source.parent / f"{node.module}.py"
@@ -114,7 +114,7 @@ def key_use(source: Path, names: set[str] | None = None) -> KeyUse:
         scopes = [node for node in functions if node.name in names]
         helpers |= {node.name: source for node in functions}
     for scope in scopes:
-        # A table of keys outside of any function says which ones are looked for.
+        # A table of keys outside of any function lists keys that are read.
         in_code = isinstance(scope, ast.FunctionDef | ast.ClassDef)
         _collect(scope, use, in_code)
         for node in ast.walk(scope):
@@ -153,7 +153,7 @@ def _collect(scope: ast.AST, use: KeyUse, in_code: bool) -> None:
 
 
 def key_descriptions() -> dict[str, tuple[str, str]]:
-    """For each name in keys.py: the key and what it holds. A text stands for all keys between it and the one before."""
+    """Map each name in keys.py to its key and description; a description covers all keys since the previous one."""
     found, waiting = {}, []
     for node in ast.parse(KEYS_FILE.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
@@ -165,7 +165,7 @@ def key_descriptions() -> dict[str, tuple[str, str]]:
 
 
 def examples_with(block: Block) -> list[str]:
-    """Names of the flowgraphs in examples/ that hold a block."""
+    """List the flowgraphs in examples/ that contain a block."""
     return [
         path.stem
         for path in sorted((ROOT / "examples").glob("*.grc"))
@@ -186,11 +186,11 @@ def _table(head: tuple[str, ...], rows: list[tuple]) -> str:
 
 SIDES = {"inputs": "in", "outputs": "out"}
 PORT_COLOURS = {"message": "#c0c0c0", "complex": "#2196f3", "float": "#ff8c69", "int": "#009688", "byte": "#ff66ff"}
-"""As GNU Radio Companion colours them."""
+"""Colours of ports in GNU Radio Companion."""
 
 
 def drawing(block: Block) -> str:
-    """An SVG of the block as it lies on the canvas: inputs on the left, outputs on the right."""
+    """Draw the block as on the canvas, as SVG: inputs on the left, outputs on the right."""
     ports = [block.content.get(side, []) for side in SIDES]
     sides = [
         [_port_name(port, side, i) for i, port in enumerate(ports_of)]
@@ -267,13 +267,13 @@ def _keys(block: Block) -> str:
     use, rows = key_use(block.source), []
     for name, (key, text) in key_descriptions().items():
         key += "…" if key.endswith(".") else ""
-        groups = {"reads": use.read, "adds": use.added, "takes out": use.removed}
+        groups = {"reads": use.read, "adds": use.added, "removes": use.removed}
         what = [word for word, group in groups.items() if name in group]
         if what:
             rows.append((f"`{key}`", " and ".join(what), text))
     if not rows:
-        return "It neither reads nor adds any; what comes is handed on."
-    return _table(("key", "this block", "what it holds"), rows) + "\n\nOther keys are handed on as they are."
+        return "It neither reads nor adds any; all keys are forwarded."
+    return _table(("key", "this block", "content"), rows) + "\n\nOther keys are forwarded unchanged."
 
 
 def _call(block: Block) -> str:

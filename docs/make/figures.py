@@ -32,7 +32,7 @@ def save(figure: plt.Figure, name: str) -> None:
 
 
 def draw_token() -> None:
-    """A picture, its tokens, what arrives of them, and the picture made of that with and without the model."""
+    """Draw a picture, its tokens, the received tokens, and the pictures decoded with and without the model."""
     tokenizer = load_tokenizer(MODEL)
     picture = square(load_picture(sample_pictures()[0]), tokenizer.image_size)
     frame = tokenizer.tokenize(picture)
@@ -46,7 +46,7 @@ def draw_token() -> None:
     failed = f"{int((~reception.packets_ok).sum())} of {len(reception.packets_ok)} packets fail"
     panels = [
         (picture, "64 x 64 pixels"),
-        (maps[0], "16 x 16 tokens,\na colour for each word"),
+        (maps[0], "16 x 16 tokens,\none colour per word"),
         (maps[1], f"what passes its CRC at {ESN0_DB:g} dB:\n{failed}"),
         (tokenizer.detokenize(reception.frame), "pixels of these tokens"),
         (tokenizer.detokenize(reception.recovered.frame), "after context decoding"),
@@ -60,7 +60,8 @@ def draw_token() -> None:
 
 
 def draw_photographs() -> None:
-    """The sample photographs, what their tokens show, what passes its CRC, and what two receivers make of it."""
+    """Draw the sample photographs, the pictures of their tokens, what passes its CRC, and the output of two
+    receivers."""
     tokenizer, sender = load_tokenizer(PHOTOGRAPHS), Transmitter(TransmitConfig(mcs=MCS))
     columns = {"sent, 256 x 256": [], "its 256 tokens": []}
     passed, modes = f"CRC holds at {PHOTOGRAPHS_DB:g} dB", {"list": "channel and CRC", "context": "and context"}
@@ -88,7 +89,7 @@ def draw_photographs() -> None:
 
 
 def draw_burst() -> None:
-    """Samples of a real burst, with its parts named."""
+    """Draw the samples of a burst, with its parts named."""
     frame = load_tokenizer(MODEL).tokenize(load_picture(sample_pictures()[0]))
     burst = np.abs(Transmitter(TransmitConfig(mcs=MCS)).transmit(frame, layout_seed=1))
     header = 320 + 9 * 80
@@ -102,14 +103,14 @@ def draw_burst() -> None:
     axis.set(
         xlim=(0, len(burst)),
         ylim=(0, top),
-        xlabel="sample (at 1 MS/s a thousand of them last a millisecond)",
+        xlabel="sample (at 1 MS/s, 1000 samples last 1 ms)",
         ylabel="|sample|",
     )
     save(figure, "burst.png")
 
 
 def draw_mcs() -> None:
-    """What each MCS carries, and the Es/N0 from which a tenth of its packets or less fails."""
+    """Draw the information bits per symbol of each MCS over the Es/N0 at which 10% to 1% of its packets fail."""
     rows = mcs_table()
     bits = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
     colours = {"bpsk": "#303f9f", "qpsk": "#00796b", "16qam": "#ef6c00", "64qam": "#c2185b", "256qam": "#5d4037"}
@@ -124,7 +125,7 @@ def draw_mcs() -> None:
             marker="|",
             markersize=9,
         )
-        crowded = row.name in ("16qam-3/4", "qpsk-2/3", "bpsk-2/3")  # others stand where their names would
+        crowded = row.name in ("16qam-3/4", "qpsk-2/3", "bpsk-2/3")  # avoid overlap with other labels
         place, side = (row.per10_esn0_db - 0.3, "right") if crowded else (row.per1_esn0_db + 0.3, "left")
         axis.text(place, carried, row.name, va="center", ha=side, fontsize=8)
     levels = np.linspace(-6, 25, 200)
@@ -134,7 +135,7 @@ def draw_mcs() -> None:
         xlim=(-6, 31),
         ylim=(0, 8.5),
         xlabel="Es/N0, dB: from 10% of packets lost to 1%",
-        ylabel="information bits a symbol",
+        ylabel="information bits per symbol",
     )
     axis.grid(alpha=0.3)
     save(figure, "mcs.svg")

@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds: pages made from the code, and links that lead out of docs/."""
+"""MkDocs hooks: pages made from the code, and links that lead out of docs/."""
 
 import re
 import sys
@@ -16,12 +16,12 @@ import block_pages  # noqa: E402
 import command_page  # noqa: E402
 
 IN_DEPTH = "In depth"
-"""Section of the navigation that takes every page of docs/ which no other section names."""
+"""Section of the navigation for all pages of docs/ that no other section names."""
 COPIED = {"CHANGELOG.md": "changes.md"} | {
     f"models/{path.parent.name}/README.md": f"models/{path.parent.name}.md"
     for path in sorted((ROOT / "models").glob("*/README.md"))
 }
-"""Pages that lie elsewhere in the checkout, and where they are shown."""
+"""Pages from elsewhere in the checkout, and their place on the site."""
 
 
 def _named(nav: object) -> set[str]:
@@ -32,7 +32,7 @@ def _named(nav: object) -> set[str]:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add blocks, models and pages that nobody named to the navigation."""
+    """Add blocks, models and all other pages to the navigation."""
     blocks = block_pages.load_blocks()
     for section in config.nav:
         if "Blocks" in section:
@@ -65,7 +65,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to what lies outside of docs/ to the page that shows it; files that have none are named only."""
+    """Redirect links that lead out of docs/ to the page that shows the file; without such a page, only name the
+    file."""
     source = {shown: path for path, shown in COPIED.items()}.get(page.file.src_uri)
     here = (ROOT / source).parent if source else Path(config.docs_dir, page.file.src_uri).parent
     depth = page.file.src_uri.count("/")

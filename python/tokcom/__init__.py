@@ -5,6 +5,6 @@ from tokcom.processors import wait_asleep
 
 __version__ = "0.1.0"
 
-# Both count for what is imported later: Numba's kernels, and PyTorch.
+# Before later imports: both affect Numba's kernels and PyTorch.
 provide_kernel_cache()
 wait_asleep()

@@ -1,4 +1,4 @@
-"""What is kept to be used again, up to a number of bytes."""
+"""Cache bounded in bytes."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -9,11 +9,11 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Value]):
-    """Keeps what was made; what was asked for longest ago goes first. Threads may share it.
+    """Least-recently-used cache, bounded in bytes; thread-safe.
 
     Args:
-        max_bytes: what it may hold; the latest entry is kept, whatever it holds.
-        size_of: bytes that an entry holds now; they may grow.
+        max_bytes: limit on the bytes of all entries; the latest is kept whatever its size.
+        size_of: function that returns an entry's present size in bytes, which may grow.
     """
 
     def __init__(self, max_bytes: int, size_of: Callable[[Value], int]):
@@ -29,12 +29,12 @@ class BoundedCache(Generic[Value]):
 
     @property
     def bytes_held(self) -> int:
-        """Bytes of all entries."""
+        """Total bytes of all entries."""
         with self._turn:
             return sum(map(self._size_of, self._entries.values()))
 
     def find(self, key: Hashable) -> Value | None:
-        """The entry of a key; None where there is none."""
+        """Find the entry of a key; None if there is none."""
         with self._turn:
             if key not in self._entries:
                 return None
@@ -42,7 +42,7 @@ class BoundedCache(Generic[Value]):
             return self._entries[key]
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The entry of a key; where there is none, it is made, and others are forgotten for it. None is no entry."""
+        """Return the entry of a key, making it if missing and evicting others if needed. None cannot be an entry."""
         with self._turn:
             if (known := self.find(key)) is not None:
                 return known

@@ -1,4 +1,4 @@
-"""Where networks run, and in which precision: names of devices are resolved here and nowhere else."""
+"""Devices and precision of networks; names of devices are resolved only here."""
 
 import re
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ computes on the processors what `models export` has written: enough to receive, 
 
 
 def receiving_device(name: "str | torch.device" = AUTO) -> "torch.device | str":
-    """Where a network runs that need not learn or search: a device of PyTorch's, or ONNX.
+    """Device for a network that is only evaluated, not trained or searched with: a device of PyTorch, or ONNX.
 
     Args:
         name: "auto" (a GPU where there is one; without PyTorch, ONNX Runtime), "cpu", "cuda", "cuda:N" or "onnx".
@@ -32,7 +32,7 @@ def find_device(name: "str | torch.device" = AUTO) -> "torch.device":
     """A device of PyTorch's by its name.
 
     Args:
-        name: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        name: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
 
     Raises:
         ParameterError: it is no such name, the device is not there, or PyTorch is not installed.
@@ -57,7 +57,7 @@ def _torch_device(name: str, allowed: str) -> "torch.device":
     number = name.partition(":")[2]
     if name != "cpu" and not torch.cuda.is_available():
         raise ParameterError(
-            f"device is {name!r}, but PyTorch {torch.__version__} finds no GPU; take cpu, or install a PyTorch for CUDA"
+            f"device is {name!r}, but PyTorch {torch.__version__} finds no GPU; use cpu, or install a PyTorch with CUDA"
         )
     if number and int(number) >= torch.cuda.device_count():
         raise ParameterError(f"device is {name!r}; the GPUs of this machine are 0 to {torch.cuda.device_count() - 1}")
@@ -65,7 +65,7 @@ def _torch_device(name: str, allowed: str) -> "torch.device":
 
 
 def device_name(device: "torch.device | str") -> str:
-    """What cards and reports call a device: a GPU by its product name, processors by their number."""
+    """Name of a device in cards and reports: the product name of a GPU, the number of processors of a CPU."""
     if device == ONNX:
         return "ONNX Runtime"
     import torch
@@ -76,8 +76,8 @@ def device_name(device: "torch.device | str") -> str:
 
 
 def precision(device: "str | torch.device" = "cpu") -> "torch.dtype":
-    """What training and the search for tokens compute in, where it costs nothing that counts: bfloat16 where the device
-    multiplies it natively, else float32."""
+    """Choose the precision of training and of the search for tokens: bfloat16 if the device multiplies it natively,
+    else float32."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -88,14 +88,14 @@ def precision(device: "str | torch.device" = "cpu") -> "torch.dtype":
 
 
 def weights_dtype(device: "torch.device") -> "torch.dtype":
-    """What weights are held in to receive with: half precision on a GPU that computes in it."""
+    """Choose the type of a receiver's weights: half precision on a GPU that computes in it, else float32."""
     import torch
 
     return torch.float16 if device.type == "cuda" and precision(device) != torch.float32 else torch.float32
 
 
 def autocast(device: "str | torch.device" = "cpu") -> "torch.autocast":
-    """Context in which networks run in the `precision()` of a device."""
+    """Make the context in which networks run in the `precision()` of a device."""
     import torch
 
     dtype = precision(device)

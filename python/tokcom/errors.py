@@ -22,7 +22,7 @@ class TextError(TokcomError, ValueError):
 
 
 class ModelError(TokcomError):
-    """A model's folder, card or weights are missing, broken or do not fit what is asked of them."""
+    """A model's folder, card or weights are missing, corrupt or do not fit the request."""
 
 
 class DatasetError(TokcomError):
@@ -34,11 +34,11 @@ class CheckpointError(TokcomError):
 
 
 class HeaderError(TokcomError):
-    """A burst's header cannot be used.
+    """A burst's header is invalid.
 
     Attributes:
-        kind: "crc": it did not arrive whole; "version": it is of another version; "element": it has an element that a
-            receiver must know, and this one does not; "contents": it is whole and absurd.
+        kind: "crc": the CRC fails; "version": its version is unknown; "element": it has a mandatory element that this
+            receiver does not know; "contents": its CRC holds but its values are impossible.
     """
 
     def __init__(self, kind: str, message: str):
@@ -51,10 +51,10 @@ class BurstError(TokcomError):
 
 
 class LockedError(TokcomError):
-    """Packets are encrypted with a key that is not here.
+    """A burst is protected by a key that is not here.
 
     Attributes:
-        key_id: of that key.
+        key_id: id of that key.
     """
 
     def __init__(self, key_id: int, message: str):
@@ -62,8 +62,21 @@ class LockedError(TokcomError):
         self.key_id = key_id
 
 
+class RejectedError(TokcomError):
+    """A burst that a receiver with keys does not believe.
+
+    Attributes:
+        kind: "clear": no key protects it; "forged": it is not from a holder of the key; "replayed": it came before, or
+            is older than what the receiver remembers.
+    """
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+
 class KeyFileError(TokcomError):
-    """A key, or the count of its epochs, cannot be read or written, or is none."""
+    """A key, or the counter of its epochs, cannot be read or written, or is invalid."""
 
 
 class RecordingError(TokcomError):

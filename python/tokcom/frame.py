@@ -1,5 +1,4 @@
-"""The unit that travels through every room: the tokens of one picture, sentence or piece of speech; or bits of any
-kind."""
+"""Frames, the unit of all processing: the tokens of one picture, sentence or piece of speech, or bits of any kind."""
 
 from dataclasses import astuple, dataclass, field, replace
 from math import prod
@@ -9,32 +8,33 @@ import numpy as np
 from tokcom.errors import FrameError
 
 LOST = -1
-"""Stands in a frame for a token that the channel lost."""
+"""Value of a token that was lost."""
 
 MAX_CODEBOOK_SIZE = 1 << 18
 MAX_TOKENS = 1 << 20
 MAX_DIMENSIONS = 4
 TOKENS, BITS = "tokens", "bits"
-"""What packets may carry."""
+"""Kinds of payload."""
 
 
 @dataclass(frozen=True, eq=False)
 class TokenFrame:
-    """Tokens of a shared codebook, and what is needed to understand them: a value, which nobody can change, and which
-    equals another frame of the same content.
+    """Frame of tokens of a shared codebook, with the information needed to interpret them; immutable, and equal to
+    other frames of the same content.
 
     Args:
         tokens: integers (n,), at most 2**20, each LOST or 0..codebook_size-1; the frame keeps a read-only copy, int32.
         codebook: name of the codebook (the model that made the tokens).
         codebook_size: words in the codebook, 2 to 2**18.
-        grid: shape of up to 4 dimensions that the tokens fill in row-major order; (n,) where they form a line.
+        grid: shape of up to 4 dimensions that the tokens fill in row-major order; (n,) for a line.
         modality: "image", "text", "speech", …
-        cmi: cross-modal information, a class label; None where there is none.
-        frame_id: running number at the source, at least 0.
-        quantizers: residual quantizers, each with words of its own; several of them are the first axis of the grid.
+        cmi: cross-modal information, a class label; None without.
+        frame_id: frame number at the source, at least 0.
+        quantizers: number of residual quantizers, each with its own words; if several, they are the first axis of the
+            grid.
 
     Raises:
-        FrameError: the tokens are no such array, lie outside the codebook or do not fill the grid.
+        FrameError: the tokens are not such an array, lie outside the codebook or do not fill the grid.
     """
 
     tokens: np.ndarray
@@ -49,7 +49,7 @@ class TokenFrame:
     def __post_init__(self) -> None:
         tokens = np.asarray(self.tokens)
         if tokens.ndim != 1 or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
-            raise FrameError(f"tokens are a line of integers, not {tokens.dtype} of shape {tokens.shape}")
+            raise FrameError(f"tokens must be a 1-D array of integers, not {tokens.dtype} of shape {tokens.shape}")
         if tokens.size > MAX_TOKENS:
             raise FrameError(f"{tokens.size} tokens are too many for a frame, which has at most {MAX_TOKENS}")
         if not 2 <= self.codebook_size <= MAX_CODEBOOK_SIZE:
@@ -85,28 +85,28 @@ class TokenFrame:
 
     @property
     def lost(self) -> np.ndarray:
-        """bool array (n,): which tokens the channel lost."""
+        """Mask of lost tokens, bool (n,)."""
         return self.tokens == LOST
 
     def with_tokens(self, tokens: np.ndarray) -> "TokenFrame":
-        """The same frame holding other tokens."""
+        """Return the same frame with other tokens."""
         return replace(self, tokens=tokens)
 
 
 @dataclass(frozen=True, eq=False)
 class BitFrame:
-    """Bits of any kind, and what tells what they are: a value, which nobody can change, and which equals another frame
-    of the same content.
+    """Frame of bits of any kind, with a name of their content; immutable, and equal to other frames of the same
+    content.
 
-    It answers as a TokenFrame of a codebook of two words, in a line.
+    It has the interface of a TokenFrame with a codebook of two words, in a line.
 
     Args:
         bits: integers (n,), at most 2**20, each 0, 1 or LOST; the frame keeps a read-only copy, int32.
-        content: name of what the bits hold, for which the header has an id as for a codebook.
-        frame_id: running number at the source, at least 0.
+        content: name of the content, whose id is in the header as for a codebook.
+        frame_id: frame number at the source, at least 0.
 
     Raises:
-        FrameError: the bits are no such array.
+        FrameError: the bits are not such an array.
     """
 
     bits: np.ndarray
@@ -121,11 +121,11 @@ class BitFrame:
 
     @classmethod
     def of_bytes(cls, data: bytes, content: str, frame_id: int = 0) -> "BitFrame":
-        """The frame of bytes, at most 2**17, the most significant bit of each first."""
+        """Make a frame of at most 2**17 bytes, most significant bit first."""
         return cls(np.unpackbits(np.frombuffer(data, np.uint8)).astype(np.int32), content, frame_id)
 
     def to_bytes(self) -> bytes:
-        """The bytes of the bits, filled up with zero bits.
+        """Convert the bits to bytes, padded with zero bits.
 
         Raises:
             FrameError: bits are lost.
@@ -157,13 +157,13 @@ class BitFrame:
 
     @property
     def lost(self) -> np.ndarray:
-        """bool array (n,): which bits the channel lost."""
+        """Mask of lost bits, bool (n,)."""
         return self.bits == LOST
 
     def with_tokens(self, tokens: np.ndarray) -> "BitFrame":
-        """The same frame holding other bits."""
+        """Return the same frame with other bits."""
         return replace(self, bits=tokens)
 
 
 Payload = TokenFrame | BitFrame
-"""What packets carry: the tokens, or the bits, of a frame."""
+"""Payload of packets: a frame of tokens or of bits."""

@@ -1,4 +1,4 @@
-"""Where Numba keeps what it has compiled, when neither the library's folder nor the user's home can be written."""
+"""Cache folder for Numba's compiled kernels if neither the library's folder nor the user's home is writable."""
 
 import logging
 import os
@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 
 TEMPORARY = "tokcom-kernels-"
-"""Beginning of the temporary folder's name."""
+"""Prefix of the temporary folder's name."""
 
 logger = logging.getLogger(__name__)
 
 
 def provide_kernel_cache() -> None:
-    """Give Numba a private temporary folder where it has no other place: without one, its kernels cannot be imported.
+    """Give Numba a private temporary folder if it has no other: without one, its kernels cannot be imported.
 
-    Nothing happens where NUMBA_CACHE_DIR names a folder already.
+    If NUMBA_CACHE_DIR names a folder already, nothing changes.
     """
     if os.environ.get("NUMBA_CACHE_DIR") or any(_writable(folder) for folder in usual_folders()):
         return
@@ -24,24 +24,24 @@ def provide_kernel_cache() -> None:
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     if "numba" in sys.modules:
         sys.modules["numba"].config.CACHE_DIR = str(folder)
-    logger.warning("compiled kernels are kept in %s: neither the library's folder nor a home can be written", folder)
+    logger.warning("compiled kernels are kept in %s: neither the library's folder nor a home is writable", folder)
 
 
 def usual_folders() -> tuple[Path, Path]:
-    """The folders that Numba tries: beside the library, and in the user's cache."""
+    """Return the folders that Numba tries: beside the library, and in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(__file__).resolve().parent / "__pycache__", Path(cache) / "numba"
 
 
 def _writable(folder: Path) -> bool:
-    """Whether the folder, or the first one above it that exists, can be written."""
+    """Tell whether a folder, or the first existing one above it, is writable."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _private_folder() -> Path:
-    """A folder that only this user can write, the same at every call where that is sure: what it holds is executed."""
+    """Make a folder that only this user can write, the same at every call if that is safe: its content is executed."""
     user = os.getuid() if hasattr(os, "getuid") else None
     folder = Path(tempfile.gettempdir()) / f"{TEMPORARY}{user}"
     try:

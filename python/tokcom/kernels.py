@@ -49,7 +49,7 @@ class _Cache(FunctionCache):
 
 
 def _content(dispatcher: Dispatcher, seen: set[Dispatcher]) -> list:
-    """What a kernel is compiled from, and what those are that it calls; each of them once."""
+    """Sources that a kernel is compiled from, its own and those of the kernels that it calls, each once."""
     if dispatcher in seen:
         return []
     seen.add(dispatcher)

@@ -1,4 +1,4 @@
-"""The modulation and coding schemes (MCS) of the air interface: a table of data, one row each."""
+"""Modulation and coding schemes (MCS) of the air interface, as rows of a table."""
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -11,21 +11,21 @@ from tokcom.modulation.constellation import Constellation
 from tokcom.tables import load_table
 
 CODE = "k7"
-"""The mother code of all of them."""
+"""Mother code of all MCS."""
 PAYLOAD_BITS = (10, 20, 40, 80, 160, 320, 640)
-"""Packet sizes whose thresholds the table holds, in bits of tokens; the CRC-16 comes on top. Thresholds of others lie
-on straight lines over the logarithm of the size."""
+"""Packet sizes whose thresholds the table holds, in bits of tokens; the CRC-16 comes on top. Other sizes are
+interpolated linearly over the logarithm of the size."""
 USUAL_BITS = 40
-"""Bits of four tokens of 1024 words."""
+"""Bits per packet of four tokens of 1024 words."""
 
 
 @dataclass(frozen=True)
 class Mcs:
-    """A constellation and a rate of the mother code.
+    """MCS: a constellation and a rate of the mother code.
 
     Attributes:
-        name: e.g. "16qam-1/2".
-        index: its number in the burst header.
+        name: name, e.g. "16qam-1/2".
+        index: number in the burst header.
         modulation: row of modulation/constellations.json.
         rate: row of coding/punctures.json.
         per10_by_size: Es/N0 in dB at which 10% of packets fail in AWGN, for each size in PAYLOAD_BITS.
@@ -52,7 +52,7 @@ class Mcs:
         return self.thresholds_db(USUAL_BITS)[1]
 
     def thresholds_db(self, payload_bits: int) -> tuple[float, float]:
-        """Es/N0 in dB at which 10% and 1% of packets with so many bits of tokens fail in AWGN."""
+        """Compute the Es/N0 in dB at which 10% and 1% of packets with `payload_bits` bits of tokens fail in AWGN."""
         place = np.log2(payload_bits / PAYLOAD_BITS[0])
         below = int(np.clip(np.floor(place), 0, len(PAYLOAD_BITS) - 2))
         per10, per1 = (
@@ -62,21 +62,21 @@ class Mcs:
         return per10, per1
 
     def constellation(self) -> Constellation:
-        """Its constellation, in the mother code's bit order."""
+        """Constellation, in the mother code's bit order."""
         return _constellation(self.modulation)
 
-    def codec(self, codebook_size: int, tokens_per_packet: int) -> PacketCodec:
-        """Its code, for packets of a codebook's tokens."""
-        return _codec(codebook_size, tokens_per_packet, self.rate)
+    def codec(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> PacketCodec:
+        """Its code, for packets of a codebook's tokens with a CRC, or a tag of so many bits."""
+        return _codec(codebook_size, tokens_per_packet, self.rate, tag_bits)
 
-    def symbols(self, codebook_size: int, tokens_per_packet: int) -> int:
+    def symbols(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> int:
         """Symbols of one packet."""
-        return self.constellation().symbols_for(self.codec(codebook_size, tokens_per_packet).coded_length)
+        return self.constellation().symbols_for(self.codec(codebook_size, tokens_per_packet, tag_bits).coded_length)
 
 
 @cache
 def mcs_table() -> tuple[Mcs, ...]:
-    """All schemes, by index.
+    """Load all MCS, by index.
 
     Raises:
         ParameterError: the table's indices are not 0, 1, 2 …, or a row lacks a packet size.
@@ -98,10 +98,10 @@ def _row(name: str, row: dict) -> Mcs:
 
 
 def find_mcs(key: str | int) -> Mcs:
-    """A scheme by its name or index.
+    """Look up an MCS by its name or index.
 
     Raises:
-        ParameterError: there is no such scheme.
+        ParameterError: the MCS does not exist.
     """
     for row in mcs_table():
         if str(key) in (row.name, str(row.index)):
@@ -109,9 +109,9 @@ def find_mcs(key: str | int) -> Mcs:
     raise ParameterError(f"mcs is {key!r}; it must be 0 to {len(mcs_table()) - 1} or one of {_names()}")
 
 
-def mother_codec(codebook_size: int, tokens_per_packet: int) -> PacketCodec:
+def mother_codec(codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> PacketCodec:
     """The code that all schemes have in common, with none of its bits punctured."""
-    return _codec(codebook_size, tokens_per_packet, "1/2")
+    return _codec(codebook_size, tokens_per_packet, "1/2", tag_bits)
 
 
 def _names() -> str:
@@ -124,5 +124,5 @@ def _constellation(modulation: str) -> Constellation:
 
 
 @lru_cache(maxsize=256)
-def _codec(codebook_size: int, tokens_per_packet: int, rate: str) -> PacketCodec:
-    return PacketCodec(CODE, codebook_size, tokens_per_packet, rate)
+def _codec(codebook_size: int, tokens_per_packet: int, rate: str, tag_bits: int) -> PacketCodec:
+    return PacketCodec(CODE, codebook_size, tokens_per_packet, rate, tag_bits)

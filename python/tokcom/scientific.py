@@ -1,4 +1,4 @@
-"""What SciPy has for the library, on one processor: it runs where it is called."""
+"""Functions of SciPy used by the library, restricted to the calling processor."""
 
 from tokcom.processors import blas_on_one_processor
 

@@ -9,15 +9,15 @@ from tokcom.errors import ParameterError
 
 @cache
 def load_table(package: str, name: str) -> dict[str, dict]:
-    """Rows by name of the table `name`.json in a package of the library."""
+    """Load the rows, by name, of the table `name`.json in a package of the library."""
     return json.loads(resources.files(package).joinpath(f"{name}.json").read_text(encoding="utf-8"))
 
 
 def table_row(package: str, name: str, what: str, key: str) -> dict:
-    """One row of a table.
+    """Look up one row of a table.
 
     Raises:
-        ParameterError: there is no such row; the message says which there are.
+        ParameterError: the row does not exist; the message lists the rows.
     """
     table = load_table(package, name)
     if key not in table:

@@ -1,4 +1,4 @@
-"""What was computed once and is kept on disk, by everything that decides it.
+"""Cache on disk of what was computed once, keyed by everything that determines it.
 
 Results lie in SQLite tables, arrays in files of their own beside them. A key stands for content: of the model, the
 pictures, the settings, the precision and the code. So nothing is ever taken for something else, and what nobody asks
@@ -35,7 +35,7 @@ def key_of(*content: object) -> str:
 
 
 def model_content(model: str) -> list:
-    """What decides all that a model does: weights, labels, calibration and search, not its name or figures."""
+    """Everything that determines what a model does: weights, labels, calibration and search, not name or figures."""
     card = model_card(model)
     settings = ("sha256", "family", "config", "search", "acceptance", "residual", "unsure_below")
     entries = {name: card.content[name] for name in sorted({*card.parts, LABELS} & card.content.keys())}
@@ -43,7 +43,7 @@ def model_content(model: str) -> list:
 
 
 def tokens_content(model: str, visits: int, device: str = "cpu") -> list:
-    """What decides a picture's tokens: tokenizer, search, precision and code.
+    """Everything that determines a picture's tokens: tokenizer, search, precision and code.
 
     Args:
         model: name or folder of the model.
@@ -56,7 +56,7 @@ def tokens_content(model: str, visits: int, device: str = "cpu") -> list:
 
 
 def precision_content(device: str = AUTO) -> list[str]:
-    """What a device computes in, and its kind: results of two GPUs of a kind are alike, of GPU and processors not."""
+    """Precision and kind of a device: two GPUs of a kind give the same results, a GPU and a CPU do not."""
     found = receiving_device(device)
     if found == ONNX:
         return [ONNX]

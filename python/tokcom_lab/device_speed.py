@@ -70,8 +70,9 @@ def device_speeds(
         progress: called with the number of calls done since the last call.
 
     Returns:
-        A row for each device and kind of work: device, name, mode, pictures_per_s, and ratio to the first device's
-        (None where that does not do it).
+        A row for each device and kind of work: device, name, mode, pictures_per_s, processor_ms, the processor time per
+        picture of all threads, and the ratio of pictures_per_s to that of the first device (None if it does not do
+        this work).
 
     Raises:
         ParameterError: no such device, or it is not there.
@@ -86,21 +87,23 @@ def device_speeds(
             for mode, prepare in work_of(bench, folder, each, esn0_db).items():
                 work[each, mode] = prepare
         progress(1)
-        seconds = {key: [] for key in work}
+        taken = {key: [] for key in work}
         for _ in range(1 + rounds):
             for key, prepare in work.items():
                 call = prepare()
-                started = time.perf_counter()
+                started = time.perf_counter(), time.process_time()
                 call()
-                seconds[key].append(time.perf_counter() - started)
+                taken[key].append((time.perf_counter() - started[0], time.process_time() - started[1]))
             progress(1)
-    rate = {key: len(bench.frames) / float(np.median(times[1:])) for key, times in seconds.items()}
+    medians = {key: np.median(times[1:], axis=0) / len(bench.frames) for key, times in taken.items()}
+    first = {mode: seconds for (device, mode), (seconds, _) in medians.items() if device == devices[0]}
     return [
         {
-            "device": device, "name": names[device], "mode": mode, "pictures_per_s": round(value, 3),
-            "ratio": round(value / rate[devices[0], mode], 3) if (devices[0], mode) in rate else None,
+            "device": device, "name": names[device], "mode": mode, "pictures_per_s": round(1 / float(seconds), 3),
+            "processor_ms": round(1000 * float(processor), 3),
+            "ratio": round(float(first[mode] / seconds), 3) if mode in first else None,
         }
-        for (device, mode), value in rate.items()
+        for (device, mode), (seconds, processor) in medians.items()
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from tokcom.errors import DatasetError
 from tokcom.tokenizers.text import TextTokenizer
 
 LEAST_CHARACTERS = 40
-"""Of a paragraph that counts as prose."""
+"""Shortest paragraph that counts as prose."""
 NO_PROSE = tuple("|`#!<>-*[0123456789")
 """Beginnings of lines of tables, lists, headings, figures and code."""
 

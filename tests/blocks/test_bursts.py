@@ -410,7 +410,7 @@ def test_a_burst_of_a_later_version_is_counted_reported_and_skipped(monkeypatch,
     assert [meta["frame_id"] for meta, _ in messages] == [2]
     assert sync.counters.headers_failed["version"] == 2
     said = capfd.readouterr()
-    assert "the header is of version 5; this receiver knows version 1" in said.out + said.err
+    assert "the header has version 5; this receiver knows version 1" in said.out + said.err
 
 
 def test_a_burst_with_an_element_of_a_later_receiver_is_counted_reported_and_skipped(monkeypatch, capfd, run_sync):

@@ -7,6 +7,7 @@ from gnuradio import gr, tokcom
 
 from tokcom.errors import KeyFileError, ParameterError
 from tokcom.models.zoo import codebook
+from tokcom.packets import feedback
 from tokcom.packets.layout import packet_layout, unpack
 from tokcom.security.keys import load_key, new_key, save_key
 
@@ -49,7 +50,7 @@ def bursts(pdus, key, esn0_db, collector):
 def test_pictures_cross_the_air_encrypted_and_lists_make_them_whole(key, pdu, send, collector):
     found = bursts([pdu(TOKENS, **PDU)] * 2, key, 5.5, collector)
     secret, number = load_key(key).secret, load_key(key).id
-    assert [meta["seal"] for meta, _ in found] == [(number, 0, 0), (number, 0, 1)]
+    assert [meta["seal"][:4] for meta, _ in found] == [(number, 0, 0, 32), (number, 0, 1, 32)]
     assert all(secret not in str(meta).encode() and secret.hex() not in str(meta) for meta, _ in found)
     llrs = send(tokcom.burst_demodulator(keys=key), [pdu(data, **meta) for meta, data in found])
     lost = send(tokcom.packet_decoder(keys=key), [pdu(data, **meta) for meta, data in llrs])
@@ -75,7 +76,13 @@ def test_without_the_key_nothing_is_shown_and_it_is_said_once(key, pdu, send, ca
         decoder = tokcom.packet_decoder(keys=keys)
         assert send(decoder, llrs) == [] and decoder.frames_locked == {number: 2} and decoder.frames_refused == 0
     said = "".join(capfd.readouterr())
-    assert not said or said.count(f"frame 4 of stream 0 is encrypted with key 0x{number:04x}, which is not here") == 2
+    assert (
+        not said
+        or said.count(
+            f"frame 4 of stream 0 is encrypted with key 0x{number:04x}, which is not among the keys of this receiver"
+        )
+        == 2
+    )
 
 
 def test_wrong_keys_stop_the_flowgraph_before_it_starts(key, tmp_path):
@@ -98,6 +105,38 @@ def test_a_seal_that_is_none_is_refused(pdu, send):
         "mcs": np.full(64, 6, np.uint8),
     }
     decoder = tokcom.packet_decoder()
-    for seal in ((1, 2), (1, 2, 3), (70000, 0, 0)):
-        send(decoder, [pdu(np.ones(64 * 124, np.float32), **PDU | header | {"seal": seal})])
-    assert decoder.frames_refused == 3 and not decoder.frames_locked
+    for seal in ((1, 2), (1, 2, 3, 32, 0), (70000, 0, 0, 32, 0), (1, 0, 0, 20, 0)):
+        send(decoder, [pdu(np.ones(64 * 156, np.float32), **PDU | header | {"seal": seal})])
+    assert decoder.frames_refused == 4 and not decoder.frames_locked
+
+
+def test_what_is_not_from_a_holder_of_the_key_is_counted_by_its_kind(key, pdu, send, capfd):
+    ((meta, bits),) = send(tokcom.packet_encoder(key=key), [pdu(TOKENS, **PDU)])
+    header = {"codebook_id": codebook("caltech64").id, "token_bits": 10}
+    good = meta | header
+    llrs = np.float32(8) * bits - 4
+    in_clear = {name: value for name, value in good.items() if name != "seal"}
+    cases = [good, good, good | {"cmi": 5}, in_clear]
+    decoder = tokcom.packet_decoder(keys=key)
+    shown = send(decoder, [pdu(llrs, **each) for each in cases])
+    assert len(shown) == 1 and np.array_equal(shown[0][1], FRAME)
+    assert decoder.frames_rejected == {"replayed": 1, "forged": 1, "clear": 1} and decoder.frames_refused == 0
+    # After a restart, too.
+    again = tokcom.packet_decoder(keys=key)
+    assert send(again, [pdu(llrs, **good)]) == [] and again.frames_rejected == {"replayed": 1}
+    assert len(send(tokcom.packet_decoder(keys=f"{key}, replays"), [pdu(llrs, **good)] * 2)) == 2
+
+
+def test_reports_are_authenticated_and_no_others_are_believed(key, pdu, send):
+    """Feedback comes back with the other direction of the key; who has none cannot steer the transmitter."""
+    burst = {"stream_id": 0, "frame_id": 7, "packets": 64, "packets_lost": 9, "esn0_db": 10.0}
+    report = send(tokcom.feedback_encoder(), [pdu(np.zeros(0, np.int32), **burst)])
+    header = {"codebook_id": feedback.CODEBOOK.id, "token_bits": 8}
+    decoder, reports = tokcom.packet_decoder(keys=key), []
+    for encoder in (tokcom.packet_encoder(key=key, direction=1), tokcom.packet_encoder()):
+        ((meta, bits),) = send(encoder, [pdu(tokens, **meta) for meta, tokens in report])
+        reports.append(pdu(np.float32(8) * bits - 4, **meta | header))
+    got = send(decoder, reports, out="feedback")
+    assert len(got) == 1 and decoder.frames_rejected == {"clear": 1}
+    ((told, _),) = send(tokcom.feedback_decoder(), [pdu(tokens, **meta) for meta, tokens in got])
+    assert (told["frame_id"], told["packets_lost"]) == (7, 9)

@@ -76,7 +76,7 @@ def test_losses_are_shown_and_made_good(link, photographs):
 
 def test_a_receiver_is_made_where_the_system_has_no_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert not tokcom.image_receiver().burst_sync.processor_affinity()
+    assert not tokcom.token_receiver().burst_sync.processor_affinity()
 
 
 def test_setters_reach_the_blocks_inside():

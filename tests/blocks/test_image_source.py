@@ -230,7 +230,7 @@ def test_a_camera_that_is_not_there_or_cannot_be_read_is_told_of(opencv, monkeyp
     tokcom.image_source("camera:/dev/video3")
     assert Capture.opened[-1] == "/dev/video3"
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(PictureError, match="a camera needs OpenCV, which is not here"):
+    with pytest.raises(PictureError, match="a camera needs OpenCV, which is not installed"):
         tokcom.image_source("camera:0")
 
 

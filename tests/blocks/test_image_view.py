@@ -23,10 +23,10 @@ STAGES = ("sent", "tokenized", "lost", "recovered")
 def frames(pdu):
     """The PDUs of frames, by port."""
 
-    def make(count, stages=STAGES):
+    def make(count, stages=STAGES, **more):
         posted = []
         for frame_id in range(count):
-            shared = {"frame_id": frame_id, "name": "owl", "height": 16, "width": 16, "grid": (4, 4)}
+            shared = more | {"frame_id": frame_id, "name": "owl", "height": 16, "width": 16, "grid": (4, 4)}
             known = {"packets": 4, "packets_lost": 1, "packets_open": 0, "esn0_db": 6.0, "mode": "context", "cfo": 0.01}
             confidence = np.linspace(0.5, 1, 16).astype(np.float32)
             extra = {
@@ -101,6 +101,24 @@ def test_the_last_frame_stands_beside_the_means_and_hints_are_shown(run, frames,
     assert view.figures()["hint"] == view.widget._hint.text() == "twice the sample rate"
     changed = (painted(view).astype(int) != before).any(axis=2)
     assert changed[:40, 560:].any(), "the hint is painted beside the heading"
+
+
+def test_one_of_several_streams_can_be_chosen(run, frames, qt):
+    view = tokcom.image_view()
+    run(view, frames(2, stream_id=4))
+    view.widget.show_figures()
+    assert view.widget._streams.isHidden(), "of one stream there is nothing to choose"
+    run(view, frames(3, stream_id=9))
+    view.widget.show_figures()
+    choice = view.widget._streams
+    assert not choice.isHidden() and [choice.itemText(i) for i in range(3)] == ["all streams", "stream 4", "stream 9"]
+    assert view.figures()["frames"] == 5 and view.next_panels()[0].caption.startswith("stream 4 · owl")
+    choice.setCurrentIndex(2)
+    assert view.figures()["frames"] == 3 and len(view.recent_figures()) == 3
+    shown = [panels[0].caption for panels in iter(view.next_panels, None)]
+    assert len(shown) == 3 and all(caption.startswith("stream 9") for caption in shown) and view.frames_refused == 0
+    choice.setCurrentIndex(0)
+    assert view.figures()["frames"] == 5
 
 
 def test_large_pictures_are_kept_as_they_are_shown(qt):

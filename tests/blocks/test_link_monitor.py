@@ -79,6 +79,9 @@ def test_streams_with_the_same_numbers_are_told_apart(collector, received, pdu):
            ("recovered", pdu(others, frame_id=0, stream_id=2, packets=4, packets_lost=0))]  # fmt: skip
     first, second = watch(tokcom.link_monitor(interval=0), collector, sent + got, 2)
     assert first["ter"] == 2 / 16 and second["ter"] == 1 / 16  # two of sixteen wrong, and none
+    assert first["streams"].keys() == {"1"} and second["streams"].keys() == {"1", "2"}
+    assert [second["streams"][stream]["ter"] for stream in "12"] == [2 / 16, 0]
+    assert [second["streams"][stream]["per"] for stream in "12"] == [0.25, 0] and "evm_db" not in second["streams"]["1"]
 
 
 def test_time_and_hints_of_a_burst_are_reported(collector, received, tmp_path):
@@ -135,7 +138,7 @@ def test_prometheus_reads_while_the_flowgraph_runs_and_a_port_in_use_is_told_at_
         text = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
         top.stop()
         top.wait()
-        assert "tokcom_per 0.25" in text and 'tokcom_dropped_total{stage="recovery"} 2.0' in text
+        assert 'tokcom_per{stream="0"} 0.25' in text and 'tokcom_dropped_total{stage="recovery"} 2.0' in text
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", port), 1)
 

@@ -1,5 +1,6 @@
 """What GNU Radio Companion makes of the block files and the examples."""
 
+import csv
 import importlib.util
 import inspect
 import os
@@ -19,6 +20,7 @@ BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 LOOPBACK = ROOT / "examples" / "image_loopback.grc"
 FIRST_LINK = ROOT / "examples" / "first_link.grc"
+TOKEN_LINK = ROOT / "examples" / "token_link.grc"
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +84,13 @@ def test_ports_in_grc_are_the_ports_of_the_block(name, platform, qt, tmp_path, m
     if name in ("text_tokenizer", "text_detokenizer"):
         arguments = {"model": str(request.getfixturevalue("tiny_text_model"))}
     # A hierarchical block does not tell its ports: it is listened to as it registers them.
-    hier_in, hier_out = set(), set()
+    hier_in, hier_out = [], []
     for method, heard in (("message_port_register_hier_in", hier_in), ("message_port_register_hier_out", hier_out)):
         register = getattr(gr.hier_block2, method)
         monkeypatch.setattr(
             gr.hier_block2,
             method,
-            lambda self, port, heard=heard, register=register: (heard.add(port), register(self, port)),
+            lambda self, port, heard=heard, register=register: (heard.append((self, port)), register(self, port)),
         )
     made = getattr(tokcom, name)(**arguments)
     instance = made.to_basic_block()
@@ -97,7 +99,9 @@ def test_ports_in_grc_are_the_ports_of_the_block(name, platform, qt, tmp_path, m
         (block.inputs_data, instance.message_ports_in(), hier_in),
         (block.outputs_data, instance.message_ports_out(), hier_out),
     ):
-        names = (set(pmt.to_python(registered)) | hier) - {"system"}
+        # Not those of blocks inside.
+        own = {port for owner, port in hier if owner is made}
+        names = (set(pmt.to_python(registered)) | own) - {"system"}
         assert {port["id"] for port in ports if port["domain"] == "message"} == names
 
 
@@ -130,11 +134,16 @@ def test_the_example_is_valid_and_knows_all_of_its_blocks(path, platform):
         ("tokcom_image_receiver", "mode", "'guess'"),
         ("tokcom_image_receiver", "sample_rate", "0"),
         ("tokcom_image_view", "window", "0"),
+        ("tokcom_token_transmitter", "layout", "'scattered'"),
+        ("tokcom_token_transmitter", "bits_per_packet", "0"),
+        ("tokcom_token_transmitter", "period", "-1"),
+        ("tokcom_token_receiver", "queue_size", "0"),
     ],
 )
 def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, platform):
     in_one = block_id.startswith(("tokcom_image_transmitter", "tokcom_image_receiver", "tokcom_image_view"))
-    flowgraph = platform.make_flow_graph(str(FIRST_LINK if in_one else LOOPBACK))
+    tokens = block_id in ("tokcom_token_transmitter", "tokcom_token_receiver")
+    flowgraph = platform.make_flow_graph(str(FIRST_LINK if in_one else TOKEN_LINK if tokens else LOOPBACK))
     block = next(block for block in flowgraph.blocks if block.key == block_id)
     block.params[key].set_value(bad)
     flowgraph.rewrite()
@@ -251,35 +260,52 @@ def test_the_adaptive_link_follows_the_channel(tmp_path, monkeypatch, qt):
     assert len(list((tmp_path / "out" / "adaptive").glob("*-recovered.png"))) >= 4
 
 
+class Deliveries(gr.basic_block):
+    """Keeps the metadata of what an image_sink delivers, by stream; `enough` is set once each has so many frames."""
+
+    def __init__(self, sink, streams, count):
+        gr.basic_block.__init__(self, name="Deliveries", in_sig=None, out_sig=None)
+        self.frames, self.enough, self._count = {stream: [] for stream in streams}, threading.Event(), count
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self._take)
+
+    def _take(self, message):
+        meta = pmt.to_python(pmt.car(message))
+        self.frames[meta.get("stream_id", 0)].append(meta)
+        if min(map(len, self.frames.values())) >= self._count:
+            self.enough.set()
+
+
+def run_until(flowgraph, deliveries):
+    flowgraph.msg_connect((flowgraph.image_sink, "delivered"), (deliveries, "in"))
+    flowgraph.start()
+    try:
+        assert deliveries.enough.wait(120)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+
+
+def test_tokens_go_in_and_come_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flowgraph = module_of(TOKEN_LINK, tmp_path).token_link()
+    flowgraph.set_esn0_db(4.0)
+    deliveries = Deliveries(flowgraph.image_sink, (0,), 3)
+    run_until(flowgraph, deliveries)
+    frames = deliveries.frames[0]
+    assert flowgraph.image_sink.frames_refused == 0 and max(frame["per"] for frame in frames) > 0.1
+    assert min(frame["psnr_recovered_db"] - frame["psnr_lost_db"] for frame in frames) > 1
+
+
 def test_two_streams_of_two_models_share_a_channel_and_are_both_delivered(tmp_path, monkeypatch):
     """One receiver, pictures of two sizes: all arrive, each shown by its own model, and none as the other's."""
     monkeypatch.chdir(tmp_path)
     flowgraph = module_of(ROOT / "examples" / "two_streams.grc", tmp_path).two_streams()
-    delivered, enough = {1: [], 2: []}, threading.Event()
-
-    class Listener(gr.basic_block):
-        def __init__(self):
-            gr.basic_block.__init__(self, name="Listener", in_sig=None, out_sig=None)
-            self.message_port_register_in(pmt.intern("in"))
-            self.set_msg_handler(pmt.intern("in"), self.take)
-
-        def take(self, message):
-            meta = pmt.to_python(pmt.car(message))
-            delivered[meta["stream_id"]].append(meta)
-            if min(map(len, delivered.values())) >= 2:
-                enough.set()
-
-    listener = Listener()
-    flowgraph.msg_connect((flowgraph.image_sink, "delivered"), (listener, "in"))
-    flowgraph.start()
-    try:
-        assert enough.wait(120)
-    finally:
-        flowgraph.stop()
-        flowgraph.wait()
+    deliveries = Deliveries(flowgraph.image_sink, (1, 2), 2)
+    run_until(flowgraph, deliveries)
     assert flowgraph.image_sink.frames_refused == flowgraph.link_monitor.frames_refused == 0
     sides = {1: 64, 2: 256}
-    for stream, frames in delivered.items():
+    for stream, frames in deliveries.frames.items():
         # The loss of quality is that of tokens: another model's would show nothing of the picture.
         assert (
             min(frame["psnr_recovered_db"] for frame in frames) > 14
@@ -288,8 +314,11 @@ def test_two_streams_of_two_models_share_a_channel_and_are_both_delivered(tmp_pa
         for name in (frame["files"]["recovered"] for frame in frames):
             assert name.startswith(f"s{stream}-")
             assert Image.open(tmp_path / "out" / "two_streams" / name).size == (sides[stream],) * 2
-    # The monitor compares each frame with that of its own stream.
-    assert flowgraph.link_monitor.figures()["ter"] < 0.2
+    # The monitor compares each frame with that of its own stream, and has figures of each.
+    figures = flowgraph.link_monitor.figures()
+    assert figures["ter"] < 0.2 and all(figures["streams"][stream]["ter"] < 0.2 for stream in "12")
+    with (tmp_path / "out" / "two_streams" / "figures.csv").open() as file:
+        assert {row["stream"] for row in csv.DictReader(file)} >= {"1", "2"}
 
 
 def test_the_variables_a_user_turns_are_there(tmp_path):
@@ -337,5 +366,6 @@ def test_what_runs_live_takes_the_newest_and_lets_nothing_pile_up(path, platform
             assert window >= 1 and "delivered" in [
                 c.sink_port.key for c in flowgraph.connections if c.sink_block is block
             ]
-        if live and block.key in ("tokcom_image_receiver", "tokcom_token_recovery", "tokcom_image_tokenizer"):
+        slow = "tokcom_image_receiver", "tokcom_token_receiver", "tokcom_token_recovery", "tokcom_image_tokenizer"
+        if live and block.key in slow:
             assert int(block.params["queue_size"].get_value()) <= 2, block.name

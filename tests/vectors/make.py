@@ -6,8 +6,9 @@ the library's.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from sigmf import SigMFFile
@@ -17,8 +18,11 @@ from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.elements import Element
 from tokcom.packets.header import BurstHeader
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
 from tokcom.packets.mcs_map import MCS_NOT_SENT, two_groups
+from tokcom.security.keys import Key
+from tokcom.security.sender import Sender
 
 FOLDER = Path(__file__).parent
 LABELS = {
@@ -31,13 +35,15 @@ ESN0_DB = 35.0
 SILENCE = 3000
 PATHS = {0: 1.0, 2: 0.25j, 5: -0.12 + 0.05j}
 """Delay in samples, and gain."""
+SECRET = bytes(range(32))
 PEAK = 8.0
 """Largest sample, relative to a burst's mean amplitude, that the recording can hold."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One burst, and the channel that it goes through: frequency offset in rad/sample and amplitude."""
+    """One burst, and the channel that it goes through: frequency offset in rad/sample and amplitude. `seal` is
+    direction and epoch of the key that protects it, and bits of a tag; None: none does."""
 
     config: TransmitConfig
     frame: Payload
@@ -46,24 +52,35 @@ class Sent:
     amplitude: float
     mcs: np.ndarray | None = None
     elements: bytes = b""
+    seal: tuple[int, int, int] | None = None
 
-    def header(self) -> BurstHeader:
-        transmitter = Transmitter(self.config, [CODEBOOK])
+    def transmitter(self) -> Transmitter:
+        if self.seal is None:
+            return Transmitter(self.config, [CODEBOOK])
+        direction, epoch, tag_bits = self.seal
+        with TemporaryDirectory() as folder:
+            Path(folder, "epochs").write_text(f"{epoch}\n", encoding="ascii")
+            return Transmitter(
+                self.config, [CODEBOOK], Sender(Key(SECRET), Path(folder, "epochs"), direction, tag_bits)
+            )
+
+    def sealed(self) -> tuple[BurstHeader, PacketIdentity]:
+        transmitter = self.transmitter()
         per_packet = transmitter.per_packet(self.frame)
         mcs = transmitter.choose_mcs(-(-len(self.frame.tokens) // per_packet)) if self.mcs is None else self.mcs
         header = transmitter.header(self.frame, self.seed, mcs, per_packet)
         fields = {name: getattr(header, name) for name in header.__dataclass_fields__}
-        return BurstHeader(**fields | {"elements": self.elements})
+        return transmitter.sealed(BurstHeader(**fields | {"elements": self.elements}))
 
     def samples(self) -> np.ndarray:
-        transmitter, header = Transmitter(self.config, [CODEBOOK]), self.header()
+        transmitter, (header, identity) = self.transmitter(), self.sealed()
         packets = transmitter.packetize(self.frame, self.seed)
         coded = transmitter.coded(self.frame, header.mcs, packets.shape[1])
-        return transmitter.modulate(coded.map(coded.encode(packets, header.identity)), header)
+        return transmitter.modulate(coded.map(coded.encode(packets, identity)), header)
 
     def received_tokens(self) -> list[int]:
         """Its tokens, -1 where their packet is not sent."""
-        tokens, header = self.frame.tokens.copy(), self.header()
+        tokens, header = self.frame.tokens.copy(), self.sealed()[0]
         missing = header.positions()[header.mcs == MCS_NOT_SENT]
         tokens[missing[missing >= 0]] = -1
         return tokens.tolist()
@@ -98,6 +115,19 @@ def other_bursts(rng: np.random.Generator) -> list[Sent]:
     ]
 
 
+def sealed_bursts(rng: np.random.Generator) -> list[Sent]:
+    """Frames that a key protects."""
+    config = TransmitConfig
+    mixed = np.array([0, 3, 12, 8, MCS_NOT_SENT, 14, 13, 11, 2, 5, 6, 13], np.uint8)
+    return [
+        Sent(config(8, 4, "standard", 5), a_frame(rng, (8, 8), 42, 1), 11, 0.02, 1.0, seal=(0, 0, 32)),
+        Sent(config(6, 3, "robust", 9), a_frame(rng, (35,), None, 2), 12, -0.013, 0.7, mixed, seal=(1, 700, 32)),
+        Sent(config(4, bits_per_packet=400), BitFrame(rng.integers(0, 2, 1003), "vector-bits", 3), 0, 0.01, 1.0,
+             seal=(0, 32767, 56)),
+        Sent(config(3, 32, layout="contiguous"), a_frame(rng, (300,), None, 0xFFFFF), 0, 0.009, 1.2, seal=(1, 1, 40)),
+    ]  # fmt: skip
+
+
 def a_frame(
     rng: np.random.Generator, grid: tuple[int, ...], cmi: int | None, frame_id: int, quantizers: int = 1
 ) -> TokenFrame:
@@ -106,7 +136,7 @@ def a_frame(
     return TokenFrame(tokens, CODEBOOK.name, CODEBOOK.size, grid, CODEBOOK.modality, cmi, frame_id, quantizers)
 
 
-RECORDINGS = {"common": common_bursts, "other": other_bursts}
+RECORDINGS = {"common": common_bursts, "other": other_bursts, "sealed": sealed_bursts}
 
 
 def channel(sent: list[Sent], esn0_db: float, rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
@@ -130,14 +160,19 @@ def channel(sent: list[Sent], esn0_db: float, rng: np.random.Generator) -> tuple
 
 def expected(burst: Sent, start: int) -> dict:
     """What a receiver should find."""
-    header = burst.header()
+    header, _ = burst.sealed()
     fields = {name: getattr(header, name) for name in header.__dataclass_fields__}
     return {
         "start": start,
         "profile": burst.config.profile,
         "cfo": burst.cfo,
         "codebook": burst.frame.codebook,
-        "header": fields | {"mcs": header.mcs.tolist(), "elements": header.elements.hex(" ")},
+        "header": fields
+        | {
+            "mcs": header.mcs.tolist(),
+            "elements": header.elements.hex(" "),
+            "seal": None if header.seal is None else astuple(header.seal),
+        },
         "tokens": burst.received_tokens(),
     }
 
@@ -169,6 +204,8 @@ def make(kind: str) -> None:
     used = {burst.config.labels for burst in sent} & CODEBOOK.labels.keys()
     labels = {each: CODEBOOK.labels[each].of_tokens.tolist() for each in sorted(used)}
     content = {"codebook": {"name": CODEBOOK.name, "size": CODEBOOK.size, "labels": labels}, "bursts": found}
+    if kind == "sealed":
+        content["secret"] = SECRET.hex()
     (FOLDER / f"{name}.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 

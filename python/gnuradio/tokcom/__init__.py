@@ -1,6 +1,6 @@
 """GNU Radio blocks for token communications.
 
-Each is imported when it is asked for first: a flowgraph waits for what its own blocks need, and for nothing else.
+Each block is imported on first use, so a flowgraph loads only what its own blocks need.
 """
 
 import sys
@@ -40,9 +40,11 @@ __all__ = [
     "token_datagram_source",
     "token_mapper",
     "token_packetizer",
+    "token_receiver",
     "token_recovery",
     "token_separator",
     "token_spreader",
+    "token_transmitter",
 ]
 
 
@@ -55,9 +57,9 @@ def __getattr__(name: str) -> type:
         if error.name and error.name.split(".")[0] in ("gnuradio", "pmt"):
             raise
         raise ModuleNotFoundError(
-            f"gr-tokcom needs the Python package {error.name}, which this Python does not find: install those of its "
-            "requirements/run.txt, or use the checkout's ./run, which brings its own, or with the Debian package call "
-            "sudo gr-tokcom-setup; `tokcom doctor` tells more",
+            f"gr-tokcom needs the Python package {error.name}, which this Python cannot find: install those of its "
+            "requirements/run.txt, or use the checkout's ./run, which installs its own, or with the Debian package run "
+            "sudo gr-tokcom-setup; see `tokcom doctor`",
             name=error.name,
         ) from error
 
@@ -67,7 +69,7 @@ def __dir__() -> list[str]:
 
 
 class _Blocks(ModuleType):
-    """The package: under a block's name it keeps the class, where Python would bind the module that holds it."""
+    """Module type of the package: binds a block's name to its class, where Python would bind the module."""
 
     def __setattr__(self, name: str, value: object) -> None:
         holds_block = isinstance(value, ModuleType) and name in __all__

@@ -1,4 +1,4 @@
-"""Blocks that work in a thread of their own: what waits is bounded where it arrives, however long one frame takes."""
+"""Blocks that work in a separate thread behind a bounded queue, however long one frame takes."""
 
 import threading
 import time
@@ -12,15 +12,15 @@ from ._queue import BoundedQueue
 
 
 class BackgroundPduBlock(PduBlock):
-    """A PduBlock whose `process` runs in a thread behind a bounded queue.
+    """PduBlock whose `process` runs in a thread behind a bounded queue.
 
-    Where a subclass sets `at_once` above 1, so many of the PDUs that wait go to its `process_all` together.
+    If a subclass sets `at_once` above 1, up to that many waiting PDUs are passed to `process_all` together.
 
-    At the end of a finite run the block ends when its queue is empty; stopped before, it counts what is left in
-    `inputs_dropped`.
+    At the end of a finite run the block finishes when its queue is empty; if it is stopped before, the rest is counted
+    in `inputs_dropped`.
 
     Parameters:
-        name: what GNU Radio calls the block.
+        name: name of the block in GNU Radio.
         queue_size: PDUs that may wait, at least 1.
         drop: "oldest" or "newest": which is dropped, logged and counted when the queue is full.
     """
@@ -39,7 +39,7 @@ class BackgroundPduBlock(PduBlock):
 
     @property
     def queue_length(self) -> int:
-        """PDUs that wait now."""
+        """Number of PDUs waiting."""
         return len(self._queue)
 
     def start(self) -> bool:
@@ -65,12 +65,12 @@ class BackgroundPduBlock(PduBlock):
         return len(self._queue), self.inputs_dropped
 
     def _on_system(self, message: object) -> None:
-        """The scheduler announces the end: it takes its place behind the PDUs that wait at the input port."""
+        """Queue the scheduler's announcement of the end behind the PDUs waiting at the input port."""
         self.to_basic_block()._post(self._input, pmt.cons(self.END, message))
 
     def _on_pdu(self, pdu: object) -> None:
         if pmt.is_pair(pdu) and pmt.eq(pmt.car(pdu), self.END):
-            # End now, or leave it to the thread, which announces the end once more when the queue is empty.
+            # End now, or leave it to the thread, which announces the end again when the queue is empty.
             with self._changed:
                 self._ending = pmt.cdr(pdu)
                 if self._queue or self._busy:
@@ -102,7 +102,7 @@ class BackgroundPduBlock(PduBlock):
     def process_all(
         self, frames: list[tuple[Mapping, np.ndarray]]
     ) -> list[tuple[dict, np.ndarray] | Exception | None]:  # fmt: skip
-        """What `process` makes of each of several PDUs, or raises."""
+        """Process several PDUs; return the result of `process` for each, or its exception."""
         raise NotImplementedError
 
     def _on_pdus(self, pdus: list) -> None:

@@ -1,8 +1,9 @@
-"""What the message blocks share: PDUs to arrays and back, refusal of bad ones, time keeping."""
+"""Common parts of the message blocks: conversion of PDUs to arrays and back, refusal of bad ones, timing."""
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple, fields
 from math import prod
 
 import numpy as np
@@ -23,26 +24,26 @@ KINDS = {
     "float32": (pmt.is_f32vector, 8, ">f4"),
     "complex64": (pmt.is_c32vector, 10, ">c8"),
 }
-"""How each kind of uniform vector is recognised, its number in serial form, and its elements there."""
+"""Kinds of uniform vectors: predicate, code in serial form, and element type there."""
 UNIFORM_VECTOR = b"\x0a"
-"""What a uniform vector's serial form begins with. It is the fast way in and out: through lists of Python numbers a
-burst takes five times as long."""
+"""First byte of a uniform vector's serial form, the fast conversion: through lists of Python numbers a burst takes five
+times as long."""
 
 
 MISSING = pmt.intern("no such key")
 
 
 class PduBlock(gr.basic_block):
-    """One PDU in, one library call, one PDU out.
+    """Block with one PDU in, one library call, one PDU out.
 
-    A subclass names its ports and element kind (None: of any, then there is no content) and writes `process`, during
-    which `_received` is the PDU's metadata. Where it FORWARDS, that goes on with what is added to it.
-    Whatever that raises is logged and counted in `frames_refused`, and the block goes on with the next frame.
+    A subclass names its ports and element kind (None for any kind, without content) and implements `process`, during
+    which `_received` is the PDU's metadata. If FORWARDS is set, the metadata is forwarded with the added keys.
+    Exceptions are logged and counted in `frames_refused`, and the block continues with the next frame.
 
     Parameters:
-        name: what GNU Radio calls the block.
-        queue_size: PDUs that may wait at the input; of more, the oldest are dropped, logged and counted in
-            `inputs_dropped`, and the metadata tells of both. 0: no limit.
+        name: name of the block in GNU Radio.
+        queue_size: largest number of PDUs waiting at the input; beyond it the oldest are dropped, logged and counted in
+            `inputs_dropped`, and both numbers are in the metadata. 0 for no limit.
     """
 
     INPUT: str
@@ -62,8 +63,8 @@ class PduBlock(gr.basic_block):
         self.set_msg_handler(self._input, self._on_pdu)
 
     def process(self, meta: "Metadata", data: np.ndarray) -> tuple[dict, np.ndarray] | None:
-        """Keys to add to the metadata, or with the value None to take out, and the PDU's new content; None to send
-        nothing (now)."""
+        """Process a PDU: return keys to add to the metadata (or, with value None, to remove) and the new content; None
+        to send nothing (now)."""
         raise NotImplementedError
 
     def _on_pdu(self, pdu: object) -> None:
@@ -81,7 +82,7 @@ class PduBlock(gr.basic_block):
             self.refuse(error)
 
     def _publish(self, received: object, added: dict, out: np.ndarray, seconds: float) -> None:
-        """Send what was made of a PDU of that metadata."""
+        """Send the result of a PDU."""
         added = {**added, keys.SECONDS + self.STAGE: seconds}
         counters = self.counters()
         if counters is not None:
@@ -90,33 +91,35 @@ class PduBlock(gr.basic_block):
         self.message_port_pub(self._output, make_pdu(meta, added, out))
 
     def counters(self) -> tuple[int, int] | None:
-        """PDUs that wait and that were dropped so far; None where there is no limit."""
+        """Return the numbers of PDUs waiting and dropped so far; None without a limit."""
         return (self.to_basic_block().nmsgs(self._input), self.inputs_dropped) if self._queue_size else None
 
     def is_connected(self, port: object) -> bool:
-        """Whether anybody listens to an output: a PDU that nobody gets is not worth making."""
+        """Tell whether an output is connected, so that PDUs for unconnected ones need not be made."""
         return not pmt.is_null(self.to_basic_block().message_subscribers(port))
 
     def count_drop(self, size: int, which: str) -> None:
-        """Count a PDU that found the queue full, and log it."""
+        """Count and log a PDU dropped because the queue was full."""
         self.inputs_dropped += 1
-        # Each time that their number has doubled: a log of every one would cost more time than they did.
+        # Log whenever their number has doubled: logging each would cost more time than processing them.
         if self.inputs_dropped.bit_count() == 1:
             said = f"queue of {size} {self.INPUT} is full: the {which} dropped ({self.inputs_dropped} so far)"
             self.logger.warn(said)
 
     def refuse(self, error: Exception) -> None:
-        """Log and count a frame that could not be processed."""
+        """Log and count a frame that cannot be processed."""
         self.frames_refused += 1
         self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
 
 
 class Unknown:
-    """Counts frames whose codebook, or key, a block does not have, and tells of each of those the first time.
+    """Counts frames whose codebook, or key, a block does not have, or that it does not believe, and tells of each kind
+    the first time.
 
     Parameters:
         block: what counts them.
-        counter: its attribute: `frames_unknown`, by the codebook's name, or `frames_locked`, by the key's id.
+        counter: its attribute: `frames_unknown`, by the codebook's name; `frames_locked`, by the key's id; or
+            `frames_rejected`, by `RejectedError.kind`.
     """
 
     def __init__(self, block: PduBlock, counter: str = "frames_unknown"):
@@ -124,19 +127,19 @@ class Unknown:
         setattr(block, counter, self._counts)
 
     def count(self, lacking: str | int, said: str) -> None:
-        """Count a frame; `said` goes into the log where it is the first that lacks the same."""
+        """Count a frame; log `said` if it is the first with this codebook or key."""
         self._counts[lacking] += 1
         if self._counts[lacking] == 1:
             self._block.logger.warn(said)
 
 
 def reason(error: Exception) -> str:
-    """Why a frame was refused; an error that nobody foresaw is named by its type, too."""
+    """Format the reason of a refusal; unexpected exceptions include their type."""
     return str(error) if isinstance(error, TokcomError) else f"{type(error).__name__}: {error}"
 
 
 class Metadata(Mapping):
-    """A PDU's metadata as Python values, each made when it is asked for: most blocks want few of many."""
+    """PDU's metadata as Python values, converted on access, as most blocks need few of them."""
 
     def __init__(self, entries: object):
         self._entries = entries if pmt.is_dict(entries) else pmt.make_dict()
@@ -158,10 +161,10 @@ class Metadata(Mapping):
 
 
 def open_pdu(pdu: object, kind: str | None) -> tuple[Metadata, np.ndarray]:
-    """Metadata and content of a PDU; of kind None: of any, whose content does not matter and comes out empty.
+    """Open a PDU: return metadata and content; kind None accepts any PDU and returns empty content.
 
     Raises:
-        FrameError: the message is no PDU, or of another kind than wanted.
+        FrameError: the message is not a PDU, or of another kind than requested.
     """
     if not pmt.is_pair(pdu) or not (pmt.is_dict(pmt.car(pdu)) or pmt.is_null(pmt.car(pdu))):
         raise FrameError("the message is not a PDU (a pair of a dictionary and a vector)")
@@ -177,7 +180,7 @@ def open_pdu(pdu: object, kind: str | None) -> tuple[Metadata, np.ndarray]:
 
 
 def make_pdu(meta: object, added: dict, data: np.ndarray) -> object:
-    """A PDU of a PMT dictionary with keys added, or with the value None taken out, and an array's values in row-major
+    """Make a PDU of a PMT dictionary with keys added (or, with value None, removed) and an array's values in row-major
     order."""
     for key, value in added.items():
         if value is None:
@@ -188,17 +191,17 @@ def make_pdu(meta: object, added: dict, data: np.ndarray) -> object:
 
 
 def vector_of(data: np.ndarray) -> object:
-    """A uniform vector of an array's values in row-major order."""
+    """Make a uniform vector of an array's values in row-major order."""
     _, number, element = KINDS[data.dtype.name]
     head = UNIFORM_VECTOR + bytes([number]) + data.size.to_bytes(4, "big") + b"\x01\x00"
     return pmt.deserialize_str(head + data.astype(element).tobytes())
 
 
 def required(meta: Mapping, key: str, kind: type) -> object:
-    """A key's value.
+    """Look up a key's value.
 
     Raises:
-        FrameError: the key is missing or its value of another kind.
+        FrameError: the key is missing or its value has another type.
     """
     value = meta.get(key, MISSING)
     if value is MISSING:
@@ -211,12 +214,12 @@ def required(meta: Mapping, key: str, kind: type) -> object:
 
 
 def _optional(meta: Mapping, key: str, kind: type, missing: object) -> object:
-    """A key's value, or what takes its place where the key is missing."""
+    """Look up a key's value, or return `missing` if the key is missing."""
     return required(meta, key, kind) if key in meta else missing
 
 
 def frame_keys(frame: Payload) -> dict:
-    """Metadata that describes a frame."""
+    """Make the metadata that describe a frame."""
     described = {
         keys.FRAME_ID: frame.frame_id,
         keys.MODALITY: frame.modality,
@@ -232,7 +235,7 @@ def frame_keys(frame: Payload) -> dict:
 
 
 def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
-    """The frame of a PDU of tokens, or of bits.
+    """Make the frame of a PDU of tokens, or of bits.
 
     Raises:
         FrameError: keys are missing, or the tokens do not fit them.
@@ -253,10 +256,10 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
 
 
 def payload_of(meta: Mapping) -> str:
-    """What packets carry: `frame.TOKENS`, where nothing is said, or `frame.BITS`.
+    """Return the payload of packets, `frame.TOKENS` by default, or `frame.BITS`.
 
     Raises:
-        FrameError: the key is something else.
+        FrameError: the key has another value.
     """
     payload = _optional(meta, keys.PAYLOAD, str, TOKENS)
     if payload not in (TOKENS, BITS):
@@ -265,7 +268,7 @@ def payload_of(meta: Mapping) -> str:
 
 
 def outline_of(meta: Mapping) -> Payload:
-    """The frame that metadata describes, all of its tokens lost.
+    """Make the frame that metadata describe, with all tokens lost.
 
     Raises:
         FrameError: keys are missing or wrong.
@@ -277,22 +280,22 @@ def outline_of(meta: Mapping) -> Payload:
 
 
 def mcs_of(meta: Mapping) -> np.ndarray:
-    """uint8 (n_packets,): the MCS of each packet.
+    """Return the MCS of each packet, uint8 (n_packets,).
 
     Raises:
-        FrameError: the key is missing, or is not one byte a packet.
+        FrameError: the key is missing, or does not have one byte per packet.
     """
     mcs = np.asarray(required(meta, keys.MCS, np.ndarray))
     if mcs.shape != (required(meta, keys.PACKETS, int),):
-        raise FrameError(f"the PDU names the MCS of {mcs.size} packets and has {meta[keys.PACKETS]}")
+        raise FrameError(f"the PDU has the MCS of {mcs.size} packets, but {meta[keys.PACKETS]} packets")
     return mcs.astype(np.uint8)
 
 
 def misfit_of(meta: Mapping) -> np.ndarray | None:
-    """float32 (n_packets, 2): how well code words can fit each packet; None where nothing is said.
+    """Return the statistics of each packet's fit, float32 (n_packets, 2); None if missing.
 
     Raises:
-        FrameError: the key is not two values a packet.
+        FrameError: the key does not have two values per packet.
     """
     if keys.MISFIT not in meta:
         return None
@@ -304,28 +307,28 @@ def misfit_of(meta: Mapping) -> np.ndarray | None:
 
 
 def labels_of(meta: Mapping) -> str:
-    """Under which numbers tokens are sent: one of `labels.LABELS`, "natural" where nothing is said.
+    """Return the labels of the tokens, one of `labels.LABELS`, "natural" by default.
 
     Raises:
-        FrameError: the key is no string.
+        FrameError: the key is not a string.
     """
     return _optional(meta, keys.LABELS, str, NATURAL)
 
 
 def layout_of(meta: Mapping) -> str:
-    """Which tokens travel together: one of `layout.LAYOUTS`, "spread" where nothing is said.
+    """Return the layout of the tokens, one of `layout.LAYOUTS`, "spread" by default.
 
     Raises:
-        FrameError: the key is no string.
+        FrameError: the key is not a string.
     """
     return _optional(meta, keys.LAYOUT, str, SPREAD)
 
 
 def carriers_of(meta: Mapping) -> np.ndarray:
-    """Es/N0 in dB by carrier, float32 (n_carriers,); of one where only the mean is told.
+    """Return the Es/N0 in dB per carrier, float32 (n_carriers,); a single value if only the mean is known.
 
     Raises:
-        FrameError: neither is told.
+        FrameError: neither is present.
     """
     if keys.CARRIER_ESN0_DB in meta:
         return np.asarray(meta[keys.CARRIER_ESN0_DB], np.float32)
@@ -333,7 +336,7 @@ def carriers_of(meta: Mapping) -> np.ndarray:
 
 
 def header_keys(header: BurstHeader) -> dict:
-    """Metadata that says what a burst header says."""
+    """Make the metadata that describe a burst header."""
     described = {
         keys.STREAM_ID: header.stream_id,
         keys.FRAME_ID: header.frame_id,
@@ -360,7 +363,7 @@ def header_keys(header: BurstHeader) -> dict:
 
 
 def header_of(meta: Mapping) -> BurstHeader:
-    """The burst header that metadata describes.
+    """Make the burst header that metadata describe.
 
     Raises:
         FrameError: keys are missing.
@@ -386,31 +389,32 @@ def header_of(meta: Mapping) -> BurstHeader:
     )
 
 
-def seal_value(seal: Seal | None) -> tuple[int, int, int] | None:
+def seal_value(seal: Seal | None) -> tuple[int, ...] | None:
     """What metadata says of a seal."""
-    return None if seal is None else (seal.key_id, seal.direction, seal.epoch)
+    return None if seal is None else astuple(seal)
 
 
 def seal_of(meta: Mapping) -> Seal | None:
-    """What packets are encrypted with; None: nothing.
+    """The key that protects packets; None: none does.
 
     Raises:
-        FrameError: the key is no tuple of three.
+        FrameError: the metadata's key is no tuple of five.
         ParameterError: a value is out of its range.
     """
     value = _optional(meta, keys.SEAL, tuple, None)
     if value is None:
         return None
-    if len(value) != 3 or not all(isinstance(each, int) for each in value):
-        raise FrameError(f"seal is {value}; it must be the id of a key, a direction and an epoch")
+    if len(value) != len(fields(Seal)) or not all(isinstance(each, int) for each in value):
+        names = ", ".join(field.name for field in fields(Seal))
+        raise FrameError(f"seal is {value}; it must be the numbers {names}")
     return Seal(*value)
 
 
 def picture_of(meta: Mapping, data: np.ndarray) -> np.ndarray:
-    """The picture of a PDU, uint8 (height, width, 3).
+    """Make the picture of a PDU, uint8 (height, width, 3).
 
     Raises:
-        FrameError: the values do not make a picture of the size that the metadata tells.
+        FrameError: the values do not make a picture of the size in the metadata.
     """
     height, width = required(meta, keys.HEIGHT, int), required(meta, keys.WIDTH, int)
     if data.size != height * width * 3 or not data.size:
@@ -419,7 +423,7 @@ def picture_of(meta: Mapping, data: np.ndarray) -> np.ndarray:
 
 
 def packet_rows(meta: Mapping, data: np.ndarray) -> np.ndarray:
-    """Content of a PDU as one row a packet.
+    """Arrange the content of a PDU as one row per packet.
 
     Raises:
         FrameError: the values do not make that many rows.

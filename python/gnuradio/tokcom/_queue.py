@@ -1,4 +1,4 @@
-"""A queue that cannot grow without end, for what a block cannot work off at once."""
+"""Bounded queue for work that a block cannot do immediately."""
 
 from collections import deque
 
@@ -8,7 +8,7 @@ DROP_POLICIES = ("oldest", "newest")
 
 
 class BoundedQueue(deque):
-    """First in, first out, up to a size.
+    """First-in, first-out queue of limited size.
 
     Parameters:
         size: entries that may wait, at least 1.
@@ -24,7 +24,7 @@ class BoundedQueue(deque):
         self.size, self.drop = size, drop
 
     def put(self, entry: object) -> bool:
-        """Append an entry; returns whether one had to be dropped for it."""
+        """Append an entry; return whether one was dropped for it."""
         full = len(self) >= self.size
         if full and self.drop == "oldest":
             self.popleft()

@@ -1,4 +1,4 @@
-"""What the last frames left behind at several ports, brought together by stream and frame number."""
+"""Parts of recent frames from several ports, matched by stream and frame number."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -12,22 +12,22 @@ FrameKey = tuple[int, int]
 
 
 def frame_key(meta: Mapping) -> FrameKey:
-    """Which frame metadata belong to: its stream, 0 where none is named, and its number as the air carries it.
+    """Extract a frame's key from metadata: its stream, 0 by default, and its number as sent on the air.
 
     Raises:
-        FrameError: the frame has no number, or one of another kind.
+        FrameError: the frame's number is missing or has another type.
     """
     stream = required(meta, keys.STREAM_ID, int) if keys.STREAM_ID in meta else 0
     return stream, required(meta, keys.FRAME_ID, int) % FRAME_IDS
 
 
 class RecentFrames:
-    """Parts of frames; the oldest frames are forgotten.
+    """Store of parts of frames, from which the oldest frames are evicted.
 
     Parameters:
-        size: frames that are kept, at least 1.
-        max_bytes: that they may hold together; the latest frame is kept, whatever it holds.
-        on_forget: called with the key and the parts of a frame that is forgotten.
+        size: number of frames to keep, at least 1.
+        max_bytes: limit on their bytes; the latest frame is kept whatever its size.
+        on_forget: called with the key and the parts of an evicted frame.
     """
 
     def __init__(self, size: int, max_bytes: int, on_forget: Callable[[FrameKey, dict], None] | None = None):
@@ -40,12 +40,12 @@ class RecentFrames:
 
     @property
     def bytes_held(self) -> int:
-        """Bytes of all parts that are here."""
+        """Total bytes of all parts."""
         return sum(self._bytes.values())
 
     def put(self, key: FrameKey, part: str, content: object, n_bytes: int) -> dict[str, object]:
-        """Add a part that holds so many bytes; returns all that is here of its frame. A part that comes again begins a
-        new frame."""
+        """Add a part of n_bytes bytes and return all parts of its frame. A part that is already there begins a new
+        frame."""
         if part in self._frames.get(key, ()):
             self._forget(key)
         parts = self._frames.setdefault(key, {})
@@ -56,11 +56,11 @@ class RecentFrames:
         return parts
 
     def get(self, key: FrameKey) -> dict[str, object]:
-        """What is here of a frame."""
+        """Return the parts of a frame."""
         return self._frames.get(key, {})
 
     def pop(self, key: FrameKey) -> dict[str, object]:
-        """Take out a frame; returns what was here of it."""
+        """Remove a frame and return its parts."""
         self._bytes.pop(key, None)
         return self._frames.pop(key, {})
 

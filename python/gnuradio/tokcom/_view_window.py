@@ -1,27 +1,27 @@
-"""The window of image_view. Only that block imports this file, and with it Qt."""
+"""Window of image_view; only that block imports this file, and with it Qt."""
 
 from collections.abc import Callable
 
 import numpy as np
 from PyQt5.QtCore import QLineF, QRectF, QSize, Qt, QTimer
 from PyQt5.QtGui import QBrush, QColor, QFont, QImage, QPainter, QPainterPath, QPen
-from PyQt5.QtWidgets import QGridLayout, QLabel, QScrollArea, QSizePolicy, QWidget
+from PyQt5.QtWidgets import QComboBox, QGridLayout, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from tokcom.metrics.frame_panels import TITLES, Panel
 from tokcom.metrics.overlays import LOSS, heat_scale
 
 PICTURES_MS, CATCH_UP_MS, FIGURES_MS = 40, 5, 250
-"""How often the window looks for pictures, for pictures while several wait, and for figures."""
+"""Intervals in ms at which the window polls for pictures, for pictures while several wait, and for figures."""
 INK, QUIET, LINE, PAPER, CARD = (QColor(code) for code in ("#1c2330", "#5d6778", "#dde2ea", "#f3f5f9", "#ffffff"))
 ACCENT, ACCENT_2 = QColor("#0b6e63"), QColor(*LOSS)
 
 
 class ViewWindow(QWidget):
-    """Four pictures above, figures and charts below.
+    """Window with four pictures above, figures and charts below.
 
     Parameters:
-        title: the heading.
-        view: the image_view that has the pictures and figures.
+        title: heading.
+        view: the image_view that provides pictures and figures.
     """
 
     def __init__(self, title: str, view: object):
@@ -42,9 +42,11 @@ class ViewWindow(QWidget):
         self._hint = QLabel()
         self._hint.setStyleSheet(f"font-size: 13px; font-weight: 600; color: {ACCENT_2.darker(130).name()};")
         self._hint.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
-        # A long hint is cut, and shown whole below the pointer: it must not widen the window.
+        # A long hint is truncated, with the full text as a tool tip: it must not widen the window.
         self._hint.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
-        layout.addWidget(heading, 0, 0, 1, 6)
+        self._streams = StreamChoice(view)
+        layout.addWidget(heading, 0, 0, 1, 4)
+        layout.addWidget(self._streams, 0, 4, 1, 2)
         layout.addWidget(self._hint, 0, 6, 1, 6)
         for column, card in enumerate(self._pictures):
             layout.addWidget(card, 1, 3 * column, 1, 3)
@@ -75,7 +77,7 @@ class ViewWindow(QWidget):
             QTimer.singleShot(0, self._fit)
 
     def _fit(self) -> None:
-        """Where a scroll area shows only a part of it, as in a flowgraph's window, enlarge that window; never beyond
+        """Enlarge the enclosing window if a scroll area shows only part of this one, as in a flowgraph; never beyond
         the screen."""
         area, top = self.parentWidget(), self.window()
         while area is not None and not isinstance(area, QScrollArea):
@@ -90,7 +92,7 @@ class ViewWindow(QWidget):
         return QSize(1120, 650)
 
     def show_next(self) -> None:
-        """Show the next frame that waits, if one does; where more of them wait, go on as soon as it is painted."""
+        """Show the next waiting frame, if any; if more are waiting, continue as soon as it is painted."""
         panels = self._view.next_panels()
         if panels is None:
             return
@@ -101,6 +103,7 @@ class ViewWindow(QWidget):
 
     def show_figures(self) -> None:
         """Show the figures as they are now."""
+        self._streams.offer(self._view.streams)
         figures, frames = self._view.figures(), self._view.recent_figures()
         self._numbers.show_figures(self._view.latest_figures(), figures, len(frames))
         self._hint.setText(figures["hint"] or "")
@@ -111,8 +114,33 @@ class ViewWindow(QWidget):
         self._quality.show_values([np.nan if frame.esn0_db is None else frame.esn0_db for frame in frames])
 
 
+class StreamChoice(QComboBox):
+    """Which stream is shown: all, or one of those that have come. Of one stream there is nothing to choose.
+
+    Parameters:
+        view: the image_view that is told.
+    """
+
+    def __init__(self, view: object):
+        super().__init__()
+        self._view = view
+        self.addItem("all streams", None)
+        self.setVisible(False)
+        self.currentIndexChanged.connect(self._choose)
+
+    def offer(self, streams: list[int]) -> None:
+        """Add the streams that are not in the list yet."""
+        for stream in streams:
+            if self.findData(stream) < 0:
+                self.addItem(f"stream {stream}", stream)
+        self.setVisible(self.count() > 2)
+
+    def _choose(self, _: int) -> None:
+        self._view.show_stream(self.currentData())
+
+
 class Card(QWidget):
-    """A white plate with a title; what is on it is painted by `paint`."""
+    """White card with a title, whose content is painted by `paint`."""
 
     def __init__(self, title: str):
         super().__init__()
@@ -136,11 +164,11 @@ class Card(QWidget):
         self.paint(painter, QRectF(12, 32, self.width() - 24, self.height() - 44))
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
-        """Paint what the card shows into an area."""
+        """Paint the content of the card into an area."""
 
 
 class PictureCard(Card):
-    """A picture with its caption."""
+    """Card with a picture and its caption."""
 
     def __init__(self, title: str, legend: bool = False):
         super().__init__(title)
@@ -179,7 +207,7 @@ class PictureCard(Card):
 
 
 class NumbersCard(Card):
-    """The figures as numbers: of the last frame, which answers at once, and over the last ones."""
+    """Card with the figures as numbers, of the last frame and averaged over the last ones."""
 
     def __init__(self):
         super().__init__("Link")
@@ -245,7 +273,7 @@ class CountersCard(Card):
 
 
 class Chart(Card):
-    """A value for each of the last frames."""
+    """Card with one value per frame for the last frames."""
 
     def __init__(self, title: str):
         super().__init__(title)
@@ -256,7 +284,7 @@ class Chart(Card):
         self.update()
 
     def paint_axis(self, painter: QPainter, area: QRectF, low: float, high: float, unit: str) -> QRectF:
-        """Two lines and their values; returns the plot's area."""
+        """Paint two grid lines with their values; return the plot's area."""
         plot = area.adjusted(40, 4, 0, -4)
         painter.setFont(font(10))
         for value, y in ((high, plot.top()), (low, plot.bottom())):
@@ -269,7 +297,7 @@ class Chart(Card):
 
 
 class PacketsChart(Chart):
-    """Packets lost of each frame, as bars."""
+    """Chart of the packets lost per frame, as bars."""
 
     def __init__(self):
         super().__init__("Packets lost, frame by frame")
@@ -288,7 +316,7 @@ class PacketsChart(Chart):
 
 
 class QualityChart(Chart):
-    """Es/N0 of each frame, as a line."""
+    """Chart of the Es/N0 per frame, as a line."""
 
     def __init__(self):
         super().__init__("Es/N0 in dB, frame by frame")
@@ -311,7 +339,7 @@ class QualityChart(Chart):
 
 
 class McsChart(Card):
-    """Packets of the last frames by their MCS."""
+    """Card with the packets of the last frames by MCS."""
 
     def __init__(self):
         super().__init__("Packets by modulation and coding")
@@ -338,7 +366,7 @@ class McsChart(Card):
 
 
 def paint_rows(painter: QPainter, area: QRectF, rows: list[tuple[str, str]], least: int = 0) -> None:
-    """Names on the left, values on the right."""
+    """Paint rows of names on the left and values on the right."""
     line = min(26.0, area.height() / max(1, len(rows), least))
     for row, (name, value) in enumerate(rows):
         place = QRectF(area.left(), area.top() + row * line, area.width(), line)
@@ -351,7 +379,7 @@ def paint_rows(painter: QPainter, area: QRectF, rows: list[tuple[str, str]], lea
 
 
 def font(pixels: int, bold: bool = False) -> QFont:
-    """The application's font in a size."""
+    """Return the application's font in a size."""
     made = QFont()
     made.setPixelSize(pixels)
     made.setBold(bold)
@@ -359,21 +387,21 @@ def font(pixels: int, bold: bool = False) -> QFont:
 
 
 def image_of(picture: np.ndarray) -> QImage:
-    """uint8 (height, width, 3) as Qt's image, which keeps the values."""
+    """Convert uint8 (height, width, 3) to a Qt image, which owns a copy."""
     height, width = picture.shape[:2]
     return QImage(np.ascontiguousarray(picture).tobytes(), width, height, 3 * width, QImage.Format_RGB888).copy()
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 as text."""
+    """Format a share of 1 as a percentage."""
     return "-" if share is None else f"{100 * share:.2f}%"
 
 
 def decimal(value: float | None) -> str:
-    """A value with one decimal as text."""
+    """Format a value with one decimal."""
     return "-" if value is None else f"{value:.1f}"
 
 
 def whole(value: float | None) -> str:
-    """A whole value as text."""
+    """Format a value as an integer."""
     return "-" if value is None else f"{round(value)}"

@@ -4,8 +4,9 @@ import numpy as np
 import pmt
 
 from tokcom import keys
-from tokcom.errors import ParameterError
+from tokcom.errors import LockedError, ParameterError, RejectedError
 from tokcom.link.bursts import Receiver, compile_kernels
+from tokcom.packets.header import BurstHeader
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst
 from tokcom.phy.synchronization import Synchronization
@@ -16,20 +17,21 @@ from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_o
 
 class burst_demodulator(PduBlock):
     """Demodulate a burst: frequency, timing, channel and noise from its preamble and header, phase and clock drift
-    followed through all of it, and a log-likelihood ratio for each coded bit. Where the metadata
-    tells the header, that is believed; else it is decoded.
+    tracked through all of it, and a log-likelihood ratio for each coded bit. The header is taken from the metadata if
+    present, else it is decoded.
 
     Input: message port "bursts", PDUs of c32 samples from burst_sync.
     Output: message port "llrs", PDUs of f32 LLRs, one packet after the other, positive where the bit is likelier 1,
     with what the header says and esn0_db, cfo, clock_offset_ppm, evm_db, carrier_esn0_db, misfit, gap_samples where
     samples are missing, and queued.demodulator and dropped.demodulator (bursts that wait and that were dropped so far).
-    Message port "cqi": what was measured, without LLRs and misfit. Message port "symbols": PDUs of c32 symbols of all
-    packets, equalised, with the same metadata as "cqi": for a QT GUI Constellation Sink.
+    Message port "cqi": what was measured, without LLRs and misfit, of bursts that the keys open. Message port
+    "symbols": PDUs of c32 symbols of all packets, equalised, with the same metadata: for a QT GUI Constellation Sink.
 
     Parameters:
-        queue_size: bursts that may wait at the input, at least 1; of more, the oldest are dropped, logged and counted.
-        keys: files of the keys that bursts may be encrypted with, in a list or between commas, as of
-            Packet Decoder: packets that they open help to demodulate the others.
+        queue_size: largest number of bursts waiting at the input, at least 1; beyond it the oldest are dropped, logged
+            and counted.
+        keys: files of the keys of encrypted bursts, as a list or separated by commas, as in Packet Decoder: packets
+            decrypted with them help to demodulate the others.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "llrs", "complex64", "demodulator"
@@ -46,7 +48,7 @@ class burst_demodulator(PduBlock):
 
     @property
     def bursts_dropped(self) -> int:
-        """Bursts that found the queue full."""
+        """Number of bursts dropped because the queue was full."""
         return self.inputs_dropped
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
@@ -71,8 +73,16 @@ class burst_demodulator(PduBlock):
             added[keys.GAP_SAMPLES] = quality.gap_samples
         if header is None:
             added |= header_keys(burst.header)
-        if self.is_connected(self.CQI):
+        if self.is_connected(self.CQI) and self._believed(burst.header):
             self.message_port_pub(self.CQI, make_pdu(self._received, added, np.zeros(0, np.uint8)))
         if self.is_connected(self.SYMBOLS):
             self.message_port_pub(self.SYMBOLS, make_pdu(self._received, added, burst.symbols))
         return added | {keys.MISFIT: vector_of(self._receiver.misfit(burst))}, self._receiver.demap(burst)
+
+    def _believed(self, header: BurstHeader) -> bool:
+        """Whether a transmitter may be guided by a burst: not by one that anybody may have sent."""
+        try:
+            self._receiver.opened(header)
+        except (LockedError, RejectedError):
+            return False
+        return True

@@ -13,38 +13,38 @@ from ._pdu import labels_of, layout_of, make_pdu, mcs_of, open_pdu, outline_of, 
 from ._queue import BoundedQueue
 
 LEAD_SECONDS = 0.1
-"""A radio gets its bursts at least this long ahead of their time."""
+"""Lead time in seconds with which a radio gets its bursts at least."""
 
 
 class burst_framer(gr.sync_block):
-    """Turn packets into bursts of samples: preamble, header, packets, and silence behind.
+    """Turn packets into bursts of samples: preamble, header, packets, and trailing silence.
 
-    Each burst starts with the tag of its length, or lies between tx_sob and tx_eob; tx_time, where the metadata has it,
-    becomes a tag, too; power_db, where it has that, makes the burst so much stronger. Between bursts the stream waits,
-    or is silent where it is to go on.
+    Each burst starts with a tag of its length, or has tags tx_sob and tx_eob; tx_time in the metadata becomes a tag,
+    too; power_db in the metadata changes the burst's power. Between bursts the stream pauses or, if continuous, is
+    silent.
 
-    With `tx_time` or `period`, bursts go out at times: for a radio as tags tx_time in its clock, in a stream that goes
-    on at the samples themselves. A burst that comes too late for its time takes the next one of the period.
+    With `tx_time` or `period`, bursts are sent at given times: for a radio by tags tx_time in its clock, in a
+    continuous stream at the samples themselves. A burst that is too late for its slot takes the next one.
 
     Input: message port "symbols", PDUs of c32 symbols, one packet after the other.
-    Output: complex samples. Message port "sent": the metadata of each burst as it goes out, with papr_db,
-    airtime_samples, queued.framer and dropped.framer (bursts that wait and that were dropped so far) added.
+    Output: complex samples. Message port "sent": the metadata of each burst when it is sent, with papr_db,
+        airtime_samples, queued.framer and dropped.framer (numbers of bursts waiting and dropped so far) added.
 
     Parameters:
         amplitude: root mean square of a burst's samples, above 0; peaks are about 10 dB higher and should stay below 1
             for a radio.
         profile: "standard", or "robust" with a longer preamble and a header sent three times, for use below 0 dB.
-        stream_id: of several transmitters on one channel, 0 to 63, the same as in Packet Encoder.
-        padding: samples of silence behind each burst, at least 0; 200 or more carry its end through filters.
-        length_tag: name of the tag that holds a burst's length with its padding; empty: tx_sob and tx_eob instead.
-        continuous: send silence between bursts, as fast as the blocks behind take it; not for a radio.
-        queue_size: bursts that may wait, at least 1.
+        stream_id: stream number, for channels shared by several transmitters, 0 to 63, the same as in Packet Encoder.
+        padding: samples of silence after each burst, at least 0; 200 or more flush its end through filters.
+        length_tag: name of the tag with a burst's length, padding included; empty for tx_sob and tx_eob instead.
+        continuous: send silence between bursts, as fast as the following blocks take it; not for a radio.
+        queue_size: largest number of bursts waiting, at least 1.
         drop: "oldest" or "newest": which burst is dropped, logged and counted when the queue is full.
-        tx_time: seconds, in the radio's clock or since the stream's start, at which the first burst goes out; 0: at
+        tx_time: time in seconds, in the radio's clock or since the start of the stream, of the first burst; 0 for at
             once.
-        period: seconds from the start of one burst to the next, at least 0; 0: one follows the other. A radio needs a
-            tx_time for it.
-        sample_rate: in Hz; in a stream that goes on it turns seconds into samples, else nothing depends on it.
+        period: seconds from the start of one burst to the next, at least 0; 0 to send bursts back to back. For a radio,
+            a period needs a tx_time.
+        sample_rate: sample rate in Hz; used only in a continuous stream, to convert seconds to samples.
     """
 
     SENT, SYMBOLS, SYSTEM = pmt.intern("sent"), pmt.intern("symbols"), pmt.intern("system")
@@ -80,15 +80,15 @@ class burst_framer(gr.sync_block):
         self._amplitude = np.float32(amplitude)
 
     def set_schedule(self, tx_time: float, period: float = 0.0, radio_time: float | None = None) -> None:
-        """Begin a schedule: the next burst goes out at tx_time, the others in periods from there.
+        """Start a schedule: the next burst is sent at tx_time, the others in periods from there.
 
         Parameters:
-            tx_time, period: as of the block.
-            radio_time: what the radio's clock reads now, in seconds, where it can be asked. Then no burst gets a time
-                that has passed; without, it is taken that the first one is here in time.
+            tx_time, period: as for the block.
+            radio_time: present time of the radio's clock in seconds, if available. Then no burst gets a time in the
+                past; without it, the first burst is assumed to be in time.
         """
         if period and not tx_time and radio_time is None and not self._continuous:
-            raise ParameterError(f"period is {period} and tx_time 0; a radio must be told the time of the first burst")
+            raise ParameterError(f"period is {period} and tx_time 0; for a radio, set the time of the first burst")
         self._schedule = BurstSchedule(tx_time, period) if tx_time or period else None
         self._clock = None if radio_time is None else (radio_time + LEAD_SECONDS, time.monotonic())
 
@@ -111,7 +111,7 @@ class burst_framer(gr.sync_block):
         return True
 
     def _on_system(self, message: object) -> None:
-        """The end is announced: it takes its place behind the bursts that wait at the input port."""
+        """Queue the announcement of the end behind the bursts waiting at the input port."""
         self.to_basic_block()._post(self.SYMBOLS, self.END)
 
     def _on_symbols(self, pdu: object) -> None:
@@ -127,7 +127,7 @@ class burst_framer(gr.sync_block):
             )  # fmt: skip
             if meta.get(keys.STREAM_ID, header.stream_id) != header.stream_id:
                 raise FrameError(
-                    f"the packets are coded for stream {meta[keys.STREAM_ID]}, and this Burst Framer is of stream "
+                    f"the packets are coded for stream {meta[keys.STREAM_ID]}, but this Burst Framer has stream "
                     f"{header.stream_id}: give Packet Encoder and Burst Framer the same stream_id"
                 )
             samples = self._transmitter.modulate(symbols, header)
@@ -182,7 +182,7 @@ class burst_framer(gr.sync_block):
         return produced
 
     def _take_up(self, offset: int) -> bool:
-        """Take the next burst out of the queue and give it its time; False where none waits."""
+        """Take the next burst from the queue and assign its time; return False if none is waiting."""
         if not self._queue:
             return False
         self._next = self._queue.popleft()
@@ -193,20 +193,20 @@ class burst_framer(gr.sync_block):
                 self._silence = max(0, round(start * self._sample_rate) - offset)
             report[keys.TX_TIME] = int(start), start % 1
             if not self._schedule.period:
-                self._schedule = None  # those behind follow at once
+                self._schedule = None  # later ones follow at once
         return True
 
     def _now(self, offset: int) -> float:
-        """The time in seconds, as tx_time counts it."""
+        """Return the present time in seconds, on the scale of tx_time."""
         if self._continuous:
             return offset / self._sample_rate
-        # Only differences of this computer's clock count; where nobody tells the radio's, it reads tx_time at most.
+        # Only differences of this computer's clock are used; without the radio's time, assume at most tx_time.
         clock = time.monotonic()
         self._clock = self._clock or (self._schedule.first, clock)
         return self._clock[0] + clock - self._clock[1]
 
     def _begin_burst(self, offset: int) -> None:
-        """Begin the burst that was taken up, tagged from this place on."""
+        """Start the current burst, with tags from this offset on."""
         meta, report, self._burst = self._next
         self._next, self._done = None, 0
         self.bursts_sent += 1

@@ -16,19 +16,18 @@ from ._pdu import header_keys, make_pdu, reason
 class burst_sync(gr.sync_block):
     """Find bursts in a stream of samples and cut each out whole.
 
-    A preamble is found by its repetition, its timing and frequency by its long training symbols; the header then tells
-    how long the burst is. Memory is constant. Bursts that overlap are all handed on. Tones and impulses are taken out
-    first. What keeps bursts from being received (an inverted spectrum, another sample rate, clipping, headers of
-    another version or with elements that must be known and are not, samples that are missing) is logged the first time
-    and whenever its count has doubled.
+    A preamble is found by its repetition, its timing and frequency by its long training symbols; the header then gives
+    the length of the burst. Memory is constant. Overlapping bursts are all passed on. Tones and impulses are removed
+    first. Causes of failed reception (an inverted spectrum, another sample rate, clipping, headers of another version
+    or with unknown mandatory elements, missing samples) are logged the first time and whenever their count has doubled.
 
-    Input: complex samples. Where an rx_time tag shows that samples are missing, as after a radio's overflow, it is
-    counted, and a burst is demodulated across the gap. At a new rx_rate, at an rx_time tag that goes back, and at one
-    that is the first but does not come first, the search begins anew.
+    Input: complex samples. If an rx_time tag shows that samples are missing, as after a radio's overflow, the gap is
+        counted, and a burst is demodulated across it. The search restarts at a new rx_rate, at an rx_time tag that goes
+        back, and at the first rx_time tag if samples came before it.
     Output: message port "bursts", PDUs of c32 samples, one burst each, with profile, long_start, cfo, sync_metric,
-    burst_start, burst_length and clipped; rx_time where tags tell it; tones where some were taken out; and what the
-    header says: frame_id, stream_id, grid, mcs, cmi … Message port "hints": a PDU with the key hint for each line of
-    the log, for Image View and Link Monitor ("counters").
+    burst_start, burst_length and clipped; rx_time if known from tags; tones if some were removed; and the fields of the
+    header: frame_id, stream_id, grid, mcs, cmi … Message port "hints": one PDU with the key hint per line of the log,
+        for Image View and Link Monitor ("counters").
 
     Parameters:
         profile: "any", "standard" or "robust": the bursts to find.
@@ -51,7 +50,7 @@ class burst_sync(gr.sync_block):
 
     @property
     def counters(self) -> SearchCounters:
-        """What has happened in the stream."""
+        """Counters of events in the stream."""
         return self._searcher.counters
 
     def start(self) -> bool:
@@ -74,11 +73,11 @@ class burst_sync(gr.sync_block):
         tags = self.get_tags_in_window(0, 0, len(samples))
         for offset in sorted({tag.offset for tag in tags}):
             here = [tag for tag in tags if tag.offset == offset]
-            # The rate first: it says what the time is to be.
+            # The rate first: it is needed to check the time.
             stamps = [tag for key in (self.RX_RATE, self.RX_TIME) for tag in here if pmt.eq(tag.key, key)]
             if not stamps:
                 continue
-            # Bursts up to here belong to the stamps until now.
+            # Bursts up to here use the earlier stamps.
             self._search(samples[done : offset - first], offset)
             done = offset - first
             if any([self._begins_anew(tag) for tag in stamps]):
@@ -88,15 +87,15 @@ class burst_sync(gr.sync_block):
         return len(samples)
 
     def _begins_anew(self, tag: object) -> bool:
-        """Take over what a tag tells; returns whether the stream behind it is another one than before. Where samples
-        are missing it is not: a burst is demodulated across the gap."""
+        """Process a tag; return whether a new stream begins after it. Missing samples do not begin one: a burst is
+        demodulated across the gap."""
         try:
             value = pmt.to_python(tag.value)
             if pmt.eq(tag.key, self.RX_RATE):
                 return self._clock.set_rate(float(value))
             missing = self._clock.stamp(stamp_of(tag.offset, value))
         except Exception as error:
-            # What a tag tells is a help; reception does not depend on it.
+            # Tags help, but reception does not depend on them.
             self.tags_refused += 1
             self._report("tag", self.tags_refused, f"a tag cannot be used: {reason(error)}")
             return False
@@ -105,13 +104,13 @@ class burst_sync(gr.sync_block):
         if missing > 0:
             self.samples_missing += round(missing)
             self.discontinuities += 1
-            self._report("gap", self.discontinuities, f"gap of {round(missing)} samples ahead of {tag.offset}")
+            self._report("gap", self.discontinuities, f"gap of {round(missing)} samples before {tag.offset}")
         elif missing < 0:
             self._report("clock", self.discontinuities + 1, f"the radio's clock goes back at sample {tag.offset}")
         return missing < 0
 
     def _report(self, kind: str, count: int, text: str) -> None:
-        """Log a kind of event: the first, and each time that their number has doubled."""
+        """Log events of a kind: the first one, and whenever their number has doubled."""
         if count >= max(1, 2 * self._reported.get(kind, 0)):
             self._reported[kind] = count
             self.logger.warn(f"{text} ({count} so far)")
@@ -129,8 +128,8 @@ class burst_sync(gr.sync_block):
         try:
             found = self._searcher.push(samples)
         except Exception as error:
-            # Nothing in a stream may end the reception of what follows.
-            self.logger.error(f"search begun anew: {reason(error)}")
+            # Nothing in a stream may stop the reception of later bursts.
+            self.logger.error(f"search restarted: {reason(error)}")
             self._searcher.reset(end)
             return
         self._report_search()

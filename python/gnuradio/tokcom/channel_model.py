@@ -9,45 +9,46 @@ from tokcom.channel.model import ChannelModel, ChannelSettings
 NONE_ABOVE = ("snr_db", "clip_db")
 NONE_BELOW = ("rician_k_db", "interferer_db")
 END_DB = 100
-"""Where a slider ends: from here on a level means none, which the library calls infinite."""
+"""Values at or beyond this disable the effect (mapped to infinity)."""
 
 
 class channel_model(gr.basic_block):
-    """A radio channel with the faults of both front ends. As it stands, samples pass unchanged.
+    """Radio channel with the faults of both front ends. With the default settings, samples pass unchanged.
 
     In order: the transmitter clips; multipath; carrier frequency offset and phase noise; sampling clock offset;
     interferer, impulses and noise; the receiver's IQ imbalance and DC offset; gaps. Powers in dB are relative to the
     reference power. With OFDM bursts of that mean power on 52 of 64 carriers, Es/N0 is 0.9 dB above the SNR.
 
-    Tags pass on, at the place where their sample comes out; a clock offset or a gap between may move them by a sample,
-    and the tag of a lost sample goes to one near it. Interpolation makes the stream late: by 9 samples where paths fall
-    between samples, by another 10 with a clock offset.
+    Tags are propagated with their samples; a clock offset or a gap may move them by a sample, and the tag of a lost
+    sample goes to a nearby one. Interpolation delays the stream: by 9 samples if paths fall between samples, by another
+    10 with a clock offset.
 
     Input: a stream of complex samples.
-    Output: a stream of complex samples, as many but for clock offset and gaps.
+    Output: a stream of complex samples, equally many except with a clock offset or gaps.
 
     Parameters:
-        sample_rate: in Hz.
-        seed: of everything random, at least 0.
-        reference_power: mean power of the signal where it is on the air, linear.
-        snr_db: reference power over the power of white Gaussian noise, in dB, at least -100; from 100 on there is none.
-        cfo_hz: carrier frequency offset, up to half the sample rate either way.
-        linewidth_hz: of the oscillators' phase noise (a Wiener process); 0 for none.
-        sfo_ppm: sampling clock offset, -1000 to 1000; positive where the transmitter's clock is the faster one.
+        sample_rate: sample rate in Hz.
+        seed: seed of all random stages, at least 0.
+        reference_power: mean linear power of the signal while it is on the air.
+        snr_db: reference power over the power of white Gaussian noise, in dB, at least -100; 100 or more for no noise.
+        cfo_hz: carrier frequency offset in Hz, of magnitude up to half the sample rate.
+        linewidth_hz: linewidth in Hz of the oscillators' phase noise (a Wiener process); 0 for none.
+        sfo_ppm: sampling clock offset, -1000 to 1000; positive if the transmitter's clock is the faster one.
         profile: "none", "flat", "epa", "eva", "etu" (3GPP TS 36.104) or "three-path" (static).
-        doppler_hz: largest Doppler shift, up to 0.1 of the sample rate; 0 for gains that are drawn once and stay.
-        rician_k_db: K-factor of the first path in dB, up to 100; from -100 down it is Rayleigh fading.
-        clip_db: the transmitter clips at this level above the reference power, at least -20 dB; from 100 on never.
-        iq_gain_db: the receiver's gain of Q relative to I, -20 to 20.
-        iq_phase_deg: the receiver's error of the angle between Q and I, -90 to 90.
-        dc_offset: the receiver's, complex, relative to a full scale of 1.
-        interferer_db: power of a continuous wave in dB, up to 100; from -100 down there is none.
-        interferer_hz: its frequency, up to half the sample rate either way.
-        impulse_rate: bursts of noise per second, on average.
-        impulse_length: samples of each.
-        impulse_db: their power, -100 to 100 dB.
-        gap_rate: gaps per second, on average.
-        gap_length: samples lost in each.
+        doppler_hz: maximum Doppler shift in Hz, up to 0.1 of the sample rate; 0 for gains that are drawn once and kept.
+        rician_k_db: K-factor of the first path in dB, up to 100; -100 or less for Rayleigh fading.
+        clip_db: the transmitter clips at this level relative to the reference power, at least -20 dB; 100 or more for
+            no clipping.
+        iq_gain_db: the receiver's gain imbalance, Q relative to I, in dB, -20 to 20.
+        iq_phase_deg: the receiver's phase imbalance, the error of the angle between Q and I, in degrees, -90 to 90.
+        dc_offset: the receiver's complex DC offset, relative to a full scale of 1.
+        interferer_db: power of a continuous wave in dB, up to 100; -100 or less for no interferer.
+        interferer_hz: frequency of that wave in Hz, of magnitude up to half the sample rate.
+        impulse_rate: mean number of impulses per second.
+        impulse_length: length of each impulse in samples.
+        impulse_db: power of the impulses, -100 to 100 dB.
+        gap_rate: mean number of gaps per second.
+        gap_length: samples lost per gap.
     """
 
     def __init__(
@@ -68,12 +69,12 @@ class channel_model(gr.basic_block):
             impulse_db=impulse_db, snr_db=_level("snr_db", snr_db), iq_gain_db=iq_gain_db, iq_phase_deg=iq_phase_deg,
             dc_offset=dc_offset, gap_rate=gap_rate, gap_length=gap_length,
         )  # fmt: skip
-        # Numba compiles now what would hold up the first samples.
+        # Compile Numba's kernels now, not at the first samples.
         ChannelModel(settings, sample_rate, seed).process(np.zeros(64, np.complex64))
         self._model = ChannelModel(settings, sample_rate, seed)
         self._turn = threading.Lock()
         self.set_tag_propagation_policy(gr.TPP_CUSTOM)
-        # One sample can become two, and none is kept back.
+        # One sample can become two, and none is held back.
         self.set_min_noutput_items(4)
 
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
@@ -151,7 +152,7 @@ class channel_model(gr.basic_block):
 
 
 def _level(name: str, value: float | str | complex) -> float | str | complex:
-    """A setting as the library takes it."""
+    """Convert a setting for the library."""
     if isinstance(value, int | float):
         if name in NONE_ABOVE and value >= END_DB:
             return math.inf

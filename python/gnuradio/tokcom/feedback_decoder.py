@@ -10,15 +10,15 @@ from ._pdu import PduBlock, frame_of, vector_of
 
 
 class feedback_decoder(PduBlock):
-    """Read the reports that a receiver sends back on the bursts of this transmitter.
+    """Decode a receiver's reports on the bursts of this transmitter.
 
     Input: message port "tokens", PDUs of s32 tokens from the port "feedback" of packet_decoder. Those on other streams
-    are passed over; what the channel lost is counted in `reports_lost`.
+        are ignored; reports lost on the channel are counted in `reports_lost`.
     Output: message port "reports", PDUs without content, for both ports "cqi" and "reports" of semantic_mcs, with
-    stream_id, frame_id, packets, packets_lost, packets_open where it is known, and carrier_esn0_db by band.
+    stream_id, frame_id, packets, packets_lost, packets_open if known, and carrier_esn0_db by band.
 
     Parameters:
-        stream_id: of this transmitter, 0 to 63, as in burst_framer; -1: of any.
+        stream_id: stream number of this transmitter, 0 to 63, as in burst_framer; -1 for any.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "reports", "int32", "feedback_decoder"

@@ -13,16 +13,16 @@ from ._pdu import PduBlock, carriers_of, frame_keys, required, vector_of
 
 
 class feedback_encoder(PduBlock):
-    """Tell the transmitter of each burst received what the channel was like and how many packets were lost: as a burst
-    of its own, for Packet Encoder, Token Mapper and Burst Framer to send.
+    """Report channel quality and packet losses of received bursts to their transmitter, as separate bursts to be sent
+    by Packet Encoder, Token Mapper and Burst Framer.
 
-    Input: message port "frames", PDUs of any kind whose metadata says what became of a burst: stream_id, frame_id,
-    packets, packets_lost, carrier_esn0_db or esn0_db and, where it is known, packets_open; as from token_recovery or
-    packet_decoder.
+    Input: message port "frames", PDUs of any kind whose metadata describe the reception of a burst: stream_id,
+        frame_id, packets, packets_lost, carrier_esn0_db or esn0_db and, if known, packets_open; as from token_recovery
+        or packet_decoder.
     Output: message port "packets", PDUs of s32 tokens, one packet each, with mcs in the metadata.
 
     Parameters:
-        every: one report for so many bursts, at least 1.
+        every: number of bursts per report, at least 1.
         mcs: modulation and coding of the reports, by name ("qpsk-1/2") or index (0 to 14).
     """
 

@@ -9,21 +9,21 @@ from tokcom.models.zoo import DEFAULT_MODEL, load_detokenizers
 from ._pdu import PduBlock, Unknown, frame_of
 
 QUEUE_SIZE = 64
-"""Frames that may wait."""
+"""Largest number of frames waiting."""
 
 
 class image_detokenizer(PduBlock):
-    """Turn tokens back into pictures; lost tokens (-1) come out plain grey.
+    """Turn tokens back into pictures; lost tokens (-1) are plain grey.
 
-    Where frames come faster than they can be shown, the oldest of more than 64 are dropped, logged and counted. Frames
-    of codebooks that no model here is of are counted in `frames_unknown`, and the codebook is logged the first time.
+    If more than 64 frames are waiting, the oldest are dropped, logged and counted. Frames of unknown codebooks are
+    counted in `frames_unknown`, and the codebook is logged the first time.
 
     Input: message port "tokens", PDUs of s32 tokens, one frame each.
     Output: message port "pictures", PDUs of u8 RGB values, with height, width and the tokens added.
 
     Parameters:
-        models: models of the zoo, by name or folder, in a list or between commas. One is loaded at
-            once, of several each with its first frame.
+        models: models of the zoo, by name or folder, as a list or separated by commas. A single one is loaded at once;
+            of several, each with its first frame.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
     """
@@ -41,7 +41,7 @@ class image_detokenizer(PduBlock):
         if tokenizer is None:
             self._unknown.count(
                 frame.codebook,
-                f"frame {frame.frame_id} is of codebook {frame.codebook}; the models here are of "
+                f"frame {frame.frame_id} has codebook {frame.codebook}; the models here have "
                 f"{self._tokenizers.known()}: such frames are not shown",
             )
             return None

@@ -1,47 +1,43 @@
-import os
 from collections.abc import Sequence
 
 from gnuradio import gr
 
 from tokcom.models.zoo import DEFAULT_MODEL
 
-from .burst_demodulator import burst_demodulator
-from .burst_sync import burst_sync
 from .image_detokenizer import image_detokenizer
-from .link_monitor import link_monitor
-from .packet_decoder import packet_decoder
-from .stream_filter import stream_filter
-from .token_recovery import token_recovery
+from .token_receiver import token_receiver
 
 
 class image_receiver(gr.hier_block2):
     """Turn samples into pictures and figures: the whole receiver in one block.
 
-    Inside are Burst Sync, Stream Filter, Burst Demodulator, Packet Decoder and Token Recovery, an Image Detokenizer for
-    each of a frame's two pictures, and a Link Monitor. It needs nothing but the samples and the models: all else
-    stands in the bursts.
+    Inside are a TokCom Token Receiver and an Image Detokenizer for each of a frame's two pictures. It needs nothing but
+    the samples and the models: all else stands in the bursts.
 
     Input: complex samples, from a radio or a channel.
-    Output: message ports "lost": each picture as it was received, patches of lost tokens grey; "recovered": the same
-    made whole, with the confidence in each token; "figures": the link's running figures, once a second, as the Link
-    Monitor gives them; "cqi": what each burst tells of the channel; "symbols": the equalised symbols of each burst, for
-    a QT GUI Constellation Sink; "hints": what keeps bursts from being received, for Image View's "counters".
+    Output: message ports "lost": each picture as received, with patches of lost tokens in grey; "recovered": the same
+        after recovery, with the confidence in each token; "figures": the link's running figures, once per second, as
+        from the Link Monitor; "cqi": channel quality from each burst; "symbols": the equalised symbols of each burst,
+        for a QT GUI Constellation Sink; "hints": causes of failed reception, for Image View's "counters".
 
     Parameters:
-        sample_rate: in Hz; it turns the frequency offset into Hz, nothing else depends on it.
-        models: models of the zoo, by name or folder, in a list or between commas: those of the transmitters.
+        sample_rate: sample rate in Hz, used only to convert the frequency offset to Hz.
+        models: models of the zoo, by name or folder, as a list or separated by commas: those of the transmitters.
         profile: "any", "standard" or "robust": the bursts to find.
-        mode: "context": channel, CRC and model decide together; "list": channel and CRC; "mask": lost tokens are
-            guessed by the model (the paper); "keep": the Viterbi decoder's tokens as they are.
-        use_cmi: tell the model the class label that came with the picture.
-        max_seconds: time a picture, after which the best so far counts (mode "context"); 0: no limit.
-        queue_size: pictures that may wait for recovery, at least 1; of more, the oldest are dropped and counted.
-        seed: of the draws when tokens are guessed, at least 0.
-        streams: numbers of the streams to receive, between commas; empty: all.
+        mode: "context": channel, CRC and model decide jointly; "list": channel and CRC; "mask": lost tokens are guessed
+            by the model (the paper); "keep": the Viterbi decoder's tokens are kept.
+        use_cmi: use the class label sent with the picture.
+        max_seconds: time limit per picture, after which the best result so far is used (mode "context"); 0 for no
+            limit.
+        queue_size: largest number of pictures waiting for recovery, at least 1; beyond it the oldest are dropped and
+            counted.
+        seed: seed of the draws when tokens are guessed, at least 0.
+        streams: numbers of the streams to receive, separated by commas; empty for all.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
-        keys: files of the keys that bursts may be encrypted with, in a list or between commas; empty:
-            bursts that are encrypted are counted, and not shown.
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas. With any, bursts are
+            believed that come from a holder of one, each once; others are counted, and not shown. The word clear among
+            them: bursts without a key are taken, too; the word replays: bursts are taken again, as from a recording.
     """
 
     def __init__(
@@ -52,37 +48,19 @@ class image_receiver(gr.hier_block2):
         gr.hier_block2.__init__(
             self, "TokCom Image Receiver", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
         )
-        self.burst_sync = burst_sync(profile)
-        self.stream_filter = stream_filter(streams)
-        self.burst_demodulator = burst_demodulator(keys=keys)
-        self.packet_decoder = packet_decoder(models, keys)
-        self.token_recovery = token_recovery(
-            models, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size, device=device, keys=keys
+        self.token_receiver = token_receiver(
+            sample_rate, models, profile, mode, use_cmi, max_seconds, queue_size, seed, streams, device, keys
         )
         self.detokenize_lost, self.detokenize_recovered = (image_detokenizer(models, device) for _ in range(2))
-        self.link_monitor = link_monitor(sample_rate)
-        # They take turns anyway: on one processor they are faster than on several.
-        if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-            for block in (self.burst_sync, self.stream_filter, self.burst_demodulator, self.packet_decoder):
-                block.set_processor_affinity([min(os.sched_getaffinity(0))])
 
         for port in ("lost", "recovered", "figures", "cqi", "symbols", "hints"):
             self.message_port_register_hier_out(port)
-        self.connect(self, self.burst_sync)
-        self.msg_connect(self.burst_sync, "bursts", self.stream_filter, "in")
-        self.msg_connect(self.stream_filter, "out", self.burst_demodulator, "bursts")
-        self.msg_connect(self.burst_demodulator, "llrs", self.packet_decoder, "llrs")
-        self.msg_connect(self.burst_sync, "hints", self, "hints")
-        self.msg_connect(self.burst_sync, "hints", self.link_monitor, "counters")
-        self.msg_connect(self.burst_demodulator, "cqi", self, "cqi")
-        self.msg_connect(self.burst_demodulator, "symbols", self, "symbols")
-        self.msg_connect(self.packet_decoder, "tokens", self.token_recovery, "tokens")
-        self.msg_connect(self.packet_decoder, "tokens", self.detokenize_lost, "tokens")
-        self.msg_connect(self.token_recovery, "tokens_recovered", self.detokenize_recovered, "tokens")
-        self.msg_connect(self.token_recovery, "tokens_recovered", self.link_monitor, "recovered")
-        self.msg_connect(self.detokenize_lost, "pictures", self, "lost")
-        self.msg_connect(self.detokenize_recovered, "pictures", self, "recovered")
-        self.msg_connect(self.link_monitor, "figures", self, "figures")
+        self.connect(self, self.token_receiver)
+        for port in ("figures", "cqi", "symbols", "hints"):
+            self.msg_connect(self.token_receiver, port, self, port)
+        for port, detokenizer in (("lost", self.detokenize_lost), ("recovered", self.detokenize_recovered)):
+            self.msg_connect(self.token_receiver, port, detokenizer, "tokens")
+            self.msg_connect(detokenizer, "pictures", self, port)
 
     def set_streams(self, streams: str) -> None:
-        self.stream_filter.set_streams(streams)
+        self.token_receiver.set_streams(streams)

@@ -18,28 +18,28 @@ from ._recent import FrameKey, RecentFrames, frame_key
 
 STAGES = ("sent", "tokenized", "lost", "recovered")
 PENDING, PENDING_BYTES = 256, 256 << 20
-"""Frames that may wait for the rest of their pictures."""
+"""Limits on frames that wait for their other pictures."""
 FIGURES = "figures.jsonl"
 
 
 class image_sink(gr.basic_block):
-    """Save received pictures as PNG files and the link's figures as figures.jsonl, one JSON object a line.
+    """Save received pictures as PNG files and the link's figures as figures.jsonl, one JSON object per line.
 
-    With `compare`, a frame is complete when all four of its pictures are here. They are named FRAME-NAME-STAGE.png,
-    those of streams other than 0 sSTREAM-FRAME-NAME-STAGE.png, and each run begins anew.
+    With `compare`, a frame is complete when all four of its pictures have arrived. They are named FRAME-NAME-STAGE.png,
+    those of streams other than 0 sSTREAM-FRAME-NAME-STAGE.png, and each run starts over.
 
-    Without, each recovered picture stands alone, with what the receiver knows of it. They are named
-    NUMBER-sSTREAM-fFRAME-recovered.png by a number that goes on from run to run: none is overwritten.
+    Without it, each recovered picture is saved alone, with the receiver's figures. They are named
+    NUMBER-sSTREAM-fFRAME-recovered.png, with numbers that continue from run to run, so that no file is overwritten.
 
-    A file that cannot be written is logged and counted in `write_errors`, and its frame is delivered all the same.
+    A file that cannot be written is logged and counted in `write_errors`; its frame is delivered nevertheless.
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values. Only "recovered" is needed
     without `compare`; all four with it (a loopback).
-    Output: message port "delivered": one PDU for each complete frame, its figures as metadata, with frame_id and
-    stream_id, files by stage, and error where they could not be written.
+    Output: message port "delivered": one PDU per complete frame, with its figures as metadata: frame_id and stream_id,
+        files by stage, and error if they could not be written.
 
     Parameters:
-        folder: where files go; it is created where there is none.
+        folder: folder for the files, created if missing.
         compare: wait for all four pictures of a frame and compute figures.
     """
 
@@ -107,16 +107,16 @@ class image_sink(gr.basic_block):
 
     def _give_up(self, key: FrameKey, stages: dict) -> None:
         self.frames_incomplete += 1
-        # Each time that their number has doubled.
+        # Log whenever their number has doubled.
         if self.frames_incomplete.bit_count() == 1:
             missing = ", ".join(stage for stage in STAGES if stage not in stages)
-            self.logger.warn(f"frame {key[1]} given up ({self.frames_incomplete} so far): no {missing} picture came")
+            self.logger.warn(f"frame {key[1]} given up ({self.frames_incomplete} so far): no {missing} picture arrived")
 
     def _deliver(self, key: FrameKey, stages: dict[str, tuple[Mapping, np.ndarray]]) -> None:
         (stream_id, frame_id), meta = key, stages["recovered"][0]
         pictures = {stage: picture for stage, (_, picture) in stages.items()}
         if self._compare:
-            # Names do not travel over the air: only who has the sent picture knows it.
+            # Names are not sent over the air: only the sent picture has one.
             name = str(stages["sent"][0].get(keys.NAME, "picture"))
             number = f"s{stream_id}-{frame_id:04d}" if stream_id else f"{frame_id:04d}"
             pictures["sent"] = square(pictures["sent"], pictures["recovered"].shape[0])
@@ -127,7 +127,7 @@ class image_sink(gr.basic_block):
         files = {stage: file_name(number, name, stage) for stage in pictures}
         told = {keys.FRAME_ID: frame_id, keys.STREAM_ID: stream_id, "files": files} | figures
         try:
-            self._make_folder()  # somebody may have tidied up
+            self._make_folder()  # it may have been deleted meanwhile
             for stage, picture in pictures.items():
                 save_picture(picture, self._folder / files[stage])
             with (self._folder / FIGURES).open("a", encoding="utf-8") as file:
@@ -141,13 +141,13 @@ class image_sink(gr.basic_block):
 
     def _count_write_error(self, error: Exception) -> None:
         self.write_errors += 1
-        # Each time that their number has doubled: a full disk stays full.
+        # Log whenever their number has doubled: a full disk stays full.
         if self.write_errors.bit_count() == 1:
             self.logger.error(f"picture not saved ({self.write_errors} so far): {reason(error)}")
 
     def _figures(self, name: str, stages: dict[str, tuple[Mapping, np.ndarray]], pictures: dict) -> dict:
         meta = stages["recovered"][0]
-        # The transmitter's stages are known from the picture that never was on the air.
+        # The transmitter's stages are known from the picture that was not sent over the air.
         return frame_report(
             image=name,
             esn0_db=required(meta, keys.ESN0_DB, float),

@@ -18,25 +18,25 @@ MODALITY = "image"
 
 
 class image_source(gr.basic_block):
-    """Send pictures, one PDU each.
+    """Send pictures, one PDU per picture.
 
-    With a window, the source waits for word of delivery before it sends more, so no queue behind it overflows, and
-    after the last picture it ends the flowgraph. Connect the sink's "delivered" port to the source's for that. Pictures
-    of more than a megapixel are reduced to one.
+    With a window, the source waits for confirmation of delivery before it sends more, so that no later queue overflows,
+    and it ends the flowgraph after the last picture. For that, connect the sink's "delivered" port to the source's.
+    Pictures of more than a megapixel are reduced to one.
 
-    Input: message port "delivered", one message of any kind for each picture that has reached its end; of PDUs, none
-    counts that names another stream or is no picture's.
+    Input: message port "delivered", one message of any kind per delivered picture; PDUs of another stream or not of a
+        picture are ignored.
     Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id.
 
     Parameters:
         path: a picture, a folder of pictures, or a list of both; "camera:0" or "camera:/dev/video0" for a camera (needs
-            OpenCV), which goes on until it is stopped; empty for four sample photographs.
+            OpenCV), which runs until it is stopped; empty for four sample photographs.
         repeat: start again after the last picture.
         interval: seconds from one picture to the next, at least 0.
-        window: pictures under way at most; 0 for no limit, then nothing need be connected to "delivered" and the
-            flowgraph runs on after the last picture.
-        patience: seconds to wait for word of a delivery before the pictures under way count as lost.
-        stream_id: of several transmitters on one channel, 0 to 63: that of the Burst Framer behind.
+        window: largest number of pictures under way; 0 for no limit, in which case "delivered" need not be connected
+            and the flowgraph continues after the last picture.
+        patience: seconds to wait for a confirmation before the pictures under way count as lost.
+        stream_id: stream number, for channels shared by several transmitters, 0 to 63, as in the Burst Framer.
     """
 
     DELIVERED = pmt.intern("delivered")
@@ -98,7 +98,7 @@ class image_source(gr.basic_block):
             return
         with self._changed:
             self.frames_delivered += 1
-            # Word of a frame that was already given up changes nothing; word of no frame in particular is the oldest's.
+            # A message for a frame already given up is ignored; one without a frame number counts for the oldest frame.
             frame_id = meta.get(keys.FRAME_ID)
             if not isinstance(frame_id, int):
                 frame_id = next(iter(self._under_way), 0)
@@ -116,7 +116,7 @@ class image_source(gr.basic_block):
                 if self._send(file) and self._stopping.wait(self._interval):
                     return
             if self.frames_sent == sent_before:
-                self.logger.error(f"none of {len(self._files)} pictures can be read; nothing is left to send")
+                self.logger.error(f"none of {len(self._files)} pictures can be read; there is nothing to send")
                 break
             if not self._repeat:
                 break
@@ -128,7 +128,7 @@ class image_source(gr.basic_block):
     def _send(self, file: Path) -> bool:
         try:
             picture = load_picture(file) if self._camera is None else self._camera.read()
-            # Numbers go round as they do on the air, so that all ends agree on them.
+            # Numbers wrap as on the air, so that both ends agree on them.
             frame_id = self.frames_sent % FRAME_IDS
             meta = {
                 keys.FRAME_ID: frame_id,
@@ -140,7 +140,7 @@ class image_source(gr.basic_block):
             pdu = make_pdu(pmt.make_dict(), meta, picture)
         except Exception as error:
             self.files_refused += 1
-            self.logger.warn(f"picture left out ({self.files_refused} so far): {reason(error)}")
+            self.logger.warn(f"picture skipped ({self.files_refused} so far): {reason(error)}")
             return False
         if self._window:
             with self._changed:
@@ -158,13 +158,13 @@ class image_source(gr.basic_block):
                     self._under_way.clear()
                     self.frames_missing += missing
                     self.logger.warn(
-                        f"no word of {missing} pictures for {self._patience} s: they count as lost "
+                        f"no confirmation of {missing} pictures for {self._patience} s: they count as lost "
                         f"({self.frames_missing} so far); is the sink's 'delivered' port connected?"
                     )
 
 
 def _camera_name(path: str | Sequence[str]) -> str:
-    """The camera that a path names; empty where it names files."""
+    """Return the camera that a path names; empty if it names files."""
     return path.removeprefix(PREFIX) if isinstance(path, str) and path.startswith(PREFIX) else ""
 
 

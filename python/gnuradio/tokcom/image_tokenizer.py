@@ -15,22 +15,22 @@ from ._pdu import frame_keys, picture_of, required
 class image_tokenizer(BackgroundPduBlock):
     """Turn pictures into tokens of a model's codebook.
 
-    The central square of each picture is resampled to the model's size. Where the model searches for tokens that show
-    more and are easier to receive, that takes some seconds a picture, or as long as `visits` allow. It works in a
-    thread of its own behind a bounded queue.
+    The central square of each picture is resampled to the model's size. If the model searches for tokens of better
+    quality that are easier to receive, that takes several seconds per picture, or as long as `visits` allow. It works
+    in a separate thread behind a bounded queue.
 
     Input: message port "pictures", PDUs of u8 RGB values with height and width.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, grid,
-    cmi and cmi_name where a label is sent, and queued.tokenizer and dropped.tokenizer: pictures that wait and that were
+    cmi and cmi_name if a label is sent, and queued.tokenizer and dropped.tokenizer: numbers of pictures waiting and
     dropped so far.
 
     Parameters:
         model: a model of the zoo, by name or folder.
-        cmi: "auto": the model's classifier names the class; "none": no label; else the class, by name or number.
-        visits: of the search for better tokens to every picture; 0: none; -1: as the model's card says. Four take some
-            tenths of a second.
-        queue_size: pictures that may wait, at least 1; of more, the oldest are dropped, logged and counted. Live, one
-            or two: the newest picture is sent.
+        cmi: "auto": the model's classifier chooses the class; "none": no label; else the class, by name or number.
+        visits: search passes per picture, for better tokens; 0 for no search; -1 for the value in the model's card.
+            Four take a few tenths of a second.
+        queue_size: largest number of pictures waiting, at least 1; beyond it the oldest are dropped, logged and
+            counted. For live use, one or two: the newest picture is sent.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
     """
@@ -43,9 +43,7 @@ class image_tokenizer(BackgroundPduBlock):
     ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Image Tokenizer", queue_size)
         if visits < -1:
-            raise ParameterError(
-                f"visits is {visits}; it must be at least 0, or -1 for as many as the model's card says"
-            )
+            raise ParameterError(f"visits is {visits}; it must be at least 0, or -1 for the value in the model's card")
         self._tokenizer = load_tokenizer(model, None if visits < 0 else visits, device)
         self._classes = model_card(model).classes
         self._classifier = load_classifier(model, device) if cmi == "auto" else None

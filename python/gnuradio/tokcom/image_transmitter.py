@@ -1,63 +1,60 @@
 from collections.abc import Sequence
 
-from gnuradio import blocks, gr
+from gnuradio import gr
 
 from tokcom.errors import ParameterError
 from tokcom.models.zoo import DEFAULT_MODEL
 
-from .burst_framer import burst_framer
 from .image_detokenizer import image_detokenizer
 from .image_source import image_source
 from .image_tokenizer import image_tokenizer
-from .packet_encoder import packet_encoder
-from .token_mapper import token_mapper
-from .token_packetizer import token_packetizer
+from .token_transmitter import token_transmitter
 
 
 class image_transmitter(gr.hier_block2):
     """Send pictures as bursts of samples: the whole transmitter in one block.
 
-    Inside are Image Source, Image Tokenizer, Token Packetizer, Packet Encoder, Token Mapper and Burst Framer, and an
-    Image Detokenizer for the port "tokenized".
+    Inside are Image Source, Image Tokenizer and TokCom Token Transmitter, and an Image Detokenizer for the port
+    "tokenized".
 
-    Input: message port "delivered", one message of any kind for each picture that has reached its end (the receiver's
-    "recovered" in a simulation, the own "bursts" for a radio); it need be connected only where `window` is above 0.
-    Output: complex samples, to a radio or a channel. Message ports "sent": the pictures as they set out; "tokenized":
-    the same as their tokens alone would show them, with the tokens: what a receiver is compared with; "bursts": the
-    metadata of each burst as it goes out.
+    Input: message port "delivered", one message of any kind per delivered picture (the receiver's "recovered" in a
+        simulation, this block's "bursts" for a radio); it need be connected only if `window` is above 0.
+    Output: complex samples, to a radio or a channel. Message ports "sent": the original pictures; "tokenized": the
+        pictures decoded from their tokens, with the tokens, for comparison with the receiver's; "bursts": the metadata
+        of each burst when it is sent.
 
     Parameters:
         images: a picture, a folder of pictures, or a list of both; "camera:0" or "camera:/dev/video0" for a camera
             (needs OpenCV); empty for four sample photographs.
         repeat: start again after the last picture.
         interval: seconds from one picture to the next, at least 0.
-        window: pictures under way at most; 0 for no limit, then the interval must be above 0.
+        window: largest number of pictures under way; 0 for no limit, in which case the interval must be above 0.
         model: a model of the zoo, by name or folder; the receiver needs the same.
-        cmi: class label sent beside each picture: "auto": the model's classifier names it; "none": no label; else the
+        cmi: class label sent beside each picture: "auto": the model's classifier chooses it; "none": no label; else the
             class, by name or number.
         mcs: modulation and coding of every packet, by name ("16qam-1/2") or index (0 to 14).
         amplitude: root mean square of a burst's samples, above 0; peaks are about 10 dB higher and should stay below 1
             for a radio.
         profile: "standard", or "robust" with a longer preamble and a header sent three times, for use below 0 dB.
-        stream_id: of several transmitters on one channel, 0 to 63.
+        stream_id: stream number, for channels shared by several transmitters, 0 to 63.
         tokens_per_packet: tokens in each packet, at least 1.
-        padding: samples of silence behind each burst, at least 0; 200 or more carry its end through filters.
-        length_tag: name of the tag that holds a burst's length with its padding; empty: tx_sob and tx_eob instead.
-        continuous: send silence between bursts, for a simulated channel; a radio sends it by itself.
-        sample_rate: in Hz, at which bursts and silence are sent (continuous); without, nothing depends on it.
-        seed: of the order in which tokens are spread over packets, 0 to 1023.
-        visits: of the search for better tokens to every picture; 0: none; -1: as the model's card says. Four take some
-            tenths of a second.
-        patience: seconds to wait for word of a delivery before the pictures under way count as lost.
-        queue_size: pictures and bursts that may wait inside, at least 1; of more, the oldest are dropped and counted.
-            Live, one or two: the newest picture is sent.
-        tx_time: time in seconds of the first burst, at least 0; 0: at once. As of Burst Framer.
-        period: seconds at least from one burst to the next, in slots that begin at tx_time, so that transmitters on one
-            channel take turns; 0: one follows the other.
+        padding: samples of silence after each burst, at least 0; 200 or more flush its end through filters.
+        length_tag: name of the tag with a burst's length, padding included; empty for tx_sob and tx_eob instead.
+        continuous: send silence between bursts, for a simulated channel; a radio does so itself.
+        sample_rate: sample rate in Hz at which bursts and silence are sent; used only if continuous.
+        seed: seed of the permutation that spreads tokens over packets, 0 to 1023.
+        visits: search passes per picture, for better tokens; 0 for no search; -1 for the value in the model's card.
+            Four take a few tenths of a second.
+        patience: seconds to wait for a confirmation before the pictures under way count as lost.
+        queue_size: largest number of pictures, and of bursts, waiting inside, at least 1; beyond it the oldest are
+            dropped and counted. For live use, one or two: the newest picture is sent.
+        tx_time: time in seconds of the first burst, at least 0; 0 for at once. As in Burst Framer.
+        period: minimum number of seconds from one burst to the next, in slots that begin at tx_time, so that
+            transmitters on one channel take turns; 0 to send bursts back to back.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
-        key: file of the key that bursts are encrypted with, from `tokcom keys new`; empty: they are sent in clear.
-        direction: 0 or 1; two ends that both transmit with one key take one each.
+        key: file of the key that encrypts bursts, from `tokcom keys new`; empty to send them in clear.
+        direction: 0 or 1; two ends that both transmit with one key use one each.
     """
 
     def __init__(
@@ -73,23 +70,16 @@ class image_transmitter(gr.hier_block2):
         )
         if not window and not interval > 0:
             raise ParameterError(
-                f"interval is {interval} and window {window}: pictures would pile up without end; one must be above 0"
+                f"interval is {interval} and window {window}: pictures would accumulate; one must be above 0"
             )
-        if not 0 < sample_rate <= 1e12:
-            raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
         self.image_source = image_source(images, repeat, interval, window, patience, stream_id)
         self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size, device)
-        self.token_packetizer = token_packetizer(tokens_per_packet, seed)
-        self.packet_encoder = packet_encoder(mcs, models=model, stream_id=stream_id, key=key, direction=direction)
-        self.token_mapper = token_mapper()
-        self.burst_framer = burst_framer(
-            amplitude, profile, stream_id, padding, length_tag, continuous, queue_size, tx_time=tx_time, period=period,
-            sample_rate=sample_rate,
-        )  # fmt: skip
         self.image_detokenizer = image_detokenizer(model, device)
-        if not continuous:
-            # A burst in one piece: split over calls it makes a radio stutter. Of silence it would only be a queue.
-            self.burst_framer.set_min_output_buffer(1 << 16)
+        self.token_transmitter = token_transmitter(
+            mcs, amplitude, profile, stream_id, tokens_per_packet, seed=seed, padding=padding, length_tag=length_tag,
+            continuous=continuous, sample_rate=sample_rate, queue_size=queue_size, tx_time=tx_time, period=period,
+            key=key, direction=direction,
+        )  # fmt: skip
 
         self.message_port_register_hier_in("delivered")
         for port in ("sent", "tokenized", "bursts"):
@@ -97,21 +87,14 @@ class image_transmitter(gr.hier_block2):
         self.msg_connect(self, "delivered", self.image_source, "delivered")
         self.msg_connect(self.image_source, "pictures", self, "sent")
         self.msg_connect(self.image_source, "pictures", self.image_tokenizer, "pictures")
-        self.msg_connect(self.image_tokenizer, "tokens", self.token_packetizer, "tokens")
+        self.msg_connect(self.image_tokenizer, "tokens", self.token_transmitter, "tokens")
         self.msg_connect(self.image_tokenizer, "tokens", self.image_detokenizer, "tokens")
         self.msg_connect(self.image_detokenizer, "pictures", self, "tokenized")
-        self.msg_connect(self.token_packetizer, "packets", self.packet_encoder, "packets")
-        self.msg_connect(self.packet_encoder, "bits", self.token_mapper, "bits")
-        self.msg_connect(self.token_mapper, "symbols", self.burst_framer, "symbols")
-        self.msg_connect(self.burst_framer, "sent", self, "bursts")
-        if continuous:
-            self.throttle = blocks.throttle(gr.sizeof_gr_complex, sample_rate)
-            self.connect(self.burst_framer, self.throttle, self)
-        else:
-            self.connect(self.burst_framer, self)
+        self.msg_connect(self.token_transmitter, "bursts", self, "bursts")
+        self.connect(self.token_transmitter, self)
 
     def set_mcs(self, mcs: str) -> None:
-        self.packet_encoder.set_mcs(mcs)
+        self.token_transmitter.set_mcs(mcs)
 
     def set_amplitude(self, amplitude: float) -> None:
-        self.burst_framer.set_amplitude(amplitude)
+        self.token_transmitter.set_amplitude(amplitude)

@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pmt
@@ -19,30 +20,30 @@ from ._queue import BoundedQueue
 from ._recent import RecentFrames, frame_key
 
 REMEMBERED, REMEMBERED_BYTES = 64, 64 << 20
-"""Frames whose pictures wait for the rest of them."""
+"""Limits on frames that wait for their other pictures."""
 SHOWN_SIDE = 512
-"""Pixels that are kept of a larger picture's side."""
+"""Side in pixels to which larger pictures are reduced."""
 LATE_LOOKS = 3
-"""Times that a frame whose pictures are not all here is left for the next look."""
+"""Number of polls for which an incomplete frame is deferred."""
 
 
 class image_view(gr.basic_block):
-    """Show pictures as they come, and the link's running figures, in a window.
+    """Show pictures as they arrive, and the link's running figures, in a window.
 
     Sent, received (lost tokens outlined), recovered, and confidence as heat; error rates, Es/N0, offset, MCS, queues,
     drops and what the receiver noticed, of the last frame and over the last ones. Pictures wait for the window in a
     bounded queue, so that the flowgraph never waits for it; those dropped there are counted, and their figures count
-    all the same.
+    all the same. Where several streams come, the window lets one choose which is shown: all, or one with its figures.
 
     Input: message ports "sent", "tokenized", "lost" and "recovered": PDUs of u8 RGB values, as for the Image Sink; only
-    "recovered" is needed. "tokenized" brings the token error rate. "counters": PDUs whose metadata tells of queues and
-    drops elsewhere (the framer's "sent"), or of hints (the receiver's "hints").
+    "recovered" is needed. "tokenized" provides the token error rate. "counters": PDUs whose metadata contain queues and
+    drops of other blocks (the framer's "sent"), or hints (the receiver's "hints").
 
     Parameters:
-        title: the window's heading.
-        sample_rate: in Hz; it turns the frequency offset into Hz.
-        window: frames at most over which rates and means go, at least 1.
-        queue_size: pictures that may wait to be shown, at least 1; of more, the oldest are dropped.
+        title: heading of the window.
+        sample_rate: sample rate in Hz, used to convert the frequency offset to Hz.
+        window: number of latest frames over which rates and means are computed, at least 1.
+        queue_size: largest number of pictures waiting to be shown, at least 1; beyond it the oldest are dropped.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class image_view(gr.basic_block):
         self._queue, self._turn = BoundedQueue(queue_size, "oldest"), threading.Lock()
         self._recent = RecentFrames(REMEMBERED, REMEMBERED_BYTES)
         self._seen, self._waits = set(), LATE_LOOKS
+        self._stream: int | None = None
         self.frames_shown = self.frames_dropped = self.frames_refused = 0
         for port, handler in (
             ("sent", self._on_sent), ("tokenized", self._on_tokenized), ("lost", self._on_lost),
@@ -63,43 +65,60 @@ class image_view(gr.basic_block):
         self.widget = _window(title, self)
 
     def next_panels(self) -> list | None:
-        """For the window: panels of the next frame, as `tokcom.metrics.frame_panels` makes them; None: come again."""
+        """Return the panels of the next frame for the window, from `tokcom.metrics.frame_panels`; None to try again
+        later."""
         while True:
             with self._turn:
                 if not self._queue:
                     return None
-                # The pictures of a frame are made side by side: the last one may be a moment late.
+                # The pictures of a frame are made in parallel: the last one may be slightly late.
                 if self._seen - self._queue[0].keys() and len(self._queue) <= self._queue.size // 4 and self._waits:
                     self._waits -= 1
                     return None
                 self._waits = LATE_LOOKS
                 parts = dict(self._queue.popleft())
             try:
+                stream, _ = frame_key(parts["recovered"][0])
+                if self._stream not in (None, stream):
+                    continue
                 panels = frame_panels(parts)
             except Exception as error:
                 self._refuse(error)
                 continue
             self.frames_shown += 1
+            if len(self.streams) > 1:
+                panels[0] = replace(panels[0], caption=f"stream {stream} · {panels[0].caption}")
             return panels
 
     @property
     def queue_length(self) -> int:
-        """Pictures that wait now."""
+        """Number of pictures waiting."""
         return len(self._queue)
 
+    @property
+    def streams(self) -> list[int]:
+        """For the window: the streams that have come so far."""
+        return self._link.streams
+
+    def show_stream(self, stream_id: int | None) -> None:
+        """From the window: show one stream from now on, its pictures and its figures; None: all of them."""
+        self._stream = stream_id
+
     def figures(self) -> dict:
-        """For the window: the running figures, this block's own queue and drops among them."""
+        """For the window: the running figures of the stream that is shown, or of all, this block's own queue and drops
+        among them."""
         figures = self._link.figures(time.monotonic())
+        figures |= figures["streams"].get(str(self._stream), {})
         figures["queued"]["view"], figures["dropped"]["view"] = len(self._queue), self.frames_dropped
         return figures
 
     def latest_figures(self) -> dict:
         """For the window: rates and channel of the latest frame alone."""
-        return self._link.latest()
+        return self._link.latest(self._stream)
 
     def recent_figures(self) -> list:
         """For the window: the figures of each of the last frames."""
-        return self._link.frames()
+        return self._link.frames(self._stream)
 
     def _on_sent(self, pdu: object) -> None:
         self._take("sent", pdu)
@@ -144,29 +163,29 @@ class image_view(gr.basic_block):
 
 
 def _tokens(parts: Mapping, stage: str) -> np.ndarray | None:
-    """The tokens that a picture was made of, where they are known."""
+    """Return the tokens from which a picture was made, if known."""
     return parts[stage][0].get(keys.TOKENS) if stage in parts else None
 
 
 def _shown(picture: np.ndarray) -> np.ndarray:
-    """A picture as it is, or of a large one what is shown of it."""
+    """Return a picture, reduced for display if it is large."""
     return square(picture, SHOWN_SIDE) if min(picture.shape[:2]) > SHOWN_SIDE else picture
 
 
 def _window(title: str, view: image_view) -> object:
-    """The widget; Qt is looked for only here, so that all other blocks work without."""
+    """Make the widget; Qt is imported only here, so that all other blocks work without it."""
     try:
         from PyQt5.QtWidgets import QApplication
     except ModuleNotFoundError as error:
         raise MonitorError(
-            f"Image View needs PyQt5, which is not here ({error}): install python3-pyqt5, or watch with a Link Monitor"
+            f"Image View needs PyQt5, which is not installed ({error}): install python3-pyqt5, or use a Link Monitor"
         ) from None
     if QApplication.instance() is None:
         shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
         raise MonitorError(
             "Image View needs a Qt application: make a QApplication first, or let GNU Radio Companion generate a QT GUI"
             if shown
-            else "Image View needs a display and there is none (DISPLAY is not set): watch with a Link Monitor and an "
+            else "Image View needs a display, but DISPLAY is not set: watch with a Link Monitor and an "
             "Image Sink, or set QT_QPA_PLATFORM=offscreen"
         )
     from ._view_window import ViewWindow

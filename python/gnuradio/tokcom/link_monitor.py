@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,7 +17,7 @@ from ._pdu import Metadata, open_pdu, reason, required
 from ._recent import RecentFrames, frame_key
 
 REMEMBERED, REMEMBERED_BYTES = 256, 64 << 20
-"""Frames whose tokens wait for what was received, or for what was sent."""
+"""Limits on frames whose tokens wait for their counterpart, sent or received."""
 
 
 class link_monitor(gr.basic_block):
@@ -27,14 +27,14 @@ class link_monitor(gr.basic_block):
     "tokenized": the frames as they were sent, tokens or pictures made of them, where they are known: without, there is
     no token error rate; "counters": PDUs whose metadata tells of queues and drops elsewhere (the framer's "sent").
     Output: message port "figures": a PDU whose metadata holds frames, frames_missed, frames_per_second, per,
-    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs, rx_time, hint, queued and
-    dropped; what is not known is left out.
+    per_recovered, ter, ter_expected, esn0_db, cfo_hz, clock_offset_ppm, evm_db, mcs and rx_time, of all frames and,
+    under "streams", of each stream by its number as text; hint, queued and dropped; what is not known is left out.
 
     Parameters:
         sample_rate: in Hz; it turns the frequency offset into Hz.
         window: frames at most over which rates and means go, at least 1.
         interval: seconds from one report to the next, at least 0; 0: one for each frame.
-        csv_file: file to which each report is added as a row; empty for none.
+        csv_file: file to which each report adds a row for each stream; empty for none.
         http_port: port of http://127.0.0.1:PORT/metrics, where Prometheus finds the figures; 0 for none.
     """
 
@@ -63,7 +63,7 @@ class link_monitor(gr.basic_block):
         self.set_msg_handler(self.SYSTEM, self._on_system)
 
     def figures(self) -> dict:
-        """The running figures now, as `tokcom.metrics.link_figures.LinkFigures.figures` gives them."""
+        """Return the current figures, as `tokcom.metrics.link_figures.LinkFigures.figures`."""
         return self._link.figures(time.monotonic())
 
     def start(self) -> bool:
@@ -88,14 +88,14 @@ class link_monitor(gr.basic_block):
         return True
 
     def _serve(self) -> None:
-        """Serve metrics, where that is wanted: from the construction on, so that a port in use is told at once."""
+        """Serve metrics if requested, from construction on, so that a port in use is reported at once."""
         if self._port and self._server is None:
-            from tokcom.metrics.figures_server import FiguresServer  # only here is prometheus_client needed
+            from tokcom.metrics.figures_server import FiguresServer  # prometheus_client is needed only here
 
             self._server = FiguresServer(self.figures, self._port)
 
     def _on_system(self, message: object) -> None:
-        """The end is announced: it takes its place behind the frames that wait at the input port."""
+        """Queue the announcement of the end behind the frames waiting at the input port."""
         self.to_basic_block()._post(self.RECOVERED, pmt.cons(self.END, message))
 
     def _on_recovered(self, pdu: object) -> None:
@@ -140,7 +140,7 @@ class link_monitor(gr.basic_block):
 
     def _report(self) -> None:
         figures = self.figures()
-        known = pmt.to_pmt({key: value for key, value in figures.items() if value is not None})
+        known = pmt.to_pmt(_known(figures))
         self.message_port_pub(self.FIGURES, pmt.cons(known, pmt.init_u8vector(0, [])))
         if self._file is None:
             return
@@ -148,13 +148,22 @@ class link_monitor(gr.basic_block):
             self._file.write(figures, datetime.now(UTC))
         except Exception as error:
             self.write_errors += 1
-            # Each time that their number has doubled: a full disk stays full.
+            # Log whenever their number has doubled: a full disk stays full.
             if self.write_errors.bit_count() == 1:
                 self.logger.error(f"row not written ({self.write_errors} so far): {reason(error)}")
 
 
 def _tokens(meta: Metadata, pdu: object) -> np.ndarray:
-    """A PDU's tokens: its content, or of a picture those it was made of."""
+    """Return a PDU's tokens: its content, or the tokens from which a picture was made."""
     if pmt.is_s32vector(pmt.cdr(pdu)):
         return open_pdu(pdu, "int32")[1]
     return np.asarray(required(meta, keys.TOKENS, np.ndarray))
+
+
+def _known(figures: Mapping) -> dict:
+    """Figures without those that are not known."""
+    return {
+        key: _known(value) if isinstance(value, Mapping) else value
+        for key, value in figures.items()
+        if value is not None
+    }

@@ -49,7 +49,7 @@ class multiuser_sync(gr.sync_block):
         try:
             found = self._searcher.push(samples)
         except Exception as error:
-            # Nothing in a stream may end the reception of what follows.
+            # Nothing in a stream may stop the reception of later bursts.
             self.logger.error(f"search begun again: {reason(error)}")
             self._searcher.reset(self.nitems_read(0) + len(samples))
             return len(samples)

@@ -4,7 +4,7 @@ import numpy as np
 import pmt
 
 from tokcom import keys
-from tokcom.errors import LockedError
+from tokcom.errors import LockedError, RejectedError
 from tokcom.frame import BITS
 from tokcom.link.bursts import Receiver
 from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card, model_names
@@ -15,21 +15,25 @@ from ._pdu import PduBlock, Unknown, frame_keys, header_of, make_pdu, vector_of
 
 
 class packet_decoder(PduBlock):
-    """Decode packets (soft Viterbi), check their CRCs and put the tokens back in order; those of failed packets are -1.
+    """Decode packets (soft Viterbi), check their CRCs, or tags, and put the tokens back in order; those of failed
+    packets are -1.
 
-    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with what the burst's header says.
+    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with the fields of the burst's header.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
-    and packets_lost added, and the LLRs where packets were lost: Token Recovery decodes them again. Message port
+        and packets_lost added, and the LLRs if packets were lost: Token Recovery decodes them again. Message port
     "bits": frames of bits of any kind, PDUs of s32 bits, -1 where lost, with the same keys. Message port "feedback":
-    reports that a receiver sends back, for Feedback Decoder.
+    reports of a receiver, for Feedback Decoder.
 
     Parameters:
         models: models whose codebooks are known, by name or folder, in a list or between commas. Frames of others are
             passed on under a name that tells their codebook's id, counted in `frames_unknown`, and the codebook is
             logged the first time; their tokens are the numbers that were on the air.
         keys: files of the keys that bursts may be encrypted with, in a list or between commas. Frames that are
-            encrypted with others are counted in `frames_locked`, and the key is logged the first time; nothing of them
-            is shown.
+            encrypted with others are counted in `frames_locked`, and the key is logged the first time. With any keys,
+            frames are believed that come from a holder of one, each once: others are counted in `frames_rejected`, by
+            "clear" (no key protects them), "forged" and "replayed"; nothing of either is shown. The word clear among
+            the files: frames without a key are taken, too. The word replays: frames are taken again, as from a
+            recording. What came is kept beside each key, in a file whose name ends in `.seen`.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "llrs", "tokens", "float32", "decoder"
@@ -38,20 +42,25 @@ class packet_decoder(PduBlock):
     def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL, keys: str | Sequence[str] = ""):
         PduBlock.__init__(self, "Packet Decoder")
         books = {name: codebook(name) for name in model_names(models)}
-        self._receiver = Receiver([feedback.CODEBOOK, *books.values()], keys=Keyring.of_files(keys))
+        self._receiver = Receiver([feedback.CODEBOOK, *books.values()], keys=Keyring.of_files(keys, remember=True))
         self._classes = {book.name: model_card(name).classes for name, book in books.items()}
         self.packets_seen = self.packets_lost = 0
         self._unknown, self._locked = Unknown(self), Unknown(self, "frames_locked")
+        self._rejected = Unknown(self, "frames_rejected")
         self.message_port_register_out(self.BITS)
         self.message_port_register_out(self.FEEDBACK)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         header = header_of(meta)
         try:
-            packets, ok = self._receiver.decode(data, header)
+            self._receiver.admit(header)
         except LockedError as error:
             self._locked.count(error.key_id, str(error))
             return None
+        except RejectedError as error:
+            self._rejected.count(error.kind, str(error))
+            return None
+        packets, ok = self._receiver.decode(data, header)
         reception = self._receiver.assemble(packets, ok, header)
         lost = int((~reception.packets_ok).sum())
         frame = reception.frame

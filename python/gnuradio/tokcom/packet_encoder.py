@@ -7,20 +7,32 @@ from tokcom.frame import BITS
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.models.zoo import DEFAULT_MODEL, codebooks
 from tokcom.packets.labels import NATURAL
+from tokcom.packets.seal import TAG_BITS
 from tokcom.security.sender import Sender
 
-from ._pdu import PduBlock, mcs_of, outline_of, packet_rows, payload_of, seal_value, vector_of
+from ._pdu import (
+    PduBlock,
+    layout_of,
+    mcs_of,
+    outline_of,
+    packet_rows,
+    payload_of,
+    required,
+    seal_value,
+    vector_of,
+)
 
 
 class packet_encoder(PduBlock):
-    """Protect each packet with a CRC and a convolutional code.
+    """Protect each packet with a CRC, or with a key's tag, and a convolutional code.
 
-    The CRC is bound to stream, frame and packet, so that a receiver takes no packet of another burst for one of this.
+    The check is bound to stream, frame and packet, so that a receiver takes no packet of another burst for one of this.
     Packets whose metadata names an MCS for each keep those.
 
     Input: message port "packets", PDUs of s32 tokens, or bits, in packet order.
     Output: message port "bits", PDUs of u8 coded bits, one packet after the other, with mcs and stream_id added,
-    labels where they are not natural, and seal where they are encrypted.
+    labels where they are not natural, and seal where a key protects them: header and packets then go out as they
+    are described here.
 
     Parameters:
         mcs: modulation and coding scheme, by name ("16qam-1/2") or index (0 to 14).
@@ -29,20 +41,22 @@ class packet_encoder(PduBlock):
             apart what the context model confuses, for receivers that decode with it.
         models: models whose labels are known, by name or folder, in a list or between commas.
         stream_id: of several transmitters on one channel, 0 to 63; Burst Framer sends no other.
-        key: file of the key that packets are encrypted with, from `tokcom keys new`; empty: they are sent in clear. It
-            takes natural labels.
+        key: file of the key that bursts are encrypted and authenticated with, from `tokcom keys new`; empty: they are
+            sent in clear. It takes natural labels.
         direction: 0 or 1; two ends that both transmit with one key take one each.
+        tag_bits: of each packet's tag, which takes the place of its CRC: 8 to 56 in whole bytes. A forged packet is
+            taken for genuine once in 2**tag_bits; receivers ask for 32.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "bits", "int32", "encoder"
 
     def __init__(
         self, mcs: str = "16qam-1/2", labels: str = NATURAL, models: str | Sequence[str] = DEFAULT_MODEL,
-        stream_id: int = 0, key: str = "", direction: int = 0,
+        stream_id: int = 0, key: str = "", direction: int = 0, tag_bits: int = TAG_BITS,
     ):  # fmt: skip
         PduBlock.__init__(self, "Packet Encoder")
         self._labels, self._stream_id = labels, stream_id
-        self._sender = Sender.of_file(key, direction) if key else None
+        self._sender = Sender.of_file(key, direction, tag_bits) if key else None
         self._codebooks = [] if labels == NATURAL else codebooks(models)
         self.set_mcs(mcs)
 
@@ -55,11 +69,16 @@ class packet_encoder(PduBlock):
         mcs = mcs_of(meta) if keys.MCS in meta else self._transmitter.choose_mcs(len(packets))
         outline = outline_of(meta)
         coded = self._transmitter.coded(outline, mcs, packets.shape[1])
-        stream = self._transmitter.key_stream(outline)
+        identity, seal = self._transmitter.identity(outline), None
+        if self._sender is not None:
+            seed = required(meta, keys.LAYOUT_SEED, int)
+            header = self._transmitter.header(outline, seed, mcs, packets.shape[1], layout=layout_of(meta))
+            header, identity = self._transmitter.sealed(header)
+            seal = seal_value(header.seal)
         added = {
             keys.MCS: vector_of(mcs),
             keys.LABELS: None if self._labels == NATURAL or payload_of(meta) == BITS else self._labels,
             keys.STREAM_ID: self._stream_id,
-            keys.SEAL: None if stream is None else seal_value(stream.seal),
+            keys.SEAL: seal,
         }
-        return added, coded.encode(packets, self._transmitter.identity(outline, stream))
+        return added, coded.encode(packets, identity)

@@ -24,55 +24,58 @@ from ._pdu import PduBlock, carriers_of, layout_of, make_pdu, open_pdu, outline_
 
 
 class semantic_mcs(PduBlock):
-    """Choose the modulation and coding of every packet, the packets' layout and the burst's power from what is known of
-    the channel and from how predictable the tokens are to the receiver.
+    """Choose the modulation and coding of every packet, the packets' layout and the burst's power from the channel
+    quality and the tokens' predictability to the receiver.
 
-    Without CQI, or with one that is old, it falls back to a poor channel, and says so in the log and with every choice.
+    Without CQI, or with an old one, it assumes a poor channel, and says so in the log and with every choice.
 
     Input: message port "packets", PDUs of s32 tokens in packet order from token_packetizer. Message port "cqi", PDUs
-    whose metadata holds carrier_esn0_db, or esn0_db, of a burst received. Message port "reports", PDUs whose metadata
-    says what became of a burst: frame_id, packets_lost and, with policy "cqi-context", packets_open. What names the
-    stream of another transmitter is passed over. From a receiver far away both come by feedback_decoder.
+        whose metadata hold carrier_esn0_db, or esn0_db, of a received burst. Message port "reports", PDUs whose
+        metadata describe the reception of a burst: frame_id, packets_lost and, with policy "cqi-context", packets_open.
+        PDUs of another transmitter's stream are ignored. From a remote receiver, both come through feedback_decoder.
     Output: message port "packets", the same tokens in the order of the layout chosen, with layout_seed, mcs and
-    power_db. Message port "choice": for each frame policy, mcs_summary, power_db, esn0_db, offset_db, cqi_state,
+    power_db. Message port "choice": per frame policy, mcs_summary, power_db, esn0_db, offset_db, cqi_state,
     cqi_age, expected_ter, airtime_samples and signalling_bits. Message port "readout": the same as a pair of the word
     "readout" and a line of text, for Message Pair to Var and a label.
 
     Parameters:
         policy: "fixed": always the same MCS; "cqi" and "cqi-context": the fastest whose expected PER meets the target,
             as today's networks do; "semantic": the shortest burst whose expected token errors are within the bound;
-            "semantic-power": the one of least energy that is no longer than that of "cqi".
-        models: the receiver's, by name or folder, in a list or between commas; a frame is sent as that of its codebook
-            expects.
-        mcs: of policy "fixed", by name or index.
+            "semantic-power": the one of least energy that is not longer than that of "cqi".
+        models: the receiver's models, by name or folder, as a list or separated by commas; for each frame, the one of
+            its codebook is used.
+        mcs: MCS of policy "fixed", by name or index.
         target: packet error rate of "cqi" and "cqi-context", above 0 and below 1.
-        bound: share of tokens that may come out wrong, as expected for each frame, above 0 and below 1.
+        bound: upper bound on the expected share of wrong tokens per frame, above 0 and below 1.
         max_age: seconds for which a CQI is fresh.
-        fallback_esn0_db: Es/N0 in dB that is assumed without a CQI.
-        step_db: of the outer loop, in dB, for a lost packet; 0: no outer loop.
+        fallback_esn0_db: Es/N0 in dB assumed without a CQI.
+        step_db: step of the outer loop per lost packet, in dB; 0 for no outer loop.
         peak_db: largest power of a burst in dB, with "semantic-power".
         profile: "standard" or "robust", as in burst_framer.
-        stream_id: of this transmitter, 0 to 63, as in burst_framer; -1: CQI and reports of all streams count.
+        stream_id: stream number of this transmitter, 0 to 63, as in burst_framer; -1 to use CQI and reports of all
+            streams.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
+        tag_bits: of each packet's tag, where Packet Encoder has a key: airtime and errors are reckoned with it; 0: it
+            has none.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"
     CQI, REPORTS = pmt.intern("cqi"), pmt.intern("reports")
     CHOICE, READOUT = pmt.intern("choice"), pmt.intern("readout")
     REMEMBERED = 64
-    """Frames whose reports may still come."""
+    """Number of frames whose reports are still accepted."""
 
     def __init__(
         self, policy: str = "semantic", models: str | Sequence[str] = DEFAULT_MODEL, mcs: str = "16qam-1/2",
         target: float = 0.1, bound: float = 0.02, max_age: float = 1.0, fallback_esn0_db: float = 1.5,
         step_db: float = 0.02, peak_db: float = 3.0, profile: str = "standard", stream_id: int = 0,
-        device: str = "auto",
+        device: str = "auto", tag_bits: int = 0,
     ):  # fmt: skip
         PduBlock.__init__(self, "Semantic MCS")
         if not -1 <= stream_id <= 63:
             raise ParameterError(f"stream_id is {stream_id}; it must be 0 to 63, or -1 for any")
-        self._models, self._device, self._stream_id = models, device, stream_id
+        self._models, self._device, self._stream_id, self._tag_bits = models, device, stream_id, tag_bits
         self._transmit, self._expectations = TransmitConfig(profile=profile), None
         self._settings = {"policy": policy, "mcs": mcs, "target": target, "bound": bound, "peak_db": peak_db}
         self._memory = CqiMemory(max_age, fallback_esn0_db=fallback_esn0_db)
@@ -106,23 +109,22 @@ class semantic_mcs(PduBlock):
 
     def _configure(self, **changed: object) -> None:
         with self._configuring:
-            settings = self._settings | changed
+            settings, tag_bits = self._settings | changed, self._tag_bits
             config = AdaptationConfig(**settings)
             if config.policy in SEMANTIC and self._expectations is None:
                 self._expectations = load_expectations(self._models, self._device)
 
             def new_adapter(transmit: TransmitConfig, codebook: str) -> LinkAdapter:
                 if config.policy not in SEMANTIC:
-                    return LinkAdapter(config, transmit)
+                    return LinkAdapter(config, transmit, tag_bits=tag_bits)
                 expected = self._expectations.find(codebook)
                 if expected is None:
                     raise ModelError(
-                        f"nothing is expected of codebook {codebook}; the models here are of "
-                        f"{self._expectations.known()}"
+                        f"codebook {codebook} has no residual model; the models here have {self._expectations.known()}"
                     )
-                return LinkAdapter(config, transmit, *expected)
+                return LinkAdapter(config, transmit, *expected, tag_bits=tag_bits)
 
-            # The frames' thread reads them the other way round: never a former adapter among these.
+            # The frames' thread reads them in reverse order, so it never sees an old adapter with these.
             self._new_adapter = new_adapter
             self._adapters: dict[tuple[TransmitConfig, str], LinkAdapter] = {}
             self._settings = settings
@@ -142,7 +144,7 @@ class semantic_mcs(PduBlock):
         number = frame.frame_id % FRAME_IDS
         self.last_choice = self._sent[number] = choice
         if known.state == "fresh":
-            # Losses say little of an offset where the channel was not known.
+            # Losses are not informative about the offset if the channel was unknown.
             self._unreported.add(number)
         while len(self._sent) > self.REMEMBERED:
             self._unreported.discard(self._sent.popitem(last=False)[0])
@@ -167,7 +169,7 @@ class semantic_mcs(PduBlock):
         return added, again
 
     def _tell(self, known: CqiState) -> None:
-        """Log where what is known of the channel has come, or gone."""
+        """Log changes of the state of the CQI."""
         if known.state == self._cqi_state:
             return
         self._cqi_state = known.state
@@ -178,7 +180,7 @@ class semantic_mcs(PduBlock):
         self.logger.warn(f"{why}: Es/N0 {known.carrier_esn0_db.mean():.1f} dB is assumed")
 
     def _adapter(self, per_packet: int, codebook: str, layout: str = SPREAD, bits: bool = False) -> LinkAdapter:
-        """The adapter for frames of a codebook, of so many tokens, or bits, a packet."""
+        """Return the adapter for frames of a codebook with `per_packet` tokens, or bits, per packet."""
         adapters, size = self._adapters, "bits_per_packet" if bits else "tokens_per_packet"
         key = replace(self._transmit, layout=layout, **{size: per_packet}), codebook
         if key not in adapters:
@@ -186,7 +188,7 @@ class semantic_mcs(PduBlock):
         return adapters[key]
 
     def _is_ours(self, meta: Mapping) -> bool:
-        """Whether a PDU is of this transmitter's stream, or of none in particular."""
+        """Tell whether a PDU belongs to this transmitter's stream, or names none."""
         return self._stream_id in (-1, meta.get(keys.STREAM_ID, self._stream_id))
 
     def _on_cqi(self, pdu: object) -> None:
@@ -194,7 +196,7 @@ class semantic_mcs(PduBlock):
             meta, _ = open_pdu(pdu, None)
             if not self._is_ours(meta):
                 return
-            # What was measured holds the power of its burst.
+            # The measurement includes the power of its burst.
             sent = self._sent.get(meta.get(keys.FRAME_ID))
             self._memory.update(carriers_of(meta) - (sent.power_db if sent else 0.0), time.monotonic())
         except Exception as error:
@@ -206,7 +208,7 @@ class semantic_mcs(PduBlock):
             number = required(meta, keys.FRAME_ID, int)
             if self._loop is None or not self._is_ours(meta) or number not in self._unreported:
                 return
-            # Not forgotten: the CQI of the same burst may come later.
+            # Kept: the CQI of the same burst may come later.
             self._unreported.remove(number)
             sent = self._sent[number]
             with_context = self._settings["policy"] == "cqi-context" and keys.PACKETS_OPEN in meta
@@ -221,14 +223,14 @@ class semantic_mcs(PduBlock):
 
 
 def summary(mcs: np.ndarray) -> str:
-    """How many packets have which MCS."""
+    """Summarise the numbers of packets by MCS."""
     values, counts = np.unique(mcs, return_counts=True)
     names = ["not sent" if value == MCS_NOT_SENT else find_mcs(int(value)).name for value in values]
     return ", ".join(f"{count} x {name}" for name, count in zip(names, counts, strict=True))
 
 
 def readout(said: dict) -> str:
-    """A choice in one line."""
+    """Format a choice in one line."""
     age = f", {said[keys.CQI_AGE]:.1f} s old" if said[keys.CQI_STATE] != "missing" else ""
     expected = f", {100 * said[keys.EXPECTED_TER]:.2g}% of tokens wrong" if keys.EXPECTED_TER in said else ""
     return (

@@ -18,34 +18,34 @@ NOTED = {
     keys.FRAME_ID: int, keys.STREAM_ID: int, keys.PROFILE: str, keys.PACKETS: int, keys.PACKETS_LOST: int,
     keys.ESN0_DB: float, keys.EVM_DB: float, keys.CFO: float,
 }  # fmt: skip
-"""Keys that an annotation takes over under their own names."""
+"""Keys that an annotation keeps under their own names."""
 EARLIEST_UTC, LATEST_UTC = 1_000_000_000, 10_000_000_000
-"""A radio's clock that stands before the first (2001) was not set, and counts from its start; none goes beyond the
-second (2286)."""
+"""Plausible range of UTC: a radio's clock before the first (2001) was not set and counts from its start; none exceeds
+the second (2286)."""
 
 
 class sigmf_recorder(gr.sync_block):
     """Record samples as SigMF: NAME.sigmf-data (cf32_le) and NAME.sigmf-meta.
 
-    The disk is written by a thread of its own behind a queue of 8 million samples, so that the flowgraph never waits:
-    samples that find the queue full are counted, and a new capture begins behind the gap (a flowgraph without a radio
+    A separate thread writes to disk behind a queue of 8 million samples, so that the flowgraph never waits: samples
+    that arrive while the queue is full are counted, and a new capture begins after the gap (a flowgraph without a radio
     needs a Throttle). The tags rx_time, rx_freq and rx_rate, as a radio sends them at its start and after an overflow
-    or a change of frequency, begin a capture, too; one that cannot be read is logged, counted and left out. Where the
-    flowgraph is stopped and started, or reconfigured, the recording goes on with a new capture. An error, such as a
-    full disk, is logged, and the recording ends with what is written; the flowgraph goes on.
+    or a change of frequency, begin a capture, too; invalid tags are logged, counted and ignored. If the flowgraph is
+    stopped and started, or reconfigured, the recording continues with a new capture. An error, such as a full disk, is
+    logged, and the recording ends with the samples written so far; the flowgraph continues.
 
     Input: complex samples. Message port "annotations", PDUs with burst_start and burst_length (from the demodulator's
-    "cqi" or later): each burst is noted with what the metadata tells of it. Those that come after the stream's end are
-    too late.
+    "cqi" or later): each burst is annotated with its metadata. Those that come after the end of the stream are too
+    late.
 
     Parameters:
-        file: NAME, with or without ending; its folder is created where there is none.
-        sample_rate: in Hz; an rx_rate tag at the beginning takes its place.
-        frequency: centre frequency in Hz, 0 where there is none; rx_freq tags take its place.
+        file: NAME, with or without extension; its folder is created if missing.
+        sample_rate: sample rate in Hz; an rx_rate tag at the beginning overrides it.
+        frequency: centre frequency in Hz, 0 if unknown; rx_freq tags override it.
         hardware: the radio and its antenna; may be empty.
-        author: who records; may be empty.
-        max_seconds: the recording ends when it is that long; 0 for no limit.
-        overwrite: replace a recording that is there before the flowgraph's first start.
+        author: author of the recording; may be empty.
+        max_seconds: length in seconds at which the recording ends; 0 for no limit.
+        overwrite: replace a recording that exists when the flowgraph first starts.
     """
 
     ANNOTATIONS = pmt.intern("annotations")
@@ -76,7 +76,7 @@ class sigmf_recorder(gr.sync_block):
             if self._recording is None:
                 self._recording = SigmfWriter(self._file, self._info, self._max_seconds, self._overwrite)
             elif not self._recording.resume():
-                self.logger.warn(f"{self._recording.path}: the recording has ended, nothing is added to it")
+                self.logger.warn(f"{self._recording.path}: the recording has ended, nothing is appended")
                 return True
             self._writer = QueuedWriter(self._recording)
         except Exception as error:
@@ -102,7 +102,7 @@ class sigmf_recorder(gr.sync_block):
 
     def _record(self, samples: np.ndarray) -> None:
         if not self._begun:
-            # After a restart, GNU Radio counts the stream's samples on or anew.
+            # After a restart, GNU Radio may continue the count of samples or start over.
             self._base = self._next - self.nitems_read(0)
         first = self._base + self.nitems_read(0)
         self._next = first + len(samples)
@@ -121,21 +121,21 @@ class sigmf_recorder(gr.sync_block):
             return
         self._writer.write(samples, index)
         if self._writer.samples_dropped and not self.samples_dropped:
-            self.logger.warn("the disk is too slow: samples are left out of the recording")
+            self.logger.warn("the disk is too slow: samples are missing in the recording")
         self.samples_dropped = self._dropped_before + self._writer.samples_dropped
 
     def _changes(self, count: int) -> dict[int, dict]:
-        """What the radio's tags say, by the index of their sample."""
+        """Collect the changes in the radio's tags by sample index."""
         changes: dict[int, dict] = {}
         for tag in self.get_tags_in_window(0, 0, count):
             try:
                 change = self._change(str(pmt.to_python(tag.key)), tag.value)
             except Exception as error:
                 self.tags_refused += 1
-                # Each time that their number has doubled: a source may stamp every buffer.
+                # Log whenever their number has doubled: a source may stamp every buffer.
                 if self.tags_refused.bit_count() == 1:
                     self.logger.warn(
-                        f"tag at sample {tag.offset} left out ({self.tags_refused} so far): {reason(error)}"
+                        f"tag at sample {tag.offset} ignored ({self.tags_refused} so far): {reason(error)}"
                     )
                 continue
             if change:
@@ -143,7 +143,7 @@ class sigmf_recorder(gr.sync_block):
         return changes
 
     def _change(self, key: str, value: object) -> dict:
-        """What one tag says; nothing where it is another's."""
+        """Parse one tag; empty if it is not relevant."""
         if key == "rx_freq":
             return {"frequency": require_frequency(_number(key, value))}
         if key == "rx_rate":
@@ -158,7 +158,8 @@ class sigmf_recorder(gr.sync_block):
         return {"time": self._utc(seconds, fraction)}
 
     def _utc(self, seconds: int, fraction: float) -> datetime:
-        """Time of a radio's clock; of one that was not set, by the computer's when it was first heard of."""
+        """Convert the time of a radio's clock to UTC; if it was not set, relative to the computer's time at its first
+        tag."""
         stated = datetime.fromtimestamp(seconds, UTC) + timedelta(seconds=fraction)
         if self._clock_offset is None:
             unset = seconds < EARLIEST_UTC
@@ -182,14 +183,14 @@ class sigmf_recorder(gr.sync_block):
         return BurstAnnotation(self._base + start, length, **noted)
 
     def _report(self) -> None:
-        """Tell, once, of an error or of the end."""
+        """Report an error or the end once."""
         if self._writer.error is not None and not self._failed:
             self._fail(self._writer.error)
         writer = self._writer.writer
         self.samples_recorded = writer.samples
         if writer.ended and not self._end_told and not self._failed:
             self._end_told = True
-            self.logger.info(f"{writer.path}: recorded {writer.samples} samples, {self.samples_dropped} left out")
+            self.logger.info(f"{writer.path}: recorded {writer.samples} samples, {self.samples_dropped} dropped")
 
     def _fail(self, error: Exception) -> None:
         self._failed = True
@@ -198,7 +199,7 @@ class sigmf_recorder(gr.sync_block):
 
 
 def _number(key: str, value: object) -> float:
-    """The real number that a tag holds."""
+    """Parse the real number in a tag."""
     number = pmt.to_python(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise FrameError(f"{key} is {value}; it must be a number of Hz")

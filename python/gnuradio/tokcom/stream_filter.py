@@ -11,15 +11,15 @@ STREAM_IDS = 1 << FIELDS["stream_id"]
 
 
 class stream_filter(gr.basic_block):
-    """Let pass what belongs to some of the streams on a channel.
+    """Pass PDUs of selected streams on a channel.
 
-    Behind Burst Sync it saves the work for bursts of others; it may as well stand in any later place.
+    After Burst Sync it saves the work for other bursts; it may also be placed later.
 
-    Input: message port "in": PDUs whose metadata name their stream_id.
-    Output: message port "out": those of the streams named, unchanged.
+    Input: message port "in": PDUs with stream_id in their metadata.
+    Output: message port "out": those of the selected streams, unchanged.
 
     Parameters:
-        streams: numbers of the streams that pass, 0 to 63, between commas; empty: all pass.
+        streams: numbers of the streams to pass, 0 to 63, separated by commas; empty for all.
     """
 
     IN, OUT = pmt.intern("in"), pmt.intern("out")
@@ -53,15 +53,15 @@ class stream_filter(gr.basic_block):
 
 
 def streams_of(text: str) -> frozenset[int]:
-    """Numbers of streams between commas.
+    """Parse numbers of streams separated by commas.
 
     Raises:
-        ParameterError: one is no number, or out of its range.
+        ParameterError: an entry is not a number, or out of range.
     """
     try:
         streams = frozenset(int(number) for number in str(text).split(",") if number.strip())
     except ValueError:
         streams = frozenset({-1})
     if not streams <= set(range(STREAM_IDS)):
-        raise ParameterError(f"streams is {text!r}; it must be numbers from 0 to {STREAM_IDS - 1} between commas")
+        raise ParameterError(f"streams is {text!r}; it must be numbers from 0 to {STREAM_IDS - 1} separated by commas")
     return streams

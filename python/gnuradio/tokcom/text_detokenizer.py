@@ -9,7 +9,7 @@ from tokcom.models.text import DEFAULT_TEXT_MODEL, load_text_tokenizer
 from ._pdu import PduBlock, Unknown, frame_of, vector_of
 
 QUEUE_SIZE = 64
-"""Frames that may wait."""
+"""Largest number of frames waiting."""
 
 
 class text_detokenizer(PduBlock):

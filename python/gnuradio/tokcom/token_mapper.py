@@ -5,7 +5,7 @@ import numpy as np
 from tokcom import keys
 from tokcom.link.packets import MixedPackets
 
-from ._pdu import PduBlock, mcs_of, required
+from ._pdu import PduBlock, mcs_of, required, seal_of
 
 
 class token_mapper(PduBlock):
@@ -22,4 +22,5 @@ class token_mapper(PduBlock):
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         sizes = required(meta, keys.CODEBOOK_SIZE, int), required(meta, keys.TOKENS_PER_PACKET, int)
-        return {}, MixedPackets.of(*sizes, mcs_of(meta)).map(data)
+        seal = seal_of(meta)
+        return {}, MixedPackets.of(*sizes, mcs_of(meta), tag_bits=0 if seal is None else seal.tag_bits).map(data)

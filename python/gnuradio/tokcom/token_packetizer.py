@@ -11,13 +11,13 @@ from ._pdu import PduBlock, frame_keys, frame_of
 
 
 class token_packetizer(PduBlock):
-    """Deal the tokens of each frame out to packets: spread, so that a lost packet does not take neighbours with it, or
+    """Distribute the tokens of each frame over packets: spread, so that a lost packet does not contain neighbours, or
     in another layout.
 
-    Input: message port "tokens", PDUs of s32 tokens, one frame each; or of s32 bits, 0 and 1, where the metadata has
-    the key payload with the value "bits", beside codebook (what the bits hold) and frame_id.
-    Output: message port "packets", the same tokens in packet order, one PDU a frame, its metadata with packets,
-    tokens_per_packet, layout_seed and, where they are not spread, layout added. Bits always keep their order.
+    Input: message port "tokens", PDUs of s32 tokens, one frame each; or of s32 bits, 0 and 1, if the metadata have the
+        key payload with the value "bits", besides codebook (the content of the bits) and frame_id.
+    Output: message port "packets", the same tokens in packet order, one PDU per frame, with packets, tokens_per_packet,
+        layout_seed and, if they are not spread, layout added to the metadata. Bits always keep their order.
 
     Parameters:
         tokens_per_packet: tokens in each packet, 1 to 64.

@@ -18,42 +18,42 @@ from ._pdu import Unknown, frame_of, header_of, misfit_of, vector_of
 
 
 class token_recovery(BackgroundPduBlock):
-    """Make frames whole: decode failed packets together with a masked transformer that knows the other tokens and the
-    class label, and let it guess what is left.
+    """Recover frames: decode failed packets jointly with a masked transformer that knows the other tokens and the class
+    label, and let it guess the rest.
 
-    It works in a thread of its own behind a bounded queue, so that the flowgraph never waits for it; on a GPU, frames
-    that wait are decoded together. At the end of a finite run the block ends when its queue is empty; stopped before,
-    it counts what is left as dropped. A frame of a codebook that no model here is of goes on as it came, is counted in
+    It works in a separate thread behind a bounded queue, so that the flowgraph never waits for it; on a GPU, waiting
+    frames are decoded together. At the end of a finite run the block finishes when its queue is empty; if it is stopped
+    before, the rest is counted as dropped. A frame of an unknown codebook is passed on unchanged and counted in
     `frames_unknown`, and its codebook is logged the first time.
 
-    Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs, their misfit and what the burst's
-    header says in their metadata. Without LLRs, lost tokens are guessed in every mode; without misfit, LLRs are
-    believed as they are, though what was received be nothing that was ever sent.
-    Output: message port "tokens_recovered", the same frames without losses, with mode, confidence and, where the
-    packets are known, packets_open added and LLRs and misfit taken out, and queued.recovery and dropped.recovery:
-    frames that wait and that were dropped so far.
+    Input: message port "tokens", PDUs of s32 tokens, -1 where lost, with the LLRs, their misfit and the fields of the
+        burst's header in their metadata. Without LLRs, lost tokens are guessed in every mode; without misfit, LLRs are
+        taken at face value, even if the received signal matches nothing that could have been sent.
+    Output: message port "tokens_recovered", the same frames without losses, with mode, confidence and, if the packets
+        are known, packets_open added and LLRs and misfit removed, and queued.recovery and dropped.recovery: numbers of
+        frames waiting and dropped so far.
 
     Parameters:
-        models: models of the zoo, by name or folder, in a list or between commas. One is loaded at
-            once, of several each with its first frame; modes "list" and "keep" load networks when a packet was not
+        models: models of the zoo, by name or folder, as a list or separated by commas. A single one is loaded at once;
+            of several, each with its first frame; modes "list" and "keep" load networks only when a packet was not
             sent.
-        mode: "context": channel, CRC and model decide together; "list": channel and CRC; "mask": lost tokens are
-            guessed by the model (the paper); "keep": the Viterbi decoder's tokens as they are.
-        use_cmi: tell the model the class label that came with the frame.
-        rounds: times at most that each failed packet is decoded with the model, at least 1 (mode "context").
-        list_size: token sequences at most that a packet's list holds, at least 1 (modes "list" and "context").
-        max_seconds: time a frame, after which the best so far counts (mode "context"); 0: no limit.
-        steps: passes at most in which tokens are guessed, at least 1.
-        temperature: of the tokens guessed; 0 takes the likeliest.
-        choice_temperature: of the noise on the order in which tokens are settled, falling to 0 at the last step.
+        mode: "context": channel, CRC and model decide jointly; "list": channel and CRC; "mask": lost tokens are guessed
+            by the model (the paper); "keep": the Viterbi decoder's tokens are kept.
+        use_cmi: use the class label sent with the frame.
+        rounds: largest number of decodings per failed packet with the model, at least 1 (mode "context").
+        list_size: largest number of token sequences on a packet's list, at least 1 (modes "list" and "context").
+        max_seconds: time limit per frame, after which the best result so far is used (mode "context"); 0 for no limit.
+        steps: largest number of passes in which tokens are guessed, at least 1.
+        temperature: temperature of guessed tokens; 0 takes the most likely.
+        choice_temperature: temperature of the noise on the order in which tokens are settled, falling to 0 at the last
+            step.
         guidance: weight of classifier-free guidance towards the label.
         seed: seed of the draws.
-        queue_size: frames that may wait, at least 1.
+        queue_size: largest number of frames waiting, at least 1.
         drop: "oldest" or "newest": which frame is dropped, logged and counted when the queue is full.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
-        keys: files of the keys that bursts may be encrypted with, in a list or between commas, as of
-            Packet Decoder.
+        keys: files of the keys of encrypted bursts, as a list or separated by commas, as in Packet Decoder.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "tokens_recovered", "int32", "recovery"
@@ -79,7 +79,7 @@ class token_recovery(BackgroundPduBlock):
 
     @property
     def frames_dropped(self) -> int:
-        """Frames that found the queue full, or that were left when the flowgraph stopped."""
+        """Number of frames dropped because the queue was full or the flowgraph stopped."""
         return self.inputs_dropped
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
@@ -118,15 +118,15 @@ class token_recovery(BackgroundPduBlock):
     def _passed_on(self, frame: TokenFrame) -> tuple[dict, np.ndarray]:
         self._unknown.count(
             frame.codebook,
-            f"frame {frame.frame_id} is of codebook {frame.codebook}; the models here are of "
-            f"{self._recoveries.known()}: such frames go on as they came",
+            f"frame {frame.frame_id} has codebook {frame.codebook}; the models here have "
+            f"{self._recoveries.known()}: such frames are passed on unchanged",
         )
         return {keys.LLRS: None, keys.MISFIT: None}, frame.tokens
 
     def _made_whole(self, left: LeftOver, recovered: RecoveredFrame) -> tuple[dict, np.ndarray] | None:
         if recovered.frame.lost.any():
             self.inputs_dropped += 1
-            self.logger.warn(f"stopped: the frame in work is dropped ({self.inputs_dropped} so far)")
+            self.logger.warn(f"stopped: the frame in progress is dropped ({self.inputs_dropped} so far)")
             return None
         self.frames_recovered += 1
         added = {

@@ -42,9 +42,9 @@ class token_separator(BackgroundPduBlock):
         expected: ports that are expected to send, between commas; empty: any.
         rounds: times at most that the models are asked while certain tokens become more, at least 0.
         sweeps: times at most that all that is doubtful is asked for again, at least 0.
-        queue_size: bursts that may wait, at least 1.
+        queue_size: largest number of bursts waiting, at least 1.
         drop: "oldest" or "newest": which burst is dropped, logged and counted when the queue is full.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "tokens", "complex64", "separator"

@@ -16,9 +16,9 @@ from tokcom.multiple_access.plan import MultiUserPlan, require_port
 from ._pdu import PduBlock, frame_of
 
 QUEUE_SIZE = 64
-"""Frames that may wait."""
+"""Largest number of frames waiting."""
 LEAD_SECONDS = 0.1
-"""A radio gets its bursts at least this long ahead of their time."""
+"""Lead time in seconds with which a radio gets its bursts at least."""
 
 
 class token_spreader(PduBlock):

@@ -1,5 +1,5 @@
-"""The `tokcom` command: one module a group, imported when one of its commands is called.
+"""The `tokcom` command: one module per group, imported when one of its commands is called.
 
-What stands at the top of these modules is all that `tokcom --help` waits for: Click and Rich, no NumPy. What a command
-works with it imports in its function.
+These modules import at the top only what `tokcom --help` needs: Click and Rich, not NumPy. A command imports everything
+else in its function.
 """

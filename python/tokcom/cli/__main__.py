@@ -1,4 +1,4 @@
-"""`python -m tokcom.cli`: the `tokcom` command where the program is not on the path."""
+"""`python -m tokcom.cli`: run the `tokcom` command if the program is not on the path."""
 
 from tokcom.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The command that made a result, as cards and reports record it."""
+"""Record of the command that made a result, for cards and reports."""
 
 import shlex
 from collections.abc import Iterator
@@ -10,13 +10,14 @@ from tokcom.cli.options import Aside
 
 
 def recorded_words(**resolved: object) -> list[str]:
-    """The words of the command that runs, defaults spelled out, so that later defaults change nothing.
+    """Return the words of the running command, with defaults spelled out, so that later changes of defaults do not
+    matter.
 
-    Files go by their names without folders. What is `Aside`, was not given and has no default, or is an unset flag is
-    left out.
+    Files are recorded without their folders. Left out are options of class `Aside`, those that were not given and have
+    no default, and unset flags.
 
     Args:
-        resolved: values by the parameters' names where the command chose them itself; None: left out.
+        resolved: values, by parameter, that the command chose itself; None to leave one out.
     """
     context = click.get_current_context()
     words = ["./run", *context.command_path.split()[1:]]
@@ -28,7 +29,7 @@ def recorded_words(**resolved: object) -> list[str]:
 
 
 def recorded_command(**resolved: object) -> str:
-    """`recorded_words` as a line for a shell."""
+    """Return `recorded_words` as a line for a shell."""
     return shlex.join(recorded_words(**resolved))
 
 

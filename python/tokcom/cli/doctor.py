@@ -8,10 +8,10 @@ import click
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(as_json: bool) -> None:
-    """Check the installation, and say what to do.
+    """Check the installation, and suggest remedies.
 
     GNU Radio, Python's packages, GNU Radio Companion's paths, models and their hashes, USRPs, processor, memory and
-    real-time scheduling. The exit code is 1 where something stops the module.
+    real-time scheduling. The exit code is 1 if something stops the module.
     """
     from tokcom.doctor.report import doctor
 

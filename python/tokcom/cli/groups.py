@@ -1,4 +1,4 @@
-"""Groups of commands that import a command when it is called, and tell errors in one line."""
+"""Groups of commands that import a command when it is called, and report errors in one line."""
 
 import sys
 from collections.abc import Mapping
@@ -11,11 +11,10 @@ from tokcom.errors import TokcomError
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for.
+    """Group whose commands are imported on demand.
 
     Args:
-        places: "module:name" of each command by the name that it is called by. Where the laboratory is not installed, a
-            command of its own says so.
+        places: "module:name" of each command by its name. If the laboratory is not installed, its commands say so.
     """
 
     def __init__(self, *arguments: object, places: Mapping[str, str], **settings: object):
@@ -32,8 +31,7 @@ class LazyGroup(click.Group):
 
 
 class Program(LazyGroup):
-    """The group at the top: errors reach the user as one line, be they TokcomErrors, what the disk refuses, or packages
-    that are not installed."""
+    """Top-level group: reports errors in one line, whether TokcomErrors, errors of the disk, or missing packages."""
 
     def invoke(self, context: click.Context) -> object:
         try:
@@ -49,7 +47,7 @@ class Program(LazyGroup):
             package = (error.name or "").split(".")[0]
             if package in ("", "tokcom", "tokcom_lab"):
                 raise
-            said = f"this needs the Python package {package}, which this Python does not find; ask: tokcom doctor"
+            said = f"this needs the Python package {package}, which this Python cannot find; run: tokcom doctor"
             raise click.ClickException(said) from error
         except KeyboardInterrupt:
             console.print("stopped")
@@ -74,5 +72,5 @@ def _imported(name: str, module: str, attribute: str) -> click.Command:
 def _refuse(name: str) -> None:
     raise click.ClickException(
         f"{name} belongs to the laboratory, tokcom_lab, which is not installed: install the Debian package "
-        "gr-tokcom-lab, or call ./run of a checkout"
+        "gr-tokcom-lab, or use ./run in a checkout"
     )

@@ -1,4 +1,4 @@
-"""The `tokcom` command and where each of its commands lies."""
+"""The `tokcom` command, and the location of its subcommands."""
 
 import click
 
@@ -27,7 +27,7 @@ COMMANDS = {
     "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }
-"""Module and name of each command; those of the laboratory are there where it is installed."""
+"""Module and name of each command; those of the laboratory are available if it is installed."""
 
 
 @click.group(cls=Program, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

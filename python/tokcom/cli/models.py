@@ -28,9 +28,9 @@ def models() -> None:
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
 def list_installed(as_json: bool) -> None:
-    """The models that are found by name, in the order in which their folders are searched.
+    """List the models that are found by name, in the order in which their folders are searched.
 
-    Their files' hashes are for `tokcom doctor` to check.
+    The hashes of their files are checked by `tokcom doctor`.
     """
     from tokcom.models.card import Card
     from tokcom.models.folders import list_models, model_folders

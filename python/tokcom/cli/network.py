@@ -162,7 +162,7 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
     help="Share of a frame's tokens that may be wrong because they were not asked for.",
 )  # fmt: skip
 @click.option("--deadline", default=0.5, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
-@click.option("--frames", type=click.IntRange(1), help="Stop after so many frames. [default: at Ctrl-C]")
+@click.option("--frames", type=click.IntRange(1), help="Stop after N frames. [default: at Ctrl-C]")
 @click.option("--out", cls=Aside, type=click.Path(path_type=Path), help="Folder for pictures and a page of them.")
 @key_option
 @device_option

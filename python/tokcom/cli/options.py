@@ -1,4 +1,4 @@
-"""Kinds of options that several commands take."""
+"""Kinds of options common to several commands."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -9,15 +9,15 @@ import click
 from tokcom.models.folders import DEFAULT_MODEL
 
 SEEDS = click.IntRange(0, 2**31 - 10_000)
-"""What every random generator involved takes, with some room for seeds derived from it."""
+"""Range of seeds that every generator accepts, with some room for derived seeds."""
 
 
 class Aside(click.Option):
-    """An option that says where results go or how fast they come: they are the same without it."""
+    """Option that affects only the destination or speed of results, not the results."""
 
 
 class Numbers(click.ParamType):
-    """A list of finite numbers between commas."""
+    """List of finite numbers separated by commas."""
 
     name = "numbers"
 
@@ -30,14 +30,12 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r} is not a list of numbers like 6,6.5,7", param, context)
         for number in numbers:
             if not math.isfinite(number):
-                self.fail(
-                    f"{param.name if param else 'it'} is {number}; it must be a number, and finite", param, context
-                )
+                self.fail(f"{param.name if param else 'it'} is {number}; it must be a finite number", param, context)
         return numbers
 
 
 class WholeNumbers(Numbers):
-    """A list of whole numbers between commas, each in a range."""
+    """List of integers separated by commas, each in a range."""
 
     def __init__(self, lowest: int = 0, highest: int = 2**31 - 1):
         self.lowest, self.highest = lowest, highest
@@ -46,13 +44,13 @@ class WholeNumbers(Numbers):
         numbers = super().convert(value, param, context)
         for number in numbers:
             if number != int(number) or not self.lowest <= number <= self.highest:
-                wanted = f"whole numbers from {self.lowest} to {self.highest}"
-                self.fail(f"{number:g} does not count; it takes {wanted} between commas", param, context)
+                wanted = f"integers from {self.lowest} to {self.highest}"
+                self.fail(f"{number:g} is out of range; it must be {wanted}, separated by commas", param, context)
         return [int(number) for number in numbers]
 
 
 class Names(click.ParamType):
-    """A list of names between commas, each one of those known; of unknown ones where `known` is None."""
+    """List of names separated by commas, each one of those known, or any if `known` is None."""
 
     name = "names"
 
@@ -70,17 +68,17 @@ class Names(click.ParamType):
 def require_folder(
     context: click.Context, parameter: click.Parameter, file: click.utils.LazyFile | Path | None
 ) -> click.utils.LazyFile | Path | None:
-    """Refuse a file that cannot be written now, not after the measurement; an old one stays until there are figures."""
+    """Refuse an unwritable file now, not after the measurement; an old one is kept until there are figures."""
     path = file if isinstance(file, Path) else Path(file.name) if isinstance(file, click.utils.LazyFile) else None
     if path is not None and not path.parent.is_dir():
-        raise click.BadParameter(f"{path}: there is no folder {path.parent}")
+        raise click.BadParameter(f"{path}: the folder {path.parent} does not exist")
     if path is not None and path.is_dir():
         raise click.BadParameter(f"{path} is a folder; name a file")
     return file
 
 
 def json_option(help_text: str) -> Callable:
-    """`--json FILE`, as `json_file`."""
+    """Make the option `--json FILE`, passed as `json_file`."""
     return click.option(
         "--json", "json_file", cls=Aside, type=click.File("w"), callback=require_folder,
         help=f"{help_text}; - for standard output.",
@@ -88,7 +86,7 @@ def json_option(help_text: str) -> Callable:
 
 
 def drawing_option(name: str, help_text: str) -> Callable:
-    """An option of this name for a file that a figure is drawn into."""
+    """Make an option for the file of a figure."""
     return click.option(
         name, cls=Aside, type=click.Path(path_type=Path, dir_okay=False), callback=require_folder, help=help_text
     )

@@ -1,4 +1,4 @@
-"""What commands show: tables, JSON, progress."""
+"""Output of commands: tables, JSON, progress."""
 
 import json
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 console = Console(stderr=True)
-"""For what is said beside the results."""
+"""Console for everything but results."""
 
 
 def progress_bar() -> Progress:
-    """A bar with the time left, on standard error, gone when done."""
+    """Make a transient progress bar with the time left, on standard error."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
@@ -21,7 +21,7 @@ def progress_bar() -> Progress:
 
 
 def show(rows: Iterable[dict], title: str, json_file: click.utils.LazyFile | None = None) -> None:
-    """Rows as JSON where a file is given, else as a table on standard output."""
+    """Print rows as JSON if a file is given, else as a table on standard output."""
     rows = list(rows)
     if json_file is not None:
         write_json(rows, json_file)
@@ -35,6 +35,6 @@ def show(rows: Iterable[dict], title: str, json_file: click.utils.LazyFile | Non
 
 
 def write_json(content: object, file: click.utils.LazyFile) -> None:
-    """Content as JSON, on the disk when this returns."""
+    """Write content as JSON and flush it to disk."""
     file.write(json.dumps(content, indent=1) + "\n")
     file.flush()

@@ -1,4 +1,4 @@
-"""`tokcom replay`: the bursts of a recording."""
+"""`tokcom replay`: decode the bursts of a recording."""
 
 import sys
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from tokcom.models.folders import DEFAULT_MODEL
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option(
     "--model", "models", default=DEFAULT_MODEL, show_default=True,
-    help="Models whose codebooks are known, between commas.",
+    help="Models whose codebooks are known, separated by commas.",
 )  # fmt: skip
 @device_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures, as PNG.")
@@ -28,24 +28,31 @@ from tokcom.models.folders import DEFAULT_MODEL
     type=click.Choice(["none", *MODES]),
     default=DEFAULT_MODE,
     show_default=True,
-    help="How the pictures' lost tokens are recovered; none: they are left grey.",
+    help="Mode of recovery of the pictures' lost tokens; none leaves them grey.",
 )
+@click.option(
+    "--keys", default="",
+    help="Files of the keys that bursts may be encrypted with, between commas; 'clear' among them: bursts without a "
+    "key are taken, too.",
+)  # fmt: skip
 @json_option("Write bursts and tokens as JSON")
 def replay(
-    recording: Path, models: str, device: str, out: Path | None, mode: str, json_file: click.utils.LazyFile | None
-) -> None:
+    recording: Path, models: str, device: str, out: Path | None, mode: str, keys: str,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
     """Decode the bursts of a SigMF recording.
 
-    Stopped by Ctrl-C, it shows what it has found so far. In JSON, a lost token is -1.
+    After Ctrl-C, it shows the bursts found so far. In JSON, a lost token is -1.
     """
     from tokcom.link.bursts import Receiver
     from tokcom.models.zoo import codebooks, load_recoveries
     from tokcom.recording.pictures import PictureFolder
     from tokcom.recording.reader import open_recording
     from tokcom.recording.replay import burst_row, replay
+    from tokcom.security.keyring import Keyring
 
     recovery = None if out is None or mode == "none" else load_recoveries(models, mode, device)
-    file, receiver = open_recording(recording), Receiver(codebooks(models), recovery)
+    file, receiver = open_recording(recording), Receiver(codebooks(models), recovery, keys=Keyring.of_files(keys))
     pictures = None if out is None else PictureFolder(out, models, device)
     name, rows, refused, stopped = file.path.stem, [], [], False
     try:
@@ -72,7 +79,7 @@ def replay(
 
 
 def show_bursts(rows: Iterable[dict], title: str) -> None:
-    """Rows of `recording.replay.burst_row` as a table on standard output."""
+    """Print rows of `recording.replay.burst_row` as a table on standard output."""
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("time s", "frame", "stream", "profile", "Es/N0 dB", "CFO Hz", "EVM dB", "lost", "codebook"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokcom.source.container import CodedFrames
 
 CPU = "cpu"
-"""Where the model predicts: a GPU computes in half precision, which is too coarse to decode exactly."""
+"""Device of the model: a GPU computes in half precision, which is too coarse for exact decoding."""
 
 
 @click.command()
@@ -25,7 +25,7 @@ CPU = "cpu"
     default="pictures.tkc",
     show_default=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File that is written.",
+    help="File to write.",
 )
 @model_option
 @click.option(
@@ -33,14 +33,13 @@ CPU = "cpu"
     default=16,
     show_default=True,
     type=click.IntRange(1, 255),
-    help="Times that the context model is asked; more of them make smaller files and take longer.",
+    help="Evaluations of the context model per picture; more give smaller files and take longer.",
 )
-@click.option("--visits", type=click.IntRange(0), help="Of the search for better tokens. [default: as the card says]")
+@click.option("--visits", type=click.IntRange(0), help="Search passes per picture. [default: as in the card]")
 def compress(pictures: tuple[Path, ...], output: Path, model: str, turns: int, visits: int | None) -> None:
-    """Compress pictures: their central squares as a model's tokens, coded with the model's expectations.
+    """Compress pictures: the tokens of their central squares, coded with the model's predictions.
 
-    What comes back is what the tokens show, not the picture's own pixels. It can be read where the same model is
-    installed, on any machine.
+    Decompression gives the pictures of the tokens, not the original pixels. It needs the same model, on any machine.
     """
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom.packets.bits import bits_per_token
@@ -65,7 +64,7 @@ def compress(pictures: tuple[Path, ...], output: Path, model: str, turns: int, v
     tokens = sum(len(frame.tokens) for frame in frames)
     click.echo(
         f"{output}: {len(frames)} picture{'s' * (len(frames) > 1)}, {tokens} tokens in {len(data)} bytes; "
-        f"{8 * sum(map(len, coded.blocks)) / tokens:.2f} bits a token without names and table, "
+        f"{8 * sum(map(len, coded.blocks)) / tokens:.2f} bits per token without names and table, "
         f"{bits_per_token(prior.codebook_size)} uncoded"
     )
 
@@ -78,12 +77,12 @@ def compress(pictures: tuple[Path, ...], output: Path, model: str, turns: int, v
     default=".",
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures; made where there is none.",
+    help="Folder for the pictures, created if missing.",
 )
 def decompress(files: tuple[Path, ...], folder: Path) -> None:
     """Write the pictures that compressed files hold, as PNG.
 
-    Of a damaged file what can be decoded is written. The exit code is 1 where something could not be.
+    If a file is corrupt, its intact blocks are written. The exit code is 1 if anything could not be decoded.
     """
     from tokcom.source.container import from_bytes
 
@@ -100,7 +99,7 @@ def decompress(files: tuple[Path, ...], folder: Path) -> None:
 
 
 def _write_pictures(path: Path, coded: "CodedFrames", folder: Path) -> bool:
-    """Whether all of a file's pictures could be written; what could not is told."""
+    """Write a file's pictures and report those that cannot be decoded; return whether all were written."""
     from tokcom.models.zoo import load_context, load_tokenizer, model_of
     from tokcom.recording.pictures import file_name, save_picture
 

@@ -1,4 +1,4 @@
-"""List decoding on the token trellis, with the CRC as part of the code and a prior for every token.
+"""List decoding on the token trellis, with the check as part of the code and a prior for every token.
 
 A receiver that decodes check bits as if they were information bits and then compares wastes them. Here the decoder
 lists the token sequences whose metric (log-likelihood of the coded bits plus log-prior of the tokens) is largest,
@@ -21,6 +21,7 @@ from tokcom.coding.top_trellis import decode_packets_of_named_words
 from tokcom.context.prediction import LEAST, LEVELS, Prediction
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
+from tokcom.packets.universal_hash import UniversalHash
 from tokcom.processors import usable_processors
 
 LARGEST_TRELLIS = 1 << 24
@@ -65,10 +66,13 @@ class ListDecision:
             most likely code word at every trellis step. Of several priors, the one with the higher evidence explains
             the received signal better.
         left_out: float64 (n,), expected share of the posterior outside the list: the trellis sums over unlisted
-            sequences, each of whose checks holds with probability 2**-(CRC width).
+            sequences, each of whose checks holds with probability 2**-(check width).
         left_out_bound: float64 (n,), upper bound on that share, every unlisted sequence being given the best check.
         exact: bool (n,), whether no sequence outside the list can be more likely.
         lengths: int64 (n,), sequences on the list.
+        log_share: float64 (n,), log of the share that the tokens with their check have among all sequences with all
+            checks, right or wrong, weighed by prior and likelihood. At most exp(-s) pairs have a share of exp(s) or
+            more: to believe those alone is to try no more candidates.
         marginals: float32 (n, n_tokens, m), posterior of m words of every token.
         words: int32 (n, n_tokens, m), those words in ascending order, padded with -1; None for the whole codebook.
     """
@@ -80,6 +84,7 @@ class ListDecision:
     left_out_bound: np.ndarray
     exact: np.ndarray
     lengths: np.ndarray
+    log_share: np.ndarray
     marginals: np.ndarray
     words: np.ndarray | None = None
 
@@ -90,7 +95,7 @@ class ListDecision:
         shape = (n, n_tokens, named if priors.words is None else named + PREFERRED_WORDS)
         return cls(
             np.zeros((n, n_tokens), np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, bool),
-            np.zeros(n, np.int64), np.zeros(shape, np.float32),
+            np.zeros(n, np.int64), np.zeros(n), np.zeros(shape, np.float32),
             None if priors.words is None else np.zeros(shape, np.int32),
         )  # fmt: skip
 
@@ -114,7 +119,7 @@ class ListDecoder:
 
     Args:
         code: the convolutional code.
-        crc: the check; it may have zero bits.
+        crc: the check, a CRC or what takes its place; it may have zero bits.
         token_bits: bits per token.
         n_tokens: tokens per packet.
 
@@ -122,7 +127,7 @@ class ListDecoder:
         ParameterError: the trellis would not fit in memory.
     """
 
-    def __init__(self, code: ConvolutionalCode, crc: Crc, token_bits: int, n_tokens: int):
+    def __init__(self, code: ConvolutionalCode, crc: Crc | UniversalHash, token_bits: int, n_tokens: int):
         branches = len(code.outputs) << min(token_bits, code.constraint_length - 1)
         if branches > LARGEST_TRELLIS:
             raise ParameterError(
@@ -154,7 +159,7 @@ class ListDecoder:
 
     def decode(
         self, steps: np.ndarray, priors: Prediction | np.ndarray, settings: ListSettings | None = None,
-        presets: np.ndarray | None = None,
+        presets: np.ndarray | None = None, tag: UniversalHash | None = None,
     ) -> ListDecision:  # fmt: skip
         """Find the most likely tokens of each packet, and how certain they are.
 
@@ -163,7 +168,8 @@ class ListDecoder:
             priors: a `Prediction` of shape (n, n_tokens), or natural log-probabilities of all words, float32
                 (n, n_tokens, codebook_size), -inf where a token is ruled out.
             settings: limits of the search.
-            presets: int64 (n,), preset of each packet's CRC, as `Crc.presets` gives them; None for the CRC's own.
+            presets: int64 (n,), preset of each packet's check, as `Crc.presets` gives them; None for the check's own.
+            tag: secret check in place of the decoder's own, of as many bits; None: the decoder's own.
 
         Raises:
             ParameterError: an array has another shape.
@@ -188,7 +194,7 @@ class ListDecoder:
             )
         n = len(steps)
         steps = np.ascontiguousarray(steps, np.float32)
-        zeros = self._checks_of_zeros(n, presets)
+        zeros, trellis = self._checks_of_zeros(n, presets, tag or self.crc), self._trellis_with(tag)
         log_priors = np.maximum(np.ascontiguousarray(priors.log_probability, np.float32), LEAST)
         result = ListDecision.empty(priors)
         outputs = [getattr(result, name) for name in result._arrays]
@@ -201,12 +207,12 @@ class ListDecoder:
             out = [array[rows] for array in outputs]
             if priors.words is None:
                 decode_packets(
-                    steps[rows], log_priors[rows], zeros[rows], self._trellis, settings.list_size, settings.reach, *out
+                    steps[rows], log_priors[rows], zeros[rows], trellis, settings.list_size, settings.reach, *out
                 )
             else:
                 decode_packets_of_named_words(
                     steps[rows], words[rows], log_priors[rows], each[rows], levels[rows], _SCALE, size, zeros[rows],
-                    self._trellis, settings.list_size, settings.reach, *out,
+                    trellis, settings.list_size, settings.reach, *out,
                 )  # fmt: skip
 
         if n <= PACKETS_A_TASK:
@@ -218,15 +224,17 @@ class ListDecoder:
         return result
 
     def token_steps(
-        self, steps: np.ndarray, log_prior: np.ndarray, preset: int | None = None, labels: np.ndarray | None = None
-    ) -> TokenSteps:
+        self, steps: np.ndarray, log_prior: np.ndarray, preset: int | None = None, labels: np.ndarray | None = None,
+        tag: UniversalHash | None = None,
+    ) -> TokenSteps:  # fmt: skip
         """One packet token by token, for priors that take tokens in order.
 
         Args:
             steps: float32 (stages, 2**outputs), as in `decode`.
             log_prior: float32 (codebook_size,), of tokens whose prior is not known yet.
-            preset: of the packet's CRC; None: the CRC's own.
+            preset: of the packet's check; None: the check's own.
             labels: int32 (codebook_size,), the label under which each token is sent; None: its own number.
+            tag: secret check in place of the decoder's own, of as many bits; None: the decoder's own.
 
         Raises:
             ParameterError: the tokens do not fill the memory of the code.
@@ -236,16 +244,23 @@ class ListDecoder:
                 f"tokens of {self.token_bits} bits do not fill the memory of K={self.code.constraint_length}; take a "
                 "larger codebook or a shorter code"
             )
-        zero = int(self._checks_of_zeros(1, None if preset is None else np.array([preset]))[0])
-        return TokenSteps(self._trellis, steps, log_prior, zero, labels)
+        zero = int(self._checks_of_zeros(1, None if preset is None else np.array([preset]), tag or self.crc)[0])
+        return TokenSteps(self._trellis_with(tag), steps, log_prior, zero, labels)
 
-    def _checks_of_zeros(self, n: int, presets: np.ndarray | None) -> np.ndarray:
+    def _trellis_with(self, tag: UniversalHash | None) -> Trellis:
+        """The trellis with another check than the decoder's own; None: with that."""
+        if tag is None:
+            return self._trellis
+        high, low = _check_tables(tag, self.token_bits, self.n_tokens)
+        return self._trellis._replace(check_high=high, check_low=low)
+
+    def _checks_of_zeros(self, n: int, presets: np.ndarray | None, check: Crc | UniversalHash) -> np.ndarray:
         """Check of each packet if all its bits were 0, int64 (n,); the tokens' contributions are added to it."""
         if presets is None:
-            presets = np.full(n, self.crc.initial, np.int64)
+            presets = np.full(n, check.initial, np.int64)
         n_bits = self.n_tokens * self.token_bits
-        checks = self.crc.append(np.zeros((n, n_bits), np.uint8), presets)[:, n_bits:].astype(np.int64)
-        return checks @ (1 << np.arange(self.crc.width - 1, -1, -1, dtype=np.int64))
+        checks = check.append(np.zeros((n, n_bits), np.uint8), presets)[:, n_bits:].astype(np.int64)
+        return checks @ (1 << np.arange(check.width - 1, -1, -1, dtype=np.int64))
 
 
 @lru_cache(maxsize=1)
@@ -255,9 +270,9 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 @lru_cache(maxsize=32)
-def _check_tables(crc: Crc, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+def _check_tables(crc: Crc | UniversalHash, token_bits: int, n_tokens: int) -> tuple[np.ndarray, np.ndarray]:
     """Contributions (by exclusive or) of the high and the low bits of each token to the check of a packet of zeros,
-    int64 (n_tokens, values): CRCs are affine."""
+    int64 (n_tokens, values): checks are affine."""
     n_bits, low = n_tokens * token_bits, token_bits // 2
     weights = 1 << np.arange(crc.width - 1, -1, -1, dtype=np.int64)
     units = np.concatenate([np.zeros((1, n_bits), np.uint8), np.eye(n_bits, dtype=np.uint8)])

@@ -319,7 +319,8 @@ def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: fl
     """Weigh the winner against the other listed sequences and against all unlisted ones.
 
     Returns, relative to the winner's posterior, its metric, the sum over all sequences, the sum over unlisted ones, the
-    winner's log-odds, and an upper bound on the share of the unlisted ones.
+    winner's log-odds, an upper bound on the share of the unlisted ones, and the logarithm of the winner's share among
+    all sequences with all checks, without the factor 2**-(check width).
     """
     n_tokens = stages.rest.shape[0]
     top = paths.whole[winner]
@@ -335,7 +336,7 @@ def weigh(stages: Stages, paths: Paths, winner: int, scale: float, end_scale: fl
     outside = np.exp(min(everything - top, 700.0)) * max(1.0 - listed, 0.0)
     bound = np.exp(min(everything_at_best - top, 700.0)) * max(1.0 - listed_at_best, 0.0)
     log_odds = -np.log(max(others + outside, TINY))
-    return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound)
+    return top, 1.0 + others + outside, outside, log_odds, bound / (1.0 + others + bound), top - everything
 
 
 @kernel(error_model="numpy")
@@ -361,7 +362,8 @@ def begin(trellis: Trellis, stages: Stages, steps: np.ndarray, first: int) -> fl
 def decode_packets(
     steps: np.ndarray, priors: np.ndarray, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
     tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray,
-    left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray, marginals: np.ndarray,
+    left_out_bound: np.ndarray, exact: np.ndarray, lengths: np.ndarray, log_share: np.ndarray,
+    marginals: np.ndarray,
 ) -> None:  # fmt: skip
     """List-decode packets one after the other, with inputs and outputs as in `list_decoding.ListDecoder.decode`.
     `zeros` are the packets' checks if all their bits were 0."""
@@ -385,7 +387,8 @@ def decode_packets(
         scale = _backward(trellis, stages, priors[p], end_scale)
         _forward(trellis, stages, reach)
         winner, exact[p] = search(trellis, stages, first, zeros[p], list_size, reach, paths)
-        top, mass, outside, log_odds[p], left_out_bound[p] = weigh(stages, paths, winner, scale, end_scale)
+        top, mass, outside, log_odds[p], left_out_bound[p], lead = weigh(stages, paths, winner, scale, end_scale)
+        log_share[p] = lead - trellis.check_width * np.log(2.0)
         evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass
         listed_from, listed_to = paths.level[n_tokens], paths.level[n_tokens + 1]

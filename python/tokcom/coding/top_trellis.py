@@ -26,7 +26,7 @@ from tokcom.coding.token_trellis import (
 from tokcom.kernels import kernel
 
 BINS = 512
-"""Of the histogram of words over their best path, which tells where the list of words ends."""
+"""Bins of the histogram of words over their best path, from which the end of the list of words is read."""
 
 
 class Words(NamedTuple):
@@ -45,7 +45,7 @@ class Words(NamedTuple):
     best: np.ndarray
     """(n_tokens, states, l), metric of the best of all words of g and l, behind g."""
     total: np.ndarray
-    """Of that shape, sum of prior times likelihood of all of them."""
+    """Sum of prior times likelihood over all of them, in that shape."""
 
 
 class Chosen(NamedTuple):
@@ -218,7 +218,7 @@ def decode_packets_of_named_words(
     steps: np.ndarray, named: np.ndarray, log_priors: np.ndarray, each: np.ndarray, levels: np.ndarray,
     scale: np.ndarray, size: int, zeros: np.ndarray, trellis: Trellis, list_size: int, reach: float,
     tokens: np.ndarray, log_odds: np.ndarray, evidence: np.ndarray, left_out: np.ndarray, left_out_bound: np.ndarray,
-    exact: np.ndarray, lengths: np.ndarray, marginals: np.ndarray, marginal_words: np.ndarray,
+    exact: np.ndarray, lengths: np.ndarray, log_share: np.ndarray, marginals: np.ndarray, marginal_words: np.ndarray,
 ) -> None:  # fmt: skip
     """List-decode packets one after the other, as `token_trellis.decode_packets`.
 
@@ -260,7 +260,8 @@ def decode_packets_of_named_words(
         whole_scale = _backward(trellis, stages, words, size, end_scale)
         missed = _forward(trellis, stages, words, chosen, size, reach)
         winner, exact[p] = search(trellis, stages, first, zeros[p], list_size, reach, paths)
-        top, mass, outside, log_odds[p], left_out_bound[p] = weigh(stages, paths, winner, whole_scale, end_scale)
+        top, mass, outside, log_odds[p], left_out_bound[p], lead = weigh(stages, paths, winner, whole_scale, end_scale)
+        log_share[p] = lead - trellis.check_width * np.log(2.0)
         exact[p] = exact[p] and top >= missed
         evidence[p] = top + np.log(mass)
         left_out[p] = outside / mass

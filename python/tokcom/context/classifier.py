@@ -1,4 +1,4 @@
-"""Names of pictures' classes: the CMI when the user gives none, and the features behind the semantic score."""
+"""Classifier of pictures: provides the CMI if the user gives none, and the features of the semantic score."""
 
 import numpy as np
 import torch
@@ -10,12 +10,12 @@ from tokcom.tokenizers.vq_network import as_input
 
 
 class Classifier:
-    """A trained network that names what pictures show, with the names of its classes.
+    """Trained classifier of pictures, with the names of its classes.
 
     Args:
         network: the network, in evaluation mode.
         classes: name of each label.
-        unsure_below: probability of the likeliest class under which a picture shows none of them.
+        unsure_below: probability of the most likely class below which a picture gets no class.
     """
 
     def __init__(
@@ -26,10 +26,10 @@ class Classifier:
         self.unsure_below = unsure_below
 
     def log_probabilities(self, pictures: np.ndarray) -> np.ndarray:
-        """float32 (batch, classes) of uint8 pictures (batch, size, size, 3).
+        """Compute log-probabilities of the classes, float32 (batch, classes), of uint8 pictures (batch, size, size, 3).
 
         Raises:
-            PictureError: the pictures are not of the network's size.
+            PictureError: the pictures do not have the network's size.
         """
         scaled = self._scaled(pictures)
         with torch.inference_mode():
@@ -37,11 +37,11 @@ class Classifier:
             return (self.network(scaled) + self.network(scaled.flip(3))).div(2).log_softmax(-1).numpy()
 
     def features(self, pictures: np.ndarray) -> np.ndarray:
-        """float32 (batch, width), what the last layer sees of uint8 pictures (batch, size, size, 3): their cosine tells
-        how alike pictures are in what they show.
+        """Compute the features before the last layer, float32 (batch, width), of uint8 pictures (batch, size, size, 3);
+        their cosine measures the similarity of content.
 
         Raises:
-            PictureError: the pictures are not of the network's size.
+            PictureError: the pictures do not have the network's size.
         """
         scaled = self._scaled(pictures)
         with torch.inference_mode():
@@ -56,18 +56,18 @@ class Classifier:
         return as_input(pictures)
 
     def label(self, picture: np.ndarray) -> int | None:
-        """The likeliest class of one picture (size, size, 3); None where it is not likely enough."""
+        """Find the most likely class of one picture (size, size, 3); None if it is not likely enough."""
         log_probabilities = self.log_probabilities(picture[None])[0]
         likeliest = int(log_probabilities.argmax())
         return likeliest if np.exp(log_probabilities[likeliest]) >= self.unsure_below else None
 
     def likeliest(self, picture: np.ndarray) -> int:
-        """The likeliest class of one picture (size, size, 3), however unsure."""
+        """Find the most likely class of one picture (size, size, 3), however unlikely."""
         return int(self.log_probabilities(picture[None])[0].argmax())
 
 
 def class_label(name: str, classes: tuple[str, ...]) -> int:
-    """The label of a class given by its name, whatever its case, or by its number.
+    """Look up the label of a class by its name, ignoring case, or by its number.
 
     Raises:
         ParameterError: there is no such class.

@@ -1,4 +1,4 @@
-"""The small residual network that names a picture's class: it supplies CMI when the user gives none."""
+"""Small residual network that classifies pictures."""
 
 from dataclasses import asdict, dataclass
 
@@ -19,7 +19,7 @@ class ClassifierConfig:
 
 
 class ClassifierBlock(nn.Module):
-    """Two normalised 3x3 convolutions beside a shortcut."""
+    """Two normalised 3x3 convolutions with a shortcut."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -34,7 +34,8 @@ class ClassifierBlock(nn.Module):
 
 
 class ClassifierNetwork(nn.Module):
-    """Logits (batch, num_classes) and features (batch, widths[-1]) of pictures (batch, 3, size, size) in [-1, 1]."""
+    """Network from pictures (batch, 3, size, size) in [-1, 1] to logits (batch, num_classes) and features (batch,
+    widths[-1])."""
 
     def __init__(self, config: ClassifierConfig):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a receiver knows of a frame beside its tokens: the condition under which a prior predicts them."""
+"""Condition: a receiver's side information about a frame, on which a prior's predictions are conditioned."""
 
 from dataclasses import dataclass, fields
 
@@ -10,16 +10,16 @@ from tokcom.frame import TokenFrame
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """Cross-modal and other side information; what is not known is None. A value: equal where its content is.
+    """Cross-modal and other side information, None where unknown; compared by content.
 
     Args:
         label: number of a class, at least 0.
-        text: a sentence that tells what the frame shows or says.
+        text: a sentence that describes the frame.
         embedding: float (width,), a point in the space of a prior's conditions; the condition keeps a copy.
-        before: the frame before, of the same stream.
+        before: the previous frame of the same stream.
 
     Raises:
-        ParameterError: a negative label, or an embedding that is no line of finite numbers.
+        ParameterError: the label is negative, or the embedding is not a 1-D array of finite numbers.
     """
 
     label: int | None = None
@@ -33,7 +33,9 @@ class Condition:
         if self.embedding is not None:
             own = np.array(self.embedding, np.float32)
             if own.ndim != 1 or not own.size or not np.isfinite(own).all():
-                raise ParameterError(f"an embedding is a line of finite numbers, not an array of shape {own.shape}")
+                raise ParameterError(
+                    f"an embedding must be a 1-D array of finite numbers, not an array of shape {own.shape}"
+                )
             own.flags.writeable = False
             object.__setattr__(self, "embedding", own)
 
@@ -49,14 +51,14 @@ class Condition:
 
     @classmethod
     def of(cls, frame: TokenFrame) -> "Condition":
-        """What travelled with a frame: its label."""
+        """Make the condition sent with a frame: its label."""
         return cls(label=frame.cmi) if frame.cmi is not None else NOTHING
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Names of what is known."""
+        """Names of the known fields."""
         return frozenset(each.name for each in fields(self) if getattr(self, each.name) is not None)
 
 
 NOTHING = Condition()
-"""Nothing is known beside the tokens."""
+"""Condition without any side information."""

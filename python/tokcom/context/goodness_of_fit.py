@@ -1,9 +1,9 @@
-"""Whether any code word explains what was received.
+"""Goodness of fit: whether any code word explains the received signal.
 
-Posteriors compare code words with each other. Where the payload is not what the noise variance promised (another burst
-runs in, samples were lost, the transmitter stopped) one of them is the best all the same, and by far. So the noise of a
-burst is measured anew, against its closest code words. Then every packet's winner must stand two tests: the noise must
-account for its distance, and it must explain what was received better than no code word at all does.
+Posteriors compare code words only with each other. If the payload does not match the assumed noise variance (another
+burst collides, samples are lost, the transmitter stops), one of them still wins, and by far. Therefore the noise of a
+burst is re-estimated relative to its closest code words. Then every packet's winner must pass two tests: the noise must
+account for its distance, and it must explain the received signal better than the hypothesis of no code word.
 """
 
 from dataclasses import dataclass
@@ -13,28 +13,29 @@ import numpy as np
 from tokcom.errors import ParameterError
 
 LARGEST_DEVIATE = 3.3
-"""Standard normal deviate of a code word's distance that noise of the variance believed exceeds but once in 2000."""
+"""Standard normal deviate of a code word's distance that noise of the assumed variance exceeds only once in 2000."""
 SLACK = 1.2
-"""By how much the noise may be stronger than the receiver believed: so far may its estimate be out in a sound burst."""
+"""Factor by which the noise may exceed the receiver's estimate, whose error in an undisturbed burst can be this
+large."""
 NOTHING_ODDS = 12.0
-"""Log-odds of a code word against none, before anything is received: the least, in steps of 2, that lose no right
-packet of 14,400 of training photographs through AWGN, EPA and EVA at 1 to 10 dB, in mode list or context."""
+"""Prior log-odds of a code word against none: the smallest, in steps of 2, that lose no correct packet out of 14,400 of
+training photographs through AWGN, EPA and EVA at 1 to 10 dB, in mode list or context."""
 RAISED_NOTHING_ODDS = -10.0
-"""The same in packets whose noise was raised."""
+"""The same for packets whose noise was raised."""
 RAISED_DOUBT = 4.5
-"""Nepers by which posteriors are lowered where the noise was raised, for what raised it need not be Gaussian."""
+"""Nepers by which posteriors are lowered if the noise was raised, because its cause need not be Gaussian."""
 
 
 @dataclass(frozen=True)
 class GoodnessOfFit:
-    """How well code words can explain the packets of a burst.
+    """Fit of code words to the packets of a burst.
 
     Attributes:
-        n_symbols: int (n_packets,), symbols of each packet that count.
+        n_symbols: int (n_packets,), number of symbols counted per packet.
         nearest: float (n_packets,), summed |received - nearest point|^2 over the noise variance.
-        nothing: float (n_packets,), nepers by which the symbols are less likely than noise at its likeliest, if they
-            are nothing but noise, of unknown power.
-        noise: float (n_packets,), at least 1: how many times stronger than the receiver believed the noise must be.
+        nothing: float (n_packets,), nepers by which the symbols, as noise alone of unknown power, are less likely than
+            noise at its most likely.
+        noise: float (n_packets,), at least 1, factor by which the noise must exceed the receiver's estimate.
     """
 
     n_symbols: np.ndarray
@@ -44,18 +45,18 @@ class GoodnessOfFit:
 
     @classmethod
     def of_burst(cls, n_symbols: np.ndarray, misfit: np.ndarray, closest: np.ndarray) -> "GoodnessOfFit":
-        """Measure the noise of a burst against its closest code words.
+        """Estimate the noise of a burst relative to its closest code words.
 
-        They are closer than those sent, or the same, so where even they are too far off, the noise is stronger: in the
-        whole burst, or in one of its packets.
+        They are at least as close as those sent, so if even they are too far off, the noise is stronger: in the whole
+        burst, or in one of its packets.
 
         Args:
             n_symbols: int (n_packets,), 0 for packets that were not sent.
-            misfit: float (n_packets, 2), as from `link.packets.MixedPackets.misfit`.
-            closest: float (n_packets,), how much further than the nearest points the closest code words are.
+            misfit: float (n_packets, 2), from `link.packets.MixedPackets.misfit`.
+            closest: float (n_packets,), distance of the closest code words beyond that of the nearest points.
 
         Raises:
-            ParameterError: the misfit is not two values a packet.
+            ParameterError: the misfit does not have two values per packet.
         """
         misfit = np.asarray(misfit, np.float64)
         if misfit.shape != (len(n_symbols), 2):
@@ -68,7 +69,7 @@ class GoodnessOfFit:
         return cls(n_symbols, misfit[:, 0], misfit[:, 1], np.maximum(own, burst))
 
     def of_winners(self, rows: np.ndarray, beyond: np.ndarray) -> "WinnersFit":
-        """How well packets' winners explain this transmission of them.
+        """Goodness of fit of packets' winners to this transmission.
 
         Args:
             rows: int (n,), the packets.
@@ -81,8 +82,7 @@ class GoodnessOfFit:
 
 @dataclass(frozen=True)
 class WinnersFit:
-    """How well the likeliest code words of some packets explain what was received of them, in one transmission or in
-    several.
+    """Goodness of fit of packets' likeliest code words to what was received, in one transmission or several.
 
     Attributes:
         n_symbols: int (n,), symbols that count.
@@ -97,7 +97,7 @@ class WinnersFit:
     raised: np.ndarray
 
     def __add__(self, other: "WinnersFit") -> "WinnersFit":
-        """That of two transmissions together."""
+        """Goodness of fit of two transmissions together."""
         return WinnersFit(
             self.n_symbols + other.n_symbols, self.distance + other.distance, self.gain + other.gain,
             self.raised | other.raised,
@@ -110,7 +110,7 @@ class WinnersFit:
             log_prior: float (n,), of the winners' tokens.
 
         Returns:
-            float64 (n,), -inf where the distance is more than the noise accounts for, inf where nothing was sent.
+            float64 (n,), -inf if the noise does not account for the distance, inf if nothing was sent.
         """
         odds = log_prior + self.gain + np.where(self.raised, RAISED_NOTHING_ODDS, NOTHING_ODDS)
         fits = self.distance <= largest_distance(self.n_symbols)
@@ -123,7 +123,8 @@ class WinnersFit:
 
 
 def largest_distance(n_symbols: np.ndarray) -> np.ndarray:
-    """The largest summed |noise|^2 over its believed variance that so many symbols may have: float64, of their shape.
+    """Compute the largest acceptable sum of |noise|^2 over its assumed variance for n_symbols symbols, float64 of their
+    shape.
 
     The sum is gamma-distributed; the approximation of Wilson and Hilferty (1931), with LARGEST_DEVIATE and SLACK.
     """

@@ -1,7 +1,7 @@
-"""Channel and context decide together: the packets of a frame are decoded with the context model's probabilities as the
-tokens' prior, and what was decoded tells the model more about the rest.
+"""Joint decoding of channel and context: packets are decoded with the context model's probabilities as the tokens'
+prior, and decoded packets inform the model about the rest.
 
-The paper masks whole packets that failed and guesses their tokens. Here nothing is thrown away that the channel said.
+The paper masks whole packets that failed and guesses their tokens. Here no information from the channel is discarded.
 """
 
 from collections.abc import Callable
@@ -17,22 +17,22 @@ from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 
 DENSE_WORDS = 8192
-"""Words of a codebook up to which each of them is weighed, whatever it is worth."""
+"""Largest codebook whose words are all scored individually."""
 
 
 class Decision(Protocol):
-    """What a decoder makes of packets, as `coding.list_decoding.ListDecision` does."""
+    """Result of decoding packets, as `coding.list_decoding.ListDecision`."""
 
     tokens: np.ndarray
-    """int32 (n, tokens_per_packet), the likeliest sequence of each."""
+    """Most likely sequence of each packet, int32 (n, tokens_per_packet)."""
     log_odds: np.ndarray
-    """float64 (n,), log of its posterior over that of all others."""
+    """Log of its posterior odds against all others, float64 (n,)."""
     evidence: np.ndarray
-    """float64 (n,), log of the probability, under the priors, of what was received; up to a constant a packet."""
+    """Log of the probability of the received signal under the priors, up to one constant per packet, float64 (n,)."""
     marginals: np.ndarray
-    """float32 (n, tokens_per_packet, m), posterior of m words of every token."""
+    """Posterior of m words of every token, float32 (n, tokens_per_packet, m)."""
     words: np.ndarray | None
-    """int32 (n, tokens_per_packet, m), which words they are, each once; None: all of the codebook, in order."""
+    """Numbers of those words, each once, int32 (n, tokens_per_packet, m); None for the whole codebook in order."""
 
 
 class PacketDecoder(Protocol):
@@ -42,7 +42,7 @@ class PacketDecoder(Protocol):
 
 
 class PathEnds(Protocol):
-    """Where n paths end inside a packet, as `coding.token_steps.PathEnds`."""
+    """State of n paths at one step inside a packet, as `coding.token_steps.PathEnds`."""
 
     metric: np.ndarray
     """float64 (n,), log-likelihood and log-prior of their tokens."""
@@ -62,7 +62,7 @@ class Continuations(Protocol):
     """Log of the same sum over all continuations, listed or not."""
 
     def select(self, kept: np.ndarray) -> PathEnds:
-        """Where those of some indices, int (n,), end."""
+        """The ends of selected paths; indices int (n,)."""
 
 
 class PacketSteps(Protocol):
@@ -93,12 +93,12 @@ class CodedPacketDecoder(PacketDecoder, Protocol):
 
 @dataclass(frozen=True)
 class ContextSettings:
-    """The schedule of decoding with context.
+    """Schedule of decoding with context.
 
     Args:
-        rounds: times at most that every open packet is decoded.
-        turns: groups of open packets that take turns in a round: while one is decoded, what is thought of the others
-            informs the model. A packet never sees its own guesses.
+        rounds: largest number of decodings per open packet.
+        turns: groups of open packets that take turns in a round: while one is decoded, the present estimates of the
+            others inform the model. A packet never sees its own estimate.
         inform: posterior from which a token is shown to the model.
         accept: calibrated posterior from which a packet is declared good.
         settle: posterior, before calibration, from which it is not decoded again.
@@ -136,14 +136,15 @@ class ContextSettings:
 
 @dataclass(frozen=True)
 class JointDecision:
-    """What became of a frame.
+    """Result of joint decoding of a frame.
 
     Attributes:
-        tokens: int32 (n_packets, tokens_per_packet), the likeliest of each.
-        confidence: float32 of that shape, the posterior of each token.
-        accepted: bool (n_packets,), packets declared good.
-        log_odds: float64 (n_packets,) of each packet's last decoding before calibration; infinite where the CRC held.
-        passes: passes of the model.
+        tokens: int32 (n_packets, tokens_per_packet), most likely tokens.
+        confidence: float32 of that shape, posterior of each token.
+        accepted: bool (n_packets,), accepted packets.
+        log_odds: float64 (n_packets,), log-odds of each packet's last decoding before calibration; infinite if the CRC
+            held.
+        passes: number of passes of the model.
     """
 
     tokens: np.ndarray
@@ -154,7 +155,7 @@ class JointDecision:
 
 
 class Strategy(Protocol):
-    """A way to decode the open packets of a frame together with a prior."""
+    """Strategy for decoding the open packets of a frame jointly with a prior."""
 
     def decode(
         self, frame: TokenFrame, positions: np.ndarray, packets: np.ndarray, packets_ok: np.ndarray,
@@ -163,14 +164,14 @@ class Strategy(Protocol):
         """Decode the packets that are not ok.
 
         Args:
-            frame: tells codebook and grid; its tokens do not matter.
-            positions: int (n_packets, tokens_per_packet), the place in the frame of each packet's tokens; -1 for slots
-                that hold token 0 by agreement.
+            frame: a frame with codebook and grid; its tokens are ignored.
+            positions: int (n_packets, tokens_per_packet), position in the frame of each packet's tokens; -1 for padding
+                slots, which hold token 0.
             packets: int (n_packets, tokens_per_packet), tokens of the packets that are ok.
             packets_ok: bool (n_packets,).
-            decoder: of the other packets.
-            condition: what is known beside the tokens.
-            cancelled: asked before every question; once true, the best so far is returned.
+            decoder: decoder of the other packets.
+            condition: side information.
+            cancelled: called before every question; once it returns true, the best result so far is returned.
 
         Raises:
             ModelError: the prior does not fit the frame.

@@ -1,4 +1,5 @@
-"""Joint decoding in any order: packets take turns, while one is decoded the others inform the prior."""
+"""Joint decoding with a prior in any order: packets take turns, and while one is decoded the others inform the
+prior."""
 
 import time
 from collections.abc import Callable, Generator
@@ -17,24 +18,24 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
 STRANGE = 5.0
-"""Nepers by which words' frequencies must explain a frame better than the prior does, for the frame to be strange to
-it: frames that are unlike all that the prior has learnt from are rare."""
+"""Nepers by which words' frequencies must explain a frame better than the prior for it to count as out of distribution;
+such frames are rare."""
 EMPTY_BYTES = 64 << 20
-"""What predictions of empty frames may hold: they are the same for all frames of a condition."""
+"""Limit on the bytes of cached predictions of empty frames, which are the same for all frames of a condition."""
 
 
 class MaskedTurns:
-    """Decodes the open packets of frames together with a prior, or without one.
+    """Strategy that decodes the open packets of frames jointly with a prior, or without one.
 
     Args:
-        prior: the prior, of order ANY; None leaves the CRC as the only help.
+        prior: the prior, of order ANY; None to decode with the CRC alone.
         settings: the schedule.
         acceptance: calibration of packets' posteriors.
-        frequencies: float (codebook_size,), share of each word among all tokens sent, the prior where there is no
-            other, or where that explains what was received worse than they do; None: all alike.
+        frequencies: float (codebook_size,), share of each word among all tokens sent, used as the prior if there is no
+            other or if they explain the received signal better; None for uniform.
 
     Raises:
-        ParameterError: the prior takes tokens in one order alone.
+        ParameterError: the prior is not of order ANY.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class MaskedTurns:
         acceptance: Acceptance | None = None, frequencies: np.ndarray | None = None,
     ):  # fmt: skip
         if prior is not None and prior.order != ANY:
-            raise ParameterError(f"masked turns need a prior of tokens in any order; this one's order is {prior.order}")
+            raise ParameterError(f"masked turns need a prior of order {ANY!r}; this one's order is {prior.order!r}")
         self.prior = prior
         self.log_frequencies = None if frequencies is None else np.log(np.asarray(frequencies, np.float32))
         self.settings = settings or ContextSettings()
@@ -53,7 +54,7 @@ class MaskedTurns:
         self, frame: TokenFrame, positions: np.ndarray, packets: np.ndarray, packets_ok: np.ndarray,
         decoder: PacketDecoder, condition: Condition = NOTHING, cancelled: Callable[[], bool] = lambda: False,
     ) -> Asking[JointDecision]:  # fmt: skip
-        """See `joint_decoding.Strategy`."""
+        """Decode as `joint_decoding.Strategy`."""
         if self.prior is not None:
             self.prior.require_fit(frame, condition)
         if self.log_frequencies is not None and len(self.log_frequencies) != frame.codebook_size:
@@ -80,7 +81,7 @@ class MaskedTurns:
 
 
 class _Work:
-    """The state of one frame."""
+    """State of one frame."""
 
     def __init__(self, parent: MaskedTurns, frame, positions, packets, packets_ok, decoder, condition, cancelled):
         self.settings, self.acceptance, self.empty = parent.settings, parent.acceptance, parent.empty
@@ -100,7 +101,7 @@ class _Work:
         return self.acceptance.posterior(self.log_odds) >= self.settings.accept
 
     def aside(self) -> "_Work":
-        """What is known now, whatever becomes of this; uncalibrated, for without the prior posteriors are exact."""
+        """Copy the present state; it is not calibrated, because posteriors are exact without the prior."""
         kept = copy(self)
         kept.acceptance = Acceptance()
         for name in ("tokens", "confidence", "log_odds", "evidence"):
@@ -108,7 +109,7 @@ class _Work:
         return kept
 
     def by_frequency(self, rows: np.ndarray) -> Prediction:
-        """Priors without the prior: how often words are sent."""
+        """Return the words' frequencies as priors."""
         size, places = self.frame.codebook_size, len(self.frame.tokens)
         if self.log_frequencies is not None:
             words = Prediction.dense(self.log_frequencies[None]).top(self.top)[np.zeros(places, np.int64)]
@@ -119,7 +120,7 @@ class _Work:
         return self._priors(rows, words, np.arange(places))
 
     def outset(self, rows: np.ndarray) -> Generator[Question, Prediction, Prediction]:
-        """Priors before any token is shown: those of an empty frame."""
+        """Ask for the initial priors: those of an empty frame."""
         places = len(self.frame.tokens)
         key = places, self.condition
         found = self.empty.find(key)
@@ -129,11 +130,11 @@ class _Work:
         return self._priors(rows, found, np.arange(places))
 
     def round(self) -> Generator[Question, Prediction, bool]:
-        """Decode every open packet once more; False where that changed nothing, or nothing is open."""
+        """Decode every open packet once more; return False if nothing changed, or nothing is open."""
         before = self._shown(np.zeros(0, np.int64))
         settled = np.log(self.settings.settle) - np.log1p(-self.settings.settle)
         open_rows = np.flatnonzero(self.log_odds < settled)
-        # The most certain first, for they tell the prior most, and dealt out, so that each meets others than its like.
+        # Most certain first, as they inform the prior most, and distributed so that each group is mixed.
         open_rows = open_rows[np.argsort(-self.log_odds[open_rows], kind="stable")]
         for turn in range(min(self.settings.turns, len(open_rows))):
             rows = open_rows[turn :: self.settings.turns]
@@ -160,7 +161,7 @@ class _Work:
         self.confidence[rows] = chosen
 
     def _shown(self, hidden: np.ndarray) -> np.ndarray:
-        """The frame as the prior may see it while the packets `hidden` are decoded."""
+        """Return the frame as shown to the prior while the packets `hidden` are decoded."""
         certain = self.confidence >= self.settings.inform
         certain[hidden] = False
         used = (self.positions >= 0) & certain
@@ -169,7 +170,8 @@ class _Work:
         return shown
 
     def _priors(self, rows: np.ndarray, found: Prediction, index: np.ndarray) -> Prediction:
-        """Of packets: `index`, int (n_tokens,), is where in `found` a place of the frame is."""
+        """Arrange predictions by packet; `index`, int (n_tokens,), maps positions of the frame to entries of
+        `found`."""
         places = self.positions[rows]
         priors, padding = found[index[places]], places < 0
         if padding.any():

@@ -15,18 +15,17 @@ from tokcom.errors import ModelError
 from tokcom.frame import LOST, TokenFrame
 
 AT_ONCE = {"cpu": 1, "cuda": 16}
-"""Frames that go through the network together, by type of device; fewer are filled up. One frame keeps processors busy
-already, and alone its probabilities do not depend on what it is beside."""
+"""Frames per call of the network, by type of device; smaller batches are padded. One frame keeps a CPU busy, and its
+probabilities then do not depend on the rest of a batch."""
 
 
 class MaskGit(Prior):
-    """Probabilities from a `MaskGitNetwork`: in any order, given a label or, where classes are sentences, any sentence.
+    """Prior of a `MaskGitNetwork`: in any order, given a label or, if classes are sentences, any sentence.
 
     Args:
-        network: the network, in evaluation mode; where it lies, it runs.
+        network: the network, in evaluation mode; it runs on the device that holds it.
         codebook: name of the codebook whose tokens it predicts.
-        encoder: of sentences, to the embeddings that stand for classes, (sentences, condition_dim); None: no text is
-            taken.
+        encoder: encoder of sentences to embeddings of classes, (sentences, condition_dim); None to accept no text.
     """
 
     def __init__(
@@ -72,7 +71,8 @@ class MaskGit(Prior):
     def _predict(
         self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition], top: int | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of as many frames as go together: log-probabilities, their words, and those of all other words together."""
+        """Predict one batch of frames: log-probabilities, their words, and the log-probability of all other words
+        together."""
         count, missing = len(tokens), self.at_once - len(tokens)
         device = self._weights.device
         masked = np.where(wanted | (tokens == LOST), self.codebook_size, tokens).astype(np.int64)
@@ -89,7 +89,7 @@ class MaskGit(Prior):
         return chosen.cpu().numpy(), words.int().cpu().numpy(), rest.float().cpu().numpy()
 
     def _told(self, conditions: Sequence[Condition]) -> Tensor:
-        """(frames, width): what stands for the conditions in the network."""
+        """Embed conditions for the network, (frames, width)."""
         network, device = self.network, self._weights.device
         labels = [self.num_classes if each.label is None else each.label for each in conditions]
         labels = torch.tensor(labels, device=device)

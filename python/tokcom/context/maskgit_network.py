@@ -1,7 +1,7 @@
-"""The masked transformer that predicts tokens from those known and from a class label.
+"""Masked transformer that predicts tokens from known ones and from a class label.
 
-MaskGIT (Chang et al., CVPR 2022) with a depthwise convolution ahead of attention: neighbours explain a picture's token
-better than anything else, and a small model does not find that out by attention alone.
+MaskGIT (Chang et al., CVPR 2022) with a depthwise convolution before attention: neighbours predict a picture's token
+best, which a small model does not learn by attention alone.
 """
 
 from dataclasses import asdict, dataclass
@@ -25,14 +25,15 @@ class MaskGitConfig:
     kernel_size: int = 5
     mlp_ratio: int = 4
     condition_dim: int = 0
-    """Numbers that stand for a class: those of a sentence's embedding, from a table; 0: each class has a vector of its
-    own."""
+    """Dimension of the sentences' embeddings that represent classes, from a table; 0 if each class has its own learnt
+    vector."""
 
     as_dict = asdict
 
 
 class MaskGitBlock(nn.Module):
-    """Depthwise convolution over the grid, attention over all places, MLP; each pre-normalised and residual."""
+    """Block of depthwise convolution over the grid, attention over all positions, and MLP, each pre-normalised and
+    residual."""
 
     def __init__(self, config: MaskGitConfig):
         super().__init__()
@@ -58,17 +59,17 @@ class MaskGitBlock(nn.Module):
         if x.is_cuda:
             mixed = F.scaled_dot_product_attention(query, key, value)
         else:
-            # Written out: PyTorch's fused attention takes a fifth longer on processors at 256 places.
+            # Written out: PyTorch's fused attention takes a fifth longer on CPUs at 256 positions.
             mixed = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(-1) @ value
         x = x + self.projection(mixed.transpose(1, 2).reshape(batch, places, width))
         return x + self.mlp(self.mlp_norm(x))
 
 
 class MaskGitNetwork(nn.Module):
-    """Logits over the codebook for chosen places of token grids.
+    """Network with logits over the codebook at chosen positions of token grids.
 
-    Id `codebook_size` stands for [MASK], label `num_classes` for the null class ("no CMI"). Where classes are
-    sentences, row i of `conditions` is the embedding of class i, and that of the null class is zeros.
+    Id `codebook_size` is [MASK], label `num_classes` the null class ("no CMI"). If classes are sentences, row i of
+    `conditions` is the embedding of class i, and that of the null class is zero.
     """
 
     def __init__(self, config: MaskGitConfig):
@@ -93,28 +94,28 @@ class MaskGitNetwork(nn.Module):
                 nn.init.normal_(last.weight, std=0.02 / (2 * config.depth) ** 0.5)
 
     def forward(self, tokens: Tensor, labels: Tensor, places: Tensor) -> Tensor:
-        """Logits (n, codebook_size) at the True entries of `places`, in row-major order.
+        """Compute logits (n, codebook_size) at the true entries of `places`, in row-major order.
 
         Args:
             tokens: int64 (batch, rows * columns), [MASK] where unknown.
-            labels: int64 (batch,), the null class where there is no CMI.
+            labels: int64 (batch,), the null class without CMI.
             places: bool (batch, rows * columns).
         """
         told = self.condition(self.conditions[labels]) if self.config.condition_dim else self.class_embedding(labels)
         return self.predict(self.token_embedding(tokens), told, places)
 
     def predict(self, embedded: Tensor, told: Tensor, places: Tensor) -> Tensor:
-        """As `forward`, from embeddings: a token of which only probabilities are known is their mixture.
+        """Do as `forward` from embeddings: a token with probabilities of words is the mixture of their embeddings.
 
         Args:
             embedded: (batch, rows * columns, width).
-            told: (batch, width), what stands for the class.
+            told: (batch, width), embedding of the class.
             places: bool (batch, rows * columns).
         """
         return self.head(self.head_norm(self._features(embedded, told)[places]))
 
     def everywhere(self, tokens: Tensor, labels: Tensor) -> Tensor:
-        """Logits (batch, rows * columns, codebook_size) at all places; arguments as of `forward`."""
+        """Compute logits (batch, rows * columns, codebook_size) at all positions; arguments as for `forward`."""
         told = self.condition(self.conditions[labels]) if self.config.condition_dim else self.class_embedding(labels)
         return self.head(self.head_norm(self._features(self.token_embedding(tokens), told)))
 
@@ -125,6 +126,6 @@ class MaskGitNetwork(nn.Module):
         return x
 
     def unlabelled(self, tokens: Tensor, masked: Tensor) -> Tensor:
-        """Logits (n, codebook_size) of the masked ones of `tokens`, (batch, rows * columns), without CMI."""
+        """Compute logits (n, codebook_size) of the masked ones of `tokens`, (batch, rows * columns), without CMI."""
         label = tokens.new_full((len(tokens),), self.config.num_classes)
         return self(tokens.masked_fill(masked, self.config.codebook_size), label, masked)

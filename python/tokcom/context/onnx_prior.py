@@ -1,4 +1,4 @@
-"""A context model that ONNX Runtime computes, from a file that `models.onnx_export` has written."""
+"""Context model in ONNX Runtime, from a file written by `models.onnx_export`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from tokcom.frame import LOST
 from tokcom.onnx_runtime import open_graph
 
 WHAT = "context model"
-"""What the file computes, by its own metadata."""
+"""Value of the file's metadata that names what it computes."""
 
 
 class OnnxPrior(Prior):
-    """Log-probabilities from an ONNX file.
+    """Prior from an ONNX file.
 
     Args:
         path: the file.
@@ -24,7 +24,7 @@ class OnnxPrior(Prior):
         threads: of ONNX Runtime; None: one per processor.
 
     Raises:
-        ModelError: the file is none of a context model, or onnxruntime is not installed.
+        ModelError: the file is not a context model, or onnxruntime is not installed.
     """
 
     def __init__(self, path: str | Path, codebook: str, threads: int | None = None):

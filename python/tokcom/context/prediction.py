@@ -1,4 +1,4 @@
-"""What a prior says of tokens: log-probabilities of all words, or of the likeliest and of all others together."""
+"""Predictions of a prior: log-probabilities of all words, or of the most likely ones and of all others together."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from tokcom.errors import ParameterError
 
 LEAST = np.float32(-3e38)
-"""Log-probability that stands for what cannot be, in sums that infinity would spoil."""
+"""Log-probability of the impossible, for sums in which infinity would give NaN."""
 STEP = np.float32(1 / 8)
 """Nepers between levels: no word's probability is off by more than a sixteenth."""
 LEVELS = np.append(-STEP * np.arange(255, dtype=np.float32), LEAST).astype(np.float32)
@@ -16,7 +16,7 @@ LEVELS = np.append(-STEP * np.arange(255, dtype=np.float32), LEAST).astype(np.fl
 
 @dataclass(frozen=True)
 class Prediction:
-    """Natural log-probabilities of words, for an array of tokens.
+    """Prediction: natural log-probabilities of words for an array of tokens.
 
     Attributes:
         log_probability: float32 (..., n), of n words of each token.
@@ -53,18 +53,18 @@ class Prediction:
 
     @classmethod
     def dense(cls, log_probability: np.ndarray) -> "Prediction":
-        """Of all words, float32 (..., codebook_size)."""
+        """Make a prediction of all words, float32 (..., codebook_size)."""
         return cls(log_probability, log_probability.shape[-1])
 
     @classmethod
     def even(cls, shape: tuple[int, ...], codebook_size: int) -> "Prediction":
-        """Of tokens of which all words are as likely; one alone is named."""
+        """Make a uniform prediction, in which only one word is named."""
         share = np.full((*shape, 1), -np.log(codebook_size), np.float32)
         return cls(share, codebook_size, np.zeros((*shape, 1), np.int32), rest_of(share))
 
     @property
     def n_bytes(self) -> int:
-        """What it holds in memory."""
+        """Bytes in memory."""
         return sum(array.nbytes for array in self._arrays if array is not None)
 
     @property
@@ -72,7 +72,7 @@ class Prediction:
         return self.log_probability, self.words, self.rest, self.levels
 
     def __getitem__(self, index: object) -> "Prediction":
-        """That of some of the tokens: an index of the leading axes."""
+        """Select some of the tokens by an index of the leading axes."""
         chosen, *others = (None if array is None else array[index] for array in self._arrays)
         return Prediction(chosen, self.codebook_size, *others)
 
@@ -82,14 +82,17 @@ class Prediction:
         if count is None or self.log_probability.shape[-1] <= count:
             return self
         if self.words is not None:
-            raise ParameterError("a prediction of the likeliest words is cut to fewer of them; take it anew")
+            raise ParameterError(
+                "a prediction of the likeliest words cannot be reduced further; predict again with a smaller top"
+            )
         likeliest = np.argpartition(self.log_probability, -count, axis=-1)[..., -count:]
         likeliest = np.sort(likeliest, axis=-1).astype(np.int32)
         chosen = np.take_along_axis(self.log_probability, likeliest, -1)
         return Prediction(chosen, self.codebook_size, likeliest, rest_of(chosen), levels_of(self.log_probability))
 
     def at(self, words: np.ndarray) -> np.ndarray:
-        """float32 (..., m): log-probability of given words, int (..., m); LEAST of -1, which is none."""
+        """Look up the log-probability of given words, int (..., m), float32 (..., m); LEAST for -1, which is
+        padding."""
         if self.words is None:
             return np.take_along_axis(self.log_probability, words, -1)
         size = self.codebook_size
@@ -97,7 +100,7 @@ class Prediction:
             others = np.broadcast_to(self.each_other[..., None], words.shape)
         else:
             others = LEVELS[np.take_along_axis(self.levels, np.maximum(words, 0), -1)]
-        # Words of one token after those of another: all are found by one search.
+        # Offset words per token, so that one search finds all.
         token = np.arange(self.rest.size, dtype=np.int64).reshape(*self.rest.shape, 1) * size
         listed = (self.words + token).ravel()
         wanted = words + token
@@ -112,7 +115,7 @@ class Prediction:
         return np.maximum(self.rest - np.float32(np.log(max(unnamed, 1))), LEAST)
 
     def renamed(self, names: np.ndarray) -> "Prediction":
-        """The same of words under other numbers: `names`, int (codebook_size,), a permutation."""
+        """Renumber the words by a permutation, `names`, int (codebook_size,)."""
         if self.words is None:
             return Prediction.dense(self.log_probability[..., np.argsort(names)])
         words = names[self.words]
@@ -123,7 +126,8 @@ class Prediction:
 
 
 def rest_of(log_probability: np.ndarray) -> np.ndarray:
-    """float32 (...): log of what the probabilities of named words, log-probabilities (..., n), leave to all others."""
+    """Compute the log of the probability that named words, with log-probabilities (..., n), leave to all others,
+    float32 (...)."""
     left = 1 - np.exp(log_probability.astype(np.float64)).sum(axis=-1)
     return np.log(np.maximum(left, 1e-12)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""What every prior offers: probabilities of tokens, given those known and a condition."""
+"""Interface of priors: probabilities of tokens, given known ones and a condition."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from tokcom.errors import ModelError
 from tokcom.frame import TokenFrame
 
 ANY, CAUSAL = "any", "causal"
-"""Orders in which a prior takes tokens. any: each given any others. causal: each given those before it."""
+"""Orders of a prior's tokens. any: each given any others. causal: each given those before it."""
 
 
 class Prior(ABC):
-    """Predicts tokens of a codebook.
+    """Prior of a codebook's tokens.
 
     Attributes:
         order: ANY or CAUSAL.
         codebook: name of the codebook.
-        codebook_size: words in it.
-        grid: shape of the frames that the prior takes; None: any.
-        num_classes: labels that it takes; 0: none.
-        takes: what of a `Condition` it takes, by the names of its fields.
+        codebook_size: number of words in it.
+        grid: shape of the frames; None for any.
+        num_classes: number of labels; 0 for none.
+        takes: names of the fields of a `Condition` that it uses.
         at_once: frames that it predicts together in about the time of one.
-        n_bytes: what it holds in memory.
+        n_bytes: bytes in memory.
     """
 
     order: ClassVar[str] = ANY
@@ -42,12 +42,13 @@ class Prior(ABC):
     def log_probabilities(
         self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition]
     ) -> np.ndarray:  # fmt: skip
-        """Natural log-probabilities of all words, for the tokens wanted.
+        """Compute natural log-probabilities of all words for the tokens wanted.
 
         Args:
             tokens: int (batch, n), LOST where unknown.
-            wanted: bool (batch, n): tokens that are LOST, or for a CAUSAL prior such as have no LOST ones before them.
-            conditions: one for each frame.
+            wanted: bool (batch, n), tokens to predict: LOST ones or, for a CAUSAL prior, tokens without LOST ones
+                before them.
+            conditions: one per frame.
 
         Returns:
             float32 (wanted tokens, codebook_size), row by row.
@@ -56,7 +57,7 @@ class Prior(ABC):
     def predict(
         self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition], top: int | None = None
     ) -> Prediction:
-        """The same as a `Prediction`, of the likeliest `top` words; None: of all."""
+        """Compute the same as a `Prediction` of the `top` most likely words; None for all."""
         return Prediction.dense(self.log_probabilities(tokens, wanted, conditions)).top(top)
 
     def require_fit(self, frame: TokenFrame, condition: Condition) -> None:

@@ -1,8 +1,8 @@
-"""What is asked of a prior on the way to a frame, and how several frames ask together.
+"""Questions to a prior, and batching of those of several frames.
 
-Whatever works on a frame with a prior is a generator: it yields a `Question`, is sent the `Prediction` of the tokens
-that are LOST in it, and returns its result in the end. So it need not know what else is worked on, and the questions of
-all frames that wait go to the prior as one batch.
+Work on a frame with a prior is a generator: it yields a `Question`, is sent the `Prediction` of the tokens that are
+LOST in it, and finally returns its result. It need not know of other frames, and the questions of all waiting frames go
+to the prior as one batch.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -22,12 +22,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Question:
-    """Which words can the LOST tokens of a frame be?
+    """Question to a prior: which words can the LOST tokens of a frame be?
 
     Attributes:
-        tokens: int32 (n,), LOST where unknown; at least one is.
-        condition: what is known beside them.
-        top: likeliest words that are named at most; None: all.
+        tokens: int32 (n,), LOST where unknown, at least one.
+        condition: side information.
+        top: largest number of most likely words to name; None for all.
     """
 
     tokens: np.ndarray
@@ -40,16 +40,16 @@ Asking = Generator[Question, Prediction, Result]
 
 
 def answered(works: Sequence[Asking[Result]], prior: Callable[[], Prior]) -> list[Result | TokcomError]:
-    """Let work on several frames of one shape go on side by side until all of it is done.
+    """Run work on several frames of one shape concurrently until all of it is done.
 
     Args:
-        works: what asks.
-        prior: gives what answers; it is called with the first question.
+        works: the generators.
+        prior: function that returns the prior; it is called at the first question.
 
     Returns:
-        The result of each work, or what it raised: a frame that cannot be worked on leaves the others alone.
+        The result of each work, or its exception: a frame that fails does not affect the others.
     """
-    results: list[Result | TokcomError] = [TokcomError("not begun")] * len(works)
+    results: list[Result | TokcomError] = [TokcomError("not started")] * len(works)
     asked: dict[int, Question] = {}
 
     def go_on(number: int, said: Prediction | None) -> None:
@@ -80,7 +80,7 @@ def answered(works: Sequence[Asking[Result]], prior: Callable[[], Prior]) -> lis
 
 
 def result_of(work: Asking[Result], prior: Callable[[], Prior]) -> Result:
-    """The result of one work; raises what it raises."""
+    """Run one work and return its result; raises its exceptions."""
     (result,) = answered([work], prior)
     if isinstance(result, TokcomError):
         raise result
@@ -88,7 +88,7 @@ def result_of(work: Asking[Result], prior: Callable[[], Prior]) -> Result:
 
 
 def _alike(asked: dict[int, Question]) -> list[list[int]]:
-    """Numbers of the questions that make one batch: frames of a length, words of a number."""
+    """Group questions into batches of frames of one length with the same `top`."""
     groups: dict[tuple, list[int]] = {}
     for number, question in asked.items():
         groups.setdefault((len(question.tokens), question.top), []).append(number)

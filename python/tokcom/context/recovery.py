@@ -16,15 +16,15 @@ from tokcom.frame import LOST, TokenFrame
 
 @dataclass(frozen=True)
 class RecoverySettings:
-    """How lost tokens are filled in.
+    """Settings of the recovery of lost tokens.
 
     Args:
-        steps: passes of the model at most, at least 1.
-        temperature: of the tokens drawn; 0 takes the likeliest.
-        choice_temperature: of the Gumbel noise added to the confidences that decide which tokens are settled first; it
-            falls linearly to 0 at the last step.
+        steps: largest number of passes of the model, at least 1.
+        temperature: temperature of the draws; 0 takes the most likely token.
+        choice_temperature: temperature of the Gumbel noise added to the confidences that decide which tokens are
+            settled first; it falls linearly to 0 at the last step.
         guidance: weight w of classifier-free guidance, (1 + w) log p(token | CMI) - w log p(token); 0 for none.
-        seed: seed of the draws; with the frame's id it decides them.
+        seed: seed of the draws, together with the frame's number.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -48,44 +48,46 @@ class RecoverySettings:
 
 
 def still_masked(n_lost: int, step: int, steps: int) -> int:
-    """Tokens that stay masked after a step (1 to steps): the arccos schedule over the number lost.
+    """Compute the number of tokens that stay masked after a step (1 to steps): the arccos schedule over the number
+    lost.
 
-    At least one token is settled at every step while there are any, and none is left after the last.
+    At least one token is settled per step while any remain, and none remains after the last.
     """
     share = 2 / math.pi * math.acos(step / steps)
     return max(0, min(math.floor(n_lost * share), n_lost - step))
 
 
 class Recovery:
-    """Fills in the lost tokens of frames.
+    """Recovery of the lost tokens of frames by iterative prediction.
 
     Args:
         prior: the prior, of order ANY.
-        settings: how.
+        settings: settings.
 
     Raises:
-        ParameterError: the prior takes tokens in one order alone.
+        ParameterError: the prior is not of order ANY.
     """
 
     def __init__(self, prior: Prior, settings: RecoverySettings | None = None):
         if prior.order != ANY:
-            raise ParameterError(f"masked tokens need a prior of tokens in any order; this one's is {prior.order}")
+            raise ParameterError(f"masked tokens need a prior of order {ANY!r}; this one's order is {prior.order!r}")
         self.prior = prior
         self.settings = settings or RecoverySettings()
 
     def recover(
         self, frame: TokenFrame, cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None
     ) -> tuple[TokenFrame, np.ndarray]:
-        """The frame without losses. Known tokens never change.
+        """Fill in the lost tokens of a frame; known tokens never change.
 
         Args:
             frame: a frame with LOST tokens; without any it is returned as it is.
-            cancelled: asked before every pass of the prior; once true, the frame is returned as far as it has come.
-            condition: what is known beside the tokens; None: what travelled with the frame.
+            cancelled: called before every pass of the prior; once it returns true, the frame is returned as it is by
+                then.
+            condition: side information; None for what was sent with the frame.
 
         Returns:
-            The frame, and for each of its tokens the prior's probability of it when it was settled: float32 (n,), 1 for
-            tokens that were known, 0 for those still LOST.
+            The frame, and the prior's probability of each token when it was settled, float32 (n,): 1 for known tokens,
+            0 for those still LOST.
 
         Raises:
             ModelError: the prior does not fit the frame.
@@ -95,7 +97,7 @@ class Recovery:
     def fill(
         self, frame: TokenFrame, condition: Condition, cancelled: Callable[[], bool] = lambda: False
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
-        """The same as work that asks questions."""
+        """Do the same as a generator of questions."""
         self.prior.require_fit(frame, condition)
         settings = self.settings
         rng = np.random.default_rng([settings.seed, frame.frame_id])
@@ -124,7 +126,7 @@ class Recovery:
         return (1 + weight) * told.log_probability - weight * untold.log_probability
 
     def _draw(self, logits: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n,) drawn from logits (n, codebook_size), and their probabilities before tempering."""
+        """Draw tokens (n,) from logits (n, codebook_size); return them and their probabilities at temperature 1."""
         temperature = self.settings.temperature
         # The largest of logits / temperature + Gumbel noise is a draw from their softmax.
         noisy = logits + temperature * rng.gumbel(size=logits.shape) if temperature else logits

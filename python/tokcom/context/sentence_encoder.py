@@ -1,7 +1,7 @@
-"""A sentence as a vector: all-MiniLM-L6-v2, which puts sentences that mean alike close together.
+"""Encoder of sentences to vectors: all-MiniLM-L6-v2, in which similar sentences are close together.
 
 BERT (Devlin et al., NAACL 2019) of six layers, distilled (Wang et al., "MiniLM", NeurIPS 2020) and trained on a billion
-pairs of sentences (Reimers and Gurevych, "Sentence-BERT", EMNLP 2019). Parts have the names of the published weights.
+pairs of sentences (Reimers and Gurevych, "Sentence-BERT", EMNLP 2019). Modules have the names of the published weights.
 """
 
 import unicodedata
@@ -16,11 +16,11 @@ from tokcom.errors import ParameterError
 WIDTH, LAYERS, HEADS, INNER, POSITIONS = 384, 6, 12, 1536, 256
 NORM_EPSILON = 1e-12
 LONGEST_WORD = 100
-"""Letters; a longer word is unknown."""
+"""Letters of the longest word; longer ones are unknown."""
 
 
 class WordPieces:
-    """Text as numbers of word pieces (Wu et al., 2016), lower case and without accents.
+    """Tokenizer of text to word pieces (Wu et al., 2016), lower case and without accents.
 
     Args:
         vocabulary: the pieces, by number; those that continue a word begin with ##.
@@ -36,12 +36,12 @@ class WordPieces:
             raise ParameterError(f"the vocabulary of {len(vocabulary)} pieces has no {error}") from None
 
     def __call__(self, text: str) -> list[int]:
-        """The numbers of a text's pieces between [CLS] and [SEP], cut after POSITIONS."""
+        """Convert a text to numbers of pieces between [CLS] and [SEP], truncated to POSITIONS."""
         pieces = [piece for word in _words(text) for piece in self._pieces(word)]
         return [self.first, *pieces[: POSITIONS - 2], self.last]
 
     def _pieces(self, word: str) -> list[int]:
-        """The longest pieces first; a word that they do not make up is unknown."""
+        """Split a word into its longest pieces; a word that they cannot form is unknown."""
         if len(word) > LONGEST_WORD:
             return [self.unknown]
         found, start = [], 0
@@ -58,7 +58,7 @@ class WordPieces:
 
 
 def _words(text: str) -> list[str]:
-    """Words and single punctuation marks."""
+    """Split text into words and single punctuation marks."""
     plain = unicodedata.normalize("NFD", text.lower())
     marked = []
     for letter in plain:
@@ -71,7 +71,7 @@ def _words(text: str) -> list[str]:
 
 
 class SentenceEncoder(nn.Module):
-    """Sentences as unit vectors.
+    """Network from sentences to unit vectors.
 
     Args:
         pieces: number of word pieces in the vocabulary.
@@ -90,7 +90,7 @@ class SentenceEncoder(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(_Layer() for _ in range(LAYERS))})
 
     def forward(self, numbers: Tensor, known: Tensor) -> Tensor:
-        """Unit vectors (batch, 384): the mean over a sentence's pieces.
+        """Compute unit vectors (batch, 384), the means over the sentences' pieces.
 
         Args:
             numbers: int64 (batch, pieces), padded at the end.
@@ -106,7 +106,7 @@ class SentenceEncoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Attention over the pieces, then an MLP; each residual and normalised behind."""
+    """Layer of attention over the pieces and an MLP, each residual and post-normalised."""
 
     def __init__(self):
         super().__init__()
@@ -135,11 +135,11 @@ class _Layer(nn.Module):
 
 
 class Sentences:
-    """A trained `SentenceEncoder` with its vocabulary.
+    """Trained `SentenceEncoder` with its vocabulary.
 
     Args:
         network: the network, in evaluation mode.
-        pieces: what cuts texts.
+        pieces: tokenizer of the texts.
     """
 
     def __init__(self, network: SentenceEncoder, pieces: WordPieces):
@@ -147,7 +147,7 @@ class Sentences:
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors, float32 (len(texts), 384).
+        """Embed texts as unit vectors, float32 (len(texts), 384).
 
         Raises:
             ParameterError: there are no texts.

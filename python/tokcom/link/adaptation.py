@@ -1,4 +1,4 @@
-"""What a transmitter sends a frame with: MCS of its packets, their layout, and the burst's power, by policy."""
+"""Link adaptation: choice of the packets' MCS, their layout and the burst's power by a policy."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,9 +16,10 @@ from tokcom.frame import Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.bits import bits_per_token
-from tokcom.packets.header import FREE_TOKENS
+from tokcom.packets.header import CRC, FREE_TOKENS
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
+from tokcom.packets.seal import Seal
 from tokcom.phy import grid
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
@@ -30,21 +31,20 @@ POWER_STEP_DB, LOWEST_POWER_DB = 0.5, -10.0
 
 @dataclass(frozen=True)
 class AdaptationConfig:
-    """How a frame's MCS are chosen.
+    """Configuration of link adaptation.
 
     Args:
         policy: one of POLICIES. "fixed": always `mcs`. "cqi" and "cqi-context": the fastest MCS whose predicted PER
-            meets `target`, the same for all packets; they differ in what the receiver makes of the packets, and with it
-            in what it reports. "semantic": the shortest burst whose expected share of wrong tokens after context
-            decoding is within `bound`. "semantic-power": the burst of least energy within `bound` that is no longer
-            than that of "cqi".
-        mcs: name or index, of "fixed".
+            meets `target`, the same for all packets; they differ in the receiver's mode, and hence in its reports.
+            "semantic": the shortest burst whose expected share of wrong tokens after context decoding is within
+            `bound`. "semantic-power": the burst of least energy within `bound` that is no longer than that of "cqi".
+        mcs: name or index of the MCS of "fixed".
         target: PER of "cqi" and "cqi-context", above 0 and below 1.
         bound: expected share of wrong tokens in a frame, above 0 and below 1.
-        layouts: seeds of the packet layout that the semantic policies try, 1 to 1024, where the layout is "spread".
-        power_db: mean power in dB over bursts, for "semantic-power"; 0 is what the others send with.
+        layouts: number of seeds of the layout "spread" that the semantic policies try, 1 to 1024.
+        power_db: mean power in dB over bursts, for "semantic-power"; the other policies use 0.
         peak_db: largest power of a burst in dB, at least `power_db`.
-        header_esn0_db: Es/N0 in dB below which no burst is turned down, so that its header arrives.
+        header_esn0_db: Es/N0 in dB below which power is not reduced, so that the header is received.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -74,19 +74,19 @@ class AdaptationConfig:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a frame is sent with.
+    """Choice of the transmission parameters of a frame.
 
     Attributes:
-        mcs: uint8 (n_packets,).
-        layout_seed: of the packets' layout.
-        power_db: of the burst.
-        esn0_db: effective Es/N0 that was reckoned with, for the first packet's MCS.
-        expected_ter: expected share of wrong tokens after context decoding; NaN for policies that do not ask.
-        expected_lost: packets that are expected to fail their CRC.
-        airtime: samples of the burst.
-        signalling_bits: of its header, CRCs counted.
+        mcs: uint8 (n_packets,), MCS of each packet.
+        layout_seed: seed of the packets' layout.
+        power_db: power of the burst in dB.
+        esn0_db: effective Es/N0 in dB on which the choice is based, for the first packet's MCS.
+        expected_ter: expected share of wrong tokens after context decoding; NaN for policies that do not compute it.
+        expected_lost: expected number of packets that fail their CRC.
+        airtime: length of the burst in samples.
+        signalling_bits: bits of its header, CRCs included.
         feasible: whether the target or the bound is expected to be met.
-        gap: OFDM symbols by which a burst of the same kind could be shorter at most.
+        gap: upper bound on the OFDM symbols by which a burst of the same kind could be shorter.
     """
 
     mcs: np.ndarray
@@ -102,7 +102,7 @@ class Choice:
 
 
 class LinkAdapter:
-    """Chooses what frames are sent with.
+    """Link adapter: chooses the transmission parameters of frames.
 
     Args:
         config: how.
@@ -110,21 +110,24 @@ class LinkAdapter:
         prior: the receiver's; the semantic policies need it.
         residual: what is expected after context decoding; the semantic policies need it.
         seed: of the masks behind predictability.
+        tag_bits: of each packet's tag, where the transmitter has a key; 0: it has none.
 
     Raises:
-        ParameterError: a semantic policy lacks its model.
+        ParameterError: a semantic policy lacks its model, or there are no such tags.
     """
 
     def __init__(
         self, config: AdaptationConfig | None = None, transmit: TransmitConfig | None = None,
-        prior: Prior | None = None, residual: ResidualModel | None = None, seed: int = 0,
+        prior: Prior | None = None, residual: ResidualModel | None = None, seed: int = 0, tag_bits: int = 0,
     ):  # fmt: skip
         self.config = config or AdaptationConfig()
+        # Any seal: all of one length of tags take the same room in the header.
+        self._seal = Seal(0, 0, 0, tag_bits) if tag_bits else None
         self.transmitter = Transmitter(transmit)
         self._profile = profile(self.transmitter.config.profile)
         if self.config.policy in SEMANTIC and (prior is None or residual is None):
             raise ParameterError(
-                f"policy {self.config.policy!r} needs a context model and what is expected of it; without them there "
+                f"policy {self.config.policy!r} needs a context model and its residual model; without them there "
                 "are 'fixed', 'cqi' and 'cqi-context'"
             )
         self.prior, self.residual, self.seed = prior, residual, seed
@@ -134,22 +137,22 @@ class LinkAdapter:
         self, frame: Payload, layout_seed: int, carrier_esn0_db: np.ndarray, offset_db: float = 0.0,
         bits: np.ndarray | None = None,
     ) -> Choice:  # fmt: skip
-        """What to send a frame with.
+        """Choose the transmission parameters of a frame.
 
         Args:
-            frame: the whole frame.
-            layout_seed: of the packets' layout; the semantic policies try those that follow it as well.
+            frame: the frame, without lost tokens.
+            layout_seed: seed of the packets' layout; the semantic policies also try the following seeds.
             carrier_esn0_db: float (n_carriers,), CQI at power 0 dB.
-            offset_db: of the outer loop, added to the CQI.
-            bits: float (n_tokens,), predictability where it is known already.
+            offset_db: offset of the outer loop in dB, added to the CQI.
+            bits: float (n_tokens,), predictability, if known already.
 
         Raises:
             ModelError: the prior does not fit the frame.
-            TokcomError: there is no burst for such a frame, or the CQI is none.
+            TokcomError: no burst can hold the frame, or the CQI is not a finite number per carrier.
         """
         esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
         n_packets = -(-len(frame.tokens) // self.transmitter.per_packet(frame))
-        symbols = _packet_symbols(frame.codebook_size, self.transmitter.per_packet(frame))
+        symbols = _packet_symbols(frame.codebook_size, self.transmitter.per_packet(frame), self._tag_bits)
         payload_bits = self._payload_bits(frame)
         if self.config.policy not in SEMANTIC:
             scheme = find_mcs(self.config.mcs).index
@@ -170,11 +173,16 @@ class LinkAdapter:
         return choice
 
     def _payload_bits(self, frame: Payload) -> int:
-        """Bits of a packet's content, without its check."""
-        return self.transmitter.per_packet(frame) * bits_per_token(frame.codebook_size)
+        """Bits of a packet with a CRC that is as long as this frame's packets, without the CRC."""
+        content = self.transmitter.per_packet(frame) * bits_per_token(frame.codebook_size)
+        return content if self._seal is None else max(content + self._tag_bits - CRC.width, 1)
+
+    @property
+    def _tag_bits(self) -> int:
+        return 0 if self._seal is None else self._seal.tag_bits
 
     def _choice(self, frame, layout_seed, mcs, power_db, esn0_db, ter, feasible, gap=0.0) -> Choice:
-        header = self.transmitter.header(frame, layout_seed, mcs, self.transmitter.per_packet(frame))
+        header = self.transmitter.header(frame, layout_seed, mcs, self.transmitter.per_packet(frame), seal=self._seal)
         sent = mcs[mcs != MCS_NOT_SENT]
         payload_bits = self._payload_bits(frame)
         lost = sum(
@@ -189,7 +197,7 @@ class LinkAdapter:
 
 
 class _Solver:
-    """The semantic choice for one frame."""
+    """Solver of the semantic choice for one frame."""
 
     def __init__(self, parent: LinkAdapter, frame, layout_seed, bits, esn0_db, symbols):
         self.parent, self.frame, self.esn0_db, self.symbols = parent, frame, esn0_db, symbols
@@ -203,18 +211,19 @@ class _Solver:
         self.frame_bits = float(bits.mean())
         self.bound = parent.config.bound * len(bits)
         self.allowed = np.ones(MCS_COUNT + 1, bool)
-        # A header may not announce many tokens more than its burst sends.
+        # A header must not announce many more tokens than its burst sends.
         self.allowed[MCS_COUNT] = len(bits) <= FREE_TOKENS
 
     def errors(self, power_db: float, layouts: slice = slice(None)) -> np.ndarray:
-        """Expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
+        """Compute the expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
         rates = self.parent.residual.token_error_rates(
             self.packet_bits[layouts], self.frame_bits, self.esn0_db + power_db, self.parent._payload_bits(self.frame)
         )
         return rates * self.tokens[layouts][..., None]
 
     def shortest(self, power_db: float) -> Choice:
-        """The shortest burst of a power within the bound: of two groups, or of a free choice with its extension."""
+        """Find the shortest burst of a given power within the bound: of two groups, or of a free choice with its
+        extension."""
         errors = self.errors(power_db)
         groups = allocate_two_groups(errors, self.symbols, self.bound, self.allowed)
         best = self._choice(groups, power_db)
@@ -222,16 +231,16 @@ class _Solver:
         if groups.feasible == free.feasible and free.symbols < groups.symbols:
             try:
                 other = self._choice(free, power_db, groups.layout)
-            except ParameterError:  # the MCS of so many packets have no room in a header
+            except ParameterError:  # the packets' MCS do not fit in a header
                 return best
             if other.airtime < best.airtime:
                 return other
         return best
 
     def least_energy(self, longest: int, budget: PowerBudget, header_esn0_db: float) -> Choice:
-        """The burst of least energy that takes so many OFDM symbols of packets at most."""
+        """Find the burst of least energy with at most `longest` OFDM symbols of packets."""
         highest = budget.highest_db(longest * 80)
-        # Not below what the header needs, unless the channel is worse already.
+        # Not below the header's requirement, unless the channel is already worse.
         lowest = max(LOWEST_POWER_DB, min(highest, header_esn0_db - float(self.esn0_db.min())))
         levels = np.arange(np.ceil(lowest / POWER_STEP_DB), np.floor(highest / POWER_STEP_DB) + 1) * POWER_STEP_DB
         best, least = min(0.0, highest), np.inf
@@ -251,8 +260,8 @@ class _Solver:
 
 
 @lru_cache(maxsize=8)
-def _packet_symbols(codebook_size: int, tokens_per_packet: int) -> np.ndarray:
-    return np.array([*(row.symbols(codebook_size, tokens_per_packet) for row in mcs_table()), 0])
+def _packet_symbols(codebook_size: int, tokens_per_packet: int, tag_bits: int) -> np.ndarray:
+    return np.array([*(row.symbols(codebook_size, tokens_per_packet, tag_bits) for row in mcs_table()), 0])
 
 
 _positions = lru_cache(maxsize=8192)(packet_positions)

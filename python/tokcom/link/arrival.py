@@ -1,4 +1,4 @@
-"""What links are, and what they bring: packets with an identity, to be put together to frames."""
+"""Interface of links and of what they deliver: packets with an identity, to be assembled into frames."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
 
 FrameKey = tuple[Hashable, int, int]
-"""Which frame packets belong to: where they came from, stream and frame number."""
+"""Key of the frame that packets belong to: source, stream and frame number."""
 Signal = TypeVar("Signal")
 
 
@@ -43,7 +43,7 @@ class Arrival:
 
     @property
     def key(self) -> FrameKey:
-        """Which frame the packets belong to."""
+        """Key of the frame that the packets belong to."""
         return self.source, self.stream_id, self.outline.frame_id
 
     @cached_property
@@ -62,7 +62,7 @@ class Link(Protocol[Signal]):
     """
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> Signal:
-        """What goes out for a frame.
+        """Signal sent for a frame.
 
         Args:
             frame: a whole one.

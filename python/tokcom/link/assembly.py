@@ -69,7 +69,7 @@ class Assembly:
 
     @property
     def n_bytes(self) -> int:
-        """What it holds in memory."""
+        """Bytes held in memory."""
         own = self.tokens.nbytes + self.positions.nbytes + self.packets_ok.nbytes + self.outline.tokens.nbytes
         return own + (0 if self.received is None else self.received.n_bytes)
 
@@ -87,7 +87,7 @@ class Assembly:
 
 @dataclass
 class AssemblyCounters:
-    """What became of packets.
+    """Result of adding packets.
 
     Attributes:
         duplicates: packets that came although they were here.
@@ -106,8 +106,8 @@ class AssemblyCounters:
 class FrameAssembler:
     """Puts packets of any number of frames together, within bounds.
 
-    It knows no time: whoever uses it takes frames out (`pop`) when they are whole or too late. Those that nobody takes
-    out go when the bounds are reached, the one first to which packets came longest ago.
+    It keeps no time: its user takes frames out (`pop`) when they are whole or too late. Frames that are not taken out
+    are dropped when the bounds are reached, those first whose last packet is oldest.
 
     Args:
         max_bytes: what all frames may hold; the latest is kept, whatever it holds.
@@ -159,7 +159,7 @@ class FrameAssembler:
         return known
 
     def get(self, key: FrameKey) -> Assembly | None:
-        """What is here of a frame; None: nothing."""
+        """Assembly of a frame as far as it has arrived; None: nothing has."""
         return self._frames.get(key)
 
     def pop(self, key: FrameKey) -> Assembly | None:

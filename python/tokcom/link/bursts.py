@@ -1,7 +1,7 @@
-"""One transmitter and one receiver, composed once: blocks, simulator and benchmarks all use these.
+"""Transmitter and receiver of bursts, composed once for blocks, simulator and benchmarks.
 
-Each stage is a method of its own, so that a flowgraph can put a block between any two of them; `Transmitter.transmit`
-and `Receiver.receive` are nothing but the stages in a row.
+Each stage is a separate method, so that a flowgraph can put a block between any two of them; `Transmitter.transmit` and
+`Receiver.receive` simply run the stages in sequence.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from tokcom.context.prediction import Prediction
-from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, TokcomError
+from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, RejectedError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
 from tokcom.link.arrival import Arrival
 from tokcom.link.assembly import FrameAssembler
@@ -28,7 +28,7 @@ from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions
-from tokcom.packets.seal import BitStream, Seal, StreamFinder
+from tokcom.packets.seal import KeyHolder, Seal
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
@@ -40,17 +40,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class TransmitConfig:
-    """What a transmitter does where nothing else is asked of it.
+    """Default settings of a transmitter.
 
     Args:
         mcs: name or index of the MCS of all packets.
-        tokens_per_packet: 1 to 64.
+        tokens_per_packet: tokens per packet, 1 to 64.
         profile: row of phy/profiles.json: length of preamble and header.
-        stream_id: 0 to 63.
+        stream_id: stream number, 0 to 63.
         labels: "natural": tokens are sent under their own numbers; "semantic" or "contextual": under such labels of
             their codebook. Bits have none.
-        layout: which tokens travel together, one of `packets.layout.LAYOUTS`; bits always travel in their order.
-        bits_per_packet: 1 to 2048, of frames of bits.
+        layout: layout of tokens in packets, one of `packets.layout.LAYOUTS`; bits are always contiguous.
+        bits_per_packet: bits per packet for frames of bits, 1 to 2048.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -75,16 +75,16 @@ class TransmitConfig:
 
 
 class Transmitter:
-    """Frames of tokens, or of bits, to bursts of samples.
+    """Transmitter: converts frames of tokens, or of bits, to bursts of samples.
 
     Args:
         config: what it does where nothing else is asked of it.
         codebooks: whose labels it knows; natural ones need none.
-        sender: encrypts the packets; None: they are sent in clear.
+        sender: encrypts and authenticates what is sent; None: it goes in clear.
 
     Raises:
-        ParameterError: packets are to be encrypted, and tokens to be sent under labels whose neighbours matter on the
-            constellation, where encryption leaves no neighbours.
+        ParameterError: a sender is combined with labels whose benefit depends on neighbours on the constellation, which
+            encryption destroys.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Transmitter:
         self.config = config or TransmitConfig()
         if sender is not None and self.config.labels != NATURAL:
             raise ParameterError(
-                f"labels is {self.config.labels!r} with a key; encryption leaves nothing of what labels do on the "
+                f"labels is {self.config.labels!r} with a key; encryption destroys the benefit of labels on the "
                 f"constellation: use labels {NATURAL!r}, or no key"
             )
         self._sender = sender
@@ -101,56 +101,61 @@ class Transmitter:
         self._profile = profile(self.config.profile)
 
     def packetize(self, frame: Payload, layout_seed: int = 0) -> np.ndarray:
-        """int32 tokens (n_packets, tokens_per_packet), in the order of the layout.
+        """Arrange a frame's tokens in packets, int32 (n_packets, tokens_per_packet), in the order of the layout.
 
         Raises:
             FrameError: the frame has lost tokens.
         """
         if frame.lost.any():
             raise FrameError(
-                f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames are sent"
+                f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames can be sent"
             )
         return pack(frame.tokens, self.positions(frame, layout_seed))
 
     def positions(self, outline: Payload, layout_seed: int = 0) -> np.ndarray:
-        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries."""
+        """Compute the token positions of each packet, int32 (n_packets, tokens_per_packet)."""
         return packet_positions(
             outline.grid, self.per_packet(outline), self.layout(outline), layout_seed, outline.quantizers
         )
 
     def per_packet(self, outline: Payload) -> int:
-        """Tokens, or bits, in each packet of a frame."""
+        """Return the number of tokens, or bits, per packet of a frame."""
         return self.config.bits_per_packet if isinstance(outline, BitFrame) else self.config.tokens_per_packet
 
     def layout(self, outline: Payload) -> str:
-        """Which tokens of a frame travel together."""
+        """Return the layout of a frame."""
         return CONTIGUOUS if isinstance(outline, BitFrame) else self.config.layout
 
     def choose_mcs(self, n_packets: int) -> np.ndarray:
-        """uint8 (n_packets,): the configured MCS for every packet."""
+        """Return the configured MCS for every packet, uint8 (n_packets,)."""
         return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
 
     def coded(self, outline: Payload, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
-        """The code of a frame's packets, under the configured labels.
+        """The code of a frame's packets, under the configured labels and with tags where a key protects them.
 
         Raises:
-            FrameError: the frame's codebook has no such labels here.
+            FrameError: the frame's codebook has no such labels.
             ParameterError: an MCS is not in the table.
         """
         kind = NATURAL if isinstance(outline, BitFrame) else self.config.labels
         codebook = self._codebooks.get(outline.codebook) or Codebook(outline.codebook, outline.codebook_size)
         labels = _labels(kind, codebook, outline.frame_id)
-        return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels)
+        return MixedPackets.of(outline.codebook_size, tokens_per_packet, mcs, labels, self.tag_bits)
+
+    @property
+    def tag_bits(self) -> int:
+        """Bits of each packet's tag; 0: packets have CRCs."""
+        return 0 if self._sender is None else self._sender.tag_bits
 
     def header(
         self, outline: Payload, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None,
         layout: str | None = None, seal: Seal | None = None,
     ) -> BurstHeader:  # fmt: skip
         """The header of a frame, whose tokens do not matter; `labels` and `layout` take the place of those configured.
-        `seal` is that of the key stream, where its packets are encrypted.
+        `seal` is that of a frame that was encrypted already.
 
         Raises:
-            ParameterError: the air interface has no header for such a frame.
+            ParameterError: no header can describe the frame.
         """
         bits, layout = isinstance(outline, BitFrame), layout or self.layout(outline)
         return BurstHeader(
@@ -160,49 +165,44 @@ class Transmitter:
             BITS if bits else TOKENS, outline.quantizers, seal=seal,
         )  # fmt: skip
 
-    def key_stream(self, outline: Payload) -> BitStream | None:
-        """What a frame's packets are encrypted with, asked for once each time that it is sent; None: they are not.
+    def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
+        """A frame's header with its seal, and what its packets are bound to and encrypted with; asked for once each
+        time that the frame is sent. Without a sender, the header as it is.
 
         Raises:
-            KeyFileError: there is no epoch left for it, or their count cannot be written.
+            KeyFileError: no epoch is left, or the counter cannot be written.
         """
-        if self._sender is None:
-            return None
-        return self._sender.key_stream(self.config.stream_id, outline.frame_id % FRAME_IDS)
+        return (header, header.identity) if self._sender is None else self._sender.sealed(header)
 
-    def identity(self, outline: Payload, key_stream: BitStream | None = None) -> PacketIdentity:
-        """What the CRCs of a frame's packets are bound to, and what these are encrypted with."""
-        return PacketIdentity(
-            self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), key_stream
-        )
+    def identity(self, outline: Payload) -> PacketIdentity:
+        """What the CRCs of a frame's packets are bound to, where no key protects them."""
+        return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
-        """complex64 samples, of unit mean power, of a burst with its packets' symbols."""
+        """Modulate the packets' symbols to a burst of unit mean power, complex64."""
         return modulate(header, symbols, self._profile)
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
-        """The burst of a frame, complex64 samples; `mcs`, uint8 (n_packets,), takes the place of the configured one."""
+        """Convert a frame to a burst, complex64 samples; `mcs`, uint8 (n_packets,), overrides the configured one."""
         packets = self.packetize(frame, layout_seed)
         mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
         coded = self.coded(frame, mcs, packets.shape[1])
-        stream = self.key_stream(frame)
-        header = self.header(frame, layout_seed, mcs, packets.shape[1], seal=None if stream is None else stream.seal)
-        return self.modulate(coded.map(coded.encode(packets, self.identity(frame, stream))), header)
+        header, identity = self.sealed(self.header(frame, layout_seed, mcs, packets.shape[1]))
+        return self.modulate(coded.map(coded.encode(packets, identity)), header)
 
 
 @dataclass(frozen=True)
 class Reception:
-    """What the receiver made of a burst.
+    """Reception of a burst.
 
     Attributes:
-        header: the burst's header.
-        frame: the frame with LOST where a packet failed; a BitFrame where the burst carries bits.
-        packets_ok: bool (n_packets,), which packets passed.
-        profile: of the burst's preamble; empty where packets came without a burst.
-        quality: what was measured on the burst; None where packets came without one.
-        position: index, in the stream, of the burst's first sample.
-        recovered: the frame with its losses filled in; None where the receiver has no recovery, or one that knows other
-            frames.
+        header: header of the burst.
+        frame: the frame with LOST where a packet failed; a BitFrame if the burst carries bits.
+        packets_ok: bool (n_packets,), whether each packet's CRC held.
+        profile: profile of the burst's preamble; empty if packets came without a burst.
+        quality: measurements on the burst; None if packets came without one.
+        position: index of the burst's first sample in the stream.
+        recovered: the frame with its losses filled in; None without a recovery for it.
     """
 
     header: BurstHeader
@@ -215,14 +215,14 @@ class Reception:
 
 
 class Receiver:
-    """A stream of samples to token frames.
+    """Receiver: converts a stream of samples to frames.
 
     Args:
         codebooks: those that it knows, and what bits may be. Frames of others come out, too, under a name that tells
             their id.
         recovery: makes frames whole, of one codebook or of several; None: losses stay LOST.
         profiles: names of the profiles to seek; empty for all.
-        keys: a `security.keyring.Keyring`; None: no burst that is encrypted can be read.
+        keys: a `security.keyring.Keyring`, which says what is believed; None: all that no key protects, and no more.
         assembler: puts packets of a frame that come in several bursts together, and adds what the channel says of those
             that were sent again; None: each burst is a frame.
 
@@ -230,15 +230,16 @@ class Receiver:
         unusable: bursts whose header could be used, but not what followed.
         strangers: frames of codebooks that are not known, by the name that stands for them.
         locked: bursts that are encrypted with keys that are not here, by the key's id; nothing of them is shown.
+        rejected: bursts that are not believed, by `RejectedError.kind`; nothing of them is shown.
         last_error: what was wrong with the last of any, or why the last frame without recovery has none.
     """
 
     RETRAININGS = 3
-    """Times at most that a burst is demodulated again because decoded packets tell more of its channel."""
+    """Largest number of times that a burst is demodulated again with decoded packets as training."""
 
     def __init__(
         self, codebooks: Sequence[Codebook] = (), recovery: FrameRecovery | RecoverySet | None = None,
-        profiles: Sequence[str] = (), keys: StreamFinder | None = None, assembler: FrameAssembler | None = None,
+        profiles: Sequence[str] = (), keys: KeyHolder | None = None, assembler: FrameAssembler | None = None,
     ):  # fmt: skip
         self.assembler = assembler
         self._codebooks = by_id(codebooks)
@@ -247,17 +248,18 @@ class Receiver:
         self.unusable, self.last_error = 0, ""
         self.strangers: Counter[str] = Counter()
         self.locked: Counter[int] = Counter()
+        self.rejected: Counter[str] = Counter()
         self._keys = keys
 
     def search(self, samples: np.ndarray) -> list[FoundBurst]:
-        """Bursts that end within the next samples, complex (n,), of the stream."""
+        """Process the next samples of the stream, complex (n,), and return the bursts that end within them."""
         return self.searcher.push(samples)
 
     def demodulate(self, found: FoundBurst) -> DemodulatedBurst:
-        """Header, symbols and noise of a burst.
+        """Demodulate a burst: header, symbols and noise.
 
-        Where the payload does not agree with the header's channel, packets whose check holds are training for the rest:
-        of bursts that are not encrypted, or whose key is here.
+        If the payload does not agree with the header's channel, packets whose check holds serve as training for the
+        rest, unless the burst is encrypted with an unknown key.
         """
         burst = demodulate_burst(found.samples, found.sync, found.header)
         header, decided = burst.header, 0
@@ -265,9 +267,9 @@ class Receiver:
             return burst
         try:
             identity = self.opened(header)
-        except LockedError:
+        except (LockedError, RejectedError):
             return burst
-        coded = MixedPackets.of(1 << header.token_bits, header.tokens_per_packet, header.mcs)
+        coded = _coded(header, 1 << header.token_bits)
         for _ in range(self.RETRAININGS):
             llrs = coded.demap(burst.symbols, burst.noise_variance)
             packets, ok = coded.decode(llrs, identity)
@@ -279,39 +281,52 @@ class Receiver:
         return burst
 
     def opened(self, header: BurstHeader) -> PacketIdentity:
-        """What a burst's packets are bound to, and encrypted with.
+        """Return the identity of a burst's packets, with their key stream.
 
         Raises:
             LockedError: their key is not here.
+            RejectedError: the burst is not believed.
         """
         return header.opened(self._keys)
 
+    def admit(self, header: BurstHeader) -> None:
+        """Take note of a burst, once, ahead of its packets: with a key, none is taken twice.
+
+        Raises:
+            LockedError: its key is not here.
+            RejectedError: it is not believed, or came before.
+        """
+        self.opened(header)
+        if header.seal is not None:
+            self._keys.admit(header.seal, header.stream_id, header.frame_id)
+
     def demap(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 LLRs of all packets' coded bits, one packet after the other."""
-        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        coded = _coded(burst.header, 1 << burst.header.token_bits)
         return coded.demap(burst.symbols, burst.noise_variance)
 
     def misfit(self, burst: DemodulatedBurst) -> np.ndarray:
         """float32 (n_packets, 2): what the LLRs leave out of how well code words can fit (`MixedPackets.misfit`)."""
-        coded = MixedPackets.of(1 << burst.header.token_bits, burst.header.tokens_per_packet, burst.header.mcs)
+        coded = _coded(burst.header, 1 << burst.header.token_bits)
         return coded.misfit(burst.symbols, burst.noise_variance)
 
     def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
+        """Tokens (n_packets, tokens_per_packet), whatever the check says, and bool (n_packets,): the check holds.
 
         Raises:
             FrameError: they are sent under labels of a codebook that has none such here.
             LockedError: they are encrypted, and the key is not here.
+            RejectedError: the burst is not believed.
         """
         codebook, identity = self._codebook(header), self.opened(header)
-        # Of a codebook that is not known here, tokens are the numbers that were on the air.
+        # With an unknown codebook, tokens are the numbers sent on the air.
         known = header.codebook_id in self._codebooks
         labels = _labels(header.labels, codebook, header.frame_id) if known else None
-        coded = MixedPackets.of(codebook.size, header.tokens_per_packet, header.mcs, labels)
+        coded = _coded(header, codebook.size, labels)
         return coded.decode(llrs, identity)
 
     def outline(self, header: BurstHeader) -> Payload:
-        """The frame that a header announces, all of its tokens LOST.
+        """Make the frame that a header announces, with all tokens LOST.
 
         Raises:
             FrameError: the header's tokens have another width than its codebook.
@@ -324,7 +339,7 @@ class Receiver:
         )
 
     def _codebook(self, header: BurstHeader) -> Codebook:
-        """The codebook that a header names, or what stands for one that is not known here."""
+        """Return the codebook that a header names, or a substitute for an unknown one."""
         known = self._codebooks.get(header.codebook_id)
         name = f"unknown-{header.codebook_id:08x}" if known is None else known.name
         if header.payload == BITS:
@@ -334,26 +349,26 @@ class Receiver:
         if bits_per_token(known.size) != header.token_bits:
             raise FrameError(
                 f"frame {header.frame_id} has tokens of {header.token_bits} bits, its codebook {known.name} of "
-                f"{bits_per_token(known.size)}: transmitter and receiver hold different models of one id"
+                f"{bits_per_token(known.size)}: transmitter and receiver hold different models with the same id"
             )
         return known
 
     def stranger(self, header: BurstHeader) -> str | None:
-        """What to say of a burst whose codebook is not among those known; None where it is. Its tokens are passed on,
-        but nobody here can tell what they mean."""
+        """Make a message about a burst with an unknown codebook; None if it is known. Its tokens are passed on, but
+        their meaning is unknown."""
         if header.codebook_id in self._codebooks:
             return None
         known = ", ".join(f"{each.name} (0x{each.id:08x})" for each in self._codebooks.values()) or "none"
         frame, own = f"frame {header.frame_id} of stream {header.stream_id}", f"0x{header.codebook_id:08x}"
         if header.payload == BITS:
-            return f"{frame} holds bits of content {own}; known are {known}"
+            return f"{frame} has bits of content {own}; known are {known}"
         return (
-            f"{frame} is of codebook {own}; known are {known}: the transmitter holds another model, or other weights "
+            f"{frame} has codebook {own}; known are {known}: the transmitter has another model, or other weights "
             "or labels under its name"
         )
 
     def received(self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray | None = None) -> ReceivedPackets:
-        """What a burst says of its packets, for recovery.
+        """Evidence of a burst about its packets, for recovery.
 
         Args:
             llrs: float32, of all packets.
@@ -373,11 +388,13 @@ class Receiver:
         self, packets: np.ndarray, packets_ok: np.ndarray, header: BurstHeader, received: ReceivedPackets | None = None
     ) -> Arrival:
         """The packets of a burst, and with them its frame, LOST where a packet failed."""
-        rows = np.arange(header.n_packets)
-        return Arrival(header.stream_id, self.outline(header), header.positions(), rows, packets, packets_ok, received)
+        rows, outline, seal = np.arange(header.n_packets), self.outline(header), header.seal
+        # What no key protects must not be put together with what one does.
+        source = None if seal is None else (seal.key_id, seal.direction)
+        return Arrival(header.stream_id, outline, header.positions(), rows, packets, packets_ok, received, source)
 
     def receive(self, samples: np.ndarray) -> list[Reception]:
-        """The frames of bursts that end within the next samples of the stream."""
+        """Process the next samples of the stream and return the frames of bursts that end within them."""
         return self._of_each(samples, self.finish)
 
     def arrivals(self, samples: np.ndarray) -> list[Arrival]:
@@ -392,6 +409,9 @@ class Receiver:
             except LockedError as error:
                 self.locked[error.key_id] += 1
                 self.last_error = str(error)
+            except RejectedError as error:
+                self.rejected[error.kind] += 1
+                self.last_error = str(error)
             except TokcomError as error:
                 self.unusable += 1
                 self.last_error = str(error)
@@ -403,6 +423,7 @@ class Receiver:
 
     def _arrive(self, burst: DemodulatedBurst, soft: bool) -> Arrival:
         """Its packets; `soft`: with what the channel says of them."""
+        self.admit(burst.header)
         llrs, header = self.demap(burst), burst.header
         packets, ok = self.decode(llrs, header)
         received = self.received(llrs, header, self.misfit(burst)) if soft else None
@@ -413,10 +434,11 @@ class Receiver:
         return arrival
 
     def finish(self, found: FoundBurst) -> Reception:
-        """The frame of a burst: all that follows the search.
+        """Receive a burst found by the search, and return its frame.
 
         Raises:
             LockedError: the burst is encrypted, and the key is not here.
+            RejectedError: the burst is not believed.
             TokcomError: what follows the header cannot be used.
         """
         burst = self.demodulate(found)
@@ -445,11 +467,11 @@ class BurstLink:
         self.transmitter, self.receiver = transmitter, receiver
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
-        """As `Transmitter.transmit`."""
+        """Transmit a frame; see `Transmitter.transmit`."""
         return self.transmitter.transmit(frame, layout_seed, mcs)
 
     def receive(self, samples: np.ndarray) -> list[Arrival]:
-        """As `Receiver.arrivals`."""
+        """Arrivals in samples; see `Receiver.arrivals`."""
         return self.receiver.arrivals(samples)
 
 
@@ -458,8 +480,8 @@ def compile_kernels() -> None:
     """Send a burst from a transmitter to a receiver and list-decode a packet, with a prior of all words and with one of
     the likeliest, so that Numba compiles what they need.
 
-    The first time on a machine that takes up to a minute, in which a radio's samples would be lost; later calls find
-    the kernels on disk.
+    The first time on a machine this takes up to a minute, during which a radio's samples would be lost; later calls
+    find the kernels on disk.
     """
     frame = TokenFrame(np.zeros(4, np.int32), "random", 256)
     burst = Transmitter().transmit(frame, 0)
@@ -470,13 +492,18 @@ def compile_kernels() -> None:
         coded.list_decode(llrs, np.arange(1), priors, PacketIdentity(0, 0, 0))
 
 
+def _coded(header: BurstHeader, codebook_size: int, labels: TokenLabels | None = None) -> MixedPackets:
+    """The code of the packets that a header announces."""
+    return MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels, header.tag_bits)
+
+
 def _labels(kind: str, codebook: Codebook, frame_id: int) -> TokenLabels | None:
-    """The labels of a frame's tokens; None where they are natural."""
+    """Look up the labels of a frame's tokens; None for natural ones."""
     if kind == NATURAL:
         return None
     if kind not in codebook.labels:
         raise FrameError(
-            f"frame {frame_id} is to have {kind} labels, and its codebook {codebook.name} has none here; "
-            "`./run models map NAME` makes those of a model"
+            f"frame {frame_id} needs {kind} labels, but its codebook {codebook.name} has none; "
+            "run `./run models map NAME`"
         )
     return codebook.labels[kind]

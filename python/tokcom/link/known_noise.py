@@ -63,7 +63,7 @@ class SymbolLink:
         self.transmitter, self.receiver, self.tested = transmitter, receiver, tested
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> HeadedSymbols:
-        """As `link.arrival.Link.transmit`; nothing is encrypted."""
+        """Transmit a frame, unencrypted; see `link.arrival.Link.transmit`."""
         sender = self.transmitter
         packets = sender.packetize(frame, layout_seed)
         mcs = sender.choose_mcs(len(packets)) if mcs is None else mcs
@@ -123,7 +123,7 @@ class PlainLink:
         self._link, self._stream_id, self._layout = PacketLink(config, codebook_size), stream_id, layout
 
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> PlainSymbols:
-        """As `link.arrival.Link.transmit`; of the MCS nothing counts but which packets are not sent."""
+        """Transmit a frame; see `link.arrival.Link.transmit`. Of the MCS, only the packets left unsent matter."""
         positions = packet_positions(frame.grid, self._link.config.tokens_per_packet, self._layout, layout_seed)
         sent = np.ones(len(positions), bool) if mcs is None else np.asarray(mcs) != MCS_NOT_SENT
         symbols = self._link.modulate(pack(frame.tokens, positions)[sent])

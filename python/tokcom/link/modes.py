@@ -1,4 +1,4 @@
-"""The four ways to make a frame whole when packets failed, and what people read of them."""
+"""Modes of recovery of a frame with failed packets, and their descriptions."""
 
 from tokcom.errors import ParameterError
 
@@ -8,15 +8,15 @@ MODES = {
     "list": "channel and CRC",
     "context": "channel, CRC and model",
 }
-"""keep: the Viterbi decoder's tokens, right or wrong. mask: tokens of failed packets are thrown away and guessed by the
-context model. list: the CRC, as part of the code, helps to correct. context: channel, CRC and context model decide
-together."""
+"""Modes. keep: the Viterbi decoder's tokens, right or wrong. mask: tokens of failed packets are discarded and guessed
+by the context model. list: the CRC, as part of the code, helps to correct errors. context: channel, CRC and context
+model decide jointly."""
 DEFAULT_MODE = "context"
 WITH_PRIOR = ("mask", "context")
-"""Those that need a context model; the others load none."""
+"""Modes that need a context model; the others do not load one."""
 
 
 def require_mode(mode: str) -> None:
-    """Raise ParameterError unless there is such a mode."""
+    """Raise ParameterError unless the mode exists."""
     if mode not in MODES:
         raise ParameterError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")

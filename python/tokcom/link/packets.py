@@ -16,35 +16,41 @@ from tokcom.modulation.constellation import Constellation
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.mcs_map import MCS_NOT_SENT
-from tokcom.packets.seal import BitStream
+from tokcom.packets.universal_hash import UniversalHash
 
 
 class MixedPackets:
-    """The packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
+    """Packets of a burst, each with its own MCS; bits, symbols and LLRs are flat, one packet after the other.
 
     Args:
         codebook_size: words of the tokens' codebook.
         tokens_per_packet: tokens in each packet.
         mcs: uint8 (n_packets,), indices of the MCS table, or MCS_NOT_SENT.
         labels: under which the tokens are sent; None: each under its own number.
+        tag_bits: of each packet's tag, where a key protects them; 0: they have a CRC.
 
     Raises:
-        ParameterError: an index is not in the table, or the labels are of another codebook.
+        ParameterError: an index is not in the table, or the labels belong to another codebook.
     """
 
     LLR_METHOD = "maxlog"
 
     @classmethod
     def of(
-        cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None
-    ) -> "MixedPackets":
+        cls, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None,
+        tag_bits: int = 0,
+    ) -> "MixedPackets":  # fmt: skip
         """The same as the constructor, kept for when it is asked for again: bursts are often alike."""
-        return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes(), labels)
+        return _kept(codebook_size, tokens_per_packet, np.asarray(mcs, np.int64).tobytes(), labels, tag_bits)
 
-    def __init__(self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None):
+    def __init__(
+        self, codebook_size: int, tokens_per_packet: int, mcs: np.ndarray, labels: TokenLabels | None = None,
+        tag_bits: int = 0,
+    ):  # fmt: skip
         if labels is not None and len(labels) != codebook_size:
             raise ParameterError(f"the labels are of a codebook of {len(labels)} words, the tokens of {codebook_size}")
         self._size, self._tokens, self._mcs, self._labels = codebook_size, tokens_per_packet, np.asarray(mcs), labels
+        self._tag_bits = tag_bits
         bits, symbols = np.zeros(256, np.int64), np.zeros(256, np.int64)
         for index in np.unique(self._mcs):
             if index == MCS_NOT_SENT:
@@ -52,33 +58,33 @@ class MixedPackets:
             if not 0 <= index < len(mcs_table()):
                 raise ParameterError(f"mcs holds {index}; it must be 0 to {len(mcs_table()) - 1}, or {MCS_NOT_SENT}")
             scheme = mcs_table()[index]
-            bits[index] = scheme.codec(codebook_size, tokens_per_packet).coded_length
-            symbols[index] = scheme.symbols(codebook_size, tokens_per_packet)
+            bits[index] = scheme.codec(codebook_size, tokens_per_packet, tag_bits).coded_length
+            symbols[index] = scheme.symbols(codebook_size, tokens_per_packet, tag_bits)
         self.bits, self.symbols = bits[self._mcs], symbols[self._mcs]
-        """int64 (n_packets,): coded bits and symbols of each packet."""
+        """Numbers of coded bits and symbols of each packet, int64 (n_packets,)."""
 
     def encode(self, packets: np.ndarray, identity: PacketIdentity) -> np.ndarray:
-        """uint8 coded bits of tokens (n_packets, tokens_per_packet), their CRCs bound to stream, frame, codebook and
-        each packet's number; encrypted where the identity has a key stream.
+        """uint8 coded bits of tokens (n_packets, tokens_per_packet), their checks bound to stream, frame, codebook and
+        each packet's number; encrypted where the identity has a cipher.
 
         Raises:
-            FrameError: the packets are not as many as there are MCS, or the identity does not fit in its bits.
+            FrameError: the packets are not as many as there are MCS, or the identity does not fit.
         """
         if len(packets) != len(self._mcs):
-            raise FrameError(f"{len(packets)} packets are here, the MCS of {len(self._mcs)}")
+            raise FrameError(f"{len(packets)} packets do not match {len(self._mcs)} MCS")
         packets = packets if self._labels is None else self._labels.label(packets)
-        out, presets = np.empty(self.bits.sum(), np.uint8), self._presets(identity)
+        out, (tag, presets) = np.empty(self.bits.sum(), np.uint8), self._checks(identity)
         for scheme, rows, bits, _ in self._groups:
-            codec = scheme.codec(self._size, self._tokens)
-            bits.put(out, codec.encode(packets[rows], presets[rows]))
+            codec = scheme.codec(self._size, self._tokens, self._tag_bits)
+            bits.put(out, codec.encode(packets[rows], presets[rows], tag))
         stream = self._stream(identity)
         return out if stream is None else out ^ stream
 
     def map(self, bits: np.ndarray) -> np.ndarray:
-        """complex64 symbols of coded bits.
+        """Map coded bits to symbols, complex64.
 
         Raises:
-            FrameError: the bits are not as many as the MCS say.
+            FrameError: the number of bits does not match the MCS.
         """
         self._check(bits, self.bits, "bits")
         out = np.empty(self.symbols.sum(), np.complex64)
@@ -87,10 +93,10 @@ class MixedPackets:
         return out
 
     def demap(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
-        """float32 LLRs of symbols and the noise variance on each.
+        """Compute LLRs, float32, from symbols and the noise variance on each.
 
         Raises:
-            FrameError: the symbols or the variances are not as many as the MCS say.
+            FrameError: the number of symbols or variances does not match the MCS.
         """
         self._check(symbols, self.symbols, "symbols")
         self._check(noise_variance, self.symbols, "noise variances")
@@ -101,15 +107,15 @@ class MixedPackets:
         return out
 
     def misfit(self, symbols: np.ndarray, noise_variance: np.ndarray) -> np.ndarray:
-        """What symbols, and the noise variance on each, say of packets beside their LLRs.
+        """Compute statistics of the packets' fit that LLRs do not contain, from symbols and the noise variance on each.
 
         Returns:
-            float32 (n_packets, 2), in nepers against noise alone at its likeliest: how far the symbols are from the
-            nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are if
-            nothing but noise of unknown power is in them. Symbols that a packet does not fill up are left out.
+            float32 (n_packets, 2), in nepers relative to noise alone at its most likely: distance of the symbols from
+            the nearest points of their constellation, |difference|^2 over the variance, and how unlikely they are as
+            noise alone of unknown power. Symbols that a packet does not fill are left out.
 
         Raises:
-            FrameError: the symbols or the variances are not as many as the MCS say.
+            FrameError: the number of symbols or variances does not match the MCS.
         """
         self._check(symbols, self.symbols, "symbols")
         self._check(noise_variance, self.symbols, "noise variances")
@@ -122,7 +128,7 @@ class MixedPackets:
 
     @cached_property
     def whole_symbols(self) -> np.ndarray:
-        """int64 (n_packets,): symbols that each packet fills up, which `misfit` and `beyond_nearest` count."""
+        """Numbers of symbols that each packet fills, which `misfit` and `beyond_nearest` count, int64 (n_packets,)."""
         out = np.zeros(len(self._mcs), np.int64)
         for scheme, rows, bits, _ in self._groups:
             out[rows] = scheme.constellation().whole_symbols(bits.width)
@@ -131,56 +137,77 @@ class MixedPackets:
     def beyond_nearest(
         self, llrs: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
     ) -> np.ndarray:
-        """How much further the symbols of some packets are from their code words than from the nearest points.
+        """Compute how much further some packets' symbols are from given code words than from the nearest points.
 
         Args:
-            llrs: float32, of all packets, as from `demap`.
+            llrs: float32, LLRs of all packets, from `demap`.
             rows: int (n,), the packets.
             packets: int (n, tokens_per_packet), their tokens.
-            identity: of the burst's packets.
+            identity: identity of the burst's packets.
 
         Returns:
             float64 (n,), in the units of `misfit`; 0 for packets that were not sent.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say.
+            FrameError: the number of LLRs does not match the MCS.
         """
         self._check(llrs, self.bits, "LLRs")
-        presets = self._presets(identity)[rows]
+        tag, presets = self._checks(identity)
+        presets = presets[rows]
         packets = packets if self._labels is None else self._labels.label(packets)
 
         def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
-            codec = scheme.codec(self._size, self._tokens)
-            return codec.encode(packets[here], presets[here])
+            codec = scheme.codec(self._size, self._tokens, self._tag_bits)
+            return codec.encode(packets[here], presets[here], tag)
 
         return self._beyond(llrs, rows, words, identity)
 
     def closest_beyond_nearest(self, llrs: np.ndarray, identity: PacketIdentity) -> np.ndarray:
-        """The same of all packets and the code words that are likeliest, whatever their CRCs: float64 (n_packets,)."""
+        """Compute the same for all packets and their most likely code words, CRC or not, float64 (n_packets,)."""
         self._check(llrs, self.bits, "LLRs")
         rows = np.arange(len(self._mcs))
 
         def words(scheme: Mcs, here: np.ndarray, own: np.ndarray) -> np.ndarray:
-            return scheme.codec(self._size, self._tokens).closest(own)
+            return scheme.codec(self._size, self._tokens, self._tag_bits).closest(own)
 
         return self._beyond(llrs, rows, words, identity)
 
+    @property
+    def own_steps(self) -> int:
+        """Trellis steps at the end of packets that are not alike in two transmissions: those of tags, which a key makes
+        anew each time, and what follows them; of CRCs, none."""
+        if not self._tag_bits:
+            return 0
+        codec = mother_codec(self._size, self._tokens, self._tag_bits)
+        return codec.coded_length // 2 - codec.payload_bits
+
     def _stream(self, identity: PacketIdentity) -> np.ndarray | None:
         """uint8, what is added to all coded bits; None where they are not encrypted."""
-        if identity.key_stream is None:
-            return None
-        lengths = np.asarray(self.bits, np.int64).tobytes()
-        return _kept_stream(identity.key_stream, identity.stream_id, identity.frame_id, lengths)
+        return None if identity.cipher is None else identity.cipher.bits(self.bits)
 
-    def _presets(self, identity: PacketIdentity) -> np.ndarray:
-        """int64 (n_packets,), of the packets' CRCs, which all schemes have in common."""
-        return identity.presets(mcs_table()[0].codec(self._size, self._tokens).crc, len(self._mcs))
+    def _checks(self, identity: PacketIdentity) -> tuple[UniversalHash | None, np.ndarray]:
+        """What takes the place of the packets' CRCs, None where nothing does, and int64 (n_packets,), the presets of
+        either, which all schemes have in common.
+
+        Raises:
+            FrameError: the identity does not fit in its bits, or has a cipher where there are CRCs, or none where there
+                are tags.
+        """
+        codec = mother_codec(self._size, self._tokens, self._tag_bits)
+        if (identity.cipher is None) != (self._tag_bits == 0):
+            raise FrameError(f"packets with tags of {self._tag_bits} bits (0: with CRCs) do not fit their identity")
+        if identity.cipher is None:
+            return None, identity.presets(codec.crc, len(self._mcs))
+        tag, presets = identity.cipher.tags(codec.payload_bits, len(self._mcs))
+        if tag.width != self._tag_bits:
+            raise FrameError(f"the identity's tags have {tag.width} bits, those of the packets {self._tag_bits}")
+        return tag, presets
 
     def _beyond(
         self, llrs: np.ndarray, rows: np.ndarray, words: Callable[[Mcs, np.ndarray, np.ndarray], np.ndarray],
         identity: PacketIdentity,
     ) -> np.ndarray:  # fmt: skip
-        # Distances follow from the labels that were sent: code words are encrypted, not LLRs opened.
+        # Distances follow from the labels that were sent: encrypt code words instead of decrypting LLRs.
         out, stream = np.zeros(len(rows)), self._stream(identity)
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
@@ -192,19 +219,19 @@ class MixedPackets:
         return out
 
     def decode(self, llrs: np.ndarray, identity: PacketIdentity) -> tuple[np.ndarray, np.ndarray]:
-        """int32 tokens (n_packets, tokens_per_packet), whatever the CRC says, and bool (n_packets,): the CRC holds.
+        """int32 tokens (n_packets, tokens_per_packet), whatever the check says, and bool (n_packets,): the check holds.
         Packets that were not sent are zeros that do not hold, and those of another burst do not hold, either.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit in its bits.
+            FrameError: the LLRs are not as many as the MCS say, or the identity does not fit.
         """
         self._check(llrs, self.bits, "LLRs")
-        presets, llrs = self._presets(identity), _opened(llrs, self._stream(identity))
+        (tag, presets), llrs = self._checks(identity), _opened(llrs, self._stream(identity))
         tokens = np.zeros((len(self._mcs), self._tokens), np.int32)
         ok = np.zeros(len(self._mcs), bool)
         for scheme, rows, bits, _ in self._groups:
-            codec = scheme.codec(self._size, self._tokens)
-            tokens[rows], ok[rows] = codec.decode(bits.of(llrs), presets[rows])
+            codec = scheme.codec(self._size, self._tokens, self._tag_bits)
+            tokens[rows], ok[rows] = codec.decode(bits.of(llrs), presets[rows], tag)
             if self._labels is not None:
                 tokens[rows] = self._labels.tokens(tokens[rows])
         return tokens, ok
@@ -220,17 +247,18 @@ class MixedPackets:
             rows: int (n,), the packets.
             priors: of those, as in `coding.list_decoding.ListDecoder.decode`.
             identity: of the burst's packets.
-            settings: how far the search goes.
+            settings: limits of the search.
 
         Raises:
-            FrameError: the identity does not fit in its bits.
+            FrameError: the identity does not fit.
         """
         if not isinstance(priors, Prediction):
             priors = Prediction.dense(priors)
         if self._labels is not None:
             priors = priors.renamed(self._labels.of_tokens)
-        decoder = mother_codec(self._size, self._tokens).list_decoder
-        decision = decoder.decode(steps, priors, settings, self._presets(identity)[rows])
+        decoder = mother_codec(self._size, self._tokens, self._tag_bits).list_decoder
+        tag, presets = self._checks(identity)
+        decision = decoder.decode(steps, priors, settings, presets[rows], tag)
         if self._labels is None:
             return decision
         tokens = self._labels.tokens(decision.tokens)
@@ -253,9 +281,31 @@ class MixedPackets:
             FrameError: the identity does not fit in its bits.
             ParameterError: the tokens do not fill the memory of the code.
         """
-        decoder = mother_codec(self._size, self._tokens).list_decoder
+        decoder = mother_codec(self._size, self._tokens, self._tag_bits).list_decoder
         labels = None if self._labels is None else self._labels.of_tokens
-        return decoder.token_steps(steps, log_frequencies, int(self._presets(identity)[row]), labels)
+        tag, presets = self._checks(identity)
+        return decoder.token_steps(steps, log_frequencies, int(presets[row]), labels, tag)
+
+    def log_tag_share(
+        self, steps: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
+    ) -> np.ndarray:
+        """What share a packet's own tag has among all tags that its tokens could have.
+
+        Args:
+            steps: float32 (n, stages, 4), of the packets, as in `decide`.
+            rows: int (n,), the packets.
+            packets: int (n, tokens_per_packet), their tokens.
+            identity: of the burst's packets.
+
+        Returns:
+            float64 (n,), log of the share, weighed by likelihood.
+        """
+        codec, (tag, presets) = mother_codec(self._size, self._tokens, self._tag_bits), self._checks(identity)
+        packets = packets if self._labels is None else self._labels.label(packets)
+        words = codec.encode(packets, presets[rows], tag).reshape(len(rows), -1, 2) @ np.array([2, 1])
+        first = codec.payload_bits
+        own = np.take_along_axis(steps, words[..., None], axis=2)[:, first:, 0].sum(axis=1, dtype=np.float64)
+        return own - codec.log_likelihood_of_checks(packets, steps[:, first:].astype(np.float64))
 
     def steps(self, llrs: np.ndarray, rows: np.ndarray, identity: PacketIdentity) -> np.ndarray:
         """Log-likelihoods of the code words of every trellis step of some packets, each up to a constant per step.
@@ -269,17 +319,17 @@ class MixedPackets:
             float32 (n, stages, 4), zeros of packets that were not sent.
 
         Raises:
-            FrameError: the LLRs are not as many as the MCS say.
+            FrameError: the number of LLRs does not match the MCS.
         """
         self._check(llrs, self.bits, "LLRs")
-        codec, stream = mother_codec(self._size, self._tokens), self._stream(identity)
+        codec, stream = mother_codec(self._size, self._tokens, self._tag_bits), self._stream(identity)
         out = np.zeros((len(rows), codec.coded_length // 2, 4), np.float32)
         for scheme, packets, bits, _ in self._groups:
             here = np.flatnonzero(np.isin(rows, packets))
             if len(here):
                 chosen = np.searchsorted(packets, rows[here])
                 own, added = bits.of(llrs)[chosen], None if stream is None else bits.of(stream)[chosen]
-                own_codec = scheme.codec(self._size, self._tokens)
+                own_codec = scheme.codec(self._size, self._tokens, self._tag_bits)
                 out[here] = trellis_steps(own_codec, scheme.constellation(), self.LLR_METHOD, own, added)
         return out
 
@@ -288,7 +338,9 @@ class MixedPackets:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same as `decode`, of the packets `rows`, by their steps, or by the sum of those of several
         transmissions."""
-        tokens, ok = mother_codec(self._size, self._tokens).decode_steps(steps, self._presets(identity)[rows])
+        tag, presets = self._checks(identity)
+        codec = mother_codec(self._size, self._tokens, self._tag_bits)
+        tokens, ok = codec.decode_steps(steps, presets[rows], tag)
         return (tokens if self._labels is None else self._labels.tokens(tokens)), ok
 
     def list_decode(
@@ -300,7 +352,7 @@ class MixedPackets:
 
     @cached_property
     def _groups(self) -> list[tuple[Mcs, np.ndarray, "_Places", "_Places"]]:
-        """For each MCS in use: the scheme, its packets, and the places of their bits and symbols."""
+        """Group packets by MCS: the MCS, its packets, and the positions of their bits and symbols."""
         groups = []
         bit_starts, symbol_starts = np.cumsum(self.bits) - self.bits, np.cumsum(self.symbols) - self.symbols
         for index in np.unique(self._mcs):
@@ -315,16 +367,16 @@ class MixedPackets:
     @staticmethod
     def _check(values: np.ndarray, lengths: np.ndarray, what: str) -> None:
         if values.shape != (lengths.sum(),):
-            raise FrameError(f"{what} have shape {values.shape}; the packets' MCS ask for ({lengths.sum()},)")
+            raise FrameError(f"{what} have shape {values.shape}; the packets' MCS need ({lengths.sum()},)")
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the packets of one MCS have their bits, or symbols, among those of all packets.
+    """Positions of the bits, or symbols, of one MCS's packets among those of all packets.
 
     Attributes:
-        where: of one packet after the other: a slice where nothing lies between them, which copies ten times as fast.
-        width: bits, or symbols, of each.
+        where: indices, one packet after the other: a slice if they are contiguous, which copies ten times as fast.
+        width: bits, or symbols, per packet.
     """
 
     where: slice | np.ndarray
@@ -332,17 +384,17 @@ class _Places:
 
     @classmethod
     def of_rows(cls, starts: np.ndarray, width: int) -> "_Places":
-        """Those that begin at int (n,)."""
+        """Make the positions of rows that begin at int (n,)."""
         if (np.diff(starts) == width).all():
             return cls(slice(starts[0], starts[-1] + width), width)
         return cls((starts[:, None] + np.arange(width)).ravel(), width)
 
     def of(self, flat: np.ndarray) -> np.ndarray:
-        """(n, width): what is there of a flat array; a view of it where it can be."""
+        """Extract rows (n, width) of a flat array, as a view if possible."""
         return flat[self.where].reshape(-1, self.width)
 
     def put(self, flat: np.ndarray, rows: np.ndarray) -> None:
-        """Put rows (n, width) there."""
+        """Write rows (n, width) to a flat array."""
         flat[self.where] = rows.reshape(-1)
 
 
@@ -369,24 +421,18 @@ def trellis_steps(
         return codec.list_decoder.steps(_opened(llrs, stream))
     if stream is None:
         return pairs
-    # Levels follow from the labels that were sent: the likelihoods change places.
+    # Levels follow from the labels that were sent: permute the likelihoods.
     added = 2 * stream[:, 0::2] + stream[:, 1::2]
     return np.take_along_axis(pairs, (added[..., None] ^ np.arange(4)).astype(np.intp), axis=-1)
 
 
 def _opened(llrs: np.ndarray, stream: np.ndarray | None) -> np.ndarray:
-    """The LLRs of bits ahead of their encryption, of those of the bits that were sent."""
+    """Decrypt LLRs: from those of the bits sent to those of the bits before encryption."""
     return llrs if stream is None else llrs * (1 - 2 * stream.view(np.int8))
 
 
-@lru_cache(maxsize=8)
-def _kept_stream(key_stream: BitStream, stream_id: int, frame_id: int, lengths: bytes) -> np.ndarray:
-    """The stream of a frame, which the rounds of context decoding ask for again."""
-    bits = key_stream.bits(stream_id, frame_id, np.frombuffer(lengths, np.int64))
-    bits.flags.writeable = False
-    return bits
-
-
 @lru_cache(maxsize=32)
-def _kept(codebook_size: int, tokens_per_packet: int, mcs: bytes, labels: TokenLabels | None) -> MixedPackets:
-    return MixedPackets(codebook_size, tokens_per_packet, np.frombuffer(mcs, np.int64), labels)
+def _kept(
+    codebook_size: int, tokens_per_packet: int, mcs: bytes, labels: TokenLabels | None, tag_bits: int
+) -> MixedPackets:
+    return MixedPackets(codebook_size, tokens_per_packet, np.frombuffer(mcs, np.int64), labels, tag_bits)

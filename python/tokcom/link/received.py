@@ -1,4 +1,4 @@
-"""What a channel says of the packets of a frame, whether they were sent once or several times: what recovery decodes.
+"""Evidence of a channel about the packets of a frame, sent once or several times; recovery decodes it.
 
 Log-likelihoods of transmissions of the same packets add (Chase, 1985). They are added trellis step by trellis step of
 the mother code, so that nothing is lost where the transmissions differ in MCS, puncturing, encryption or noise.
@@ -16,12 +16,16 @@ from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.goodness_of_fit import GoodnessOfFit, WinnersFit
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError
+from tokcom.frame import LOST
 from tokcom.link.packet_link import PacketLink
 from tokcom.link.packets import MixedPackets
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 
+TAGS_TRIED = 16
+"""Tags that may hold for tokens that beams have chosen: a forgery passes with a chance of so many times 2**-(tag bits)
+for each path that reaches the packet's end."""
 CERTAIN = 7.0
 """Log-odds of a code word, against none, from which the prior has no share in its tokens' posteriors: a thousandth."""
 
@@ -33,6 +37,8 @@ class Transmission(Protocol):
     """bool (n_packets,), packets that it says something of."""
     n_bytes: int
     """What it holds in memory."""
+    own_steps: int
+    """Trellis steps at the end of packets that hold for this transmission alone (`MixedPackets.own_steps`)."""
 
     def decode(self) -> tuple[np.ndarray, np.ndarray]:
         """Tokens of all packets by this transmission alone, and bool (n_packets,): the CRC holds."""
@@ -42,7 +48,8 @@ class Transmission(Protocol):
         in the noise that the test of fit has found."""
 
     def fit_of(self, rows: np.ndarray, tokens: np.ndarray) -> WinnersFit | None:
-        """How well tokens, int (n, tokens_per_packet), explain the packets `rows`; None: there is no test of fit."""
+        """Goodness of fit of tokens, int (n, tokens_per_packet), to the packets `rows`; None: there is no test of
+        fit."""
 
     def decode_steps(self, steps: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tokens of the packets `rows` by steps as `steps` gives them, and bool (n,): the CRC holds."""
@@ -73,7 +80,7 @@ class ReceivedPackets:
         cls, header: BurstHeader, codebook_size: int, llrs: np.ndarray, labels: TokenLabels | None = None,
         misfit: np.ndarray | None = None, identity: PacketIdentity | None = None,
     ) -> "ReceivedPackets":  # fmt: skip
-        """Those of a burst.
+        """Packets received in a burst.
 
         Args:
             header: of the burst.
@@ -87,8 +94,13 @@ class ReceivedPackets:
         Raises:
             LockedError: the packets are encrypted, and no identity is given.
         """
-        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels)
+        coded = MixedPackets.of(codebook_size, header.tokens_per_packet, header.mcs, labels, header.tag_bits)
         return cls(header.positions(), (MixedTransmission(coded, identity or header.opened(None), llrs, misfit),))
+
+    @property
+    def own_steps(self) -> int:
+        """Trellis steps at the end of packets, their tags, that differ from one transmission to the next; 0: none."""
+        return self.transmissions[0].own_steps
 
     @property
     def n_packets(self) -> int:
@@ -106,17 +118,18 @@ class ReceivedPackets:
 
     @property
     def n_bytes(self) -> int:
-        """What it holds in memory."""
+        """Bytes held in memory."""
         return sum(each.n_bytes for each in self.transmissions)
 
     def with_more(self, other: "ReceivedPackets") -> "ReceivedPackets":
-        """These and further transmissions of the same packets.
+        """Combine with further transmissions of the same packets.
 
         Raises:
             FrameError: they are not the same packets.
         """
-        if self.positions is not other.positions and not np.array_equal(self.positions, other.positions):
-            raise FrameError("packets that carry other tokens are no repetition of these")
+        same = self.positions is other.positions or np.array_equal(self.positions, other.positions)
+        if not same or self.own_steps != other.own_steps:
+            raise FrameError("packets that carry other tokens, or other checks, are no repetition of these")
         return ReceivedPackets(self.positions, self.transmissions + other.transmissions)
 
     def latest(self, count: int) -> "ReceivedPackets":
@@ -132,27 +145,48 @@ class ReceivedPackets:
             rows: int (n,), the packets; None: all.
 
         Returns:
-            int32 tokens (n, tokens_per_packet), and bool (n,): the packet was sent and its CRC holds.
+            int32 tokens (n, tokens_per_packet), and bool (n,): the packet was sent and its check holds. Where a key
+            protects packets, tokens of those whose tag does not hold are LOST: they may be anybody's.
 
         Raises:
             FrameError: a transmission has not as many LLRs as its MCS say.
         """
         rows = np.arange(self.n_packets) if rows is None else rows
-        first, *more = self.transmissions
-        tokens, ok = (
-            first.decode_steps(self.steps(rows), rows) if more else tuple(each[rows] for each in first.decode())
-        )
-        return np.where(self.sent[rows, None], tokens, 0), ok & self.sent[rows]
+        if len(self.transmissions) == 1:
+            tokens, ok = (each[rows] for each in self.transmissions[0].decode())
+        else:
+            tokens, ok = np.zeros((len(rows), self.positions.shape[1]), np.int32), np.zeros(len(rows), bool)
+            steps = self.steps(rows)
+            for checked, here in self._checked(rows):
+                tokens[here], ok[here] = checked.decode_steps(steps[here], rows[here])
+        tokens = np.where(self.sent[rows, None], tokens, 0)
+        return np.where(ok[:, None] | (self.own_steps == 0), tokens, LOST), ok & self.sent[rows]
 
     def steps(self, rows: np.ndarray) -> np.ndarray:
-        """What the channel says of packets: float32 (n, stages, words), the log-likelihood of each code word of every
-        trellis step, up to a constant per step; as `coding.list_decoding.ListDecoder` takes them. `rows`, int (n,), may
-        name a packet several times.
+        """Evidence of the channel about packets: float32 (n, stages, words), the log-likelihood of each code word of
+        every trellis step, up to a constant per step; as `coding.list_decoding.ListDecoder` takes them. `rows`, int
+        (n,), may name a packet several times.
 
         Raises:
             FrameError: a transmission has not as many LLRs as its MCS say.
         """
-        return _sum([each.steps(rows) for each in self.transmissions])
+        parts = [each.steps(rows) for each in self.transmissions]
+        if self.own_steps and len(parts) > 1:
+            last = self._last_sent(rows)
+            for number, part in enumerate(parts):
+                part[last != number, -self.own_steps :] = 0
+        return _sum(parts)
+
+    def _last_sent(self, rows: np.ndarray) -> np.ndarray:
+        """int (n,): the latest transmission of packets; the first where they were not sent."""
+        return np.max([each.sent[rows] * number for number, each in enumerate(self.transmissions)], axis=0)
+
+    def _checked(self, rows: np.ndarray) -> list[tuple[Transmission, np.ndarray]]:
+        """By which transmission's checks packets are decided: the transmissions, and places in `rows`, int."""
+        if not self.own_steps:
+            return [(self.transmissions[0], np.arange(len(rows)))]
+        last = self._last_sent(rows)
+        return [(self.transmissions[number], np.flatnonzero(last == number)) for number in np.unique(last)]
 
     def list_decode(self, rows: np.ndarray, priors: Prediction, settings: ListSettings | None = None) -> ListDecision:
         """List-decode packets and test winners for their fit.
@@ -165,13 +199,21 @@ class ReceivedPackets:
         Raises:
             FrameError: a transmission has not as many LLRs as its MCS say.
         """
-        decision = self.transmissions[0].decide(self.steps(rows), rows, priors, settings)
+        steps, decision = self.steps(rows), ListDecision.empty(priors)
+        for checked, here in self._checked(rows):
+            decision.set(here, checked.decide(steps[here], rows[here], priors[here], settings))
         fits = [each.fit_of(rows, decision.tokens) for each in self.transmissions]
-        if any(fit is None for fit in fits):
+        fit, odds = None, np.full(len(rows), np.inf)
+        if not any(each is None for each in fits):
+            fit = _sum(fits)
+            chosen = priors.at(decision.tokens[..., None])[..., 0]
+            odds = fit.code_word_odds(chosen.sum(axis=1, dtype=np.float64))
+        elif not self.own_steps:
             return decision
-        fit = _sum(fits)
-        chosen = priors.at(decision.tokens[..., None])[..., 0]
-        odds = fit.code_word_odds(chosen.sum(axis=1, dtype=np.float64))
+        if self.own_steps:
+            # A tag proves something only where no more candidates were tried than a list has.
+            tried = np.log((settings or ListSettings()).list_size)
+            odds = np.where((decision.log_share >= -tried) | ~self.sent[rows], odds, -np.inf)
         # What no code word explains says nothing of the tokens: the prior stays.
         doubted = np.flatnonzero(odds < CERTAIN)
         share = np.float32(1 / (1 + np.exp(np.clip(odds[doubted], -80, 80))))[:, None, None]
@@ -179,7 +221,8 @@ class ReceivedPackets:
             priors.log_probability[doubted] if decision.words is None else priors[doubted].at(decision.words[doubted])
         )
         decision.marginals[doubted] += share * (np.exp(before) - decision.marginals[doubted])
-        return replace(decision, log_odds=fit.believed(decision.log_odds, odds))
+        believed = -np.logaddexp(-decision.log_odds, -odds) if fit is None else fit.believed(decision.log_odds, odds)
+        return replace(decision, log_odds=believed)
 
     def token_steps(self, row: int, log_frequencies: np.ndarray) -> TokenSteps:
         """One packet token by token.
@@ -192,12 +235,14 @@ class ReceivedPackets:
             FrameError: a transmission has not as many LLRs as its MCS say.
             ParameterError: the tokens do not fill the memory of the code.
         """
-        return self.transmissions[0].token_steps(self.steps(np.array([row]))[0], row, log_frequencies)
+        rows = np.array([row])
+        ((checked, _),) = self._checked(rows)
+        return checked.token_steps(self.steps(rows)[0], row, log_frequencies)
 
     def believed(
         self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
     ) -> np.ndarray:  # fmt: skip
-        """Log-odds of packets' tokens once their fit is tested.
+        """Log-odds of packets' tokens once their fit, and where a key protects them their tags, are tested.
 
         Args:
             rows: int (n,), the packets.
@@ -208,11 +253,21 @@ class ReceivedPackets:
         Returns:
             float64 (n,).
         """
+        if self.own_steps:
+            log_odds = np.where(self._proven(rows, tokens) | ~self.sent[rows], log_odds, -np.inf)
         fits = [each.fit_of(rows, tokens) for each in self.transmissions]
         if any(fit is None for fit in fits):
             return log_odds
         fit = _sum(fits)
         return fit.believed(log_odds, fit.code_word_odds(log_prior))
+
+    def _proven(self, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """bool (n,): the tags of tokens that beams have chosen are among the likeliest that these can have."""
+        steps, proven = self.steps(rows), np.zeros(len(rows), bool)
+        for checked, here in self._checked(rows):
+            share = checked.log_tag_share(steps[here], rows[here], tokens[here])
+            proven[here] = share >= -np.log(TAGS_TRIED)
+        return proven
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,6 +289,10 @@ class MixedTransmission:
     @property
     def sent(self) -> np.ndarray:
         return self.coded.bits > 0
+
+    @property
+    def own_steps(self) -> int:
+        return self.coded.own_steps
 
     @property
     def n_bytes(self) -> int:
@@ -260,6 +319,10 @@ class MixedTransmission:
 
     def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
         return self.coded.token_steps(steps, row, log_frequencies, self.identity)
+
+    def log_tag_share(self, steps: np.ndarray, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """As `MixedPackets.log_tag_share`."""
+        return self.coded.log_tag_share(steps, rows, tokens, self.identity)
 
     @cached_property
     def _fit(self) -> GoodnessOfFit | None:
@@ -289,6 +352,7 @@ class PlainTransmission:
     link: PacketLink
     sent: np.ndarray
     llrs: np.ndarray
+    own_steps = 0
 
     @property
     def n_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""From what the channel left of a frame to a whole one, in one of the modes of `modes`."""
+"""Recovery of frames with failed packets, in one of the modes of `modes`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,14 +26,14 @@ from tokcom.packets.layout import PADDING, unpack
 
 @dataclass(frozen=True)
 class RecoveredFrame:
-    """A frame after recovery.
+    """Frame after recovery.
 
     Attributes:
-        frame: LOST only where no prior was there to guess, or recovery was cancelled.
-        confidence: float32 (n_tokens,), probability of each token; of kept ones it is not known, and 0.
-        packets_ok: bool (n_packets,), packets declared good; empty where nothing was known of the packets.
-        passes: passes of the prior in mode "context".
-        log_odds: float64 (n_packets,) of packets decoded by list, before calibration; infinite where the CRC held.
+        frame: the frame; LOST only where no prior could guess, or recovery was cancelled.
+        confidence: float32 (n_tokens,), probability of each token; 0 for kept ones, for which it is unknown.
+        packets_ok: bool (n_packets,), accepted packets; empty if nothing was known of the packets.
+        passes: number of passes of the prior in mode "context".
+        log_odds: float64 (n_packets,), log-odds of list-decoded packets before calibration; infinite if the CRC held.
             Empty in the other modes.
     """
 
@@ -45,16 +45,16 @@ class RecoveredFrame:
 
 
 PRIOR_BYTES = 2 << 30
-"""What the probabilities of a frame's tokens may take in memory: a header of a few milliseconds can announce more."""
+"""Limit on the memory of a frame's probabilities: a header of a few milliseconds can announce more."""
 
 
 STRATEGIES: dict[str, Callable[..., Strategy]] = {ANY: MaskedTurns, CAUSAL: CausalBeams}
-"""Joint decoding by the order in which a prior takes tokens."""
+"""Strategies of joint decoding by the order of a prior."""
 
 
 @dataclass(frozen=True)
 class LeftOver:
-    """A frame as the channel left it, and all that is known of it.
+    """Frame with losses, and everything known about it.
 
     Attributes:
         frame: LOST where a packet failed.
@@ -87,20 +87,20 @@ class _OpenPackets:
 
 
 class FrameRecovery:
-    """Makes frames of one codebook whole.
+    """Recovery of frames of one codebook.
 
     Args:
         mode: one of MODES.
-        prior: of the codebook's tokens, or what loads it. "mask" and "context" need one; "keep" and "list" let it guess
-            packets that were not sent, and load it when there are any.
-        masked: how tokens are guessed that nothing is known of.
-        context: the schedule of mode "context".
-        lists: how far list decoding goes.
+        prior: prior of the codebook's tokens, or a function that loads it. "mask" and "context" need one; "keep" and
+            "list" use it only to guess packets that were not sent, and load it then.
+        masked: settings for guessing tokens without any information.
+        context: schedule of mode "context".
+        lists: limits of list decoding.
         acceptance: calibration of posteriors.
         codebook: name of the codebook that all of this is of; frames of others are refused. None: the prior's; without
             a prior, of any.
-        frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, which
-            mode "list" weighs; None: all alike.
+        frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, used as
+            prior in mode "list"; None for uniform.
 
     Raises:
         ParameterError: there is no such mode, or it lacks its prior, or none for the prior's order, or prior or
@@ -131,7 +131,7 @@ class FrameRecovery:
 
     @property
     def prior(self) -> Prior | None:
-        """The prior, which is loaded now if it was not before."""
+        """Prior, loaded on first access."""
         with self._loading:
             if self._prior is not None and not isinstance(self._prior, Prior):
                 self._prior = self._prior()
@@ -139,23 +139,24 @@ class FrameRecovery:
 
     @property
     def at_once(self) -> int:
-        """Frames that are best worked on together."""
+        """Number of frames that are best processed together."""
         return self._prior.at_once if isinstance(self._prior, Prior) else 1
 
     @property
     def n_bytes(self) -> int:
-        """What its prior holds in memory."""
+        """Bytes of its prior in memory."""
         return self._prior.n_bytes if isinstance(self._prior, Prior) else 0
 
     def recover(
         self, frame: TokenFrame, received: ReceivedPackets | None = None,
         cancelled: Callable[[], bool] = lambda: False, condition: Condition | None = None,
     ) -> RecoveredFrame:  # fmt: skip
-        """Make a frame whole.
+        """Recover a frame.
 
         Args:
             frame, received, condition: see `LeftOver`.
-            cancelled: asked before every pass of the prior; once true, the frame comes back as far as it is.
+            cancelled: called before every pass of the prior; once it returns true, the frame is returned as it is by
+                then.
 
         Raises:
             ModelError: the prior does not fit the frame, or its tokens and their words are more than can be weighed.
@@ -166,10 +167,10 @@ class FrameRecovery:
     def recover_all(
         self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False
     ) -> list[RecoveredFrame | TokcomError]:
-        """Make several frames whole side by side, their questions to the prior in batches.
+        """Recover several frames concurrently, with their questions to the prior in batches.
 
         Returns:
-            For each what `recover` returns, or raises.
+            Per frame the result of `recover`, or its exception.
         """
         return answered([self._whole(each, cancelled) for each in frames], lambda: self.prior)
 
@@ -196,7 +197,7 @@ class FrameRecovery:
                 frame, positions, packets, ok, _OpenPackets(received, self._lists), condition, cancelled
             )
             ok, passes, log_odds = decision.accepted, decision.passes, decision.log_odds
-            # Where nothing was sent and no prior spoke, nothing is known.
+            # Without a transmission and without a prior nothing is known.
             unknown = ~received.sent[:, None] & (self.mode == "list")
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
             confidence = unpack(np.where(unknown, np.float32(0), decision.confidence), positions)
@@ -211,21 +212,28 @@ class FrameRecovery:
             )
         if isinstance(self._prior, Prior):
             self._prior.require_fit(frame, condition)
-        # A prior weighs all words, whatever few of them it names in the end.
-        named = self.mode == "list" and frame.codebook_size > DENSE_WORDS
-        words = self._context.top if named else frame.codebook_size
-        needed = int(frame.lost.sum()) * words * np.dtype(np.float32).itemsize
+        needed = int(frame.lost.sum()) * self._bytes_per_token(frame.codebook_size)
         if self.mode in ("list", "context") and needed > PRIOR_BYTES:
             raise ModelError(
-                f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to weigh "
-                f"them takes {needed / 2**30:.1f} GiB, at most {PRIOR_BYTES / 2**30:g} are taken; mode 'keep' needs "
+                f"frame {frame.frame_id} lacks {int(frame.lost.sum())} tokens of {frame.codebook_size} words: to score "
+                f"them takes {needed / 2**30:.1f} GiB, the limit is {PRIOR_BYTES / 2**30:g}; mode 'keep' needs "
                 "none"
             )
+
+    def _bytes_per_token(self, codebook_size: int) -> int:
+        """Compute what the probabilities of a token take in memory."""
+        if codebook_size <= DENSE_WORDS:
+            return 4 * codebook_size
+        if self.mode == "list":
+            levels = codebook_size if self._joint.log_frequencies is not None else 0
+            return 8 * self._context.top + levels
+        # A prior scores all words, and a level of each stays.
+        return 5 * codebook_size
 
     def _guessed(
         self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
-        """The frame with what is still LOST guessed by the prior."""
+        """Let the prior guess the tokens that are still LOST."""
         if not frame.lost.any() or self.prior is None or self.prior.order != ANY:
             return frame, confidence
         whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)

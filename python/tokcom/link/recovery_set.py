@@ -1,4 +1,4 @@
-"""Recovery for a receiver of any number of models: each frame by the model that its codebook is of."""
+"""Recovery for a receiver with any number of models: each frame by the model of its codebook."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,18 +11,18 @@ from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook
 
 MAX_BYTES = 4 << 30
-"""What the priors of a receiver's models may hold in memory together."""
+"""Limit on the bytes of all priors of a receiver."""
 
 
 class RecoverySet:
-    """Makes frames of several codebooks whole; in a `link.bursts.Receiver` it takes the place of a `FrameRecovery`.
+    """Recovery of frames of several codebooks, usable in a `link.bursts.Receiver` in place of a `FrameRecovery`.
 
     Args:
-        loaders: the codebooks, and what loads the recovery of each.
-        max_bytes: what the loaded ones may hold in memory; of more, that used longest ago is let go.
+        loaders: the codebooks, each with a function that loads its recovery.
+        max_bytes: limit on the bytes of loaded ones; the least recently used are released.
 
     Raises:
-        ParameterError: two codebooks that differ have one id.
+        ParameterError: two different codebooks have the same id.
     """
 
     def __init__(self, loaders: Iterable[tuple[Codebook, Callable[[], FrameRecovery]]], max_bytes: int = MAX_BYTES):
@@ -30,18 +30,18 @@ class RecoverySet:
 
     @property
     def at_once(self) -> int:
-        """Frames that are best worked on together, by the models that are loaded."""
+        """Number of frames that are best processed together by the loaded models."""
         return max((self.members.find(name).at_once for name in self.members.loaded), default=1)
 
     def known(self) -> str:
-        """The codebooks in words, for messages."""
+        """List the names of the codebooks, for messages."""
         return self.members.known()
 
     def find(self, frame: TokenFrame) -> FrameRecovery | None:
-        """The recovery of a frame's codebook; None where it is not known.
+        """Find the recovery of a frame's codebook; None if it is unknown.
 
         Raises:
-            ModelError: it is known and cannot be loaded.
+            ModelError: the recovery cannot be loaded.
         """
         return self.members.find(frame.codebook)
 
@@ -52,15 +52,15 @@ class RecoverySet:
         """Make a frame whole, as `FrameRecovery.recover` does.
 
         Raises:
-            ModelError: the frame's codebook is not known, or see there.
+            ModelError: the frame's codebook is unknown, or as there.
         """
         return self._of(frame).recover(frame, received, cancelled, condition)
 
     def recover_all(
         self, frames: Sequence[LeftOver], cancelled: Callable[[], bool] = lambda: False
     ) -> list[RecoveredFrame | TokcomError]:
-        """Make several frames whole, those of one codebook side by side, as `FrameRecovery.recover_all` does."""
-        results: list[RecoveredFrame | TokcomError] = [TokcomError("not begun")] * len(frames)
+        """Recover several frames, those of one codebook together, as `FrameRecovery.recover_all` does."""
+        results: list[RecoveredFrame | TokcomError] = [TokcomError("not started")] * len(frames)
         for codebook in dict.fromkeys(left.frame.codebook for left in frames):
             numbers = [number for number, left in enumerate(frames) if left.frame.codebook == codebook]
             try:
@@ -77,6 +77,6 @@ class RecoverySet:
         found = self.find(frame)
         if found is None:
             raise ModelError(
-                f"frame {frame.frame_id} is of codebook {frame.codebook}; the models here are of {self.members.known()}"
+                f"frame {frame.frame_id} has codebook {frame.codebook}; the models here have {self.members.known()}"
             )
         return found

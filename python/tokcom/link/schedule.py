@@ -1,4 +1,4 @@
-"""When bursts go out: from a first time on, and no faster than one in each period."""
+"""Schedule of bursts: from a first time on, at most one per period."""
 
 import math
 
@@ -6,14 +6,14 @@ from tokcom.errors import ParameterError
 
 
 class BurstSchedule:
-    """The times of bursts: `first`, and whole periods later. A slot that has passed is left out.
+    """Schedule of bursts at `first` and whole periods later. Slots in the past are skipped.
 
     Without a first time, the first burst goes out at once and its time is that of the first slot; without a period,
     bursts follow each other without a wait.
 
     Args:
-        first: time in seconds before which no burst goes out, at least 0; 0: none.
-        period: seconds from one burst to the next, at least 0; 0: none.
+        first: time in seconds before which no burst is sent, at least 0; 0 for no limit.
+        period: seconds from one burst to the next, at least 0; 0 for no period.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -31,7 +31,7 @@ class BurstSchedule:
             return max(self.first, now)
         if not self._next and not self.first:
             self.first = now
-        # A slot that is meant for now, but for rounding, is not late.
+        # A slot that is due now, up to rounding, is not late.
         passed = math.ceil((now - self.first) / self.period - 1e-9)
         slot = max(self._next, passed)
         self._next = slot + 1

@@ -19,7 +19,7 @@ RECEIVERS = {
     "frequencies": "channel, CRC and words' frequencies",
     "context": "channel, CRC and language model",
 }
-"""What a receiver weighs, by its name."""
+"""Evidence that a receiver weighs, by the receiver's name."""
 TOKENS_PER_PACKET = 3
 
 
@@ -105,7 +105,7 @@ class SentText:
     arrival: object
 
     def received(self, receiver: str) -> ReceivedText:
-        """What a receiver makes of it."""
+        """Decode with one of the receivers."""
         recovered = self.link.recoveries[receiver].recover(self.arrival.frame, self.arrival.received)
         tokens = recovered.frame.tokens
         words = self.link.tokenizer.words(tokens, recovered.confidence)

@@ -1,4 +1,4 @@
-"""Frames whose tokens go to constellation points without bits, code or packets, and come back by MAP detection."""
+"""Link that maps tokens to constellation points without bits, code or packets, with MAP detection."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from tokcom.modulation.direct import DirectMapping, likeliest_tokens
 from tokcom.packets.labels import TokenLabels
 
 SCHEDULE = ContextSettings(rounds=3, turns=2)
-"""A token more or less tells the model little: fewer turns than of coded packets."""
+"""Schedule of detection: a single token informs the model little, so fewer turns suffice than for coded packets."""
 SMALLEST = 1e-12
-"""Probability of all other tokens together below which nothing is made of how small it is."""
+"""Lower limit on the probability of all other tokens together."""
 
 
 @dataclass(frozen=True)
 class TokenDecision:
-    """What MAP detection made of single tokens, as packets of one (`context.joint_decoding.Decision`)."""
+    """Result of MAP detection of single tokens, as packets of one token (`context.joint_decoding.Decision`)."""
 
     tokens: np.ndarray
     log_odds: np.ndarray
@@ -34,17 +34,17 @@ class TokenDecision:
 
 
 class UncodedLink:
-    """Sends the tokens of frames without code.
+    """Link that sends the tokens of frames without code.
 
-    With a prior the probability of every token is the prior's, given the tokens that are certain by now: detection
-    and context go in turns as in mode "context" of coded packets (`context.joint_decoding`), each token a packet of its
-    own. Without one all tokens are equally likely, and the decision is the nearest point.
+    With a prior, the prior probability of every token is conditioned on the tokens that are certain so far: detection
+    and context alternate as in mode "context" of coded packets (`context.joint_decoding`), with one token per packet.
+    Without one, all tokens are equally likely, and the decision is the nearest point.
 
     Args:
-        scheme: as in `modulation.direct.DirectMapping`.
-        labels: of the codebook.
-        prior: of the tokens; None: none.
-        settings: the schedule of detection with context.
+        scheme: scheme as in `modulation.direct.DirectMapping`.
+        labels: labels of the codebook.
+        prior: prior of the tokens; None for uniform.
+        settings: schedule of detection with context.
 
     Raises:
         ParameterError: the scheme is unknown, or has too few points.
@@ -58,7 +58,7 @@ class UncodedLink:
         self._joint = MaskedTurns(prior, settings or SCHEDULE)
 
     def transmit(self, frame: TokenFrame) -> np.ndarray:
-        """complex64 symbols (n_tokens, n_symbols) of a frame.
+        """Map a frame to symbols, complex64 (n_tokens, n_symbols).
 
         Raises:
             FrameError: a token lies outside the codebook, or is lost.
@@ -69,13 +69,14 @@ class UncodedLink:
         self, outline: TokenFrame, symbols: np.ndarray, noise_variance: float | np.ndarray,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> tuple[TokenFrame, np.ndarray]:  # fmt: skip
-        """The frame that is likeliest, token by token.
+        """Decide for the most likely frame, token by token.
 
         Args:
-            outline: tells codebook, grid and CMI; its tokens do not matter.
+            outline: a frame with codebook, grid and CMI; its tokens are ignored.
             symbols: complex (n_tokens, n_symbols), equalised to unit mean energy.
             noise_variance: N0; one value, or an array that broadcasts to the symbols.
-            cancelled: asked before every pass of the model; once true, the frame comes back as far as it is.
+            cancelled: called before every pass of the model; once it returns true, the frame is returned as it is by
+                then.
 
         Returns:
             The frame, and the posterior of each of its tokens, float32 (n_tokens,).
@@ -86,7 +87,7 @@ class UncodedLink:
         """
         count = len(outline.tokens)
         if len(symbols) != count:
-            raise ParameterError(f"{len(symbols)} rows of symbols are no frame of {count} tokens")
+            raise ParameterError(f"{len(symbols)} rows of symbols do not match a frame of {count} tokens")
         likelihoods = self.mapping.log_likelihoods(symbols, noise_variance)
 
         def detect(rows: np.ndarray, priors: Prediction) -> TokenDecision:

@@ -17,7 +17,7 @@ def columns() -> list[str]:
     """Return the names of the columns in order."""
     by_mcs = [f"mcs.{name}" for name in (*(row.name for row in mcs_table()), NOT_SENT)]
     counters = [f"{kind}.{stage}" for kind in ("queued", "dropped") for stage in STAGES]
-    return ["time", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
+    return ["time", "stream", *COUNTS, "frames_per_second", *RATES, *CHANNEL, *LATEST, *by_mcs, *counters]
 
 
 class FiguresFile:
@@ -46,22 +46,32 @@ class FiguresFile:
             raise MonitorError(f"{path}: the columns of this file are not a link's figures; name another file")
 
     def write(self, figures: dict, time: datetime) -> None:
-        """Append a row of figures as `LinkFigures.figures` gives them; unknown ones are left empty.
+        """Append one row per stream of figures as `LinkFigures.figures` returns them; unknown ones are left empty.
+
+        Before the first frame, a single row of no stream is appended.
 
         Raises:
             MonitorError: the file cannot be written.
         """
-        flat = {"time": time.isoformat(timespec="milliseconds")}
-        for key, value in figures.items():
-            if isinstance(value, dict):
-                flat |= {f"{key}.{name}": entry for name, entry in value.items()}
-            else:
-                flat[key] = round(value, 6) if isinstance(value, float) else value
+        streams = [{"stream": number} | own for number, own in figures["streams"].items()]
+        when = time.isoformat(timespec="milliseconds")
+        rows = [{"time": when} | _flat(figures | own) for own in streams or [{}]]
         try:
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, columns(), extrasaction="ignore").writerow(flat)
+                csv.DictWriter(file, columns(), extrasaction="ignore").writerows(rows)
         except OSError as error:
             raise MonitorError(f"{self.path}: figures cannot be written here: {_why(error)}") from None
+
+
+def _flat(figures: dict) -> dict:
+    """Figures by column."""
+    flat = {}
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": entry for name, entry in value.items()}
+        else:
+            flat[key] = round(value, 6) if isinstance(value, float) else value
+    return flat
 
 
 def _why(error: Exception) -> str:

@@ -67,16 +67,23 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         figures = self._figures()
-        for name, text in COUNTERS.items():
-            yield CounterMetricFamily(f"tokcom_{name}", text, value=figures[name])
-        for name, text in GAUGES.items():
-            # Prometheus expects unknown gauges to be left out.
-            if figures[name] is not None:
-                yield GaugeMetricFamily(f"tokcom_{name}", text, value=figures[name])
-        mcs = GaugeMetricFamily("tokcom_window_packets", "Packets of the last frames by MCS.", labels=["mcs"])
+        streams = figures["streams"]
+        for kind, names in ((CounterMetricFamily, COUNTERS), (GaugeMetricFamily, GAUGES)):
+            for name, text in names.items():
+                family = kind(f"tokcom_{name}", text, labels=["stream"])
+                for number, own in streams.items():
+                    # Prometheus expects unknown gauges to be left out.
+                    if own[name] is not None:
+                        family.add_metric([number], own[name])
+                yield family
+        mcs = GaugeMetricFamily("tokcom_window_packets", "Packets of the last frames by MCS.", labels=["stream", "mcs"])
+        for number, own in streams.items():
+            for name, count in own["mcs"].items():
+                mcs.add_metric([number, name], count)
+        yield mcs
         queued = GaugeMetricFamily("tokcom_queued", "Frames waiting for a stage.", labels=["stage"])
         dropped = CounterMetricFamily("tokcom_dropped", "Frames dropped by a stage.", labels=["stage"])
-        for family, key in ((mcs, "mcs"), (queued, "queued"), (dropped, "dropped")):
+        for family, key in ((queued, "queued"), (dropped, "dropped")):
             for label, value in figures[key].items():
                 family.add_metric([label], value)
             yield family

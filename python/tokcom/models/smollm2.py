@@ -67,7 +67,7 @@ def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share:
 
 
 def expected_frequencies(model: LanguageModel, progress: Callable[[float], None] = lambda share: None) -> np.ndarray:
-    """How often a language model expects each word: the mean of its probabilities over texts of its own.
+    """Expected frequency of each word: the mean of a language model's probabilities over texts of its own.
 
     Args:
         model: the model.

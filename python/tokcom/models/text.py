@@ -34,7 +34,7 @@ def load_text_tokenizer(model: str = DEFAULT_TEXT_MODEL) -> TextTokenizer:
 def load_text_recoveries(
     model: str = DEFAULT_TEXT_MODEL, receivers: Iterable[str] = RECEIVERS, **settings: object
 ) -> dict[str, FrameRecovery]:
-    """What makes frames of text whole, for several receivers.
+    """Completion of frames of text, for several receivers.
 
     Args:
         model: the model, by name or folder.

@@ -1,4 +1,4 @@
-"""Weights of networks from safetensors files."""
+"""Reading of networks' weights from safetensors files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from tokcom.errors import ModelError
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name, those of floating point as float32.
+    """Read the tensors of a file by name, floating-point ones as float32.
 
     Raises:
         ModelError: the file cannot be read, or holds numbers that are not finite.
@@ -25,13 +25,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if names:
         raise ModelError(
             f"{path}: the weights are not finite: {', '.join(names[:3])}{' …' * (len(names) > 3)}; its training has "
-            "diverged: train that part anew, or take an older file"
+            "diverged: retrain that part, or use an older file"
         )
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Names of the tensors that hold NaN or infinity."""
+    """List the names of tensors that contain NaN or infinity."""
     return [
         name
         for name, tensor in tensors.items()

@@ -1,4 +1,4 @@
-"""The model zoo: finds models by name and loads their parts. Weights are safetensors, never pickle."""
+"""Model zoo: finds models by name and loads their parts. Weights are safetensors, never pickle."""
 
 import math
 import os
@@ -39,31 +39,31 @@ if TYPE_CHECKING:
     from tokcom.context.classifier import Classifier
 
 CONTEXT = "context"
-"""Part of a model that predicts its tokens."""
+"""Name of the part that predicts tokens."""
 CODED = "coded"
-"""Use of the semantic labels that go into coded bits."""
+"""Name of the semantic labels for coded bits."""
 
 FREQUENCIES = "frequencies"
-"""Name in the file of labels of how often each word is sent."""
+"""Name of the words' frequencies in the file of labels."""
 
 MADE = {"smollm2": "tokcom.models.smollm2:make_smollm2"}
 """Models that are made from published ones when they are first wanted: what makes their folders."""
 
 KEPT_BYTES = 1 << 30
-"""What networks may hold in memory that nobody uses any more, to be there when they are asked for again."""
+"""Limit on the bytes of unused networks that are kept in memory for reuse."""
 
 
 def model_names(models: str | Sequence[str]) -> list[str]:
-    """Models that are named in a list, or between commas, each once."""
+    """Split names of models, given as a list or separated by commas, without duplicates."""
     given = models.split(",") if isinstance(models, str) else models
     return list(dict.fromkeys(name.strip() for name in map(str, given) if name.strip()))
 
 
 def model_card(model: str) -> Card:
-    """The card of a model, given by its name or by the path of its folder.
+    """Read the card of a model, given by its name or by the path of its folder.
 
     Raises:
-        ModelError: there is no such model, or its card is broken.
+        ModelError: the model does not exist, or its card is invalid.
     """
     models = list_models()
     if model in models:
@@ -79,54 +79,54 @@ def model_card(model: str) -> Card:
 
 
 def codebook(model: str) -> Codebook:
-    """The codebook of a model, from its card and its labels; raises as `load_tokenizer` does."""
+    """Read the codebook of a model from its card and its labels; raises as `load_tokenizer` does."""
     card = model_card(model)
     size = card.part("tokenizer")["config"]["codebook_size"]
     return Codebook(_name(card), size, card.content["modality"], coded_labels(model))
 
 
 def codebooks(models: str | Sequence[str]) -> list[Codebook]:
-    """The codebooks of several models; raises as `codebook` does."""
+    """Read the codebooks of several models; raises as `codebook` does."""
     return [codebook(name) for name in model_names(models)]
 
 
 def model_of(codebook: str) -> str:
-    """The folder of the installed model that a codebook is of, whatever it is called there.
+    """Find the folder of the installed model with a codebook, whatever the model's local name.
 
     Args:
-        codebook: name of the codebook, of which the content's hash decides.
+        codebook: name of the codebook, of which only the hash of the content matters.
 
     Raises:
-        ModelError: there is none.
+        ModelError: no installed model has it.
     """
     known = {}
     for folder in list_models().values():
         try:
             known[_name(Card.read(folder))] = folder
-        except ModelError:  # a model of other parts, or a broken one, is not the one that is looked for
+        except ModelError:  # a model with other parts, or a broken one, is not the one searched for
             continue
     wanted = codebook.rpartition("@")[2]
     for name, folder in known.items():
         if name.rpartition("@")[2] == wanted:
             return str(folder)
     raise ModelError(
-        f"no model of codebook {codebook!r}; installed: {', '.join(known) or 'none'}; $TOKCOM_MODELS names more folders"
+        f"no model with codebook {codebook!r}; installed: {', '.join(known) or 'none'}; $TOKCOM_MODELS names more "
+        "folders"
     )
 
 
 def _name(card: Card) -> str:
-    """The name of a model's codebook: what its tokens mean follows from the tokenizer, and how they are sent from the
-    labels."""
+    """Build the name of a model's codebook: tokenizer and labels determine the meaning of a token on the air."""
     tokenizer, labels = card.part("tokenizer"), card.content.get("labels", {})
     content = [tokenizer["family"], tokenizer["sha256"], str(labels.get("sha256", "no labels"))]
     return codebook_name(card.name, content)
 
 
 def coded_labels(model: str) -> dict[str, TokenLabels]:
-    """The labels of a model's tokens in coded bits by their kind, of `packets.labels.LABELS`; none where it has none.
+    """Load the labels of a model's tokens for coded bits by kind, of `packets.labels.LABELS`; empty if it has none.
 
     Raises:
-        ModelError: they are of another tokenizer, or broken.
+        ModelError: they belong to another tokenizer, or are corrupt.
     """
     if "labels" not in model_card(model).content:
         return {}
@@ -135,17 +135,17 @@ def coded_labels(model: str) -> dict[str, TokenLabels]:
 
 
 def word_frequencies(model: str) -> np.ndarray | None:
-    """Share of each word of a model's codebook among the tokens of its training pictures: float32 (codebook_size,),
-    none of them 0; None where it was not counted. Raises as `coded_labels` does."""
+    """Load the share of each word of a model's codebook among the tokens of its training pictures, float32
+    (codebook_size,), all above 0; None if not counted. Raises as `coded_labels` does."""
     return _labels_of(model)[1] if "labels" in model_card(model).content else None
 
 
 def load_labels(model: str) -> dict[str, TokenLabels]:
-    """The labels of a model by their use: semantic ones in CODED bits and for schemes of `modulation.direct`, and
+    """Load the labels of a model by purpose: semantic ones for CODED bits and for schemes of `modulation.direct`, and
     CONTEXTUAL ones.
 
     Raises:
-        ModelError: the model has none, or they are of another tokenizer, or broken.
+        ModelError: the model has none, or they belong to another tokenizer, or are corrupt.
     """
     return _labels_of(model)[0]
 
@@ -153,25 +153,25 @@ def load_labels(model: str) -> dict[str, TokenLabels]:
 def _labels_of(model: str) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
     card = model_card(model)
     if "labels" not in card.content:
-        raise ModelError(f"model {card.name} has no semantic labels; `./run models map {card.name}` makes them")
+        raise ModelError(f"model {card.name} has no semantic labels; run `./run models map {card.name}`")
     entry = card.part("labels")
-    card.require_bound("semantic labels are", entry, "tokenizer", f"./run models map {card.name}")
+    card.require_bound("semantic labels were made", entry, "tokenizer", f"./run models map {card.name}")
     return _labels(card.weights("labels"), entry["sha256"], card.part("tokenizer")["config"]["codebook_size"])
 
 
 def load_tokenizer(
     model: str, visits: int | None = None, device: "str | torch.device" = AUTO
 ) -> PictureTokenizer:  # fmt: skip
-    """The tokenizer of a model.
+    """Load the tokenizer of a model.
 
     Args:
         model: the model, by name or folder.
-        visits: of the search for better tokens to every picture; 0: the encoder's tokens stay, which is faster; None:
-            as the card says. Where the card has no search, the encoder's tokens stay in any case.
+        visits: search passes per picture; 0 keeps the encoder's tokens, which is faster; None for the card's value. If
+            the card has no search, the encoder's tokens are kept in any case.
         device: as in `device.receiving_device`; ONNX Runtime does not search.
 
     Raises:
-        ModelError: there is no such model, or it is broken.
+        ModelError: the model does not exist, or is corrupt.
         ParameterError: visits below 0, or no such device, or one that does not search.
     """
     card, where = model_card(model), receiving_device(device)
@@ -213,8 +213,8 @@ def _onnx_tokenizer(card: Card) -> PictureTokenizer:
 def load_detokenizers(
     models: str | Sequence[str], device: "str | torch.device" = AUTO
 ) -> ByCodebook[PictureTokenizer]:  # fmt: skip
-    """The tokenizers of several models by their codebooks, without a search: to turn tokens back. They are loaded on
-    demand; raises as `load_tokenizer` does."""
+    """Load the tokenizers of several models by codebook, on demand and without a search, to decode tokens; raises as
+    `load_tokenizer` does."""
     where = receiving_device(device)
     return ByCodebook(
         _loaders(models, lambda name: load_tokenizer(name, 0, where)), lambda tokenizer: tokenizer.n_bytes, MAX_BYTES
@@ -240,34 +240,36 @@ def _embed(texts: Sequence[str]) -> "torch.Tensor":
 
 
 def load_acceptance(model: str) -> Acceptance:
-    """The calibration of posteriors under a model's context, from its card; the identity where it has none.
+    """Load the calibration of posteriors under a model's context from its card; the identity if it has none.
 
     Raises:
-        ModelError: there is no such model, or its card is broken.
+        ModelError: the model does not exist, or its card is invalid.
     """
     card = model_card(model)
     curve = card.part("context").get("acceptance", {})
     if curve:
         command = f"./run calibrate --model {card.name} --data DIR"
-        card.require_bound("calibration is", _table(card, "acceptance", curve), CONTEXT, command)
+        card.require_bound("calibration was made", _table(card, "acceptance", curve), CONTEXT, command)
     try:
         return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
     except (TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{card.folder / 'card.json'}: the acceptance of its context is no curve: {error}") from None
+        raise ModelError(
+            f"{card.folder / 'card.json'}: the acceptance of its context is not a valid curve: {error}"
+        ) from None
 
 
 def load_residual(model: str) -> ResidualModel:
-    """What is expected of a model's context decoding, from its card.
+    """Load the residual model of a model's context decoding from its card.
 
     Raises:
-        ModelError: there is no such model, its card is broken, or it has no such table.
+        ModelError: the model does not exist, its card is invalid, or it has no such table.
     """
     card = model_card(model)
     entry = card.part("context").get("residual")
     if entry is None:
-        raise ModelError(f"{card.folder / 'card.json'}: its context has no residual errors; ./run residual fits them")
+        raise ModelError(f"{card.folder / 'card.json'}: its context has no residual errors; run ./run residual")
     command = f"./run residual --model {card.name} --data DIR"
-    card.require_bound("residual errors are", _table(card, "residual", entry), CONTEXT, command)
+    card.require_bound("residual errors were fitted", _table(card, "residual", entry), CONTEXT, command)
     values = {name: value for name, value in entry.items() if name != CONTEXT}
     try:
         return ResidualModel(
@@ -280,7 +282,7 @@ def load_residual(model: str) -> ResidualModel:
 def load_recovery(
     model: str, mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO, **settings: object
 ) -> FrameRecovery:
-    """What makes frames of a model whole; raises as `load_tokenizer` does.
+    """Load the recovery of a model's frames; raises as `load_tokenizer` does.
 
     Args:
         model: the model, by name or folder.
@@ -300,16 +302,16 @@ def load_recoveries(
     models: str | Sequence[str], mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO,
     max_bytes: int = MAX_BYTES, **settings: object,
 ) -> RecoverySet:  # fmt: skip
-    """What makes frames of several models whole, each loaded on demand.
+    """Load the recovery of several models' frames, each on demand.
 
     Args:
-        models: by name or folder, in a list or between commas.
+        models: names or folders, as a list or separated by commas.
         mode, device, settings: as in `load_recovery`.
         max_bytes: see `RecoverySet`.
 
     Raises:
-        ModelError: there is no such model, or it is broken.
-        ParameterError: no model is named, two have one id on the air, or a setting is out of its range.
+        ModelError: the model does not exist, or is corrupt.
+        ParameterError: no model is named, two have the same id on the air, or a setting is out of its range.
     """
     where = receiving_device(device)
     require_mode(mode)
@@ -319,8 +321,8 @@ def load_recoveries(
 def load_expectations(
     models: str | Sequence[str], device: "str | torch.device" = AUTO
 ) -> ByCodebook[tuple[Prior, ResidualModel]]:
-    """What a transmitter expects of receivers of several models: their priors, and what those leave wrong. They are
-    loaded on demand; raises as `load_tokenizer` and `load_residual` do."""
+    """Load a transmitter's expectations of receivers with several models, their priors and residual models, on demand;
+    raises as `load_tokenizer` and `load_residual` do."""
     where = receiving_device(device)
     return ByCodebook(
         _loaders(models, lambda name: (load_context(name, where), load_residual(name))),
@@ -329,10 +331,10 @@ def load_expectations(
 
 
 def load_repeat_risk(model: str) -> RepeatRisk:
-    """How doubtful a packet of a model may be so that it need not be asked for again, from its card.
+    """Largest doubt at which a model's packet is accepted rather than requested again, from the model's card.
 
     Raises:
-        ModelError: there is no such model, its card is broken, or it has no such table.
+        ModelError: the model does not exist, its card is invalid, or it has no such table.
     """
     card = model_card(model)
     entry = card.part("context").get("repeats")
@@ -352,7 +354,7 @@ def load_classifier(model: str, device: "str | torch.device" = AUTO) -> "Classif
     entry = card.part("classifier")
     unsure_below = entry.get("unsure_below", 0.0)
     if not isinstance(unsure_below, int | float) or not 0 <= unsure_below <= 1:
-        raise ModelError(f"{card.folder / 'card.json'}: unsure_below is {unsure_below!r}; it is a probability")
+        raise ModelError(f"{card.folder / 'card.json'}: unsure_below is {unsure_below!r}; it must be a probability")
     network = _network(card, "classifier", find_device(device))
     return family(entry["family"]).user()(network, card.classes, unsure_below)
 
@@ -360,28 +362,28 @@ def load_classifier(model: str, device: "str | torch.device" = AUTO) -> "Classif
 def _loaders(
     models: str | Sequence[str], load: Callable[[str], object]
 ) -> list[tuple[Codebook, Callable[[], object]]]:  # fmt: skip
-    """The codebooks of several models, and what loads a part of each.
+    """Return the codebooks of several models, each with a function that loads a part.
 
     Raises:
         ParameterError: no model is named.
     """
     names = model_names(models)
     if not names:
-        raise ParameterError(f"models is {models!r}; it must name at least one, by name or folder, between commas")
+        raise ParameterError(f"models is {models!r}; it must name at least one, by name or folder, separated by commas")
     return [(codebook(name), partial(load, name)) for name in names]
 
 
 def network_bytes(network: "nn.Module") -> int:
-    """What the weights of a network hold in memory."""
+    """Count the bytes of a network's weights in memory."""
     return sum(each.numel() * each.element_size() for each in network.state_dict().values())
 
 
 def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
-    """The network of one part; a process holds one copy of weights of a hash on a device."""
+    """Load the network of one part; a process holds one copy per hash of weights and device."""
     entry = card.part(part)
     if part == CONTEXT:
         command = f"./run train maskgit --model {card.name} --data DIR"
-        card.require_bound("context is", entry, "tokenizer", command)
+        card.require_bound("context was trained", entry, "tokenizer", command)
     key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
 
     def in_use() -> "nn.Module":
@@ -405,7 +407,7 @@ def _made(model: str) -> Card:
 
 
 def _table(card: Card, name: str, entry: object) -> dict:
-    """An object inside the card's context, which must be one."""
+    """Check that an entry of the card's context is an object, and return it."""
     if not isinstance(entry, dict):
         raise ModelError(f"{card.folder / 'card.json'}: the {name} of its context is {entry!r}, not an object")
     return entry
@@ -413,7 +415,7 @@ def _table(card: Card, name: str, entry: object) -> dict:
 
 @lru_cache(maxsize=8)
 def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels], np.ndarray | None]:
-    """The labels in a file of that hash, and the frequencies of words."""
+    """Load the labels, and the frequencies of words, from a file with a given hash."""
     try:
         arrays = load_arrays(path)
         frequencies = arrays.pop(FREQUENCIES, None)
@@ -426,7 +428,7 @@ def _labels(path: Path, sha256: str, size: int) -> tuple[dict[str, TokenLabels],
     if frequencies is not None and (
         frequencies.shape != (size,) or not ((frequencies > 0) & np.isfinite(frequencies)).all()
     ):
-        raise ModelError(f"{path}: the frequencies of words are not positive ones of a codebook of {size} words")
+        raise ModelError(f"{path}: the frequencies of words are not {size} positive numbers")
     return labels, frequencies
 
 

@@ -1,4 +1,4 @@
-"""Who sends, with which frequency offset, through which channel: one port's pilots at a time."""
+"""Detection of senders, with frequency offset and channel of each, from one port's pilots at a time."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""The shared codebook of modulation vectors: what a token is on the air, whoever sends it."""
+"""The shared codebook of modulation vectors: the form of a token on the air, the same for every sender."""
 
 import hashlib
 from dataclasses import dataclass

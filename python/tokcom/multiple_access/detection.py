@@ -1,4 +1,4 @@
-"""Which tokens were sent in each slot: all transmitters of a slot decided together.
+"""Detection of the tokens sent in each slot, jointly for all transmitters of a slot.
 
 The log-likelihood of a pair (a, b) is
 
@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import combinations
 
-import numba
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.kernels import kernel
 from tokcom.processors import usable_processors
 
 REACH = 25.0
@@ -75,7 +75,7 @@ def tuple_posteriors(
 
 
 def _slot_posteriors(words: np.ndarray, received: np.ndarray, log_priors: np.ndarray) -> np.ndarray:
-    """Of one slot: words are float32 (users, words, 2 * length), whitened and through the channels."""
+    """Detect one slot: words are float32 (users, words, 2 * length), whitened and through the channels."""
     single = 2 * words @ received - (words**2).sum(axis=2) + log_priors
     if len(words) == 1:
         return _normalized(single)
@@ -171,7 +171,7 @@ def _normalized(scores: np.ndarray) -> np.ndarray:
     return np.maximum(scores - peak - np.log(np.exp(scores - peak).sum(axis=-1, keepdims=True)), LEAST)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _best_of(cross, score_1, score_2, row_best, column_best):
     """The best sum in each row and each column."""
     column_best[:] = -3e38

@@ -28,7 +28,7 @@ class KnownCodebook:
 
 @dataclass(frozen=True)
 class SeparatedFrame:
-    """What a receiver made of one transmitter's burst.
+    """One transmitter's burst as received.
 
     Attributes:
         frame: its tokens.
@@ -45,7 +45,7 @@ class SeparatedFrame:
 
 @dataclass(frozen=True)
 class SeparatedBurst:
-    """What became of a burst.
+    """Result of receiving a burst.
 
     Attributes:
         frames: of the transmitters whose headers arrived and whose codebooks are known here.
@@ -145,7 +145,7 @@ class FrameSeparator:
         return SeparatedBurst(tuple(frames), observed, tuple(hints), result.passes)
 
     def _source(self, user: HeardUser) -> Source:
-        """What is known of a transmitter: where its header was lost, that it sends what the receiver knows."""
+        """Knowledge about a transmitter; if its header was lost, it is taken to send what the receiver knows."""
         if user.header is None:
             only = next(iter(self._known.values())) if len(self._known) == 1 else None
             return Source(self._fitting(only))

@@ -1,4 +1,4 @@
-"""What each transmitter says of its frame: a header of its own, on carriers of its own."""
+"""Header of each transmitter's frame, sent on carriers of its own."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ CODEBOOK_ID_MASK = (1 << FIELDS["codebook_id"]) - 1
 
 @dataclass(frozen=True)
 class UserHeader:
-    """What a transmitter's header says.
+    """Contents of a transmitter's header.
 
     Args:
         frame_id: running number of the frame, modulo FRAME_IDS.

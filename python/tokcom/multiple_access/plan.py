@@ -1,4 +1,4 @@
-"""Where everything is in a burst that several transmitters send at once.
+"""Layout of a burst that several transmitters send at once.
 
 training (4 repetitions) · 3 pilot symbols · header · payload with a pilot symbol after every 15 symbols and at its end
 
@@ -30,16 +30,16 @@ HEADER_SYMBOLS = 7
 PILOT_EVERY = 15
 MAX_SLOTS = 4096
 SIGN_OFFSET, RAKE_OFFSET = 3000, 5000
-"""Where signs of pilots and order of ports begin in the pseudo-random sequence."""
+"""Start of the pilots' signs and of the ports' order in the pseudo-random sequence."""
 
 
 @dataclass(frozen=True)
 class MultiUserPlan:
-    """What transmitters and receiver agree upon.
+    """Parameters that transmitters and receiver agree upon.
 
     Args:
         codebook: of modulation vectors.
-        n_slots: tokens per burst, 1 to 4096; every transmitter sends so many.
+        n_slots: tokens per burst, 1 to 4096; the same for every transmitter.
 
     Raises:
         ParameterError: a parameter is out of its range.

@@ -1,4 +1,4 @@
-"""What a receiver sees of a burst that several transmitters sent at once."""
+"""Receiver of bursts that several transmitters send at once."""
 
 from dataclasses import dataclass, field
 

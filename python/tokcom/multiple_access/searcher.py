@@ -141,7 +141,7 @@ def _correlation(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _trainings_in(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What all ports' trainings match of 256 samples from each place on, and the most that they could match."""
+    """Energy that all ports' trainings match in the 256 samples from each position on, and its upper bound."""
     length = REPETITIONS * FFT_SIZE
     energy = np.concatenate([[0], np.cumsum(np.abs(samples) ** 2)])
     matched = sum(np.abs(np.correlate(samples, np.tile(each, REPETITIONS), "valid")) ** 2 for each in _trainings())

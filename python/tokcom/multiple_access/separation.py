@@ -20,7 +20,7 @@ from tokcom.multiple_access.detection import tuple_posteriors
 from tokcom.multiple_access.receiver import MultiUserObservation
 
 EMPTY_BYTES = 64 << 20
-"""What predictions of empty frames may hold."""
+"""Memory for the predictions of empty frames."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SeparationSettings:
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of a transmitter's frame beside its signal.
+    """Knowledge about a transmitter's frame other than its signal.
 
     Attributes:
         prior: of its tokens; None: all words are as likely.
@@ -70,7 +70,7 @@ class Source:
 
 @dataclass(frozen=True)
 class SeparatedTokens:
-    """What became of a burst's tokens.
+    """Tokens decided for a burst.
 
     Attributes:
         tokens: int32 (users, n_slots), the likeliest.

@@ -6,16 +6,16 @@ from tokcom.errors import FrameError
 
 
 def bits_per_token(codebook_size: int) -> int:
-    """Bits that address every word of a codebook."""
+    """Compute the number of bits that address every word of a codebook."""
     return max(1, (codebook_size - 1).bit_length())
 
 
 def tokens_to_bits(tokens: np.ndarray, width: int) -> np.ndarray:
-    """Bits of tokens.
+    """Convert tokens to bits.
 
     Args:
         tokens: int array (..., n), each 0..2**width-1.
-        width: bits a token.
+        width: bits per token.
 
     Returns:
         uint8 array (..., n * width) of 0 and 1.
@@ -32,7 +32,7 @@ def tokens_to_bits(tokens: np.ndarray, width: int) -> np.ndarray:
 
 
 def bits_to_tokens(bits: np.ndarray, width: int) -> np.ndarray:
-    """int32 tokens (..., n) of bits (..., n * width): the inverse of `tokens_to_bits`."""
+    """Convert bits (..., n * width) to int32 tokens (..., n): the inverse of `tokens_to_bits`."""
     if bits.shape[-1] % width:
         raise FrameError(f"{bits.shape[-1]} bits are not a whole number of {width}-bit tokens")
     words = bits.reshape(*bits.shape[:-1], -1, width)

@@ -1,4 +1,4 @@
-"""What belongs to codebooks (recoveries, tokenizers), found by their content and loaded when first asked for."""
+"""Parts that belong to codebooks (recoveries, tokenizers), found by content and loaded on first use."""
 
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
@@ -10,18 +10,19 @@ Part = TypeVar("Part")
 
 
 class ByCodebook(Generic[Part]):
-    """Parts of several models, one for each codebook.
+    """Parts of several models, one per codebook.
 
-    Of one model the part is loaded at once: what is wrong with it shows before the first frame, which need not wait for
-    it. Of several, each is loaded with its first frame, and what was used longest ago is let go where all do not fit.
+    The part of a single model is loaded at once, so that errors show early and the first frame need not wait. With
+    several models, each part is loaded with its first frame, and the least recently used are released if they do not
+    all fit.
 
     Args:
-        loaders: what is known of, and what loads its part.
-        size_of: bytes that a part holds in memory.
-        max_bytes: what all may hold; the latest is kept, whatever it holds.
+        loaders: known codebooks, each with a function that loads its part.
+        size_of: function that returns a part's bytes in memory.
+        max_bytes: limit on the bytes of all parts; the latest is kept whatever its size.
 
     Raises:
-        ParameterError: two codebooks that differ have one id.
+        ParameterError: two different codebooks have the same id.
     """
 
     def __init__(
@@ -41,19 +42,19 @@ class ByCodebook(Generic[Part]):
 
     @property
     def bytes_held(self) -> int:
-        """What they hold there."""
+        """Bytes of these parts."""
         return self._loaded.bytes_held
 
     def find(self, codebook: str) -> Part | None:
-        """The part of a codebook, by the codebook's name; None where it is not known.
+        """Find the part of a codebook by the codebook's name; None if the codebook is unknown.
 
         Raises:
-            ModelError: it is known and cannot be loaded.
+            ModelError: the part cannot be loaded.
         """
         number = codebook_id(codebook)
         load = self._loaders.get(number)
         return None if load is None else self._loaded.get(number, load)
 
     def known(self) -> str:
-        """The codebooks in words, for messages."""
+        """List the names of the codebooks, for messages."""
         return ", ".join(each.name for each in self.codebooks.values()) or "none"

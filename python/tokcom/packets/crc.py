@@ -10,7 +10,7 @@ from tokcom.tables import table_row
 
 @dataclass(frozen=True)
 class Crc:
-    """A check of `width` bits: polynomial without its leading term, register preset to `initial`, nothing reflected."""
+    """CRC of `width` bits: polynomial without its leading term, register preset to `initial`, no reflection."""
 
     width: int
     polynomial: int
@@ -18,7 +18,7 @@ class Crc:
 
     @classmethod
     def named(cls, name: str) -> "Crc":
-        """A check of the table crcs.json: none, crc11, crc16, crc24a.
+        """Look up a check in crcs.json: none, crc11, crc16, crc24a.
 
         Raises:
             ParameterError: no such name.
@@ -27,12 +27,12 @@ class Crc:
         return cls(row["width"], row["polynomial"], row["initial"])
 
     def append(self, bits: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
-        """uint8 bits (batch, n + width): the bits (batch, n), each row followed by its check.
+        """Append the check to each row of bits (batch, n), uint8 (batch, n + width).
 
         Args:
             bits: uint8 (batch, n).
-            presets: int64 (batch,), what each row's register is preset to, in place of `initial`: what `presets` made
-                of bits that the check covers, too, ahead of these.
+            presets: int64 (batch,), preset of each row's register in place of `initial`: the result of `presets` for
+                preceding bits that the check also covers.
         """
         bits = np.ascontiguousarray(bits, dtype=np.uint8)
         out = np.empty((bits.shape[0], bits.shape[1] + self.width), np.uint8)
@@ -42,7 +42,8 @@ class Crc:
         return out
 
     def check(self, bits: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
-        """bool (batch,): which rows of bits (batch, n + width) end with their own check. Without a check, all do."""
+        """Test which rows of bits (batch, n + width) end with their own check, bool (batch,). With a check of no bits,
+        all do."""
         if presets is None:
             presets = np.full(len(bits), self.initial, np.int64)
         ok = np.empty(len(bits), np.bool_)
@@ -50,21 +51,21 @@ class Crc:
         return ok
 
     def presets(self, bits: np.ndarray, presets: np.ndarray | None = None) -> np.ndarray:
-        """int64 (batch,): the register behind bits (batch, n) that are ahead of others under the same check; it was
-        itself preset as in `append`."""
+        """Compute the register after bits (batch, n) that precede others under the same check, int64 (batch,); it is
+        preset as in `append`."""
         checks = self.append(bits, presets)[:, bits.shape[1] :].astype(np.int64)
         return checks @ (1 << np.arange(self.width - 1, -1, -1, dtype=np.int64))
 
     def register(self, value: int, count: int, preset: int | None = None) -> int:
-        """The register behind one row of bits: the lowest `count` of a number, at most 63, most significant first; it
-        was itself preset to `initial`, or as asked."""
+        """Compute the register after the lowest `count` bits of a number, at most 63, most significant first; it is
+        preset to `initial` or to `preset`."""
         preset = self.initial if preset is None else preset
         return _register(value, count, self.width, self.polynomial, preset)
 
 
 @kernel
 def _shifted(register, bit, width, polynomial):
-    """The register after one more bit."""
+    """Shift one bit into the register."""
     feedback = ((register & ((1 << width) >> 1)) != 0) != (bit != 0)
     register = (register << 1) & ((1 << width) - 1)
     return register ^ polynomial if feedback else register

@@ -1,6 +1,6 @@
-"""Typed elements: what a burst header says beyond its base (docs/air-interface.md, "Elements").
+"""Typed elements of a burst header's extension (docs/air-interface.md, "Elements").
 
-An element has a number, which tells its type, and a value of up to 255 bytes. Elements come in rising order of their
+An element has a number, which is its type, and a value of up to 255 bytes. Elements come in ascending order of their
 numbers, each at most once; a zero byte ends them.
 """
 
@@ -9,26 +9,26 @@ from dataclasses import dataclass
 
 from tokcom.errors import HeaderError, ParameterError
 
-SHAPE, MCS_MAP, QUANTIZERS, KEY = 1, 2, 3, 6
-NAMES = {SHAPE: "shape", MCS_MAP: "MCS map", QUANTIZERS: "quantizers", KEY: "key"}
+SHAPE, MCS_MAP, QUANTIZERS, KEY, CHECK = 1, 2, 3, 6, 7
+NAMES = {SHAPE: "shape", MCS_MAP: "MCS map", QUANTIZERS: "quantizers", KEY: "key", CHECK: "check"}
 """The elements that this receiver knows, by number."""
 OPTIONAL = 0x80
-"""Bit of an element's first byte: who does not know its number may pass it over."""
+"""Bit of an element's first byte: a receiver that does not know the number may skip the element."""
 LONG_NUMBER, LONG_LENGTH = 15, 7
-"""Number and length, in the first byte, from which on they have a byte of their own."""
+"""Values of number and length in the first byte that indicate a separate byte."""
 
 
 @dataclass(frozen=True, order=True)
 class Element:
-    """One element.
+    """Element of a burst header.
 
     Args:
-        number: of its type, 1 to 255.
+        number: number of its type, 1 to 255.
         value: at most 255 bytes.
-        optional: who does not know the number may pass it over.
+        optional: whether a receiver that does not know the number may skip it.
 
     Raises:
-        ParameterError: number or value have no room on the air.
+        ParameterError: number or value cannot be encoded.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Element:
             )
 
     def to_bytes(self) -> bytes:
-        """As on the air: optional 1 bit, number 4, length 3, then number and length where they need a byte, value."""
+        """Serialize: optional 1 bit, number 4, length 3, then number and length if they need a byte, then the value."""
         number, length = min(self.number, LONG_NUMBER), min(len(self.value), LONG_LENGTH)
         head = bytes([OPTIONAL * self.optional | number << 3 | length])
         head += bytes([self.number]) if number == LONG_NUMBER else b""
@@ -51,15 +51,15 @@ class Element:
 
 
 def join(elements: Iterable[Element]) -> bytes:
-    """Elements one behind the other, in rising order of their numbers."""
+    """Concatenate elements in ascending order of their numbers."""
     return b"".join(element.to_bytes() for element in sorted(elements))
 
 
 def split(data: bytes) -> list[Element]:
-    """The elements that bytes hold: the inverse of `join`, with any number of zero bytes behind.
+    """Parse elements: the inverse of `join`, with any number of trailing zero bytes.
 
     Raises:
-        HeaderError: an element is cut off, something follows the end, or the bytes are not as `join` writes them.
+        HeaderError: an element is truncated, data follow the end, or the bytes are not in the form that `join` writes.
     """
     elements, at = [], 0
     while at < len(data) and data[at]:
@@ -70,7 +70,7 @@ def split(data: bytes) -> list[Element]:
         if length == LONG_LENGTH:
             length, at = _byte(data, at), at + 1
         if at + length > len(data):
-            raise HeaderError("contents", f"element {number} of {length} bytes is cut off after {len(data) - at}")
+            raise HeaderError("contents", f"element {number} of {length} bytes is truncated after {len(data) - at}")
         if not 1 <= number <= 255:
             raise HeaderError("contents", f"an element has the number {number}; they are 1 to 255")
         elements.append(Element(number, bytes(data[at : at + length]), optional))
@@ -83,5 +83,5 @@ def split(data: bytes) -> list[Element]:
 
 def _byte(data: bytes, at: int) -> int:
     if at >= len(data):
-        raise HeaderError("contents", "an element is cut off in its first bytes")
+        raise HeaderError("contents", "an element is truncated in its first bytes")
     return data[at]

@@ -1,7 +1,7 @@
-"""What a receiver tells the transmitter of a burst: the channel's quality by band, and what became of the packets.
+"""Feedback from a receiver to the transmitter of a burst: channel quality by band, and numbers of lost packets.
 
-It travels as a frame like any other, whose tokens are the bytes of the report, so that preamble, header, code and CRC
-are those of every burst (docs/air-interface.md, "Feedback").
+It is sent as an ordinary frame whose tokens are the bytes of the report, with the preamble, header, code and CRC of
+every burst (docs/air-interface.md, "Feedback").
 """
 
 from dataclasses import dataclass
@@ -16,30 +16,30 @@ from tokcom.packets.header import FRAME_IDS, MAX_PACKETS
 
 MODALITY = "feedback"
 CODEBOOK = Codebook("feedback", 256, MODALITY)
-"""A word is a byte of a report."""
+"""Codebook of reports, whose words are bytes."""
 MCS = "qpsk-1/2"
 BANDS = 13
-"""Neighbouring carriers share a band; of 52 carriers, four do."""
+"""Number of bands, each of neighbouring carriers: four of 52."""
 FIELDS = {"stream_id": 6, "frame_id": 20, "packets": 15, "packets_lost": 15, "packets_open": 15}
-"""Bits of each number, in their order on the air, most significant first; the bands follow."""
+"""Bits of each number, in transmission order, most significant bit first; the bands follow."""
 UNKNOWN = (1 << FIELDS["packets_open"]) - 1
 BAND_BITS, LOWEST_DB, STEP_DB = 7, -16.0, 0.5
 """A band's Es/N0 in dB is LOWEST_DB + STEP_DB times its number."""
 TOKENS = -(-(sum(FIELDS.values()) + BANDS * BAND_BITS) // 8)
-"""Bytes of a report; the bits left over are 0."""
+"""Bytes per report; unused bits are 0."""
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """A report on one burst.
+    """Feedback report on one burst.
 
     Args:
-        stream_id: of the burst, 0 to 63.
-        frame_id: of the burst, 0 to 2**20 - 1.
-        packets: of the burst's frame, 1 to 2**14.
-        packets_lost: those that failed their CRC.
-        packets_open: those that recovery could not declare good; None: not known.
-        carrier_esn0_db: float (n_carriers,), Es/N0 in dB by carrier.
+        stream_id: stream number of the burst, 0 to 63.
+        frame_id: frame number of the burst, 0 to 2**20 - 1.
+        packets: packets of the burst's frame, 1 to 2**14.
+        packets_lost: packets that failed their CRC.
+        packets_open: packets that recovery could not accept; None if unknown.
+        carrier_esn0_db: float (n_carriers,), Es/N0 in dB per carrier.
 
     Raises:
         ParameterError: a value is out of its range.
@@ -63,13 +63,15 @@ class Feedback:
                 raise ParameterError(f"{name} is {value}; it must be {low} to {high}")
         carriers = np.asarray(self.carrier_esn0_db, np.float32)
         if carriers.ndim != 1 or not carriers.size or not np.isfinite(carriers).all():
-            raise ParameterError(f"carrier_esn0_db is {self.carrier_esn0_db!r}; it must be a line of finite numbers")
+            raise ParameterError(
+                f"carrier_esn0_db is {self.carrier_esn0_db!r}; it must be a non-empty 1-D array of finite numbers"
+            )
         object.__setattr__(self, "carrier_esn0_db", carriers)
 
     def to_frame(self, frame_id: int = 0) -> TokenFrame:
-        """The report as a frame of TOKENS tokens, with a running number of its own.
+        """Convert the report to a frame of TOKENS tokens, with its own frame number.
 
-        A band's Es/N0 is the mean of its carriers' in dB, rounded to STEP_DB and held within what BAND_BITS can say.
+        A band's Es/N0 is the mean over its carriers in dB, rounded to STEP_DB and clipped to the range of BAND_BITS.
         """
         bands = [band.mean() for band in np.array_split(_spread(self.carrier_esn0_db), BANDS)]
         levels = np.clip(np.rint((np.array(bands) - LOWEST_DB) / STEP_DB), 0, (1 << BAND_BITS) - 1).astype(int)
@@ -84,18 +86,18 @@ class Feedback:
 
     @classmethod
     def from_frame(cls, frame: TokenFrame) -> "Feedback":
-        """The report that a frame holds, with a value for each band.
+        """Parse a frame to a report, with one value per band.
 
         Raises:
-            FrameError: the frame is no whole report.
+            FrameError: the frame is not a complete report.
         """
         if frame.codebook != CODEBOOK.name or len(frame.tokens) != TOKENS:
             raise FrameError(
-                f"frame {frame.frame_id} of {len(frame.tokens)} tokens of codebook {frame.codebook} is no feedback, "
-                f"which has {TOKENS} of {CODEBOOK.name}"
+                f"frame {frame.frame_id} of {len(frame.tokens)} tokens of codebook {frame.codebook} is not a feedback "
+                f"report: expected {TOKENS} tokens of codebook {CODEBOOK.name}"
             )
         if frame.lost.any():
-            raise FrameError(f"feedback {frame.frame_id} was lost on its way: the CRC of its packet fails")
+            raise FrameError(f"feedback {frame.frame_id} was lost: the CRC of its packet fails")
         bits = tokens_to_bits(frame.tokens, 8)
         values, start = {}, 0
         for name, width in FIELDS.items():
@@ -103,14 +105,16 @@ class Feedback:
             start += width
         levels = bits_to_tokens(bits[start : start + BANDS * BAND_BITS], BAND_BITS)
         if bits[start + BANDS * BAND_BITS :].any():
-            raise FrameError(f"feedback {frame.frame_id} has more to say than this receiver understands")
+            raise FrameError(f"feedback {frame.frame_id} has reserved bits set")
         values["packets_open"] = None if values["packets_open"] == UNKNOWN else values["packets_open"]
         try:
             return cls(**values, carrier_esn0_db=LOWEST_DB + STEP_DB * levels)
         except ParameterError as error:
-            raise FrameError(f"absurd feedback {frame.frame_id}: {error}") from None
+            raise FrameError(
+                f"the CRC of feedback {frame.frame_id} holds but its values are impossible: {error}"
+            ) from None
 
 
 def _spread(carriers: np.ndarray) -> np.ndarray:
-    """At least one value for each band: fewer carriers are repeated in place."""
+    """Repeat carriers in place if there are fewer than bands."""
     return carriers[np.arange(BANDS) * len(carriers) // BANDS] if len(carriers) < BANDS else carriers

@@ -1,7 +1,7 @@
-"""The burst header: what a receiver must know to make a frame of a burst (docs/air-interface.md, "Header").
+"""Burst header: the information a receiver needs to decode a burst to a frame (docs/air-interface.md, "Header").
 
-It has a base of fixed length, which says all of common frames, and where that does not do, an extension with typed
-elements (`elements`): shapes, MCS that differ from packet to packet, and whatever later receivers know.
+It has a base of fixed length, sufficient for common frames, and otherwise an extension with typed elements
+(`elements`): shapes, MCS that differ from packet to packet, and future additions.
 """
 
 from collections.abc import Mapping
@@ -11,65 +11,65 @@ from math import prod
 
 import numpy as np
 
-from tokcom.errors import HeaderError, LockedError, ParameterError
+from tokcom.errors import HeaderError, LockedError, ParameterError, RejectedError
 from tokcom.frame import BITS, MAX_DIMENSIONS, MAX_TOKENS, TOKENS
 from tokcom.packets.crc import Crc
-from tokcom.packets.elements import KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
+from tokcom.packets.elements import CHECK, KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
 from tokcom.packets.identity import NUMBER_BITS, PacketIdentity
 from tokcom.packets.labels import LABELS, NATURAL
 from tokcom.packets.layout import CONTIGUOUS, IMPORTANCE, LAYOUTS, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, mcs_of, share_of, two_groups
-from tokcom.packets.seal import Seal, StreamFinder
+from tokcom.packets.seal import KeyHolder, Seal
 
 VERSION = 1
 FIELDS = {
     "version": 3, "stream_id": 6, "frame_id": 20, "codebook_id": 32, "payload": 2, "layout": 11, "tokens_per_packet": 6,
     "token_bits": 5, "shape": 9, "cmi": 12, "mcs": 4, "share": 5, "extension_symbols": 7,
 }  # fmt: skip
-"""Bits of each field of the base, in their order on the air, most significant first."""
+"""Bits of each field of the base, in transmission order, most significant bit first."""
 CRC = Crc.named("crc16")
 BASE_BITS = sum(FIELDS.values()) + CRC.width
 """Bits of the base with its CRC-16."""
 FRAME_IDS = 1 << FIELDS["frame_id"]
-"""Frames are counted modulo this."""
+"""Modulus of the frame number."""
 MAX_PACKETS = 1 << NUMBER_BITS
 MAX_TOKENS_PER_PACKET = 1 << FIELDS["tokens_per_packet"]
 MAX_TOKEN_BITS = 18
 MAX_BITS_PER_PACKET = MAX_TOKENS_PER_PACKET << FIELDS["token_bits"]
-"""Of a payload of bits, whose packets' size takes both fields together."""
+"""Largest packet of a payload of bits, whose size uses both fields together."""
 PLAIN_BITS = len(LABELS)
-"""Number of a payload of bits; tokens have the number of their labels."""
+"""Code of a payload of bits; the code of tokens is that of their labels."""
 OTHER_LAYOUTS = {CONTIGUOUS: SEEDS, IMPORTANCE: SEEDS + 1}
-"""Numbers of the layouts that take no seed; "spread" has the number of its seed."""
+"""Codes of the layouts without a seed; the code of "spread" is its seed."""
 MAX_EXTENSION_SYMBOLS = (1 << FIELDS["extension_symbols"]) - 1
 FREE_TOKENS, TOKENS_PER_TOKEN_SENT = 1024, 8
-"""A frame may have so many tokens whatever becomes of them, and so many more for each slot that the burst sends: what a
-header announces costs the receiver time and memory."""
+"""Limit on a frame's tokens: a fixed number, plus a number per token sent in the burst. A header's announcement costs
+the receiver time and memory."""
 
 
 @dataclass(frozen=True)
 class BurstHeader:
-    """What the header of a burst says.
+    """Header of a burst.
 
     Args:
-        stream_id: of several transmitters or streams on one channel, 0 to 63.
-        frame_id: running number of the frame, modulo FRAME_IDS.
-        codebook_id: `codebook.codebook_id` of the codebook's name; of bits, of what they hold.
-        grid: shape of the frame, up to 4 dimensions and 2**20 tokens; of bits, how many they are.
-        tokens_per_packet: 1 to 64; of bits, 1 to 2048.
-        token_bits: bits a token, 1 to 18; of bits, 1.
-        mcs: uint8 (n_packets,): index of each packet's MCS, 0 to 14, or MCS_NOT_SENT.
+        stream_id: stream number, for channels shared by several transmitters, 0 to 63.
+        frame_id: number of the frame, modulo FRAME_IDS.
+        codebook_id: `codebook.codebook_id` of the codebook's name; for bits, of the name of their content.
+        grid: shape of the frame, up to 4 dimensions and 2**20 tokens; for bits, their number.
+        tokens_per_packet: tokens per packet, 1 to 64; for bits, 1 to 2048.
+        token_bits: bits per token, 1 to 18; for bits, 1.
+        mcs: uint8 (n_packets,), index of each packet's MCS, 0 to 14, or MCS_NOT_SENT.
         cmi: class label, 0 to 4094, or None.
-        layout: one of `layout.LAYOUTS`: which token travels in which packet; of bits, "contiguous".
-        layout_seed: of the layout "spread", 0 to 1023; of others, 0.
-        labels: one of `labels.LABELS`: under which numbers the tokens are sent.
+        layout: one of `layout.LAYOUTS`, the assignment of tokens to packets; for bits, "contiguous".
+        layout_seed: seed of the layout "spread", 0 to 1023; for others, 0.
+        labels: one of `labels.LABELS`, the numbering of the tokens on the air.
         payload: `frame.TOKENS` or `frame.BITS`.
         quantizers: residual quantizers; several of them are the first axis of the grid.
         elements: elements that are unknown here and may be passed over, as they came.
-        seal: what the packets are encrypted with; None: nothing.
+        seal: the key that protects header and packets; None: none does.
 
     Raises:
-        ParameterError: a field is out of its range, or the frame is larger than what the burst sends of it allows.
+        ParameterError: a field is out of its range, or the frame is too large for the number of tokens sent.
     """
 
     stream_id: int
@@ -119,14 +119,14 @@ class BurstHeader:
             _check_unknown(self.elements)
 
     def _checked_mcs(self) -> np.ndarray:
-        """The read-only MCS of each packet, of a frame that is not too large for what is sent of it."""
+        """Check the MCS of each packet, and that the frame is not too large for what is sent; return them read-only."""
         mcs = np.array(self.mcs)
         if mcs.shape != (self.n_packets,):
             raise ParameterError(
                 f"mcs has shape {mcs.shape}; {self.n_tokens} tokens make {self.n_packets} packets of "
                 f"{self.tokens_per_packet}"
             )
-        # Those of headers from the air are of this type, and none of them is wrong.
+        # Those of received headers have this type and are valid.
         if mcs.dtype != np.uint8 or mcs.max() > MCS_NOT_SENT:
             unknown = ((mcs < 0) | (mcs >= MCS_COUNT) | (mcs % 1 != 0)) & (mcs != MCS_NOT_SENT)
             if unknown.any():
@@ -137,8 +137,8 @@ class BurstHeader:
             most = FREE_TOKENS + TOKENS_PER_TOKEN_SENT * sent
             if self.n_tokens > most:
                 raise ParameterError(
-                    f"the frame has {self.n_tokens} tokens, of which {sent} are sent; that allows for {most}: send "
-                    "more packets, or a smaller frame"
+                    f"the frame has {self.n_tokens} tokens, of which {sent} are sent, which allows at most {most}: "
+                    "send more packets, or a smaller frame"
                 )
         mcs.flags.writeable = False
         return mcs
@@ -150,25 +150,42 @@ class BurstHeader:
 
     @property
     def identity(self) -> PacketIdentity:
-        """What the CRCs of its packets are bound to."""
+        """Identity to which the packets' CRCs are bound."""
         return PacketIdentity(self.stream_id, self.frame_id, self.codebook_id)
 
-    def opened(self, keys: StreamFinder | None) -> PacketIdentity:
-        """The same, with the key stream that its packets are encrypted with, if they are.
+    @property
+    def tag_bits(self) -> int:
+        """Bits of each packet's tag; 0: packets have a CRC."""
+        return 0 if self.seal is None else self.seal.tag_bits
+
+    @cached_property
+    def sealed_bytes(self) -> bytes:
+        """What the header's tag covers: all of base and extension without their CRCs, the tag itself as zeros."""
+        fields, elements = self._tell(replace(self.seal, header_tag=0))
+        return _base_bytes(fields) + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
+
+    def opened(self, keys: KeyHolder | None) -> PacketIdentity:
+        """The same, with the cipher of its packets, if a key protects them.
 
         Raises:
             LockedError: their key is not among the keys.
+            RejectedError: the header is not from a holder of the key, or no key protects it, and the receiver takes
+                none such.
         """
+        said = f"frame {self.frame_id} of stream {self.stream_id}"
         if self.seal is None:
+            if keys is not None and not keys.clear:
+                raise RejectedError(
+                    "clear", f"{said} has no key, and this receiver takes what its keys open; add 'clear' to them"
+                )
             return self.identity
-        stream = None if keys is None else keys.find(self.seal)
-        if stream is None:
-            raise LockedError(
-                self.seal.key_id,
-                f"frame {self.frame_id} of stream {self.stream_id} is encrypted with key 0x{self.seal.key_id:04x}, "
-                "which is not here",
-            )
-        return replace(self.identity, key_stream=stream)
+        cipher = None
+        if keys is not None:
+            cipher = keys.unlock(self.seal, self.stream_id, self.frame_id, self.sealed_bytes)
+        if cipher is None:
+            key = f"0x{self.seal.key_id:04x}"
+            raise LockedError(self.seal.key_id, f"{said} is encrypted with key {key}, which is not here")
+        return replace(self.identity, cipher=cipher)
 
     @property
     def n_tokens(self) -> int:
@@ -176,25 +193,25 @@ class BurstHeader:
 
     @property
     def n_packets(self) -> int:
-        """Packets of the frame, those not sent included."""
+        """Number of packets of the frame, including those not sent."""
         return -(-self.n_tokens // max(self.tokens_per_packet, 1))
 
     def positions(self) -> np.ndarray:
-        """int32 (n_packets, tokens_per_packet): which tokens each packet carries (`layout.packet_positions`)."""
+        """Token positions of each packet, int32 (n_packets, tokens_per_packet) (`layout.packet_positions`)."""
         return packet_positions(self.grid, self.tokens_per_packet, self.layout, self.layout_seed, self.quantizers)
 
     @property
     def extension_symbols(self) -> int:
-        """OFDM symbols of one copy of the extension; 0: there is none."""
+        """OFDM symbols of one copy of the extension; 0 without an extension."""
         return self._told[0]["extension_symbols"]
 
     @property
     def bits(self) -> int:
-        """Bits of base and extension, CRCs counted."""
+        """Number of bits of base and extension, CRCs included."""
         return BASE_BITS + extension_length(self.extension_symbols)
 
     def to_bits(self) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 bits of the base, BASE_BITS of them, and of the extension (none where it is not needed), each with
+        """Serialize to bits, uint8: BASE_BITS of the base, and those of the extension (none if not needed), each with
         its CRC.
 
         Raises:
@@ -206,6 +223,9 @@ class BurstHeader:
     @cached_property
     def _told(self) -> tuple[dict[str, int], bytes]:
         """The base's fields, and the elements."""
+        return self._tell(self.seal)
+
+    def _tell(self, seal: Seal | None) -> tuple[dict[str, int], bytes]:
         shape = _shape_field(self.grid)
         share = share_of(self.mcs)
         elements = split(self.elements)
@@ -218,10 +238,10 @@ class BurstHeader:
             if len(value) > 255:
                 raise _too_long(len(self.mcs), len(value))
             elements.append(Element(MCS_MAP, value))
-        if self.seal is not None:
-            elements.append(Element(KEY, self.seal.to_bytes()))
+        if seal is not None:
+            elements += [Element(KEY, seal.key_bytes()), Element(CHECK, seal.check_bytes())]
         told = join(elements)
-        # So many symbols hold 2 n - 3 bytes.
+        # n symbols hold 2 n - 3 bytes.
         symbols = (len(told) + 4) // 2 if told else 0
         if symbols > MAX_EXTENSION_SYMBOLS:
             raise _too_long(len(self.mcs), len(told))
@@ -240,16 +260,16 @@ class BurstHeader:
 
 @dataclass(frozen=True)
 class HeaderBase:
-    """The base of a header whose CRC holds: its fields as they came, and checked as far as they can be alone."""
+    """Base of a header whose CRC holds: its fields, checked as far as possible without the extension."""
 
     fields: dict[str, int]
 
     @classmethod
     def from_bits(cls, bits: np.ndarray) -> "HeaderBase":
-        """The fields of BASE_BITS bits.
+        """Parse BASE_BITS bits.
 
         Raises:
-            HeaderError: the CRC fails, the version is unknown, or a field has a value that it cannot have.
+            HeaderError: the CRC fails, the version is unknown, or a field has an invalid value.
         """
         if not CRC.check(bits[None])[0]:
             raise HeaderError("crc", "the header's CRC fails")
@@ -260,10 +280,12 @@ class HeaderBase:
             number >>= width
         if fields["version"] != VERSION:
             raise HeaderError(
-                "version", f"the header is of version {fields['version']}; this receiver knows version {VERSION}"
+                "version", f"the header has version {fields['version']}; this receiver knows version {VERSION}"
             )
         if fields["layout"] >= SEEDS and fields["layout"] not in OTHER_LAYOUTS.values():
-            raise HeaderError("contents", f"the header names layout {fields['layout']}; this receiver knows none such")
+            raise HeaderError(
+                "contents", f"the header names layout {fields['layout']}, which this receiver does not know"
+            )
         base = cls(fields)
         symbols, mcs = base.extension_symbols, fields["mcs"]
         if symbols == 1 or (mcs == MCS_NOT_SENT and (not symbols or fields["share"])):
@@ -273,21 +295,21 @@ class HeaderBase:
         if symbols:
             base._header((1,), np.zeros(1, np.uint8))
         elif base._whole._told[0] != fields:
-            # A receiver rebuilds the header's waveform from its contents, so that there may be but one.
-            raise HeaderError("contents", "the header is not the simplest that says the same")
+            # A receiver rebuilds the header's waveform from its contents, so there must be only one form.
+            raise HeaderError("contents", "the header is not in its shortest form")
         return base
 
     @property
     def extension_symbols(self) -> int:
-        """OFDM symbols of one copy of the extension; 0: there is none."""
+        """OFDM symbols of one copy of the extension; 0 without an extension."""
         return self.fields["extension_symbols"]
 
     def header(self, extension: np.ndarray | None = None) -> BurstHeader:
-        """The header, with the bits of its extension (and their CRC) where there is one.
+        """Parse the header, with the bits of its extension (and their CRC) if it has one.
 
         Raises:
-            HeaderError: the extension's CRC fails, it has an element that must be known and is not, or it says what
-                cannot be or what could be said more shortly.
+            HeaderError: the extension's CRC fails, it has a mandatory element that is unknown, or its content is
+                impossible or not in its shortest form.
         """
         if not self.extension_symbols:
             return self._whole
@@ -310,40 +332,40 @@ class HeaderBase:
             mcs = mcs_of(elements[MCS_MAP].value, n_packets)
         else:
             mcs = self._plain_mcs(n_packets)
-        seal = Seal.from_bytes(elements[KEY].value) if KEY in elements else None
+        seal = Seal.from_bytes(*(elements[number].value if number in elements else None for number in (KEY, CHECK)))
         header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown), seal)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
-            raise HeaderError("contents", "the header is not the simplest that says the same")
+            raise HeaderError("contents", "the header is not in its shortest form")
         return header
 
     @cached_property
     def _whole(self) -> BurstHeader:
-        """The header, where the base is all of it."""
+        """Make the header from the base alone."""
         return self._header(self._plain_grid, self._plain_mcs(self._n_packets(self._plain_grid)))
 
     @property
     def _plain_grid(self) -> tuple[int, ...]:
-        """The shape that the base tells."""
+        """Decode the base's shape."""
         shape = self.fields["shape"]
         return (1 << (shape >> 4 & 15), 1 << (shape & 15)) if shape >> 8 else (shape + 1,)
 
     def _plain_mcs(self, n_packets: int) -> np.ndarray:
-        """The MCS of every packet that the base tells."""
+        """Decode the base's MCS of every packet."""
         if self.fields["mcs"] == MCS_NOT_SENT:
-            raise HeaderError("contents", "the header tells of an MCS map and has none")
+            raise HeaderError("contents", "the header announces an MCS map but has none")
         return two_groups(self.fields["mcs"], self.fields["share"], n_packets)
 
     def _n_packets(self, grid: tuple[int, ...]) -> int:
-        """Packets of a frame: the first thing to know of it, ahead of whatever has their number."""
+        """Compute and check the number of packets, before anything of that size is allocated."""
         packets = -(-prod(grid) // self._size[0])
         if not 1 <= packets <= MAX_PACKETS:
-            raise HeaderError("contents", f"the header claims {packets} packets; a frame has 1 to {MAX_PACKETS}")
+            raise HeaderError("contents", f"the header announces {packets} packets; a frame has 1 to {MAX_PACKETS}")
         return packets
 
     @property
     def _size(self) -> tuple[int, int]:
-        """Tokens a packet, and bits a token."""
+        """Decode tokens per packet and bits per token."""
         tokens, bits = self.fields["tokens_per_packet"], self.fields["token_bits"]
         return ((tokens << 5 | bits) + 1, 1) if self.fields["payload"] == PLAIN_BITS else (tokens + 1, bits + 1)
 
@@ -362,32 +384,36 @@ class HeaderBase:
                 NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
             )  # fmt: skip
         except ParameterError as error:
-            raise HeaderError("contents", f"absurd header: {error}") from None
+            raise HeaderError("contents", f"the header's CRC holds but its values are impossible: {error}") from None
 
 
 def extension_length(symbols: int) -> int:
-    """Bits of an extension of so many OFDM symbols, CRC included: with six of tail, rate 1/3 and BPSK, a symbol for
-    each 16."""
+    """Compute the bits of an extension of `symbols` OFDM symbols, CRC included: 16 per symbol, minus 6 of the tail
+    (rate 1/3, BPSK)."""
     return 8 * extension_bytes(symbols) + CRC.width if symbols else 0
 
 
 def extension_bytes(symbols: int) -> int:
-    """Bytes of elements that an extension of so many OFDM symbols has, at least 2 of them."""
+    """Compute the bytes of elements in an extension of `symbols` OFDM symbols, at least 2."""
     return 2 * symbols - 3
 
 
 def _base_bits(fields: Mapping[str, int]) -> np.ndarray:
     """uint8 (BASE_BITS,) of the base's fields, with their CRC."""
-    number = 0
+    bits = np.unpackbits(np.frombuffer(_base_bytes(fields), np.uint8))
+    return CRC.append(bits[None, : BASE_BITS - CRC.width])[0]
+
+
+def _base_bytes(fields: Mapping[str, int]) -> bytes:
+    """The base's fields, and zero bits up to a whole byte."""
+    number, size = 0, BASE_BITS - CRC.width
     for name, width in FIELDS.items():
         number = number << width | int(fields[name])
-    size = BASE_BITS - CRC.width
-    bits = np.unpackbits(np.frombuffer((number << -size % 8).to_bytes(-(-size // 8), "big"), np.uint8))
-    return CRC.append(bits[None, :size])[0]
+    return (number << -size % 8).to_bytes(-(-size // 8), "big")
 
 
 def _extension_bits(elements: bytes, symbols: int) -> np.ndarray:
-    """uint8 bits of the extension with its CRC; none of no symbols."""
+    """Serialize the extension with its CRC, uint8; empty if it has no symbols."""
     if not symbols:
         return np.zeros(0, np.uint8)
     whole = elements.ljust(extension_bytes(symbols), b"\0")
@@ -395,7 +421,7 @@ def _extension_bits(elements: bytes, symbols: int) -> np.ndarray:
 
 
 def _shape_field(grid: tuple[int, ...]) -> int | None:
-    """What the base says of a shape: a line of up to 256, or a grid whose sides are powers of two; None of others."""
+    """Encode a shape in the base: a line of up to 256, or a grid whose sides are powers of two; None for others."""
     if len(grid) == 1:
         return grid[0] - 1 if grid[0] <= 256 else None
     if len(grid) == 2 and all(side & side - 1 == 0 and side < 1 << 16 for side in grid):
@@ -404,7 +430,8 @@ def _shape_field(grid: tuple[int, ...]) -> int | None:
 
 
 def _shape_bytes(grid: tuple[int, ...]) -> bytes:
-    """Each side less one, in groups of 7 bits, the most significant first; all but a side's last have their top bit."""
+    """Encode each side minus one in groups of 7 bits, most significant first; all but a side's last have their top bit
+    set."""
     out = []
     for side in grid:
         rest = side - 1
@@ -416,10 +443,10 @@ def _shape_bytes(grid: tuple[int, ...]) -> bytes:
 
 
 def _shape_of(value: bytes) -> tuple[int, ...]:
-    """The sides that bytes tell: the inverse of `_shape_bytes`.
+    """Decode sides from bytes: the inverse of `_shape_bytes`.
 
     Raises:
-        HeaderError: they tell no shape.
+        HeaderError: the bytes are not a valid shape.
     """
     sides, side = [], 0
     for byte in value[: 3 * MAX_DIMENSIONS]:
@@ -428,22 +455,22 @@ def _shape_of(value: bytes) -> tuple[int, ...]:
             sides.append(side + 1)
             side = 0
     if not 1 <= len(sides) <= MAX_DIMENSIONS or value != _shape_bytes(tuple(sides)):
-        raise HeaderError("contents", f"the shape {value.hex(' ')} is no grid of up to {MAX_DIMENSIONS} dimensions")
+        raise HeaderError("contents", f"the shape {value.hex(' ')} is not a grid of up to {MAX_DIMENSIONS} dimensions")
     return tuple(sides)
 
 
 def _check_unknown(elements: bytes) -> None:
-    """Refuse what this receiver knows, what may not be passed over, and what would not be sent as it came."""
+    """Refuse elements that are known, that are mandatory, or that would be serialized differently."""
     try:
         found = split(elements)
     except HeaderError as error:
         raise ParameterError(f"elements cannot be read: {error}") from None
     if join(found) != elements or any(each.number in NAMES or not each.optional for each in found):
-        raise ParameterError(f"elements is {elements.hex(' ')}; it may hold none but unknown ones to be passed over")
+        raise ParameterError(f"elements is {elements.hex(' ')}; it must hold only unknown optional elements")
 
 
 def _too_long(packets: int, size: int) -> ParameterError:
     return ParameterError(
         f"the header of {packets} packets takes {size} bytes of elements, at most "
-        f"{extension_bytes(MAX_EXTENSION_SYMBOLS)}; use fewer changes of MCS or more tokens a packet"
+        f"{extension_bytes(MAX_EXTENSION_SYMBOLS)}; use fewer changes of MCS or more tokens per packet"
     )

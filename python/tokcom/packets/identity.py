@@ -1,4 +1,4 @@
-"""Which packet is which: what a packet's CRC covers beside its bits, though it is not sent."""
+"""Identity of packets, which a packet's CRC covers in addition to its bits although it is not sent."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,7 +8,7 @@ import numpy as np
 from tokcom.errors import FrameError
 from tokcom.packets.bits import tokens_to_bits
 from tokcom.packets.crc import Crc
-from tokcom.packets.seal import BitStream
+from tokcom.packets.seal import FrameCipher
 
 STREAM_BITS, FRAME_BITS, CODEBOOK_BITS, NUMBER_BITS = 6, 20, 32, 14
 """Bits of each part of the identity, in this order, most significant first."""
@@ -17,22 +17,22 @@ COMMON_BITS = STREAM_BITS + FRAME_BITS + CODEBOOK_BITS
 
 @dataclass(frozen=True)
 class PacketIdentity:
-    """What the packets of a burst have in common; each has its number beside.
+    """Identity common to the packets of a burst; each also has its number.
 
     Attributes:
-        stream_id: of several transmitters or streams on one channel, 0 to 63.
-        frame_id: running number of the frame, modulo 2**20.
+        stream_id: stream number, for channels shared by several transmitters, 0 to 63.
+        frame_id: number of the frame, modulo 2**20.
         codebook_id: `codebook.codebook_id` of the codebook's name.
-        key_stream: what their coded bits are encrypted with; None: nothing. No check covers it.
+        cipher: what encrypts their coded bits, and makes the tags that they have in place of CRCs; None: nothing does.
     """
 
     stream_id: int
     frame_id: int
     codebook_id: int
-    key_stream: BitStream | None = None
+    cipher: FrameCipher | None = None
 
     def bits(self, n_packets: int) -> np.ndarray:
-        """uint8 (n_packets, 72): stream, frame, codebook and number of each packet.
+        """Serialize stream, frame, codebook and number of each packet, uint8 (n_packets, 72).
 
         Raises:
             FrameError: a part does not fit in its bits.
@@ -41,14 +41,14 @@ class PacketIdentity:
         return np.concatenate([np.broadcast_to(common, (n_packets, len(common))), _numbers(n_packets)], axis=1)
 
     def presets(self, crc: Crc, n_packets: int) -> np.ndarray:
-        """int64 (n_packets,): the register of each packet's check behind its identity; raises as `bits` does."""
-        # Linear but for its preset: a packet's number adds the same whatever is ahead of it.
+        """Compute the register of each packet's check after its identity, int64 (n_packets,); raises as `bits` does."""
+        # Linear except for the preset: a packet's number contributes the same whatever precedes it.
         register = crc.register(0, NUMBER_BITS, crc.register(self._common, COMMON_BITS))
         return register ^ _of_numbers(crc)[:n_packets]
 
     @property
     def _common(self) -> int:
-        """What all packets have in common, as one number."""
+        """Pack the common part of the identity into one number."""
         common = 0
         for name, width in (("stream_id", STREAM_BITS), ("frame_id", FRAME_BITS), ("codebook_id", CODEBOOK_BITS)):
             value = int(getattr(self, name))
@@ -64,5 +64,5 @@ def _numbers(n_packets: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _of_numbers(crc: Crc) -> np.ndarray:
-    """int64 (16384,): what each packet's number adds to the register."""
+    """Tabulate the contribution of each packet's number to the register, int64 (16384,)."""
     return crc.presets(_numbers(1 << NUMBER_BITS), np.zeros(1 << NUMBER_BITS, np.int64))

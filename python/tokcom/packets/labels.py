@@ -1,4 +1,4 @@
-"""Tokens under other numbers on the air: the permutation between a codebook's words and their labels."""
+"""Labels of tokens on the air: a permutation of a codebook's words."""
 
 import numpy as np
 
@@ -6,24 +6,25 @@ from tokcom.errors import FrameError, ParameterError
 
 NATURAL, SEMANTIC, CONTEXTUAL = "natural", "semantic", "contextual"
 LABELS = (NATURAL, SEMANTIC, CONTEXTUAL)
-"""natural: a token's label is its number. The others are permutations that come with the codebook. semantic: what the
-code confuses means nearly the same. contextual: what the context confuses, the code keeps apart."""
+"""Kinds of labels. natural: a token's label is its number. The others are permutations that come with the codebook.
+semantic: labels that the code confuses stand for similar words. contextual: the code keeps apart words that the context
+confuses."""
 
 
 class TokenLabels:
-    """A permutation of a codebook.
+    """Permutation of a codebook.
 
     Args:
         labels: int (size,), the label of each token: 0 to size - 1, each once.
 
     Raises:
-        ParameterError: it is no permutation.
+        ParameterError: it is not a permutation.
     """
 
     def __init__(self, labels: np.ndarray):
         labels = np.asarray(labels)
         if labels.ndim != 1 or not np.array_equal(np.sort(labels), np.arange(len(labels))):
-            raise ParameterError(f"labels of shape {labels.shape} are no permutation of 0 to {labels.size - 1}")
+            raise ParameterError(f"labels of shape {labels.shape} are not a permutation of 0 to {labels.size - 1}")
         self.of_tokens = labels.astype(np.int32)
         self.to_tokens = np.argsort(labels).astype(np.int32)
         for array in (self.of_tokens, self.to_tokens):
@@ -40,7 +41,7 @@ class TokenLabels:
         return len(self.of_tokens)
 
     def label(self, tokens: np.ndarray) -> np.ndarray:
-        """int32 labels of tokens, any shape.
+        """Convert tokens of any shape to labels, int32.
 
         Raises:
             FrameError: a token lies outside the codebook.
@@ -52,7 +53,7 @@ class TokenLabels:
         return self.of_tokens[tokens]
 
     def tokens(self, labels: np.ndarray) -> np.ndarray:
-        """int32 tokens of labels, any shape; a number that is no token's label stays what it is."""
+        """Convert labels of any shape to tokens, int32; numbers that are not a label are kept."""
         labels = np.asarray(labels)
         known = (labels >= 0) & (labels < len(self))
         return np.where(known, self.to_tokens[np.where(known, labels, 0)], labels).astype(np.int32)

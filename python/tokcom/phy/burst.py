@@ -34,14 +34,14 @@ class BurstPlan:
 
 def packet_symbols(header: BurstHeader) -> np.ndarray:
     """Count the constellation symbols of each packet, int64 (n_packets,); 0 for packets not sent."""
-    return _symbols_by_mcs(header.token_bits, header.tokens_per_packet)[header.mcs]
+    return _symbols_by_mcs(header.token_bits, header.tokens_per_packet, header.tag_bits)[header.mcs]
 
 
 @lru_cache(maxsize=64)
-def _symbols_by_mcs(token_bits: int, tokens_per_packet: int) -> np.ndarray:
+def _symbols_by_mcs(token_bits: int, tokens_per_packet: int, tag_bits: int) -> np.ndarray:
     sizes = np.zeros(MCS_NOT_SENT + 1, np.int64)
     for row in mcs_table():
-        sizes[row.index] = row.symbols(1 << token_bits, tokens_per_packet)
+        sizes[row.index] = row.symbols(1 << token_bits, tokens_per_packet, tag_bits)
     return sizes
 
 

@@ -229,7 +229,7 @@ def fading(observation: Observation, start: Description) -> Description:
 
 
 def _slope(values: np.ndarray) -> float:
-    """Of the straight line through equally spaced values that fits best, by the symbol."""
+    """Fit a straight line to equally spaced values and return its slope per symbol."""
     places = np.arange(len(values)) - (len(values) - 1) / 2
     return float(places @ values) / max(float(places @ places), 1.0)
 

@@ -192,7 +192,7 @@ class KnownCells:
 def known_cells(header: BurstHeader, profile: Profile, plan: BurstPlan) -> KnownCells:
     """Return header, pilots and fillers of a burst, and the constellations of the other cells."""
     payload = _payload_known(
-        header.mcs.tobytes(), 1 << header.token_bits, header.tokens_per_packet, plan.header_symbols
+        header.mcs.tobytes(), 1 << header.token_bits, header.tokens_per_packet, header.tag_bits, plan.header_symbols
     )
     known, order = payload.known.copy(), payload.order
     n = plan.header_symbols
@@ -202,14 +202,14 @@ def known_cells(header: BurstHeader, profile: Profile, plan: BurstPlan) -> Known
 
 
 @lru_cache(maxsize=16)
-def _payload_known(mcs: bytes, codebook_size: int, tokens_per_packet: int, n_header: int) -> KnownCells:
+def _payload_known(mcs: bytes, codebook_size: int, tokens_per_packet: int, tag_bits: int, n_header: int) -> KnownCells:
     """Return pilots, fillers and constellations of the payload; cells of the header are left unset."""
     indices = np.frombuffer(mcs, np.uint8)
     orders, sizes = np.zeros(256, np.uint8), np.zeros(256, np.int64)
     for row in mcs_table():
         constellation = row.constellation()
         orders[row.index] = 1 if constellation.bits_per_symbol == 1 else 1 << constellation.bits_per_symbol // 2
-        sizes[row.index] = row.symbols(codebook_size, tokens_per_packet)
+        sizes[row.index] = row.symbols(codebook_size, tokens_per_packet, tag_bits)
     sizes[MCS_NOT_SENT] = 0
     values = np.repeat(orders[indices], sizes[indices])
     n_payload = grid.symbols_for(len(values))

@@ -28,7 +28,7 @@ _NUMBERED = struct.Struct(">BHH")
 _FEEDBACK = struct.Struct(">HHIB")
 _WANTED = struct.Struct(">HHB")
 HEAD_BYTES = _NUMBERED.size + CHECK_BYTES
-"""What a datagram of packets has beside its sections."""
+"""Bytes of a datagram of packets other than its sections."""
 
 
 def kind_of(datagram: bytes) -> int:
@@ -162,14 +162,14 @@ def numbered(datagram: bytes) -> tuple[int, int]:
 
 
 def body_of(datagram: bytes) -> memoryview:
-    """What lies between the head and the check. Raises DatagramError where there is no room for both."""
+    """Bytes between the head and the check. Raises DatagramError where there is no room for both."""
     _require_length(datagram, HEAD_BYTES)
     return memoryview(datagram)[_NUMBERED.size : -CHECK_BYTES]
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """What a receiver tells a sender.
+    """Report of a receiver to a sender.
 
     Args:
         largest: number of the newest datagram that has come, modulo 2**16.
@@ -220,7 +220,7 @@ def _wanted_entries(frame_id: int, packets: Sequence[int]) -> list[bytes]:
 
 
 def decode_feedback(datagram: bytes) -> Feedback:
-    """What a FEEDBACK tells; the check is not looked at.
+    """Parse a FEEDBACK datagram; its check is not verified here.
 
     Raises:
         DatagramError: it is cut short or too long.

@@ -1,4 +1,4 @@
-"""What the frames of a stream look like: announced once when a session begins, named by a number in each section."""
+"""Format of the frames of a stream: announced once when a session begins, named by a number in each section."""
 
 import struct
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ class FrameFormat:
         return -(-self.tokens_per_packet * self.token_bits // 8)
 
     def packets(self, n_tokens: int) -> int:
-        """Packets of a frame of so many tokens.
+        """Number of packets of a frame of `n_tokens` tokens.
 
         Raises:
             ParameterError: they are more than a frame may have.

@@ -18,7 +18,7 @@ from tokcom.protocol.sequence import whole_number
 GAPS = 3.0
 """A frame's next packets are waited for as long as so many of the gaps between those of late."""
 DONE_FRAMES = 1024
-"""How many frames back it is known that they are done."""
+"""Number of past frames that are remembered as done."""
 
 
 @dataclass(eq=False)
@@ -56,7 +56,7 @@ class IncomingFrame:
 
     @property
     def n_bytes(self) -> int:
-        """What it may hold in memory, beside what the assembler holds."""
+        """Largest number of bytes held in memory, besides those in the assembler."""
         return 2 * self.positions.nbytes + self.outline.tokens.nbytes
 
 
@@ -92,7 +92,7 @@ class ReceivedFrame:
 
 @dataclass(frozen=True)
 class WaitSettings:
-    """How long frames are waited for.
+    """Waiting time for frames.
 
     Args:
         deadline_s: from a frame's first packet until it is taken as it is.
@@ -200,7 +200,7 @@ class IncomingFrames:
         return frame
 
     def _plan(self, frame: IncomingFrame, now: float) -> None:
-        """When what lacks of a frame is asked for: at once where all of it is there, later where more may come."""
+        """Time at which a frame's missing packets are requested: at once if all of it has been sent, else later."""
         if frame.whole:
             frame.judge_at = now
         elif frame.rounds and frame.wanted:
@@ -217,7 +217,7 @@ class IncomingFrames:
         frame.judge_at = now + patience_s
 
     def assembly(self, frame_id: int) -> Assembly | None:
-        """What has come of a frame with its index; None where nothing has."""
+        """Packets received of a frame with their index; None if there are none."""
         return self._assembler.get((self._source, 0, frame_id))
 
     def take(self, frame_id: int, now: float) -> ReceivedFrame:

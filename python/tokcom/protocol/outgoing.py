@@ -12,8 +12,8 @@ from tokcom.protocol.sections import Section, head_bytes, index_bytes
 
 ALL_INDEXED, SOME_INDEXED, NONE_INDEXED = "all", "quarter", "none"
 INDEXED = (ALL_INDEXED, SOME_INDEXED, NONE_INDEXED)
-"""Which packets travel with their index; "quarter": those of every fourth batch, around which a model finds the places
-of the others."""
+"""Choices of the packets that travel with their index; "quarter": those of every fourth batch, around which a model
+finds the places of the others."""
 
 
 INTERLEAVED = 4
@@ -78,8 +78,8 @@ class Batch:
 
 
 class SendQueue:
-    """What waits to be sent: repeats first, then class 0 of all frames, then the surer ones; frames take turns, so that
-    a lost datagram takes little of each.
+    """Queue of what is to be sent: repeats first, then class 0 of all frames, then the surer classes. Frames take
+    turns, so that a lost datagram takes little of each.
 
     Args:
         section_packets: packets of a frame that share a datagram, at most.

@@ -81,7 +81,7 @@ class Path:
         return self._bad
 
     def arrivals(self, n_bytes: int, now: float) -> list[float]:
-        """When a datagram of so many bytes, sent now, comes out: never, once or twice, in seconds."""
+        """Times in seconds at which a datagram of `n_bytes` bytes, sent now, comes out: none, one or two."""
         settings, at = self.settings, now
         if settings.rate is not None:
             while self._queue and self._queue[0][0] <= now:

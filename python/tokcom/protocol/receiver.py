@@ -18,11 +18,11 @@ from tokcom.protocol.sequence import ReplayWindow, whole_number
 
 NONE, ALL, CONTEXT = "none", "all", "context"
 REPEATS = (NONE, ALL, CONTEXT)
-"""Which lost packets are asked for: none, all, or those that whoever judges the frame cannot tell."""
+"""Choices of the lost packets that are requested: none, all, or those that the model cannot tell."""
 REPORT_DATAGRAMS, REPORT_S = 8, 0.01
-"""A report follows so many datagrams, or so long after the first that it tells of."""
+"""A report is sent after this number of datagrams, or this time after the first that it covers."""
 TOLD_TWICE = 2
-"""Packets wanted are in so many reports, for a report may be lost."""
+"""Number of reports that repeat each request for a packet, since a report may be lost."""
 FIRST_PATIENCE_S = 0.15
 MAX_OUTPUT = 4096
 """Frames that may wait to be fetched; of more, the oldest are dropped."""
@@ -30,7 +30,7 @@ MAX_OUTPUT = 4096
 
 @dataclass(frozen=True)
 class ReceiverSettings:
-    """What a receiver takes, and what it asks for.
+    """Settings of a receiver: what it accepts and what it requests.
 
     Args:
         repeats: one of REPEATS.
@@ -69,7 +69,7 @@ class ReceiverSettings:
 
 @dataclass
 class ReceiverCounters:
-    """What a receiver has seen.
+    """Counters of a receiver.
 
     Attributes:
         datagrams, bytes: of sessions, whose check held; replayed of them had come before.
@@ -103,7 +103,7 @@ class ReceiverCounters:
 
 @dataclass(frozen=True)
 class Question:
-    """A frame of which packets lack, for whoever judges which of them are wanted.
+    """A frame that lacks packets, for the policy that decides which of them are wanted.
 
     Attributes:
         session, frame_id: the frame; `Receiver.answer` wants them back.
@@ -397,7 +397,7 @@ class Receiver:
         return datagram
 
     def next_time(self) -> float | None:
-        """When `poll` has something to do, seconds; None: not before the next `receive` or `answer`."""
+        """Time of the next `poll` in seconds; None: not before the next `receive` or `answer`."""
         times = []
         for session in self._sessions.values():
             times.append(session.heard_at + self.settings.idle_s)

@@ -12,17 +12,17 @@ from tokcom.protocol.token_bucket import TokenBucket
 
 SUREST, RANDOM, TAIL = "surest", "random", "tail"
 DROPS = (SUREST, RANDOM, TAIL)
-"""What a full queue drops: a datagram of the surest class that it holds, a random one, or the one that came last."""
+"""Policies of a full queue: drop a datagram of the surest class held, a random one, or the latest."""
 
 
 @dataclass
 class RelayCounters:
-    """What a relay has done.
+    """Counters of a relay.
 
     Attributes:
         passed: datagrams that went on.
         dropped: those that did not, by class.
-        refused: datagrams that are none of the token protocol.
+        refused: datagrams that do not belong to the token protocol.
     """
 
     passed: int
@@ -63,7 +63,7 @@ class DropQueue:
         return sum(map(len, self._waiting))
 
     def put(self, datagram: bytes, to: Hashable) -> None:
-        """Take a datagram that is to go on to an address; what is none of the token protocol goes nowhere."""
+        """Take a datagram to be forwarded to an address; one that is not of the token protocol is dropped."""
         try:
             priority = class_of(datagram)
         except DatagramError:
@@ -109,5 +109,5 @@ class DropQueue:
         return out
 
     def next_time(self, now: float) -> float | None:
-        """When the next datagram may go on, seconds; None: nothing waits."""
+        """Time in seconds at which the next datagram may be forwarded; None: nothing waits."""
         return now + self._bucket.wait(len(self._next()[0][1]), now) if len(self) else None

@@ -1,13 +1,13 @@
-"""How doubtful a lost packet may be so that it need not be sent again: conformal risk control.
+"""Largest doubt at which a lost packet need not be sent again: conformal risk control.
 
-Of the packets that a frame lacks, those are asked for that the receiver's model is least sure of: whose expected share
-of wrong tokens is above a threshold. The threshold is such that of all tokens of a frame at most a share alpha is
-accepted wrong, on average (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024).
+Of a frame's missing packets, the receiver requests those that its model is least sure of: those whose expected
+share of wrong tokens is above a threshold. The threshold is set so that on average at most a share alpha of the tokens
+of a frame is accepted although wrong (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024).
 
-How many packets a frame lacks is the channel's doing, and differs between the channel of the calibration and that of
-the day; given their number, which tokens they hold is the permutation's doing, the same everywhere (layout "spread").
-So frames are calibrated in groups of equal loss, and the groups are weighted as they occur on the channel at hand, as
-weights by likelihood ratio would do (Tibshirani, Foygel Barber, Candes and Ramdas, NeurIPS 2019).
+The number of lost packets depends on the channel and differs between calibration and use. Given their number, the
+tokens that they hold depend only on the permutation, which is the same everywhere (layout "spread"). Frames are
+therefore calibrated in groups of equal loss, and the groups are weighted by their frequency on the channel in use, as
+likelihood-ratio weights would do (Tibshirani, Foygel Barber, Candes and Ramdas, NeurIPS 2019).
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def accepted_wrong(doubt: np.ndarray, wrong: np.ndarray, n_tokens: int) -> np.nd
 
 @dataclass(frozen=True)
 class RepeatRisk:
-    """What is known of the risk, by group and threshold.
+    """Measured risk, by group and threshold.
 
     Args:
         frames: of each group that were measured; groups of none ask for everything.
@@ -83,7 +83,7 @@ class RepeatRisk:
         )
 
     def threshold(self, alpha: float, weights: np.ndarray) -> float:
-        """Doubt up to which packets are accepted unheard.
+        """Doubt up to which lost packets are accepted without a repeat.
 
         Args:
             alpha: share of a frame's tokens that may be accepted wrong, on average over frames; above 0 and below 1.

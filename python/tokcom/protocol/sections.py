@@ -66,7 +66,7 @@ def head_bytes(form: FrameFormat, label: bool) -> int:
 
 
 def index_bytes(n_packets: int) -> int:
-    """Bytes of a packet's index in a frame of so many."""
+    """Bytes of a packet's index in a frame of `n_packets` packets."""
     return 1 if n_packets <= 256 else 2
 
 

@@ -22,7 +22,7 @@ from tokcom.protocol.token_bucket import TokenBucket
 SUREST, RANDOM = "surest", "random"
 DROPS = (SUREST, RANDOM)
 BITS_PER_PACKET = 256
-"""Of frames of bits."""
+"""Size of the packets of a frame of bits."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0
 SILENCE_S = 3.0
 """Without a report for so long while datagrams are under way, the sender begins with a new session."""
@@ -30,12 +30,12 @@ SILENCE_S = 3.0
 
 @dataclass(frozen=True)
 class SenderSettings:
-    """How a sender sends.
+    """Settings of a sender.
 
     Args:
         tokens_per_packet: tokens in each packet, 1 to 64.
         layout: which tokens travel together, one of `packets.layout.LAYOUTS`.
-        section_packets: packets of a frame in one datagram, 1 to 255: a lost datagram takes so many.
+        section_packets: packets of a frame in one datagram, 1 to 255; a lost datagram loses all of them.
         mtu: bytes of a datagram, 100 to 65507.
         deadline_s: a frame is kept for repeats, and sent at all, for so long; above 0.
         max_rate: bytes per second at most, beside what congestion control allows; None: no limit of its own.
@@ -82,7 +82,7 @@ class SenderSettings:
 
 @dataclass
 class SenderCounters:
-    """What a sender has done.
+    """Counters of a sender.
 
     Attributes:
         frames: offered.
@@ -416,7 +416,7 @@ class Sender:
         return datagram
 
     def next_time(self, now: float) -> float | None:
-        """When `poll` has something to do, seconds; None: not before the next `offer` or `receive`."""
+        """Time of the next `poll` in seconds; None: not before the next `offer` or `receive`."""
         times: list[float] = []
         if self._asking is not None:
             times.append(self._asking.retry_at)

@@ -3,7 +3,7 @@
 NUMBERS = 1 << 16
 """Numbers travel modulo this."""
 WINDOW = 1024
-"""How far behind the newest a number may be."""
+"""Largest distance of a number behind the newest."""
 
 
 def whole_number(low: int, highest: int) -> int:
@@ -15,7 +15,7 @@ def whole_number(low: int, highest: int) -> int:
 
 
 class ReplayWindow:
-    """Which of the newest numbers have come.
+    """Record of the newest numbers received.
 
     Attributes:
         highest: the newest; 0 at first.

@@ -30,7 +30,7 @@ class TokenBucket:
         self._at = now
 
     def take(self, count: int, now: float) -> bool:
-        """Whether so many bytes may go now; if so, they are taken. A datagram longer than the burst waits for a full
+        """Whether `count` bytes may go now; if so, they are taken. A datagram longer than the burst waits for a full
         bucket and leaves a debt."""
         self._fill(now)
         if self._level < min(count, self.burst) - ROUNDING:
@@ -39,7 +39,7 @@ class TokenBucket:
         return True
 
     def wait(self, count: int, now: float) -> float:
-        """Seconds until so many bytes may go."""
+        """Seconds until `count` bytes may go."""
         self._fill(now)
         lacking = min(count, self.burst) - self._level
         return lacking / self.rate if lacking > ROUNDING else 0.0

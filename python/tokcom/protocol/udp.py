@@ -15,7 +15,7 @@ from tokcom.protocol.relay import DropQueue
 from tokcom.protocol.sender import Sender
 
 SOCKET_BYTES = 4 << 20
-"""What the kernel is asked to keep of datagrams that wait to be read."""
+"""Receive buffer requested from the kernel for datagrams that wait to be read."""
 AT_ONCE = 512
 """Datagrams read before timers and other tasks have their turn."""
 FEWEST_S = 0.0005
@@ -55,7 +55,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """Host and port of "HOST:PORT" or "[HOST]:PORT".
 
     Raises:
-        TransportError: it is none.
+        TransportError: the text is not of that form.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or not 0 < int(port) < 65536 or not host.strip("[]"):

@@ -70,7 +70,7 @@ class FrameKeeper:
         return question.assembly.missing if policy is None else policy.wanted(question.assembly)
 
     def whole(self, received: ReceivedFrame) -> WholeFrame:
-        """What there is of a frame, made whole where its model is here."""
+        """Frame as far as it has arrived, completed by its model if that is available."""
         policy = self._policy(received.outline.codebook)
         frame, problem = received.frame, ""
         came = int(received.packets_ok.sum()) + sum(map(len, received.unplaced))

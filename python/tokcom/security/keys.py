@@ -53,10 +53,28 @@ def new_key() -> Key:
 
 
 def save_key(key: Key, path: str | Path) -> None:
-    """Write a key to a new file that only its owner may read.
+    """Write a key to a new file that its owner alone may read.
 
     Raises:
-        KeyFileError: the file exists already, or cannot be written.
+        KeyFileError: there is such a file already, or it cannot be written.
+    """
+    write_secret_file(path, FIRST_WORDS, key.secret)
+
+
+def load_key(path: str | Path) -> Key:
+    """Read a key.
+
+    Raises:
+        KeyFileError: the file cannot be read, may be read by others than its owner, or holds no key.
+    """
+    return Key(read_secret_file(path, FIRST_WORDS, "tokcom keys new"))
+
+
+def write_secret_file(path: str | Path, first: str, secret: bytes) -> None:
+    """Write what a secret is, one word, and the secret to a new file that its owner alone may read.
+
+    Raises:
+        KeyFileError: there is such a file already, or it cannot be written.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -65,14 +83,14 @@ def save_key(key: Key, path: str | Path) -> None:
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from error
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{FIRST_WORDS} {key.secret.hex()}\n")
+        file.write(f"{first} {secret.hex()}\n")
 
 
-def load_key(path: str | Path) -> Key:
-    """Read a key.
+def read_secret_file(path: str | Path, first: str, command: str) -> bytes:
+    """Read a secret of SECRET_BYTES that `write_secret_file` has written; `command` makes such files.
 
     Raises:
-        KeyFileError: the file cannot be read, may be read by others than its owner, or holds no key.
+        KeyFileError: the file cannot be read, may be read by others than its owner, or holds no such secret.
     """
     try:
         with open(path, encoding="ascii") as file:
@@ -85,12 +103,12 @@ def load_key(path: str | Path) -> Key:
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
-        first, secret = words
-        if first != FIRST_WORDS:
+        word, digits = words
+        if word != first or len(digits) != 2 * SECRET_BYTES:
             raise ValueError
-        return Key(bytes.fromhex(secret))
-    except (ValueError, KeyFileError) as error:
+        return bytes.fromhex(digits)
+    except ValueError as error:
         raise KeyFileError(
-            f"{path} holds no key: '{FIRST_WORDS}' and {2 * SECRET_BYTES} hexadecimal digits belong there, as "
-            "`tokcom keys new` writes them"
+            f"{path} holds no key: '{first}' and {2 * SECRET_BYTES} hexadecimal digits belong there, as `{command}` "
+            "writes them"
         ) from error

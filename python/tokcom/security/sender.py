@@ -1,54 +1,67 @@
-"""Key streams for the frames of one transmitter, none of which is used twice."""
+"""Seals for the frames of one transmitter, no two of which are alike."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.identity import PacketIdentity
+from tokcom.packets.seal import TAG_BITS
 from tokcom.security.epochs import next_epoch
-from tokcom.security.key_stream import KeyStream
+from tokcom.security.frame_cipher import Direction, FrameCipher
 from tokcom.security.keys import Key, load_key
 
 
 class Sender:
-    """Encryption of one transmitter's frames.
+    """What one transmitter encrypts and authenticates with.
 
-    Within an epoch the ids of frames increase. A frame whose id does not increase begins a new epoch: it is sent again,
-    its source has restarted, or ids have wrapped around.
+    Frames of an epoch rise in their ids. One that does not begins an epoch: it is sent again, its source began anew, or
+    ids came round.
 
     Args:
-        key: the key, shared by both ends.
+        key: shared by both ends.
         epochs: file that counts this key's epochs in this direction.
-        direction: 0 or 1; two ends that both transmit with one key use one each.
+        direction: 0 or 1; two ends that both transmit with one key take one each.
+        tag_bits: of each packet's tag, one of `packets.seal.TAG_WIDTHS`.
 
     Raises:
-        KeyFileError: the counter cannot be read or written, or is exhausted.
-        ParameterError: the direction is not 0 or 1.
+        KeyFileError: the count cannot be read or written, or is used up.
+        ParameterError: the direction is neither, or there is no such tag.
     """
 
-    def __init__(self, key: Key, epochs: str | Path, direction: int = 0):
-        KeyStream(key, direction, 0)
-        self._key, self._epochs, self._direction = key, epochs, direction
+    def __init__(self, key: Key, epochs: str | Path, direction: int = 0, tag_bits: int = TAG_BITS):
+        self._direction, self._epochs = Direction(key, direction, tag_bits), epochs
         self._begin_epoch()
 
     @classmethod
-    def of_file(cls, path: str | Path, direction: int = 0) -> "Sender":
-        """Make a sender with the key in a file; its epochs are counted in a file beside it, with the suffix `.epochs`
-        and the direction.
+    def of_file(cls, path: str | Path, direction: int = 0, tag_bits: int = TAG_BITS) -> "Sender":
+        """With the key in a file; its epochs are counted beside it, in a file whose name ends in `.epochs` and the
+        direction.
 
         Raises:
-            KeyFileError, ParameterError: as for the constructor, or the file holds no key.
+            KeyFileError, ParameterError: as above, or the file holds no key.
         """
-        return cls(load_key(path), f"{path}.epochs{direction}", direction)
+        return cls(load_key(path), f"{path}.epochs{direction}", direction, tag_bits)
 
-    def key_stream(self, stream_id: int, frame_id: int) -> KeyStream:
-        """Return the key stream of the next frame.
+    @property
+    def tag_bits(self) -> int:
+        """Bits of each packet's tag."""
+        return self._direction.tag_bits
+
+    def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
+        """The header of the next frame with its seal, and what its packets are bound to and encrypted with.
 
         Raises:
-            KeyFileError: a new epoch is needed, but none is left, or the counter cannot be written.
+            KeyFileError: it takes a new epoch, and there is none, or their count cannot be written.
+            ParameterError: the header has no room for a seal.
         """
-        if frame_id <= self._last.get(stream_id, -1):
+        if header.frame_id <= self._last.get(header.stream_id, -1):
             self._begin_epoch()
-        self._last[stream_id] = frame_id
-        return self._stream
+        self._last[header.stream_id] = header.frame_id
+        untagged = replace(header, seal=self._direction.seal(self._epoch))
+        cipher = FrameCipher(self._direction, self._epoch, header.stream_id, header.frame_id, untagged.sealed_bytes)
+        tagged = replace(untagged, seal=self._direction.seal(self._epoch, cipher.header_tag))
+        return tagged, replace(header.identity, cipher=cipher)
 
     def _begin_epoch(self) -> None:
-        self._stream = KeyStream(self._key, self._direction, next_epoch(self._epochs))
+        self._epoch = next_epoch(self._epochs)
         self._last: dict[int, int] = {}

@@ -9,7 +9,7 @@ from tokcom.onnx_runtime import open_graph
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 ENCODER, DECODER = "encoder of pictures", "decoder of pictures"
-"""What the files compute, by their own metadata."""
+"""Value of the files' metadata that names what they compute."""
 
 
 class OnnxTokenizer(PictureTokenizer):

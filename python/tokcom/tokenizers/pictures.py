@@ -29,7 +29,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""Transpositions that turn a picture upright, by EXIF orientation."""
+"""Transpositions that make a picture upright, by EXIF orientation."""
 
 
 def load_picture(file: str | Path | BinaryIO, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:

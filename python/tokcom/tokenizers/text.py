@@ -18,7 +18,7 @@ from tokcom.frame import LOST, TokenFrame
 
 MODALITY = "text"
 MAX_CHARACTERS = 1 << 16
-"""Of one text: a longer one is sent in pieces."""
+"""Greatest length of one text; a longer one is sent in pieces."""
 SURE = 0.999
 """Probability from which a word is sure."""
 DIGITS = "0123456789abcdef"
@@ -47,8 +47,8 @@ class Word:
 
 
 def pieces(text: str, characters: int = MAX_CHARACTERS) -> Iterator[str]:
-    """A text in pieces of at most so many characters, cut behind white space where there is some in the second half of
-    a piece; together they are the text.
+    """Cut a text into pieces of limited length, after white space if the second half of a piece has any. Joined, the
+    pieces are the text.
 
     Raises:
         TextError: the number of characters is below 1.
@@ -172,7 +172,7 @@ class TextTokenizer:
         return self._tokenizer.decode(tokens, skip_special_tokens=False).encode()
 
     def _parts(self, tokens: list[int]) -> list[tuple[bytes, slice]]:
-        """What each token, or each escaped byte, adds to the text, and which tokens it is of."""
+        """Contribution of each token, or each escaped byte, to the text, with the tokens that it comes from."""
         parts, run, place = [], 0, 0
         while place < len(tokens):
             escaped = tokens[place + 1 : place + 3] if tokens[place] == self._escape else []

@@ -43,7 +43,7 @@ class Delivery:
 
     Attributes:
         packets: the received packets.
-        airtime: in seconds.
+        airtime: airtime in seconds.
     """
 
     packets: Assembly

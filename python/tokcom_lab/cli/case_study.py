@@ -92,6 +92,7 @@ def case_study(
     from tokcom_lab.case_study.schedule import run_jobs, travels_in_clear
     from tokcom_lab.case_study.schemes import find_schemes
     from tokcom_lab.case_study.store import CellStore
+    from tokcom_lab.cli.bench.material import with_tokens
     from tokcom_lab.photographs import load_photographs
 
     settings = StudySettings(
@@ -104,7 +105,9 @@ def case_study(
         if name in wanted or name in ("lpips", "clip"):
             console.print(f"{name}: not computed: {why}", highlight=False)
     computed = [name for name in wanted if name not in absent]
-    photographs = load_photographs(data, images, load_tokenizer(model).image_size, load_classifier(model), 0)
+    photographs = with_tokens(
+        load_photographs(data, images, load_tokenizer(model).image_size, load_classifier(model), 0), model
+    )
     jobs = jobs_of(photographs.pictures, photographs.names, photographs.labels, esn0_db, seeds, computed, shown)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -112,7 +115,7 @@ def case_study(
         raise TokcomError(f"{out}: the folder cannot be created: {error.strerror}") from None
     if scheduler is not None and travels_in_clear(scheduler):
         console.print(
-            f"{scheduler} is not encrypted: whoever reaches it can run programs on its workers; "
+            f"{scheduler} is not encrypted: anyone who can reach it can run programs on its workers; "
             "outside a trusted network use tls://",
             highlight=False,
         )

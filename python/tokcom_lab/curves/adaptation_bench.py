@@ -38,6 +38,8 @@ MARGIN = 0.85
 CAUTION = 1.0
 """Standard errors over the frames of the training split by which they must do so."""
 LEAST_BOUND = 2e-4
+NEGLIGIBLE = 5e-5
+"""Token error rate on the training split that is as good as none."""
 LARGEST_BOUND = 0.7
 STRICTER, LOOSER = 0.3, 2.5
 """Largest steps of the search for a bound."""
@@ -212,14 +214,14 @@ class AdaptationBench:
         if not served.any():
             return replace(contender.config, bound=LEAST_BOUND)
         allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served]
-        least, ceiling = served.sum() * LEAST_BOUND, max(float(allowed.mean()), LEAST_BOUND)
+        ceiling = max(float(allowed.mean()), NEGLIGIBLE)
 
         def holds(bound: float) -> bool:
             tried = replace(contender, config=replace(contender.config, bound=bound))
             errors = self._errors(pool, self.train, "train", channel, value, tried)[served]
             more = errors - allowed
             doubt = CAUTION * more.std() * np.sqrt(len(more))
-            return bool(errors.sum() <= least or more.sum() + doubt <= 0)
+            return bool(errors.mean() <= NEGLIGIBLE or more.sum() + doubt <= 0)
 
         # Begin where the expected errors meet the limit.
         bound = largest_bound(holds, self._bound(channel, value, contender.config, ceiling, served))
@@ -310,7 +312,7 @@ def largest_bound(holds: Callable[[float], bool], first: float) -> float:
         first: the bound to begin with.
 
     Returns:
-        A bound that holds; LEAST_BOUND if none was found.
+        A bound that holds; NEGLIGIBLE if none was found.
     """
     bound, low, high = first, None, None
     for _ in range(TRIES):
@@ -321,12 +323,12 @@ def largest_bound(holds: Callable[[float], bool], first: float) -> float:
         if low is not None and (low >= LARGEST_BOUND or (high is not None and high <= CLOSE * low)):
             break
         if low is None:
-            bound = max(STRICTER * high, LEAST_BOUND)
+            bound = max(STRICTER * high, NEGLIGIBLE)
         elif high is None:
             bound = min(LOOSER * low, LARGEST_BOUND)
         else:
             bound = float(np.sqrt(low * high))
-    return LEAST_BOUND if low is None else low
+    return NEGLIGIBLE if low is None else low
 
 
 def carriers_at(channel: str, esn0_db: float, seed: int, split: str, number: int) -> np.ndarray:

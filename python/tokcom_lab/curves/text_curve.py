@@ -18,7 +18,7 @@ TER = 0.1
 
 @dataclass(frozen=True)
 class Message:
-    """What a receiver made of one message at one Es/N0.
+    """One message as decoded by a receiver at one Es/N0.
 
     Attributes:
         esn0_db: Es/N0 in dB.

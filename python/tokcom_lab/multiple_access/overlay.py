@@ -14,7 +14,7 @@ from tokcom.phy.numerology import CARRIERS
 from tokcom_lab.multiple_access.scene import Scene
 
 MCS_BY_LENGTH = {8: "16qam-1/2", 12: "qpsk-2/3", 16: "qpsk-1/2", 24: "qpsk-1/2", 32: "qpsk-1/2"}
-"""The fastest need that fits into as many cells as slots of so many carriers have."""
+"""MCS by carriers per slot: the fastest one whose burst fits into the cells of slots of that width."""
 TOKENS_PER_PACKET = 4
 ROUNDS = 4
 
@@ -62,7 +62,10 @@ class Overlay:
         done = [np.zeros(len(self.layout), bool) for _ in range(users)]
         found = [np.zeros_like(packets[0]) for _ in range(users)]
         sent = np.zeros((users, total), np.complex128)
-        known = np.zeros((users, total), bool)
+        # Where a transmitter sends nothing, that is known.
+        known = np.ones((users, total), bool)
+        for user in range(users):
+            known[user, self.cells[user]] = False
         order = np.argsort([-each.channel.power for each in observed.users])
         for _ in range(ROUNDS):
             before = sum(each.sum() for each in done)
@@ -78,7 +81,7 @@ class Overlay:
                     good, self._symbols(np.minimum(found[user], self.scene.frames[0].codebook_size - 1)), 0
                 )
                 sent[user] = self._spread(again, user, total)
-                known[user] = self._spread(good.astype(float), user, total, turn=False) != 0
+                known[user, self.cells[user]] = np.tile(good, self.copies)
             if sum(each.sum() for each in done) == before:
                 break
         out = np.zeros((len(scene.frames), scene.plan.n_slots), np.int32)
@@ -89,10 +92,9 @@ class Overlay:
     def _symbols(self, packets: np.ndarray) -> np.ndarray:
         return self.coded.map(self.coded.encode(packets, self.identity))
 
-    def _spread(self, symbols: np.ndarray, user: int, total: int, turn: bool = True) -> np.ndarray:
+    def _spread(self, symbols: np.ndarray, user: int, total: int) -> np.ndarray:
         out = np.zeros(total, np.complex128)
-        values = np.tile(symbols, self.copies)
-        out[self.cells[user]] = values * self.turns[user] if turn else values
+        out[self.cells[user]] = np.tile(symbols, self.copies) * self.turns[user]
         return out
 
     def _llrs(

@@ -27,7 +27,7 @@ from tokcom_lab.multiple_access.sparse import matching_pursuit, message_passing
 TDMA = "tdma "
 TDMA_MODES = ("viterbi", "context")
 GENIE_PARTS = 16
-"""The genie's prior knows all tokens but one in so many."""
+"""One token in this number is unknown to the genie's prior."""
 SHARED = ("todma", "pair", "omp", "omp fill", "amp")
 """Receivers of one burst of modulation vectors."""
 OVERLAID = ("sic", "spread")
@@ -36,7 +36,7 @@ NAMES = (*SHARED, *OVERLAID, "genie")
 
 @dataclass(frozen=True)
 class Received:
-    """What a receiver made of a scene.
+    """A scene as decoded by a receiver.
 
     Attributes:
         tokens: int32 (users, n_slots).
@@ -85,7 +85,7 @@ class Receivers:
         }
 
     def receive(self, name: str, scene: Scene) -> Received:
-        """What a receiver makes of a scene; users that are not heard come out as token 0.
+        """Decode a scene with one receiver; users that are not heard come out as token 0.
 
         Raises:
             ParameterError: there is no such receiver.

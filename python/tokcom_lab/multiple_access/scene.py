@@ -26,7 +26,7 @@ NOISE_PER_SAMPLE = FFT_SIZE / len(CARRIERS)
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What lies between transmitters and receiver.
+    """Channel between transmitters and receiver.
 
     Args:
         profile: row of channel/profiles.json with Rayleigh fading, drawn for every burst and transmitter and constant
@@ -116,7 +116,7 @@ class Scene:
         )
 
     def observe(self, cells: np.ndarray | None = None) -> MultiUserObservation:
-        """What the receiver makes of the burst.
+        """Receive the burst.
 
         Args:
             cells: complex64 (users, payload_symbols, 52), in place of the tokens' modulation vectors.

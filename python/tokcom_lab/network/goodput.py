@@ -1,4 +1,4 @@
-"""How many token packets a second go from a sender to a receiver on this machine, over real sockets."""
+"""Token packets per second from a sender to a receiver on this machine, over real sockets."""
 
 import asyncio
 import multiprocessing

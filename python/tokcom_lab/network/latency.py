@@ -1,4 +1,4 @@
-"""How long a whole picture takes over a path with losses: tokens with and without repeats, full ARQ, TCP."""
+"""Time of a whole picture over a path with losses: tokens with and without repeats, full ARQ, TCP."""
 
 import time
 

@@ -12,7 +12,7 @@ BURST = 3.0
 """Datagrams in a burst of losses, on average."""
 DELAY_S = 0.025
 SYMBOL_BYTES, SYMBOLS = 8, 5
-"""Of the fountain code: bytes of a symbol, and symbols in a datagram, 40 bytes as 8 packets of tokens have."""
+"""Fountain code: bytes per symbol, and symbols per datagram; 40 bytes, like 8 packets of tokens."""
 
 
 def token_rows(material: Material, loss: float, seed: int, progress: Progress = lambda done: None) -> list[dict]:
@@ -36,7 +36,7 @@ def token_rows(material: Material, loss: float, seed: int, progress: Progress = 
     psnr, undecodable = [], 0
     for frame in material.frames[1:]:
         progress(1)
-        # Without a model, a picture that is not whole is none.
+        # Without a model, an incomplete picture cannot be shown.
         whole = frame.frame_id in got and got[frame.frame_id][1].packets_ok.all()
         undecodable += not whole
         psnr.append(material.psnr_db(frame) if whole else material.grey_psnr_db(frame.frame_id))

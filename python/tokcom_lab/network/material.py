@@ -1,4 +1,4 @@
-"""What the network benchmarks send: photographs as frames, and what became of frames that arrived in part."""
+"""Material of the network benchmarks: photographs as frames, and the quality of frames that arrived in part."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

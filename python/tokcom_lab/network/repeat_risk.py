@@ -69,7 +69,7 @@ def _lost_on_the_air(frame: TokenFrame, seed: int) -> np.ndarray:
 
 
 def judged_frames(material: Material, channel: str, seed: int, progress: Progress = lambda done: None) -> list[Judged]:
-    """What the model makes of every photograph that a channel has lost packets of; bursts lost as a whole left out."""
+    """The model's predictions for every photograph that lost packets in a channel; wholly lost bursts are left out."""
     judged = []
     for frame in material.frames:
         progress(1)

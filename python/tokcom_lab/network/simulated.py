@@ -17,7 +17,7 @@ INTERVAL_S = 0.04
 """From one picture to the next."""
 DEADLINE_S = 0.5
 QUEUE_S = 0.1
-"""What a relay's queue holds, in seconds of its rate."""
+"""Capacity of a relay's queue, in seconds of its rate."""
 
 
 def send_all(

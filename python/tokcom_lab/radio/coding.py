@@ -31,7 +31,7 @@ def decoder_rates(packets: int, rounds: int, esn0_db: float, seed: int) -> list[
     llrs = constellation.llrs(symbols, noise_variance(esn0_db), codec.coded_length, config.llr_method)
     contenders = {
         "tokcom, all packets in one call": lambda: viterbi(codec.code, llrs, PAYLOAD_BITS),
-        "tokcom, 64 packets (a picture) a call": lambda: in_calls_of(64, codec.code, llrs),
+        "tokcom, 64 packets (one picture) per call": lambda: in_calls_of(64, codec.code, llrs),
         "tokcom, packet by packet": lambda: in_calls_of(1, codec.code, llrs),
         RIVAL: async_decoder(llrs),
         "gr-fec cc_decoder kernel (fec.decoder stream block)": stream_decoder(llrs),

@@ -70,7 +70,7 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
         try:
             if not clock.warm.wait(PATIENCE):
                 raise TokcomError(f"{clock.frames} of the first {WARM_UP} pictures arrived within {PATIENCE} s")
-            rss, samples = resident_mb(), receiver.burst_sync.nitems_read(0)
+            rss, samples = resident_mb(), receiver.token_receiver.burst_sync.nitems_read(0)
             clock.reset()
             wall, cpu = time.perf_counter(), time.process_time()
             memory = [rss]
@@ -92,7 +92,7 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
                 "rss_mb_by_minute": [round(value, 1) for value in memory],
                 "drops": _drops(transmitter, receiver, sink),
                 "frames": len(latencies),
-                "msps": round((receiver.burst_sync.nitems_read(0) - samples) / wall / 1e6, 3),
+                "msps": round((receiver.token_receiver.burst_sync.nitems_read(0) - samples) / wall / 1e6, 3),
             }
         finally:
             top.stop()
@@ -102,10 +102,11 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
 
 def _drops(transmitter: tokcom.image_transmitter, receiver: tokcom.image_receiver, sink: tokcom.image_sink) -> int:
     """Count frames that any queue has dropped, or that were given up."""
+    tokens = receiver.token_receiver
     return (
         transmitter.image_source.frames_missing + transmitter.image_tokenizer.inputs_dropped
-        + transmitter.image_detokenizer.inputs_dropped + transmitter.burst_framer.bursts_dropped
-        + receiver.burst_demodulator.bursts_dropped + receiver.token_recovery.frames_dropped
+        + transmitter.image_detokenizer.inputs_dropped + transmitter.token_transmitter.burst_framer.bursts_dropped
+        + tokens.burst_demodulator.bursts_dropped + tokens.token_recovery.frames_dropped
         + receiver.detokenize_lost.inputs_dropped + receiver.detokenize_recovered.inputs_dropped
         + sink.frames_incomplete
     )  # fmt: skip

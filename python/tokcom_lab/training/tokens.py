@@ -17,7 +17,7 @@ from tokcom_lab.training.picture_feed import PictureFeed
 from tokcom_lab.training.views import VIEWS, Views
 
 CODE = code_of(*(f"tokcom_lab.training.{name}" for name in ("tokens", "views", "picture_feed")))
-"""Of what shows pictures to the tokenizer."""
+"""Version of the step that shows pictures to the tokenizer."""
 BATCH = 32
 VIEW_SEED = 78
 

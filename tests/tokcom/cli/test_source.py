@@ -63,4 +63,4 @@ def test_files_that_cannot_be_read(compressed, tmp_path, monkeypatch):
         assert done.exit_code == 1 and done.output.startswith(f"Error: {file}: ") and says in done.output
     monkeypatch.delenv("TOKCOM_MODELS")
     done = CliRunner().invoke(main, ["decompress", str(compressed), "--to", str(tmp_path)])
-    assert done.exit_code == 1 and "no model of codebook 'tiny@" in done.output
+    assert done.exit_code == 1 and "no model with codebook 'tiny@" in done.output

@@ -19,7 +19,7 @@ def test_the_curve_is_followed_and_flat_beyond_its_ends():
 
 @pytest.mark.parametrize(("odds", "to"), [((1.0,), ()), ((2.0, 1.0), (0.0, 1.0)), ((1.0, 2.0), (1.0, 0.0))])
 def test_curves_that_fall_are_refused(odds, to):
-    with pytest.raises(ParameterError, match="no rising curve"):
+    with pytest.raises(ParameterError, match="not an ascending curve"):
         Acceptance(odds, to)
 
 

@@ -63,5 +63,5 @@ def test_arrays_that_do_not_belong_together_are_named():
         Prediction(logs, 9, np.zeros((2, 3), np.int32), np.zeros(2, np.float32))
     with pytest.raises(ParameterError, match=r"levels of shape \(2, 4\) are not those of 9 words"):
         Prediction(logs, 9, np.zeros((2, 4), np.int32), np.zeros(2, np.float32), np.zeros((2, 4), np.uint8))
-    with pytest.raises(ParameterError, match="cut to fewer"):
+    with pytest.raises(ParameterError, match="cannot be reduced further"):
         Prediction(logs, 9, np.zeros((2, 4), np.int32), np.zeros(2, np.float32)).top(2)

@@ -10,6 +10,8 @@ from tokcom.models.zoo import load_residual
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT
+from tokcom.security.keys import Key
+from tokcom.security.sender import Sender
 
 FRAME = TokenFrame(
     np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32), "caltech64", 1024, (16, 16), frame_id=9
@@ -40,6 +42,16 @@ def test_what_is_chosen_can_be_sent_and_airtime_and_bits_are_those_of_the_burst(
     assert np.array_equal(received.header.mcs, choice.mcs) and received.packets_ok[sent].all()
     known = ~received.frame.lost
     assert np.array_equal(received.frame.tokens[known], FRAME.tokens[known]) and known.sum() == 4 * sent.sum()
+
+
+def test_with_a_key_airtime_and_bits_are_those_of_the_sealed_burst(tmp_path):
+    adapter = LinkAdapter(AdaptationConfig("semantic"), None, Unasked(), load_residual("caltech64"), tag_bits=32)
+    choice = adapter.choose(FRAME, 100, np.array([9.0]), bits=BITS)
+    transmitter = Transmitter(sender=Sender(Key(bytes(32)), tmp_path / "epochs"))
+    assert len(transmitter.transmit(FRAME, choice.layout_seed, choice.mcs)) == choice.airtime
+    header, _ = transmitter.sealed(transmitter.header(FRAME, choice.layout_seed, choice.mcs, 4))
+    assert sum(part.size for part in header.to_bits()) == choice.signalling_bits
+    assert choice.expected_ter <= 0.02 and choice.airtime > choose("semantic", 9.0).airtime
 
 
 def test_semantic_is_never_longer_where_more_errors_are_allowed():

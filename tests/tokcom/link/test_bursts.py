@@ -220,11 +220,11 @@ def test_two_ends_of_one_name_and_other_content_say_so():
     )
     assert reception.frame.codebook == "unknown-11112222" and reception.recovered is None
     assert receiver.strangers == {"unknown-11112222": 1}
-    assert "is of codebook 0x11112222; known are mine@33334444 (0x33334444)" in receiver.last_error
+    assert "has codebook 0x11112222; known are mine@33334444 (0x33334444)" in receiver.last_error
 
 
 def test_a_receiver_refuses_two_models_of_one_id():
-    with pytest.raises(ParameterError, match="have one id on the air"):
+    with pytest.raises(ParameterError, match="have the same id on the air"):
         Receiver([Codebook("one@12345678", 8), Codebook("other@12345678", 8)])
 
 
@@ -301,7 +301,7 @@ def test_bad_transmitters_are_named(bad, message):
     [
         (TokenFrame(np.array([1, LOST]), "random", 4), 0, None, "1 tokens of frame 0 are lost"),
         (random_frame(1 << 17), 0, None, "number of packets is 32768"),
-        (random_frame(16384), 0, np.r_[np.zeros(100), np.full(3996, 15)], "400 are sent; that allows for 4224"),
+        (random_frame(16384), 0, np.r_[np.zeros(100), np.full(3996, 15)], "400 are sent, which allows at most 4224"),
         (random_frame(cmi=4095), 0, None, "cmi is 4095"),
         (random_frame(), 0, np.full(63, 6), r"mcs has shape \(63,\); 256 tokens make 64 packets"),
         (random_frame(), 0, np.full(64, 16), "mcs holds 16"),
@@ -372,7 +372,7 @@ def test_bits_of_unknown_content_come_out_under_its_id():
     receiver = Receiver()
     (reception,) = receiver.receive(on_air(Transmitter().transmit(BitFrame(np.arange(9) % 2, "secret"))))
     assert reception.frame == BitFrame(np.arange(9) % 2, f"unknown-{codebook_id('secret'):08x}")
-    assert "holds bits of content 0x" in receiver.last_error and receiver.strangers.total() == 1
+    assert "has bits of content 0x" in receiver.last_error and receiver.strangers.total() == 1
 
 
 def test_labels_and_layout_of_tokens_are_none_of_bits():

@@ -114,7 +114,7 @@ def test_an_mcs_that_is_none_is_named(bad):
 
 def test_lengths_that_do_not_fit_are_named():
     coded = MixedPackets(1024, 4, np.array([6, 3]))
-    with pytest.raises(FrameError, match="3 packets are here, the MCS of 2"):
+    with pytest.raises(FrameError, match="3 packets do not match 2 MCS"):
         coded.encode(np.zeros((3, 4), int), IDENTITY)
     with pytest.raises(FrameError, match=r"bits have shape \(247,\).*\(248,\)"):
         coded.map(np.zeros(247, np.uint8))

@@ -207,7 +207,7 @@ def test_acceptance_follows_the_threshold(mode):
 def test_bad_modes_are_named():
     with pytest.raises(ParameterError, match="mode is 'guess'; it must be one of keep, mask, list, context"):
         FrameRecovery("guess")
-    with pytest.raises(ParameterError, match="those of one codebook: name it"):
+    with pytest.raises(ParameterError, match="belong to one codebook: name it"):
         FrameRecovery("list", frequencies=np.full(4, 0.25))
     for mode in ("mask", "context"):
         with pytest.raises(ParameterError, match=f"mode '{mode}' needs a context model"):
@@ -255,7 +255,7 @@ def test_labels_that_are_not_here_are_named():
         Transmitter(TransmitConfig(labels="contextual"), [book]),
     ):
         kind = sender.config.labels
-        with pytest.raises(FrameError, match=f"frame 7 is to have {kind} labels, and its codebook chain has none here"):
+        with pytest.raises(FrameError, match=f"frame 7 needs {kind} labels, but its codebook chain has none"):
             sender.transmit(frame, 7)
     receiver = Receiver([BOOK])
     assert receiver.receive(burst) == [] and receiver.unusable == 1
@@ -352,10 +352,13 @@ def test_frequencies_of_one_codebook_weigh_no_frame_of_another():
         strange.recover(left, heard(header, llrs))
 
 
-@pytest.mark.parametrize(("mode", "tokens", "words"), [("list", 1 << 17, 1 << 13), ("context", 1 << 14, 1 << 16)])
-def test_a_header_cannot_ask_for_more_memory_than_there_is(mode, tokens, words):
-    """A few milliseconds of airtime, 4 GiB of probabilities."""
+@pytest.mark.parametrize(
+    ("mode", "tokens", "words", "gib"),
+    [("list", 1 << 17, 1 << 13, r"4\.0"), ("context", 1 << 14, 1 << 16, r"5\.0")],
+)
+def test_a_header_cannot_ask_for_more_memory_than_there_is(mode, tokens, words, gib):
+    """A few milliseconds of airtime, 4 GiB of probabilities; of a large codebook, their levels, too."""
     frame = TokenFrame(np.full(tokens, LOST), "huge", words)
     huge = FrameRecovery(mode, type("Huge", (Markov,), {"codebook": "huge", "codebook_size": words})())
-    with pytest.raises(ModelError, match=rf"lacks {tokens} tokens of {words} words: to weigh them takes 4\.0 GiB"):
+    with pytest.raises(ModelError, match=rf"lacks {tokens} tokens of {words} words: to score them takes {gib} GiB"):
         huge.recover(frame)

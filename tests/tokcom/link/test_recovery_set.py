@@ -113,12 +113,12 @@ def test_a_frame_of_an_unknown_codebook_is_named_and_spares_the_others(models):
     strange = TokenFrame(np.full(96, 1), "four@44444444", SIZE)
     fine = left_over(a_frame(0, 1))
     refused, whole = models().recover_all([LeftOver(strange), fine])
-    assert isinstance(refused, ModelError) and "four@44444444; the models here are of one@11111111, two" in str(refused)
+    assert isinstance(refused, ModelError) and "four@44444444; the models here have one@11111111, two" in str(refused)
     assert not whole.frame.lost.any()
     with pytest.raises(ModelError, match="four@44444444"):
         models().recover(strange)
 
 
 def test_two_codebooks_of_one_id_are_refused(models):
-    with pytest.raises(ParameterError, match="have one id"):
+    with pytest.raises(ParameterError, match="have the same id"):
         models(books=[BOOKS[0], Codebook("other@11111111", SIZE)])

@@ -64,7 +64,7 @@ def test_a_clean_channel_brings_everything_back(labels):
 
 def test_frames_that_cannot_be_sent_are_named(labels):
     frame, link = a_frame(4), UncodedLink("64qam", labels)
-    with pytest.raises(ParameterError, match="39 rows of symbols are no frame of 40 tokens"):
+    with pytest.raises(ParameterError, match="39 rows of symbols do not match a frame of 40 tokens"):
         link.receive(frame, np.ones((39, 1)), 0.1)
     with pytest.raises(FrameError, match="token -1 lies outside"):
         link.transmit(frame.with_tokens(np.full(N, LOST, np.int32)))

@@ -33,8 +33,22 @@ def test_rows_are_added_run_after_run(tmp_path, figures):
     rows = list(csv.DictReader(path.open()))
     assert len(rows) == 4 and len({tuple(row.items()) for row in rows}) == 1
     row = rows[0]
+    assert row["stream"] == "0"
     assert row["time"] == "2026-01-02T03:04:05.000+00:00" and row["per"] == "0.25" and row["cfo_hz"] == "1000.0"
     assert row["mcs.16qam-1/2"] == "3" and row["dropped.recovery"] == "3" and row["ter"] == row["dropped.framer"] == ""
+
+
+def test_each_stream_has_a_row_and_before_the_first_frame_there_is_one_of_none(tmp_path, figures):
+    file, link = FiguresFile(tmp_path / "figures.csv"), LinkFigures()
+    file.write(link.figures(0), datetime.now(UTC))
+    for stream, lost in ((3, 1), (5, 4)):
+        link.add(FrameFigures(stream, 0, 4, lost), 0)
+    link.note_counters({"dropped.framer": 2})
+    file.write(link.figures(0), datetime.now(UTC))
+    rows = list(csv.DictReader((tmp_path / "figures.csv").open()))
+    assert [(row["stream"], row["frames"], row["per"], row["dropped.framer"]) for row in rows] == [
+        ("", "0", "", ""), ("3", "1", "0.25", "2"), ("5", "1", "1.0", "2"),
+    ]  # fmt: skip
 
 
 def test_a_file_of_another_kind_is_left_alone(tmp_path):
@@ -81,9 +95,9 @@ def test_prometheus_reads_the_figures_on_loopback(figures):
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-    assert samples[("tokcom_frames_total",)] == 1 and samples[("tokcom_per",)] == 0.25
-    assert samples["tokcom_window_packets", "16qam-1/2"] == 3 and samples["tokcom_dropped_total", "recovery"] == 3
-    assert samples["tokcom_queued", "demodulator"] == 2 and ("tokcom_ter",) not in samples
+    assert samples["tokcom_frames_total", "0"] == 1 and samples["tokcom_per", "0"] == 0.25
+    assert samples["tokcom_window_packets", "16qam-1/2", "0"] == 3 and samples["tokcom_dropped_total", "recovery"] == 3
+    assert samples["tokcom_queued", "demodulator"] == 2 and ("tokcom_ter", "0") not in samples
     FiguresServer(lambda: figures, port).close()
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from tokcom.errors import FrameError, ParameterError
 from tokcom.mcs import mcs_table
-from tokcom.metrics.link_figures import FrameFigures, LinkFigures, frame_figures
+from tokcom.metrics.link_figures import MAX_STREAMS, FrameFigures, LinkFigures, frame_figures
 
 META = {
     "frame_id": 7, "stream_id": 2, "packets": 4, "packets_lost": 1, "packets_open": 0, "esn0_db": 6.0, "cfo": 0.01,
@@ -86,6 +86,43 @@ def test_gaps_in_the_numbers_are_missed_frames_and_a_new_beginning_is_none():
     for stream, frame_id in [(0, 5), (1, 9), (0, 6), (0, 9), (1, 10), (0, 0), (0, 1), (0, 1), (2, wrap - 1), (2, 1)]:
         link.add(FrameFigures(stream, frame_id, 1, 0), 0)
     assert link.figures(0)["frames_missed"] == 2 + 2
+
+
+def test_each_stream_has_figures_of_its_own():
+    """As if each had a link to itself, whatever else comes in between; and all together as before."""
+    rng = np.random.default_rng(1)
+    together, alone = LinkFigures(window=5), {stream: LinkFigures(window=5) for stream in (2, 7)}
+    for number in range(40):
+        stream = int(rng.choice((2, 7)))
+        frame = FrameFigures(
+            stream, number // 2, 8, int(rng.integers(0, 9)), int(rng.integers(0, 3)),
+            rng.integers(0, 12, 8).astype(np.uint8), ter=rng.random(), esn0_db=rng.normal(6), rx_time=float(number),
+        )  # fmt: skip
+        together.add(frame, number / 10)
+        alone[stream].add(frame, number / 10)
+        if number % 5 == 0:
+            together.amend(stream, number // 2, 0.5)
+            alone[stream].amend(stream, number // 2, 0.5)
+    figures = together.figures(4.0)
+    assert together.streams == [2, 7] and list(figures["streams"]) == ["2", "7"]
+    for stream, link in alone.items():
+        own = link.figures(4.0)
+        assert figures["streams"][str(stream)] == {
+            key: own[key] for key in own if key not in ("streams", "hint", "queued", "dropped")
+        }
+        assert together.frames(stream) == link.frames() and together.latest(stream) == link.latest()
+    assert figures["frames"] == 40 and len(together.frames()) == 5
+    assert figures["frames_missed"] == sum(own["frames_missed"] for own in figures["streams"].values())
+
+
+def test_streams_without_end_take_no_more_memory():
+    link = LinkFigures()
+    for stream in range(3 * MAX_STREAMS):
+        link.add(FrameFigures(stream, 0, 1, 0), 0)
+    assert (
+        link.streams == list(range(2 * MAX_STREAMS, 3 * MAX_STREAMS)) and link.figures(0)["frames"] == 3 * MAX_STREAMS
+    )
+    assert link.frames(0) == []
 
 
 def test_the_latest_counters_count():

@@ -39,11 +39,11 @@ def test_a_family_of_another_package_is_loaded_as_our_own(tiny_model, monkeypatc
 
 def test_what_no_one_brings_is_named(monkeypatch):
     bring(monkeypatch, theirs="no_such_module:FAMILY", odd="math:pi")
-    with pytest.raises(ModelError, match=r"family 'mamba' is not known; there are vq, .*theirs, odd"):
+    with pytest.raises(ModelError, match=r"family 'mamba' is unknown; it must be one of vq, .*theirs, odd"):
         family("mamba")
     with pytest.raises(ModelError, match="'theirs' of no_such_module:FAMILY cannot be loaded: No module named"):
         family("theirs")
-    with pytest.raises(ModelError, match=r"'odd': math:pi is 3\.14.*, no tokcom\.models\.families\.Family"):
+    with pytest.raises(ModelError, match=r"'odd': math:pi is 3\.14.*, not a tokcom\.models\.families\.Family"):
         family("odd")
 
 

@@ -69,7 +69,7 @@ def test_weights_of_another_network_are_refused(package, tmp_path):
 
 
 def test_several_files_of_weights_are_not_guessed_among(package, tmp_path):
-    with pytest.raises(ModelError, match="0 files of weights where one should be"):
+    with pytest.raises(ModelError, match="0 files of weights instead of one"):
         load_efficientnet_lite(0, tmp_path)
 
 

@@ -26,5 +26,5 @@ def test_other_names_stand_for_themselves(name):
 def test_two_codebooks_of_one_id_are_refused():
     one, other = Codebook("one@12345678", 1024), Codebook("other@12345678", 1024)
     assert by_id([one, one]) == {0x12345678: one}
-    with pytest.raises(ParameterError, match=r"one@12345678 .* and other@12345678 .* have one id .*, 0x12345678"):
+    with pytest.raises(ParameterError, match=r"one@12345678 .* and other@12345678 .* have the same id .*, 0x12345678"):
         by_id([one, other])

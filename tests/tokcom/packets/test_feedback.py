@@ -96,11 +96,15 @@ def test_frames_that_are_no_report_are_refused():
     lost[0] = -1
     more[-1] |= 1
     absurd[3:] = 255
-    for tokens, message in ((lost, "lost on its way"), (more, "more to say"), (frame.tokens[:-1], "is no feedback")):
+    for tokens, message in (
+        (lost, "was lost"),
+        (more, "reserved bits set"),
+        (frame.tokens[:-1], "is not a feedback report"),
+    ):
         with pytest.raises(FrameError, match=message):
             Feedback.from_frame(
                 type(frame)(tokens, frame.codebook, frame.codebook_size, modality="feedback", frame_id=0)
             )
     absurd[-1] = 0xC0
-    with pytest.raises(FrameError, match="absurd feedback 0: packets"):
+    with pytest.raises(FrameError, match="feedback 0 holds but its values are impossible: packets"):
         Feedback.from_frame(frame.with_tokens(absurd))

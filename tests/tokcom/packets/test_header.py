@@ -22,7 +22,7 @@ from tokcom.packets.header import (
 from tokcom.packets.labels import LABELS
 from tokcom.packets.layout import LAYOUTS, SEEDS
 from tokcom.packets.mcs_map import LIGHTER, MCS_COUNT, MCS_NOT_SENT, SHARES, two_groups
-from tokcom.packets.seal import Seal
+from tokcom.packets.seal import TAG_WIDTHS, Seal
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -32,6 +32,10 @@ GOOD = {
     "tokens_per_packet": 3, "token_bits": 9, "shape": 255, "cmi": 0, "mcs": 6, "share": 0, "extension_symbols": 0,
 }  # fmt: skip
 """A line of 256 tokens of 10 bits, 4 a packet, all in MCS 6."""
+SEALS = st.builds(
+    Seal, st.integers(0, 65535), st.integers(0, 1), st.integers(0, 32767), st.sampled_from(TAG_WIDTHS),
+    st.integers(0, 0xFFFFFFFF),
+)  # fmt: skip
 BITS = {"payload": "bits", "token_bits": 1, "tokens_per_packet": 4, "layout": "contiguous", "layout_seed": 0}
 
 
@@ -111,7 +115,7 @@ def headers(draw):
         "natural" if bits else draw(st.sampled_from(LABELS)), "bits" if bits else "tokens",
         grid[0] if not bits and draw(st.booleans()) else 1,
         join(Element(number, value, True) for number, value in unknown.items()),
-        draw(st.none() | st.builds(Seal, st.integers(0, 65535), st.integers(0, 1), st.integers(0, 32767))),
+        draw(st.none() | SEALS),
     )  # fmt: skip
 
 
@@ -280,8 +284,8 @@ def test_the_good_base_that_these_tests_change_is_good():
         ({"mcs": 15, "share": 3, "extension_symbols": 4}, "contents", "MCS 15, share 3"),
         ({"extension_symbols": 1}, "contents", "an extension of 1 symbols"),
         # 64 packets in 32 parts: the first group has two; 4 in 32 parts: none.
-        ({"share": 1, "shape": 3}, "contents", "not the simplest"),
-        ({"share": 31, "shape": 15}, "contents", "not the simplest"),
+        ({"share": 1, "shape": 3}, "contents", "not in its shortest form"),
+        ({"share": 31, "shape": 15}, "contents", "not in its shortest form"),
     ],
 )
 def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
@@ -295,37 +299,37 @@ def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
     [
         # Four packets, and maps of them.
         ("11 f0", {"shape": 15, "mcs": 15}, None),
-        ("11 60", {"shape": 15, "mcs": 15}, "not the simplest"),
-        ("13 60 16 70", {"shape": 15, "mcs": 15}, "MCS of 4 packets"),
+        ("11 60", {"shape": 15, "mcs": 15}, "not in its shortest form"),
+        ("13 60 16 70", {"shape": 15, "mcs": 15}, "does not fit 4 packets"),
         ("12 60 16", {"shape": 15, "mcs": 15}, None),
-        ("12 66 66", {"shape": 15, "mcs": 15}, "not the simplest"),
-        ("12 66 77", {"shape": 15, "mcs": 15}, "not the simplest"),
-        ("12 60 16", {"shape": 15}, "not the simplest"),
-        ("00", {"extension_symbols": 2}, "not the simplest"),
+        ("12 66 66", {"shape": 15, "mcs": 15}, "not in its shortest form"),
+        ("12 66 77", {"shape": 15, "mcs": 15}, "not in its shortest form"),
+        ("12 60 16", {"shape": 15}, "not in its shortest form"),
+        ("00", {"extension_symbols": 2}, "not in its shortest form"),
         # 16 packets: a run too long, one cut in two, a nibble that is not zero.
-        ("12 61 06", {"shape": 63, "mcs": 15}, "MCS of 16 packets"),
-        ("14 60 56 00 70", {"shape": 63, "mcs": 15}, "not the simplest"),
-        ("14 60 57 02 81", {"shape": 63, "mcs": 15}, "not the simplest"),
-        ("13 60 57 02", {"shape": 63, "mcs": 15}, "MCS of 16 packets"),
+        ("12 61 06", {"shape": 63, "mcs": 15}, "does not fit 16 packets"),
+        ("14 60 56 00 70", {"shape": 63, "mcs": 15}, "not in its shortest form"),
+        ("14 60 57 02 81", {"shape": 63, "mcs": 15}, "not in its shortest form"),
+        ("13 60 57 02", {"shape": 63, "mcs": 15}, "does not fit 16 packets"),
         # Shapes.
-        ("0a 81 7f", {"shape": 0}, "not the simplest"),
+        ("0a 81 7f", {"shape": 0}, "not in its shortest form"),
         ("0a 82 00", {"shape": 0, "tokens_per_packet": 63}, None),
-        ("0a 82 00", {"shape": 1, "tokens_per_packet": 63}, "not the simplest"),
-        ("0a 80 7f", {"shape": 0}, "shape 80 7f is no grid"),
-        ("08", {"shape": 0}, "is no grid"),
-        ("0d 00 00 00 00 00", {"shape": 0}, "is no grid"),
-        ("0a 0f 0f", {"shape": 0}, "not the simplest"),
+        ("0a 82 00", {"shape": 1, "tokens_per_packet": 63}, "not in its shortest form"),
+        ("0a 80 7f", {"shape": 0}, "shape 80 7f is not a grid"),
+        ("08", {"shape": 0}, "is not a grid"),
+        ("0d 00 00 00 00 00", {"shape": 0}, "is not a grid"),
+        ("0a 0f 0f", {"shape": 0}, "not in its shortest form"),
         ("0e ff ff ff ff ff 7f", {"shape": 0}, "packets"),
         ("0c ff ff 7f 02", {"shape": 0, "tokens_per_packet": 63}, "packets"),
         # Quantizers of one, with a value, or of bits.
-        ("18", {"shape": 0}, "not the simplest"),
-        ("19 10", {"shape": 0b101000100}, "not the simplest"),
+        ("18", {"shape": 0}, "not in its shortest form"),
+        ("19 10", {"shape": 0b101000100}, "not in its shortest form"),
         ("18", {"payload": 3, "layout": 1024}, "quantizers"),
         ("18", {"payload": 3}, "layout is 'spread'"),
-        ("98", {"shape": 0b101000100}, "not the simplest"),
+        ("98", {"shape": 0b101000100}, "not in its shortest form"),
         # Elements as such.
-        ("14 60", {"mcs": 15}, "cut off"),
-        ("7f", {}, "cut off in its first bytes"),
+        ("14 60", {"mcs": 15}, "truncated"),
+        ("7f", {}, "truncated in its first bytes"),
         ("f8 04", {}, "shortest form"),
         ("a0 a0", {}, "in order"),
         ("a8 a0", {}, "in order"),
@@ -343,13 +347,13 @@ def test_an_extension_that_makes_no_sense_is_named(elements, changed, message):
 
 
 def test_an_extension_of_more_symbols_than_it_needs_is_refused():
-    with pytest.raises(HeaderError, match="not the simplest"):
+    with pytest.raises(HeaderError, match="not in its shortest form"):
         parse(bytes.fromhex("18"), shape=0b101000100, extension_symbols=3)
 
 
 def test_an_element_that_must_be_known_and_is_not_is_named_with_its_frame():
-    with pytest.raises(HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 7, 200") as caught:
-        parse(bytes.fromhex("39 07 78 c8"))
+    with pytest.raises(HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 8, 200") as caught:
+        parse(bytes.fromhex("41 07 78 c8"))
     assert caught.value.kind == "element"
 
 
@@ -414,7 +418,7 @@ def test_a_frame_of_which_too_little_is_sent_is_refused():
     def sending(packets):
         return a_header(np.where(np.arange(512) < packets, 6, 15), grid=(8192,), tokens_per_packet=16)
 
-    with pytest.raises(ParameterError, match="8192 tokens, of which 880 are sent; that allows for 8064"):
+    with pytest.raises(ParameterError, match="8192 tokens, of which 880 are sent, which allows at most 8064"):
         sending(55)
     assert comes_back(sending(56))
     assert comes_back(a_header([MCS_NOT_SENT] * 256, grid=(32, 32)))

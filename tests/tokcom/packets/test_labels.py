@@ -29,5 +29,5 @@ def test_numbers_that_are_no_label_stay_and_tokens_outside_are_refused():
 
 @pytest.mark.parametrize("bad", [[0, 0], [1, 2], [[0, 1]], [-1, 0]])
 def test_what_is_no_permutation_is_refused(bad):
-    with pytest.raises(ParameterError, match="no permutation"):
+    with pytest.raises(ParameterError, match="not a permutation"):
         TokenLabels(np.array(bad))

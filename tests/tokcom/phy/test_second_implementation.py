@@ -4,6 +4,8 @@ import hmac
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import gcd, prod, sqrt
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -12,8 +14,8 @@ from tokcom.frame import BitFrame, TokenFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
-from tokcom.security.key_stream import KeyStream
 from tokcom.security.keys import Key
+from tokcom.security.sender import Sender
 
 NOT_SENT = 15
 CARRIERS = np.array([k for k in range(-26, 27) if k])
@@ -48,7 +50,7 @@ class Burst:
     class_label: int | None = 42
     payload: str = "natural"
     quantizers: int = 1
-    key: tuple | None = None  # secret, direction, epoch
+    key: tuple | None = None  # secret, direction, epoch, bits of a tag
 
     @property
     def token_bits(self):
@@ -82,9 +84,9 @@ def crc16(bits):
     return bits_of(register, 16)
 
 
-def protect(bits, *generators, ahead=()):
-    """CRC, six zero bits and the convolutional code; the CRC covers bits ahead that are not sent."""
-    data = np.concatenate([bits, crc16([*ahead, *bits]), np.zeros(6, int)])
+def protect(bits, *generators, check=None):
+    """The check (a CRC where nothing else is told), six zero bits and the convolutional code."""
+    data = np.concatenate([bits, crc16(bits) if check is None else check, np.zeros(6, int)])
     outputs = [np.convolve(data, bits_of(generator, 7))[: len(data)] % 2 for generator in generators]
     return np.stack(outputs, axis=1).ravel()
 
@@ -176,7 +178,8 @@ def element(number, value):
     return [head, *([len(value)] if len(value) >= 7 else []), *value]
 
 
-def extension_bytes(burst):
+def extension_bytes(burst, tag=None):
+    """Bytes of the elements, and symbols; the tag of the header is found where it is not told."""
     mcs = [int(each) for each in burst.mcs]
     elements = []
     if shape_field(burst.shape) is None:
@@ -186,8 +189,9 @@ def extension_bytes(burst):
     if burst.quantizers > 1:
         elements += element(3, [])
     if burst.key is not None:
-        secret, direction, epoch = burst.key
+        secret, direction, epoch, width = burst.key
         elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
+        elements += element(7, [width, *(digest(burst)[:4] if tag is None else tag)])
     symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
     return elements + [0] * (max(2 * symbols - 3, 0) - len(elements)), symbols
 
@@ -195,6 +199,14 @@ def extension_bytes(burst):
 def extension_bits(burst):
     content, _ = extension_bytes(burst)
     return np.concatenate([np.zeros(0, int), *(bits_of(byte, 8) for byte in content)])
+
+
+def digest(burst):
+    """Of a header whose tag is zeros."""
+    secret, direction, *_ = burst.key
+    whole = np.append(base_bits(burst, tag=bytes(4)), np.zeros(6, int))
+    content = np.packbits(whole).tobytes() + bytes(extension_bytes(burst, tag=bytes(4))[0])
+    return hmac.digest(hkdf(secret, f"tokcom header {direction}", 32), content, "sha256")
 
 
 def identity(burst):
@@ -205,7 +217,7 @@ def codebook_id(burst):
     return int.from_bytes(sha256(burst.codebook.encode()).digest()[:4], "big")
 
 
-def base_bits(burst):
+def base_bits(burst, tag=None):
     mcs, share = mcs_of_base([int(each) for each in burst.mcs]) or (NOT_SENT, 0)
     if burst.payload == "bits":
         size = [(burst.tokens_per_packet - 1, 11)]
@@ -221,7 +233,7 @@ def base_bits(burst):
         (0 if burst.class_label is None else burst.class_label + 1, 12),
         (mcs, 4),
         (share, 5),
-        (extension_bytes(burst)[1], 7),
+        (extension_bytes(burst, tag)[1], 7),
     ]
     return np.concatenate([bits_of(*field) for field in fields])
 
@@ -292,15 +304,34 @@ def batched(data):
     return [data[at : at + 4] for at in range(0, len(data), 4)]
 
 
+def key_stream(burst, purpose, first, count):
+    """Bits of a key's stream for a purpose, from a byte on."""
+    secret, _, epoch, _ = burst.key
+    key = hkdf(secret, f"tokcom {purpose}", 32)
+    nonce = b"".join(each.to_bytes(4, "little") for each in (epoch, burst.stream_id, burst.frame_id % 2**20))
+    blocks = range(first // 64, (first + -(-count // 8) - 1) // 64 + 1)
+    stream = b"".join(chacha20_block(key, block, nonce) for block in blocks)[first % 64 :]
+    return np.concatenate([np.zeros(0, int), *(bits_of(byte, 8) for byte in stream[: -(-count // 8)])])[:count]
+
+
 def encrypted(burst, number, bits, most):
     if burst.key is None:
         return bits
-    secret, direction, epoch = burst.key
-    key = hkdf(secret, f"tokcom bits {direction}", 32)
-    nonce = b"".join(each.to_bytes(4, "little") for each in (epoch, burst.stream_id, burst.frame_id % 2**20))
-    blocks = range(number * -(-most // 512), (number + 1) * -(-most // 512))
-    stream = b"".join(chacha20_block(key, block, nonce) for block in blocks)
-    return bits ^ np.concatenate([bits_of(byte, 8) for byte in stream])[: len(bits)]
+    return bits ^ key_stream(burst, f"bits {burst.key[1]}", number * -(-most // 8), len(bits))
+
+
+def check_of(burst, number, bits):
+    if burst.key is None:
+        ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (number, 14)]])
+        return crc16([*ahead, *bits])
+    _, direction, _, width = burst.key
+    purpose, length = f"tags {direction} {width}", len(bits) + width - 1
+    secret = key_stream(burst, purpose, 0, length)
+    tag = key_stream(burst, purpose, -(-length // 8) + number * width // 8, width)
+    tag = tag ^ np.concatenate([bits_of(byte, 8) for byte in digest(burst)[4 : 4 + width // 8]])
+    for place in np.flatnonzero(bits):
+        tag = tag ^ secret[place : place + width]
+    return tag
 
 
 def packet_values(burst):
@@ -311,9 +342,8 @@ def packet_values(burst):
     packets = []
     for number, (tokens, mcs) in enumerate(zip(slots.reshape(-1, n), burst.mcs, strict=True)):
         if mcs != NOT_SENT:
-            ahead = np.concatenate([bits_of(*field) for field in [*identity(burst), (number, 14)]])
             bits = np.concatenate([bits_of(int(sent_as[token]), burst.token_bits) for token in tokens])
-            coded = protect(bits, 0o133, 0o171, ahead=ahead)
+            coded = protect(bits, 0o133, 0o171, check=check_of(burst, number, bits))
             sent = np.resize(SENT_OF_A_AND_B[RATES[mcs]], len(coded)) == 1
             packets.append((number, mcs, coded[sent]))
     most = max((len(bits) for *_, bits in packets), default=0)
@@ -338,18 +368,18 @@ def transmit(burst, profile):
     return np.append(preamble(profile), np.hstack([symbols[:, -16:], symbols]).ravel())
 
 
-class Sending:
-    """A sender of one epoch."""
-
-    def __init__(self, secret, direction, epoch):
-        self._stream = KeyStream(Key(secret), direction, epoch)
-
-    def key_stream(self, stream_id, frame_id):
-        return self._stream
+def a_sender(burst):
+    """One whose next epoch is that of a burst."""
+    if burst.key is None:
+        return None
+    secret, direction, epoch, width = burst.key
+    with TemporaryDirectory() as folder:
+        Path(folder, "epochs").write_text(f"{epoch}\n", encoding="ascii")
+        return Sender(Key(secret), Path(folder, "epochs"), direction, width)
 
 
 def projects_own(burst, profile):
-    sender = None if burst.key is None else Sending(*burst.key)
+    sender = a_sender(burst)
     if burst.payload == "bits":
         frame = BitFrame(burst.tokens, burst.codebook, burst.frame_id)
         config = TransmitConfig(bits_per_packet=burst.tokens_per_packet, profile=profile, stream_id=burst.stream_id)
@@ -390,7 +420,7 @@ SMALLEST = dict(
 LARGEST = dict(
     tokens_per_packet=64, codebook_size=2**18, stream_id=63, frame_id=2**20 - 1, layout_seed=1023, class_label=4094
 )
-KEY = bytes(range(32)), 1, 0x1234
+KEY = bytes(range(32)), 1, 0x1234, 32
 BITS = dict(payload="bits", codebook_size=2, layout="contiguous", layout_seed=0, class_label=None, codebook="bytes")
 BURSTS = {
     **{f"every packet in MCS {mcs}": a_burst((16, 16), [mcs] * 64, seed=mcs) for mcs in range(15)},
@@ -430,6 +460,8 @@ BURSTS = {
     "one bit": a_burst((1,), [14], tokens_per_packet=1, **BITS),
     "encrypted": a_burst((16, 16), random_mcs(64), key=KEY),
     "encrypted packets of several blocks": a_burst((300,), [0, 6, 9], tokens_per_packet=128, **BITS, key=KEY),
+    "tags of a byte": a_burst((5, 7, 9), [3] * 79, key=(bytes(32), 0, 0, 8)),
+    "the longest tags": a_burst((20,), [14, 2, 9], tokens_per_packet=8, key=(bytes(32), 0, 0x7FFF, 56)),
     "a frame id beyond its field": a_burst((16, 16), [6] * 64, frame_id=2**20 + 7),
     "more cells than the pseudo-random sequence is long": a_burst((64, 64), [0] * 64, tokens_per_packet=64),
 }
@@ -483,12 +515,13 @@ def test_the_crc_of_the_first_packet_of_the_example():
 
 
 def test_the_key_of_the_example():
-    secret, direction, epoch = KEY
-    nonce = b"".join(each.to_bytes(4, "little") for each in (epoch, 5, 1234))
-    stream = chacha20_block(hkdf(secret, f"tokcom bits {direction}", 32), 0, nonce)
-    told = element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
-    assert hkdf(secret, "tokcom id", 2).hex() == "2d14"
-    assert stream[:8] == bytes.fromhex("35 6E F2 18 1C F3 3D 04") and bytes(told) == bytes.fromhex("34 2D 14 92 34")
+    burst = a_burst((16, 16), [6] * 64, key=KEY)
+    assert bytes(extension_bytes(burst)[0]) == bytes.fromhex("34 2D 14 92 34 3D 20 CB D0 EA 13")
+    assert digest(burst)[:8] == bytes.fromhex("CB D0 EA 13 62 0F 61 BF")
+    assert np.packbits(key_stream(burst, "bits 1", 0, 64)).tobytes() == bytes.fromhex("35 6E F2 18 1C F3 3D 04")
+    assert np.packbits(key_stream(burst, "tags 1 32", 0, 64)).tobytes() == bytes.fromhex("7C C4 4D 1C AA F8 E5 01")
+    bits = np.concatenate([bits_of(token, 10) for token in (1, 2, 3, 4)])
+    assert number_of(check_of(burst, 0, bits)) == 0x75DC640F
 
 
 def test_the_layouts_of_the_example_begin_as_the_document_says():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from tokcom.recording.metadata import RecordingInfo
 from tokcom.recording.reader import open_recording
 from tokcom.recording.replay import burst_row, replay
 from tokcom.recording.writer import SigmfWriter
+from tokcom.security.keyring import Keyring
+from tokcom.security.keys import Key
 
 VECTORS = sorted((Path(__file__).parents[2] / "vectors").glob("*.json"))
 CODEBOOK = Codebook("random", 1024)
@@ -105,13 +108,15 @@ def test_recordings_are_decoded_for_ever(path):
     wanted = json.loads(path.read_text())
     known = {kind: TokenLabels(np.array(labels)) for kind, labels in wanted["codebook"].pop("labels").items()}
     codebook = Codebook(**wanted["codebook"], labels=known)
-    receiver = Receiver([codebook, Codebook("vector-bits", 2)])
+    keys = Keyring([Key(bytes.fromhex(wanted["secret"]))]) if "secret" in wanted else None
+    receiver = Receiver([codebook, Codebook("vector-bits", 2)], keys=keys)
     found = list(replay(open_recording(path.with_suffix(".sigmf-meta")), receiver))
     assert len(found) == len(wanted["bursts"])
     for burst, sent in zip(found, wanted["bursts"], strict=True):
         header = burst.header
         fields = {name: getattr(header, name) for name in header.__dataclass_fields__}
         as_told = {"mcs": header.mcs.tolist(), "elements": header.elements.hex(" "), "grid": list(header.grid)}
+        as_told["seal"] = header.seal and list(astuple(header.seal))
         assert fields | as_told == sent["header"]
         assert burst.frame.tokens.tolist() == sent["tokens"] and burst.profile == sent["profile"]
         assert burst.frame.codebook == sent["codebook"]

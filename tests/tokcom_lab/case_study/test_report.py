@@ -80,7 +80,7 @@ def test_stopped_it_says_how_to_go_on(tmp_path, tiny_model, monkeypatch):
         (["--channel", "moon"], "channel is 'moon'; the link 'k7' has no multipath"),
         (["--link", "paper", "--channel", "epa"], "channel is 'epa'; the link 'paper' has no multipath"),
         (["--seeds", "nan"], "seeds is nan"),
-        (["--seeds", "0,1.5"], "1.5 does not count; it takes whole numbers from 0"),
+        (["--seeds", "0,1.5"], "1.5 is out of range; it must be integers from 0"),
         (["--seeds=-1"], "-1 does not count"),
         (["--data", "/nowhere"], "/nowhere"),
         (["--model", "nobody"], "no model 'nobody'"),

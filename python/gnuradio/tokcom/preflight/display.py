@@ -1,4 +1,4 @@
-"""What a flowgraph with a window asks before Qt does, which aborts the program where there is no display."""
+"""Check of a flowgraph with a window before Qt, which aborts the program without a display."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ PATIENCE = 30
 
 
 def require_display() -> None:
-    """End the program with a clear message where Qt cannot open a window."""
+    """End the program with a clear message if Qt cannot open a window."""
     try:
         tried = subprocess.run(
             [sys.executable, "-c", TRY_QT], capture_output=True, text=True, check=False, timeout=PATIENCE
@@ -18,7 +18,7 @@ def require_display() -> None:
         said = f"it does not answer in {PATIENCE} s"
     if said is not None:
         sys.exit(
-            f"this flowgraph has a window, and there is no display for it ({said.strip()}). Run it on a desktop or "
-            "through ssh -X; without a display, take a Link Monitor and an Image Sink in place of Image View, or set "
+            f"this flowgraph has a window, but there is no display for it ({said.strip()}). Run it on a desktop or "
+            "through ssh -X; without a display, use a Link Monitor and an Image Sink in place of Image View, or set "
             "QT_QPA_PLATFORM=offscreen"
         )

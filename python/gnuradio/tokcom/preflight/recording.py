@@ -1,4 +1,4 @@
-"""What a flowgraph asks before it replays a recording."""
+"""Check of a flowgraph before it replays a recording."""
 
 import sys
 
@@ -9,7 +9,7 @@ SAMPLES = "cf32_le"
 
 
 def require_recording(file: str) -> None:
-    """End the program with a clear message where there is no recording of complex 32-bit floats.
+    """End the program with a clear message unless there is a recording of complex 32-bit floats.
 
     Parameters:
         file: NAME of NAME.sigmf-data and NAME.sigmf-meta.
@@ -17,8 +17,8 @@ def require_recording(file: str) -> None:
     try:
         datatype = open_recording(f"{file}.sigmf-meta").datatype
     except TokcomError as error:
-        sys.exit(f"{error}. Make a recording by examples/record.grc, or name one by --file NAME.")
+        sys.exit(f"{error}. Make a recording with examples/record.grc, or name one by --file NAME.")
     if datatype != SAMPLES:
         sys.exit(
-            f"{file}: its samples are {datatype}, a File Source wants {SAMPLES}; ./run replay {file} reads it, too."
+            f"{file}: its samples are {datatype}, but a File Source needs {SAMPLES}; ./run replay {file} reads both."
         )

@@ -1,4 +1,4 @@
-"""What a flowgraph asks before it opens a virtual radio over ZeroMQ."""
+"""Check of a flowgraph before it opens a virtual radio over ZeroMQ."""
 
 import sys
 
@@ -6,11 +6,11 @@ from gnuradio import gr, zeromq
 
 
 def require_addresses(publish: str = "", subscribe: str = "") -> None:
-    """End the program with a clear message where ZeroMQ takes no samples at an address.
+    """End the program with a clear message if ZeroMQ cannot use an address.
 
     Parameters:
-        publish: address at which samples are to be sent, e.g. "tcp://127.0.0.1:5555"; empty for none.
-        subscribe: address from which they are to come; empty for none.
+        publish: address at which to send samples, e.g. "tcp://127.0.0.1:5555"; empty for none.
+        subscribe: address from which to receive samples; empty for none.
     """
     for address, block in ((publish, zeromq.pub_sink), (subscribe, zeromq.sub_source)):
         try:
@@ -19,5 +19,5 @@ def require_addresses(publish: str = "", subscribe: str = "") -> None:
         except RuntimeError as error:
             sys.exit(
                 f"the address {address!r} cannot be used: {error}. It must be like tcp://127.0.0.1:5555 and the same "
-                "on both sides, and only one program may send there: does another one run?"
+                "on both sides, and only one program may send there: is another one running?"
             )

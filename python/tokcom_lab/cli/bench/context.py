@@ -170,5 +170,5 @@ def vocabulary(
     if json_file is not None:
         write_json({"command": recorded_command(), "seed": seed, "points": rows, "loss_db": losses}, json_file)
         return
-    show(rows, f"{words} words, Zipf's law with exponent {zipf:g}, four tokens per packet, {packets} packets a point")
+    show(rows, f"{words} words, Zipf's law with exponent {zipf:g}, four tokens per packet, {packets} packets per point")
     show([{"prior": name, "dB lost to all words": value} for name, value in losses.items()], "losses")

@@ -13,7 +13,7 @@ from tokcom_lab.cli.options import data_option, images_option
 
 @click.command()
 @data_option
-@images_option(32, "Photographs, which a GPU takes in batches.")
+@images_option(16, "Photographs, which a GPU takes in batches.")
 @click.option("--devices", type=Names(), help="Between commas. [default: cpu, every GPU, onnx]")
 @click.option("--esn0-db", type=Numbers(), default="4,8", show_default=True, help="Of frames that are decoded.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="The median round counts.")
@@ -24,7 +24,7 @@ def device(
     data: Path | None, images: int, devices: list[str] | None, esn0_db: list[float], rounds: int, model: str,
     seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Pictures per second that a model's networks take, by device and by what they do (a few minutes)."""
+    """Pictures per second that a model's networks take, by device and by what they do (5 to 10 minutes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.device import receiving_device
     from tokcom.models.zoo import load_tokenizer

@@ -1,0 +1,187 @@
+"""Tables of adaptation, the search for tokens, labels, acceptance and the case study."""
+
+from tables import figures, markdown, table
+
+POLICIES = "adaptation.json"
+
+
+def _policies() -> dict[tuple[str, float], dict[str, dict]]:
+    found: dict[tuple[str, float], dict[str, dict]] = {}
+    for row in figures(POLICIES)["adaptation"]:
+        found.setdefault((row["channel"], row["esn0_db"]), {})[row["policy"]] = row
+    return found
+
+
+def _signed(value: float, places: int) -> str:
+    return f"{value:.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _airtime(row: dict, places: int = 2) -> str:
+    return f"{row['airtime_ms']:.2f}, {100 * row['ter']:.{places}f}%"
+
+
+@table("adaptation")
+def adaptation() -> str:
+    """Make the table of `semantic` at the errors of `cqi`."""
+    head = ("channel", "Es/N0 dB", "best `fixed`: ms, tokens wrong", "`cqi`", "`semantic`")
+    rows = []
+    for (channel, esn0_db), policies in _policies().items():
+        cqi, semantic = policies["cqi"], policies["semantic"]
+        saved = _signed(100 * (semantic["airtime_ms"] / cqi["airtime_ms"] - 1), 0)
+        cells = [_airtime(policies[name]) for name in ("fixed", "cqi", "semantic")]
+        quality = f"{cqi['psnr_db']:.2f} → {semantic['psnr_db']:.2f}"
+        rows.append((channel.upper(), f"{esn0_db:g}", *cells, f"{saved}%", quality))
+    return markdown((*head, "airtime, `semantic` over `cqi`", "PSNR dB, `cqi` → `semantic`"), rows)
+
+
+@table("adaptation-strict")
+def adaptation_strict() -> str:
+    """Make the table of `semantic` at the errors of `cqi-context`."""
+    rows = []
+    for (channel, esn0_db), policies in _policies().items():
+        cqi, semantic = policies["cqi-context"], policies["semantic-strict"]
+        saved = _signed(100 * (semantic["airtime_ms"] / cqi["airtime_ms"] - 1), 0)
+        rows.append((channel.upper(), f"{esn0_db:g}", _airtime(cqi, 3), _airtime(semantic, 3), f"{saved}%"))
+    return markdown(("channel", "Es/N0 dB", "`cqi-context`: ms, tokens wrong", "`semantic`", "airtime"), rows)
+
+
+@table("adaptation-power")
+def adaptation_power() -> str:
+    """Make the table of `semantic-power`."""
+    rows = []
+    for (channel, esn0_db), policies in _policies().items():
+        cqi, power = policies["cqi"], policies["semantic-power"]
+        saved = _signed(power["energy_db"] - cqi["energy_db"], 1)
+        rows.append((channel.upper(), f"{esn0_db:g}", _airtime(cqi), _airtime(power), saved))
+    return markdown(
+        ("channel", "Es/N0 dB", "`cqi`: ms, tokens wrong", "`semantic-power`", "energy per burst, dB"), rows
+    )
+
+
+@table("outer-loop")
+def outer_loop() -> str:
+    """Make the table of the outer loop."""
+    rows = (
+        (
+            f"{row['esn0_db']:g}",
+            f"{100 * row['per']:.1f}%",
+            f"{100 * row['per_without']:.1f}%",
+            _signed(row["mean_offset_db"], 1),
+        )
+        for row in figures(POLICIES)["outer_loop"]["points"]
+    )
+    return markdown(("mean Es/N0 dB", "packets lost", "inner loop alone", "mean offset dB"), rows)
+
+
+@table("power")
+def power() -> str:
+    """Make the table of a power per packet."""
+    found: dict[float, list[dict]] = {}
+    for row in figures("power.json")["power"]:
+        found.setdefault(row["esn0_db"], []).append(row)
+    rows = []
+    for esn0_db, bounds in found.items():
+        saved = " / ".join(f"{row['saved_db']:.2f}" for row in bounds)
+        spread = " / ".join(f"{row['spread_db']:.1f}" for row in bounds)
+        most = max(row["saved_most_db"] for row in bounds)
+        rows.append((f"{esn0_db:g}", f"{saved} dB", f"{most:.2f} dB", f"{spread} dB"))
+    head = ("Es/N0 dB", "saved at 0.2% / 2% of the tokens wrong, mean", "largest of 100 photographs")
+    return markdown((*head, "strongest over weakest packet"), rows)
+
+
+@table("token-search")
+def token_search() -> str:
+    """Make the table of the search for tokens."""
+    found: dict[float, list[dict]] = {}
+    for point in figures("tokens.json")["points"]:
+        found.setdefault(point["rate"], []).append(point)
+    visits = ", ".join(str(point["visits"]) for point in next(iter(found.values())))
+    rows = []
+    for rate, points in found.items():
+        name = f"**{rate:g}**" if rate == 0.12 else f"{rate:g}"
+        psnr, bits = (", ".join(f"{point[key]:.2f}" for point in points) for key in ("psnr_db", "bits"))
+        rows.append((name, psnr, bits))
+    return markdown(
+        ("rate, nepers per bit", f"PSNR dB after {visits} passes", "bits per masked token, 15% masked"), rows
+    )
+
+
+@table("mapping-context")
+def mapping_context() -> str:
+    """Make the table of labels in mode `context`."""
+    kinds = ("natural", "semantic", "contextual")
+    found: dict[float, dict[str, dict]] = {}
+    for row in figures("mapping-context.json")["mapping"]:
+        found.setdefault(row["esn0_db"], {})[row["labels"]] = row
+    head = ["Es/N0 dB"]
+    for title in ("PER", "wrong tokens", "distance"):
+        head += [f"{title}: natural", *kinds[1:]]
+    rows = []
+    for esn0_db, labels in found.items():
+        per = [f"{labels[kind]['per']:.4f}" for kind in kinds]
+        wrong = [f"{100 * labels[kind]['token_error_rate']:.2f}%" for kind in kinds]
+        rows.append((f"{esn0_db:g}", *per, *wrong, *(f"{labels[kind]['embedding_distance']:.4f}" for kind in kinds)))
+    return markdown(head, rows)
+
+
+@table("accept-list")
+def accept_list() -> str:
+    """Make the table of thresholds of acceptance in mode `list`."""
+    report = figures("accept-list.json")
+    crossings = {row["accept"]: row["esn0_db_at_per_10"] for row in report["crossings"]}
+    last = max(point["esn0_db"] for point in report["points"])
+    rows = []
+    for point in report["points"]:
+        if point["esn0_db"] == 4 and point["accept"] in crossings:
+            accept = f"{point['accept']:g}".removeprefix("0")
+            needed = crossings[point["accept"]]
+            rows.append(
+                (
+                    f"**{accept}**" if point["accept"] == 0.9985 else accept,
+                    f"above {last:g} dB" if needed is None else f"{needed:.2f} dB",
+                    f"{1e4 * point['undetected']:.1f}e-4",
+                    f"{1e4 * point['promised']:.1f}e-4",
+                )
+            )
+    return markdown(("accept from", "PER 10% at", "accepted although wrong at 4 dB", "as the posteriors predict"), rows)
+
+
+def _study(name: str) -> dict[str, dict[float, dict]]:
+    found: dict[str, dict[float, dict]] = {}
+    for row in figures(f"case-study/{name}.json"):
+        if row.get("esn0_db") is not None:
+            unlabelled = "-nocmi" if row["cmi"] is False else ""
+            found.setdefault(row["scheme"] + unlabelled, {})[row["esn0_db"]] = row
+    return found
+
+
+def _share(value: float, places: int) -> str:
+    if value == 0:
+        return "0"
+    return f"{value:.{places}f}".removeprefix("0") if value < 1 else f"{value:.{places}f}"
+
+
+@table("case-study-psnr")
+def case_study_psnr() -> str:
+    """Make the table of PSNR by scheme on the link `k7`."""
+    found = _study("k7")
+    points = sorted(found["vqgan"])
+    per = [_share(found["vqgan"][point]["per"], 3 if found["vqgan"][point]["per"] >= 5e-4 else 4) for point in points]
+    rows = [("PER", *per)]
+    for name in ("vqgan+r", "vqgan", "tokcom", "list", "context", "context-nocmi", "webp", "avif", "jpeg2000"):
+        rows.append((f"`{name}`", *(f"{found[name][point]['psnr_db']:.1f}" for point in points)))
+        if name == "vqgan+r":
+            rows.append(("its TCE", *(_share(found[name][point]["tce"], 2) for point in points)))
+    return markdown(("Es/N0 dB", *(f"{point:g}" for point in points)), rows)
+
+
+@table("case-study-tokens")
+def case_study_tokens() -> str:
+    """Make the table of wrong tokens by scheme on the link `k7`."""
+    found = _study("k7")
+    points = [point for point in sorted(found["vqgan"]) if point < 9]
+    rows = []
+    for name in ("vqgan", "tokcom", "list", "context"):
+        shares = [found[name][point]["ter_recovered"] for point in points]
+        rows.append((f"`{name}`", *(_share(share, 3 if share >= 1e-3 else 4) for share in shares)))
+    return markdown(("Es/N0 dB", *(f"{point:g}" for point in points)), rows)
