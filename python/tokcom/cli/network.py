@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path as File
 
 import click
 
-from tokcom.cli.options import Aside, device_option, json_option
+from tokcom.cli.options import Aside, device_option, json_option, seed_option
 from tokcom.cli.output import console, progress_bar, write_json
 from tokcom.link.modes import MODES
 from tokcom.models.folders import DEFAULT_MODEL
@@ -17,11 +17,11 @@ TEXT = "text/utf-8"
 HANDSHAKE_S = 10.0
 PORT = click.IntRange(1, 65535)
 key_option = click.option(
-    "--key", type=click.Path(path_type=Path, dir_okay=False), help="File of a key that both ends share (tokcom keys)."
+    "--key", type=click.Path(path_type=File, dir_okay=False), help="File of a key that both ends share (tokcom keys)."
 )
 
 
-def _secret(key: Path | None) -> bytes:
+def _secret(key: File | None) -> bytes:
     from tokcom.security.keys import load_key
 
     return b"" if key is None else load_key(key).derive("token session")
@@ -49,7 +49,7 @@ def _secret(key: Path | None) -> bytes:
 @json_option("Write what was sent as JSON")
 def send(
     what: tuple[str, ...], to: str, model: str, labels: bool, visits: int | None, interval: float, rate: float | None,
-    drop: str, indexed: str, deadline: float, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
+    drop: str, indexed: str, deadline: float, key: File | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Send pictures (files) as tokens, or texts (whatever is no file) as bits, over UDP.
 
@@ -112,12 +112,12 @@ def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None,
 
     coder = None
     for number, each in enumerate(what):
-        if not Path(each).is_file():
+        if not File(each).is_file():
             yield BitFrame.of_bytes(each.encode(), TEXT, number), None
             continue
         if coder is None:
             coder = _picture_coder(model, labels, visits, device)
-        yield coder(Path(each), number)
+        yield coder(File(each), number)
 
 
 def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
@@ -132,7 +132,7 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
     has_classes = labels and "classifier" in model_card(model).content
     classifier = load_classifier(model, device) if has_classes else None
 
-    def code(path: Path, number: int) -> tuple[TokenFrame, object]:
+    def code(path: File, number: int) -> tuple[TokenFrame, object]:
         picture = square(load_picture(path), tokenizer.image_size)
         label = None if classifier is None else classifier.label(picture)
         tokens = tokenizer.encode(picture[None])[0].ravel()
@@ -163,20 +163,20 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
 )  # fmt: skip
 @click.option("--deadline", default=0.5, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after N frames. [default: at Ctrl-C]")
-@click.option("--out", cls=Aside, type=click.Path(path_type=Path), help="Folder for pictures and a page of them.")
+@click.option("--out", cls=Aside, type=click.Path(path_type=File), help="Folder for pictures and a page of them.")
 @key_option
 @device_option
 @json_option("Write frames and counters as JSON")
 def listen(
     port: int, host: str, models: str, mode: str, repeats: str, alpha: float, deadline: float, frames: int | None,
-    out: Path | None, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
+    out: File | None, key: File | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Receive what `tokcom send` sends; make it whole, save it, and show it on a page that follows."""
     from dataclasses import asdict
 
     from tokcom.errors import ModelError
     from tokcom.frame import BitFrame
-    from tokcom.models.zoo import codebooks, load_context, load_recoveries, load_repeat_risk, model_of
+    from tokcom.models.zoo import codebook, load_context, load_recoveries, load_repeat_risk, model_names
     from tokcom.packets.codebook import Codebook
     from tokcom.protocol.incoming import WaitSettings
     from tokcom.protocol.live_page import LivePage
@@ -186,26 +186,25 @@ def listen(
     from tokcom.protocol.whole import FrameKeeper, WholeFrame
     from tokcom.recording.pictures import PictureFolder
 
-    known = codebooks(models)
+    known = {codebook(name).name: name for name in model_names(models)}
 
-    def policy(codebook: str) -> RepeatPolicy | None:
-        if codebook not in {each.name for each in known}:
+    def policy(book: str) -> RepeatPolicy | None:
+        if book not in known:
             return None
-        folder = model_of(codebook)
         try:
-            return RepeatPolicy(load_context(folder, device), load_repeat_risk(folder), alpha)
+            return RepeatPolicy(load_context(known[book], device), load_repeat_risk(known[book]), alpha)
         except ModelError as error:
             console.print(f"{error}; until then all lost packets are asked for")
             return None
 
     keeper = FrameKeeper(None if mode == "none" else load_recoveries(models, mode, device), policy)
     # Weights are read now, not while the first frame waits.
-    for each in known:
-        keeper.prepare(each.name)
+    for book in known:
+        keeper.prepare(book)
     pictures = None if out is None else PictureFolder(out, models, device)
     page = None if out is None else LivePage(out)
     settings = ReceiverSettings(repeats, WaitSettings(deadline_s=deadline), secret=_secret(key))
-    receiver, rows = Receiver([*known, Codebook(TEXT, 2, "bits")], settings), []
+    receiver, rows = Receiver([*map(codebook, known.values()), Codebook(TEXT, 2, "bits")], settings), []
 
     def show(whole: WholeFrame, delay_s: float) -> None:
         frame = whole.frame
@@ -261,22 +260,35 @@ def listen(
     "--drop", type=click.Choice(["surest", "random", "tail"]), default="surest", show_default=True,
     help="What is dropped where more come: packets that receivers guess best, any, or the last to come.",
 )  # fmt: skip
+@click.option("--loss", default=0.0, show_default=True, help="For trials: share of datagrams lost, each way.")
+@click.option("--burst", default=1.0, show_default=True, help="Mean length of bursts of lost ones.")
+@click.option("--delay", default=0.0, show_default=True, help="Seconds each way.")
+@click.option("--jitter", default=0.0, show_default=True, help="Mean of the seconds on top; datagrams overtake others.")
+@click.option("--reorder", default=0.0, show_default=True, help="Share of datagrams without that delay.")
+@click.option("--duplicate", default=0.0, show_default=True, help="Share of datagrams that come twice.")
+@seed_option
 @click.option("--seconds", type=click.FloatRange(0.01), help="Stop after so long. [default: at Ctrl-C]")
 @json_option("Write the counters as JSON")
 def relay(
-    port: int, host: str, to: str, rate: float, queue: int, drop: str, seconds: float | None,
+    port: int, host: str, to: str, rate: float, queue: int, drop: str, loss: float, burst: float, delay: float,
+    jitter: float, reorder: float, duplicate: float, seed: int, seconds: float | None,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """An intermediate router for token packets: under overload it drops first what can be guessed best."""
+    """An intermediate router for token packets: under overload it drops first what can be guessed best.
+
+    For trials it also loses, delays, reorders and repeats datagrams, the same ones for the same seed."""
     from dataclasses import asdict
 
+    from tokcom.protocol.path import Path, PathSettings
     from tokcom.protocol.relay import DropQueue
     from tokcom.protocol.udp import UdpRelay, parse_address
 
-    drops, onward = DropQueue(rate, queue, drop), parse_address(to)
+    drops, onward = DropQueue(rate, queue, drop, seed=seed), parse_address(to)
+    trial = PathSettings(loss, burst, delay, jitter, reorder, duplicate)
+    paths = None if trial == PathSettings() else (Path(trial, seed), Path(trial, seed + 1))
 
     async def run() -> None:
-        end = UdpRelay(drops, (host, port), onward)
+        end = UdpRelay(drops, (host, port), onward, paths=paths)
         console.print(f"relaying {host}:{port} to {to}, {rate:g} bytes per second")
         try:
             await asyncio.sleep(3e7 if seconds is None else seconds)

@@ -29,7 +29,7 @@ from tokcom.models.folders import PUBLISHED, list_models
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook, codebook_name
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
-from tokcom.protocol.repeat_risk import RepeatRisk
+from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 if TYPE_CHECKING:
@@ -343,8 +343,9 @@ def load_repeat_risk(model: str) -> RepeatRisk:
     command = f"./run repeat-risk --model {card.name} --data DIR"
     card.require_bound("risk of repeats is", _table(card, "repeats", entry), CONTEXT, command)
     try:
-        return RepeatRisk(tuple(entry["frames"]), *(tuple(map(tuple, entry[name])) for name in ("mean", "square")))
-    except (TypeError, KeyError, ValueError) as error:
+        tables = (tuple(tuple(map(float, row.split())) for row in entry[name]) for name in TABLES)
+        return RepeatRisk(tuple(entry["frames"]), *tables)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ModelError(f"{card.folder / 'card.json'}: the risk of repeats of its context: {error!r}") from None
 
 

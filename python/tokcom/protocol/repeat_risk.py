@@ -3,6 +3,7 @@
 Of a frame's missing packets, the receiver requests those that its model is least sure of: those whose expected
 share of wrong tokens is above a threshold. The threshold is set so that on average at most a share alpha of the tokens
 of a frame is accepted although wrong (Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, ICLR 2024).
+A margin beyond that expectation keeps the mean over any few dozen frames within alpha.
 
 The number of lost packets depends on the channel and differs between calibration and use. Given their number, the
 tokens that they hold depend only on the permutation, which is the same everywhere (layout "spread"). Frames are
@@ -19,8 +20,9 @@ from tokcom.errors import ParameterError
 GROUPS = 16
 """Groups of frames by the share of packets that they lack, each a sixteenth wide."""
 THRESHOLDS = tuple(np.round(np.linspace(0, 1, 51), 2).tolist())
-DEVIATIONS = 2.5
-"""Standard deviations of the calibration's mean that are kept clear of alpha."""
+TABLES = "mean", "square"
+DEVIATIONS, HORIZON = 3.0, 50
+"""Standard deviations that are kept clear of alpha: of the calibration's mean and of that of so many frames ahead."""
 
 
 def group_of(lost_share: float | np.ndarray) -> np.ndarray:
@@ -86,7 +88,7 @@ class RepeatRisk:
         """Doubt up to which lost packets are accepted without a repeat.
 
         Args:
-            alpha: share of a frame's tokens that may be accepted wrong, on average over frames; above 0 and below 1.
+            alpha: share of tokens that may be accepted wrong, on average over HORIZON frames; above 0 and below 1.
             weights: float (GROUPS,), how often frames of each group occur, at least 0.
 
         Returns:
@@ -103,7 +105,9 @@ class RepeatRisk:
         # No more can be wrong than lacks: the bound of one more frame in each group.
         worst = (np.arange(GROUPS) + 1) / GROUPS
         risk = (frames[:, None] * mean + worst[:, None]) / (frames[:, None] + 1)
-        spread = np.maximum(np.array(self.square) - mean**2, 0) / np.maximum(frames[:, None], 1)
-        total = share @ risk + DEVIATIONS * np.sqrt(share**2 @ spread)
+        square = np.array(self.square)
+        calibration = share**2 @ (np.maximum(square - mean**2, 0) / np.maximum(frames[:, None], 1))
+        to_come = np.maximum(share @ square - (share @ mean) ** 2, 0) / HORIZON
+        total = share @ risk + DEVIATIONS * np.sqrt(calibration + to_come)
         within = np.flatnonzero(np.maximum.accumulate(total) <= alpha)
         return THRESHOLDS[within[-1]] if len(within) else -1.0

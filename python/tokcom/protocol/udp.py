@@ -9,6 +9,7 @@ import numpy as np
 from tokcom.errors import TransportError
 from tokcom.frame import Payload
 from tokcom.protocol.datagrams import CLASSES, HELLO, class_of, kind_of
+from tokcom.protocol.path import Path
 from tokcom.protocol.priority import traffic_class
 from tokcom.protocol.receiver import Question, ReceivedFrame, Receiver
 from tokcom.protocol.relay import DropQueue
@@ -18,6 +19,8 @@ SOCKET_BYTES = 4 << 20
 """Receive buffer requested from the kernel for datagrams that wait to be read."""
 AT_ONCE = 512
 """Datagrams read before timers and other tasks have their turn."""
+MAX_TRAVELLING = 4096
+"""Datagrams that may be on simulated paths; more are lost."""
 FEWEST_S = 0.0005
 """Timers are not set shorter: pacing goes in bursts of so long."""
 
@@ -233,16 +236,21 @@ class UdpRelay(_Endpoint):
         queue: what is dropped under overload.
         listen, to: host and port of this relay, and of the receiver.
         max_senders: addresses that datagrams are taken from, at most; the one unheard for longest makes room.
+        paths: what happens to datagrams on the way there and back, for trials; None: nothing.
 
     Raises:
         TransportError: an address cannot be used.
     """
 
-    def __init__(self, queue: DropQueue, listen: tuple[str, int], to: tuple[str, int], max_senders: int = 64):
+    def __init__(
+        self, queue: DropQueue, listen: tuple[str, int], to: tuple[str, int], max_senders: int = 64,
+        paths: tuple[Path, Path] | None = None,
+    ):  # fmt: skip
         family, address = resolve(*listen)
         self._to_family, self._to = resolve(*to)
-        self.queue, self._max_senders = queue, max_senders
+        self.queue, self._max_senders, self._paths = queue, max_senders, paths
         self._sockets: dict[Hashable, socket.socket] = {}
+        self._travelling = 0
         super().__init__(_open(family, address))
 
     def _take(self, datagram: bytes, address: tuple) -> None:
@@ -253,7 +261,7 @@ class UdpRelay(_Endpoint):
         for datagram, address in self.queue.poll(now):
             if address not in self._sockets and kind_of(datagram) != HELLO and len(self._sockets) >= self._max_senders:
                 continue
-            self._mark_and_send(datagram, address)
+            self._travel(0, len(datagram), self._mark_and_send, datagram, address)
         self._wake_at(self.queue.next_time(now))
 
     def _mark_and_send(self, datagram: bytes, address: tuple) -> None:
@@ -284,7 +292,23 @@ class UdpRelay(_Endpoint):
             except OSError:
                 continue
             if source[:2] == self._to[:2]:
-                self._write(datagram, address)
+                self._travel(1, len(datagram), self._write, datagram, address)
+
+    def _travel(self, way: int, n_bytes: int, send: Callable, *arguments: object) -> None:
+        """Send a datagram when it has passed its path: never, once or twice."""
+        if self._paths is None:
+            send(*arguments)
+            return
+        now = self._loop.time()
+        for time in self._paths[way].arrivals(n_bytes, now):
+            if self._travelling < MAX_TRAVELLING:
+                self._travelling += 1
+                self._loop.call_at(time, self._arrive, send, arguments)
+
+    def _arrive(self, send: Callable, arguments: tuple) -> None:
+        self._travelling -= 1
+        if self._socket.fileno() >= 0:
+            send(*arguments)
 
     def _drop(self, made: socket.socket) -> None:
         self._loop.remove_reader(made.fileno())

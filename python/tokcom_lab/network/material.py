@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,6 +43,16 @@ class Material:
         ]
         return cls(photographs, frames, load_context(model, device), tokenizer)
 
+    @cached_property
+    def _whole_psnr_db(self) -> dict[int, float]:
+        return {}
+
+    def whole_psnr_db(self, number: int) -> float:
+        """PSNR in dB of a photograph all of whose tokens came."""
+        if number not in self._whole_psnr_db:
+            self._whole_psnr_db[number] = self._psnr_db(self.frames[number])
+        return self._whole_psnr_db[number]
+
     @property
     def packets(self) -> int:
         """Packets of a frame."""
@@ -49,6 +60,10 @@ class Material:
 
     def psnr_db(self, frame: TokenFrame) -> float:
         """PSNR in dB of a frame's picture, against the photograph."""
+        whole = np.array_equal(frame.tokens, self.frames[frame.frame_id].tokens)
+        return self.whole_psnr_db(frame.frame_id) if whole else self._psnr_db(frame)
+
+    def _psnr_db(self, frame: TokenFrame) -> float:
         return psnr_db(self.photographs.pictures[frame.frame_id], self.tokenizer.detokenize(frame))
 
     def guessed_psnr_db(self, frame: TokenFrame) -> float:

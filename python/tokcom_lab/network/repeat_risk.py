@@ -16,7 +16,7 @@ from tokcom.protocol.repeat_requests import packet_doubts
 from tokcom.protocol.repeat_risk import GROUPS, RepeatRisk, accepted_wrong, group_of
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 
-CHANNELS = ("independent 10%", "independent 20%", "bursty 20%", "bursty 40%", "EPA")
+CHANNELS = ("independent 20%", "bursty 20%", "bursty 40%", "EPA")
 CALIBRATION_LOSS = (0.03, 0.6)
 """Shares of packets lost in the calibration, drawn evenly between these, independently in each frame."""
 EPA_ESN0_DB, EPA_MCS, SAMPLE_RATE, DOPPLER_HZ = 7.0, "16qam-1/2", 1e6, 5.0

@@ -16,7 +16,7 @@ from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
 from tokcom.models.zoo import FREQUENCIES
-from tokcom.protocol.repeat_risk import RepeatRisk
+from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
 
 
@@ -124,7 +124,8 @@ def export_repeats(folder: Path, risk: RepeatRisk, command: str) -> None:
     """
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
-    rounded = {name: [[round(each, 5) for each in row] for row in getattr(risk, name)] for name in ("mean", "square")}
+    # A row of numbers is a string: the card stays one that people can read.
+    rounded = {name: [" ".join(f"{each:.5f}" for each in row) for row in getattr(risk, name)] for name in TABLES}
     card["context"]["repeats"] = {
         "frames": list(risk.frames), **rounded, "command": command, "context": card["context"]["sha256"],
     }  # fmt: skip

@@ -15,7 +15,7 @@ PARTS = ("loss", "arq", "unordered", "overload", "goodput", "latency")
 LOSSES, OVERHEADS, ALPHAS, WINDOWS, FACTOR = (0.0, 0.1, 0.2, 0.3), (0.1, 0.2, 0.3), (0.1, 0.05), (4, 8), 1.5
 INDEXED = (0, 8, 16)
 """Packets of a frame that keep their index where the order of all others is lost."""
-PLACED = 20
+PLACED = 8
 """Photographs whose packets are put in place: each takes two dozen passes of the model, and more."""
 
 

@@ -1,0 +1,131 @@
+"""`tokcom send`, `listen` and `relay`, each in a thread or beside an endpoint of the test."""
+
+import asyncio
+import json
+import socket
+import threading
+
+import pytest
+from click.testing import CliRunner
+
+from tokcom.cli.main import main
+from tokcom.packets.codebook import Codebook
+from tokcom.protocol.receiver import Receiver, ReceiverSettings
+from tokcom.protocol.sender import Sender, SenderSettings
+from tokcom.protocol.udp import UdpReceiver, UdpSender
+from tokcom.security.keys import load_key
+
+TEXT = "text/utf-8"
+
+
+class Listening(threading.Thread):
+    """A receiver in a thread of its own, until so many frames have come."""
+
+    def __init__(self, count, secret=b""):
+        super().__init__(daemon=True)
+        self.frames, self.ready, self._count, self._secret = [], threading.Event(), count, secret
+
+    def run(self):
+        asyncio.run(self._listen())
+
+    async def _listen(self):
+        settings = ReceiverSettings("all", secret=self._secret)
+        end = UdpReceiver(Receiver([Codebook(TEXT, 2, "bits")], settings), "127.0.0.1", 0, self.frames.append)
+        self.port = end.port
+        self.ready.set()
+        while len(self.frames) < self._count:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        end.close()
+
+
+def test_texts_are_sent(tmp_path):
+    key = tmp_path / "key"
+    assert CliRunner().invoke(main, ["keys", "new", str(key)]).exit_code == 0
+    listening = Listening(2, load_key(key).derive("token session"))
+    listening.start()
+    assert listening.ready.wait(30)
+    to = f"127.0.0.1:{listening.port}"
+    out = tmp_path / "sent.json"
+    done = CliRunner().invoke(
+        main, ["send", "one text", "ein zweiter", "--to", to, "--key", str(key), "--json", str(out)]
+    )
+    assert done.exit_code == 0, done.output
+    listening.join(30)
+    texts = [each.frame.to_bytes().decode() for each in sorted(listening.frames, key=lambda f: f.outline.frame_id)]
+    assert texts == ["one text", "ein zweiter"]
+    report = json.loads(out.read_text())
+    assert (report["frames"], report["packets"], report["packets_dropped"]) == (2, 2, 0)
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        return made.getsockname()[1]
+
+
+def test_what_comes_is_shown_and_saved(tiny_model, tmp_path):
+    import numpy as np
+
+    from tokcom.frame import BitFrame, TokenFrame
+    from tokcom.models.zoo import codebook
+
+    port, book = free_port(), codebook(str(tiny_model))
+    picture = TokenFrame(np.arange(16), book.name, book.size, (4, 4), cmi=1, frame_id=1)
+
+    async def offer(stopped):
+        end = UdpSender(Sender(SenderSettings(deadline_s=60)), "127.0.0.1", port)
+        end.offer(BitFrame.of_bytes(b"<hello>", TEXT, 0))
+        end.offer(picture)
+        while not stopped.is_set():
+            await asyncio.sleep(0.02)
+        end.close()
+
+    stopped = threading.Event()
+    sending = threading.Thread(target=lambda: asyncio.run(offer(stopped)), daemon=True)
+    sending.start()
+    out = tmp_path / "received.json"
+    options = ["--port", port, "--frames", 2, "--model", tiny_model, "--out", tmp_path, "--json", out]
+    try:
+        done = CliRunner().invoke(main, ["listen", *map(str, options)])
+    finally:
+        stopped.set()
+        sending.join(30)
+    assert done.exit_code == 0, done.output
+    report = json.loads(out.read_text())
+    rows = {row["frame"]: row for row in report["frames"]}
+    assert rows[0]["text"] == "<hello>" and (rows[1]["packets"], rows[1]["lost"]) == (4, 0)
+    page = (tmp_path / "index.html").read_text()
+    assert (tmp_path / rows[1]["picture"]).is_file() and rows[1]["picture"] in page
+    assert "2 frames received" in page and "&lt;hello&gt;" in page and "<hello>" not in page
+
+
+def test_a_relay_counts_what_it_does(tmp_path):
+    out = tmp_path / "relayed.json"
+    done = CliRunner().invoke(
+        main, ["relay", "--port", str(free_port()), "--to", "127.0.0.1:9", "--rate", "1000", "--seconds", "0.05",
+               "--json", str(out)],
+    )  # fmt: skip
+    assert done.exit_code == 0 and json.loads(out.read_text()) == {"passed": 0, "dropped": [0, 0, 0, 0], "refused": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["send", "text", "--to", "nowhere"], "write HOST:PORT"),
+        (["send", "text", "--to", "no.such.host.invalid:9"], "is not known"),
+        (["relay", "--port", "9", "--to", "nowhere:x", "--rate", "1"], "write HOST:PORT"),
+        (["listen", "--port", "4000", "--alpha", "1"], "0<x<1"),
+    ],
+)
+def test_what_cannot_work_is_said(arguments, message):
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code and message in done.output
+
+
+def test_a_port_in_use_is_said():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        port = str(made.getsockname()[1])
+        done = CliRunner().invoke(main, ["relay", "--port", port, "--to", "127.0.0.1:9", "--rate", "1"])
+    assert done.exit_code == 1 and "choose another port" in done.output

@@ -1,0 +1,199 @@
+"""What a model does for a network: which packets are asked for, and where those without index belong."""
+
+import numpy as np
+import pytest
+
+from tokcom.context.prior import Prior
+from tokcom.errors import ParameterError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.link.arrival import Arrival
+from tokcom.link.assembly import Assembly
+from tokcom.link.recovery import FrameRecovery
+from tokcom.packets.codebook import Codebook
+from tokcom.packets.layout import packet_positions
+from tokcom.protocol.incoming import ReceivedFrame
+from tokcom.protocol.receiver import Question
+from tokcom.protocol.repeat_requests import RepeatPolicy, packet_doubts
+from tokcom.protocol.repeat_risk import GROUPS, THRESHOLDS, RepeatRisk, accepted_wrong, group_of
+from tokcom.protocol.unordered import Placement, placed, windows
+from tokcom.protocol.whole import FrameKeeper
+
+SIZE = 16
+POSITIONS = packet_positions((64,), 4, seed=1)
+
+
+class Ramp(Prior):
+    """Expects token n to be n modulo SIZE, with a probability that falls along the frame."""
+
+    codebook, codebook_size, grid, num_classes = "ramp", SIZE, (64,), 10
+
+    def share(self, n):
+        return 0.95 - 0.9 * np.arange(n) / n
+
+    def log_probabilities(self, tokens, wanted, conditions):
+        n = tokens.shape[1]
+        sure = self.share(n)
+        table = np.repeat(((1 - sure) / (SIZE - 1))[:, None], SIZE, 1)
+        table[np.arange(n), np.arange(n) % SIZE] = sure
+        return np.log(np.concatenate([table[row] for row in wanted])).astype(np.float32)
+
+
+def ramp_frame():
+    return TokenFrame(np.arange(64) % SIZE, "ramp", SIZE)
+
+
+def assembly(rows, frame=None):
+    frame = frame or ramp_frame()
+    rows = np.asarray(rows)
+    outline = frame.with_tokens(np.full(64, LOST))
+    tokens = frame.tokens[POSITIONS[rows]]
+    return Assembly(Arrival(0, outline, POSITIONS, rows, tokens, np.ones(len(rows), bool)))
+
+
+def test_doubts_are_the_expected_shares_of_wrong_tokens():
+    missing = np.array([2, 9])
+    frame = assembly(np.setdiff1d(np.arange(16), missing)).frame
+    doubts = packet_doubts(Ramp(), frame, POSITIONS, missing)
+    assert doubts == pytest.approx((1 - Ramp().share(64))[POSITIONS[missing]].mean(axis=1), abs=1e-5)
+
+
+def risk_of(lost, losses):
+    return RepeatRisk.of_frames(np.asarray(lost), np.asarray(losses))
+
+
+def test_the_threshold_is_the_largest_within_the_risk():
+    rng = np.random.default_rng(0)
+    # A hundred frames of equal loss: risk rises with the threshold to 0.15.
+    losses = 0.15 * np.array(THRESHOLDS) * np.ones((400, 1)) * rng.uniform(0.9, 1.1, (400, 1))
+    risk = risk_of(np.full(400, 0.2), losses)
+    weights = np.bincount(group_of([0.2]), minlength=GROUPS)
+    for alpha in (0.02, 0.05, 0.1):
+        threshold = risk.threshold(alpha, weights)
+        assert alpha / 0.15 - 0.05 <= threshold <= alpha / 0.15
+    assert risk.threshold(0.2, weights) == 1.0
+    # Groups that nobody has measured may be all wrong.
+    assert risk.threshold(0.1, np.bincount(group_of([0.9]), minlength=GROUPS)) == -1
+
+
+def test_the_risk_holds_on_other_frames_of_a_channel_that_loses_otherwise():
+    """Frames whose packets are wrong with the probability of their doubt: calibrated where losses are even, held on
+    where they are high, in each of 20 splits."""
+    rng = np.random.default_rng(1)
+
+    def frames(count, low, high):
+        shares, losses = [], []
+        for _ in range(count):
+            lost = max(1, round(64 * rng.uniform(low, high)))
+            doubt = rng.uniform(0.3, 1, lost)
+            shares.append(lost / 64)
+            losses.append(accepted_wrong(doubt, rng.binomial(4, doubt), 256))
+        return np.array(shares), np.array(losses)
+
+    risk = risk_of(*frames(1500, 0.02, 0.6))
+    for alpha in (0.05, 0.1):
+        for _ in range(20):
+            shares, losses = frames(120, 0.3, 0.5)
+            weights = np.bincount(group_of(shares[:60]), minlength=GROUPS)
+            threshold = risk.threshold(alpha, weights)
+            realised = losses[60:, THRESHOLDS.index(threshold)].mean()
+            assert 0.3 * alpha < realised <= alpha
+
+
+def test_what_is_no_risk_is_refused():
+    empty = tuple([tuple([0.0] * len(THRESHOLDS))] * GROUPS)
+    for arguments in (((0,) * 3, empty, empty), ((0,) * GROUPS, empty[:2], empty), ((-1,) * GROUPS, empty, empty)):
+        with pytest.raises(ParameterError):
+            RepeatRisk(*arguments)
+    with pytest.raises(ParameterError, match="alpha"):
+        RepeatRisk((0,) * GROUPS, empty, empty).threshold(0, np.ones(GROUPS))
+
+
+def policy(alpha=0.1):
+    # Whatever is doubted by less than 0.4 is right.
+    losses = np.where(np.array(THRESHOLDS) < 0.4, 0.0, 0.5) * np.ones((100, 1))
+    lost = np.linspace(0.01, 1, 100)
+    return RepeatPolicy(Ramp(), risk_of(np.tile(lost, 10), np.tile(losses, (10, 1))), alpha)
+
+
+def test_only_doubtful_packets_are_wanted():
+    here = assembly(np.arange(0, 16, 2))
+    wanted = policy(0.3).wanted(here)
+    doubts = packet_doubts(Ramp(), here.frame, POSITIONS, here.missing)
+    assert 0 < len(wanted) < 8 and set(wanted) == set(here.missing[doubts >= 0.4])
+    assert len(policy(0.3).wanted(assembly(np.arange(16)))) == 0
+    strange = TokenFrame(np.zeros(64, int), "other", SIZE)
+    assert policy().wanted(assembly([0, 1], strange)).tolist() == list(range(2, 16))
+
+
+def test_a_keeper_guesses_what_lacks():
+    keeper = FrameKeeper(FrameRecovery("mask", Ramp()), {"ramp": policy(0.3)}.get)
+    here = assembly(np.arange(0, 16, 2))
+    whole = keeper.whole(ReceivedFrame(here.outline, POSITIONS, here, 0.1, 0))
+    assert whole.frame == ramp_frame() and (whole.packets_lost, whole.guessed, whole.problem) == (8, 32, "")
+    strange = assembly([0, 1], TokenFrame(np.zeros(64, int), "other", SIZE))
+    assert keeper.wanted(Question(0, 0, strange)).tolist() == list(range(2, 16))
+    left = keeper.whole(ReceivedFrame(strange.outline, POSITIONS, strange, 0.1, 0))
+    assert left.frame.lost.sum() == 56 and left.problem
+
+
+class Neighbours(Prior):
+    """Expects every token to be one more than the nearest known one before it, or one less than the one after."""
+
+    codebook, codebook_size, grid = "line", 64, (64,)
+
+    def log_probabilities(self, tokens, wanted, conditions):
+        rows = []
+        for row, want in zip(tokens, wanted, strict=True):
+            known = np.flatnonzero(row != LOST)
+            for n in np.flatnonzero(want):
+                p = np.full(64, 0.2 / 64)
+                if len(known):
+                    near = known[np.abs(known - n).argmin()]
+                    p[(row[near] + n - near) % 64] += 0.8
+                else:
+                    p[:] = 1 / 64
+                rows.append(np.log(p / p.sum()))
+        return np.array(rows, np.float32)
+
+
+LINE = TokenFrame((np.arange(64) + 17) % 64, "line", 64)
+
+
+@pytest.mark.parametrize("window", [4, 8])
+def test_packets_are_put_in_place_within_windows(window):
+    rng = np.random.default_rng(2)
+    positions = packet_positions((64,), 4, seed=3)
+    known = np.full(64, LOST, np.int32)
+    known[positions[0]] = LINE.tokens[positions[0]]
+    order = np.concatenate([start + rng.permutation(window) for start in range(0, 16, window)])
+    order = order[order != 0]
+    allowed = np.zeros((15, 16), bool)
+    for row, place in enumerate(order):
+        allowed[row, place // window * window : (place // window + 1) * window] = True
+    allowed[:, 0] = False
+    found = Placement(Neighbours(), LINE.with_tokens(np.full(64, LOST)), positions).place(
+        LINE.tokens[positions[order]], allowed, known
+    )
+    assert found.tolist() == order.tolist()
+
+
+def test_what_comes_without_index_after_losses_is_put_in_place():
+    rows = np.array([0, 5, 9])
+    positions = packet_positions((64,), 4, seed=3)
+    outline = LINE.with_tokens(np.full(64, LOST))
+    here = Assembly(Arrival(0, outline, positions, rows, LINE.tokens[positions[rows]], np.ones(3, bool)))
+    others = np.setdiff1d(np.arange(16), [*rows, 7, 8])
+    sections = LINE.tokens[positions[others[:6]]], LINE.tokens[positions[others[6:]]]
+    frame = placed(ReceivedFrame(outline, positions, here, 0.0, 0, sections), Neighbours())
+    assert frame.lost.sum() == 8 and set(np.flatnonzero(frame.lost)) == set(positions[[7, 8]].ravel())
+    assert (frame.tokens[~frame.lost] == LINE.tokens[~frame.lost]).all()
+
+
+def test_windows_allow_for_losses():
+    assert windows(4, 4, 1).tolist() == np.eye(4, dtype=bool).tolist()
+    assert windows(3, 4, 1).sum(axis=1).tolist() == [2, 2, 2] and windows(4, 8, 8).all()
+    assert not windows(8, 8, 4)[:4, 4:].any()
+
+
+def test_codebooks_of_the_test_are_known():
+    assert Codebook("ramp", SIZE).id != Codebook("line", 64).id
