@@ -20,7 +20,7 @@ BINS = 480
 
 @dataclass(frozen=True)
 class PathEnds:
-    """Where paths end inside a packet.
+    """State of the paths at one step inside a packet.
 
     Attributes:
         metric: float64 (n,), log-likelihood and log-prior of their tokens.
@@ -52,7 +52,7 @@ class Continuations:
     mass: float
 
     def select(self, kept: np.ndarray) -> PathEnds:
-        """Where those of some indices, int (n,), end."""
+        """The ends of selected paths; indices int (n,)."""
         return PathEnds(self.ends.metric[kept], self.ends.state[kept], self.ends.check[kept])
 
 
@@ -163,8 +163,8 @@ def _tables(trellis, steps, share, n_tokens):
 
 @kernel(error_model="numpy")
 def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, asked):
-    """The likeliest continuations of paths, unsorted: parent, word, metric, the same with what may follow, and the log
-    of the sum over all."""
+    """The likeliest continuations of paths, unsorted: parent, word, metric, the metric including the best continuation,
+    and the log of the sum over all."""
     n, n_words = log_prior.shape
     mask = len(ahead) - 1
     behind = np.empty(n_words, np.float32)
