@@ -45,7 +45,7 @@ class ZmqPublisher:
 
     @property
     def address(self) -> str:
-        """Where subscribers find it."""
+        """Address for subscribers."""
         import zmq
 
         return self._socket.getsockopt_string(zmq.LAST_ENDPOINT)

@@ -103,8 +103,8 @@ def arq_row(risk: RepeatRisk, judged: Sequence[Judged], alpha: float, channel: s
     measured on the other. Guesses are those made before any repeat has come.
 
     Returns:
-        alpha, channel, frames, requests_saved (against requesting all missing packets), risk (mean), worst_risk (of the
-        splits), splits_within (of SPLITS), random_saved and oracle_saved at the same risk.
+        alpha, channel, frames, requests_saved (relative to requesting all missing packets), risk (mean), worst_risk (of
+        the splits), splits_within (of SPLITS), random_saved and oracle_saved at the same risk.
     """
     rng = np.random.default_rng(seed)
     wrong = np.array([each.wrong.sum() / each.n_tokens for each in judged])
