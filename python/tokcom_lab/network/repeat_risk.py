@@ -115,7 +115,7 @@ def arq_row(risk: RepeatRisk, judged: Sequence[Judged], alpha: float, channel: s
         order = rng.permutation(len(judged))
         half, others = order[: len(order) // 2], order[len(order) // 2 :]
         threshold = risk.threshold(alpha, np.bincount(groups[half], minlength=GROUPS))
-        kept = [judged[i].doubt <= threshold for i in others]
+        kept = [(judged[i].doubt <= threshold) & risk.covers(judged[i].lost_share) for i in others]
         risks.append(
             np.mean([judged[i].wrong[k].sum() / judged[i].n_tokens for i, k in zip(others, kept, strict=True)])
         )
