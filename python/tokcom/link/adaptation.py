@@ -111,11 +111,11 @@ class LinkAdapter:
 
     Args:
         config: how.
-        transmit: tokens a packet, profile and stream of the transmitter.
+        transmit: tokens per packet, profile and stream of the transmitter.
         prior: the receiver's; the semantic policies need it.
         residual: what is expected after context decoding; the semantic policies need it.
         seed: of the masks behind predictability.
-        tag_bits: of each packet's tag, where the transmitter has a key; 0: it has none.
+        tag_bits: of each packet's tag, if the transmitter has a key; 0: it has none.
 
     Raises:
         ParameterError: a semantic policy lacks its model, or there are no such tags.
