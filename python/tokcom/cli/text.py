@@ -3,6 +3,7 @@
 import click
 
 from tokcom.cli.options import seed_option
+from tokcom.cli.output import progress_bar
 
 MARK = {"fg": "red", "underline": True}
 
@@ -28,6 +29,7 @@ def text(text: str, esn0_db: float, model: str, mcs: str, tokens_per_packet: int
     from tokcom.errors import TextError
     from tokcom.link.text import RECEIVERS
     from tokcom.models.text import load_text_link
+    from tokcom.models.zoo import make_missing
 
     noise_variance(esn0_db)
     if text == "-":
@@ -35,6 +37,9 @@ def text(text: str, esn0_db: float, model: str, mcs: str, tokens_per_packet: int
             text = sys.stdin.buffer.read().decode()
         except UnicodeDecodeError as error:
             raise TextError(f"byte {error.start} of standard input is not UTF-8; convert the text") from None
+    with progress_bar() as bar:
+        row = bar.add_task(f"making {model} ready", total=1.0)
+        make_missing(model, lambda share: bar.update(row, completed=share))
     link = load_text_link(model, mcs=mcs, tokens_per_packet=tokens_per_packet)
     sent = link.send(text, esn0_db, np.random.default_rng(seed))
     failed = int((~sent.arrival.packets_ok).sum())

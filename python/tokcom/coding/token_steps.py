@@ -85,7 +85,7 @@ class TokenSteps:
         return PathEnds(metric, np.zeros(n, np.int64), np.full(n, self._zero, np.int64))
 
     def continuations(
-        self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int, also: int = -1
+        self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int, also: np.ndarray | None = None
     ) -> Continuations:
         """The likeliest paths that are one token longer.
 
@@ -94,12 +94,15 @@ class TokenSteps:
             ends: n paths as far as that token.
             log_prior: float32 (n, codebook_size), of the token.
             most: continuations that are listed at most, beside those of the next argument.
-            also: a word that is listed behind every path, however unlikely; -1: none.
+            also: int (m,), words that are listed behind every path, however unlikely; None: none.
         """
+        asked = np.zeros(len(self._labels), np.bool_)
+        if also is not None:
+            asked[also] = True
         parent, word, metric, total, mass = _continue(
             ends.metric, self._start[place][ends.state], self._channel[place], self._ahead[place + 1],
             self._trellis.width - self._trellis.memory, self._labels, np.ascontiguousarray(log_prior, np.float32),
-            most, also,
+            most, asked,
         )  # fmt: skip
         label, low = self._labels[word], self._trellis.width // 2
         check = ends.check[parent] ^ self._trellis.check_high[place, label >> low]
@@ -159,7 +162,7 @@ def _tables(trellis, steps, share, n_tokens):
 
 
 @kernel(error_model="numpy")
-def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, also):
+def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, asked):
     """The likeliest continuations of paths, unsorted: parent, word, metric, the metric including the best continuation,
     and the log of the sum over all."""
     n, n_words = log_prior.shape
@@ -188,18 +191,19 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, als
     while last < BINS and (listed + count[last] <= most or last == 0):
         listed += count[last]
         last += 1
-    if also >= 0:
-        for i in range(n):
-            gap = best - totals[i, also]
-            if not (gap < DEEPEST and int(gap * scale) < last):
-                listed += 1
+    for word in range(n_words):
+        if asked[word]:
+            for i in range(n):
+                gap = best - totals[i, word]
+                if not (gap < DEEPEST and int(gap * scale) < last):
+                    listed += 1
     parent, chosen = np.empty(listed, np.int64), np.empty(listed, np.int32)
     values, whole = np.empty(listed), np.empty(listed)
     filled = 0
     for i in range(n):
         for word in range(n_words):
             gap = best - totals[i, word]
-            if word == also or (gap < DEEPEST and int(gap * scale) < last):
+            if asked[word] or (gap < DEEPEST and int(gap * scale) < last):
                 parent[filled], chosen[filled] = i, word
                 whole[filled] = totals[i, word] + origin
                 values[filled] = metric[i] + log_prior[i, word] + start[i, labels[word] >> shift]
@@ -210,7 +214,7 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, als
 
 @kernel(error_model="numpy")
 def _completed(trellis, steps, first, states, checks):
-    """Metric added by check and tail to paths that end in these states with these checks."""
+    """What check and tail add to the metrics of paths that end in these states with these checks."""
     mask, added = trellis.outputs.shape[0] - 1, np.zeros(len(states))
     for i in range(len(states)):
         s = states[i]

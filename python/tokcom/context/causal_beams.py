@@ -14,8 +14,9 @@ import numpy as np
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import NOTHING, Condition
-from tokcom.context.joint_decoding import CodedPacketDecoder, ContextSettings, JointDecision
+from tokcom.context.joint_decoding import DENSE_WORDS, CodedPacketDecoder, ContextSettings, JointDecision
 from tokcom.context.masked_turns import MaskedTurns
+from tokcom.context.prediction import Prediction
 from tokcom.context.prior import CAUSAL, Prior
 from tokcom.context.questions import Asking
 from tokcom.errors import ParameterError
@@ -25,6 +26,8 @@ LISTED = 4096
 """Continuations of a packet's last token whose checks are compared."""
 READ_ON = 12
 """Tokens behind the last open packet that speak for it."""
+PROPOSED, LEAST_PROPOSED = 8, 1e-3
+"""Words of each token that a packet's list decoder proposes at most, and the posterior that they must have."""
 FAINT = -700.0
 """Log-odds that stand for impossible ones."""
 
@@ -106,6 +109,7 @@ class _Work:
 
     def __init__(self, parent: CausalBeams, positions, blind, certain, decoder, frequencies, cancelled):
         self.settings, self.decoder, self.cancelled = parent.settings, decoder, cancelled
+        self.top = self.settings.top if len(frequencies) > DENSE_WORDS else None
         self.positions, self.certain, self.frequencies = positions, certain, frequencies
         self.blind = blind.tokens
         self.tokens, self.confidence = blind.tokens.copy(), blind.confidence.copy()
@@ -151,10 +155,11 @@ class _Work:
     def _search(self, paths: Paths, alive: _Alive, row: int) -> _Alive:
         """Go on through a packet that is open.
 
-        What the packet is without the prior is followed, too: the prior may find its first word unlikely and be wrong.
+        Beside the likeliest paths those are followed that go through words which the whole packet proposes: the prior
+        may find its first word unlikely, and be wrong.
         """
-        steps = self.decoder.token_steps(row, self.frequencies)
-        per_packet, hint = self.positions.shape[1], self.blind[row]
+        steps, proposed = self.decoder.token_steps(row, self.frequencies), self._proposed(paths, alive, row)
+        per_packet, beam = self.positions.shape[1], self.settings.beam
         alive.metric -= alive.metric.max()
         n = len(alive.metric)
         own, chosen, dropped = np.zeros((n, per_packet), np.int32), np.zeros(n), -np.inf
@@ -167,13 +172,13 @@ class _Work:
             else:
                 log_prior = paths.log_probabilities
                 self.passes += 1
-            found = steps.continuations(
-                place, ends, log_prior, LISTED if last else 4 * self.settings.beam, int(hint[place])
-            )
-            follows = hinted[found.parent] & (found.word == hint[place]) & np.isfinite(found.total)
+            found = steps.continuations(place, ends, log_prior, LISTED if last else 4 * beam, proposed[place])
+            follows = hinted[found.parent] & np.isin(found.word, proposed[place]) & np.isfinite(found.total)
             kept = found.total >= found.total[0] - self.settings.reach
-            kept[self.settings.beam :] = False
-            kept = np.flatnonzero(kept | (follows & ~last))
+            kept[beam:] = False
+            if not last:
+                kept[np.flatnonzero(follows)[: max(beam // 2, 1)]] = True
+            kept = np.flatnonzero(kept)
             parent, word = found.parent[kept], found.word[kept]
             listed = np.logaddexp.reduce(found.total[kept])
             dropped = np.logaddexp(dropped, found.mass + np.log(max(-np.expm1(listed - found.mass), 1e-12)))
@@ -186,6 +191,24 @@ class _Work:
         before = alive.select(origin)
         tokens = np.concatenate([before.tokens, own[:, None]], 1)
         return _Alive(ends.metric, tokens, np.concatenate([before.prior, chosen[:, None]], 1))
+
+    def _proposed(self, paths: Paths, alive: _Alive, row: int) -> list[np.ndarray]:
+        """Words of each of a packet's tokens, int (m,), that its list decoder takes for possible: it knows the check,
+        the prior of the first token, and of the others how frequent words are."""
+        places = self.positions[row]
+        if (places < 0).any():
+            return [word[None] for word in self.blind[row]]
+        first = np.logaddexp.reduce(paths.log_probabilities + np.log(alive.weights)[:, None], axis=0)
+        dense = np.stack([first, *[self.frequencies] * (len(places) - 1)]).astype(np.float32)
+        decision = self.decoder(np.array([row]), Prediction.dense(dense[None]).top(self.top))
+        proposed = []
+        for place in range(len(places)):
+            marginals = decision.marginals[0, place]
+            likeliest = np.argsort(-marginals)[:PROPOSED]
+            likeliest = likeliest[marginals[likeliest] >= LEAST_PROPOSED]
+            words = likeliest if decision.words is None else decision.words[0, place, likeliest]
+            proposed.append(np.union1d(words, self.blind[row, place]))
+        return proposed
 
     def _narrowed(self, paths: Paths, alive: _Alive) -> _Alive:
         """The paths that are still worth following."""

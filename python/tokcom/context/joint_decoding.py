@@ -72,10 +72,10 @@ class PacketSteps(Protocol):
         """Paths of the metric float64 (n,) before the packet's first token."""
 
     def continuations(
-        self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int, also: int = -1
+        self, place: int, ends: PathEnds, log_prior: np.ndarray, most: int, also: np.ndarray | None = None
     ) -> Continuations:
         """The likeliest paths that are one token longer: `place` is that token's, `log_prior` float32
-        (n, codebook_size), `most` bounds how many are listed; the word `also` is, behind every path."""
+        (n, codebook_size), `most` bounds how many are listed; the words `also` are, behind every path."""
 
 
 class CodedPacketDecoder(PacketDecoder, Protocol):

@@ -71,7 +71,8 @@ def model_card(model: str) -> Card:
     if os.sep in model or (Path(model) / "card.json").is_file():
         return Card.read(Path(model))
     if model in MADE:
-        return _made(model)
+        make_missing(model)
+        return Card.read(list_models()[model])
     raise ModelError(
         f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS and the folder ./models are "
         "searched, too)"
@@ -400,11 +401,19 @@ _in_use: "WeakValueDictionary[tuple, nn.Module]" = WeakValueDictionary()
 _kept: "BoundedCache[nn.Module]" = BoundedCache(KEPT_BYTES, network_bytes)
 
 
-def _made(model: str) -> Card:
-    module, _, name = MADE[model].partition(":")
-    folder = Path.cwd() / PUBLISHED / model
-    getattr(import_module(module), name)(folder)
-    return Card.read(folder)
+def make_missing(model: str, progress: Callable[[float], None] = lambda share: None) -> None:
+    """Make the folder of a model of MADE, unless it is there.
+
+    Args:
+        model: name of the model; of others nothing is made.
+        progress: called with the share that is done, 0 to 1.
+
+    Raises:
+        ModelError: what it is made from is not installed.
+    """
+    if model in MADE and model not in list_models():
+        module, _, name = MADE[model].partition(":")
+        getattr(import_module(module), name)(Path.cwd() / PUBLISHED / model, progress)
 
 
 def _table(card: Card, name: str, entry: object) -> dict:

@@ -100,7 +100,7 @@ def test_a_word_that_is_asked_for_is_listed_behind_every_path():
     even = np.full((3, SIZE), -np.log(SIZE), np.float32)
     even[:, 5] = -500
     begun = steps.begin(np.zeros(3))
-    plain, asked = (steps.continuations(0, begun, even, 1000, also) for also in (-1, 5))
+    plain, asked = (steps.continuations(0, begun, even, 1000, also) for also in (None, np.array([5])))
     assert 5 not in plain.word and asked.mass == plain.mass
     assert sorted(asked.parent[asked.word == 5]) == [0, 1, 2] and len(asked.word) == len(plain.word) + 3
     assert np.isfinite(asked.total).all() and (asked.word[-3:] == 5).all()

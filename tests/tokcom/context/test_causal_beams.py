@@ -165,6 +165,16 @@ def test_posteriors_come_true():
     assert np.mean(right) == pytest.approx(np.mean(claimed), abs=0.05)
 
 
+def test_what_the_whole_packet_says_is_followed_though_the_prior_finds_it_unlikely():
+    """With a single path, the first word would be the prior's, and the check come too late."""
+    right, unlikely = 0, np.tile(CHAIN[0].argmin(), (N_PACKETS, PER_PACKET)).astype(np.int32)
+    for seed in range(10):
+        settings = ContextSettings(beam=1, settle=1 - 1e-15)
+        found = decoded(CausalBeams(Chain(), settings), unlikely, Coded(unlikely, 2.6, seed))
+        right += np.array_equal(found.tokens, unlikely)
+    assert right >= 9
+
+
 def test_frames_in_another_order_are_decoded_without_the_prior():
     packets, prior = drawn(1), Chain()
     positions = POSITIONS[:, ::-1].copy()
