@@ -4,7 +4,7 @@ from tables import figures, markdown, rate, table
 
 NAMES = {
     "todma": "channels and context", "pair": "channels alone, every pair weighed",
-    "genie": "genie: channels, the other and all tokens but one in 16 known",
+    "genie": "genie: channel, other transmitter and 15 of 16 own tokens known",
     "amp": "approximate message passing", "omp fill": "matching pursuit, clustering, filling in",
     "sic": "NOMA, K=7 and QPSK 2/3, successive cancellation", "spread": "random spreading, K=7 and QPSK 2/3, joint",
 }  # fmt: skip
@@ -56,7 +56,7 @@ def targets() -> str:
 
 @table("todma-cases")
 def cases() -> str:
-    """What may go wrong."""
+    """Impairments and ambiguous cases."""
     found: dict[str, dict[str, dict]] = {}
     for point in figures("todma-cases.json")["points"]:
         found.setdefault(point["case"], {})[point["receiver"]] = point
