@@ -1,7 +1,7 @@
 import json
 import shutil
-from pathlib import Path
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
