@@ -32,6 +32,8 @@ class TokenFrame:
         frame_id: frame number at the source, at least 0.
         quantizers: number of residual quantizers, each with its own words; if several, they are the first axis of the
             grid.
+        sizes: words of each quantizer, if they differ, the largest of them codebook_size; the frame keeps () if all are
+            equal.
 
     Raises:
         FrameError: the tokens are not such an array, lie outside the codebook or do not fill the grid.
@@ -45,6 +47,7 @@ class TokenFrame:
     cmi: int | None = None
     frame_id: int = 0
     quantizers: int = 1
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         tokens = np.asarray(self.tokens)
@@ -73,6 +76,24 @@ class TokenFrame:
         own.flags.writeable = False
         object.__setattr__(self, "tokens", own)
         object.__setattr__(self, "grid", grid)
+        object.__setattr__(self, "sizes", self._checked_sizes())
+        if self.sizes and (own >= self.limits).any():
+            place = int((own >= self.limits).argmax())
+            raise FrameError(f"token {place} is {own[place]}; its quantizer has {self.limits[place]} words")
+
+    def _checked_sizes(self) -> tuple[int, ...]:
+        sizes = tuple(int(size) for size in self.sizes)
+        if sizes and (len(sizes) != self.quantizers or min(sizes) < 2 or max(sizes) != self.codebook_size):
+            raise FrameError(
+                f"sizes is {sizes}; it must hold the words of each of {self.quantizers} quantizers, at least 2 and at "
+                f"most {self.codebook_size}, the largest"
+            )
+        return sizes if len(set(sizes)) > 1 else ()
+
+    @property
+    def limits(self) -> np.ndarray:
+        """int (n,): words that each token is one of."""
+        return token_limits(self.sizes or (self.codebook_size,), len(self.tokens))
 
     def __eq__(self, other: object) -> bool:
         return self._content() == other._content() if isinstance(other, TokenFrame) else NotImplemented
@@ -113,7 +134,7 @@ class BitFrame:
     content: str
     frame_id: int = 0
 
-    codebook_size, modality, cmi, quantizers = 2, BITS, None, 1
+    codebook_size, modality, cmi, quantizers, sizes = 2, BITS, None, 1, ()
 
     def __post_init__(self) -> None:
         outline = TokenFrame(self.bits, self.content, self.codebook_size, frame_id=self.frame_id)
@@ -163,6 +184,11 @@ class BitFrame:
     def with_tokens(self, tokens: np.ndarray) -> "BitFrame":
         """Return the same frame with other bits."""
         return replace(self, bits=tokens)
+
+
+def token_limits(sizes: tuple[int, ...], n_tokens: int) -> np.ndarray:
+    """int (n_tokens,): words that each token of a frame is one of, by the words of each of its quantizers."""
+    return np.repeat(sizes, n_tokens // len(sizes))
 
 
 Payload = TokenFrame | BitFrame

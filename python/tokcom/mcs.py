@@ -66,7 +66,7 @@ class Mcs:
         return _constellation(self.modulation)
 
     def codec(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> PacketCodec:
-        """Its code, for packets of a codebook's tokens with a CRC, or a tag of so many bits."""
+        """Code of this MCS for packets of a codebook's tokens with a CRC, or with a tag of `tag_bits` bits."""
         return _codec(codebook_size, tokens_per_packet, self.rate, tag_bits)
 
     def symbols(self, codebook_size: int, tokens_per_packet: int, tag_bits: int = 0) -> int:

@@ -22,6 +22,8 @@ def usable_devices() -> list[str]:
     return ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count())), ONNX]
 
 
+WORK = ("tokenize", "search", "detokenize", "predict", "context")
+"""What networks do; "context" at each Es/N0."""
 Call = Callable[[], Callable[[], object]]
 """Prepares a call that is timed."""
 
@@ -57,7 +59,7 @@ def work_of(bench: Bench, model: str, device: str, esn0_db: Sequence[float]) -> 
 
 def device_speeds(
     bench: Bench, model: str, devices: Sequence[str], esn0_db: Sequence[float], rounds: int,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda done: None, kinds: Sequence[str] = WORK,
 ) -> list[dict]:  # fmt: skip
     """Measure every device at all it can do. Rounds take turns, so that all meet the same load of the machine.
 
@@ -67,7 +69,8 @@ def device_speeds(
         devices: as in `device.receiving_device`.
         esn0_db: where mode "context" decodes.
         rounds: after one that does not count; the median counts.
-        progress: called with the number of calls done since the last call.
+        progress: called with the number of rounds done since the last call, one more for the preparation.
+        kinds: what is measured, of `WORK`.
 
     Returns:
         A row for each device and kind of work: device, name, mode, pictures_per_s, processor_ms, the processor time per
@@ -85,7 +88,8 @@ def device_speeds(
         for each in devices:
             folder = _exported(model, Path(place)) if each == ONNX else model
             for mode, prepare in work_of(bench, folder, each, esn0_db).items():
-                work[each, mode] = prepare
+                if mode.split()[0] in kinds:
+                    work[each, mode] = prepare
         progress(1)
         taken = {key: [] for key in work}
         for _ in range(1 + rounds):

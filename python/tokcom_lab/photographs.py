@@ -1,5 +1,6 @@
 """Photographs with class labels, for measurements."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,36 @@ def load_photographs(
     if not data.is_dir() or any((data / split).is_dir() for split in SPLITS):
         return _split(data, split, n, size, classifier, rng)
     return _class_folders(data, n, size, classifier, rng)
+
+
+def photographs_by_class(
+    data: str | Path, split: str, classes: Sequence[str], per_class: int, size: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw as many photographs of each class, reproducibly for a seed.
+
+    Args:
+        data: folder or tar archive of train/CLASS and test/CLASS.
+        split: "train" or "test".
+        classes: names of the classes.
+        per_class: photographs of each.
+        size: side of the squares in pixels.
+        seed: seed of the choice.
+
+    Returns:
+        uint8 pictures (n, size, size, 3) in random order, and int labels (n,), places in `classes`.
+
+    Raises:
+        DatasetError: a class is missing, or has fewer photographs.
+    """
+    found, rng, chosen = load_dataset(data, split, size=size, crops=1), np.random.default_rng(seed), []
+    for name in classes:
+        own = np.flatnonzero(found.labels == found.classes.index(name)) if name in found.classes else np.zeros(0, int)
+        if len(own) < per_class:
+            raise DatasetError(f"{data}: {split}/{name} has {len(own)} photographs; {per_class} are needed")
+        chosen.append(rng.permutation(own)[:per_class])
+    order = rng.permutation(len(classes) * per_class)
+    labels = np.repeat(np.arange(len(classes)), per_class)[order]
+    return np.ascontiguousarray(found.pictures[np.concatenate(chosen)[order], 0]), labels
 
 
 def _samples(n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:

@@ -103,8 +103,8 @@ def test_a_bench_receiver_shows_pictures_spectrum_and_constellation(name, radio,
         figures = flowgraph.image_view.figures()
         assert figures["per"] == 0 and figures["esn0_db"] == pytest.approx(15.9, abs=1)
         flowgraph.set_streams("4")
-        held = flowgraph.image_receiver.stream_filter.frames_held
-        assert until(lambda: flowgraph.image_receiver.stream_filter.frames_held >= held + 2)
+        held = flowgraph.image_receiver.token_receiver.stream_filter.frames_held
+        assert until(lambda: flowgraph.image_receiver.token_receiver.stream_filter.frames_held >= held + 2)
     finally:
         flowgraph.stop()
         flowgraph.wait()

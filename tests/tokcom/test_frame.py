@@ -68,6 +68,19 @@ def test_a_frame_has_limits():
     assert TokenFrame(np.zeros(6, int), "c", 4, (2, 3), quantizers=2) != TokenFrame(np.zeros(6, int), "c", 4, (2, 3))
 
 
+def test_quantizers_may_have_words_of_their_own():
+    def frame(tokens, sizes, quantizers=2):
+        return TokenFrame(np.array(tokens), "c", 4, (2, 3), quantizers=quantizers, sizes=sizes)
+
+    assert frame([3, 3, 3, 1, 1, LOST], (4, 2)).limits.tolist() == [4, 4, 4, 2, 2, 2]
+    assert frame([3] * 6, (4, 4)) == frame([3] * 6, ()) and frame([1] * 6, (4, 2)) != frame([1] * 6, ())
+    with pytest.raises(FrameError, match="token 4 is 2; its quantizer has 2 words"):
+        frame([3, 3, 3, 1, 2, 1], (4, 2))
+    for sizes, quantizers in (((4,), 2), ((4, 2, 2), 2), ((3, 2), 2), ((4, 1), 2), ((4, 2), 1)):
+        with pytest.raises(FrameError, match="sizes is"):
+            frame([0] * 6, sizes, quantizers)
+
+
 @given(data=st.binary(min_size=1, max_size=200), frame_id=st.integers(0, 1 << 40))
 def test_bytes_come_back_from_bits(data, frame_id):
     frame = BitFrame.of_bytes(data, "bytes", frame_id)

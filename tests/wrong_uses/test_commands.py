@@ -61,6 +61,11 @@ TOKCOM = [
     ("a key that is not there", "keys show nowhere", "nowhere cannot be read: No such file or directory"),
     ("a key in a folder", "keys show empty", "'empty' is a directory"),
     ("a file that others may read as a key", "keys show file", "so others may read the key; chmod 600 file"),
+    ("an address that is none", "send text --to nowhere", "'nowhere' is no address; write HOST:PORT"),
+    ("a port that is none", "listen --port 70000", "70000 is not in the range"),
+    ("a relay that loses everything", "relay --port 9 --to localhost:9 --rate 1 --loss 1", "loss is 1.0; it must be"),
+    ("a key that is no file", "send text --to 127.0.0.1:9 --key nowhere", "nowhere cannot be read"),
+    ("a rate of nothing", "relay --port 9 --to 127.0.0.1:9 --rate 0", "0.0 is not in the range"),
     ("tokens onto a full disk", f"replay {RECORDING} --json /dev/full", "No space left on device"),
 ]  # fmt: skip
 

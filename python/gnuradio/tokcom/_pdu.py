@@ -231,6 +231,8 @@ def frame_keys(frame: Payload) -> dict:
         described[keys.PAYLOAD] = BITS
     if frame.quantizers > 1:
         described[keys.QUANTIZERS] = frame.quantizers
+    if frame.sizes:
+        described[keys.SIZES] = frame.sizes
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
@@ -252,6 +254,7 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         _optional(meta, keys.CMI, int, None),
         required(meta, keys.FRAME_ID, int),
         _optional(meta, keys.QUANTIZERS, int, 1),
+        _optional(meta, keys.SIZES, tuple, ()),
     )
 
 
@@ -354,6 +357,7 @@ def header_keys(header: BurstHeader) -> dict:
         keys.LAYOUT: (header.layout, SPREAD),
         keys.PAYLOAD: (header.payload, TOKENS),
         keys.QUANTIZERS: (header.quantizers, 1),
+        keys.SIZES: (header.sizes, ()),
         keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
@@ -386,11 +390,12 @@ def header_of(meta: Mapping) -> BurstHeader:
         _optional(meta, keys.QUANTIZERS, int, 1),
         b"" if elements is None else elements.astype(np.uint8).tobytes(),
         seal_of(meta),
+        _optional(meta, keys.SIZES, tuple, ()),
     )
 
 
 def seal_value(seal: Seal | None) -> tuple[int, ...] | None:
-    """What metadata says of a seal."""
+    """A seal as metadata."""
     return None if seal is None else astuple(seal)
 
 

@@ -115,7 +115,7 @@ class ViewWindow(QWidget):
 
 
 class StreamChoice(QComboBox):
-    """Which stream is shown: all, or one of those that have come. Of one stream there is nothing to choose.
+    """Choice of the stream shown: all, or one of those received. Hidden if there is only one stream.
 
     Parameters:
         view: the image_view that is told.

@@ -58,6 +58,8 @@ class semantic_mcs(PduBlock):
             that `./run models export` wrote.
         tag_bits: of each packet's tag, where Packet Encoder has a key: airtime and errors are reckoned with it; 0: it
             has none.
+        assumed_bits: bits per token that the semantic policies take every frame to have, so that the shape of a burst
+            tells nothing of its content; 0: the frame's own.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "packets", "packets", "int32", "semantic_mcs"
@@ -70,7 +72,7 @@ class semantic_mcs(PduBlock):
         self, policy: str = "semantic", models: str | Sequence[str] = DEFAULT_MODEL, mcs: str = "16qam-1/2",
         target: float = 0.1, bound: float = 0.02, max_age: float = 1.0, fallback_esn0_db: float = 1.5,
         step_db: float = 0.02, peak_db: float = 3.0, profile: str = "standard", stream_id: int = 0,
-        device: str = "auto", tag_bits: int = 0,
+        device: str = "auto", tag_bits: int = 0, assumed_bits: float = 0.0,
     ):  # fmt: skip
         PduBlock.__init__(self, "Semantic MCS")
         if not -1 <= stream_id <= 63:
@@ -78,6 +80,7 @@ class semantic_mcs(PduBlock):
         self._models, self._device, self._stream_id, self._tag_bits = models, device, stream_id, tag_bits
         self._transmit, self._expectations = TransmitConfig(profile=profile), None
         self._settings = {"policy": policy, "mcs": mcs, "target": target, "bound": bound, "peak_db": peak_db}
+        self._settings["assumed_bits"] = assumed_bits or None
         self._memory = CqiMemory(max_age, fallback_esn0_db=fallback_esn0_db)
         self._loop = OuterLoop(target, step_db) if step_db else None
         self._sent: OrderedDict[int, Choice] = OrderedDict()

@@ -39,6 +39,8 @@ class token_separator(BackgroundPduBlock):
         n_tokens: tokens of a frame, 1 to 4096.
         codebook_size: modulation vectors, 2 to 4096.
         codebook_seed: of the modulation vectors, the same everywhere.
+        rotate: turn the symbols of each port in its own way, which tells tokens apart where channels are alike; the
+            same everywhere.
         expected: ports that are expected to send, between commas; empty: any.
         rounds: times at most that the models are asked while certain tokens become more, at least 0.
         sweeps: times at most that all that is doubtful is asked for again, at least 0.
@@ -52,11 +54,12 @@ class token_separator(BackgroundPduBlock):
 
     def __init__(
         self, models: str | Sequence[str] = DEFAULT_MODEL, use_context: bool = True, length: int = 12,
-        n_tokens: int = 256, codebook_size: int = 1024, codebook_seed: int = 0, expected: str = "", rounds: int = 6,
-        sweeps: int = 3, queue_size: int = 8, drop: str = "oldest", device: str = "auto",
+        n_tokens: int = 256, codebook_size: int = 1024, codebook_seed: int = 0, rotate: bool = False,
+        expected: str = "", rounds: int = 6, sweeps: int = 3, queue_size: int = 8, drop: str = "oldest",
+        device: str = "auto",
     ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Token Separator", queue_size, drop)
-        plan = MultiUserPlan(ModulationCodebook(codebook_size, length, codebook_seed), n_tokens)
+        plan = MultiUserPlan(ModulationCodebook(codebook_size, length, codebook_seed), n_tokens, rotate)
         known = [
             KnownCodebook(codebook(name), load_context(name, device) if use_context else None)
             for name in model_names(models)

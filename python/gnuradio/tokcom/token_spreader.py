@@ -38,6 +38,8 @@ class token_spreader(PduBlock):
         n_tokens: tokens of a frame, 1 to 4096.
         codebook_size: modulation vectors, as many as the tokens' codebook has words, 2 to 4096.
         codebook_seed: of the modulation vectors, the same everywhere.
+        rotate: turn the symbols of each port in its own way, which tells tokens apart where channels are alike; the
+            same everywhere.
         amplitude: root mean square of a burst's samples, above 0.
         padding: samples of silence behind each burst, at least 0.
         tx_time: seconds, in the radio's clock, at which the first burst goes out; 0: at once, untimed.
@@ -48,7 +50,7 @@ class token_spreader(PduBlock):
 
     def __init__(
         self, port: int = 0, length: int = 12, n_tokens: int = 256, codebook_size: int = 1024, codebook_seed: int = 0,
-        amplitude: float = 0.25, padding: int = 512, tx_time: float = 0.0, period: float = 0.0,
+        rotate: bool = False, amplitude: float = 0.25, padding: int = 512, tx_time: float = 0.0, period: float = 0.0,
     ):  # fmt: skip
         PduBlock.__init__(self, "Token Spreader", QUEUE_SIZE)
         require_port(port)
@@ -57,7 +59,7 @@ class token_spreader(PduBlock):
         if (tx_time > 0) != (period > 0):
             raise ParameterError(f"tx_time is {tx_time} and period {period}; bursts at times need both above 0")
         self.set_amplitude(amplitude)
-        self._plan = MultiUserPlan(ModulationCodebook(codebook_size, length, codebook_seed), n_tokens)
+        self._plan = MultiUserPlan(ModulationCodebook(codebook_size, length, codebook_seed), n_tokens, rotate)
         self._port, self._padding = port, padding
         self._schedule = BurstSchedule(tx_time, period) if period else None
         self._clock: tuple[float, float] | None = None

@@ -14,7 +14,7 @@ from tokcom.models.folders import DEFAULT_MODEL
 
 TEXT = "text/utf-8"
 """Content of frames of bits that hold a text."""
-HANDSHAKE_S = 10.0
+HANDSHAKE_S = 20.0
 PORT = click.IntRange(1, 65535)
 key_option = click.option(
     "--key", type=click.Path(path_type=File, dir_okay=False), help="File of a key that both ends share (tokcom keys)."
@@ -68,16 +68,15 @@ def send(
     frames = _frames(what, model, labels, visits, device)
 
     async def run() -> dict:
-        end = UdpSender(Sender(settings), host, port)
+        loop, end = asyncio.get_running_loop(), UdpSender(Sender(settings), host, port)
         try:
             with progress_bar() as bar:
                 task = bar.add_task("sent", total=len(what))
-                for number, (frame, bits) in enumerate(frames):
-                    end.offer(frame, bits)
+                # Tokens are made beside the loop, which has datagrams to send meanwhile.
+                while (made := await loop.run_in_executor(None, next, frames, None)) is not None:
+                    end.offer(*made)
                     bar.advance(task)
-                    if number == 0:
-                        await _connected(end)
-                    # The tokens of the next picture are reckoned while these are under way.
+                    await _connected(end)
                     await asyncio.sleep(interval)
             done = await end.finish(deadline + 1)
         finally:
@@ -102,7 +101,8 @@ def send(
         return
     console.print(
         f"{report['frames']} frames, {report['packets']} packets ({report['packets_repeated']} again, "
-        f"{report['packets_dropped']} dropped) in {report['datagrams']} datagrams, {report['bytes']} bytes"
+        f"{report['packets_dropped']} dropped) in {report['datagrams']} datagrams, {report['bytes']} bytes; "
+        f"{report['frames_expired']} frames were too late"
     )
 
 
@@ -121,10 +121,10 @@ def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None,
 
 
 def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
-    from tokcom.adaptation.predictability import token_bits
     from tokcom.frame import TokenFrame
     from tokcom.models.zoo import load_classifier, load_context, load_tokenizer, model_card
     from tokcom.packets.layout import SEEDS, packet_positions
+    from tokcom.protocol.importance import guess_errors
     from tokcom.protocol.priority import packet_bits
     from tokcom.tokenizers.pictures import load_picture, square
 
@@ -140,7 +140,7 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
             tokens, tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number
         )  # fmt: skip
         positions = packet_positions(frame.grid, 4, seed=number % SEEDS)
-        return frame, packet_bits(token_bits(prior, frame), positions)
+        return frame, packet_bits(guess_errors(prior, tokenizer, frame), positions)
 
     return code
 

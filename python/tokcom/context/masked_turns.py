@@ -174,6 +174,10 @@ class _Work:
         `found`."""
         places = self.positions[rows]
         priors, padding = found[index[places]], places < 0
+        if self.frame.sizes:
+            words = np.arange(priors.codebook_size) if priors.words is None else priors.words
+            impossible = words >= self.frame.limits[places][..., None]
+            priors.log_probability[impossible] = -np.inf if priors.words is None else LEAST
         if padding.any():
             impossible = -np.inf if priors.words is None else LEAST
             priors.log_probability[padding] = impossible

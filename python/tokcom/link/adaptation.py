@@ -45,6 +45,8 @@ class AdaptationConfig:
         power_db: mean power in dB over bursts, for "semantic-power"; the other policies use 0.
         peak_db: largest power of a burst in dB, at least `power_db`.
         header_esn0_db: Es/N0 in dB below which power is not reduced, so that the header is received.
+        assumed_bits: bits per token attributed to every frame regardless of its tokens, above 0: all bursts at one CQI
+            then have the same shape, which reveals nothing of their content. None: the frame's own.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -58,6 +60,7 @@ class AdaptationConfig:
     power_db: float = 0.0
     peak_db: float = 3.0
     header_esn0_db: float = 4.0
+    assumed_bits: float | None = None
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -66,6 +69,8 @@ class AdaptationConfig:
         for name in ("target", "bound"):
             if not 0 < getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
+        if self.assumed_bits is not None and not 0 < self.assumed_bits < np.inf:
+            raise ParameterError(f"assumed_bits is {self.assumed_bits}; it must be above 0")
         if not 1 <= self.layouts <= SEEDS:
             raise ParameterError(f"layouts is {self.layouts}; it must be 1 to {SEEDS}")
         if not self.peak_db >= self.power_db:
@@ -106,11 +111,11 @@ class LinkAdapter:
 
     Args:
         config: how.
-        transmit: tokens a packet, profile and stream of the transmitter.
+        transmit: tokens per packet, profile and stream of the transmitter.
         prior: the receiver's; the semantic policies need it.
         residual: what is expected after context decoding; the semantic policies need it.
         seed: of the masks behind predictability.
-        tag_bits: of each packet's tag, where the transmitter has a key; 0: it has none.
+        tag_bits: of each packet's tag, if the transmitter has a key; 0: it has none.
 
     Raises:
         ParameterError: a semantic policy lacks its model, or there are no such tags.
@@ -162,6 +167,8 @@ class LinkAdapter:
             predicted = predicted_per(mcs_table()[scheme], esn0_db[scheme], payload_bits)
             feasible = bool(predicted <= self.config.target)
             return self._choice(frame, layout_seed, mcs, 0.0, esn0_db, np.nan, feasible)
+        if self.config.assumed_bits is not None:
+            bits = np.full(len(frame.tokens), self.config.assumed_bits, np.float32)
         bits = token_bits(self.prior, frame, seed=self.seed) if bits is None else bits
         solver = _Solver(self, frame, layout_seed, bits, esn0_db, symbols)
         if self.config.policy == "semantic":
@@ -171,6 +178,27 @@ class LinkAdapter:
         choice = solver.least_energy(longest, self._budget, self.config.header_esn0_db)
         self._budget.spend(choice.airtime, choice.power_db)
         return choice
+
+    def expected_ter(self, frame: Payload, choice: Choice, carrier_esn0_db: np.ndarray, bits: np.ndarray) -> float:
+        """What is expected to come out wrong of a frame that is sent as is chosen.
+
+        Args:
+            frame: the whole frame.
+            choice: what it is sent with, which may have been chosen for another.
+            carrier_esn0_db: as in `choose`.
+            bits: float (n_tokens,), the frame's own predictability.
+
+        Returns:
+            Expected share of wrong tokens after context decoding.
+        """
+        layout = self.transmitter.positions(frame, choice.layout_seed)
+        used = layout != PADDING
+        packet_bits = (np.where(used, bits[layout], 0).sum(axis=1) / used.sum(axis=1)).astype(np.float32)
+        esn0_db = table_esn0_db(carrier_esn0_db) + choice.power_db
+        rates = self.residual.token_error_rates(
+            packet_bits[None], float(bits.mean()), esn0_db, self._payload_bits(frame)
+        )
+        return float((rates[0][np.arange(len(layout)), choice.mcs] * used.sum(axis=1)).sum() / len(bits))
 
     def _payload_bits(self, frame: Payload) -> int:
         """Bits of a packet with a CRC that is as long as this frame's packets, without the CRC."""
@@ -203,7 +231,8 @@ class _Solver:
         self.parent, self.frame, self.esn0_db, self.symbols = parent, frame, esn0_db, symbols
         transmitter = parent.transmitter
         shape = frame.grid, transmitter.per_packet(frame), transmitter.layout(frame)
-        self.seeds = (layout_seed + np.arange(parent.config.layouts if SPREAD in shape else 1)) % SEEDS
+        searched = SPREAD in shape and parent.config.assumed_bits is None
+        self.seeds = (layout_seed + np.arange(parent.config.layouts if searched else 1)) % SEEDS
         layouts = np.stack([_positions(*shape, int(seed), frame.quantizers) for seed in self.seeds])
         used = layouts != PADDING
         self.tokens = used.sum(axis=2)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, LockedError, ModelError, ParameterError, RejectedError, TokcomError
-from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame
+from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame, token_limits
 from tokcom.link.arrival import Arrival
 from tokcom.link.assembly import FrameAssembler
 from tokcom.link.packets import MixedPackets
@@ -162,7 +162,7 @@ class Transmitter:
             self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), outline.grid,
             tokens_per_packet, bits_per_token(outline.codebook_size), mcs, outline.cmi, layout,
             layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
-            BITS if bits else TOKENS, outline.quantizers, seal=seal,
+            BITS if bits else TOKENS, outline.quantizers, seal=seal, sizes=outline.sizes,
         )  # fmt: skip
 
     def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
@@ -175,7 +175,7 @@ class Transmitter:
         return (header, header.identity) if self._sender is None else self._sender.sealed(header)
 
     def identity(self, outline: Payload) -> PacketIdentity:
-        """What the CRCs of a frame's packets are bound to, where no key protects them."""
+        """Identity that the CRCs of a frame's packets are bound to if no key protects them."""
         return PacketIdentity(self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook))
 
     def modulate(self, symbols: np.ndarray, header: BurstHeader) -> np.ndarray:
@@ -323,7 +323,11 @@ class Receiver:
         known = header.codebook_id in self._codebooks
         labels = _labels(header.labels, codebook, header.frame_id) if known else None
         coded = _coded(header, codebook.size, labels)
-        return coded.decode(llrs, identity)
+        tokens, ok = coded.decode(llrs, identity)
+        if header.sizes:
+            # No transmitter sends words that a token's quantizer does not have.
+            ok &= (tokens < token_limits(header.sizes, header.n_tokens)[header.positions()]).all(axis=1)
+        return tokens, ok
 
     def outline(self, header: BurstHeader) -> Payload:
         """Make the frame that a header announces, with all tokens LOST.
@@ -335,7 +339,15 @@ class Receiver:
         if header.payload == BITS:
             return BitFrame(tokens, known.name, header.frame_id)
         return TokenFrame(
-            tokens, known.name, known.size, header.grid, known.modality, header.cmi, header.frame_id, header.quantizers
+            tokens,
+            known.name,
+            known.size,
+            header.grid,
+            known.modality,
+            header.cmi,
+            header.frame_id,
+            header.quantizers,
+            header.sizes,
         )
 
     def _codebook(self, header: BurstHeader) -> Codebook:
@@ -345,7 +357,7 @@ class Receiver:
         if header.payload == BITS:
             return Codebook(name, 2, BITS)
         if known is None:
-            return Codebook(name, 1 << header.token_bits, "unknown")
+            return Codebook(name, max(header.sizes, default=1 << header.token_bits), "unknown")
         if bits_per_token(known.size) != header.token_bits:
             raise FrameError(
                 f"frame {header.frame_id} has tokens of {header.token_bits} bits, its codebook {known.name} of "

@@ -174,8 +174,8 @@ class MixedPackets:
 
     @property
     def own_steps(self) -> int:
-        """Trellis steps at the end of packets that are not alike in two transmissions: those of tags, which a key makes
-        anew each time, and what follows them; of CRCs, none."""
+        """Trellis steps at the end of packets that differ between two transmissions: those of tags, which a key
+        generates for each transmission, and the steps after them; none for CRCs."""
         if not self._tag_bits:
             return 0
         codec = mother_codec(self._size, self._tokens, self._tag_bits)
@@ -186,8 +186,8 @@ class MixedPackets:
         return None if identity.cipher is None else identity.cipher.bits(self.bits)
 
     def _checks(self, identity: PacketIdentity) -> tuple[UniversalHash | None, np.ndarray]:
-        """What takes the place of the packets' CRCs, None where nothing does, and int64 (n_packets,), the presets of
-        either, which all schemes have in common.
+        """Universal hash that replaces the packets' CRCs, None if nothing does, and int64 (n_packets,), the presets of
+        either, which are common to all schemes.
 
         Raises:
             FrameError: the identity does not fit in its bits, or has a cipher where there are CRCs, or none where there
@@ -289,7 +289,7 @@ class MixedPackets:
     def log_tag_share(
         self, steps: np.ndarray, rows: np.ndarray, packets: np.ndarray, identity: PacketIdentity
     ) -> np.ndarray:
-        """What share a packet's own tag has among all tags that its tokens could have.
+        """Share of a packet's own tag among all tags that its tokens could have.
 
         Args:
             steps: float32 (n, stages, 4), of the packets, as in `decide`.

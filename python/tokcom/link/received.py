@@ -24,8 +24,8 @@ from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 
 TAGS_TRIED = 16
-"""Tags that may hold for tokens that beams have chosen: a forgery passes with a chance of so many times 2**-(tag bits)
-for each path that reaches the packet's end."""
+"""Tags that may hold for tokens that beams have chosen: a forgery passes with a probability of this number times
+2**-(tag bits) for each path that reaches the packet's end."""
 CERTAIN = 7.0
 """Log-odds of a code word, against none, from which the prior has no share in its tokens' posteriors: a thousandth."""
 
@@ -36,7 +36,7 @@ class Transmission(Protocol):
     sent: np.ndarray
     """bool (n_packets,), packets that it says something of."""
     n_bytes: int
-    """What it holds in memory."""
+    """Bytes held in memory."""
     own_steps: int
     """Trellis steps at the end of packets that hold for this transmission alone (`MixedPackets.own_steps`)."""
 
@@ -321,7 +321,7 @@ class MixedTransmission:
         return self.coded.token_steps(steps, row, log_frequencies, self.identity)
 
     def log_tag_share(self, steps: np.ndarray, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """As `MixedPackets.log_tag_share`."""
+        """Log of the share of tags; see `MixedPackets.log_tag_share`."""
         return self.coded.log_tag_share(steps, rows, tokens, self.identity)
 
     @cached_property

@@ -189,7 +189,7 @@ class FrameRecovery:
             whole, confidence = frame, known
         elif self.mode == "keep":
             kept, _ = received.decode()
-            unusable = (kept >= frame.codebook_size) | ~received.sent[:, None]
+            unusable = (kept >= frame.limits[positions]) | ~received.sent[:, None]
             kept = np.where(ok[:, None], packets, np.where(unusable, LOST, kept)).astype(np.int32)
             whole, confidence = frame.with_tokens(unpack(kept, positions)), known
         else:
@@ -198,7 +198,7 @@ class FrameRecovery:
             )
             ok, passes, log_odds = decision.accepted, decision.passes, decision.log_odds
             # Without a transmission and without a prior nothing is known.
-            unknown = ~received.sent[:, None] & (self.mode == "list")
+            unknown = ~received.sent[:, None] & (self.mode == "list") | (decision.tokens >= frame.limits[positions])
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
             confidence = unpack(np.where(unknown, np.float32(0), decision.confidence), positions)
         guessed = yield from self._guessed(whole, confidence, condition, cancelled)

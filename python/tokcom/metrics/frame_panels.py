@@ -57,7 +57,7 @@ def _sent(stages: Mapping, meta: Mapping, sent: np.ndarray | None, side: int) ->
 def _received(stages: Mapping, meta: Mapping, side: int) -> Panel:
     lost, packets = meta.get(keys.PACKETS_LOST), meta.get(keys.PACKETS)
     others = meta.get(keys.OTHERS)
-    caption = f"{lost} of {packets} packets lost" if others is None else f"superposed on {others} other transmitters"
+    caption = f"{lost} of {packets} packets lost" if others is None else f"superposed with {others} other"
     if "lost" not in stages:
         return Panel(None, caption)
     received_meta, picture = stages["lost"]

@@ -33,7 +33,7 @@ def modulate_user(plan: MultiUserPlan, port: int, header: UserHeader, tokens: np
     require_tokens(plan, tokens)
     if header.grid[0] * header.grid[1] != plan.n_slots:
         raise FrameError(f"the header's grid is {header.grid}; a burst of this plan has {plan.n_slots} tokens")
-    return modulate_cells(plan, port, header, token_cells(plan, tokens))
+    return modulate_cells(plan, port, header, token_cells(plan, port, tokens))
 
 
 def require_tokens(plan: MultiUserPlan, tokens: np.ndarray) -> None:
@@ -45,10 +45,10 @@ def require_tokens(plan: MultiUserPlan, tokens: np.ndarray) -> None:
         raise FrameError(f"token {tokens[outside][0]} lies outside the codebook of {plan.codebook.size} words")
 
 
-def token_cells(plan: MultiUserPlan, tokens: np.ndarray) -> np.ndarray:
+def token_cells(plan: MultiUserPlan, port: int, tokens: np.ndarray) -> np.ndarray:
     """complex64 (payload_symbols, 52): the tokens' modulation vectors in the cells of their slots, others empty."""
     cells = np.zeros(plan.payload_symbols * len(CARRIERS), np.complex64)
-    cells[plan.slot_cells] = plan.codebook.vectors[tokens]
+    cells[plan.slot_cells] = plan.codebook.vectors[tokens] * plan.turns(port)
     return cells.reshape(plan.payload_symbols, len(CARRIERS))
 
 

@@ -29,6 +29,7 @@ FIRST_PILOTS = PORTS - 1
 HEADER_SYMBOLS = 7
 PILOT_EVERY = 15
 MAX_SLOTS = 4096
+TURNS_SEED = 11
 SIGN_OFFSET, RAKE_OFFSET = 3000, 5000
 """Start of the pilots' signs and of the ports' order in the pseudo-random sequence."""
 
@@ -41,12 +42,16 @@ class MultiUserPlan:
         codebook: of modulation vectors.
         n_slots: tokens per burst, 1 to 4096; the same for every transmitter.
 
+        rotated: each port turns the symbols of its tokens by quarters of its own, so that tokens are told apart where
+            channels are alike. Otherwise channels and context alone tell transmitters apart, as in ToDMA.
+
     Raises:
         ParameterError: a parameter is out of its range.
     """
 
     codebook: ModulationCodebook
     n_slots: int = 256
+    rotated: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_slots <= MAX_SLOTS:
@@ -92,6 +97,10 @@ class MultiUserPlan:
         symbol after the other. The symbols of a slot lie far apart in time and frequency."""
         return np.arange(self.codebook.length) * self.n_slots + np.arange(self.n_slots)[:, None]
 
+    def turns(self, port: int) -> np.ndarray:
+        """complex64 (n_slots, length): factors of a port's symbols; ones where the plan is not rotated."""
+        return _turns(self.n_slots, self.codebook.length, port if self.rotated else -1)
+
     @cached_property
     def starts(self) -> np.ndarray:
         """int64 (n_symbols,): first of the 64 samples of each OFDM symbol, counted from that of the first training
@@ -116,6 +125,16 @@ def pilot_values(symbol: int) -> np.ndarray:
     values = (1 - 2.0 * bits).astype(np.float32)
     values.flags.writeable = False
     return values
+
+
+@lru_cache(maxsize=16)
+def _turns(n_slots: int, length: int, port: int) -> np.ndarray:
+    quarters = np.zeros((n_slots, length), int)
+    if port >= 0:
+        quarters = np.random.Generator(np.random.PCG64([TURNS_SEED, port])).integers(0, 4, (n_slots, length))
+    turns = np.array([1, 1j, -1, -1j], np.complex64)[quarters]
+    turns.flags.writeable = False
+    return turns
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """Receiver of bursts that several transmitters send at once."""
 
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 
 BACKOFF = 4
 """Samples by which windows start ahead of the first path."""
+EXCHANGEABLE = 9.0
+"""Energy of a slot by which two channels differ, over the noise, below which exchanged tokens can pass."""
 TELLING = 1.5
 """Power of what is left of the pilots, relative to the noise, from which somebody else is on their carriers."""
 
@@ -113,11 +116,25 @@ def observe(
     slots = plan.slot_cells
     total = max(noise, 1e-30) + sum(channel.error for channel in heard)
     values = cells.reshape(-1)[slots]
-    channels = cell_channels.reshape(len(heard), -1)[:, slots]
+    turns = np.stack([plan.turns(channel.port) for channel in heard])
+    channels = cell_channels.reshape(len(heard), -1)[:, slots] * turns
     return MultiUserObservation(
         plan, users, values, channels, np.full(slots.shape, total, np.float32), noise, frequency,
-        _hints(users, expected, left / max(noise, 1e-30)), cells, cell_channels,
+        (*_hints(users, expected, left / max(noise, 1e-30)), *_alike(users, channels, total)), cells, cell_channels,
     )  # fmt: skip
+
+
+def _alike(users: tuple[HeardUser, ...], channels: np.ndarray, noise: float) -> list[str]:
+    """Hints of transmitters whose tokens could be exchanged and hardly change what is received."""
+    told = []
+    for one, two in combinations(range(len(users)), 2):
+        apart = np.mean(np.sum(np.abs(channels[one] - channels[two]) ** 2, axis=1)) / noise
+        if apart < EXCHANGEABLE:
+            told.append(
+                f"ports {users[one].port} and {users[two].port} have nearly the same channel: context alone tells "
+                "their tokens apart"
+            )
+    return told
 
 
 def _user(plan: MultiUserPlan, channel: PortChannel, symbols: np.ndarray, noise: float) -> HeardUser:

@@ -34,6 +34,7 @@ class SeparationSettings:
         inform: posterior from which a token is shown to the prior.
         settle: posterior from which a slot is not looked at again.
         weight: of the prior's log-probabilities; below 1 the prior is believed less than it says.
+        compare: decide without priors, too, to see what they are worth.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -45,6 +46,7 @@ class SeparationSettings:
     inform: float = 0.9
     settle: float = 0.999
     weight: float = 1.0
+    compare: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("rounds", 0), ("sweeps", 0), ("turns", 1)):
@@ -76,13 +78,13 @@ class SeparatedTokens:
         tokens: int32 (users, n_slots), the likeliest.
         confidence: float32 (users, n_slots), their posteriors.
         passes: frames that priors were asked for.
-        alone: int32 (users, n_slots), the likeliest without any prior.
+        alone: int32 (users, n_slots), the likeliest without any prior; None where that was not asked for.
     """
 
     tokens: np.ndarray
     confidence: np.ndarray
     passes: int
-    alone: np.ndarray
+    alone: np.ndarray | None = None
 
 
 class Separator:
@@ -95,6 +97,7 @@ class Separator:
     def __init__(self, settings: SeparationSettings | None = None):
         self.settings = settings or SeparationSettings()
         self._empty: BoundedCache[np.ndarray] = BoundedCache(EMPTY_BYTES, lambda kept: kept.nbytes)
+        self._priors: dict[int, Prior] = {}
 
     def separate(
         self, observed: MultiUserObservation, sources: Sequence[Source], cancelled: Callable[[], bool] = lambda: False
@@ -118,6 +121,8 @@ class Separator:
     def outset(self, source: Source, n_slots: int) -> np.ndarray:
         """float32 (n_slots, words): what the prior says of an empty frame."""
         lost = np.full((1, n_slots), LOST, np.int32)
+        # Held, so that no other prior gets its number.
+        self._priors[id(source.prior)] = source.prior
         key = id(source.prior), source.condition, n_slots
         return self._empty.get(key, lambda: source.prior.log_probabilities(lost, lost == LOST, [source.condition]))
 
@@ -152,8 +157,7 @@ class _Work:
         self.tokens = np.zeros((self.users, self.slots), np.int32)
         self.confidence = np.zeros((self.users, self.slots), np.float32)
         self.passes = 0
-        self.decide(np.arange(self.slots))
-        self.alone = self.tokens.copy()
+        self.alone: np.ndarray | None = None
         self.outset = [
             None if source.prior is None else parent.outset(source, self.slots) * np.float32(self.settings.weight)
             for source in sources
@@ -161,6 +165,9 @@ class _Work:
 
     def separated(self) -> SeparatedTokens:
         known = [user for user, source in enumerate(self.sources) if source.prior is not None]
+        if self.settings.compare or not known:
+            self.decide(np.arange(self.slots))
+            self.alone = self.tokens.copy()
         if known:
             for user in known:
                 self.log_priors[user] = self.outset[user]

@@ -67,6 +67,7 @@ class BurstHeader:
         quantizers: residual quantizers; several of them are the first axis of the grid.
         elements: elements that are unknown here and may be passed over, as they came.
         seal: the key that protects header and packets; None: none does.
+        sizes: words of each quantizer, if they differ; empty if all have equally many.
 
     Raises:
         ParameterError: a field is out of its range, or the frame is too large for the number of tokens sent.
@@ -87,6 +88,7 @@ class BurstHeader:
     quantizers: int = 1
     elements: bytes = b""
     seal: Seal | None = None
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         grid = tuple(map(int, self.grid))
@@ -114,9 +116,20 @@ class BurstHeader:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.quantizers != 1 and (bits or self.quantizers != grid[0]):
             raise ParameterError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
+        object.__setattr__(self, "sizes", self._checked_sizes())
         object.__setattr__(self, "mcs", self._checked_mcs())
         if self.elements:
             _check_unknown(self.elements)
+
+    def _checked_sizes(self) -> tuple[int, ...]:
+        sizes = tuple(map(int, self.sizes))
+        if sizes and (len(sizes) != self.quantizers or len(set(sizes)) < 2 or not 2 <= min(sizes)):
+            raise ParameterError(
+                f"sizes is {sizes}; it must hold at least 2 words for each of {self.quantizers} quantizers that differ"
+            )
+        if sizes and (max(sizes) - 1).bit_length() != self.token_bits:
+            raise ParameterError(f"sizes is {sizes}; the largest does not take tokens of {self.token_bits} bits")
+        return sizes
 
     def _checked_mcs(self) -> np.ndarray:
         """Check the MCS of each packet, and that the frame is not too large for what is sent; return them read-only."""
@@ -160,7 +173,7 @@ class BurstHeader:
 
     @cached_property
     def sealed_bytes(self) -> bytes:
-        """What the header's tag covers: all of base and extension without their CRCs, the tag itself as zeros."""
+        """Bytes covered by the header's tag: base and extension without their CRCs, with the tag itself as zeros."""
         fields, elements = self._tell(replace(self.seal, header_tag=0))
         return _base_bytes(fields) + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
 
@@ -184,7 +197,9 @@ class BurstHeader:
             cipher = keys.unlock(self.seal, self.stream_id, self.frame_id, self.sealed_bytes)
         if cipher is None:
             key = f"0x{self.seal.key_id:04x}"
-            raise LockedError(self.seal.key_id, f"{said} is encrypted with key {key}, which is not here")
+            raise LockedError(
+                self.seal.key_id, f"{said} is encrypted with key {key}, which is not among the keys of this receiver"
+            )
         return replace(self.identity, cipher=cipher)
 
     @property
@@ -230,9 +245,9 @@ class BurstHeader:
         share = share_of(self.mcs)
         elements = split(self.elements)
         if shape is None:
-            elements.append(Element(SHAPE, _shape_bytes(self.grid)))
+            elements.append(Element(SHAPE, _groups_of(self.grid)))
         if self.quantizers > 1:
-            elements.append(Element(QUANTIZERS, b""))
+            elements.append(Element(QUANTIZERS, _sizes_bytes(self.sizes)))
         if share is None:
             value = map_of(self.mcs)
             if len(value) > 255:
@@ -333,7 +348,10 @@ class HeaderBase:
         else:
             mcs = self._plain_mcs(n_packets)
         seal = Seal.from_bytes(*(elements[number].value if number in elements else None for number in (KEY, CHECK)))
-        header = self._header(grid, mcs, grid[0] if QUANTIZERS in elements else 1, join(unknown), seal)
+        quantizers, sizes = 1, ()
+        if QUANTIZERS in elements:
+            quantizers, sizes = grid[0], _sizes_of(elements[QUANTIZERS].value)
+        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
             raise HeaderError("contents", "the header is not in its shortest form")
@@ -371,7 +389,7 @@ class HeaderBase:
 
     def _header(
         self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
-        seal: Seal | None = None,
+        seal: Seal | None = None, sizes: tuple[int, ...] = (),
     ) -> BurstHeader:  # fmt: skip
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
@@ -382,6 +400,7 @@ class HeaderBase:
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
                 fields["cmi"] - 1 if fields["cmi"] else None, layout, fields["layout"] if layout == SPREAD else 0,
                 NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
+                sizes,
             )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"the header's CRC holds but its values are impossible: {error}") from None
@@ -429,12 +448,12 @@ def _shape_field(grid: tuple[int, ...]) -> int | None:
     return None
 
 
-def _shape_bytes(grid: tuple[int, ...]) -> bytes:
-    """Encode each side minus one in groups of 7 bits, most significant first; all but a side's last have their top bit
-    set."""
+def _groups_of(numbers: tuple[int, ...]) -> bytes:
+    """Encode each number minus one in groups of 7 bits, most significant first; all but a number's last have their top
+    bit set."""
     out = []
-    for side in grid:
-        rest = side - 1
+    for number in numbers:
+        rest = number - 1
         groups = [rest & 127]
         while rest := rest >> 7:
             groups.append(rest & 127 | 128)
@@ -442,21 +461,51 @@ def _shape_bytes(grid: tuple[int, ...]) -> bytes:
     return bytes(out)
 
 
+def _numbers_of(value: bytes) -> tuple[int, ...] | None:
+    """Decode numbers from bytes: the inverse of `_groups_of`; None if the bytes are not valid."""
+    numbers, number = [], 0
+    for byte in value:
+        number = number << 7 | byte & 127
+        if not byte & 128:
+            numbers.append(number + 1)
+            number = 0
+    return tuple(numbers) if value == _groups_of(tuple(numbers)) else None
+
+
 def _shape_of(value: bytes) -> tuple[int, ...]:
-    """Decode sides from bytes: the inverse of `_shape_bytes`.
+    """Decode sides from bytes: the inverse of `_groups_of`.
 
     Raises:
         HeaderError: the bytes are not a valid shape.
     """
-    sides, side = [], 0
-    for byte in value[: 3 * MAX_DIMENSIONS]:
-        side = side << 7 | byte & 127
-        if not byte & 128:
-            sides.append(side + 1)
-            side = 0
-    if not 1 <= len(sides) <= MAX_DIMENSIONS or value != _shape_bytes(tuple(sides)):
+    sides = _numbers_of(value[: 3 * MAX_DIMENSIONS + 1])
+    if sides is None or not 1 <= len(sides) <= MAX_DIMENSIONS:
         raise HeaderError("contents", f"the shape {value.hex(' ')} is not a grid of up to {MAX_DIMENSIONS} dimensions")
-    return tuple(sides)
+    return sides
+
+
+def _sizes_of(value: bytes) -> tuple[int, ...]:
+    """Decode the number of words of each quantizer from bytes.
+
+    Raises:
+        HeaderError: the bytes are not valid.
+    """
+    sizes = _numbers_of(value)
+    if sizes is None:
+        raise HeaderError("contents", f"the words of quantizers {value.hex(' ')} cannot be read")
+    return sizes
+
+
+def _sizes_bytes(sizes: tuple[int, ...]) -> bytes:
+    """Encode the number of words of each quantizer.
+
+    Raises:
+        ParameterError: they do not fit in an element.
+    """
+    value = _groups_of(sizes)
+    if len(value) > 255:
+        raise ParameterError(f"the words of {len(sizes)} quantizers take {len(value)} bytes of a header, at most 255")
+    return value
 
 
 def _check_unknown(elements: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What the header of a burst says of the key that protects it, and what packets need of such a key: no cipher is known
+"""Information about a burst's key in its header, and the interface that packets need of a key; no cipher is used
 here."""
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ HEADER_TAG_BITS = 32
 
 @dataclass(frozen=True)
 class Seal:
-    """Which key protects a burst, and the tag of its header.
+    """Key that protects a burst, and the tag of its header.
 
     Args:
         key_id: of the key, 0 to 65535.
@@ -78,7 +78,7 @@ class Seal:
 
 
 class FrameCipher(Protocol):
-    """What a key makes of the packets of one frame."""
+    """Encryption and tags of the packets of one frame."""
 
     def bits(self, lengths: np.ndarray) -> np.ndarray:
         """uint8 (sum of lengths,), 0 and 1: added to the coded bits, int (n_packets,) of each packet."""

@@ -16,7 +16,7 @@ from tokcom.protocol.sections import FRAME_IDS, Section, tokens_of
 from tokcom.protocol.sequence import whole_number
 
 GAPS = 3.0
-"""A frame's next packets are waited for as long as so many of the gaps between those of late."""
+"""The wait for a frame's next packets, in multiples of the recent gap between packets of a frame."""
 DONE_FRAMES = 1024
 """Number of past frames that are remembered as done."""
 
@@ -96,7 +96,7 @@ class WaitSettings:
 
     Args:
         deadline_s: from a frame's first packet until it is taken as it is.
-        wait_s: after the newest packet until what lacks is asked for, or, where nothing is asked for, given up; longer
+        wait_s: after the newest packet until missing ones are requested or, without requests, given up; longer
             where packets of a frame have come at longer intervals, or late.
         ended_wait_s: the same where the sender has said that it was the last one: what is late by less than this was
             only out of order.

@@ -88,7 +88,7 @@ class SendQueue:
 
     Attributes:
         n_bytes: of batches that wait.
-        forgotten: frames let go before they were sent.
+        forgotten: frames let go before all of them was sent, for want of room or because their deadline was over.
     """
 
     def __init__(self, section_packets: int, max_bytes: int, indexed: str = ALL_INDEXED):
@@ -109,9 +109,7 @@ class SendQueue:
         for priority in range(CLASSES):
             self._put(frame, rows[frame.classes[rows] == priority], 1 + priority)
         while self._kept_bytes > self._max_bytes and len(self.frames) > 1:
-            oldest = next(iter(self.frames))
-            self.forgotten += self.frames[oldest].left > 0
-            self.drop(oldest)
+            self._forget(next(iter(self.frames)))
 
     def repeat(self, frame: OutgoingFrame, rows: np.ndarray) -> None:
         """Queue packets of a frame again."""
@@ -131,10 +129,19 @@ class SendQueue:
         if frame is not None:
             self._kept_bytes -= frame.payloads.nbytes
 
+    def postpone(self, deadline: float) -> None:
+        """Give all frames a deadline that is not before this one."""
+        for frame in self.frames.values():
+            frame.deadline = max(frame.deadline, deadline)
+
     def expire(self, now: float) -> None:
         """Let frames go whose deadline is over."""
         while self.frames and next(iter(self.frames.values())).deadline <= now:
-            self.drop(next(iter(self.frames)))
+            self._forget(next(iter(self.frames)))
+
+    def _forget(self, frame_id: int) -> None:
+        self.forgotten += self.frames[frame_id].left > 0
+        self.drop(frame_id)
 
     def next_batches(self, room: int) -> list[Batch]:
         """Batches for the next datagram, of one class and of different frames each; of none where nothing waits.

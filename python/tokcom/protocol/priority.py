@@ -14,7 +14,8 @@ def classes_of(bits: np.ndarray) -> np.ndarray:
     """uint8 (n_packets,): class of each packet of a frame, in thirds; 0 for those hardest to guess.
 
     Args:
-        bits: float (n_packets,), surprise of each packet's tokens (`adaptation.predictability`), in bits.
+        bits: float (n_packets,), surprise of each packet's tokens (`adaptation.predictability`), in bits; or what it
+            costs to guess them, in any measure.
     """
     order = np.argsort(-np.asarray(bits, float), kind="stable")
     classes = np.empty(len(order), np.uint8)

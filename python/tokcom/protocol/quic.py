@@ -32,14 +32,14 @@ QUIC_MTU = 1100
 class _Timed(QuicConnectionProtocol):
     """A connection with a timer of the session's."""
 
-    _timer: asyncio.TimerHandle | None = None
+    _session_timer: asyncio.TimerHandle | None = None
 
     def wake_at(self, time: float | None) -> None:
         """Call `pump` at a time."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._session_timer is not None:
+            self._session_timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timer = None if time is None else loop.call_at(max(time, loop.time() + 0.0005), self.pump)
+        self._session_timer = None if time is None else loop.call_at(max(time, loop.time() + 0.0005), self.pump)
 
     def pump(self) -> None:
         """Send what is due."""

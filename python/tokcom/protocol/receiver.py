@@ -103,7 +103,7 @@ class ReceiverCounters:
 
 @dataclass(frozen=True)
 class Question:
-    """A frame that lacks packets, for the policy that decides which of them are wanted.
+    """A frame with missing packets, for the policy that decides which of them are wanted.
 
     Attributes:
         session, frame_id: the frame; `Receiver.answer` wants them back.

@@ -1,4 +1,4 @@
-"""Context-aware repeat requests: of the packets that a frame lacks, those whose tokens the receiver cannot tell."""
+"""Context-aware repeat requests: of a frame's missing packets, those that the receiver cannot predict."""
 
 import numpy as np
 
@@ -11,17 +11,17 @@ from tokcom.packets.layout import PADDING
 from tokcom.protocol.repeat_risk import GROUPS, RepeatRisk, group_of
 
 MEMORY = 64
-"""Frames over which it is noted how much they lack, about."""
+"""Frames over which the share of missing packets is averaged, approximately."""
 
 
 def packet_doubts(prior: Prior, frame: TokenFrame, positions: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """float64 (n,): expected share of wrong tokens in each packet that lacks, were they guessed now.
+    """float64 (n,): expected share of wrong tokens in each missing packet, if they were predicted now.
 
     Args:
         prior: the receiver's.
         frame: with LOST tokens.
         positions: int (n_packets, tokens_per_packet), which tokens each packet carries.
-        missing: int (n,), packets that lack.
+        missing: int (n,), the missing packets.
 
     Raises:
         ModelError: the prior does not fit the frame.
@@ -56,13 +56,13 @@ class RepeatPolicy:
         self._weights = np.zeros(GROUPS)
 
     def note(self, lost_share: float) -> None:
-        """Note what a frame lacked on this channel; frames that lacked nothing count as well."""
+        """Record the share of a frame's packets that were lost; frames without loss count as well."""
         self._weights *= 1 - 1 / MEMORY
         if lost_share > 0:
             self._weights[group_of(lost_share)] += 1
 
     def wanted(self, assembly: Assembly) -> np.ndarray:
-        """int (n,): packets of a frame to ask for; where the prior knows no such frames, all that lack.
+        """int (n,): packets of a frame to request; all missing ones if the prior does not fit the frame.
 
         Args:
             assembly: what has come of the frame.

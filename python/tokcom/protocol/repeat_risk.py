@@ -18,15 +18,15 @@ import numpy as np
 from tokcom.errors import ParameterError
 
 GROUPS = 16
-"""Groups of frames by the share of packets that they lack, each a sixteenth wide."""
+"""Groups of frames by the share of their packets that is missing, each a sixteenth wide."""
 THRESHOLDS = tuple(np.round(np.linspace(0, 1, 51), 2).tolist())
 TABLES = "mean", "square"
 DEVIATIONS, HORIZON = 3.0, 50
-"""Standard deviations that are kept clear of alpha: of the calibration's mean and of that of so many frames ahead."""
+"""Margin below alpha in standard deviations: of the calibration's mean, and of the mean of HORIZON frames to come."""
 
 
 def group_of(lost_share: float | np.ndarray) -> np.ndarray:
-    """int: group of frames that lack a share of their packets, above 0 and at most 1."""
+    """int: group of frames by the share of their packets that is missing, above 0 and at most 1."""
     return np.clip(np.ceil(np.asarray(lost_share) * GROUPS).astype(int) - 1, 0, GROUPS - 1)
 
 
@@ -34,7 +34,7 @@ def accepted_wrong(doubt: np.ndarray, wrong: np.ndarray, n_tokens: int) -> np.nd
     """float64 (THRESHOLDS,): share of all tokens of a frame that are wrong in packets that are not asked for.
 
     Args:
-        doubt: float (n,), of each packet that lacks: expected share of wrong tokens.
+        doubt: float (n,), expected share of wrong tokens of each missing packet.
         wrong: int (n,), tokens of each that the model guesses wrong.
         n_tokens: of the frame.
     """
@@ -72,7 +72,7 @@ class RepeatRisk:
         """From calibration.
 
         Args:
-            lost_shares: float (n_frames,), share of packets that each frame lacked.
+            lost_shares: float (n_frames,), share of each frame's packets that was missing.
             losses: float (n_frames, THRESHOLDS), of `accepted_wrong`.
         """
         groups = group_of(lost_shares)
@@ -102,7 +102,7 @@ class RepeatRisk:
         share = np.asarray(weights, float)
         share = share / share.sum() if share.sum() > 0 else np.full(GROUPS, 1 / GROUPS)
         frames, mean = np.array(self.frames), np.array(self.mean)
-        # No more can be wrong than lacks: the bound of one more frame in each group.
+        # No more tokens can be wrong than are missing: the bound for one more frame of each group.
         worst = (np.arange(GROUPS) + 1) / GROUPS
         risk = (frames[:, None] * mean + worst[:, None]) / (frames[:, None] + 1)
         square = np.array(self.square)

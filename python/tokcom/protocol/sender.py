@@ -23,7 +23,7 @@ SUREST, RANDOM = "surest", "random"
 DROPS = (SUREST, RANDOM)
 BITS_PER_PACKET = 256
 """Size of the packets of a frame of bits."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 4.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.6
 SILENCE_S = 3.0
 """Without a report for so long while datagrams are under way, the sender begins with a new session."""
 
@@ -90,7 +90,8 @@ class SenderCounters:
         packets_dropped: not sent because the rate did not suffice.
         datagrams, bytes: of packets sent; datagrams_lost of them are held for lost.
         reports: that came and were good; refused: datagrams that were not.
-        sessions: begun; expired: frames let go unsent, because their deadline was over or memory full.
+        sessions: begun.
+        frames_expired: let go before all of them was sent: their deadline was over, or memory full.
     """
 
     frames: int = 0
@@ -103,6 +104,7 @@ class SenderCounters:
     reports: int = 0
     refused: int = 0
     sessions: int = 0
+    frames_expired: int = 0
 
 
 @dataclass
@@ -192,7 +194,8 @@ class Sender:
         Args:
             frame: its number travels modulo 2**16.
             now: seconds, of a clock that does not jump.
-            bits: float (n_packets,), surprise of each packet; None: all are of class 0.
+            bits: float (n_packets,), surprise of each packet, or what it costs to guess it, in any measure; None: all
+                are of class 0.
 
         Raises:
             FrameError: it is no such frame as can be sent.
@@ -269,6 +272,9 @@ class Sender:
             raise DatagramError("a session that was not asked for")
         wire.require_check(datagram, 0, asking.key)
         asking.number = number
+        if not self.connected:
+            # Frames that waited for the first session have all their time from now on.
+            self._queue.postpone(now + self.settings.deadline_s)
         self._session, self._asking = asking, None
         self._under_way.clear()
         self._flying = 0
@@ -345,7 +351,9 @@ class Sender:
 
     def poll(self, now: float) -> list[bytes]:
         """Datagrams to send now. Call again at `next_time`, and after every `offer` and `receive`."""
-        self._queue.expire(now)
+        if self.connected:
+            self._queue.expire(now)
+        self.counters.frames_expired = self._queue.forgotten
         session = self._session
         if self._asking is None and self._formats:
             silent = bool(self._under_way) and now - self._reported_at > SILENCE_S
@@ -429,7 +437,7 @@ class Sender:
         if self._under_way:
             oldest = next(iter(self._under_way.values()))[0]
             times.append(oldest + max(4 * self.congestion.smoothed_rtt_s, 0.25) + 1e-3)
-        if self._queue.frames:
+        if self._queue.frames and self.connected:
             times.append(next(iter(self._queue.frames.values())).deadline)
         return max(min(times), now) if times else None
 

@@ -235,7 +235,7 @@ class UdpRelay(_Endpoint):
     Args:
         queue: what is dropped under overload.
         listen, to: host and port of this relay, and of the receiver.
-        max_senders: addresses that datagrams are taken from, at most; the one unheard for longest makes room.
+        max_senders: addresses that datagrams are taken from, at most; the least recently active one makes room.
         paths: what happens to datagrams on the way there and back, for trials; None: nothing.
 
     Raises:

@@ -36,7 +36,7 @@ class WholeFrame:
 
 
 class FrameKeeper:
-    """Judges what lacks of frames and makes them whole.
+    """Decides which missing packets to request, and makes frames whole.
 
     Args:
         recovery: guesses lost tokens; None: they stay LOST.
@@ -65,7 +65,7 @@ class FrameKeeper:
             return self._policies[codebook]
 
     def wanted(self, question: Question) -> np.ndarray:
-        """int (n,): packets to ask for again; all that lack, where nobody here can guess them."""
+        """int (n,): packets to request again; all missing ones if no model here can predict them."""
         policy = self._policy(question.assembly.outline.codebook)
         return question.assembly.missing if policy is None else policy.wanted(question.assembly)
 

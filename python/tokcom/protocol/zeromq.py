@@ -45,7 +45,7 @@ class ZmqPublisher:
 
     @property
     def address(self) -> str:
-        """Where subscribers find it."""
+        """Address for subscribers."""
         import zmq
 
         return self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
@@ -77,7 +77,7 @@ class ZmqSubscriber:
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
 
     def receive(self, timeout_s: float) -> list[Arrival]:
-        """The packets of the next message; of none where there is none in time."""
+        """The packets of the next message; an empty list if none comes in time."""
         if not self._socket.poll(round(1000 * timeout_s)):
             return []
         return self._link.receive(self._socket.recv_multipart())

@@ -41,10 +41,10 @@ class PrivateKey:
         return self._key.public_key().public_bytes_raw()
 
     def agree(self, public: bytes) -> bytes:
-        """32 bytes that the holder of the other private key finds, too, and nobody else.
+        """32 bytes that only this end and the holder of the other private key can compute.
 
         Raises:
-            KeyFileError: the public key is none.
+            KeyFileError: the public key is invalid.
         """
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
@@ -65,7 +65,7 @@ def shared_key(own: PrivateKey, public: bytes) -> Key:
     """The key of two ends, from one's private key and the other's public one; the same at both.
 
     Raises:
-        KeyFileError: the public key is none, or one's own.
+        KeyFileError: the public key is invalid, or one's own.
     """
     return _key_of(own.agree(public), _pair(own, public), "pinned")
 
@@ -76,11 +76,12 @@ def direction_of(own: PrivateKey, public: bytes) -> int:
 
 
 def session_key(own: PrivateKey, own_session: PrivateKey, public: bytes, session_public: bytes) -> Key:
-    """The key of a session, for which each end makes a private key, sends its public one to the other, and forgets it.
+    """The key of a session, for which each end generates a private key, sends the public one to the other end, and
+    discards it.
 
-    It depends on all four agreements between keys of either end, as in Noise's pattern KK: nobody has it who lacks a
-    pinned private key, and nobody finds it later who has both pinned ones. That the other end has it, the first packet
-    whose tag holds proves.
+    It depends on all four agreements between keys of either end, as in Noise's pattern KK: computing it takes a pinned
+    private key, and even both pinned ones do not reveal it later. The first packet whose tag holds proves that the
+    other end has it.
 
     Args:
         own: this end's private key.
@@ -89,7 +90,7 @@ def session_key(own: PrivateKey, own_session: PrivateKey, public: bytes, session
         session_public: what came from the other end.
 
     Raises:
-        KeyFileError: a public key is none, or one's own.
+        KeyFileError: a public key is invalid, or one's own.
     """
     pair = _pair(own, public)
     mixed = own.agree(session_public), own_session.agree(public)

@@ -1,4 +1,4 @@
-"""What a key makes of the packets of one frame: a key stream over coded bits, and tags in place of CRCs.
+"""Protection of the packets of one frame by a key: a key stream over coded bits, and tags in place of CRCs.
 
 The transmitter adds the stream to the coded bits, the receiver turns the signs of their LLRs ahead of the decoder.
 Tags are linear in the tokens' bits, as CRCs are. Code, check and context then see what they would have seen without a
@@ -41,7 +41,7 @@ class Direction:
         self.seal(0)
 
     def seal(self, epoch: int, header_tag: int = 0) -> Seal:
-        """What the header of a burst says of it."""
+        """Seal for the header of a burst."""
         return Seal(self.key.id, self.number, epoch, self.tag_bits, header_tag)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Which frames have come: a frame that comes again is a recording of it, and refused."""
+"""Record of the frames received: a frame received again is a recording, and refused."""
 
 import os
 import struct
@@ -84,7 +84,7 @@ class Replays:
 
 
 def _both(one: tuple[int, int, int], other: tuple[int, int, int]) -> tuple[int, int, int]:
-    """What two slots know together: of the newer epoch, up to the higher frame."""
+    """Combine the records of two slots: that of the newer epoch, up to the higher frame."""
     (epoch, high, seen), (old_epoch, low, old_seen) = max(one, other), min(one, other)
     if old_epoch == epoch and high - low < WINDOW:
         seen |= old_seen << high - low & (1 << WINDOW) - 1

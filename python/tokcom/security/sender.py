@@ -12,10 +12,10 @@ from tokcom.security.keys import Key, load_key
 
 
 class Sender:
-    """What one transmitter encrypts and authenticates with.
+    """Encryption and authentication of one transmitter.
 
-    Frames of an epoch rise in their ids. One that does not begins an epoch: it is sent again, its source began anew, or
-    ids came round.
+    Frame ids increase within an epoch. A frame whose id does not begins a new epoch: it is sent again, its source has
+    restarted, or the ids have wrapped around.
 
     Args:
         key: shared by both ends.

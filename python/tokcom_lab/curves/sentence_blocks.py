@@ -35,8 +35,8 @@ class BlockErrors:
 
     Attributes:
         esn0_db: Es/N0 in dB, of a coded bit.
-        ascii_viterbi: 8 bits a character, Viterbi.
-        tokens_viterbi: 16 bits a token and an 11-bit CRC, Viterbi.
+        ascii_viterbi: 8 bits per character, Viterbi.
+        tokens_viterbi: 16 bits per token and an 11-bit CRC, Viterbi.
         context: the same, decoded with the language model.
         sentences: how many.
     """
@@ -52,7 +52,7 @@ def sentences_of(texts: Sequence[str], count: int, seed: int) -> list[str]:
     """Sentences of plain ASCII, drawn from paragraphs.
 
     Raises:
-        DatasetError: there are not so many.
+        DatasetError: there are too few.
     """
     found = []
     for text in texts:

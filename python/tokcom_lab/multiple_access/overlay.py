@@ -5,9 +5,9 @@ cell together, spread by random sequences of their own (after arXiv 2512.17628),
 """
 
 import numpy as np
-from tokcom.adaptation.mcs import find_mcs
 
 from tokcom.link.packets import MixedPackets
+from tokcom.mcs import find_mcs
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import pack, packet_layout, unpack
 from tokcom.phy.numerology import CARRIERS

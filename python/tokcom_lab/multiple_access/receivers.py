@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from tokcom.adaptation.mcs import find_mcs
 
 from tokcom.channel.awgn import awgn
 from tokcom.context.condition import NOTHING, Condition
@@ -12,14 +11,15 @@ from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
 from tokcom.errors import BurstError, ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.models.zoo import load_context, load_recovery
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.known_noise import SymbolLink
+from tokcom.mcs import find_mcs
+from tokcom.models.zoo import codebook, load_context, load_recovery
 from tokcom.multiple_access.receiver import MultiUserObservation
-from tokcom.multiple_access.separation import Separator, Source
+from tokcom.multiple_access.separation import SeparationSettings, Separator, Source
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.numerology import CARRIERS
 from tokcom.phy.profile import profile
-from tokcom_lab.curves.symbol_link import SymbolLink
 from tokcom_lab.multiple_access.overlay import Overlay
 from tokcom_lab.multiple_access.scene import SAMPLE_RATE, Scene
 from tokcom_lab.multiple_access.sparse import matching_pursuit, message_passing
@@ -78,8 +78,8 @@ class Receivers:
     def __init__(self, model: str, device: str):
         self.prior: Prior = load_context(model, device)
         self._fill = Recovery(self.prior)
-        self._separator = Separator()
-        self._symbols = SymbolLink(model)
+        self._separator = Separator(SeparationSettings(compare=True))
+        self._symbols = SymbolLink(Transmitter(TransmitConfig()), Receiver([codebook(model)]))
         self._recoveries = {
             mode: load_recovery(model, name, device) for mode, name in zip(TDMA_MODES, ("keep", "context"), strict=True)
         }
@@ -139,8 +139,9 @@ class Receivers:
             length = tdma_airtime(frame, mcs)
             gain_db = 10 * np.log10(scene.plan.length / length)
             rng = np.random.default_rng([scene.seed, 3, user])
-            llrs, header = self._symbols.send(frame, 0, indices, scene.carrier_esn0_db[user] + gain_db, rng)
-            rows.append(self._symbols.receive(llrs, header, self._recoveries[mode]).frame.tokens)
+            signal = self._symbols.transmit(frame, 0, indices)
+            (arrival,) = self._symbols.receive(signal.in_noise(scene.carrier_esn0_db[user] + gain_db, rng))
+            rows.append(self._recoveries[mode].recover(arrival.frame, arrival.received).frame.tokens)
             total += length
         tokens = np.stack(rows)
         return Received(np.where(tokens == LOST, 0, tokens), total)

@@ -29,11 +29,14 @@ CASES = {
     "near-far": Surroundings(near_far_db=10.0),
     "timing": Surroundings(timing=8),
     "cfo": Surroundings(cfo_hz=200.0),
+    "alike-rotated": Surroundings("flat", alike=True, cfo_hz=0.0, timing=0),
     "same-class": Surroundings(),
     "same-class-alike": Surroundings("flat", alike=True, cfo_hz=0.0, timing=0),
 }
 """Names of surroundings. In "same-class" the frames of a scene are of one class, in others of several."""
 SAME_CLASS = ("same-class", "same-class-alike")
+ROTATED = ("alike-rotated",)
+"""Cases in which each port turns its symbols."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class TodmaBench:
         chosen = self._chosen(case, users, number)
         codebook = ModulationCodebook(self.tokenizer.codebook_size, length)
         frames = tuple(replace(self.frames[i], frame_id=i) for i in chosen)
-        plan = MultiUserPlan(codebook, len(frames[0].tokens))
+        plan = MultiUserPlan(codebook, len(frames[0].tokens), case in ROTATED)
         return Scene(frames, plan, esn0_db, CASES[case], self.seed * 100_000 + number)
 
     def point(

@@ -125,7 +125,7 @@ class Scene:
             BurstError: it is not found, or cannot be demodulated.
         """
         if cells is None:
-            cells = np.stack([token_cells(self.plan, frame.tokens) for frame in self.frames])
+            cells = np.stack([token_cells(self.plan, port, each.tokens) for port, each in enumerate(self.frames)])
         offsets, gains = self.paths
         around, rng = self.surroundings, np.random.default_rng([self.seed, 2])
         users = len(self.frames)

@@ -4,20 +4,25 @@ import numpy as np
 
 from tokcom.adaptation.predictability import token_bits
 from tokcom.packets.layout import SEEDS, packet_positions
+from tokcom.protocol.importance import guess_errors
 from tokcom.protocol.priority import packet_bits
-from tokcom.protocol.relay import DROPS
+from tokcom.protocol.relay import RANDOM, SUREST, TAIL
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 from tokcom_lab.network.simulated import overloaded
 
+SUREST_BY_BITS = "surest by bits"
+"""The same queue with classes by surprise alone, not by what a guess costs the picture."""
 
-def surprise(material: Material, progress: Progress = lambda done: None) -> list[np.ndarray]:
-    """float (n_packets,) of each photograph: surprise of its packets, in bits."""
-    found = []
+
+def importance(material: Material, progress: Progress = lambda done: None) -> dict[str, list[np.ndarray]]:
+    """float (n_packets,) of each photograph, by what is dropped first: importance of its packets."""
+    errors, bits = [], []
     for frame in material.frames:
         positions = packet_positions(frame.grid, TOKENS_PER_PACKET, seed=frame.frame_id % SEEDS)
-        found.append(packet_bits(token_bits(material.prior, frame), positions))
+        errors.append(packet_bits(guess_errors(material.prior, material.tokenizer, frame), positions))
+        bits.append(packet_bits(token_bits(material.prior, frame), positions))
         progress(1)
-    return found
+    return {SUREST: errors, SUREST_BY_BITS: bits, RANDOM: errors, TAIL: errors}
 
 
 def overload_rows(
@@ -34,11 +39,10 @@ def overload_rows(
     Returns:
         drop, psnr_db, lost_db (against "none"), packets_lost (share), undecodable (share).
     """
-    bits = surprise(material, progress)
     whole = np.array([material.psnr_db(frame) for frame in material.frames])
     rows = [{"drop": "none", "psnr_db": float(whole.mean()), "lost_db": 0.0, "packets_lost": 0.0, "undecodable": 0.0}]
-    for drop in DROPS:
-        got = overloaded(material, bits, factor, drop, seed)
+    for drop, scores in importance(material, progress).items():
+        got = overloaded(material, scores, factor, SUREST if drop == SUREST_BY_BITS else drop, seed)
         psnr, lost = [], []
         for frame in material.frames:
             progress(1)
@@ -49,11 +53,7 @@ def overload_rows(
             else:
                 psnr.append(material.guessed_psnr_db(received.frame))
                 lost.append(1 - received.packets_ok.mean())
-        rows.append(
-            {
-                "drop": drop, "psnr_db": float(np.mean(psnr)), "lost_db": float(whole.mean() - np.mean(psnr)),
-                "packets_lost": float(np.mean(lost)),
-                "undecodable": 1 - len(got) / len(material.frames),
-            }
-        )  # fmt: skip
+        row = {"drop": drop, "psnr_db": float(np.mean(psnr)), "lost_db": float(whole.mean() - np.mean(psnr))}
+        row |= {"packets_lost": float(np.mean(lost)), "undecodable": 1 - len(got) / len(material.frames)}
+        rows.append(row)
     return rows

@@ -97,12 +97,12 @@ def fit_repeat_risk(judged: Sequence[Judged]) -> RepeatRisk:
 def arq_row(risk: RepeatRisk, judged: Sequence[Judged], alpha: float, channel: str, seed: int) -> dict:
     """Requests saved and risk on a channel.
 
-    Twenty times the frames are split at random: how often frames lack how much is taken from one half, and the risk is
+    The frames are split at random twenty times: the distribution of losses is taken from one half, and the risk is
     measured on the other. Guesses are those made before any repeat has come.
 
     Returns:
-        alpha, channel, frames, requests_saved (against asking for all that lack), risk (mean), worst_risk (of the
-        splits), splits_within (of SPLITS), random_saved and oracle_saved at the same risk.
+        alpha, channel, frames, requests_saved (relative to requesting all missing packets), risk (mean), worst_risk (of
+        the splits), splits_within (of SPLITS), random_saved and oracle_saved at the same risk.
     """
     rng = np.random.default_rng(seed)
     wrong = np.array([each.wrong.sum() / each.n_tokens for each in judged])

@@ -54,6 +54,23 @@ def test_with_a_key_airtime_and_bits_are_those_of_the_sealed_burst(tmp_path):
     assert choice.expected_ter <= 0.02 and choice.airtime > choose("semantic", 9.0).airtime
 
 
+def test_bursts_of_assumed_predictability_have_one_shape_whatever_is_in_them():
+    one = choose("semantic", 9.0, BITS, assumed_bits=4.0)
+    for other in (choose("semantic", 9.0, bits, assumed_bits=4.0) for bits in (0.1 * BITS, BITS[::-1])):
+        assert np.array_equal(one.mcs, other.mcs) and (one.layout_seed, one.airtime) == (100, other.airtime)
+    assert choose("semantic", 9.0, assumed_bits=0.5).airtime < one.airtime
+    with pytest.raises(ParameterError, match="assumed_bits is 0"):
+        AdaptationConfig(assumed_bits=0)
+
+
+def test_what_is_expected_of_a_choice_is_what_it_was_chosen_by():
+    adapter = LinkAdapter(AdaptationConfig("semantic"), None, Unasked(), load_residual("caltech64"))
+    esn0_db = np.array([9.0])
+    choice = adapter.choose(FRAME, 100, esn0_db, bits=BITS)
+    assert adapter.expected_ter(FRAME, choice, esn0_db, BITS) == pytest.approx(choice.expected_ter, rel=1e-4)
+    assert adapter.expected_ter(FRAME, choice, esn0_db, 2 * BITS) > choice.expected_ter
+
+
 def test_semantic_is_never_longer_where_more_errors_are_allowed():
     airtimes = [choose("semantic", 8.0, bound=bound).airtime for bound in (0.001, 0.01, 0.03, 0.1, 0.3)]
     assert airtimes == sorted(airtimes, reverse=True) and airtimes[0] > airtimes[-1]

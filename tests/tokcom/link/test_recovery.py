@@ -362,3 +362,31 @@ def test_a_header_cannot_ask_for_more_memory_than_there_is(mode, tokens, words, 
     huge = FrameRecovery(mode, type("Huge", (Markov,), {"codebook": "huge", "codebook_size": words})())
     with pytest.raises(ModelError, match=rf"lacks {tokens} tokens of {words} words: to score them takes {gib} GiB"):
         huge.recover(frame)
+
+
+def test_words_that_a_quantizer_has_not_are_never_believed_and_help_to_decode():
+    """Three quantizers of 1024, 32 and 2 words; the same tokens sent as if all had 1024 are worse off."""
+    rng = np.random.default_rng(5)
+    sizes = (SIZE, 32, 2)
+    tokens = rng.integers(0, np.repeat(sizes, 32))
+    frame = TokenFrame(tokens, BOOK.name, SIZE, (3, 32), quantizers=3, sizes=sizes, frame_id=3)
+    with pytest.raises(FrameError, match="token 95 is 2; its quantizer has 2 words"):
+        frame.with_tokens(np.r_[tokens[:-1], 2])
+    config = TransmitConfig(layout="contiguous")
+    wrong = {}
+    for told in (frame, TokenFrame(tokens, BOOK.name, SIZE, (3, 32), quantizers=3, frame_id=3)):
+        burst = np.pad(Transmitter(config).transmit(told, 0), 500)
+        receiver = Receiver([BOOK], FrameRecovery("list"))
+        (got,) = receiver.receive(awgn(burst, 1.0, np.random.default_rng(1)))
+        assert got.frame.sizes == got.recovered.frame.sizes == told.sizes
+        wrong[bool(told.sizes)] = (got.recovered.frame.tokens != tokens)[32:].mean()
+    assert wrong[True] < 0.1 < 0.25 < wrong[False]
+    # A header that tells of fewer words than its tokens need: packets of words that are none.
+    strange = TokenFrame(np.full(96, 31), BOOK.name, SIZE, (3, 32), quantizers=3, frame_id=3)
+    transmitter, receiver = Transmitter(config), Receiver([BOOK])
+    packets, mcs = transmitter.packetize(strange), np.full(24, 3)
+    coded = MixedPackets.of(SIZE, 4, mcs)
+    bits = coded.encode(packets, transmitter.identity(strange))
+    header = transmitter.header(frame, 0, mcs, 4)
+    _, ok = receiver.decode((2.0 * bits - 1).astype(np.float32), header)
+    assert ok.tolist() == [True] * 16 + [False] * 8

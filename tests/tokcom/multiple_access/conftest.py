@@ -48,7 +48,15 @@ def air(plan):
     """Bursts of several transmitters through channels of their own, and noise."""
 
     def send(
-        tokens, esn0_db=20.0, late=(0, 5, 2, 3), cfo=(0.0, 1e-3, -5e-4, 2e-4), gains=None, lead=300, seed=0, cmi=()
+        tokens,
+        plan=plan,
+        esn0_db=20.0,
+        late=(0, 5, 2, 3),
+        cfo=(0.0, 1e-3, -5e-4, 2e-4),
+        gains=None,
+        lead=300,
+        seed=0,
+        cmi=(),
     ):
         rng = np.random.default_rng(seed)
         n = lead + plan.length + 600

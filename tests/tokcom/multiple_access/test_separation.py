@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,9 @@ def test_without_priors_channels_tell_the_tokens(plan, air, sent):
 def test_where_channels_are_equal_context_tells_whose_a_token_is(plan, air, sent, table_prior, labels):
     observed = seen(plan, air(sent, gains=(1, 1), late=(0, 0), cfo=(0, 0), esn0_db=15))
     alone = Separator().separate(observed, [Source(), Source()])
-    told = Separator().separate(observed, [Source(table_prior, label) for label in labels])
+    told = Separator(SeparationSettings(compare=True)).separate(
+        observed, [Source(table_prior, label) for label in labels]
+    )
     assert (alone.tokens != sent).mean() > 0.2
     assert (told.tokens != sent).mean() < 0.02
     assert np.array_equal(told.alone, alone.tokens)
@@ -35,7 +39,9 @@ def test_where_channels_are_equal_context_tells_whose_a_token_is(plan, air, sent
 
 def test_context_corrects_what_noise_hides(plan, air, sent, table_prior, labels):
     observed = seen(plan, air(sent, esn0_db=1))
-    told = Separator().separate(observed, [Source(table_prior, label) for label in labels])
+    told = Separator(SeparationSettings(compare=True)).separate(
+        observed, [Source(table_prior, label) for label in labels]
+    )
     wrong, before = (told.tokens != sent).mean(), (told.alone != sent).mean()
     assert wrong < 0.75 * before
     assert 1 - told.confidence.mean() == pytest.approx(wrong, abs=0.05)
@@ -57,3 +63,13 @@ def test_what_does_not_fit_is_refused(plan, air, sent, table_prior):
     for wrong in ({"rounds": -1}, {"turns": 0}, {"inform": 0}, {"weight": 1.5}):
         with pytest.raises(ParameterError, match=next(iter(wrong))):
             SeparationSettings(**wrong)
+
+
+def test_turned_symbols_tell_tokens_apart_where_channels_are_equal(plan, air, sent):
+    turned = replace(plan, rotated=True)
+    alike = {"gains": (1, 1), "late": (0, 0), "cfo": (0, 0), "esn0_db": 15}
+    plain = seen(plan, air(sent, **alike))
+    assert any("ports 0 and 1 have nearly the same channel" in hint for hint in plain.hints)
+    observed = seen(turned, air(sent, plan=turned, **alike))
+    assert observed.hints == ()
+    assert np.array_equal(Separator().separate(observed, [Source(), Source()]).tokens, sent)

@@ -183,6 +183,12 @@ def test_what_the_base_can_say_it_says(fields, expected):
         # Quantizers have nothing to tell but that they are.
         ({"grid": (4, 16, 16), "mcs": [6] * 256, "quantizers": 4}, 4, "0b 03 0f 0f 18"),
         ({"grid": (16, 16), "quantizers": 16}, 2, "18"),
+        # Or how many words each has.
+        (
+            {"grid": (4, 16, 16), "mcs": [6] * 256, "quantizers": 4, "sizes": (1024, 256, 256, 2)},
+            8,
+            "0b 03 0f 0f 1f 07 87 7f 81 7f 81 7f 01",
+        ),
         # Thirty times MCS 6, three packets not sent, MCS 0 for all others; the grid is of powers of two.
         ({"grid": (32, 64), "mcs": [6] * 30 + [15] * 3 + [0] * 479}, 4, "14 61 df 02 00"),
         # A run of 256 and the rest of it.
@@ -323,7 +329,13 @@ def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
         ("0c ff ff 7f 02", {"shape": 0, "tokens_per_packet": 63}, "packets"),
         # Quantizers of one, with a value, or of bits.
         ("18", {"shape": 0}, "not in its shortest form"),
-        ("19 10", {"shape": 0b101000100}, "not in its shortest form"),
+        ("19 10", {"shape": 0b101000100}, r"sizes is \(17,\)"),
+        # Two quantizers of eight tokens: their words.
+        ("1c 87 7f 84 57", {"shape": 0b100010011}, None),
+        ("1c 87 7f 87 7f", {"shape": 0b100010011}, "sizes is"),
+        ("1c 81 7f 83 7f", {"shape": 0b100010011}, "does not take tokens of 10 bits"),
+        ("1b 87 7f 00", {"shape": 0b100010011}, r"sizes is \(1024, 1\)"),
+        ("1a 87 ff", {"shape": 0b100010011}, "words of quantizers 87 ff cannot be read"),
         ("18", {"payload": 3, "layout": 1024}, "quantizers"),
         ("18", {"payload": 3}, "layout is 'spread'"),
         ("98", {"shape": 0b101000100}, "not in its shortest form"),

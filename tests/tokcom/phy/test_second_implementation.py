@@ -50,6 +50,7 @@ class Burst:
     class_label: int | None = 42
     payload: str = "natural"
     quantizers: int = 1
+    words: tuple = ()
     key: tuple | None = None  # secret, direction, epoch, bits of a tag
 
     @property
@@ -187,7 +188,7 @@ def extension_bytes(burst, tag=None):
     if mcs_of_base(mcs) is None:
         elements += element(2, map_value(mcs))
     if burst.quantizers > 1:
-        elements += element(3, [])
+        elements += element(3, shape_value(burst.words))
     if burst.key is not None:
         secret, direction, epoch, width = burst.key
         elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
@@ -392,6 +393,7 @@ def projects_own(burst, profile):
         cmi=burst.class_label,
         frame_id=burst.frame_id,
         quantizers=burst.quantizers,
+        sizes=burst.words,
     )
     config = TransmitConfig(
         tokens_per_packet=burst.tokens_per_packet,
@@ -407,7 +409,10 @@ def projects_own(burst, profile):
 
 def a_burst(shape, mcs, seed=0, **fields):
     burst = Burst(np.zeros(0), shape, np.asarray(mcs), **fields)
-    return replace(burst, tokens=np.random.default_rng(seed).integers(burst.codebook_size, size=prod(shape)))
+    tokens = np.random.default_rng(seed).integers(burst.codebook_size, size=prod(shape))
+    if burst.words:
+        tokens %= np.repeat(burst.words, prod(shape) // len(burst.words))
+    return replace(burst, tokens=tokens)
 
 
 def random_mcs(packets, seed=0):
@@ -452,6 +457,9 @@ BURSTS = {
     "video": a_burst((4, 16, 16), [8] * 256),
     "quantizers": a_burst((4, 6, 5), [4] * 30, quantizers=4, layout="importance"),
     "quantizers in a grid of the base": a_burst((8, 4), [4] * 8, quantizers=8, layout="contiguous"),
+    "quantizers of different words": a_burst(
+        (3, 5, 8), [4] * 30, quantizers=3, words=(1024, 256, 3), layout="importance"
+    ),
     "by importance": a_burst((12, 7), [6] * 21, layout="importance"),
     "the longest extension": a_burst((492,), np.arange(492) % 12, **SMALLEST),
     "all elements": a_burst((3, 160, 1), np.arange(480) % 15, quantizers=3, **SMALLEST),

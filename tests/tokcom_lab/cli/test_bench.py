@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from tokcom.cli.main import main
+from tokcom_lab.cli.bench.device import KINDS
+from tokcom_lab.device_speed import WORK
 
 
 def bench(*arguments):
@@ -182,4 +184,5 @@ def test_the_device_benchmark_says_what_it_promises(tiny_model):
     modes = ("tokenize", "detokenize", "predict", "context 4 dB")
     assert set(found) == {(device, mode) for device in ("cpu", "onnx") for mode in modes}
     assert all(row["pictures_per_s"] > 0 and row["processor_ms"] >= 0 for row in found.values())
+    assert KINDS == WORK
     assert all(found["cpu", mode]["ratio"] == 1 for mode in modes) and "--devices cpu,onnx" in report["command"]

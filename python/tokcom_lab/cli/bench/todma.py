@@ -29,8 +29,20 @@ from tokcom_lab.cli.options import data_option, images_option
 @click.option("--users", type=WholeNumbers(1, 4), default="2", show_default=True, help="Transmitters at a time.")
 @click.option("--lengths", type=WholeNumbers(2, 64), default="12", show_default=True, help="Carriers per slot.")
 @click.option("--esn0-db", type=Numbers(), default="3", show_default=True, help="Per transmitter.")
-@click.option("--cases", type=Names(), default="usual", show_default=True, help="Channels, offsets and classes.")
-@click.option("--receivers", type=Names(), default="todma,pair", show_default=True, help="Ours and its rivals.")
+@click.option(
+    "--cases",
+    type=Names(),
+    default="usual",
+    show_default=True,
+    help="usual, fading, flat, alike, alike-rotated, near-far, timing, cfo, same-class, same-class-alike.",
+)
+@click.option(
+    "--receivers",
+    type=Names(),
+    default="todma,pair",
+    show_default=True,
+    help="todma, pair, omp, omp fill, amp, sic, spread, genie; tdma viterbi or tdma context, and an MCS.",
+)
 @click.option(
     "--store", cls=Aside, type=click.Path(path_type=Path), help="Keep what is measured here, and go on from it."
 )
