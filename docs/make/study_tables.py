@@ -2,12 +2,12 @@
 
 from tables import figures, markdown, table
 
-POLICIES = "adaptation.json"
+POLICIES, TODAY = "adaptation.json", "adaptation-today.json"
 
 
-def _policies() -> dict[tuple[str, float], dict[str, dict]]:
+def _policies(file: str = POLICIES) -> dict[tuple[str, float], dict[str, dict]]:
     found: dict[tuple[str, float], dict[str, dict]] = {}
-    for row in figures(POLICIES)["adaptation"]:
+    for row in figures(file)["adaptation"]:
         found.setdefault((row["channel"], row["esn0_db"]), {})[row["policy"]] = row
     return found
 
@@ -18,6 +18,20 @@ def _signed(value: float, places: int) -> str:
 
 def _airtime(row: dict, places: int = 2) -> str:
     return f"{row['airtime_ms']:.2f}, {100 * row['ter']:.{places}f}%"
+
+
+@table("adaptation-today")
+def adaptation_today() -> str:
+    """Make the table of `semantic` at the errors of `cqi`, with the tokens of today."""
+    rows = []
+    for (channel, esn0_db), policies in _policies(TODAY).items():
+        cqi, semantic = policies["cqi"], policies["semantic"]
+        saved = _signed(100 * (semantic["airtime_ms"] / cqi["airtime_ms"] - 1), 1)
+        quality = f"{cqi['psnr_db']:.2f} → {semantic['psnr_db']:.2f}"
+        cells = [_airtime(policies[name]) for name in ("cqi", "semantic")]
+        rows.append((channel.upper(), f"{esn0_db:g}", *cells, f"{saved}%", quality))
+    head = ("channel", "Es/N0 dB", "`cqi`: ms, tokens wrong", "`semantic`", "airtime, `semantic` over `cqi`")
+    return markdown((*head, "PSNR dB, `cqi` → `semantic`"), rows)
 
 
 @table("adaptation")
@@ -144,6 +158,23 @@ def accept_list() -> str:
                 )
             )
     return markdown(("accept from", "PER 10% at", "accepted although wrong at 4 dB", "as the posteriors predict"), rows)
+
+
+@table("vocabulary")
+def vocabulary() -> str:
+    """Make the table of priors that name few words of a large codebook."""
+    report = figures("vocabulary.json")
+    found: dict[str, list[dict]] = {}
+    for point in report["points"]:
+        found.setdefault(point["prior"], []).append(point)
+    rows = []
+    for prior, points in found.items():
+        per = [f"{point['per']:.3f}" for point in points]
+        loss = "" if prior == "all words" else f"{report['loss_db'][prior]:.2f} dB"
+        taken = sum(point["ms_per_packet"] for point in points) / len(points)
+        rows.append((prior, *per, loss, f"{taken:.1f}"))
+    points = [f"PER at {point['esn0_db']:g} dB" for point in found["all words"]]
+    return markdown(("prior", *points, "loss", "ms per packet"), rows)
 
 
 def _study(name: str) -> dict[str, dict[float, dict]]:

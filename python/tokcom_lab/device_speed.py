@@ -23,7 +23,7 @@ def usable_devices() -> list[str]:
 
 
 WORK = ("tokenize", "search", "detokenize", "predict", "context")
-"""What networks do; "context" at each Es/N0."""
+"""Tasks of the networks; "context" at each Es/N0."""
 Call = Callable[[], Callable[[], object]]
 """Prepares a call that is timed."""
 

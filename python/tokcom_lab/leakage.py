@@ -1,4 +1,4 @@
-"""What the shape of bursts tells of their content to somebody who has no key.
+"""Information about content in the shape of bursts, for an observer without the key.
 
 Semantic MCS gives predictable packets less protection, and header and length of a burst are in clear. A classifier is
 trained on what can be seen from outside, and asked for the class of pictures that it has not seen.
@@ -78,7 +78,8 @@ def sample_of(
 
 
 def observed(choice: Choice) -> np.ndarray:
-    """What can be seen of a burst without a key: packets of each MCS, airtime and signalling, float64 (18,)."""
+    """Features of a burst that are visible without a key: packets of each MCS, airtime and signalling, float64
+    (18,)."""
     packets = np.bincount(choice.mcs, minlength=MCS_NOT_SENT + 1)
     return np.array([*packets, choice.airtime, choice.signalling_bits], float)
 
@@ -124,8 +125,8 @@ def leakage(
     train: Sample, test: Sample, model: str, esn0_db: Sequence[float], *, bound: float = 0.02,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[dict]:  # fmt: skip
-    """How often a classifier finds the class of pictures by the shape of their bursts, adapted to their content and of
-    one shape for all.
+    """Rate at which a classifier finds the class of pictures from the shape of their bursts, adapted to their content
+    and of one shape for all.
 
     The one shape is that of the smallest assumed predictability with which training pictures are expected to have no
     more wrong tokens on average than with adapted shapes.

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def membership_advantage(members: np.ndarray, others: np.ndarray, seed: int = 0) -> dict:
-    """How much better than by chance the members of a training set are told from others by their losses.
+    """Advantage over chance in telling the members of a training set from others by their losses.
 
     The threshold is chosen on a random half of either set, and the advantage measured on the other half.
 

@@ -1,4 +1,4 @@
-"""What a key costs: time per frame at the receiver, airtime, and forged packets that lists believe."""
+"""Cost of a key: time per frame at the receiver, airtime, and forged packets that lists believe."""
 
 import tempfile
 import time
@@ -90,7 +90,8 @@ def _of_ciphers(tag_bits: int, times: int) -> dict[str, float]:
 
 
 def forgeries(packets: int, sizes: tuple[int, ...] = (1, 4, 16, 64), seed: int = 0) -> list[dict]:
-    """How often packets without the key pass tags of 8 bits, which can be counted, by Viterbi decoding and by lists.
+    """Rate at which packets without the key pass tags of 8 bits, short enough to count, by Viterbi decoding and by
+    lists.
 
     Packets of two tokens of 8 bits come as code words with tags at random, in noise between none and more than there
     is signal, and are tested by what every list believes: a share of 1 / list size.

@@ -26,7 +26,7 @@ from tokcom.processors import usable_processors
 
 LARGEST_TRELLIS = 1 << 24
 """Upper bound on the branches per stage that are held in memory."""
-PREFERRED_WORDS = 256
+PREFERRED_WORDS = 1024
 """Words per token that are scored individually, in addition to as many as a prior names."""
 _SCALE = np.stack([LEVELS.astype(np.float64), np.exp(LEVELS.astype(np.float64))])
 PACKETS_A_TASK = 4

@@ -214,7 +214,7 @@ def _continue(metric, start, channel, ahead, shift, labels, log_prior, most, ask
 
 @kernel(error_model="numpy")
 def _completed(trellis, steps, first, states, checks):
-    """What check and tail add to the metrics of paths that end in these states with these checks."""
+    """Metric added by check and tail to paths that end in these states with these checks."""
     mask, added = trellis.outputs.shape[0] - 1, np.zeros(len(states))
     for i in range(len(states)):
         s = states[i]

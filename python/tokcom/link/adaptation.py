@@ -180,7 +180,7 @@ class LinkAdapter:
         return choice
 
     def expected_ter(self, frame: Payload, choice: Choice, carrier_esn0_db: np.ndarray, bits: np.ndarray) -> float:
-        """What is expected to come out wrong of a frame that is sent as is chosen.
+        """Expected errors of a frame sent with the chosen parameters.
 
         Args:
             frame: the whole frame.

@@ -119,7 +119,7 @@ class FrameRecovery:
         if isinstance(prior, Prior):
             codebook = codebook or prior.codebook
         if codebook is None and (frequencies is not None or prior is not None):
-            raise ParameterError("prior and frequencies of words are those of one codebook: name it in codebook=")
+            raise ParameterError("prior and frequencies of words belong to one codebook: name it in codebook=")
         self.mode, self._codebook, self._masked = mode, codebook, masked
         self._prior, self._loading = prior, Lock()
         if mode == "mask":

@@ -1,4 +1,4 @@
-"""What a picture loses where a token is guessed: how much depends on each token, beyond how surprising it is."""
+"""Loss of picture quality if a token is predicted: the importance of each token, beyond its surprise."""
 
 import numpy as np
 

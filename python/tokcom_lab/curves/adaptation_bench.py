@@ -38,8 +38,8 @@ MARGIN = 0.85
 CAUTION = 1.0
 """Standard errors over the frames of the training split by which they must do so."""
 LEAST_BOUND = 2e-4
-NEGLIGIBLE = 5e-5
-"""Token error rate on the training split that is as good as none."""
+NEGLIGIBLE = 2e-5
+"""Bound if the reference makes errors too rarely to be counted on the training split: below LEAST_BOUND."""
 LARGEST_BOUND = 0.7
 STRICTER, LOOSER = 0.3, 2.5
 """Largest steps of the search for a bound."""
@@ -214,14 +214,16 @@ class AdaptationBench:
         if not served.any():
             return replace(contender.config, bound=LEAST_BOUND)
         allowed = MARGIN * self._errors(pool, self.train, "train", channel, value, rival)[served]
-        ceiling = max(float(allowed.mean()), NEGLIGIBLE)
+        ceiling = float(allowed.mean())
+        if ceiling < LEAST_BOUND:
+            return replace(contender.config, bound=NEGLIGIBLE)
 
         def holds(bound: float) -> bool:
             tried = replace(contender, config=replace(contender.config, bound=bound))
             errors = self._errors(pool, self.train, "train", channel, value, tried)[served]
             more = errors - allowed
             doubt = CAUTION * more.std() * np.sqrt(len(more))
-            return bool(errors.mean() <= NEGLIGIBLE or more.sum() + doubt <= 0)
+            return bool(more.sum() + doubt <= 0)
 
         # Begin where the expected errors meet the limit.
         bound = largest_bound(holds, self._bound(channel, value, contender.config, ceiling, served))

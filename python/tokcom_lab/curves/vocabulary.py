@@ -79,19 +79,21 @@ def vocabulary_points(
 
 
 def loss_db(points: Sequence[VocabularyPoint]) -> dict[str, float]:
-    """Es/N0 in dB that each kind of prior needs beyond that of all words for the same mean logarithm of the PER, by the
-    slope of the latter's curve; none where a curve has no slope."""
-    curves: dict[str, list[tuple[float, float]]] = {}
+    """Compute the Es/N0 in dB that each kind of prior needs beyond that of all words for as many packet errors at all
+    points together, by the slope of the latter's curve; nothing if that curve has no slope."""
+    errors: dict[str, dict[float, float]] = {}
     for point in points:
-        if point.per > 0:
-            curves.setdefault(point.prior, []).append((point.esn0_db, float(np.log(point.per))))
-    whole = dict(curves.pop("all words", []))
-    if len(whole) < 2:
+        errors.setdefault(point.prior, {})[point.esn0_db] = point.per * point.packets
+    whole = errors.pop("all words", {})
+    seen = {value: count for value, count in whole.items() if count}
+    if len(seen) < 2:
         return {}
-    slope = np.polyfit(list(whole), list(whole.values()), 1)[0]
+    # Errors tell a logarithm as well as their number's root is small.
+    slope = np.polyfit(list(seen), np.log(list(seen.values())), 1, w=np.sqrt(list(seen.values())))[0]
     return {
-        name: round(float(-np.mean([value - whole[esn0] for esn0, value in curve if esn0 in whole]) / slope), 3)
-        for name, curve in curves.items()
+        name: round(float(-np.log(sum(curve.values()) / sum(whole.values())) / slope), 3)
+        for name, curve in errors.items()
+        if any(curve.values())
     }
 
 

@@ -266,7 +266,7 @@ def test_labels_that_are_not_here_are_named():
     assert stranger.frame.codebook.startswith("unknown-")
     (reception,) = Receiver([book]).receive(burst)
     assert np.array_equal(reception.frame.tokens, frame.tokens)
-    with pytest.raises(FrameError, match="frame 7 is to have semantic labels, and its codebook chain has none here"):
+    with pytest.raises(FrameError, match="frame 7 needs semantic labels, but its codebook chain has none"):
         receiver.received(np.zeros(24 * 124, np.float32), reception.header)
     with pytest.raises(ParameterError, match="labels is 'gray'"):
         TransmitConfig(labels="gray")

@@ -150,7 +150,7 @@ def accept(
 @click.option("--words", default=151_936, show_default=True, type=click.IntRange(64, 1 << 18), help="Of the codebook.")
 @click.option("--zipf", default=1.2, show_default=True, type=click.FloatRange(0.1, 10), help="Exponent of Zipf's law.")
 @click.option("--named", type=WholeNumbers(1, 1 << 17), default="256,1024", show_default=True, help="By the prior.")
-@click.option("--esn0-db", type=Numbers(), default="1.75,2,2.25", show_default=True)
+@click.option("--esn0-db", type=Numbers(), default="1.25,1.5,1.75", show_default=True)
 @click.option("--packets", default=1000, show_default=True, type=click.IntRange(1), help="At each point.")
 @seed_option
 @json_option("Write the figures as JSON")
