@@ -17,3 +17,12 @@ def text() -> str:
         exact = (f"{point['exact_messages']:.0%}" for point in points[1:])
         rows.append([f"{value:g}", *(rate(point["ter"]) for point in points), *exact])
     return markdown(head, rows)
+
+
+@table("text-sentences")
+def text_sentences() -> str:
+    """Lay out block error rates in the setting of LLM-Viterbi."""
+    names = {"ascii_viterbi": "ASCII, Viterbi", "tokens_viterbi": "tokens, Viterbi", "context": "tokens, context"}
+    curve = figures(FILE)["llm_viterbi_setting"]["curve"]
+    rows = [[f"{point['esn0_db']:g}", *(f"{point[name]:.2f}" for name in names)] for point in curve]
+    return markdown(["Es/N0 dB", *names.values()], rows)
