@@ -44,7 +44,7 @@ class Message:
 
     @property
     def key(self) -> tuple[float, str, int, str]:
-        """What it is known by."""
+        """Identity among the measurements of a benchmark."""
         return self.esn0_db, self.receiver, self.number, self.digest
 
 

@@ -8,7 +8,8 @@ import click
 from tokcom.cli.command_line import recorded_command
 from tokcom.cli.options import Aside, Names, Numbers, json_option, require_folder, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
-from tokcom.link.text import RECEIVERS
+
+RECEIVERS = "keep", "list", "frequencies", "context"
 
 
 @click.command()
