@@ -39,7 +39,7 @@ HEAD = ("TER", "swapped", "PSNR dB", "airtime ms", "scenes")
 @table("todma-rivals")
 def rivals() -> str:
     """All receivers at one Es/N0."""
-    points = figures("todma-rivals.json")["points"]
+    points = figures("todma-rivals.json")["points"] + figures("todma-context.json")["points"]
     return markdown(("receiver", *HEAD), ((_name(point["receiver"]), *_row(point)) for point in points))
 
 
