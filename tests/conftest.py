@@ -106,6 +106,7 @@ SLOW = (
     "tests/tokcom_lab/curves/test_waveform.py::test_bursts_lose",
     "tests/tokcom_lab/curves/test_waveform.py::test_nothing",
     "tests/tokcom_lab/curves/test_waveform.py::test_the_robust",
+    "tests/tokcom_lab/multiple_access/",
     "tests/tokcom_lab/test_faults.py",
     "tests/tokcom_lab/training/test_dataset.py::test_a_zip_holds",
     "tests/tokcom_lab/training/test_dataset.py::test_several_sources",

@@ -68,6 +68,8 @@ def load() -> None:
     import air_tables  # noqa: F401
     import figures_tables  # noqa: F401
     import study_tables  # noqa: F401
+    import text_tables  # noqa: F401
+    import todma_tables  # noqa: F401
 
 
 if __name__ == "__main__":

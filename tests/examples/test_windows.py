@@ -128,3 +128,11 @@ def test_without_a_recording_replay_says_so_and_ends(script, name, said, tmp_pat
     command = [sys.executable, str(script("replay")), "--file", str(tmp_path / name)]
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"HOME": str(tmp_path)})
     assert run.returncode == 1 and said in run.stderr and "Traceback" not in run.stderr
+
+
+def test_two_transmitters_at_once_are_shown_each_in_its_own_window(window):
+    flowgraph = window("todma_loopback")
+    views = flowgraph.image_view_0, flowgraph.image_view_1
+    assert until(lambda: min(view.frames_shown for view in views) >= 1)
+    assert all(view.figures()["ter"] < 0.2 and view.frames_refused == 0 for view in views)
+    assert flowgraph.multiuser_sync.bursts_found >= 1 and flowgraph.token_separator.frames_refused == 0

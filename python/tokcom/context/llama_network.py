@@ -16,7 +16,7 @@ from tokcom.errors import ParameterError
 
 @dataclass(frozen=True)
 class LlamaConfig:
-    """Shape of the network.
+    """Shape of the network; SmolLM2-135M's unless another is named.
 
     Args:
         codebook_size: words of the vocabulary.
@@ -35,14 +35,14 @@ class LlamaConfig:
         ParameterError: a number is out of its range, or heads do not divide.
     """
 
-    codebook_size: int
-    width: int
-    layers: int
-    heads: int
-    kv_heads: int
-    hidden: int
-    context: int
-    rope_base: float = 1e4
+    codebook_size: int = 49152
+    width: int = 576
+    layers: int = 30
+    heads: int = 9
+    kv_heads: int = 3
+    hidden: int = 1536
+    context: int = 8192
+    rope_base: float = 1e5
     norm_epsilon: float = 1e-5
     begin: int = 0
     unused: tuple[int, ...] = ()

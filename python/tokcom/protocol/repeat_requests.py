@@ -70,9 +70,10 @@ class RepeatPolicy:
         missing = assembly.missing
         if not len(missing):
             return missing
-        self.note(len(missing) / len(assembly.positions))
+        lost_share = len(missing) / len(assembly.positions)
+        self.note(lost_share)
         frame = assembly.frame
-        if not isinstance(frame, TokenFrame):
+        if not isinstance(frame, TokenFrame) or not self.risk.covers(lost_share):
             return missing
         try:
             doubts = packet_doubts(self.prior, frame, assembly.positions, missing)

@@ -25,6 +25,10 @@ DEVIATIONS, HORIZON = 3.0, 50
 """Margin below alpha in standard deviations: of the calibration's mean, and of the mean of HORIZON frames to come."""
 
 
+LEAST_FRAMES = 8
+"""Frames of a group from which its measurement counts; frames of other groups are requested completely."""
+
+
 def group_of(lost_share: float | np.ndarray) -> np.ndarray:
     """int: group of frames by the share of their packets that is missing, above 0 and at most 1."""
     return np.clip(np.ceil(np.asarray(lost_share) * GROUPS).astype(int) - 1, 0, GROUPS - 1)
@@ -46,7 +50,7 @@ class RepeatRisk:
     """Measured risk, by group and threshold.
 
     Args:
-        frames: of each group that were measured; groups of none ask for everything.
+        frames: of each group that were measured.
         mean: of each group, for each of THRESHOLDS: mean share of tokens accepted wrong.
         square: mean of its square.
 
@@ -84,6 +88,10 @@ class RepeatRisk:
             tuple(tuple(float(v) for v in ((part**2).mean(0) if len(part) else empty)) for part in parts),
         )
 
+    def covers(self, lost_share: float | np.ndarray) -> np.ndarray:
+        """bool: whether enough frames were measured that had lost such a share of their packets."""
+        return (np.array(self.frames) >= LEAST_FRAMES)[group_of(lost_share)]
+
     def threshold(self, alpha: float, weights: np.ndarray) -> float:
         """Doubt up to which lost packets are accepted without a repeat.
 
@@ -105,7 +113,9 @@ class RepeatRisk:
         # No more tokens can be wrong than are missing: the bound for one more frame of each group.
         worst = (np.arange(GROUPS) + 1) / GROUPS
         risk = (frames[:, None] * mean + worst[:, None]) / (frames[:, None] + 1)
-        square = np.array(self.square)
+        known = (frames >= LEAST_FRAMES)[:, None]
+        # Frames of the other groups are requested completely, and have no risk.
+        risk, mean, square = (np.where(known, each, 0) for each in (risk, mean, np.array(self.square)))
         calibration = share**2 @ (np.maximum(square - mean**2, 0) / np.maximum(frames[:, None], 1))
         to_come = np.maximum(share @ square - (share @ mean) ** 2, 0) / HORIZON
         total = share @ risk + DEVIATIONS * np.sqrt(calibration + to_come)

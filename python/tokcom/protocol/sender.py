@@ -150,7 +150,9 @@ class Sender:
         self._queue = SendQueue(self.settings.section_packets, self.settings.max_bytes, self.settings.indexed)
         self._under_way: OrderedDict[int, tuple[float, int]] = OrderedDict()
         self._flying = 0
-        self._reports, self._reported_at = ReplayWindow(), 0.0
+        self._reports = ReplayWindow()
+        # Since when datagrams are under way without any report; None: none are.
+        self._silent_since: float | None = None
         self.congestion = Copa()
         self._bucket = TokenBucket(1e6, 2 * self.settings.mtu)
         self._limit = None
@@ -278,7 +280,7 @@ class Sender:
         self._session, self._asking = asking, None
         self._under_way.clear()
         self._flying = 0
-        self._reports, self._reported_at = ReplayWindow(), now
+        self._reports, self._silent_since = ReplayWindow(), None
         self.counters.sessions += 1
 
     def _take_reset(self, datagram: bytes, now: float) -> None:
@@ -299,7 +301,7 @@ class Sender:
         wire.require_check(datagram, number, self._session.key)
         report = wire.decode_feedback(datagram)
         self._reports.add(number)
-        self._reported_at = now
+        self._silent_since = None
         self.counters.reports += 1
         self._acknowledge(report, now)
         self._take_wanted(report, now)
@@ -356,7 +358,7 @@ class Sender:
         self.counters.frames_expired = self._queue.forgotten
         session = self._session
         if self._asking is None and self._formats:
-            silent = bool(self._under_way) and now - self._reported_at > SILENCE_S
+            silent = self._silent_since is not None and now - self._silent_since > SILENCE_S
             if session is None or silent or len(self._formats) > session.formats:
                 self._begin(now)
         out = self._handshake(now)
@@ -389,7 +391,7 @@ class Sender:
         """Hold for lost what no report has told of for long."""
         patience = max(4 * self.congestion.smoothed_rtt_s, 0.25)
         if self._under_way and next(iter(self._under_way.values()))[0] < now - patience:
-            if now - self._reported_at > patience:
+            if self._silent_since is not None and now - self._silent_since > patience:
                 self.congestion.on_silence()
             while self._under_way and next(iter(self._under_way.values()))[0] < now - patience:
                 self._land(next(iter(self._under_way)))
@@ -414,6 +416,8 @@ class Sender:
         priority = int(min(each.frame.classes[each.rows[0]] for each in batches))
         datagram = wire.encode_data(session.number, session.sent, priority, body, session.key)
         self._under_way[session.sent] = now, len(datagram)
+        if self._silent_since is None:
+            self._silent_since = now
         self._flying += len(datagram)
         for bucket in (self._bucket, self._limit):
             if bucket is not None:

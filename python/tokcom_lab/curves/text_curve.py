@@ -1,5 +1,6 @@
 """Errors of text over Es/N0, for receivers that weigh more and more: `link.text.RECEIVERS`."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,8 @@ class Message:
     Attributes:
         esn0_db: Es/N0 in dB.
         receiver: of `link.text.RECEIVERS`.
-        number: of the message.
+        number: of the message, which its noise is drawn from.
+        digest: of its text.
         tokens, wrong: its tokens, and those that are wrong.
         words, words_wrong, sure_and_wrong: of the text that is shown.
         seconds: of the processor, from LLRs to words.
@@ -32,12 +34,18 @@ class Message:
     esn0_db: float
     receiver: str
     number: int
+    digest: str
     tokens: int
     wrong: int
     words: int
     words_wrong: int
     sure_and_wrong: int
     seconds: float
+
+    @property
+    def key(self) -> tuple[float, str, int, str]:
+        """What it is known by."""
+        return self.esn0_db, self.receiver, self.number, self.digest
 
 
 class MessageStore:
@@ -53,7 +61,7 @@ class MessageStore:
 
     def __init__(self, path: Path | None, setting: str):
         self._path, self._setting = path, setting
-        self.known: dict[tuple[float, str, int], Message] = {}
+        self.known: dict[tuple[float, str, int, str], Message] = {}
         if path is None or not path.exists():
             return
         try:
@@ -61,13 +69,13 @@ class MessageStore:
                 entry = json.loads(line)
                 if entry.pop("setting") == setting:
                     message = Message(**entry)
-                    self.known[message.esn0_db, message.receiver, message.number] = message
+                    self.known[message.key] = message
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise TokcomError(f"{path}: no file of measured messages ({error}); delete it or name another") from None
 
     def add(self, message: Message) -> None:
         """Keep a message."""
-        self.known[message.esn0_db, message.receiver, message.number] = message
+        self.known[message.key] = message
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(message) | {"setting": self._setting}) + "\n")
@@ -92,8 +100,9 @@ def measure_messages(
     """
     found = []
     for number, text in enumerate(texts):
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         for value in esn0_db:
-            missing = [name for name in link.recoveries if (value, name, number) not in store.known]
+            missing = [name for name in link.recoveries if (value, name, number, digest) not in store.known]
             if missing:
                 rng = np.random.default_rng([seed, number, round(value * 1000) & 0xFFFFFFFF])
                 sent = link.send(text, value, rng)
@@ -103,8 +112,8 @@ def measure_messages(
                 seconds = time.process_time() - started
                 errors = received.word_errors()
                 wrong = int(received.wrong.sum())
-                store.add(Message(value, name, number, len(sent.tokens), wrong, *errors, seconds))
-            found += [store.known[value, name, number] for name in link.recoveries]
+                store.add(Message(value, name, number, digest, len(sent.tokens), wrong, *errors, seconds))
+            found += [store.known[value, name, number, digest] for name in link.recoveries]
             progress(1)
     return found
 

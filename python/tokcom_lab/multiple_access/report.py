@@ -125,7 +125,7 @@ class TodmaBench:
             rows.append(self._row(case, users, length, esn0_db, receiver, number))
             progress(1)
         mean = {
-            name: float(np.mean([row[name] for row in rows]))
+            name: round(float(np.mean([row[name] for row in rows])), 6)
             for name in ("ter", "swapped", "airtime_ms", "psnr_db", "headers_lost")
         }
         told = {name: [row[name] for row in rows] for name in ("seconds", "expected")}

@@ -16,10 +16,9 @@ from tokcom.protocol.repeat_requests import packet_doubts
 from tokcom.protocol.repeat_risk import GROUPS, RepeatRisk, accepted_wrong, group_of
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 
-CHANNELS = ("independent 20%", "bursty 20%", "bursty 40%", "EPA")
 CALIBRATION_LOSS = (0.03, 0.6)
 """Shares of packets lost in the calibration, drawn evenly between these, independently in each frame."""
-EPA_ESN0_DB, EPA_MCS, SAMPLE_RATE, DOPPLER_HZ = 7.0, "16qam-1/2", 1e6, 5.0
+EPA_ESN0_DB, EPA_MCS, SAMPLE_RATE, DOPPLER_HZ = 10.0, "16qam-1/2", 1e6, 5.0
 BURST = 6.0
 """Packets in a burst of losses, on average, of the bursty channels."""
 SPLITS = 20
@@ -43,7 +42,8 @@ class Judged:
 
 
 def lost_packets(material: Material, number: int, channel: str, seed: int) -> np.ndarray:
-    """bool (n_packets,): which packets of a frame a channel loses, one of CHANNELS or "calibration"."""
+    """bool (n_packets,): which packets of a frame a channel loses: "independent N%", "bursty N%", "EPA" or
+    "calibration"."""
     rng = np.random.default_rng([seed, number])
     if channel == "calibration":
         return rng.random(material.packets) < rng.uniform(*CALIBRATION_LOSS)
@@ -59,7 +59,9 @@ def lost_packets(material: Material, number: int, channel: str, seed: int) -> np
 
 def _lost_on_the_air(frame: TokenFrame, seed: int) -> np.ndarray:
     link = BurstLink(Transmitter(TransmitConfig(EPA_MCS, TOKENS_PER_PACKET)), Receiver())
-    settings = ChannelSettings(EPA_ESN0_DB - ESN0_OVER_SNR_DB, profile="EPA", doppler_hz=DOPPLER_HZ, cfo_hz=2000.0)
+    settings = ChannelSettings(
+        snr_db=EPA_ESN0_DB - ESN0_OVER_SNR_DB, profile="epa", doppler_hz=DOPPLER_HZ, cfo_hz=2000.0
+    )
     channel = ChannelModel(settings, SAMPLE_RATE, seed + frame.frame_id)
     lost = np.ones(-(-len(frame.tokens) // TOKENS_PER_PACKET), bool)
     for arrival in link.receive(channel.process(np.pad(link.transmit(frame, frame.frame_id), 500))):
@@ -113,7 +115,7 @@ def arq_row(risk: RepeatRisk, judged: Sequence[Judged], alpha: float, channel: s
         order = rng.permutation(len(judged))
         half, others = order[: len(order) // 2], order[len(order) // 2 :]
         threshold = risk.threshold(alpha, np.bincount(groups[half], minlength=GROUPS))
-        kept = [judged[i].doubt <= threshold for i in others]
+        kept = [(judged[i].doubt <= threshold) & risk.covers(judged[i].lost_share) for i in others]
         risks.append(
             np.mean([judged[i].wrong[k].sum() / judged[i].n_tokens for i, k in zip(others, kept, strict=True)])
         )

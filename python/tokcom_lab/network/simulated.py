@@ -22,7 +22,7 @@ QUEUE_S = 0.1
 
 def send_all(
     material: Material, forward: PathSettings, backward: PathSettings, repeats: str, seed: int,
-    judge: Callable[[Question], np.ndarray] | None = None, **settings: object,
+    judge: Callable[[Question], np.ndarray] | None = None, deadline_s: float = DEADLINE_S, **settings: object,
 ) -> tuple[dict[int, tuple[float, ReceivedFrame]], Sender, Receiver]:  # fmt: skip
     """One session of all pictures, INTERVAL_S apart.
 
@@ -31,7 +31,7 @@ def send_all(
     """
     sender = Sender(SenderSettings(deadline_s=2.0, **settings))
     books = [Codebook(material.tokenizer.codebook, material.tokenizer.codebook_size)]
-    receiver = Receiver(books, ReceiverSettings(repeats, WaitSettings(deadline_s=DEADLINE_S)))
+    receiver = Receiver(books, ReceiverSettings(repeats, WaitSettings(deadline_s=deadline_s)))
     paths = Path(forward, seed), Path(backward, seed + 1)
     simulation = Simulation({"sender": sender}, receiver, *paths, judge=judge)
     started = 1.0

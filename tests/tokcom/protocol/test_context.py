@@ -71,8 +71,10 @@ def test_the_threshold_is_the_largest_within_the_risk():
         threshold = risk.threshold(alpha, weights)
         assert alpha / 0.15 - 0.05 <= threshold <= alpha / 0.15
     assert risk.threshold(0.2, weights) == 1.0
-    # Groups that nobody has measured may be all wrong.
-    assert risk.threshold(0.1, np.bincount(group_of([0.9]), minlength=GROUPS)) == -1
+    # Frames of groups that nobody has measured are requested completely.
+    assert risk.covers(0.2) and not risk.covers(0.9)
+    half = np.bincount(group_of([0.2, 0.9]), minlength=GROUPS)
+    assert risk.threshold(0.02, half) > risk.threshold(0.02, weights)
 
 
 def test_the_risk_holds_on_other_frames_of_a_channel_that_loses_otherwise():

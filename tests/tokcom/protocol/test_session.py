@@ -341,3 +341,11 @@ def test_a_clock_that_jumps_stops_nothing(jump):
                 sender.receive(report, now)
             now += 0.05
     assert receiver.counters.frames >= 5
+
+
+def test_a_pause_is_no_silence():
+    simulation, sender, _, _ = network(3)
+    simulation.run(simulation.now + 20)
+    sender.offer(TokenFrame(frames(1)[0].tokens, "model", 1024, (16, 16), frame_id=9), simulation.now)
+    simulation.run(simulation.now + 2)
+    assert sender.counters.sessions == 1 and 9 in delivered(simulation)

@@ -18,7 +18,7 @@ PROSE = "The rain on the other train stays there, and the others are here."
 
 def message(esn0_db, receiver, number, wrong, **more):
     fields = {"tokens": 50, "words": 40, "words_wrong": wrong, "sure_and_wrong": 0, "seconds": 1.0} | more
-    return Message(esn0_db, receiver, number, wrong=wrong, **fields)
+    return Message(esn0_db, receiver, number, "digest", wrong=wrong, **fields)
 
 
 def test_a_summary_counts_tokens_words_and_messages():
@@ -51,6 +51,7 @@ def test_what_is_measured_stays_so(tiny_text_model, tmp_path):
     kept = MessageStore(path, "a")
     assert set(kept.known.values()) == set(first)
     assert measure_messages(link, texts, [3.0, 30.0], kept) == first
+    assert measure_messages(link, texts[:1], [3.0], kept) == first[:2]
     assert not MessageStore(path, "b").known
     path.write_text("nonsense\n", encoding="utf-8")
     with pytest.raises(TokcomError, match="no file of measured messages"):

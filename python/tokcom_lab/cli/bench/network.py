@@ -13,6 +13,7 @@ from tokcom_lab.cli.options import data_option, images_option
 
 PARTS = ("loss", "arq", "unordered", "overload", "goodput", "latency")
 LOSSES, OVERHEADS, ALPHAS, WINDOWS, FACTOR = (0.0, 0.1, 0.2, 0.3), (0.1, 0.2, 0.3), (0.1, 0.05), (4, 8), 1.5
+CHANNELS = ("independent 20%", "bursty 20%", "bursty 40%", "EPA")
 INDEXED = (0, 8, 16)
 """Packets of a frame that keep their index where the order of all others is lost."""
 PLACED = 8
@@ -27,13 +28,17 @@ PLACED = 8
 @click.option(
     "--packets", default=2_000_000, show_default=True, type=click.IntRange(1000), help="Packets sent for the goodput."
 )
+@click.option(
+    "--channels", default=",".join(CHANNELS), show_default=True, type=Names(CHANNELS),
+    help="Channels of the repeat requests.",
+)  # fmt: skip
 @model_option
 @device_option
 @seed_option
 @json_option("Write the figures as JSON")
 def network(
-    data: Path | None, images: int, parts: list[str], visits: int, packets: int, model: str, device: str, seed: int,
-    json_file: click.utils.LazyFile | None,
+    data: Path | None, images: int, parts: list[str], visits: int, packets: int, channels: list[str], model: str,
+    device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Losses, repeat requests, order, overload, goodput and latency of token packets over networks.
 
@@ -41,12 +46,12 @@ def network(
     """
     from tokcom.models.zoo import load_repeat_risk
     from tokcom_lab.network.goodput import goodput
-    from tokcom_lab.network.latency import latency_rows, model_ms
+    from tokcom_lab.network.latency import latency_rows
     from tokcom_lab.network.loss import fountain_rows, token_rows
     from tokcom_lab.network.material import Material
     from tokcom_lab.network.overload import overload_rows
     from tokcom_lab.network.placement import unordered_row
-    from tokcom_lab.network.repeat_risk import CHANNELS, arq_row, judged_frames
+    from tokcom_lab.network.repeat_risk import arq_row, judged_frames
 
     report: dict = {"command": recorded_command()}
     material = None
@@ -72,9 +77,9 @@ def network(
                 if has_fountain:
                     report["loss"] += fountain_rows(material, loss, OVERHEADS, seed, step)
         if "arq" in parts:
-            step, risk = row("repeats", len(CHANNELS) * len(material.frames)), load_repeat_risk(model)
+            step, risk = row("repeats", len(channels) * len(material.frames)), load_repeat_risk(model)
             report["arq"] = []
-            for channel in CHANNELS:
+            for channel in channels:
                 judged = judged_frames(material, channel, seed, step)
                 report["arq"] += [arq_row(risk, judged, alpha, channel, seed) for alpha in ALPHAS]
         if "unordered" in parts:
@@ -88,7 +93,6 @@ def network(
         if "latency" in parts:
             step = row("latency", 3 * len(material.frames))
             report["latency"] = latency_rows(material, load_repeat_risk(model), seed, step)
-            report["model_ms"] = model_ms(material)
         if "goodput" in parts:
             report["goodput"] = goodput(packets, row("goodput", packets))
     if json_file is not None:

@@ -50,7 +50,7 @@ def _plan(command: Callable) -> Callable:
         seed_option,
         model_option,
         click.option(
-            "--test", default=60, show_default=True, type=click.IntRange(4), help="Pictures per class, test split."
+            "--test", default=20, show_default=True, type=click.IntRange(4), help="Pictures per class, test split."
         ),
         click.option(
             "--train", default=100, show_default=True, type=click.IntRange(10),

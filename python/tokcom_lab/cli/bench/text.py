@@ -1,6 +1,5 @@
 """`tokcom bench text`: text with and without a language model in the decoder."""
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -66,8 +65,7 @@ def text(
     folders = list(data) or [Path("docs"), Path("README.md")]
     prose = paragraphs(text_files(folders))
     texts = cut_messages(prose, link.tokenizer, messages, shortest, longest, seed)
-    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    kept = MessageStore(store, f"{link.tokenizer.codebook} {mcs} {tokens_per_packet} {seed} {digest}")
+    kept = MessageStore(store, f"{link.tokenizer.codebook} {mcs} {tokens_per_packet} {seed}")
     with progress_bar() as bar:
         row = bar.add_task("messages", total=len(texts) * len(esn0_db))
         found = measure_messages(link, texts, esn0_db, kept, seed, lambda done: bar.advance(row, done))
