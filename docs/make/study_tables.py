@@ -22,7 +22,7 @@ def _airtime(row: dict, places: int = 2) -> str:
 
 @table("adaptation-today")
 def adaptation_today() -> str:
-    """Make the table of `semantic` at the errors of `cqi`, with the tokens of today."""
+    """Make the table of `semantic` and `cqi` with tokens of the current model."""
     rows = []
     for (channel, esn0_db), policies in _policies(TODAY).items():
         cqi, semantic = policies["cqi"], policies["semantic"]
@@ -162,7 +162,7 @@ def accept_list() -> str:
 
 @table("vocabulary")
 def vocabulary() -> str:
-    """Make the table of priors that name few words of a large codebook."""
+    """Make the table of priors that list only part of a large codebook."""
     report = figures("vocabulary.json")
     found: dict[str, list[dict]] = {}
     for point in report["points"]:

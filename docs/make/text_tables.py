@@ -8,7 +8,7 @@ FILE = "text.json"
 
 @table("text")
 def text() -> str:
-    """Lay out what every receiver leaves wrong."""
+    """Make the table of token errors and exact messages by receiver."""
     curve = {(point["esn0_db"], point["receiver"]): point for point in figures(FILE)["curve"]}
     head = ["Es/N0 dB", *(f"{name}: TER" for name in RECEIVERS), *(f"{name}: exact" for name in RECEIVERS[1:])]
     rows = []
@@ -21,7 +21,7 @@ def text() -> str:
 
 @table("text-sentences")
 def text_sentences() -> str:
-    """Lay out block error rates in the setting of LLM-Viterbi."""
+    """Make the table of block error rates in the setting of LLM-Viterbi."""
     names = {"ascii_viterbi": "ASCII, Viterbi", "tokens_viterbi": "tokens, Viterbi", "context": "tokens, context"}
     curve = figures(FILE)["llm_viterbi_setting"]["curve"]
     rows = [[f"{point['esn0_db']:g}", *(f"{point[name]:.2f}" for name in names)] for point in curve]

@@ -16,23 +16,23 @@ from tokcom.errors import ParameterError
 
 @dataclass(frozen=True)
 class LlamaConfig:
-    """Shape of the network; SmolLM2-135M's unless another is named.
+    """Shape of the network; the defaults are those of SmolLM2-135M.
 
     Args:
         codebook_size: words of the vocabulary.
-        width: of the residual stream.
-        layers: number of them.
-        heads: of the queries, which divide the width.
-        kv_heads: of keys and values, which divide `heads`.
+        width: width of the residual stream.
+        layers: number of layers.
+        heads: number of query heads; it must divide `width`.
+        kv_heads: number of heads of keys and values; it must divide `heads`.
         hidden: width inside the feed-forward layers.
-        context: tokens at most.
+        context: maximum number of tokens.
         rope_base: base of the rotary embedding's wavelengths.
-        norm_epsilon: of the root mean squares.
-        begin: word that stands before every text.
-        unused: words that no text holds.
+        norm_epsilon: added to the mean squares of the normalizations.
+        begin: word that precedes every text.
+        unused: words that do not occur in texts.
 
     Raises:
-        ParameterError: a number is out of its range, or heads do not divide.
+        ParameterError: a number is out of its range, or the heads do not divide as required.
     """
 
     codebook_size: int = 49152

@@ -23,10 +23,8 @@ THRESHOLDS = tuple(np.round(np.linspace(0, 1, 51), 2).tolist())
 TABLES = "mean", "square"
 DEVIATIONS, HORIZON = 3.0, 50
 """Margin below alpha in standard deviations: of the calibration's mean, and of the mean of HORIZON frames to come."""
-
-
 LEAST_FRAMES = 8
-"""Frames of a group from which its measurement counts; frames of other groups are requested completely."""
+"""Minimum number of measured frames of a group that is used; in other groups, all missing packets are requested."""
 
 
 def group_of(lost_share: float | np.ndarray) -> np.ndarray:
@@ -35,12 +33,12 @@ def group_of(lost_share: float | np.ndarray) -> np.ndarray:
 
 
 def accepted_wrong(doubt: np.ndarray, wrong: np.ndarray, n_tokens: int) -> np.ndarray:
-    """float64 (THRESHOLDS,): share of all tokens of a frame that are wrong in packets that are not asked for.
+    """float64 (THRESHOLDS,): share of all tokens of a frame that are wrong in packets that are not requested.
 
     Args:
         doubt: float (n,), expected share of wrong tokens of each missing packet.
         wrong: int (n,), tokens of each that the model guesses wrong.
-        n_tokens: of the frame.
+        n_tokens: number of tokens in the frame.
     """
     return np.array([wrong[doubt <= threshold].sum() for threshold in THRESHOLDS]) / n_tokens
 
@@ -50,12 +48,12 @@ class RepeatRisk:
     """Measured risk, by group and threshold.
 
     Args:
-        frames: of each group that were measured.
-        mean: of each group, for each of THRESHOLDS: mean share of tokens accepted wrong.
-        square: mean of its square.
+        frames: number of measured frames of each group.
+        mean: for each group and each of THRESHOLDS, mean share of wrong tokens that are accepted.
+        square: mean of the square of that share.
 
     Raises:
-        ParameterError: they are not of the shape of groups and thresholds, or no shares.
+        ParameterError: the shapes are not those of groups and thresholds, or a value is not a share.
     """
 
     frames: tuple[int, ...]
@@ -73,11 +71,11 @@ class RepeatRisk:
 
     @classmethod
     def of_frames(cls, lost_shares: np.ndarray, losses: np.ndarray) -> "RepeatRisk":
-        """From calibration.
+        """Compute the risk from calibration frames.
 
         Args:
             lost_shares: float (n_frames,), share of each frame's packets that was missing.
-            losses: float (n_frames, THRESHOLDS), of `accepted_wrong`.
+            losses: float (n_frames, THRESHOLDS), results of `accepted_wrong`.
         """
         groups = group_of(lost_shares)
         parts = [losses[groups == group] for group in range(GROUPS)]
@@ -89,7 +87,7 @@ class RepeatRisk:
         )
 
     def covers(self, lost_share: float | np.ndarray) -> np.ndarray:
-        """bool: whether enough frames were measured that had lost such a share of their packets."""
+        """bool: whether enough frames with this share of lost packets were measured."""
         return (np.array(self.frames) >= LEAST_FRAMES)[group_of(lost_share)]
 
     def threshold(self, alpha: float, weights: np.ndarray) -> float:
@@ -100,7 +98,8 @@ class RepeatRisk:
             weights: float (GROUPS,), how often frames of each group occur, at least 0.
 
         Returns:
-            The largest of THRESHOLDS whose risk is within alpha; -1 where none is: everything is asked for.
+            The largest of THRESHOLDS whose risk is within alpha; -1 if there is no such threshold: every packet is
+            requested.
 
         Raises:
             ParameterError: alpha is out of its range.
@@ -114,7 +113,7 @@ class RepeatRisk:
         worst = (np.arange(GROUPS) + 1) / GROUPS
         risk = (frames[:, None] * mean + worst[:, None]) / (frames[:, None] + 1)
         known = (frames >= LEAST_FRAMES)[:, None]
-        # Frames of the other groups are requested completely, and have no risk.
+        # For the other groups, all missing packets are requested, so that they carry no risk.
         risk, mean, square = (np.where(known, each, 0) for each in (risk, mean, np.array(self.square)))
         calibration = share**2 @ (np.maximum(square - mean**2, 0) / np.maximum(frames[:, None], 1))
         to_come = np.maximum(share @ square - (share @ mean) ** 2, 0) / HORIZON

@@ -151,7 +151,7 @@ class Sender:
         self._under_way: OrderedDict[int, tuple[float, int]] = OrderedDict()
         self._flying = 0
         self._reports = ReplayWindow()
-        # Since when datagrams are under way without any report; None: none are.
+        # Time since which datagrams have been under way without any report; None if no datagram is under way.
         self._silent_since: float | None = None
         self.congestion = Copa()
         self._bucket = TokenBucket(1e6, 2 * self.settings.mtu)

@@ -39,7 +39,7 @@ CAUTION = 1.0
 """Standard errors over the frames of the training split by which they must do so."""
 LEAST_BOUND = 2e-4
 NEGLIGIBLE = 2e-5
-"""Bound if the reference makes errors too rarely to be counted on the training split: below LEAST_BOUND."""
+"""Bound if errors of the reference on the training split are too rare to be counted, that is, below LEAST_BOUND."""
 LARGEST_BOUND = 0.7
 STRICTER, LOOSER = 0.3, 2.5
 """Largest steps of the search for a bound."""

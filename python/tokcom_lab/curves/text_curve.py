@@ -24,11 +24,11 @@ class Message:
     Attributes:
         esn0_db: Es/N0 in dB.
         receiver: of `link.text.RECEIVERS`.
-        number: of the message, which its noise is drawn from.
-        digest: of its text.
-        tokens, wrong: its tokens, and those that are wrong.
-        words, words_wrong, sure_and_wrong: of the text that is shown.
-        seconds: of the processor, from LLRs to words.
+        number: number of the message, which seeds its noise.
+        digest: hash of its text.
+        tokens, wrong: number of tokens, and of wrong ones.
+        words, words_wrong, sure_and_wrong: number of words shown, of wrong ones, and of wrong ones marked as certain.
+        seconds: processor time from LLRs to words.
     """
 
     esn0_db: float
@@ -44,16 +44,16 @@ class Message:
 
     @property
     def key(self) -> tuple[float, str, int, str]:
-        """Identity among the measurements of a benchmark."""
+        """Es/N0, receiver, number and digest: the key of a stored message."""
         return self.esn0_db, self.receiver, self.number, self.digest
 
 
 class MessageStore:
-    """Messages that are measured already, one line of JSON each: what was stopped goes on where it was.
+    """Store of measured messages, one line of JSON each, so that an interrupted run can be resumed.
 
     Args:
-        path: the file; None: nothing is kept.
-        setting: what else decides the figures; lines of other settings stay where they are.
+        path: the file; None: nothing is stored.
+        setting: everything else that determines the figures; lines of other settings are left in the file.
 
     Raises:
         TokcomError: the file cannot be read.

@@ -79,8 +79,11 @@ def vocabulary_points(
 
 
 def loss_db(points: Sequence[VocabularyPoint]) -> dict[str, float]:
-    """Compute the Es/N0 in dB that each kind of prior needs beyond that of all words for as many packet errors at all
-    points together, by the slope of the latter's curve; nothing if that curve has no slope."""
+    """Compute the loss in Es/N0, in dB, of each kind of prior relative to the prior over all words.
+
+    The loss is the logarithm of the ratio of packet errors, summed over all points, divided by minus the slope of the
+    logarithmic error curve of all words. The result is empty if that curve has fewer than two points with errors.
+    """
     errors: dict[str, dict[float, float]] = {}
     for point in points:
         errors.setdefault(point.prior, {})[point.esn0_db] = point.per * point.packets
@@ -88,7 +91,7 @@ def loss_db(points: Sequence[VocabularyPoint]) -> dict[str, float]:
     seen = {value: count for value, count in whole.items() if count}
     if len(seen) < 2:
         return {}
-    # Errors tell a logarithm as well as their number's root is small.
+    # The logarithm of a count has a standard deviation of about 1 / sqrt(count).
     slope = np.polyfit(list(seen), np.log(list(seen.values())), 1, w=np.sqrt(list(seen.values())))[0]
     return {
         name: round(float(-np.log(sum(curve.values()) / sum(whole.values())) / slope), 3)

@@ -11,19 +11,19 @@ from tokcom_lab.network.tcp import tcp_delays
 
 LOSS, DELAY_S, ALPHA = 0.1, 0.025, 0.1
 TOKEN_DEADLINE_S = 0.09
-"""From the first packet of a frame of tokens until what is missing is predicted."""
+"""Time from the first packet of a token frame until missing packets are predicted."""
 SEGMENT_BYTES = 372
-"""A picture of 320 bytes with headers of IP and TCP."""
+"""Picture of 320 bytes with IP and TCP headers."""
 
 
 def latency_rows(
     material: Material, risk: RepeatRisk, seed: int, progress: Progress = lambda done: None
 ) -> list[dict]:  # fmt: skip
-    """By scheme, 50th and 99th percentile of the milliseconds from a picture's offer until it can be shown.
+    """Measure for each scheme the 50th and 99th percentile of the ms from a picture's offer until it can be shown.
 
-    A picture can be shown when the receiver wants nothing more of it; with "full ARQ" and "TCP", when it is whole, or
-    at the deadline. Time on the network is simulated; that of the model is not included. "predicted" is the share of
-    packets that the model had to predict.
+    A picture can be shown when the receiver requests no more of its packets; with "full ARQ" and "TCP", when it is
+    complete, or at the deadline. Time on the network is simulated; computing time of the model is not included.
+    "predicted" is the share of packets that the model had to predict.
     """
     path = PathSettings(LOSS, delay_s=DELAY_S)
     rows = []

@@ -29,10 +29,10 @@ class Judged:
     """A frame of which packets were lost.
 
     Attributes:
-        lost_share: of its packets.
-        doubt: float (n_lost,), of each lost packet.
+        lost_share: share of its packets that were lost.
+        doubt: float (n_lost,), expected share of wrong tokens of each lost packet.
         wrong: int (n_lost,), tokens of each that the model guesses wrong.
-        n_tokens: of the frame.
+        n_tokens: number of tokens in the frame.
     """
 
     lost_share: float

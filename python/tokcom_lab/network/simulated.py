@@ -24,10 +24,11 @@ def send_all(
     material: Material, forward: PathSettings, backward: PathSettings, repeats: str, seed: int,
     judge: Callable[[Question], np.ndarray] | None = None, deadline_s: float = DEADLINE_S, **settings: object,
 ) -> tuple[dict[int, tuple[float, ReceivedFrame]], Sender, Receiver]:  # fmt: skip
-    """One session of all pictures, INTERVAL_S apart.
+    """Send all pictures in one session, INTERVAL_S apart.
 
     Returns:
-        By the picture's number, seconds from its offer to its delivery and what was delivered; and both ends.
+        For each picture's number, the seconds from its offer to its delivery, and the frame delivered; the sender and
+        the receiver.
     """
     sender = Sender(SenderSettings(deadline_s=2.0, **settings))
     books = [Codebook(material.tokenizer.codebook, material.tokenizer.codebook_size)]
@@ -35,7 +36,7 @@ def send_all(
     paths = Path(forward, seed), Path(backward, seed + 1)
     simulation = Simulation({"sender": sender}, receiver, *paths, judge=judge)
     started = 1.0
-    # The session stands before the first picture that counts.
+    # The session is established before the first picture that counts.
     first = material.frames[0]
     simulation.at(0.0, lambda: sender.offer(first.with_tokens(first.tokens), 0.0))
     for number, frame in enumerate(material.frames[1:], 1):
