@@ -1,5 +1,7 @@
 """Reports on bursts: bytes and back, and through a whole burst on the air."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,6 +63,12 @@ def test_the_bytes_on_the_air():
     frame = a_report(carrier_esn0_db=np.full(52, 10.0)).to_frame()
     assert frame.tokens.tolist() == expected and len(expected) == TOKENS
     assert (frame.codebook, frame.modality) == (CODEBOOK.name, "feedback")
+
+
+def test_the_example_of_the_air_interface_is_its_bytes():
+    frame = a_report(carrier_esn0_db=np.full(52, 10.0)).to_frame(0)
+    page = (Path(__file__).parents[3] / "docs" / "air-interface.md").read_text(encoding="utf-8")
+    assert f"`{' '.join(f'{token:02X}' for token in frame.tokens)}`" in page
 
 
 def test_it_crosses_a_poor_channel_as_a_burst():

@@ -107,7 +107,7 @@ def test_the_token_benchmark_says_what_it_promises(tmp_path):
 
 def test_the_token_benchmark_takes_no_half_visits():
     done = CliRunner().invoke(main, ["bench", "tokens", "--visits", "0,1.5"])
-    assert done.exit_code == 2 and "1.5" in done.output and "whole numbers" in done.output
+    assert done.exit_code == 2 and "1.5" in done.output and "integers" in done.output
 
 
 def test_the_fault_benchmark_says_what_it_promises():

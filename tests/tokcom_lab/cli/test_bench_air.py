@@ -73,7 +73,7 @@ def test_two_processes_measure_the_same(measured):
 def test_wrong_uses_are_refused_before_anything_is_measured(tmp_path):
     for arguments, said in (
         (["--sections", "echos"], "section is 'echos'"), (["--modes", "best"], "'best' is not one of"),
-        (["--baseline", __file__], "is no report"),
+        (["--baseline", __file__], "is not a report"),
     ):  # fmt: skip
         done = air(tmp_path, *arguments)
         assert done.exit_code and said in done.output and "Traceback" not in done.output
