@@ -1,17 +1,16 @@
 """Errors of text over Es/N0, for receivers that weigh more and more: `link.text.RECEIVERS`."""
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from tokcom.errors import TokcomError
-from tokcom.link.text import TextLink
+from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, SentText
+from tokcom.models.text import load_text_link
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 
 TER = 0.1
 """Token error rate whose Es/N0 is reported."""
@@ -24,8 +23,6 @@ class Message:
     Attributes:
         esn0_db: Es/N0 in dB.
         receiver: of `link.text.RECEIVERS`.
-        number: number of the message, which seeds its noise.
-        digest: hash of its text.
         tokens, wrong: number of tokens, and of wrong ones.
         words, words_wrong, sure_and_wrong: number of words shown, of wrong ones, and of wrong ones marked as certain.
         seconds: processor time from LLRs to words.
@@ -33,8 +30,6 @@ class Message:
 
     esn0_db: float
     receiver: str
-    number: int
-    digest: str
     tokens: int
     wrong: int
     words: int
@@ -42,80 +37,80 @@ class Message:
     sure_and_wrong: int
     seconds: float
 
-    @property
-    def key(self) -> tuple[float, str, int, str]:
-        """Es/N0, receiver, number and digest: the key of a stored message."""
-        return self.esn0_db, self.receiver, self.number, self.digest
 
-
-class MessageStore:
-    """Store of measured messages, one line of JSON each, so that an interrupted run can be resumed.
+class TextBench:
+    """Benchmark that sends texts through noise to several receivers, all of which get the same packets.
 
     Args:
-        path: the file; None: nothing is stored.
-        setting: everything else that determines the figures; lines of other settings are left in the file.
+        model: name or folder of the model.
+        receivers: of `link.text.RECEIVERS`.
+        mcs: of all packets.
+        tokens_per_packet: 1 to 64.
+        seed: seed of the noise.
+        kept: folder of the cache of messages, from which an interrupted run resumes; None for no cache.
 
     Raises:
-        TokcomError: the file cannot be read.
+        ModelError: there is no such model, or it is broken.
+        ParameterError: a parameter is out of its range.
+        TokcomError: the cache cannot be used.
     """
 
-    def __init__(self, path: Path | None, setting: str):
-        self._path, self._setting = path, setting
-        self.known: dict[tuple[float, str, int, str], Message] = {}
-        if path is None or not path.exists():
-            return
-        try:
-            for line in path.read_text(encoding="utf-8").splitlines():
-                entry = json.loads(line)
-                if entry.pop("setting") == setting:
-                    message = Message(**entry)
-                    self.known[message.key] = message
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise TokcomError(f"{path}: no file of measured messages ({error}); delete it or name another") from None
+    def __init__(
+        self, model: str, receivers: Sequence[str] = tuple(RECEIVERS), mcs: str = "16qam-1/2",
+        tokens_per_packet: int = TOKENS_PER_PACKET, seed: int = 0, kept: Path | None = FOLDER,
+    ):  # fmt: skip
+        self.link, self.seed = load_text_link(model, receivers, mcs, tokens_per_packet), seed
+        self._store = None if kept is None else Table(kept / RESULTS, "texts")
+        self._content = [
+            model_content(model), precision_content(), mcs, tokens_per_packet, seed,
+            code_of("tokcom", without=SELDOM), code_of(__name__),
+        ]  # fmt: skip
 
-    def add(self, message: Message) -> None:
-        """Keep a message."""
-        self.known[message.key] = message
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(message) | {"setting": self._setting}) + "\n")
+    def messages(
+        self, texts: Sequence[str], esn0_db: Sequence[float], progress: Callable[[int], None] = lambda done: None
+    ) -> list[Message]:
+        """Send every message at every Es/N0 to every receiver.
 
+        Args:
+            texts: the messages; the number of a message seeds its noise.
+            esn0_db: Es/N0 in dB.
+            progress: called with the number of messages done since the last call.
 
-def measure_messages(
-    link: TextLink, texts: Sequence[str], esn0_db: Sequence[float], store: MessageStore, seed: int = 0,
-    progress: Callable[[int], None] = lambda done: None,
-) -> list[Message]:  # fmt: skip
-    """Send every message at every Es/N0 to every receiver of a link; all of them get the same packets.
+        Raises:
+            TextError: a text cannot be sent.
+            TokcomError: the cache cannot be used.
+        """
+        found = []
+        for number, text in enumerate(texts):
+            for value in esn0_db:
+                keys = {name: key_of(self._content, text, number, value, name) for name in self.link.recoveries}
+                known = self._known(keys.values())
+                missing = {name: key for name, key in keys.items() if key not in known}
+                if missing:
+                    rng = np.random.default_rng([self.seed, number, round(value * 1000) & 0xFFFFFFFF])
+                    sent = self.link.send(text, value, rng)
+                for name, key in missing.items():
+                    known[key] = self._measured(sent, value, name)
+                    self._keep(key, known[key])
+                found += [known[key] for key in keys.values()]
+                progress(1)
+        return found
 
-    Args:
-        link: the link.
-        texts: the messages.
-        esn0_db: Es/N0 in dB.
-        store: what is measured already.
-        seed: of the noise.
-        progress: called with the number of messages done since the last call.
+    def _measured(self, sent: SentText, esn0_db: float, receiver: str) -> Message:
+        started = time.process_time()
+        received = sent.received(receiver)
+        seconds = time.process_time() - started
+        wrong = int(received.wrong.sum())
+        return Message(esn0_db, receiver, len(sent.tokens), wrong, *received.word_errors(), seconds)
 
-    Raises:
-        TextError: a text cannot be sent.
-    """
-    found = []
-    for number, text in enumerate(texts):
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        for value in esn0_db:
-            missing = [name for name in link.recoveries if (value, name, number, digest) not in store.known]
-            if missing:
-                rng = np.random.default_rng([seed, number, round(value * 1000) & 0xFFFFFFFF])
-                sent = link.send(text, value, rng)
-            for name in missing:
-                started = time.process_time()
-                received = sent.received(name)
-                seconds = time.process_time() - started
-                errors = received.word_errors()
-                wrong = int(received.wrong.sum())
-                store.add(Message(value, name, number, digest, len(sent.tokens), wrong, *errors, seconds))
-            found += [store.known[value, name, number, digest] for name in link.recoveries]
-            progress(1)
-    return found
+    def _known(self, keys: Iterable[str]) -> dict[str, Message]:
+        if self._store is None:
+            return {}
+        return {key: Message(**figures) for key, figures, _ in self._store.find(keys)}
+
+    def _keep(self, key: str, message: Message) -> None:
+        if self._store is not None:
+            self._store.add({key: (asdict(message), None)})
 
 
 def summary(messages: Sequence[Message]) -> dict:

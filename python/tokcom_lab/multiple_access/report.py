@@ -1,7 +1,5 @@
 """Error rates, quality and airtime of receivers over pairs (or more) of photographs."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ from tokcom.metrics.pictures import psnr_db
 from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.plan import MultiUserPlan
 from tokcom.tokenizers.vq import VQTokenizer
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 from tokcom_lab.multiple_access.receivers import Received, Receivers, airtime_ms, require_receiver
 from tokcom_lab.multiple_access.scene import Scene, Surroundings
 from tokcom_lab.photograph_tokens import photograph_tokens
@@ -81,15 +80,17 @@ class TodmaBench:
         photographs: what is sent.
         model: name or folder of the model.
         tokenizer: the model's.
-        store: file that keeps what was measured, a line of JSON each, so that an interrupted measurement goes on; None:
-            nothing is kept.
         seed: of everything random.
         device: where networks run.
+        kept: folder of the cache of scenes, from which an interrupted run resumes; None for no cache.
+
+    Raises:
+        TokcomError: the cache cannot be used.
     """
 
     def __init__(
-        self, photographs: Photographs, model: str, tokenizer: VQTokenizer, store: Path | None = None, seed: int = 0,
-        device: str = AUTO,
+        self, photographs: Photographs, model: str, tokenizer: VQTokenizer, seed: int = 0, device: str = AUTO,
+        kept: Path | None = FOLDER,
     ):  # fmt: skip
         self.photographs, self.tokenizer, self.seed = photographs, tokenizer, seed
         tokens = photograph_tokens(photographs.pictures, model)
@@ -98,13 +99,11 @@ class TodmaBench:
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
         ]
         self.receivers = Receivers(model, device)
-        self._names = hashlib.sha256(tokens.tobytes()).hexdigest()[:12]
-        self._store = store
-        self._known = {}
-        if store is not None and store.exists():
-            for line in store.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                self._known[row.pop("key")] = row
+        self._store = None if kept is None else Table(kept / RESULTS, "scenes")
+        self._content = [
+            model_content(model), precision_content(device), tokens, photographs.pictures, photographs.labels, seed,
+            code_of("tokcom", without=SELDOM), code_of("tokcom_lab.multiple_access"),
+        ]  # fmt: skip
 
     def scene(self, case: str, users: int, length: int, esn0_db: float, number: int) -> Scene:
         """A scene; frames, channels and noise of one number are the same at every Es/N0 and length."""
@@ -145,18 +144,20 @@ class TodmaBench:
                             yield self.point(case, count, length, value, receiver, scenes, progress)
 
     def _row(self, case: str, users: int, length: int, esn0_db: float, receiver: str, number: int) -> dict:
-        beginning = f"{self._names} {self.seed} {case} {users} {length} {esn0_db:g}"
-        key = f"{beginning} {receiver} {number}"
-        if key not in self._known:
-            scene = self.scene(case, users, length, esn0_db, number)
-            started = time.process_time()
-            received = self.receivers.receive(receiver, scene)
-            self._keep(key, self._figures(scene, received, time.process_time() - started))
-            if received.alone is not None and receiver != "pair":
-                self._keep(
-                    f"{beginning} pair {number}", self._figures(scene, replace(received, tokens=received.alone), None)
-                )
-        return self._known[key]
+        def key(name: str) -> str:
+            return key_of(self._content, case, users, length, esn0_db, name, number)
+
+        known = self._known(key(receiver))
+        if known is not None:
+            return known
+        scene = self.scene(case, users, length, esn0_db, number)
+        started = time.process_time()
+        received = self.receivers.receive(receiver, scene)
+        row = self._figures(scene, received, time.process_time() - started)
+        self._keep(key(receiver), row)
+        if received.alone is not None and receiver != "pair":
+            self._keep(key("pair"), self._figures(scene, replace(received, tokens=received.alone), None))
+        return row
 
     def _figures(self, scene: Scene, received: Received, seconds: float | None) -> dict:
         wrong = received.tokens != scene.tokens
@@ -176,11 +177,14 @@ class TodmaBench:
             "expected": float(1 - received.confidence.mean()) if trusted else None,
         }  # fmt: skip
 
+    def _known(self, key: str) -> dict | None:
+        if self._store is None:
+            return None
+        return next((figures for _, figures, _ in self._store.find([key])), None)
+
     def _keep(self, key: str, row: dict) -> None:
-        self._known[key] = row
         if self._store is not None:
-            with self._store.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": key} | row) + "\n")
+            self._store.add({key: (row, None)})
 
     def _chosen(self, case: str, users: int, number: int) -> np.ndarray:
         """int (users,): which frames meet in a scene."""

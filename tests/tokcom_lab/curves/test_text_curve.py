@@ -6,28 +6,29 @@ import pytest
 from click.testing import CliRunner
 
 from tokcom.cli.main import main
-from tokcom.errors import DatasetError, TokcomError
+from tokcom.errors import DatasetError
+from tokcom.link.text import TextLink
 from tokcom.models.text import load_text_link
 from tokcom.models.zoo import load_recovery
 from tokcom_lab.curves.sentence_blocks import BlockErrors, block_errors, esn0_at_bler, sentences_of
-from tokcom_lab.curves.text_curve import Message, MessageStore, esn0_at_ter, measure_messages, summary
+from tokcom_lab.curves.text_curve import Message, TextBench, esn0_at_ter, summary
 from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
 
 PROSE = "The rain on the other train stays there, and the others are here."
 
 
-def message(esn0_db, receiver, number, wrong, **more):
+def message(esn0_db, receiver, wrong, **more):
     fields = {"tokens": 50, "words": 40, "words_wrong": wrong, "sure_and_wrong": 0, "seconds": 1.0} | more
-    return Message(esn0_db, receiver, number, "digest", wrong=wrong, **fields)
+    return Message(esn0_db, receiver, wrong=wrong, **fields)
 
 
 def test_a_summary_counts_tokens_words_and_messages():
     found = summary(
         [
-            message(1.0, "context", 0, 10, sure_and_wrong=1),
-            message(1.0, "context", 1, 0, seconds=3.0),
-            message(2.0, "context", 0, 1),
-            message(2.0, "context", 1, 0),
+            message(1.0, "context", 10, sure_and_wrong=1),
+            message(1.0, "context", 0, seconds=3.0),
+            message(2.0, "context", 1),
+            message(2.0, "context", 0),
         ]
     )
     first = found["curve"][0]
@@ -43,19 +44,30 @@ def test_where_a_curve_falls_to_a_rate():
     assert esn0_at_ter(points, 0.01) is None
 
 
-def test_what_is_measured_stays_so(tiny_text_model, tmp_path):
-    link, path = load_text_link(str(tiny_text_model), ["keep", "frequencies"]), tmp_path / "store.jsonl"
+def test_what_is_measured_stays_so(tiny_text_model, tmp_path, monkeypatch):
+    model, receivers = str(tiny_text_model), ["keep", "frequencies"]
     texts = [PROSE[:20], PROSE[20:]]
-    first = measure_messages(link, texts, [3.0, 30.0], MessageStore(path, "a"))
+    first = TextBench(model, receivers, kept=tmp_path).messages(texts, [3.0, 30.0])
     assert len(first) == 8 and sum(each.wrong for each in first if each.esn0_db == 30) == 0
-    kept = MessageStore(path, "a")
-    assert set(kept.known.values()) == set(first)
-    assert measure_messages(link, texts, [3.0, 30.0], kept) == first
-    assert measure_messages(link, texts[:1], [3.0], kept) == first[:2]
-    assert not MessageStore(path, "b").known
-    path.write_text("nonsense\n", encoding="utf-8")
-    with pytest.raises(TokcomError, match="no file of measured messages"):
-        MessageStore(path, "a")
+    again = TextBench(model, receivers, kept=tmp_path)
+    sent, send = [], TextLink.send
+
+    def counted(link, text, *arguments):
+        sent.append(text)
+        return send(link, text, *arguments)
+
+    monkeypatch.setattr(TextLink, "send", counted)
+    assert again.messages(texts, [3.0, 30.0]) == first
+    assert again.messages(texts[:1], [3.0]) == first[:2]
+    assert not sent
+    # Another order is another noise; a receiver that is missing gets the packets of the others.
+    again.messages(texts[::-1], [3.0])
+    assert sent == texts[::-1]
+    more = TextBench(model, ["keep", "list"], kept=tmp_path).messages(texts[:1], [3.0])
+    assert more[0] == first[0] and sent[2:] == texts[:1]
+    for other in ({"seed": 1}, {"mcs": "qpsk-1/2"}, {"tokens_per_packet": 4}):
+        TextBench(model, receivers, kept=tmp_path, **other).messages(texts[:1], [3.0])
+    assert sent[3:] == 3 * texts[:1]
 
 
 def test_messages_are_prose_of_the_length_asked_for(tiny_text_model, tmp_path):
@@ -79,7 +91,8 @@ def test_messages_are_prose_of_the_length_asked_for(tiny_text_model, tmp_path):
         text_files([empty])
 
 
-def test_the_command_writes_its_figures(tiny_text_model, tmp_path):
+def test_the_command_writes_its_figures(tiny_text_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     data, figures = tmp_path / "prose.txt", tmp_path / "figures.json"
     data.write_text("\n\n".join([PROSE] * 8), encoding="utf-8")
     arguments = ["bench", "text", "--data", str(data), "--model", str(tiny_text_model), "--messages", "2"]

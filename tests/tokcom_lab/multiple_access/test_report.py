@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -11,14 +9,17 @@ from tokcom_lab.multiple_access.report import CASES, TodmaBench
 from tokcom_lab.photographs import Photographs
 
 
-@pytest.fixture
-def bench(tiny_model, tmp_path):
-    rng = np.random.default_rng(0)
+def bench_of(model, kept, seed=0, pictures_seed=0):
+    rng = np.random.default_rng(pictures_seed)
     pictures = rng.integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
     photographs = Photographs(pictures, (0, 0, 1, 1, 2, 2), tuple("abcdef"), "noise")
+    return TodmaBench(photographs, model, load_tokenizer(model, device="cpu"), seed, "cpu", kept)
+
+
+@pytest.fixture
+def bench(tiny_model, tmp_path):
     load_classifier(str(tiny_model))
-    tokenizer = load_tokenizer(str(tiny_model), device="cpu")
-    return TodmaBench(photographs, str(tiny_model), tokenizer, tmp_path / "store.jsonl", device="cpu")
+    return bench_of(str(tiny_model), tmp_path)
 
 
 @pytest.mark.parametrize("receiver", [*NAMES, "tdma viterbi qpsk-1/2", "tdma context qpsk-1/2"])
@@ -42,13 +43,18 @@ def test_three_and_four_transmitters_are_separated(bench):
                 bench.scene("usual", users, 16, 30.0, 0)
 
 
-def test_what_was_measured_is_kept_and_taken_up_again(bench):
+def test_what_was_measured_is_kept_and_taken_up_again(bench, tiny_model, tmp_path):
     first = bench.point("usual", 2, 8, 10.0, "todma", 2)
-    lines = [json.loads(line) for line in bench._store.read_text().splitlines()]
-    assert len(lines) == 4 and {line["key"].split()[6] for line in lines} == {"todma", "pair"}
-    bench.receivers = None
-    assert bench.point("usual", 2, 8, 10.0, "todma", 2) == first
-    assert bench.point("usual", 2, 8, 10.0, "pair", 2).seconds is None
+    again = bench_of(str(tiny_model), tmp_path)
+    again.receivers = None
+    assert again.point("usual", 2, 8, 10.0, "todma", 2) == first
+    # What the first stage says alone was kept with it.
+    assert again.point("usual", 2, 8, 10.0, "pair", 2).seconds is None
+    others = [bench_of(str(tiny_model), tmp_path, **other) for other in ({"seed": 1}, {"pictures_seed": 1})]
+    for asked, name in ((again, "fading"), *((other, "usual") for other in others)):
+        asked.receivers = None
+        with pytest.raises(AttributeError, match="receive"):
+            asked.point(name, 2, 8, 10.0, "todma", 2)
 
 
 def test_scenes_share_frames_and_channels_over_receivers_and_esn0(bench):

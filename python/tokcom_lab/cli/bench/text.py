@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Aside, Names, Numbers, json_option, require_folder, seed_option
+from tokcom.cli.options import Names, Numbers, json_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 
 RECEIVERS = "keep", "list", "frequencies", "context"
@@ -28,13 +28,6 @@ RECEIVERS = "keep", "list", "frequencies", "context"
 @click.option("--mcs", default="16qam-1/2", show_default=True)
 @click.option("--tokens-per-packet", default=3, show_default=True, type=click.IntRange(1, 64))
 @click.option(
-    "--store",
-    cls=Aside,
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=require_folder,
-    help="Keep what is measured in this file, and go on from there.",
-)
-@click.option(
     "--sentences",
     default=0,
     show_default=True,
@@ -46,37 +39,35 @@ RECEIVERS = "keep", "list", "frequencies", "context"
 @json_option("Write the figures as JSON")
 def text(
     data: tuple[Path, ...], messages: int, shortest: int, longest: int, esn0_db: list[float], receivers: list[str],
-    model: str, mcs: str, tokens_per_packet: int, store: Path | None,
-    sentences: int, sentence_esn0_db: list[float], seed: int, json_file: click.utils.LazyFile | None,
+    model: str, mcs: str, tokens_per_packet: int, sentences: int, sentence_esn0_db: list[float], seed: int,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; --store goes on after a stop)."""
+    """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; an interrupted run resumes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.errors import ParameterError
-    from tokcom.models.text import load_text_link
     from tokcom.models.zoo import load_recovery
     from tokcom_lab.curves.sentence_blocks import block_errors, esn0_at_bler, sentences_of
-    from tokcom_lab.curves.text_curve import MessageStore, measure_messages, summary
+    from tokcom_lab.curves.text_curve import TextBench, summary
     from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
 
     for value in esn0_db:
         noise_variance(value)
     if shortest > longest:
         raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
-    link = load_text_link(model, receivers, mcs, tokens_per_packet)
+    bench = TextBench(model, receivers, mcs, tokens_per_packet, seed)
     folders = list(data) or [Path("docs"), Path("README.md")]
     prose = paragraphs(text_files(folders))
-    texts = cut_messages(prose, link.tokenizer, messages, shortest, longest, seed)
-    kept = MessageStore(store, f"{link.tokenizer.codebook} {mcs} {tokens_per_packet} {seed}")
+    texts = cut_messages(prose, bench.link.tokenizer, messages, shortest, longest, seed)
     with progress_bar() as bar:
         row = bar.add_task("messages", total=len(texts) * len(esn0_db))
-        found = measure_messages(link, texts, esn0_db, kept, seed, lambda done: bar.advance(row, done))
+        found = bench.messages(texts, esn0_db, lambda done: bar.advance(row, done))
         figures = summary(found)
         if sentences:
             drawn = sentences_of(prose, sentences, seed)
             row = bar.add_task("sentences", total=sentences * len(sentence_esn0_db))
             recovery = load_recovery(model, "context")
             curve = block_errors(
-                drawn, link.tokenizer, recovery, sentence_esn0_db, seed, lambda done: bar.advance(row, done)
+                drawn, bench.link.tokenizer, recovery, sentence_esn0_db, seed, lambda done: bar.advance(row, done)
             )
             names = ("ascii_viterbi", "tokens_viterbi", "context")
             reached = {name: esn0_at_bler(curve, name) for name in names}

@@ -7,7 +7,6 @@ import click
 
 from tokcom.cli.command_line import recorded_command
 from tokcom.cli.options import (
-    Aside,
     Names,
     Numbers,
     WholeNumbers,
@@ -43,9 +42,6 @@ from tokcom_lab.cli.options import data_option, images_option
     show_default=True,
     help="todma, pair, omp, omp fill, amp, sic, spread, genie; tdma viterbi or tdma context, and an MCS.",
 )
-@click.option(
-    "--store", cls=Aside, type=click.Path(path_type=Path), help="Keep what is measured here, and go on from it."
-)
 @model_option
 @drawing_option("--pictures", "Show pairs as sent, superposed and separated here.")
 @device_option
@@ -53,8 +49,8 @@ from tokcom_lab.cli.options import data_option, images_option
 @json_option("Write the figures as JSON")
 def todma(
     data: Path | None, images: int, scenes: int, users: list[int], lengths: list[int], esn0_db: list[float],
-    cases: list[str], receivers: list[str], store: Path | None, model: str, pictures: Path | None, device: str,
-    seed: int, json_file: click.utils.LazyFile | None,
+    cases: list[str], receivers: list[str], model: str, pictures: Path | None, device: str, seed: int,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Token errors of several transmitters that send at once, beside TDMA, NOMA and others (seconds per scene)."""
     from tokcom.channel.awgn import noise_variance
@@ -72,7 +68,7 @@ def todma(
         if case not in CASES:
             raise ParameterError(f"case is {case!r}; it must be one of {', '.join(CASES)}")
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
-    bench = TodmaBench(photographs, model, load_tokenizer(model, device=device), store, seed, device)
+    bench = TodmaBench(photographs, model, load_tokenizer(model, device=device), seed, device)
     with progress_bar() as bar:
         total = scenes * len(users) * len(lengths) * len(esn0_db) * len(cases) * len(receivers)
         row = bar.add_task("scenes", total=total)
