@@ -67,3 +67,13 @@ def test_frames_pass_from_flowgraph_to_flowgraph(pdu, collector):
 def test_what_cannot_work_is_refused_before_the_start(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_start_that_fails_leaves_no_thread():
+    first = tokcom.token_datagram_source(0, mode="none", repeats="none")
+    first.start()
+    second = tokcom.token_datagram_source(first.port, mode="none", repeats="none")
+    before = threading.active_count()
+    with pytest.raises(TransportError, match="choose another port"):
+        second.start()
+    assert threading.active_count() == before and second.stop() and first.stop()

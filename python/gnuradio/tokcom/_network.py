@@ -36,9 +36,13 @@ class NetworkThread:
         self._loop.call_soon_threadsafe(run)
         return done.result(30)
 
-    def post(self, what: Callable[[], None]) -> None:
-        """Run a function within the loop, soon."""
-        self._loop.call_soon_threadsafe(what)
+    def begin(self, what: Callable[[], Any]) -> Any:
+        """Run the first function within the loop, as `call` does; if it raises, the thread ends."""
+        try:
+            return self.call(what)
+        except BaseException:
+            self.stop()
+            raise
 
     def wait_for(self, coroutine: Any, timeout_s: float) -> Any:
         """The result of a coroutine that runs within the loop."""

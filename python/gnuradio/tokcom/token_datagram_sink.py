@@ -48,8 +48,9 @@ class token_datagram_sink(PduBlock):
         self._end: UdpSender | None = None
 
     def start(self) -> bool:
-        self._thread = NetworkThread(self.STAGE)
-        self._end = self._thread.call(lambda: UdpSender(Sender(self._settings), *self._to))
+        thread = NetworkThread(self.STAGE)
+        self._end = thread.begin(lambda: UdpSender(Sender(self._settings), *self._to))
+        self._thread = thread
         return True
 
     def stop(self) -> bool:

@@ -31,6 +31,9 @@ from tokcom.security.keys import load_key
 from ._network import NetworkThread
 from ._pdu import frame_keys, make_pdu, reason
 
+MAX_WAITING = 256
+"""Largest number of frames waiting to be made whole; those that come then are refused."""
+
 
 class token_datagram_source(gr.basic_block):
     """Receive frames of tokens, or of bits, over UDP by the token protocol: a flowgraph may begin at a network.
@@ -100,11 +103,11 @@ class token_datagram_source(gr.basic_block):
 
     def start(self) -> bool:
         known = [codebook(name) for name in self._books.values()]
-        self._thread = NetworkThread("datagram_source")
         # One worker keeps the frames in order.
-        self._worker = ThreadPoolExecutor(1)
-        receiver = Receiver(known, self._settings)
-        self._end = self._thread.call(lambda: UdpReceiver(receiver, *self._bind, self._deliver, self._judge))
+        self._worker, self._waiting = ThreadPoolExecutor(1), 0
+        thread, receiver = NetworkThread("datagram_source"), Receiver(known, self._settings)
+        self._end = thread.begin(lambda: UdpReceiver(receiver, *self._bind, self._deliver, self._judge))
+        self._thread = thread
         return True
 
     def stop(self) -> bool:
@@ -119,7 +122,18 @@ class token_datagram_source(gr.basic_block):
         return await asyncio.get_running_loop().run_in_executor(None, self._keeper.wanted, question)
 
     def _deliver(self, received: ReceivedFrame) -> None:
-        asyncio.get_running_loop().run_in_executor(self._worker, self._publish, received)
+        if self._waiting >= MAX_WAITING:
+            self._refuse(f"{MAX_WAITING} wait already")
+            return
+        self._waiting += 1
+        asyncio.get_running_loop().run_in_executor(self._worker, self._publish, received).add_done_callback(self._done)
+
+    def _done(self, _: asyncio.Future) -> None:
+        self._waiting -= 1
+
+    def _refuse(self, why: str) -> None:
+        self.frames_refused += 1
+        self.logger.warn(f"frame refused ({self.frames_refused} so far): {why}")
 
     def _publish(self, received: ReceivedFrame) -> None:
         try:
@@ -134,5 +148,4 @@ class token_datagram_source(gr.basic_block):
             port = self.BITS if isinstance(frame, BitFrame) else self.TOKENS
             self.message_port_pub(port, make_pdu(pmt.make_dict(), meta, frame.tokens))
         except (TokcomError, ValueError) as error:
-            self.frames_refused += 1
-            self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
+            self._refuse(reason(error))

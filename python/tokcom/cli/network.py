@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
-from pathlib import Path as File
+from pathlib import Path
 
 import click
 
@@ -15,13 +16,15 @@ from tokcom.models.folders import DEFAULT_MODEL
 TEXT = "text/utf-8"
 """Content of frames of bits that hold a text."""
 HANDSHAKE_S = 20.0
+MAX_WAITING = 256
+"""Frames that may wait to be made whole; of more, the oldest are dropped."""
 PORT = click.IntRange(1, 65535)
 key_option = click.option(
-    "--key", type=click.Path(path_type=File, dir_okay=False), help="File of a key that both ends share (tokcom keys)."
+    "--key", type=click.Path(path_type=Path, dir_okay=False), help="File of a key that both ends share (tokcom keys)."
 )
 
 
-def _secret(key: File | None) -> bytes:
+def _secret(key: Path | None) -> bytes:
     from tokcom.security.keys import load_key
 
     return b"" if key is None else load_key(key).derive("token session")
@@ -49,7 +52,7 @@ def _secret(key: File | None) -> bytes:
 @json_option("Write what was sent as JSON")
 def send(
     what: tuple[str, ...], to: str, model: str, labels: bool, visits: int | None, interval: float, rate: float | None,
-    drop: str, indexed: str, deadline: float, key: File | None, device: str, json_file: click.utils.LazyFile | None,
+    drop: str, indexed: str, deadline: float, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Send pictures (files) as tokens, or texts (whatever is no file) as bits, over UDP.
 
@@ -108,16 +111,24 @@ def send(
 
 def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None, device: str):
     """Frames with the surprise of their packets, one after the other."""
+    from tokcom.errors import TextError
     from tokcom.frame import BitFrame
 
     coder = None
     for number, each in enumerate(what):
-        if not File(each).is_file():
-            yield BitFrame.of_bytes(each.encode(), TEXT, number), None
+        # A text may be longer than any file's name.
+        if not os.path.isfile(each):
+            try:
+                text = each.encode()
+            except UnicodeEncodeError as error:
+                raise TextError(
+                    f"character {error.start} of text {number + 1} is not UTF-8; convert the text"
+                ) from None
+            yield BitFrame.of_bytes(text, TEXT, number), None
             continue
         if coder is None:
             coder = _picture_coder(model, labels, visits, device)
-        yield coder(File(each), number)
+        yield coder(Path(each), number)
 
 
 def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
@@ -132,7 +143,7 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
     has_classes = labels and "classifier" in model_card(model).content
     classifier = load_classifier(model, device) if has_classes else None
 
-    def code(path: File, number: int) -> tuple[TokenFrame, object]:
+    def code(path: Path, number: int) -> tuple[TokenFrame, object]:
         picture = square(load_picture(path), tokenizer.image_size)
         label = None if classifier is None else classifier.label(picture)
         tokens = tokenizer.encode(picture[None])[0].ravel()
@@ -143,6 +154,16 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
         return frame, packet_bits(guess_errors(prior, tokenizer, frame), positions)
 
     return code
+
+
+def put_newest(queue: asyncio.Queue, item: object) -> int:
+    """Put an item into a queue; where there is no room, the oldest one makes some. Returns how many did."""
+    dropped = 0
+    while queue.full():
+        queue.get_nowait()
+        dropped += 1
+    queue.put_nowait(item)
+    return dropped
 
 
 @click.command()
@@ -163,13 +184,13 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
 )  # fmt: skip
 @click.option("--deadline", default=0.5, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after N frames. [default: at Ctrl-C]")
-@click.option("--out", cls=Aside, type=click.Path(path_type=File), help="Folder for pictures and a page of them.")
+@click.option("--out", cls=Aside, type=click.Path(path_type=Path), help="Folder for pictures and a page of them.")
 @key_option
 @device_option
 @json_option("Write frames and counters as JSON")
 def listen(
     port: int, host: str, models: str, mode: str, repeats: str, alpha: float, deadline: float, frames: int | None,
-    out: File | None, key: File | None, device: str, json_file: click.utils.LazyFile | None,
+    out: Path | None, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Receive what `tokcom send` sends; make it whole, save it, and show it on a page that follows."""
     from dataclasses import asdict
@@ -227,12 +248,15 @@ def listen(
             )
 
     async def run() -> None:
-        loop, queue = asyncio.get_running_loop(), asyncio.Queue()
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue(MAX_WAITING)
+
+        def deliver(received: object) -> None:
+            receiver.counters.frames_dropped += put_newest(queue, received)
 
         async def judge(question: object) -> object:
             return await loop.run_in_executor(None, keeper.wanted, question)
 
-        end = UdpReceiver(receiver, host, port, queue.put_nowait, judge)
+        end = UdpReceiver(receiver, host, port, deliver, judge)
         console.print(f"listening at {host}:{end.port}")
         try:
             while frames is None or len(rows) < frames:
@@ -246,6 +270,8 @@ def listen(
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
+    if receiver.counters.frames_dropped:
+        console.print(f"{receiver.counters.frames_dropped} frames were cut short or dropped for want of room")
     if json_file is not None:
         write_json({"frames": rows, "counters": asdict(receiver.counters)}, json_file)
 
@@ -279,13 +305,13 @@ def relay(
     For trials it also loses, delays, reorders and repeats datagrams, the same ones for the same seed."""
     from dataclasses import asdict
 
-    from tokcom.protocol.path import Path, PathSettings
+    from tokcom.protocol import path
     from tokcom.protocol.relay import DropQueue
     from tokcom.protocol.udp import UdpRelay, parse_address
 
     drops, onward = DropQueue(rate, queue, drop, seed=seed), parse_address(to)
-    trial = PathSettings(loss, burst, delay, jitter, reorder, duplicate)
-    paths = None if trial == PathSettings() else (Path(trial, seed), Path(trial, seed + 1))
+    trial = path.PathSettings(loss, burst, delay, jitter, reorder, duplicate)
+    paths = None if trial == path.PathSettings() else (path.Path(trial, seed), path.Path(trial, seed + 1))
 
     async def run() -> None:
         end = UdpRelay(drops, (host, port), onward, paths=paths)

@@ -200,12 +200,11 @@ class IncomingFrames:
         return frame
 
     def _plan(self, frame: IncomingFrame, now: float) -> None:
-        """Time at which a frame's missing packets are requested: at once if all of it has been sent, else later."""
+        """Time at which a frame's missing packets are requested: at once if all of it has been sent, else later; those
+        of a request that has been answered in part, when they would have been requested again in any case."""
         if frame.whole:
             frame.judge_at = now
-        elif frame.rounds and frame.wanted:
-            frame.judge_at = None
-        else:
+        elif not (frame.rounds and frame.wanted):
             least = self._settings.ended_wait_s if frame.ended else self._settings.wait_s
             frame.judge_at = now + max(least, GAPS * self._gap_s)
 

@@ -260,6 +260,7 @@ class Receiver:
         due = now if session.unreported >= REPORT_DATAGRAMS else now + REPORT_S
         session.report_at = due if session.report_at is None else min(session.report_at, due)
         for section in decode_sections(body, session.formats):
+            held = session.frames.n_bytes
             frame_id = session.frames.add(section, number, now)
             self.counters.packets += len(section.payloads)
             if frame_id is None:
@@ -268,7 +269,23 @@ class Receiver:
             if frame_id in session.asked_at and session.frames.frames[frame_id].wanted:
                 took = now - session.asked_at.pop(frame_id)
                 session.patience_s = 0.75 * session.patience_s + 0.25 * max(2 * took, 0.02)
+            if session.frames.n_bytes > held:
+                self._make_room(session, now)
         return None
+
+    def _make_room(self, session: _Session, now: float) -> None:
+        """Hand on, as they are, the oldest frames of a session that holds more than a quarter of the memory, and of
+        those that hold most if all together hold too much."""
+        most, most_frames = self.settings.max_bytes, self.settings.max_frames
+        while session.frames.n_bytes > most // 4:
+            self._drop_oldest(session, now)
+        held = [each.frames for each in self._sessions.values()]
+        while sum(each.n_bytes for each in held) > most or sum(len(each.frames) for each in held) > most_frames:
+            self._drop_oldest(max(self._sessions.values(), key=lambda each: each.frames.n_bytes), now)
+
+    def _drop_oldest(self, session: _Session, now: float) -> None:
+        self.counters.frames_dropped += 1
+        self._finish(session, next(iter(session.frames.frames)), now)
 
     def _take_close(self, datagram: bytes, now: float) -> None:
         number, low = wire.numbered(datagram)
@@ -342,11 +359,7 @@ class Receiver:
         return out
 
     def _move_frames(self, session: _Session, now: float) -> None:
-        frames = session.frames.frames
-        while len(frames) > self.settings.max_frames or session.frames.n_bytes > self.settings.max_bytes // 4:
-            self.counters.frames_dropped += 1
-            self._finish(session, next(iter(frames)), now)
-        for frame_id, frame in list(frames.items()):
+        for frame_id, frame in list(session.frames.frames.items()):
             if frame.whole or frame.deadline <= now:
                 self._finish(session, frame_id, now)
             elif frame.judge_at is not None and frame.judge_at <= now:

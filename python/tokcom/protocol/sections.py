@@ -14,6 +14,8 @@ from tokcom.protocol.formats import FrameFormat
 FRAME_IDS = 1 << 16
 """Frames are counted modulo this."""
 MAX_SECTION_PACKETS = 255
+MAX_SECTIONS = 64
+"""Sections in a datagram, at most: each may begin a frame, which takes far more memory than its bytes."""
 UNORDERED, LABEL, END, SEED = 8, 4, 2, 1
 """Flags of a section."""
 _HEAD = struct.Struct(">BHB")
@@ -113,6 +115,8 @@ def decode_sections(data: memoryview, formats: Sequence[FrameFormat]) -> list[Se
     """
     sections, at = [], 0
     while at < len(data):
+        if len(sections) == MAX_SECTIONS:
+            raise DatagramError(f"a datagram has more than {MAX_SECTIONS} sections")
         section, at = _decode_section(data, at, formats)
         sections.append(section)
     return sections

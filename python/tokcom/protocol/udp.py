@@ -35,7 +35,7 @@ def resolve(host: str, port: int) -> tuple[int, tuple]:
         raise TransportError(f"port is {port}; it must be 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise TransportError(f"host {host!r} is not known: {error}; give a name or an address") from None
     return family, address
 

@@ -71,10 +71,8 @@ class ZmqSubscriber:
     """
 
     def __init__(self, link: DatagramLink, address: str):
-        import zmq
-
         self._link, self._socket = link, _socket("SUB", address, bind=False)
-        self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+        self._socket.subscribe(b"")
 
     def receive(self, timeout_s: float) -> list[Arrival]:
         """The packets of the next message; an empty list if none comes in time."""

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from pathlib import Path
+from typing import TextIO
 
 from tokcom.errors import KeyFileError
 from tokcom.packets.seal import EPOCHS
@@ -16,25 +17,27 @@ def next_epoch(path: str | Path) -> int:
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
+            _settle(Path(path).absolute().parent)
+            return _take_next(path, file)
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be opened: {error.strerror or error}") from error
-    _settle(Path(path).absolute().parent)
-    with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
-        # Two programs that transmit with one key must not interleave.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        text = file.read(40).strip()
-        if text and not (text.isascii() and text.isdigit()):
-            raise KeyFileError(f"{path} holds {text!r}, which is not a count of epochs; make a new key")
-        epoch = int(text or 0)
-        if epoch >= EPOCHS:
-            raise KeyFileError(
-                f"{path}: all {EPOCHS} epochs of this key are used; make a new one with `tokcom keys new`"
-            )
-        file.seek(0)
-        file.write(f"{epoch + 1}\n")
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
+        raise KeyFileError(f"{path} cannot be read or written: {error.strerror or error}") from error
+
+
+def _take_next(path: str | Path, file: TextIO) -> int:
+    # Two programs that transmit with one key must not interleave.
+    fcntl.flock(file, fcntl.LOCK_EX)
+    text = file.read(40).strip()
+    if text and not (text.isascii() and text.isdigit()):
+        raise KeyFileError(f"{path} holds {text!r}, which is not a count of epochs; make a new key")
+    epoch = int(text or 0)
+    if epoch >= EPOCHS:
+        raise KeyFileError(f"{path}: all {EPOCHS} epochs of this key are used; make a new one with `tokcom keys new`")
+    file.seek(0)
+    file.write(f"{epoch + 1}\n")
+    file.truncate()
+    file.flush()
+    os.fsync(file.fileno())
     return epoch
 
 

@@ -82,8 +82,12 @@ def write_secret_file(path: str | Path, first: str, secret: bytes) -> None:
         raise KeyFileError(f"{path} exists; keys are not overwritten, name another file") from error
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{first} {secret.hex()}\n")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{first} {secret.hex()}\n")
+    except OSError as error:
+        os.unlink(path)
+        raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def read_secret_file(path: str | Path, first: str, command: str) -> bytes:

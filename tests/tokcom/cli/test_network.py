@@ -8,7 +8,9 @@ import threading
 import pytest
 from click.testing import CliRunner
 
+from tokcom.cli import network
 from tokcom.cli.main import main
+from tokcom.errors import TextError
 from tokcom.packets.codebook import Codebook
 from tokcom.protocol.receiver import Receiver, ReceiverSettings
 from tokcom.protocol.sender import Sender, SenderSettings
@@ -56,6 +58,20 @@ def test_texts_are_sent(tmp_path):
     assert texts == ["one text", "ein zweiter"]
     report = json.loads(out.read_text())
     assert (report["frames"], report["packets"], report["packets_dropped"]) == (2, 2, 0)
+
+
+def test_a_text_longer_than_names_of_files_is_a_text():
+    long = "many words " * 500
+    ((frame, bits),) = network._frames((long,), "none", True, None, "cpu")
+    assert frame.to_bytes().decode() == long and bits is None
+    with pytest.raises(TextError, match="character 2 of text 1 is not UTF-8"):
+        next(network._frames(("ab\udcff",), "none", True, None, "cpu"))
+
+
+def test_the_oldest_of_too_many_frames_makes_room():
+    queue = asyncio.Queue(2)
+    assert [network.put_newest(queue, each) for each in range(4)] == [0, 0, 1, 1]
+    assert [queue.get_nowait() for _ in range(2)] == [2, 3]
 
 
 def free_port():

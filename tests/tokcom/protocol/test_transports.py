@@ -135,3 +135,6 @@ def test_addresses():
     assert parse_address("[::1]:4000") == ("::1", 4000) and parse_address("here:1") == ("here", 1)
     with pytest.raises(TransportError, match="0 to 65535"):
         resolve("127.0.0.1", 70000)
+    for host in ("a" * 64, "a..b"):
+        with pytest.raises(TransportError, match="is not known"):
+            resolve(host, 4000)

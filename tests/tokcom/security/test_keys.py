@@ -1,3 +1,4 @@
+import errno
 import hmac
 import os
 
@@ -77,3 +78,26 @@ def test_a_broken_count_is_not_taken_for_a_new_one(content, tmp_path):
     with pytest.raises(KeyFileError, match="not a count of epochs"):
         next_epoch(tmp_path / "epochs")
     assert (tmp_path / "epochs").read_bytes() == content
+
+
+def full(*arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_told_and_leaves_neither_epoch_nor_half_a_key(tmp_path, monkeypatch):
+    next_epoch(tmp_path / "epochs")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyFileError, match="cannot be read or written: No space left"):
+        next_epoch(tmp_path / "epochs")
+    monkeypatch.undo()
+    made = os.fdopen
+
+    def opened(*arguments, **more):
+        file = made(*arguments, **more)
+        file.close()
+        full()
+
+    monkeypatch.setattr(os, "fdopen", opened)
+    with pytest.raises(KeyFileError, match="key cannot be written: No space left"):
+        save_key(new_key(), tmp_path / "key")
+    assert not (tmp_path / "key").exists()
