@@ -20,6 +20,7 @@ BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 LOOPBACK = ROOT / "examples" / "image_loopback.grc"
 FIRST_LINK = ROOT / "examples" / "first_link.grc"
+COMPRESSED_LINK = ROOT / "examples" / "compressed_link.grc"
 TOKEN_LINK = ROOT / "examples" / "token_link.grc"
 
 
@@ -83,6 +84,8 @@ def test_ports_in_grc_are_the_ports_of_the_block(name, platform, qt, tmp_path, m
     }.get(name, {})
     if name in ("text_tokenizer", "text_detokenizer"):
         arguments = {"model": str(request.getfixturevalue("tiny_text_model"))}
+    if name.startswith("source_"):
+        pytest.importorskip("constriction")
     # A hierarchical block does not tell its ports: it is listened to as it registers them.
     hier_in, hier_out = [], []
     for method, heard in (("message_port_register_hier_in", hier_in), ("message_port_register_hier_out", hier_out)):
@@ -138,12 +141,16 @@ def test_the_example_is_valid_and_knows_all_of_its_blocks(path, platform):
         ("tokcom_token_transmitter", "bits_per_packet", "0"),
         ("tokcom_token_transmitter", "period", "-1"),
         ("tokcom_token_receiver", "queue_size", "0"),
+        ("tokcom_source_encoder", "blocks", "0"),
+        ("tokcom_source_decoder", "turns", "256"),
     ],
 )
 def test_wrong_values_are_marked_before_the_flowgraph_runs(block_id, key, bad, platform):
     in_one = block_id.startswith(("tokcom_image_transmitter", "tokcom_image_receiver", "tokcom_image_view"))
     tokens = block_id in ("tokcom_token_transmitter", "tokcom_token_receiver")
-    flowgraph = platform.make_flow_graph(str(FIRST_LINK if in_one else TOKEN_LINK if tokens else LOOPBACK))
+    coding = block_id.startswith("tokcom_source")
+    path = FIRST_LINK if in_one else TOKEN_LINK if tokens else COMPRESSED_LINK if coding else LOOPBACK
+    flowgraph = platform.make_flow_graph(str(path))
     block = next(block for block in flowgraph.blocks if block.key == block_id)
     block.params[key].set_value(bad)
     flowgraph.rewrite()
@@ -297,6 +304,18 @@ def test_tokens_go_in_and_come_out(tmp_path, monkeypatch):
     assert min(frame["psnr_recovered_db"] - frame["psnr_lost_db"] for frame in frames) > 1
 
 
+def test_coded_tokens_cross_and_a_lost_packet_costs_its_quarter_of_the_picture(tmp_path, monkeypatch):
+    pytest.importorskip("constriction")
+    monkeypatch.chdir(tmp_path)
+    flowgraph = module_of(COMPRESSED_LINK, tmp_path).compressed_link()
+    deliveries = Deliveries(flowgraph.image_sink, (0,), 3)
+    run_until(flowgraph, deliveries)
+    blocks = flowgraph.image_sink, flowgraph.source_encoder, flowgraph.source_decoder, flowgraph.token_recovery
+    assert not any(block.frames_refused for block in blocks) and flowgraph.source_decoder.blocks_wrong == 0
+    for frame in deliveries.frames[0]:
+        assert frame["packets"] == 4 and frame["ter_channel"] == frame["per"] >= frame["ter_recovered"]
+
+
 def test_two_streams_of_two_models_share_a_channel_and_are_both_delivered(tmp_path, monkeypatch):
     """One receiver, pictures of two sizes: all arrive, each shown by its own model, and none as the other's."""
     monkeypatch.chdir(tmp_path)
@@ -370,5 +389,6 @@ def test_what_runs_live_takes_the_newest_and_lets_nothing_pile_up(path, platform
                 c.sink_port.key for c in flowgraph.connections if c.sink_block is block
             ]
         slow = "tokcom_image_receiver", "tokcom_token_receiver", "tokcom_token_recovery", "tokcom_image_tokenizer"
+        slow += "tokcom_source_encoder", "tokcom_source_decoder"
         if live and block.key in slow:
             assert int(block.params["queue_size"].get_value()) <= 2, block.name

@@ -31,6 +31,8 @@ __all__ = [
     "packet_encoder",
     "semantic_mcs",
     "sigmf_recorder",
+    "source_decoder",
+    "source_encoder",
     "stream_filter",
     "text_detokenizer",
     "text_sink",

@@ -9,7 +9,9 @@ from tokcom.frame import BITS
 from tokcom.link.bursts import Receiver
 from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card, model_names
 from tokcom.packets import feedback
+from tokcom.packets.codebook import Codebook
 from tokcom.security.keyring import Keyring
+from tokcom.source.frame_coder import coded_content
 
 from ._pdu import PduBlock, Unknown, frame_keys, header_of, make_pdu, vector_of
 
@@ -25,7 +27,8 @@ class packet_decoder(PduBlock):
     reports of a receiver, for Feedback Decoder.
 
     Parameters:
-        models: models whose codebooks are known, by name or folder, in a list or between commas. Frames of others are
+        models: models whose codebooks are known, and bits that hold coded tokens of them, by name or folder, in a list
+            or between commas. Frames of others are
             passed on under a name that tells their codebook's id, counted in `frames_unknown`, and the codebook is
             logged the first time; their tokens are the numbers that were on the air.
         keys: files of the keys that bursts may be encrypted with, in a list or between commas. Frames that are
@@ -42,7 +45,10 @@ class packet_decoder(PduBlock):
     def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL, keys: str | Sequence[str] = ""):
         PduBlock.__init__(self, "Packet Decoder")
         books = {name: codebook(name) for name in model_names(models)}
-        self._receiver = Receiver([feedback.CODEBOOK, *books.values()], keys=Keyring.of_files(keys, remember=True))
+        coded = [Codebook(coded_content(book.name), 2, BITS) for book in books.values()]
+        self._receiver = Receiver(
+            [feedback.CODEBOOK, *books.values(), *coded], keys=Keyring.of_files(keys, remember=True)
+        )
         self._classes = {book.name: model_card(name).classes for name, book in books.items()}
         self.packets_seen = self.packets_lost = 0
         self._unknown, self._locked = Unknown(self), Unknown(self, "frames_locked")

@@ -1,13 +1,15 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from tokcom import keys
 from tokcom.errors import ParameterError
+from tokcom.frame import BitFrame
 from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.layout import SEEDS, SPREAD
 
-from ._pdu import PduBlock, frame_keys, frame_of
+from ._pdu import PduBlock, frame_keys, frame_of, required
 
 
 class token_packetizer(PduBlock):
@@ -16,6 +18,7 @@ class token_packetizer(PduBlock):
 
     Input: message port "tokens", PDUs of s32 tokens, one frame each; or of s32 bits, 0 and 1, if the metadata have the
         key payload with the value "bits", besides codebook (the content of the bits) and frame_id.
+        If a frame of bits has tokens_per_packet, as from Source Encoder, that is its number of bits per packet.
     Output: message port "packets", the same tokens in packet order, one PDU per frame, with packets, tokens_per_packet,
         layout_seed and, if they are not spread, layout added to the metadata. Bits always keep their order.
 
@@ -24,7 +27,7 @@ class token_packetizer(PduBlock):
         seed: seed of the layout of frame 0, 0 to 1023; frame n has this seed plus n, modulo 1024.
         layout: "spread": by a permutation from the seed; "contiguous": in the frame's order; "importance": the coarsest
             sample of the frame first.
-        bits_per_packet: bits in each packet of a frame of bits, 1 to 2048.
+        bits_per_packet: bits in each packet of a frame of bits without tokens_per_packet, 1 to 2048.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "packets", "int32", "packetizer"
@@ -40,9 +43,13 @@ class token_packetizer(PduBlock):
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         frame = frame_of(meta, data)
-        layout = self._transmitter.layout(frame)
+        transmitter = self._transmitter
+        if isinstance(frame, BitFrame) and keys.TOKENS_PER_PACKET in meta:
+            per_packet = required(meta, keys.TOKENS_PER_PACKET, int)
+            transmitter = Transmitter(replace(transmitter.config, bits_per_packet=per_packet))
+        layout = transmitter.layout(frame)
         seed = (self._seed + frame.frame_id) % SEEDS if layout == SPREAD else 0
-        packets = self._transmitter.packetize(frame, seed)
+        packets = transmitter.packetize(frame, seed)
         return frame_keys(frame) | {
             keys.PACKETS: len(packets),
             keys.TOKENS_PER_PACKET: packets.shape[1],

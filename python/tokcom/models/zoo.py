@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tokcom.context.classifier import Classifier
+    from tokcom.source.frame_coder import FrameCoder
 
 CONTEXT = "context"
 """Name of the part that predicts tokens."""
@@ -238,6 +239,29 @@ def _embed(texts: Sequence[str]) -> "torch.Tensor":
     from tokcom.models.published import load_sentences
 
     return load_sentences().embed(texts)
+
+
+def load_frame_coder(model: str, turns: int, blocks: int | None = None) -> "FrameCoder":
+    """Load the source coder of a model, on the CPU, whose precision decoding relies on.
+
+    Args:
+        model: a model of the zoo, by name or folder.
+        turns: evaluations of the context model per block, 1 to 255.
+        blocks: blocks per frame, 1 to 255; None for a decoder, which takes any number.
+
+    Raises:
+        ModelError: there is no such model, or its context model has no grid of its own.
+        ParameterError: a number is out of its range.
+        SourceError: constriction is not installed.
+    """
+    from tokcom.source.blocks import SourceSettings
+    from tokcom.source.frame_coder import FrameCoder
+
+    settings = SourceSettings(turns=turns) if blocks is None else SourceSettings(turns=turns, blocks=blocks)
+    coder = FrameCoder(load_context(model, "cpu"), codebook(model).modality, settings)
+    if blocks is not None:
+        coder.require_packets()
+    return coder
 
 
 def load_acceptance(model: str) -> Acceptance:

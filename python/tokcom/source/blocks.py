@@ -99,9 +99,27 @@ def decode(
         ModelError: the prior has another codebook or grid.
         SourceError: a block or the prior is not the encoder's; the message names the block.
     """
+    frame, errors = decode_intact(blocks, outline, prior, settings)
+    if errors:
+        raise errors[0]
+    return frame
+
+
+def decode_intact(
+    blocks: Sequence[bytes | None], outline: TokenFrame, prior: Prior, settings: SourceSettings = DEFAULTS
+) -> tuple[TokenFrame, list[SourceError]]:
+    """Decode blocks as `decode` does, but treat a wrong block as lost.
+
+    Returns:
+        The frame, with LOST tokens where a block was lost or is wrong, and the error of each wrong block.
+
+    Raises:
+        ModelError: the prior has another codebook or grid.
+        SourceError: the number of blocks differs from that in the settings.
+    """
     if len(blocks) != settings.blocks:
         raise SourceError(f"{len(blocks)} blocks given; the frame has {settings.blocks}")
-    tokens = np.full(len(outline.tokens), LOST, np.int32)
+    tokens, errors = np.full(len(outline.tokens), LOST, np.int32), []
     for number, (data, places) in enumerate(
         zip(blocks, independent_places(outline.grid, settings.blocks), strict=True), 1
     ):
@@ -110,8 +128,8 @@ def decode(
         try:
             tokens[places] = decode_block(data, [outline], places, prior, settings)[0]
         except SourceError as error:
-            raise SourceError(f"frame {outline.frame_id}, block {number} of {settings.blocks}: {error}") from None
-    return outline.with_tokens(tokens)
+            errors.append(SourceError(f"frame {outline.frame_id}, block {number} of {settings.blocks}: {error}"))
+    return outline.with_tokens(tokens), errors
 
 
 def require_fit(prior: Prior, frames: Sequence[TokenFrame]) -> None:
