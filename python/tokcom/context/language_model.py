@@ -15,6 +15,8 @@ from tokcom.frame import TokenFrame
 
 IDLE_NODES = 64
 """Nodes of paths that ended which are kept before they are cleared away."""
+AT_ONCE = 512
+"""Tokens of a pass: what it takes in memory grows by their square."""
 
 
 class LanguageModel(CausalPrior):
@@ -80,6 +82,10 @@ class _Tree(Paths):
             self._ancestors = self._ancestors[:, nodes]
 
     def follow(self, tokens: np.ndarray, weigh: bool = True) -> np.ndarray:
+        parts = [tokens[start : start + AT_ONCE] for start in range(0, len(tokens), AT_ONCE)]
+        return np.sum([self._follow(part, weigh) for part in parts], axis=0)
+
+    def _follow(self, tokens: np.ndarray, weigh: bool) -> np.ndarray:
         n, m = len(self._ancestors), len(tokens)
         behind = torch.from_numpy(np.asarray(tokens, np.int64)).to(self._never.device)
         first = self.log_probabilities[:, int(tokens[0])].astype(np.float64) if weigh else np.zeros(n)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tokcom.context import language_model
 from tokcom.context.causal import Paths
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.int8 import Int8Linear
@@ -95,7 +96,9 @@ def test_paths_branch_and_end_and_each_is_as_if_alone(network):
     assert paths._ancestors.shape[1] < 150
 
 
-def test_the_same_words_behind_every_path(network):
+@pytest.mark.parametrize("at_once", [1, 2, 512])
+def test_the_same_words_behind_every_path(network, at_once, monkeypatch):
+    monkeypatch.setattr(language_model, "AT_ONCE", at_once)
     paths = model(network).paths(NOTHING)
     paths.branch(np.zeros(3, int), np.array([4, 9, 2]))
     paths.select(np.array([2, 0]))
