@@ -29,20 +29,8 @@ QUIC_MTU = 1100
 """Bytes of a datagram within a QUIC packet of 1200: give `SenderSettings` this."""
 
 
-class _Timed(QuicConnectionProtocol):
-    """A connection with a timer of the session's."""
-
-    _session_timer: asyncio.TimerHandle | None = None
-
-    def wake_at(self, time: float | None) -> None:
-        """Call `pump` at a time."""
-        if self._session_timer is not None:
-            self._session_timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._session_timer = None if time is None else loop.call_at(max(time, loop.time() + 0.0005), self.pump)
-
-    def pump(self) -> None:
-        """Send what is due."""
+class _Connection(QuicConnectionProtocol):
+    """A connection that carries datagrams."""
 
     def write(self, datagrams: list[bytes]) -> None:
         """Put datagrams on their way."""
@@ -52,10 +40,18 @@ class _Timed(QuicConnectionProtocol):
             self.transmit()
 
 
-class QuicSender(_Timed):
+class QuicSender(_Connection):
     """A sender at the end of a QUIC connection, from `connect_quic`."""
 
     sender: Sender
+    _session_timer: asyncio.TimerHandle | None = None
+
+    def wake_at(self, time: float | None) -> None:
+        """Call `pump` at a time."""
+        if self._session_timer is not None:
+            self._session_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._session_timer = None if time is None else loop.call_at(max(time, loop.time() + 0.0005), self.pump)
 
     def offer(self, frame: Payload, bits: np.ndarray | None = None) -> None:
         """Queue a frame; see `Sender.offer`."""
@@ -71,6 +67,7 @@ class QuicSender(_Timed):
             self.wake_at(None)
 
     def pump(self) -> None:
+        """Send what is due."""
         now = asyncio.get_running_loop().time()
         self.write(self.sender.poll(now))
         self.wake_at(self.sender.next_time(now))
@@ -114,8 +111,9 @@ async def serve_quic(
         certificate, key: files of the server's certificate and its key, PEM.
         deliver, judge: see `udp.UdpReceiver`.
     """
-    ends: dict[int, _Timed] = {}
+    ends: dict[int, _Connection] = {}
     tasks: set[asyncio.Task] = set()
+    timer: asyncio.TimerHandle | None = None
 
     async def ask(question: Question) -> None:
         wanted = np.zeros(0, int) if judge is None else await judge(question)
@@ -133,10 +131,14 @@ async def serve_quic(
             task.add_done_callback(tasks.discard)
         while receiver.frames:
             deliver(receiver.frames.popleft())
-        for end in list(ends.values())[:1]:
-            end.wake_at(receiver.next_time())
+        # Frames are due whether or not their sender is still connected.
+        nonlocal timer
+        if timer is not None:
+            timer.cancel()
+        due = receiver.next_time()
+        timer = None if due is None else loop.call_at(max(due, loop.time() + 0.0005), pump)
 
-    class _QuicReceiver(_Timed):
+    class _QuicReceiver(_Connection):
         def quic_event_received(self, event: QuicEvent) -> None:
             if isinstance(event, DatagramFrameReceived):
                 ends[id(self)] = self
@@ -145,10 +147,6 @@ async def serve_quic(
                 pump()
             elif isinstance(event, ConnectionTerminated):
                 ends.pop(id(self), None)
-                self.wake_at(None)
-
-        def pump(self) -> None:
-            pump()
 
     configuration = QuicConfiguration(
         is_client=False, alpn_protocols=[PROTOCOL], max_datagram_frame_size=FRAME_BYTES

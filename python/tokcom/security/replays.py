@@ -1,5 +1,6 @@
 """Record of the frames received: a frame received again is a recording, and refused."""
 
+import fcntl
 import os
 import struct
 from pathlib import Path
@@ -73,8 +74,13 @@ class Replays:
         """Add what this receiver knows of a stream to the file."""
         where = len(FIRST_BYTES) + SLOT.size * place
         try:
-            stored = SLOT.unpack(os.pread(self._file, SLOT.size, where))
-            os.pwrite(self._file, SLOT.pack(*_both(stored, self._slots[place])), where)
+            # Of two receivers that store at once neither may undo what the other has added.
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                stored = SLOT.unpack(os.pread(self._file, SLOT.size, where))
+                os.pwrite(self._file, SLOT.pack(*_both(stored, self._slots[place])), where)
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
         except (OSError, struct.error) as error:
             raise KeyFileError(f"{self._path} cannot be written: {error}") from error
 

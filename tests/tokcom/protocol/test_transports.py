@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tokcom.errors import TransportError
-from tokcom.frame import TokenFrame
+from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.codebook import Codebook
 from tokcom.protocol.datagram_link import DatagramLink
 from tokcom.protocol.incoming import WaitSettings
@@ -100,6 +100,31 @@ def test_frames_come_over_quic(tmp_path):
         return got
 
     assert sorted(asyncio.run(run()), key=lambda frame: frame.frame_id) == SENT
+
+
+def test_a_frame_is_due_over_quic_though_its_sender_has_gone(tmp_path):
+    pytest.importorskip("aioquic")
+    from tokcom.protocol.quic import QUIC_MTU, connect_quic, serve_quic
+
+    certificate, key = own_certificate(tmp_path)
+    tokens = SENT[0].tokens.copy()
+    tokens[0] = LOST
+    wait = WaitSettings(deadline_s=1.5, wait_s=1.5, ended_wait_s=1.5)
+
+    async def run():
+        got = asyncio.Queue()
+        receiver = Receiver([BOOK], ReceiverSettings("none", wait))
+        server = await serve_quic(receiver, "127.0.0.1", 0, certificate, key, got.put_nowait)
+        port = server._transport.get_extra_info("sockname")[1]
+        async with connect_quic(Sender(SenderSettings(mtu=QUIC_MTU)), "127.0.0.1", port, certificate) as end:
+            end.offer(SENT[0].with_tokens(tokens))
+            while not receiver.counters.packets:
+                await asyncio.sleep(0.01)
+        received = await asyncio.wait_for(got.get(), 20)
+        server.close()
+        return received.packets_ok.sum()
+
+    assert asyncio.run(run()) == 63
 
 
 def own_certificate(folder):

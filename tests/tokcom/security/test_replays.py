@@ -1,3 +1,4 @@
+import fcntl
 import os
 
 import pytest
@@ -80,3 +81,20 @@ def test_files_are_closed(tmp_path):
     for frame in range(20):
         Replays(tmp_path / "seen").admit(0, 0, 0, frame)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_one_receiver_at_a_time_adds_to_the_file(tmp_path, monkeypatch):
+    one, other = Replays(tmp_path / "seen"), Replays(tmp_path / "seen")
+    read, held = os.pread, []
+
+    def reading(*arguments):
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held.append(True)
+        return read(*arguments)
+
+    monkeypatch.setattr(os, "pread", reading)
+    one.admit(0, 0, 0, 1)
+    monkeypatch.undo()
+    other.admit(0, 0, 0, 2)
+    assert held and not any(admitted(Replays(tmp_path / "seen"), 0, 0, 0, number) for number in (1, 2))
