@@ -1,6 +1,7 @@
 """The token protocol over UDP: sockets and clocks around `Sender`, `Receiver` and `DropQueue`."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Hashable
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from tokcom.errors import TransportError
 from tokcom.frame import Payload
-from tokcom.protocol.datagrams import CLASSES, HELLO, class_of, kind_of
+from tokcom.protocol.datagrams import HELLO, class_of, kind_of
 from tokcom.protocol.path import Path
 from tokcom.protocol.priority import traffic_class
 from tokcom.protocol.receiver import Question, ReceivedFrame, Receiver
@@ -41,7 +42,10 @@ def resolve(host: str, port: int) -> tuple[int, tuple]:
 
 
 def _open(family: int, bind: tuple | None) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        made = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise TransportError(f"no socket can be opened: {error.strerror}") from None
     try:
         made.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -52,6 +56,15 @@ def _open(family: int, bind: tuple | None) -> socket.socket:
         made.close()
         raise TransportError(f"address {bind} cannot be used: {error.strerror}; choose another port") from None
     return made
+
+
+def _set_class(made: socket.socket, family: int, priority: int) -> None:
+    """Set the DSCP of what follows; where the system does not let it, datagrams go unmarked."""
+    level, option = (socket.IPPROTO_IP, socket.IP_TOS)
+    if family == socket.AF_INET6:
+        level, option = (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+    with contextlib.suppress(OSError):
+        made.setsockopt(level, option, traffic_class(priority))
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -155,17 +168,9 @@ class UdpSender(_Endpoint):
         self._wake_at(self.sender.next_time(now))
 
     def _mark(self, priority: int) -> None:
-        """Set the DSCP of what follows; where the system does not let it, datagrams go unmarked."""
-        if priority == self._class:
-            return
-        self._class = priority
-        level, option = (socket.IPPROTO_IP, socket.IP_TOS)
-        if self._family == socket.AF_INET6:
-            level, option = (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
-        try:
-            self._socket.setsockopt(level, option, traffic_class(priority))
-        except OSError:
-            pass
+        if priority != self._class:
+            self._class = priority
+            _set_class(self._socket, self._family, priority)
 
     async def finish(self, timeout_s: float) -> bool:
         """Wait until the receiver wants nothing more, and end the session.
@@ -265,14 +270,13 @@ class UdpRelay(_Endpoint):
         self._wake_at(self.queue.next_time(now))
 
     def _mark_and_send(self, datagram: bytes, address: tuple) -> None:
-        # The one heard of last stands last.
-        onward = self._sockets.pop(address, None) or self._new_socket(address)
-        self._sockets[address] = onward
         try:
-            if self._to_family == socket.AF_INET:
-                onward.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, traffic_class(class_of(datagram) % CLASSES))
+            # The one heard of last stands last.
+            onward = self._sockets.pop(address, None) or self._new_socket(address)
+            self._sockets[address] = onward
+            _set_class(onward, self._to_family, class_of(datagram))
             onward.sendto(datagram, self._to)
-        except OSError:
+        except (OSError, TransportError):
             self.unsent += 1
 
     def _new_socket(self, address: tuple) -> socket.socket:

@@ -2,6 +2,9 @@
 
 import asyncio
 import datetime
+import errno
+import os
+import socket
 
 import numpy as np
 import pytest
@@ -9,7 +12,9 @@ import pytest
 from tokcom.errors import TransportError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.codebook import Codebook
+from tokcom.protocol import udp
 from tokcom.protocol.datagram_link import DatagramLink
+from tokcom.protocol.datagrams import encode_hello
 from tokcom.protocol.incoming import WaitSettings
 from tokcom.protocol.path import Path, PathSettings
 from tokcom.protocol.receiver import Receiver, ReceiverSettings
@@ -55,6 +60,43 @@ async def frames_through(relay):
 def test_frames_come_over_udp(relay):
     got, finished = asyncio.run(frames_through(relay))
     assert sorted(got, key=lambda frame: frame.frame_id) == SENT and (finished or relay)
+
+
+def test_a_relay_without_a_socket_left_goes_on(monkeypatch):
+    async def run():
+        relay = UdpRelay(DropQueue(1e6), ("127.0.0.1", 0), ("127.0.0.1", 9))
+        relay.queue.put(encode_hello(bytes(8)), ("127.0.0.1", 1))
+        relay.queue.put(encode_hello(bytes(8)), ("127.0.0.1", 2))
+        monkeypatch.setattr(socket, "socket", no_socket)
+        relay.pump()
+        monkeypatch.undo()
+        assert relay.unsent == 2
+        relay.queue.put(encode_hello(bytes(8)), ("127.0.0.1", 2))
+        relay.pump()
+        assert relay.unsent == 2
+        relay.close()
+
+    def no_socket(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("family", "level", "option"),
+    [
+        (socket.AF_INET, socket.IPPROTO_IP, socket.IP_TOS),
+        (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
+    ],
+)
+def test_classes_travel_in_either_internet_protocol(family, level, option):
+    try:
+        made = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with made:
+        udp._set_class(made, family, 1)
+        assert made.getsockopt(level, option) == 36 << 2
 
 
 def test_frames_come_over_zeromq():
