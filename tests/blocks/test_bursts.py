@@ -345,7 +345,7 @@ def test_a_gap_is_told_from_the_time_and_later_bursts_have_theirs(capfd, run_syn
     assert sync.discontinuities == 1 and sync.samples_missing == 200
     assert [meta["rx_time"][1] for meta, _ in messages] == pytest.approx([300e-6, (2 * length + 300) / 1e6], abs=2e-6)
     said = capfd.readouterr()
-    assert f"gap of 200 samples ahead of {length + 700}" in said.out + said.err
+    assert f"gap of 200 samples before {length + 700}" in said.out + said.err
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_without_a_display_the_example_says_so_and_ends(script, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("none-such", "none-such.sigmf-meta"), ("bytes", "its samples are ci8, a File Source wants cf32_le")],
+    [("none-such", "none-such.sigmf-meta"), ("bytes", "its samples are ci8, but a File Source needs cf32_le")],
 )
 def test_without_a_recording_replay_says_so_and_ends(script, name, said, tmp_path):
     (tmp_path / "bytes.sigmf-data").write_bytes(bytes(64))
