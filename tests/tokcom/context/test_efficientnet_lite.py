@@ -57,7 +57,7 @@ def test_stages_are_those_on_the_way():
 
 
 def test_an_unknown_version_is_refused():
-    with pytest.raises(ValueError, match="version is 7; not one of 0, 1, 2, 3, 4"):
+    with pytest.raises(ValueError, match="version is 7; it must be one of 0, 1, 2, 3, 4"):
         LiteConfig(version=7)
 
 

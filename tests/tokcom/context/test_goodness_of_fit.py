@@ -39,24 +39,35 @@ def test_noise_is_raised_in_the_packets_that_ask_for_it():
 
 def test_packets_that_were_not_sent_are_not_judged():
     fit = burst(np.where(np.arange(64) < 60, 31.0, 0.0), 0.0, n=np.where(np.arange(64) < 60, 31, 0))
-    assert fit.code_word_odds(np.array([60, 63]), np.zeros(2), np.full(2, -27.0)).tolist() == [np.inf, np.inf]
-    assert fit.believed(np.array([60]), np.array([3.0]), np.array([np.inf])) == pytest.approx(3)
+    winners = fit.of_winners(np.array([60, 63]), np.zeros(2))
+    assert winners.code_word_odds(np.full(2, -27.0)).tolist() == [np.inf, np.inf]
+    assert winners.believed(np.full(2, 3.0), np.full(2, np.inf)) == pytest.approx(3)
 
 
 def test_a_winner_is_weighed_against_nothing_by_its_prior_and_distance():
     fit = burst(np.full(64, 20.0), nothing=60.0)
-    rows = np.arange(4)
-    odds = fit.code_word_odds(rows, np.array([0.0, 10.0, 0.0, 60.0]), np.array([-20.0, -20.0, -30.0, -20.0]))
+    winners = fit.of_winners(np.arange(4), np.array([0.0, 10.0, 0.0, 60.0]))
+    odds = winners.code_word_odds(np.array([-20.0, -20.0, -30.0, -20.0]))
     assert odds[0] - odds[1] == pytest.approx(10) and odds[0] - odds[2] == pytest.approx(10) and odds[3] == -np.inf
-    believed = fit.believed(rows, np.full(4, 9.0), odds)
+    believed = winners.believed(np.full(4, 9.0), odds)
     assert (believed <= 9).all() and believed[0] == pytest.approx(9, abs=0.01) and believed[3] == -np.inf
     assert np.exp(-believed[2]) == pytest.approx(np.exp(-9.0) + np.exp(-odds[2]))
 
 
 def test_raised_noise_makes_posteriors_count_for_less():
-    sound, raised = burst(np.full(64, 31.0)), burst(np.full(64, 310.0))
-    odds = np.full(1, 30.0)
-    assert raised.believed(np.arange(1), np.full(1, 12.0), odds) < sound.believed(np.arange(1), np.full(1, 12.0), odds)
+    sound, raised = (burst(np.full(64, distance)).of_winners(np.arange(1), np.zeros(1)) for distance in (31.0, 310.0))
+    assert raised.believed(np.full(1, 12.0), np.full(1, 30.0)) < sound.believed(np.full(1, 12.0), np.full(1, 30.0))
+
+
+def test_the_evidence_of_two_transmissions_adds():
+    first, second = (
+        burst(np.full(64, distance), nothing=60.0).of_winners(np.arange(2), np.zeros(2)) for distance in (20.0, 25.0)
+    )
+    prior = np.full(2, -20.0)
+    both = (first + second).code_word_odds(prior)
+    assert both - first.code_word_odds(prior) == pytest.approx(60 - 25)  # what the second gains over noise alone
+    far = burst(np.full(64, 31.0), nothing=60.0).of_winners(np.arange(2), np.array([0.0, 90.0]))
+    assert (first + far).code_word_odds(prior)[1] == -np.inf
 
 
 def test_a_misfit_of_another_burst_is_named():

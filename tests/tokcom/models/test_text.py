@@ -86,7 +86,7 @@ def test_a_vocabulary_of_another_network_is_refused(model, tmp_path):
     card = json.loads((other / "card.json").read_text(encoding="utf-8"))
     card["context"]["tokenizer"] = "0" * 64
     (other / "card.json").write_text(json.dumps(card), encoding="utf-8")
-    with pytest.raises(ModelError, match="context is of another tokenizer"):
+    with pytest.raises(ModelError, match="context was trained for another tokenizer"):
         load_context(str(other))
 
 

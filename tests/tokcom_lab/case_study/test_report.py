@@ -81,7 +81,7 @@ def test_stopped_it_says_how_to_go_on(tmp_path, tiny_model, monkeypatch):
         (["--link", "paper", "--channel", "epa"], "channel is 'epa'; the link 'paper' has no multipath"),
         (["--seeds", "nan"], "seeds is nan"),
         (["--seeds", "0,1.5"], "1.5 is out of range; it must be integers from 0"),
-        (["--seeds=-1"], "-1 does not count"),
+        (["--seeds=-1"], "-1 is out of range"),
         (["--data", "/nowhere"], "/nowhere"),
         (["--model", "nobody"], "no model 'nobody'"),
     ],
