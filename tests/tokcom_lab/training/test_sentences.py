@@ -46,7 +46,7 @@ def test_a_list_of_sentences_is_read_and_checked(tmp_path):
     assert read_phrasings(path) == {"owl": ["a bird"]}
     for wrong in ('{"owl": "a bird"}', '{"owl": []}', '["owl"]', '{"owl": [3]}'):
         path.write_text(wrong, encoding="utf-8")
-        with pytest.raises(DatasetError, match="at least one a class"):
+        with pytest.raises(DatasetError, match="at least one per class"):
             read_phrasings(path)
     path.write_text("{", encoding="utf-8")
     with pytest.raises(DatasetError, match="cannot be read"):
