@@ -85,6 +85,13 @@ class ReceivedFrame:
         return self.outline if self.assembly is None else self.assembly.frame
 
     @property
+    def n_bytes(self) -> int:
+        """Bytes held in memory."""
+        empty = self.positions.nbytes + self.outline.tokens.nbytes
+        held = empty if self.assembly is None else self.assembly.n_bytes
+        return held + sum(each.nbytes for each in self.unplaced)
+
+    @property
     def packets_ok(self) -> np.ndarray:
         """bool (n_packets,): which of its packets have come."""
         return np.zeros(len(self.positions), bool) if self.assembly is None else self.assembly.packets_ok

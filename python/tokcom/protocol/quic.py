@@ -12,7 +12,8 @@ import numpy as np
 
 from tokcom.errors import TransportError
 from tokcom.frame import Payload
-from tokcom.protocol.receiver import Question, ReceivedFrame, Receiver
+from tokcom.protocol.incoming import ReceivedFrame
+from tokcom.protocol.receiver import Question, Receiver
 from tokcom.protocol.sender import Sender
 
 try:

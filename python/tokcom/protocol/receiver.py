@@ -12,7 +12,8 @@ from tokcom.link.assembly import Assembly, FrameAssembler
 from tokcom.packets.codebook import Codebook, by_id
 from tokcom.protocol import datagrams as wire
 from tokcom.protocol.cookies import Cookies
-from tokcom.protocol.incoming import IncomingFrames, ReceivedFrame, WaitSettings
+from tokcom.protocol.frame_queue import FrameQueue
+from tokcom.protocol.incoming import IncomingFrames, WaitSettings
 from tokcom.protocol.sections import decode_sections
 from tokcom.protocol.sequence import ReplayWindow, whole_number
 
@@ -38,7 +39,8 @@ class ReceiverSettings:
         max_sessions: sessions at once, and max_host_sessions of one host, at least 1.
         idle_s: a session without datagrams for so long ends.
         max_tokens: of a frame.
-        max_bytes, max_frames: what frames that are not whole may take, of all sessions.
+        max_bytes, max_frames: what frames that are not whole may take, of all sessions; those handed on may wait in
+            the same number of bytes.
         secret: what receiver and sender share, at most 32 bytes; empty: nothing.
 
     Raises:
@@ -163,7 +165,7 @@ class Receiver:
         self._by_nonce: dict[bytes, _Session] = {}
         self._hosts: dict[Hashable, int] = {}
         self.counters, self.refused = ReceiverCounters(), ""
-        self.frames: deque[ReceivedFrame] = deque()
+        self.frames = FrameQueue(self.settings.max_bytes, MAX_OUTPUT)
         self.questions: deque[Question] = deque()
 
     @property
@@ -341,10 +343,7 @@ class Receiver:
             session.report_at = now + REPORT_S
         self.counters.frames += 1
         self.counters.frames_whole += whole
-        self.frames.append(received)
-        if len(self.frames) > MAX_OUTPUT:
-            self.frames.popleft()
-            self.counters.frames_dropped += 1
+        self.counters.frames_dropped += self.frames.put(received)
 
     def poll(self, now: float) -> list[tuple[bytes, Hashable]]:
         """Reports to send now, and where to; frames that are due move to `frames` or `questions`. Call again at

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.protocol.incoming import ReceivedFrame
 from tokcom.protocol.path import Path
-from tokcom.protocol.receiver import Question, ReceivedFrame, Receiver
+from tokcom.protocol.receiver import Question, Receiver
 from tokcom.protocol.relay import DropQueue
 from tokcom.protocol.sender import Sender
 

@@ -10,9 +10,10 @@ import numpy as np
 from tokcom.errors import TransportError
 from tokcom.frame import Payload
 from tokcom.protocol.datagrams import HELLO, class_of, kind_of
+from tokcom.protocol.incoming import ReceivedFrame
 from tokcom.protocol.path import Path
 from tokcom.protocol.priority import traffic_class
-from tokcom.protocol.receiver import Question, ReceivedFrame, Receiver
+from tokcom.protocol.receiver import Question, Receiver
 from tokcom.protocol.relay import DropQueue
 from tokcom.protocol.sender import Sender
 

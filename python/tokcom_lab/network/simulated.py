@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from tokcom.packets.codebook import Codebook
-from tokcom.protocol.incoming import WaitSettings
+from tokcom.protocol.incoming import ReceivedFrame, WaitSettings
 from tokcom.protocol.path import Path, PathSettings
-from tokcom.protocol.receiver import Question, ReceivedFrame, Receiver, ReceiverSettings
+from tokcom.protocol.receiver import Question, Receiver, ReceiverSettings
 from tokcom.protocol.relay import DropQueue
 from tokcom.protocol.sender import Sender, SenderSettings
 from tokcom.protocol.simulation import Simulation

@@ -337,6 +337,24 @@ def test_memory_is_bounded_whatever_a_session_announces():
     assert "takes at most" in receiver.refused or "at most 65536 packets" in receiver.refused
 
 
+def test_frames_that_nobody_fetches_are_bounded_in_bytes_and_the_oldest_go():
+    receiver = Receiver([BOOK], ReceiverSettings("none", max_bytes=4 << 20))
+    session, key = connect(receiver, HERE, forms=[FrameFormat(BOOK.id, 10, (), 1, "contiguous")])
+    for number in range(40):
+        section = number.to_bytes(2, "big") + bytes([1]) + (60000).to_bytes(3, "big") + bytes(4)
+        receiver.receive(data(session, key, number + 1, b"\0" + section), HERE, float(number))
+        receiver.poll(number + 0.9)
+    # Each has tokens, positions, and an outline of 4 bytes per token, and a byte per packet.
+    kept = (4 << 20) // (13 * 60000)
+    assert [each.outline.frame_id for each in receiver.frames] == list(range(40 - kept, 40))
+    assert receiver.frames.n_bytes == sum(each.n_bytes for each in receiver.frames) == kept * 13 * 60000
+    assert (receiver.counters.frames, receiver.counters.frames_dropped) == (40, 40 - kept)
+    receiver.frames.popleft()
+    assert receiver.frames.n_bytes == (kept - 1) * 13 * 60000
+    receiver.frames.clear()
+    assert receiver.frames.n_bytes == 0
+
+
 def test_memory_is_bounded_whatever_one_datagram_announces_and_for_all_sessions_together():
     limits = ReceiverSettings(max_bytes=8 << 20, max_frames=40)
     receiver, held = Receiver([BOOK], limits), []
@@ -353,9 +371,9 @@ def test_memory_is_bounded_whatever_one_datagram_announces_and_for_all_sessions_
         held.append(sum(each.n_bytes for each in incoming))
         assert all(each.n_bytes <= 2 << 20 for each in incoming)
     assert max(held) <= 8 << 20 and held[-1] >= 7 << 20
-    assert receiver.counters.frames_dropped == 8 * 64 - sum(
-        len(each.frames.frames) for each in receiver._sessions.values()
-    )
+    cut_short = 8 * 64 - sum(len(each.frames.frames) for each in receiver._sessions.values())
+    assert receiver.counters.frames_dropped == cut_short + (cut_short - len(receiver.frames))
+    assert receiver.frames.n_bytes <= 8 << 20
     receiver.receive(data(session, key, 2, sections(65)), address, 0.0)
     assert "more than 64 sections" in receiver.refused
 
