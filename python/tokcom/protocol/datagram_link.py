@@ -5,10 +5,11 @@ Nothing comes back: no session, no repeats. What a session would agree on, the f
 
 from collections import Counter
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
-from tokcom.errors import TokcomError
+from tokcom.errors import DatagramError, ParameterError, TokcomError
 from tokcom.frame import LOST, Payload
 from tokcom.link.arrival import Arrival
 from tokcom.packets.codebook import Codebook, by_id
@@ -20,7 +21,9 @@ from tokcom.protocol.sections import Section, decode_sections, encode_section, p
 from tokcom.protocol.sequence import NUMBERS
 
 MAX_STREAMS = 64
-"""Streams whose formats are kept at once."""
+"""Streams whose formats, and frames whose outlines, are kept at once."""
+MAX_OUTLINE_BYTES = 64 << 20
+"""Bytes that the outlines may hold; the newest is kept, whatever it holds."""
 
 
 class DatagramLink:
@@ -33,6 +36,10 @@ class DatagramLink:
         layout: which tokens travel together, one of `packets.layout.LAYOUTS`.
         section_packets: packets in a datagram, at most.
         secret: what both ends share, at most 32 bytes; empty: nothing.
+        max_tokens: tokens of a frame that is received, at most.
+
+    Raises:
+        ParameterError: max_tokens is below 1.
 
     Attributes:
         refused: datagrams that could not be used; last_error: why the last one could not.
@@ -41,12 +48,14 @@ class DatagramLink:
 
     def __init__(
         self, codebooks: Sequence[Codebook] = (), stream_id: int = 0, tokens_per_packet: int = 4, layout: str = SPREAD,
-        section_packets: int = 8, secret: bytes = b"",
+        section_packets: int = 8, secret: bytes = b"", max_tokens: int = 1 << 16,
     ):  # fmt: skip
+        if max_tokens < 1:
+            raise ParameterError(f"max_tokens is {max_tokens}; it must be at least 1")
         self._codebooks = by_id(codebooks)
         self._stream, self._per_packet, self._layout = stream_id, tokens_per_packet, layout
-        self._section_packets, self._secret = section_packets, secret
-        self._sent = 0
+        self._section_packets, self._secret, self._max_tokens = section_packets, secret, max_tokens
+        self._sent = self._outline_bytes = 0
         self._formats: dict[int, FrameFormat] = {}
         self._outlines: dict[tuple, tuple[Payload, np.ndarray]] = {}
         self.refused, self.last_error = 0, ""
@@ -122,9 +131,21 @@ class DatagramLink:
         """Outline and positions, the same objects for all packets of a frame."""
         key = stream, section.frame_id, section.grid, section.layout_seed, section.label, form
         if key not in self._outlines:
+            n_tokens = prod(section.grid)
+            if n_tokens > self._max_tokens:
+                raise DatagramError(
+                    f"frame {section.frame_id} has {n_tokens} tokens; this end takes at most {self._max_tokens}"
+                )
             book = self._codebooks.get(form.codebook_id)
             outline = form.empty_frame(section.grid, book, section.label, section.frame_id)
             self._outlines[key] = outline, form.positions(section.grid, section.layout_seed)
-            if len(self._outlines) > MAX_STREAMS:
-                self._outlines.pop(next(iter(self._outlines)))
+            self._outline_bytes += _bytes_of(*self._outlines[key])
+            while len(self._outlines) > 1 and (
+                len(self._outlines) > MAX_STREAMS or self._outline_bytes > MAX_OUTLINE_BYTES
+            ):
+                self._outline_bytes -= _bytes_of(*self._outlines.pop(next(iter(self._outlines))))
         return self._outlines[key]
+
+
+def _bytes_of(outline: Payload, positions: np.ndarray) -> int:
+    return outline.tokens.nbytes + positions.nbytes

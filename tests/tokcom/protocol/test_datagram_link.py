@@ -1,13 +1,16 @@
 """Datagrams as a link: the same assembler as of bursts puts their packets together."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.assembly import FrameAssembler
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.mcs_map import MCS_NOT_SENT
+from tokcom.protocol import datagram_link
 from tokcom.protocol.datagram_link import DatagramLink
 
 BOOK = Codebook("model", 1000)
@@ -41,6 +44,32 @@ def test_packets_that_stay_behind_lack():
 def test_streams_that_are_not_announced_are_counted():
     link = DatagramLink([BOOK])
     assert link.receive(link.transmit(frame())[1:]) == [] and sum(link.unannounced.values()) == 5
+
+
+def line(n, number=0):
+    return TokenFrame(np.zeros(n, int), "model", 1000, frame_id=number)
+
+
+def test_frames_that_are_too_large_are_refused_and_the_others_go_on():
+    sent, received = DatagramLink(), DatagramLink([BOOK], max_tokens=130)
+    assert received.receive(sent.transmit(line(131))) == []
+    assert received.refused == 5 and "has 131 tokens; this end takes at most 130" in received.last_error
+    assert sum(len(each.rows) for each in received.receive(sent.transmit(line(130)))) == 33
+    assert DatagramLink([BOOK]).receive(sent.transmit(line((1 << 16) + 1))[:2]) == []
+    with pytest.raises(ParameterError, match="max_tokens is 0"):
+        DatagramLink(max_tokens=0)
+
+
+def test_outlines_are_bounded_in_bytes(monkeypatch):
+    monkeypatch.setattr(datagram_link, "MAX_OUTLINE_BYTES", 1 << 20)
+    sent, received = DatagramLink(tokens_per_packet=64), DatagramLink([BOOK])
+    for number in range(12):
+        received.receive(sent.transmit(line(1 << 14, number))[:2])
+        # Tokens and positions take 4 bytes each.
+        assert received._outline_bytes == min(number + 1, 8) << 17
+    for number in range(100):
+        received.receive(sent.transmit(line(4, 100 + number)))
+    assert len(received._outlines) == 64 and received._outline_bytes == 64 * (4 + 64) * 4
 
 
 @settings(max_examples=100, deadline=None)
