@@ -24,6 +24,8 @@ REPORT_DATAGRAMS, REPORT_S = 8, 0.01
 """A report is sent after this number of datagrams, or this time after the first that it covers."""
 TOLD_TWICE = 2
 """Number of reports that repeat each request for a packet, since a report may be lost."""
+MAX_TO_TELL = 4096
+"""Frames of a session of which something is to be reported; of more, the oldest are left to their sender's deadline."""
 FIRST_PATIENCE_S = 0.15
 MAX_OUTPUT = 4096
 """Frames that may wait to be fetched; of more, the oldest are dropped."""
@@ -331,6 +333,7 @@ class Receiver:
         session.frames.ask(frame_id, wanted, session.patience_s, now)
         session.asked_at.setdefault(frame_id, now)
         session.wanted[frame_id] = tuple(int(each) for each in wanted), TOLD_TWICE
+        self._bound_wanted(session)
         session.report_at = now
         self.counters.packets_wanted += len(wanted)
 
@@ -339,11 +342,17 @@ class Receiver:
         received = session.frames.take(frame_id, now)
         session.asked_at.pop(frame_id, None)
         session.wanted[frame_id] = (), 1
+        self._bound_wanted(session)
         if session.report_at is None:
             session.report_at = now + REPORT_S
         self.counters.frames += 1
         self.counters.frames_whole += whole
         self.counters.frames_dropped += self.frames.put(received)
+
+    @staticmethod
+    def _bound_wanted(session: _Session) -> None:
+        if len(session.wanted) > MAX_TO_TELL:
+            del session.wanted[next(iter(session.wanted))]
 
     def poll(self, now: float) -> list[tuple[bytes, Hashable]]:
         """Reports to send now, and where to; frames that are due move to `frames` or `questions`. Call again at
@@ -400,9 +409,10 @@ class Receiver:
             return None
         session.credit -= len(datagram)
         session.reports += 1
-        left = {frame_id: (packets, n - 1) for frame_id, (packets, n) in session.wanted.items() if n > 1}
-        session.wanted = left
-        if left:
+        told = dict(wire.decode_feedback(datagram).wanted)
+        session.wanted = _left_to_tell(session.wanted, told)
+        # Where nothing found room, only the next datagram makes some.
+        if session.wanted and told:
             session.report_at = now + REPORT_S
         self.counters.reports += 1
         self.counters.report_bytes += len(datagram)
@@ -418,3 +428,18 @@ class Receiver:
             for frame in session.frames.frames.values():
                 times.append(frame.deadline if frame.judge_at is None else min(frame.judge_at, frame.deadline))
         return min(times) if times else None
+
+
+def _left_to_tell(
+    wanted: dict[int, tuple[tuple[int, ...], int]], told: dict[int, tuple[int, ...]]
+) -> dict[int, tuple[tuple[int, ...], int]]:  # fmt: skip
+    """What a report has left to tell: first what found no room in it, then what is to be told again."""
+    untold, again = {}, {}
+    for frame_id, (packets, n) in wanted.items():
+        here = told.get(frame_id & 0xFFFF)
+        if here is None or len(here) < len(packets):
+            said = set(here or ())
+            untold[frame_id] = tuple(each for each in packets if each not in said), n
+        elif n > 1:
+            again[frame_id] = packets, n - 1
+    return untold | again

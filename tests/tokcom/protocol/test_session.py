@@ -229,6 +229,42 @@ def test_what_is_left_of_a_request_that_was_answered_in_part_is_requested_again(
     assert received.frame.tokens.tolist() == frame.tokens.tolist() and received.rounds == 2
 
 
+def told(receiver, now, until):
+    reports = []
+    while now < until:
+        reports += [wire.decode_feedback(report).wanted for report, _ in receiver.poll(now)]
+        now += 0.005
+    return reports
+
+
+def test_what_finds_no_room_in_a_report_is_told_in_the_next():
+    receiver = Receiver([BOOK], ReceiverSettings("none"))
+    form = FrameFormat(BOOK.id, 10, (), 1, "contiguous")
+    session, key = connect(receiver, HERE, forms=[form])
+    for number in range(5):
+        ids = range(64 * number, 64 * (number + 1))
+        whole = [Section(0, each, (1,), np.array([0]), payloads_of(np.array([[7]]), 10)) for each in ids]
+        body = b"".join(encode_section(each, form) for each in whole)
+        receiver.receive(data(session, key, number + 1, body), HERE, 0.0)
+    reports = told(receiver, 0.0, 1.0)
+    # Every frame once, and nothing more is wanted of any.
+    assert len(reports) == 2 and sum(map(len, reports)) == 320
+    assert {each for report in reports for each in report} == {(number, ()) for number in range(320)}
+
+
+def test_packets_that_find_no_room_in_a_report_are_told_in_the_next():
+    wait = WaitSettings(deadline_s=10, wait_s=0.03)
+    receiver = Receiver([BOOK], ReceiverSettings("all", wait))
+    session, key = connect(receiver, HERE, forms=[FrameFormat(BOOK.id, 10, (), 1, "contiguous")])
+    for number in range(1, 200):
+        receiver.receive(data(session, key, number, bytes(60)), HERE, 0.0)  # makes room to answer
+    one = bytes([0, 0, 0, 1]) + (20000).to_bytes(3, "big") + bytes(4)
+    receiver.receive(data(session, key, 1000, one), HERE, 0.0)
+    reports = [dict(each)[0] for each in told(receiver, 0.0, 0.1) if each]
+    assert len(reports[0]) < 19999
+    assert sorted({each for report in reports for each in report}) == list(range(1, 20000))
+
+
 def test_sessions_are_bounded_by_host_and_in_all_and_end():
     receiver = Receiver([BOOK], ReceiverSettings(max_sessions=10, max_host_sessions=3, idle_s=5))
     for host in range(6):
