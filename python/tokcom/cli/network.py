@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ TEXT = "text/utf-8"
 HANDSHAKE_S = 20.0
 MAX_WAITING = 256
 """Frames that may wait to be made whole; of more, the oldest are dropped."""
+ROWS_KEPT = 4096
+"""Frames of which `listen` keeps what it tells, for its page and its JSON; of more, the newest."""
 PORT = click.IntRange(1, 65535)
 key_option = click.option(
     "--key", type=click.Path(path_type=Path, dir_okay=False), help="File of a key that both ends share (tokcom keys)."
@@ -195,7 +198,7 @@ def listen(
     """Receive what `tokcom send` sends; make it whole, save it, and show it on a page that follows."""
     from dataclasses import asdict
 
-    from tokcom.errors import ModelError
+    from tokcom.errors import ModelError, PictureError
     from tokcom.frame import BitFrame
     from tokcom.models.zoo import codebook, load_context, load_recoveries, load_repeat_risk, model_names
     from tokcom.packets.codebook import Codebook
@@ -225,26 +228,35 @@ def listen(
     pictures = None if out is None else PictureFolder(out, models, device)
     page = None if out is None else LivePage(out)
     settings = ReceiverSettings(repeats, WaitSettings(deadline_s=deadline), secret=_secret(key))
-    receiver, rows = Receiver([*map(codebook, known.values()), Codebook(TEXT, 2, "bits")], settings), []
+    receiver = Receiver([*map(codebook, known.values()), Codebook(TEXT, 2, "bits")], settings)
+    rows, shown = deque(maxlen=ROWS_KEPT), 0
 
     def show(whole: WholeFrame, delay_s: float) -> None:
-        frame = whole.frame
+        nonlocal shown
+        frame, problem = whole.frame, whole.problem
         row = {
             "frame": frame.frame_id, "codebook": frame.codebook, "packets": whole.packets, "lost": whole.packets_lost,
             "guessed": whole.guessed, "ms": round(1000 * delay_s, 1),
         }  # fmt: skip
         if isinstance(frame, BitFrame):
             row["text"] = None if frame.lost.any() else frame.to_bytes().decode("utf-8", "replace")
-        elif pictures is not None:
-            row["picture"] = pictures.save(frame, len(rows))
         rows.append(row)
-        if page is not None:
-            page.write(rows)
+        shown += 1
+        # A full disk ends no reception: the next frames may find room.
+        try:
+            if pictures is not None and not isinstance(frame, BitFrame):
+                row["picture"] = pictures.save(frame, shown - 1)
+            if page is not None:
+                page.write(rows, shown)
+        except PictureError as error:
+            problem = str(error)
+        if problem:
+            row["problem"] = problem
         if json_file is None:
-            shown = repr(row["text"]) if row.get("text") is not None else row.get("picture") or ""
+            content = repr(row["text"]) if row.get("text") is not None else row.get("picture") or ""
             click.echo(
                 f"frame {frame.frame_id}: {whole.packets_lost} of {whole.packets} packets lost, {whole.guessed} tokens "
-                f"guessed, {row['ms']:g} ms {shown} {whole.problem}".rstrip()
+                f"guessed, {row['ms']:g} ms {content} {problem}".rstrip()
             )
 
     async def run() -> None:
@@ -259,7 +271,7 @@ def listen(
         end = UdpReceiver(receiver, host, port, deliver, judge)
         console.print(f"listening at {host}:{end.port}")
         try:
-            while frames is None or len(rows) < frames:
+            while frames is None or shown < frames:
                 received = await queue.get()
                 whole = await loop.run_in_executor(None, keeper.whole, received)
                 show(whole, received.delay_s)
@@ -273,7 +285,7 @@ def listen(
     if receiver.counters.frames_dropped:
         console.print(f"{receiver.counters.frames_dropped} frames were cut short or dropped for want of room")
     if json_file is not None:
-        write_json({"frames": rows, "counters": asdict(receiver.counters)}, json_file)
+        write_json({"received": shown, "frames": list(rows), "counters": asdict(receiver.counters)}, json_file)
 
 
 @click.command()

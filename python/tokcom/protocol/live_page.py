@@ -30,8 +30,12 @@ class LivePage:
         self.path = folder / "index.html"
         self.write([])
 
-    def write(self, rows: Sequence[dict]) -> None:
-        """Show frames: `frame`, `packets`, `lost`, `guessed` and `ms` of each, and its `picture` or `text`.
+    def write(self, rows: Sequence[dict], received: int = 0) -> None:
+        """Show the newest of `received` frames.
+
+        Args:
+            rows: `frame`, `packets`, `lost`, `guessed` and `ms` of each, and its `picture` or `text`.
+            received: frames in all.
 
         Raises:
             PictureError: the page cannot be written.
@@ -40,7 +44,7 @@ class LivePage:
         unfinished = self.path.with_suffix(".new")
         try:
             unfinished.write_text(
-                f"{_HEAD}<h1>{len(rows)} frames received</h1><ul>{items}</ul></body></html>\n", encoding="utf-8"
+                f"{_HEAD}<h1>{received} frames received</h1><ul>{items}</ul></body></html>\n", encoding="utf-8"
             )
             os.replace(unfinished, self.path)
         except OSError as error:

@@ -1,7 +1,9 @@
 """`tokcom send`, `listen` and `relay`, each in a thread or beside an endpoint of the test."""
 
 import asyncio
+import errno
 import json
+import os
 import socket
 import threading
 
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 from tokcom.cli import network
 from tokcom.cli.main import main
 from tokcom.errors import TextError
+from tokcom.frame import BitFrame
 from tokcom.packets.codebook import Codebook
 from tokcom.protocol.receiver import Receiver, ReceiverSettings
 from tokcom.protocol.sender import Sender, SenderSettings
@@ -80,19 +83,14 @@ def free_port():
         return made.getsockname()[1]
 
 
-def test_what_comes_is_shown_and_saved(tiny_model, tmp_path):
-    import numpy as np
-
-    from tokcom.frame import BitFrame, TokenFrame
-    from tokcom.models.zoo import codebook
-
-    port, book = free_port(), codebook(str(tiny_model))
-    picture = TokenFrame(np.arange(16), book.name, book.size, (4, 4), cmi=1, frame_id=1)
+def listened(model, folder, *frames):
+    """What `listen` tells of frames that are offered to it: its page is in `folder`."""
+    port = free_port()
 
     async def offer(stopped):
         end = UdpSender(Sender(SenderSettings(deadline_s=60)), "127.0.0.1", port)
-        end.offer(BitFrame.of_bytes(b"<hello>", TEXT, 0))
-        end.offer(picture)
+        for frame in frames:
+            end.offer(frame)
         while not stopped.is_set():
             await asyncio.sleep(0.02)
         end.close()
@@ -100,20 +98,49 @@ def test_what_comes_is_shown_and_saved(tiny_model, tmp_path):
     stopped = threading.Event()
     sending = threading.Thread(target=lambda: asyncio.run(offer(stopped)), daemon=True)
     sending.start()
-    out = tmp_path / "received.json"
-    options = ["--port", port, "--frames", 2, "--model", tiny_model, "--out", tmp_path, "--json", out]
+    out = folder / "received.json"
+    options = ["--port", port, "--frames", len(frames), "--model", model, "--out", folder, "--json", out]
     try:
         done = CliRunner().invoke(main, ["listen", *map(str, options)])
     finally:
         stopped.set()
         sending.join(30)
     assert done.exit_code == 0, done.output
-    report = json.loads(out.read_text())
+    return json.loads(out.read_text())
+
+
+def picture(model, number):
+    import numpy as np
+
+    from tokcom.frame import TokenFrame
+    from tokcom.models.zoo import codebook
+
+    book = codebook(str(model))
+    return TokenFrame(np.arange(16), book.name, book.size, (4, 4), cmi=1, frame_id=number)
+
+
+def test_what_comes_is_shown_and_saved(tiny_model, tmp_path):
+    report = listened(tiny_model, tmp_path, BitFrame.of_bytes(b"<hello>", TEXT, 0), picture(tiny_model, 1))
     rows = {row["frame"]: row for row in report["frames"]}
     assert rows[0]["text"] == "<hello>" and (rows[1]["packets"], rows[1]["lost"]) == (4, 0)
     page = (tmp_path / "index.html").read_text()
     assert (tmp_path / rows[1]["picture"]).is_file() and rows[1]["picture"] in page
     assert "2 frames received" in page and "&lt;hello&gt;" in page and "<hello>" not in page
+
+
+def test_a_full_disk_ends_no_reception_and_the_newest_frames_are_told(tiny_model, tmp_path, monkeypatch):
+    from PIL import Image
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(network, "ROWS_KEPT", 2)
+    texts = [BitFrame.of_bytes(b"text", TEXT, number) for number in (1, 2)]
+    report = listened(tiny_model, tmp_path, picture(tiny_model, 0), *texts)
+    assert report["received"] == report["counters"]["frames"] == 3 and len(report["frames"]) == 2
+    report = listened(tiny_model, tmp_path, picture(tiny_model, 0))
+    assert "cannot be saved: No space left on device" in report["frames"][0]["problem"]
 
 
 def test_a_relay_counts_what_it_does(tmp_path):
