@@ -4,8 +4,9 @@ QUIC has a congestion control and a handshake of its own beneath the session's; 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ try:
     from aioquic.asyncio import QuicConnectionProtocol, connect, serve
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.events import ConnectionTerminated, DatagramFrameReceived, QuicEvent
+    from cryptography.exceptions import UnsupportedAlgorithm
 except ImportError as missing:
     raise TransportError("QUIC needs the Python package aioquic: pip install 'tokcom[network]'") from missing
 
@@ -74,6 +76,15 @@ class QuicSender(_Connection):
         self.wake_at(self.sender.next_time(now))
 
 
+@contextmanager
+def _readable(file: Path, content: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, IndexError, UnsupportedAlgorithm) as error:
+        reason = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+        raise TransportError(f"{file}: {reason or 'this is no such file'}; give the PEM file of a {content}") from None
+
+
 @asynccontextmanager
 async def connect_quic(sender: Sender, host: str, port: int, certificate: Path):
     """A connection to a receiver, as a `QuicSender`.
@@ -84,11 +95,14 @@ async def connect_quic(sender: Sender, host: str, port: int, certificate: Path):
         certificate: file of the certificate that the receiver's must follow from, PEM.
 
     Raises:
-        TransportError: there is no answer, or another certificate.
+        TransportError: there is no answer, or another certificate; or the file holds none.
     """
     configuration = QuicConfiguration(
         is_client=True, alpn_protocols=[PROTOCOL], max_datagram_frame_size=FRAME_BYTES, server_name=host
     )
+    # aioquic reads the file only when the server's certificate has come.
+    with _readable(certificate, "certificate"):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
     configuration.load_verify_locations(str(certificate))
     try:
         async with connect(host, port, configuration=configuration, create_protocol=QuicSender) as end:
@@ -111,6 +125,9 @@ async def serve_quic(
         host, port: to bind to.
         certificate, key: files of the server's certificate and its key, PEM.
         deliver, judge: see `udp.UdpReceiver`.
+
+    Raises:
+        TransportError: a file does not hold what it should.
     """
     ends: dict[int, _Connection] = {}
     tasks: set[asyncio.Task] = set()
@@ -152,5 +169,8 @@ async def serve_quic(
     configuration = QuicConfiguration(
         is_client=False, alpn_protocols=[PROTOCOL], max_datagram_frame_size=FRAME_BYTES
     )  # fmt: skip
-    configuration.load_cert_chain(str(certificate), str(key))
+    with _readable(certificate, "certificate"):
+        configuration.load_cert_chain(str(certificate))
+    with _readable(key, "private key without password"):
+        configuration.load_cert_chain(str(certificate), str(key))
     return await serve(host, port, configuration=configuration, create_protocol=_QuicReceiver)

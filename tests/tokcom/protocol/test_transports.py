@@ -169,6 +169,40 @@ def test_a_frame_is_due_over_quic_though_its_sender_has_gone(tmp_path):
     assert asyncio.run(run()) == 63
 
 
+def test_files_that_hold_no_certificate_or_key_are_named(tmp_path):
+    pytest.importorskip("aioquic")
+    from cryptography.hazmat.primitives import serialization
+
+    from tokcom.protocol.quic import connect_quic, serve_quic
+
+    certificate, key = own_certificate(tmp_path)
+    missing, text, locked = tmp_path / "missing.pem", tmp_path / "text.pem", tmp_path / "locked.pem"
+    text.write_text("no certificate")
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    locked.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"password"),
+        )
+    )  # fmt: skip
+
+    async def serve(certificate, key):
+        (await serve_quic(Receiver([BOOK]), "127.0.0.1", 0, certificate, key, print)).close()
+
+    async def connect(certificate):
+        async with connect_quic(Sender(), "127.0.0.1", 9, certificate):
+            pass
+
+    asyncio.run(serve(certificate, key))
+    for bad in (missing, text, tmp_path):
+        for attempt in (serve(bad, key), connect(bad)):
+            with pytest.raises(TransportError, match=f"^{bad}: .*PEM file of a certificate$"):
+                asyncio.run(attempt)
+    for bad in (missing, text, tmp_path, certificate, locked):
+        with pytest.raises(TransportError, match=f"^{bad}: .*PEM file of a private key"):
+            asyncio.run(serve(certificate, bad))
+
+
 def own_certificate(folder):
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
