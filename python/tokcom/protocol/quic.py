@@ -82,7 +82,9 @@ def _readable(file: Path, content: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, TypeError, IndexError, UnsupportedAlgorithm) as error:
         reason = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
-        raise TransportError(f"{file}: {reason or 'this is no such file'}; give the PEM file of a {content}") from None
+        raise TransportError(
+            f"{file}: no {content} can be read: {reason or 'it holds none'}; give a PEM file"
+        ) from None
 
 
 @asynccontextmanager

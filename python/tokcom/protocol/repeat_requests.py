@@ -1,5 +1,9 @@
 """Context-aware repeat requests: of a frame's missing packets, those that the receiver cannot predict."""
 
+from collections.abc import Hashable
+from threading import Lock
+from weakref import WeakSet
+
 import numpy as np
 
 from tokcom.context.condition import Condition
@@ -38,7 +42,7 @@ def packet_doubts(prior: Prior, frame: TokenFrame, positions: np.ndarray, missin
 
 
 class RepeatPolicy:
-    """Says which packets of frames are wanted.
+    """Says which packets of frames are wanted; any number of threads may ask.
 
     Args:
         prior: the receiver's.
@@ -53,13 +57,26 @@ class RepeatPolicy:
         if not 0 < alpha < 1:
             raise ParameterError(f"alpha is {alpha}; it must lie between 0 and 1")
         self.prior, self.risk, self.alpha = prior, risk, alpha
-        self._weights = np.zeros(GROUPS)
+        self._weights, self._noted, self._lock = np.zeros(GROUPS), WeakSet(), Lock()
 
-    def note(self, lost_share: float) -> None:
-        """Record the share of a frame's packets that were lost; frames without loss count as well."""
-        self._weights *= 1 - 1 / MEMORY
-        if lost_share > 0:
-            self._weights[group_of(lost_share)] += 1
+    def note(self, frame: Hashable, lost_share: float) -> np.ndarray:
+        """Record the share of a frame's packets that were lost; frames without loss count as well.
+
+        Args:
+            frame: the same object whenever it is the same frame: it counts once, for its packets come later if they
+                were requested.
+            lost_share: lost packets / packets.
+
+        Returns:
+            float64 (GROUPS,): recent frames by their share of lost packets.
+        """
+        with self._lock:
+            if frame not in self._noted:
+                self._noted.add(frame)
+                self._weights *= 1 - 1 / MEMORY
+                if lost_share > 0:
+                    self._weights[group_of(lost_share)] += 1
+            return self._weights.copy()
 
     def wanted(self, assembly: Assembly) -> np.ndarray:
         """int (n,): packets of a frame to request; all missing ones if the prior does not fit the frame.
@@ -71,7 +88,7 @@ class RepeatPolicy:
         if not len(missing):
             return missing
         lost_share = len(missing) / len(assembly.positions)
-        self.note(lost_share)
+        weights = self.note(assembly, lost_share)
         frame = assembly.frame
         if not isinstance(frame, TokenFrame) or not self.risk.covers(lost_share):
             return missing
@@ -79,4 +96,4 @@ class RepeatPolicy:
             doubts = packet_doubts(self.prior, frame, assembly.positions, missing)
         except ModelError:
             return missing
-        return missing[doubts > self.risk.threshold(self.alpha, self._weights)]
+        return missing[doubts > self.risk.threshold(self.alpha, weights)]

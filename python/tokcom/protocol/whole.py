@@ -76,7 +76,7 @@ class FrameKeeper:
         came = int(received.packets_ok.sum()) + sum(map(len, received.unplaced))
         lost = len(received.positions) - came
         if policy is not None and not lost:
-            policy.note(0.0)
+            policy.note(received.assembly or received, 0.0)
         try:
             prior: Prior | None = None if policy is None else policy.prior
             if prior is not None:

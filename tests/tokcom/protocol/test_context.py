@@ -1,5 +1,8 @@
 """What a model does for a network: which packets are asked for, and where those without index belong."""
 
+import sys
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -43,11 +46,14 @@ def ramp_frame():
 
 
 def assembly(rows, frame=None):
-    frame = frame or ramp_frame()
+    return Assembly(arrival(rows, frame or ramp_frame()))
+
+
+def arrival(rows, frame):
     rows = np.asarray(rows)
     outline = frame.with_tokens(np.full(64, LOST))
     tokens = frame.tokens[POSITIONS[rows]]
-    return Assembly(Arrival(0, outline, POSITIONS, rows, tokens, np.ones(len(rows), bool)))
+    return Arrival(0, outline, POSITIONS, rows, tokens, np.ones(len(rows), bool))
 
 
 def test_doubts_are_the_expected_shares_of_wrong_tokens():
@@ -125,6 +131,52 @@ def test_only_doubtful_packets_are_wanted():
     assert len(policy(0.3).wanted(assembly(np.arange(16)))) == 0
     strange = TokenFrame(np.zeros(64, int), "other", SIZE)
     assert policy().wanted(assembly([0, 1], strange)).tolist() == list(range(2, 16))
+
+
+class Other:
+    """A frame that equals no other."""
+
+
+def noted(policy):
+    """Recent frames by their share of lost packets, when a frame of 10% is noted next."""
+    return policy.note(Other(), 0.1)
+
+
+def test_a_frame_counts_once_however_often_it_is_judged():
+    asked = policy(0.3)
+    keeper = FrameKeeper(None, {"ramp": asked}.get)
+    here = assembly(np.arange(0, 16, 2))
+    keeper.wanted(Question(0, 0, here))
+    for rows in (np.array([1, 3, 5]), np.array([7, 9, 11, 13, 15])):
+        here.add(arrival(rows, ramp_frame()))
+        keeper.wanted(Question(0, 0, here))
+    keeper.whole(ReceivedFrame(here.outline, POSITIONS, here, 0.1, 2))
+    expected = np.zeros(GROUPS)
+    expected[group_of(0.5)] = 1 - 1 / 64
+    expected[group_of(0.1)] += 1
+    assert noted(asked) == pytest.approx(expected)
+    # Frames that lost nothing count as well.
+    whole = assembly(np.arange(16))
+    keeper.whole(ReceivedFrame(whole.outline, POSITIONS, whole, 0.1, 0))
+    keeper.whole(ReceivedFrame(whole.outline, POSITIONS, None, 0.1, 0, (whole.tokens,)))
+    expected *= (1 - 1 / 64) ** 3
+    expected[group_of(0.1)] += 1
+    assert noted(asked) == pytest.approx(expected)
+
+
+def test_threads_share_a_policy():
+    asked, each = policy(), 500
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [Thread(target=lambda: [asked.note(Other(), 0.1) for _ in range(each)]) for _ in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+    finally:
+        sys.setswitchinterval(before)
+    # A geometric series, whatever the order.
+    q = 1 - 1 / 64
+    assert noted(asked).sum() == pytest.approx((1 - q ** (4 * each + 1)) / (1 - q), rel=1e-9)
 
 
 def test_a_keeper_guesses_what_lacks():
