@@ -7,7 +7,7 @@ import numpy as np
 
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.prior import Prior
-from tokcom.errors import FrameError
+from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.multiple_access.burst import modulate_user
 from tokcom.multiple_access.header import CODEBOOK_ID_MASK, FRAME_IDS, UserHeader
@@ -102,7 +102,7 @@ class FrameSeparator:
         expected: ports that are expected to send, for the hints; None: any.
 
     Raises:
-        ParameterError: a schedule out of its range.
+        ParameterError: a schedule out of its range, or two codebooks that a header cannot tell apart.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class FrameSeparator:
         expected: tuple[int, ...] | None = None,
     ):  # fmt: skip
         self.plan, self._expected = plan, expected
-        self._known: Mapping[int, KnownCodebook] = {each.codebook.id & CODEBOOK_ID_MASK: each for each in known}
+        self._known: Mapping[int, KnownCodebook] = _by_header(known)
         self._separator = Separator(settings)
 
     def separate(self, burst: FoundMultiUserBurst, cancelled: Callable[[], bool] = lambda: False) -> SeparatedBurst:
@@ -173,3 +173,15 @@ def one_at_a_time(observed: MultiUserObservation) -> np.ndarray:
     matched = observed.channels.conj() * observed.values / observed.noise
     scores = (matched @ observed.plan.codebook.vectors.conj().T).real
     return scores.argmax(axis=2).astype(np.int32)
+
+
+def _by_header(known: Sequence[KnownCodebook]) -> dict[int, KnownCodebook]:
+    found: dict[int, KnownCodebook] = {}
+    for each in known:
+        other = found.setdefault(each.codebook.id & CODEBOOK_ID_MASK, each)
+        if other.codebook.id != each.codebook.id:
+            raise ParameterError(
+                f"codebooks {other.codebook.name} (id 0x{other.codebook.id:08X}) and {each.codebook.name} "
+                f"(id 0x{each.codebook.id:08X}) have the same last 24 bits, and headers hold no more: leave one out"
+            )
+    return found
