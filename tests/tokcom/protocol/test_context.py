@@ -1,6 +1,5 @@
 """What a model does for a network: which packets are asked for, and where those without index belong."""
 
-import sys
 from threading import Thread
 
 import numpy as np
@@ -14,6 +13,7 @@ from tokcom.link.assembly import Assembly
 from tokcom.link.recovery import FrameRecovery
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import packet_positions
+from tokcom.protocol import repeat_requests
 from tokcom.protocol.incoming import ReceivedFrame
 from tokcom.protocol.receiver import Question
 from tokcom.protocol.repeat_requests import RepeatPolicy, packet_doubts
@@ -164,19 +164,22 @@ def test_a_frame_counts_once_however_often_it_is_judged():
     assert noted(asked) == pytest.approx(expected)
 
 
-def test_threads_share_a_policy():
-    asked, each = policy(), 500
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [Thread(target=lambda: [asked.note(Other(), 0.1) for _ in range(each)]) for _ in range(4)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
-    finally:
-        sys.setswitchinterval(before)
+def test_threads_share_a_policy(monkeypatch):
+    asked, guarded = policy(), []
+
+    def group(share):
+        guarded.append(asked._lock.locked())
+        return group_of(share)
+
+    monkeypatch.setattr(repeat_requests, "group_of", group)
+    threads = [Thread(target=lambda: [asked.note(Other(), 0.1) for _ in range(50)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     # A geometric series, whatever the order.
     q = 1 - 1 / 64
-    assert noted(asked).sum() == pytest.approx((1 - q ** (4 * each + 1)) / (1 - q), rel=1e-9)
+    assert noted(asked).sum() == pytest.approx((1 - q**201) / (1 - q)) and guarded == [True] * 201
 
 
 def test_a_keeper_guesses_what_lacks():
