@@ -433,7 +433,7 @@ class Receiver:
 def _left_to_tell(
     wanted: dict[int, tuple[tuple[int, ...], int]], told: dict[int, tuple[int, ...]]
 ) -> dict[int, tuple[tuple[int, ...], int]]:  # fmt: skip
-    """What a report has left to tell: first what found no room in it, then what is to be told again."""
+    """Return what is left to report: entries that found no room first, then those to be repeated."""
     untold, again = {}, {}
     for frame_id, (packets, n) in wanted.items():
         here = told.get(frame_id & 0xFFFF)
