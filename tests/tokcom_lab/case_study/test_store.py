@@ -12,22 +12,27 @@ def cells_of(job):
     return [Cell(name, {"per": 0.25, "exact_recovery": None}, b"png") for name in job.schemes]
 
 
+def plain(jobs):
+    return [replace(job, picture=job.picture.tobytes()) for job in jobs]
+
+
 def test_what_was_added_is_not_missing_any_more(tmp_path, settings, jobs):
     store = CellStore(tmp_path / "cells.sqlite", settings)
-    assert store.missing(jobs) == jobs and list(store.cells(jobs)) == []
+    assert plain(store.missing(jobs)) == plain(jobs) and list(store.cells(jobs)) == []
     store.add(jobs[0], cells_of(jobs[0])[:2])
     missing = store.missing(jobs)
     assert [job.schemes for job in missing] == [jobs[0].schemes[2:], *(job.schemes for job in jobs[1:])]
     store.add(missing[0], cells_of(missing[0]))
     store.close()
     again = CellStore(tmp_path / "cells.sqlite", settings)
-    assert again.missing(jobs) == jobs[1:]
+    assert plain(again.missing(jobs)) == plain(jobs[1:])
     assert [cell for _, cell in again.cells(jobs)] == cells_of(jobs[0])
 
 
 def test_cells_of_other_settings_do_not_count(tmp_path, settings, jobs):
     CellStore(tmp_path / "cells.sqlite", settings).add(jobs[0], cells_of(jobs[0]))
-    assert CellStore(tmp_path / "cells.sqlite", replace(settings, attempts=3)).missing(jobs) == jobs
+    others = CellStore(tmp_path / "cells.sqlite", replace(settings, attempts=3))
+    assert plain(others.missing(jobs)) == plain(jobs)
 
 
 def test_the_first_of_two_equal_cells_stays(tmp_path, settings, jobs):
