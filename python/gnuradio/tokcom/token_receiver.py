@@ -16,30 +16,34 @@ from .token_recovery import token_recovery
 class token_receiver(gr.hier_block2):
     """Turn samples into tokens of any kind and figures: what all receivers have in common, in one block.
 
-    Inside are Burst Sync, Stream Filter, Burst Demodulator, Packet Decoder, Token Recovery and a Link Monitor. It needs
-    nothing but the samples and the models: all else stands in the bursts.
+    It contains Burst Sync, Stream Filter, Burst Demodulator, Packet Decoder, Token Recovery and a Link Monitor. It
+    needs only the samples and the models: everything else is in the bursts.
 
     Input: complex samples, from a radio or a channel.
-    Output: message ports "lost": PDUs of s32 tokens, one frame each, as they were received, -1 where a packet failed;
-    "recovered": the same made whole, with the confidence in each token; "bits": frames of bits of any kind, -1 where
-    lost; "figures": the link's running figures, once a second, as the Link Monitor gives them; "cqi": what each burst
-    tells of the channel; "symbols": the equalised symbols of each burst, for a QT GUI Constellation Sink; "hints": what
-    keeps bursts from being received, for Image View's "counters".
+    Output: message ports "lost": PDUs of s32 tokens, one per frame, as received, with -1 where a packet failed;
+        "recovered": the same after recovery, with the confidence in each token; "bits": frames of bits of any kind,
+        with -1 where lost; "figures": the link's running figures, once per second, as from the Link Monitor; "cqi": channel
+        quality from each burst; "symbols": the equalised symbols of each burst, for a QT GUI Constellation Sink;
+        "hints": causes of failed reception, for Image View's "counters".
 
     Parameters:
-        sample_rate: in Hz; it turns the frequency offset into Hz, nothing else depends on it.
-        models: models of the zoo, by name or folder, in a list or between commas: those of the transmitters.
+        sample_rate: sample rate in Hz, used only to convert the frequency offset to Hz.
+        models: models of the zoo, by name or folder, as a list or separated by commas: those of the transmitters.
         profile: "any", "standard" or "robust": the bursts to find.
-        mode: "context": channel, CRC and model decide together; "list": channel and CRC; "mask": lost tokens are
-            guessed by the model (the paper); "keep": the Viterbi decoder's tokens as they are.
-        use_cmi: tell the model the class label that came with the frame.
-        max_seconds: time per frame, after which the best so far counts (mode "context"); 0: no limit.
-        queue_size: frames that may wait for recovery, at least 1; of more, the oldest are dropped and counted.
-        seed: of the draws when tokens are guessed, at least 0.
-        streams: numbers of the streams to receive, between commas; empty: all.
-        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
-        keys: files of the keys that bursts may be encrypted with, in a list or between commas; empty: bursts that are
-            encrypted are counted, and not shown.
+        mode: "context": channel, CRC and model decide jointly; "list": channel and CRC; "mask": lost tokens are guessed
+            by the model (the paper); "keep": the Viterbi decoder's tokens are kept.
+        use_cmi: use the class label sent with the frame.
+        max_seconds: time limit per frame, after which the best result so far is used (mode "context"); 0 for no
+            limit.
+        queue_size: largest number of frames waiting for recovery, at least 1; beyond it the oldest are dropped and
+            counted.
+        seed: seed of the draws when tokens are guessed, at least 0.
+        streams: numbers of the streams to receive, separated by commas; empty for all.
+        device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
+        keys: files of the keys that bursts may be encrypted with, in a list or between commas. With any, bursts are
+            believed that come from a holder of one, each once; others are counted, and not shown. The word clear among
+            them: bursts without a key are taken, too; the word replays: bursts are taken again, as from a recording.
     """
 
     def __init__(

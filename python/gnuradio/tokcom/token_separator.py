@@ -46,7 +46,8 @@ class token_separator(BackgroundPduBlock):
         sweeps: times at most that all that is doubtful is asked for again, at least 0.
         queue_size: largest number of bursts waiting, at least 1.
         drop: "oldest" or "newest": which burst is dropped, logged and counted when the queue is full.
-        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        device: device of the networks: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
+            that `./run models export` wrote.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "bursts", "tokens", "complex64", "separator"

@@ -290,11 +290,7 @@ def load_residual(model: str) -> ResidualModel:
         ModelError: the model does not exist, its card is invalid, or it has no such table.
     """
     card = model_card(model)
-    entry = card.part("context").get("residual")
-    if entry is None:
-        raise ModelError(f"{card.folder / 'card.json'}: its context has no residual errors; run ./run residual")
-    command = f"./run residual --model {card.name} --data DIR"
-    card.require_bound("residual errors were fitted", _table(card, "residual", entry), CONTEXT, command)
+    entry = _fitted(card, "residual", "residual errors", "residual")
     values = {name: value for name, value in entry.items() if name != CONTEXT}
     try:
         return ResidualModel(
@@ -362,11 +358,7 @@ def load_repeat_risk(model: str) -> RepeatRisk:
         ModelError: the model does not exist, its card is invalid, or it has no such table.
     """
     card = model_card(model)
-    entry = card.part("context").get("repeats")
-    if entry is None:
-        raise ModelError(f"{card.folder / 'card.json'}: its context has no risk of repeats; ./run repeat-risk fits it")
-    command = f"./run repeat-risk --model {card.name} --data DIR"
-    card.require_bound("risk of repeats is", _table(card, "repeats", entry), CONTEXT, command)
+    entry = _fitted(card, "repeats", "risks of repeats", "repeat-risk")
     try:
         tables = (tuple(tuple(map(float, row.split())) for row in entry[name]) for name in TABLES)
         return RepeatRisk(tuple(entry["frames"]), *tables)
@@ -438,6 +430,16 @@ def make_missing(model: str, progress: Callable[[float], None] = lambda share: N
     if model in MADE and model not in list_models():
         module, _, name = MADE[model].partition(":")
         getattr(import_module(module), name)(Path.cwd() / PUBLISHED / model, progress)
+
+
+def _fitted(card: Card, name: str, what: str, command: str) -> dict:
+    """Return an entry of the card's context that a command fitted to its present weights."""
+    entry = card.part(CONTEXT).get(name)
+    if entry is None:
+        raise ModelError(f"{card.folder / 'card.json'}: its context has no {what}; ./run {command} fits them")
+    command = f"./run {command} --model {card.name} --data DIR"
+    card.require_bound(f"{what} were fitted", _table(card, name, entry), CONTEXT, command)
+    return entry
 
 
 def _table(card: Card, name: str, entry: object) -> dict:
