@@ -22,8 +22,8 @@ class token_receiver(gr.hier_block2):
     Input: complex samples, from a radio or a channel.
     Output: message ports "lost": PDUs of s32 tokens, one per frame, as received, with -1 where a packet failed;
         "recovered": the same after recovery, with the confidence in each token; "bits": frames of bits of any kind,
-        with -1 where lost; "figures": the link's running figures, once per second, as from the Link Monitor; "cqi": channel
-        quality from each burst; "symbols": the equalised symbols of each burst, for a QT GUI Constellation Sink;
+        with -1 where lost; "figures": the link's running figures, once per second, as from the Link Monitor; "cqi":
+        channel quality from each burst; "symbols": the equalised symbols of each burst, for a QT GUI Constellation Sink;
         "hints": causes of failed reception, for Image View's "counters".
 
     Parameters:

@@ -18,7 +18,7 @@ def test_exact_recovery_counts_losses_alone():
 
 
 def test_tce_of_the_paper():
-    """256 x 256 pixels, 256 tokens of 10 bits: 25.6 pixels a bit once sent, less by 1 - PER when sent again."""
+    """256 x 256 pixels, 256 tokens of 10 bits: 25.6 pixels per bit once sent, less by 1 - PER when sent again."""
     assert token_communication_efficiency(65536, 256, 1024) == pytest.approx(25.6)
     assert token_communication_efficiency(65536, 256, 1024, 1 / (1 - 0.2)) == pytest.approx(25.6 * 0.8)
 
