@@ -23,8 +23,8 @@ class token_receiver(gr.hier_block2):
     Output: message ports "lost": PDUs of s32 tokens, one per frame, as received, with -1 where a packet failed;
         "recovered": the same after recovery, with the confidence in each token; "bits": frames of bits of any kind,
         with -1 where lost; "figures": the link's running figures, once per second, as from the Link Monitor; "cqi":
-        channel quality from each burst; "symbols": the equalised symbols of each burst, for a QT GUI Constellation Sink;
-        "hints": causes of failed reception, for Image View's "counters".
+        channel quality from each burst; "symbols": the equalised symbols of each burst, for a QT GUI Constellation
+        Sink; "hints": causes of failed reception, for Image View's "counters".
 
     Parameters:
         sample_rate: sample rate in Hz, used only to convert the frequency offset to Hz.
