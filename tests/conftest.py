@@ -205,7 +205,7 @@ def tiny_video_model(tiny_model):
     from tokcom_lab.training.export import Run, export_part
 
     torch.manual_seed(1)
-    following = FollowingNetwork(FollowingConfig(32, 4, 4, 3, 16, 1, 2, 3, 2, reach=3))
+    following = FollowingNetwork(FollowingConfig(32, 4, 4, 3, 16, 1, 2, 3, 2))
     torch.nn.init.normal_(following.source.weight, std=0.5)
     export_part(
         tiny_model, "following", "following", following, {}, Run("none", "none", 0, 0, 0.0), ("cat", "dog", "owl")
