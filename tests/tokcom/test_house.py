@@ -39,6 +39,7 @@ ROOMS = {
         "adaptation",
         "link",
         "protocol",
+        "offload",
         "metrics",
         "models",
         "recording",

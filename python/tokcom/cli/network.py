@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tokcom.cli.options import Aside, device_option, json_option, seed_option
+from tokcom.cli.options import Aside, device_option, json_option, seed_option, server_option
 from tokcom.cli.output import console, progress_bar, write_json
 from tokcom.link.modes import MODES
 from tokcom.models.folders import DEFAULT_MODEL
@@ -188,12 +188,13 @@ def put_newest(queue: asyncio.Queue, item: object) -> int:
 @click.option("--deadline", default=0.5, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after N frames. [default: at Ctrl-C]")
 @click.option("--out", cls=Aside, type=click.Path(path_type=Path), help="Folder for pictures and a page of them.")
+@server_option
 @key_option
 @device_option
 @json_option("Write frames and counters as JSON")
 def listen(
     port: int, host: str, models: str, mode: str, repeats: str, alpha: float, deadline: float, frames: int | None,
-    out: Path | None, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
+    out: Path | None, server: str, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Receive what `tokcom send` sends; make it whole, save it, and show it on a page that follows."""
     from dataclasses import asdict
@@ -221,7 +222,8 @@ def listen(
             console.print(f"{error}; until then all lost packets are asked for")
             return None
 
-    keeper = FrameKeeper(None if mode == "none" else load_recoveries(models, mode, device), policy)
+    recoveries = None if mode == "none" else load_recoveries(models, mode, device, server=server, told=console.print)
+    keeper = FrameKeeper(recoveries, policy)
     # Weights are read now, not while the first frame waits.
     for book in known:
         keeper.prepare(book)

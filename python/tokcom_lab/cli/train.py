@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     help="Pictures per step. [default: 32, 64 for classifiers; for photographs 96 and 256 on a GPU, 8 and 32 without]",
 )
 @seed_option
+@click.option("--small", is_flag=True, help="Thumbnails: a maskgit small enough for a device, beside the model's own.")
+@click.option("--visits", type=click.IntRange(0), help="Thumbnails: search passes per picture. [default: the card's]")
 @click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @click.option(
     "--size", type=click.IntRange(8), help="Side in pixels, for a model for photographs. [default: 64, thumbnails]"
@@ -69,6 +71,8 @@ def train(
     minutes: float | None,
     batch: int | None,
     seed: int,
+    small: bool,
+    visits: int | None,
     warm_start: bool,
     **photographs: int | float | str | Path | None,
 ) -> None:
@@ -86,6 +90,8 @@ def train(
     asked = {name: photographs[name] for name in PHOTOGRAPH_OPTIONS}
     given = {name: value for name, value in asked.items() if value is not None and value is not False}
     settings = _photograph_settings(part, given) if "size" in given else None
+    if (small or visits is not None) and (part != "maskgit" or settings is not None):
+        raise click.UsageError("--small and --visits go with maskgit, without --size")
     if settings is None:
         if given:
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
@@ -99,7 +105,9 @@ def train(
     Budget(steps, minutes)
     batch = batch or default_batch
     command = recorded_command(steps=None if minutes else steps, batch=batch)
-    request = TrainingRequest(data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings)
+    request = TrainingRequest(
+        data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings, small, visits
+    )
     try:
         (TRAINERS if settings is None else PHOTOGRAPH_TRAINERS)[part](request, console)
     except KeyboardInterrupt:  # the trainer has reported the stop and how to continue

@@ -15,7 +15,7 @@ from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
-from tokcom.models.zoo import FREQUENCIES
+from tokcom.models.zoo import CONTEXT, FREQUENCIES, SMALL_CONTEXT
 from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
 
@@ -48,7 +48,7 @@ def export_part(
 
     Args:
         folder: the model's folder, whose name is the model's.
-        part: "tokenizer", "context" or "classifier".
+        part: "tokenizer", "context", "small_context" or "classifier".
         family: name of the network's family in `models.zoo.FAMILIES`.
         network: the trained network; its `config` goes into the card.
         figures: figures measured on the test split with these half-precision weights.
@@ -92,7 +92,7 @@ def export_part(
         # Words found by a search with a context are those of that context's codebook.
         if "context" in card:
             card["context"]["tokenizer"] = card["tokenizer"]["sha256"]
-    if part == "context" and "tokenizer" in card:
+    if part in (CONTEXT, SMALL_CONTEXT) and "tokenizer" in card:
         card[part]["tokenizer"] = card["tokenizer"]["sha256"]
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 

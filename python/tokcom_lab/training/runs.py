@@ -14,7 +14,7 @@ from tokcom.errors import ParameterError
 from tokcom.models.card import file_hash
 from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
-from tokcom.models.zoo import load_context, load_tokenizer, model_card
+from tokcom.models.zoo import CONTEXT, SMALL_CONTEXT, load_context, load_tokenizer, model_card
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom_lab.training.classifier import ClassifierTask
@@ -32,6 +32,10 @@ from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens
 
 CROPS = 8
 """Squares cropped from every training picture."""
+SMALL_CROPS = 4
+"""Squares cropped from every training picture for a small MaskGIT."""
+SMALL_MASKGIT = (96, 3, 3)
+"""Width, depth and heads of a MaskGIT for a device: 0.58 million parameters at 1024 words."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)
 """Width, depth and heads of the MaskGIT for photographs."""
 
@@ -77,6 +81,8 @@ class TrainingRequest:
         command: the command line, for the card.
         minutes: total number of minutes; None if `steps` counts.
         photographs: settings of a model for photographs; None for a model for thumbnails of 64 pixels.
+        small: train a MaskGIT of device size, which the model holds beside its own.
+        visits: search passes per picture for MaskGIT's tokens; None for the value in the model's card.
     """
 
     data: Path | tuple[Path, ...]
@@ -90,6 +96,8 @@ class TrainingRequest:
     command: str
     minutes: float | None = None
     photographs: PhotographSettings | None = None
+    small: bool = False
+    visits: int | None = None
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -124,23 +132,27 @@ def train_classifier(request: TrainingRequest, console: Console) -> dict[str, fl
 
 def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
     """Train and export a MaskGIT over the tokens of the model's tokenizer; return its figures on the test split."""
-    data, test = _pictures(request, console)
+    data, test = _pictures(request, console, crops=SMALL_CROPS if request.small else CROPS)
     model = str(request.folder)
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, request.visits)
     console.print(f"tokens of {request.model} (computed once and cached)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
         tokens, test_tokens = (
-            tokenized(each, model, split, advance=lambda done: bar.advance(row, done))
+            tokenized(each, model, split, visits=request.visits, advance=lambda done: bar.advance(row, done))
             for each, split in ((data, "train"), (test, "test"))
         )
     rows, columns = tokenizer.grid
-    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes))
+    shape = SMALL_MASKGIT if request.small else ()
+    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes), *shape)
     task = MaskGitTask(
         config, tokens, data.labels, test_tokens, test.labels,
         batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
     )  # fmt: skip
-    return _run(request, task, "context", "maskgit", data.classes, console)
+    if not request.small:
+        return _run(request, task, CONTEXT, "maskgit", data.classes, console)
+    task.name = "maskgit-small"
+    return _run(request, task, SMALL_CONTEXT, "maskgit", data.classes, console)
 
 
 def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float]:
