@@ -59,6 +59,7 @@ ROOMS = {
         "membership",
         "seal_cost",
         "air",
+        "edge",
         "network",
         "multiple_access",
         "case_study",

@@ -14,6 +14,7 @@ COMMANDS = {
     "decompress": "tokcom.cli.source:decompress",
     "doctor": "tokcom.cli.doctor:doctor",
     "eesm": "tokcom_lab.cli.fits:eesm",
+    "escalation": "tokcom_lab.cli.edge:escalation",
     "keys": "tokcom.cli.keys:keys",
     "listen": "tokcom.cli.network:listen",
     "link": "tokcom_lab.cli.link:link",

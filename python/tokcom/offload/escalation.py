@@ -1,4 +1,4 @@
-"""Who decides: a device decodes with its own small prior, and asks the edge only about frames for which it pays."""
+"""Escalation: a device decodes with its own small prior, and asks the edge only about frames for which it pays."""
 
 import time
 from collections.abc import Callable, Sequence

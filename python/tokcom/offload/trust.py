@@ -1,4 +1,4 @@
-"""Which devices an encrypted edge server lets in: ZeroMQ's authentication protocol (RFC 27, ZAP)."""
+"""Admission of devices to an encrypted edge server: ZeroMQ's authentication protocol (RFC 27, ZAP)."""
 
 from collections.abc import Collection
 

@@ -16,6 +16,7 @@ from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
 from tokcom.models.zoo import CONTEXT, FREQUENCIES, SMALL_CONTEXT
+from tokcom.offload.escalation import EscalationPolicy
 from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
 
@@ -111,6 +112,28 @@ def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> Non
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
         "context": card["context"]["sha256"],
     }  # fmt: skip
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def export_escalation(folder: Path, acceptance: Acceptance, policy: EscalationPolicy, command: str) -> None:
+    """Write the calibration of a model's small context into its card, and when a device with it asks an edge server.
+
+    Args:
+        folder: the model's folder.
+        acceptance: the curve.
+        policy: the policy.
+        command: the command line that fitted both.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    small = card[SMALL_CONTEXT]
+    bound = {"command": command, SMALL_CONTEXT: small["sha256"]}
+    curve = {"log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated)}
+    small["acceptance"] = curve | bound
+    small["escalation"] = {
+        "doubts": [round(each, 4) for each in policy.doubts], "benefits": [round(each, 4) for each in policy.benefits],
+        "least": round(policy.least, 4),
+    } | bound | {CONTEXT: card[CONTEXT]["sha256"]}  # fmt: skip
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 

@@ -32,8 +32,8 @@ from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens
 
 CROPS = 8
 """Squares cropped from every training picture."""
-SMALL_CROPS = 4
-"""Squares cropped from every training picture for a small MaskGIT."""
+SMALL_CROPS = 1
+"""Squares cropped from every training picture for a small MaskGIT, which sees each only a few times."""
 SMALL_MASKGIT = (96, 3, 3)
 """Width, depth and heads of a MaskGIT for a device: 0.58 million parameters at 1024 words."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)

@@ -17,6 +17,7 @@ HERE = "tokcom_lab.cli.bench"
         "compress": f"{HERE}.compression:compress",
         "context": f"{HERE}.context:context",
         "device": f"{HERE}.device:device",
+        "edge": f"{HERE}.edge:edge",
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",
         "keys": f"{HERE}.security:keys",
