@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from pathlib import Path
 
 import click
 
@@ -25,6 +26,15 @@ ADDRESS = "tcp://127.0.0.1:5570"
     "--trust", multiple=True, metavar="PUBLIC",
     help="Public key of a device, or a file that holds it; may be repeated. [default: any device]",
 )  # fmt: skip
+@click.option("--share", is_flag=True, help="Give the models' files to whoever asks (tokcom models pull).")
+@click.option(
+    "--accept", multiple=True, metavar="SIGNER",
+    help="Signer of models that are taken (tokcom models push); may be repeated. [default: none are taken]",
+)  # fmt: skip
+@click.option(
+    "--folder", default="models", show_default=True, type=click.Path(path_type=Path, file_okay=False),
+    help="Where these models go.",
+)  # fmt: skip
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 64), help="Frames computed together.")
 @click.option(
     "--wait-ms", default=5.0, show_default=True, type=click.FloatRange(0, 1000),
@@ -35,7 +45,8 @@ ADDRESS = "tcp://127.0.0.1:5570"
 @device_option
 @json_option("Write the counters as JSON")
 def serve(
-    models: str, address: str, key: str | None, trust: tuple[str, ...], batch: int, wait_ms: float, queue: int,
+    models: str, address: str, key: str | None, trust: tuple[str, ...], share: bool, accept: tuple[str, ...],
+    folder: Path, batch: int, wait_ms: float, queue: int,
     seconds: float | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Serve priors, tokenizers and detokenizers to devices that are too small for them.
@@ -47,9 +58,12 @@ def serve(
 
     from tokcom.errors import KeyFileError
     from tokcom.models.edge import load_edge_models
+    from tokcom.models.shelf import ModelShelf
+    from tokcom.models.zoo import model_names
     from tokcom.offload.address import public_key
     from tokcom.offload.server import EdgeServer, ServerSettings
     from tokcom.security.agreement import load_private_key, public_text
+    from tokcom.security.signatures import read_signer
 
     if trust and key is None:
         raise KeyFileError("--trust goes with --key: only encrypted connections tell who a device is")
@@ -58,7 +72,11 @@ def serve(
     with console.status("loading models"):
         loaded = load_edge_models(models, device)
     settings = ServerSettings(batch, wait_ms / 1000, queue)
-    server = EdgeServer(loaded, address, settings, own=own, trusted=trusted)
+    shelf = None
+    if share or accept:
+        signers = tuple(map(read_signer, accept))
+        shelf = ModelShelf(model_names(models) if share else (), folder if accept else None, signers)
+    server = EdgeServer(loaded, address, settings, own=own, trusted=trusted, shelf=shelf)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

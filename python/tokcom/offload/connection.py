@@ -206,7 +206,7 @@ class EdgeConnection:
                 place = waiting.pop(number)
                 if kind == REFUSED:
                     reason, text = read_refusal(reader)
-                    raise _Failure("refused", f"refuses ({reason}): {text[:200]}")
+                    raise _Failure("refused", f"refuses ({reason}): {text[:500]}")
                 answers[place] = readers[place](kind, reader)
             except MessageError as error:
                 raise _Failure("lies", f"gives an invalid answer: {error}") from None

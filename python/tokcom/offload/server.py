@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tokcom.errors import MessageError, ParameterError, TokcomError, TransportError
 from tokcom.offload.address import is_local, use_keys, zmq_module
+from tokcom.offload.files import REQUESTS as FILE_REQUESTS
+from tokcom.offload.files import Shelf, shelf_reply
 from tokcom.offload.messages import (
     HELLO,
     PING,
@@ -63,6 +65,7 @@ class EdgeServer:
         settings: settings.
         own: private key; connections are then encrypted. None: only devices on this machine can be served.
         trusted: public keys of the devices that are let in, with `own`; None for any.
+        shelf: models that are given away or taken as files; None for none.
 
     Raises:
         TransportError: the endpoint cannot be used, is open to other machines without a key, or pyzmq is missing.
@@ -71,7 +74,7 @@ class EdgeServer:
 
     def __init__(
         self, models: Iterable[EdgeModel], endpoint: str, settings: ServerSettings | None = None, *,
-        own: PrivateKey | None = None, trusted: Collection[bytes] | None = None,
+        own: PrivateKey | None = None, trusted: Collection[bytes] | None = None, shelf: Shelf | None = None,
     ):  # fmt: skip
         zmq, settings = zmq_module(), settings or ServerSettings()
         self.models: dict[int, EdgeModel] = {}
@@ -83,7 +86,7 @@ class EdgeServer:
                 f"{endpoint} is open to other machines: give the server a key (tokcom keys new --private), or serve "
                 "at 127.0.0.1"
             )
-        self.counters = ServerCounters()
+        self.counters, self._shelf = ServerCounters(), shelf
         self._queue = JobQueue(settings.queue, settings.per_device, settings.batch, settings.wait_s)
         self._context = zmq.Context()
         self._door = None if own is None else Doorkeeper(self._context, trusted)
@@ -218,6 +221,8 @@ class EdgeServer:
             return begin(PONG, number)
         if kind == HELLO:
             return welcome_bytes([model.told() for model in self.models.values()], number)
+        if kind in FILE_REQUESTS:
+            return self._shelf_reply(device, kind, number, reader)
         if kind not in REQUESTS:
             raise MessageError(f"messages of kind {kind} are not for a server")
         self.counters.requests += 1
@@ -235,6 +240,16 @@ class EdgeServer:
         if not self._queue.put(Job((device, number), request, arrived + request.deadline_ms / 1000)):
             return self._refused("busy", f"{len(self._queue)} requests wait", number)
         return None
+
+    def _shelf_reply(self, device: bytes, kind: int, number: int, reader: Reader) -> bytes:
+        if self._shelf is None:
+            return self._refused("unknown", "this server gives no models away; it must be started with --share", number)
+        try:
+            return shelf_reply(self._shelf, device, kind, number, reader)
+        except MessageError:
+            raise
+        except TokcomError as error:
+            return self._refused("invalid", str(error), number)
 
     def _refused(self, reason: str, text: str, number: int) -> bytes:
         self.counters.refused[reason] += 1

@@ -40,7 +40,7 @@ READERS = REQUESTS | {
     REFUSED: read_refusal,
     WELCOME: read_welcome,
 }
-"""What either end does with each kind of message."""
+"""Reader of each kind of message, at either end."""
 FEW = 4
 """Largest number of bytes that are spoilt in one message."""
 
