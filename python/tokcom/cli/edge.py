@@ -26,7 +26,7 @@ ADDRESS = "tcp://127.0.0.1:5570"
     "--trust", multiple=True, metavar="PUBLIC",
     help="Public key of a device, or a file that holds it; may be repeated. [default: any device]",
 )  # fmt: skip
-@click.option("--share", is_flag=True, help="Give the models' files to whoever asks (tokcom models pull).")
+@click.option("--share", is_flag=True, help="Give the models' files to devices that ask (tokcom models pull).")
 @click.option(
     "--accept", multiple=True, metavar="SIGNER",
     help="Signer of models that are taken (tokcom models push); may be repeated. [default: none are taken]",

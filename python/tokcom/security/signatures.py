@@ -27,7 +27,7 @@ def read_signer(text: str) -> bytes:
     """Read a signer's public key, the inverse of `signer_text`.
 
     Raises:
-        KeyFileError: the text is none.
+        KeyFileError: the text is not a signer's.
     """
     words, _, digits = text.strip().partition(":")
     try:
