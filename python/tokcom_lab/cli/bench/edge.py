@@ -1,4 +1,4 @@
-"""`tokcom bench edge`: who decides, load, a killed server, spoilt messages."""
+"""`tokcom bench edge`, `scale`: an edge server, its devices, and many of both."""
 
 from pathlib import Path
 
@@ -89,3 +89,58 @@ def _decisions(
         row["ms_here"] = 1000 * sum(r.seconds for r in own) / len(own)
         row["ms_large"] = 1000 * sum(r.seconds for r in other) / len(other)
     return rows
+
+
+@click.command()
+@model_option
+@click.option("--cells", default=10_000, show_default=True, type=click.IntRange(1), help="Cells.")
+@click.option("--devices", default=1_000_000, show_default=True, type=click.IntRange(1), help="Devices.")
+@click.option("--codebooks", default=1000, show_default=True, type=click.IntRange(1), help="Codebooks in use.")
+@click.option(
+    "--kept", type=WholeNumbers(1, 1 << 20), default="10,30,100,300", show_default=True,
+    help="Models that a cell keeps.",
+)  # fmt: skip
+@click.option("--stay", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Share of frames that stay.")
+@click.option("--passes", default=8.0, show_default=True, type=click.FloatRange(0), help="Questions per other frame.")
+@click.option(
+    "--pictures-per-s", default=20.0, show_default=True, type=click.FloatRange(0.01),
+    help="Questions that a server answers per second.",
+)  # fmt: skip
+@seed_option
+@json_option("Write the figures as JSON")
+def scale(
+    model: str, cells: int, devices: int, codebooks: int, kept: list[int], stay: float, passes: float,
+    pictures_per_s: float, seed: int, json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Simulate many cells and devices: caches of models, updates, questions to edge servers, ids that collide (some
+    minutes)."""
+    from dataclasses import asdict
+
+    from tokcom.models.zoo import SMALL_CONTEXT, load_context, model_card
+    from tokcom.offload.messages import EXACT, answer_bytes
+    from tokcom_lab.edge.load import LOST_SHARE
+    from tokcom_lab.edge.scale import Network, cache_rows, collision_rows, question_row, update_row
+
+    card, prior = model_card(model), load_context(model, "cpu")
+
+    def size(*parts: str) -> int:
+        return sum(card.weights(part).stat().st_size for part in parts if part in card.content)
+
+    # A cell needs no classifier; a device needs the tokenizer and its small context.
+    network = Network(cells, devices, codebooks, model_bytes=size("tokenizer", "context", SMALL_CONTEXT, "labels"))
+    places = prior.grid[0] * prior.grid[1]
+    answer = answer_bytes(round(LOST_SHARE * places), prior.codebook_size, None, EXACT)
+    with progress_bar() as bar:
+        row = bar.add_task("hours", total=24 * len(kept))
+        caches = cache_rows(network, kept, seed, lambda done: bar.advance(row, done))
+    found = {
+        "network": [asdict(network)], "caches": caches,
+        "update": [update_row(network, size("tokenizer", SMALL_CONTEXT), 100.0, 10.0)],
+        "questions": [question_row(network, stay, passes, pictures_per_s, 4 * places, answer)],
+        "collisions": collision_rows([100, 1000, 10_000, 100_000]),
+    }  # fmt: skip
+    if json_file is not None:
+        write_json(found, json_file)
+        return
+    for name, rows in found.items():
+        show(rows, name)
