@@ -56,6 +56,7 @@ SLOW = (
     "tests/tokcom/link/test_recovery.py::test_what_no_code_word_explains",
     "tests/tokcom/link/test_recovery_set.py::test_frames_that_wait",
     "tests/tokcom/models/test_onnx_export.py",
+    "tests/tokcom_lab/edge/test_load.py",
     "tests/tokcom/modulation/test_direct.py::test_confusion_of_squares",
     "tests/tokcom/models/test_text.py",
     "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",

@@ -84,7 +84,7 @@ def test_a_prior_of_videos_is_trained_and_exported(clips, tmp_path, tiny_video_m
     former = model_card(str(tiny_video_model)).part("following")["sha256"]
     request = TrainingRequest(
         clips, tiny_video_model.parent, "tiny", tmp_path / "work", 2, 2, 0, again, "the command",
-        videos=VideoSettings((clips,), moving=5, visits=1),
+        visits=1, videos=VideoSettings((clips,), moving=5),
     )  # fmt: skip
     figures = TRAINERS["following"](request, Console(file=io.StringIO()))
     card = model_card(str(tiny_video_model))
