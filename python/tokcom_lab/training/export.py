@@ -15,7 +15,7 @@ from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
-from tokcom.models.zoo import FREQUENCIES, TRAINED_BY
+from tokcom.models.zoo import CONTEXT, FREQUENCIES, SMALL_CONTEXT, TRAINED_BY
 from tokcom.offload.escalation import EscalationPolicy
 from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
