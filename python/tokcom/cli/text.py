@@ -49,8 +49,8 @@ def text(text: str, esn0_db: float, model: str, mcs: str, tokens_per_packet: int
     )
     for name, weighs in RECEIVERS.items():
         received = sent.received(name)
-        words, wrong, _ = received.word_errors()
-        click.echo(f"\n{click.style(name, bold=True)} ({weighs}): {wrong} of {words} words wrong")
+        wrong = [is_wrong for _, is_wrong in received.shown()]
+        click.echo(f"\n{click.style(name, bold=True)} ({weighs}): {sum(wrong)} of {len(wrong)} words wrong")
         click.echo("".join(_shown(word) for word in received.words))
 
 

@@ -265,21 +265,29 @@ def load_frame_coder(model: str, turns: int, blocks: int | None = None) -> "Fram
 
 
 def load_acceptance(model: str) -> Acceptance:
-    """Load the calibration of posteriors under a model's context from its card; the identity if it has none.
+    """Load the calibration of packets' posteriors under a model's context from its card; the identity if it has none.
 
     Raises:
         ModelError: the model does not exist, or its card is invalid.
     """
+    return _curve(model, "acceptance", f"./run calibrate --model {model_card(model).name} --data DIR")
+
+
+def load_certainty(model: str) -> Acceptance:
+    """Load the same of tokens' posteriors."""
+    return _curve(model, "certainty", "./run calibrate-text")
+
+
+def _curve(model: str, name: str, command: str) -> Acceptance:
     card = model_card(model)
-    curve = card.part("context").get("acceptance", {})
+    curve = card.part("context").get(name, {})
     if curve:
-        command = f"./run calibrate --model {card.name} --data DIR"
-        card.require_bound("calibration was made", _table(card, "acceptance", curve), CONTEXT, command)
+        card.require_bound("calibration was made", _table(card, name, curve), CONTEXT, command)
     try:
         return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"{card.folder / 'card.json'}: the acceptance of its context is not a valid curve: {error}"
+            f"{card.folder / 'card.json'}: the {name} of its context is not a valid curve: {error}"
         ) from None
 
 
@@ -313,7 +321,7 @@ def load_recovery(
     """
     settings = {"codebook": codebook(model).name} | settings
     if mode == "context":
-        settings = {"acceptance": load_acceptance(model)} | settings
+        settings = {"acceptance": load_acceptance(model), "certainty": load_certainty(model)} | settings
     if mode in ("list", "context"):
         settings = {"frequencies": word_frequencies(model)} | settings
     return FrameRecovery(mode, partial(load_context, model, receiving_device(device)), **settings)
