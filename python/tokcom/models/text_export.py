@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from safetensors.numpy import save_file as save_arrays
@@ -14,8 +15,9 @@ from tokcom.tokenizers.text import MODALITY
 
 
 def write_text_model(
-    folder: Path, about: Mapping[str, str], vocabulary: str, network: LlamaNetwork, frequencies: np.ndarray
-) -> None:
+    folder: Path, about: Mapping[str, str], vocabulary: str, network: LlamaNetwork, frequencies: np.ndarray,
+    fitted: Mapping[str, dict] = MappingProxyType({}),
+) -> None:  # fmt: skip
     """Write a model's folder, whole or not at all.
 
     Args:
@@ -24,6 +26,8 @@ def write_text_model(
         vocabulary: content of its tokenizer.json.
         network: whose weights are kept in half precision.
         frequencies: float32 (codebook_size,), share of each word among all that are expected to be sent.
+        fitted: entries of the card's context that were fitted to it, as `acceptance`; those that were fitted to other
+            weights are left out.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
@@ -47,5 +51,7 @@ def write_text_model(
         "context": part("llama", "context.safetensors", vars(config) | {"unused": list(config.unused)}, **bound),
         "labels": part("labels", "labels.safetensors", {}, **bound),
     }
+    own = card["context"]["sha256"]
+    card["context"] |= {name: entry for name, entry in fitted.items() if entry["context"] == own}
     (unfinished / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder)

@@ -275,7 +275,7 @@ def load_acceptance(model: str) -> Acceptance:
 
 def load_certainty(model: str) -> Acceptance:
     """Load the same of tokens' posteriors."""
-    return _curve(model, "certainty", "./run calibrate-text")
+    return _curve(model, "certainty", f"./run calibrate-text --model {model_card(model).name}")
 
 
 def _curve(model: str, name: str, command: str) -> Acceptance:

@@ -1,6 +1,7 @@
 """Curves of text: what is counted, and that what was measured is not measured again."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,12 +9,12 @@ from click.testing import CliRunner
 
 from tokcom.cli.main import main
 from tokcom.context.acceptance import Acceptance
-from tokcom.errors import DatasetError
+from tokcom.errors import DatasetError, ModelError
 from tokcom.link.text import TextLink
 from tokcom.models.text import load_text_link
-from tokcom.models.zoo import load_recovery
+from tokcom.models.zoo import load_acceptance, load_certainty
 from tokcom_lab.curves.calibration import wilson
-from tokcom_lab.curves.sentence_blocks import BlockErrors, block_errors, esn0_at_bler, sentences_of
+from tokcom_lab.curves.sentence_blocks import BlockErrors, block_errors, block_figures, esn0_at_bler, sentences_of
 from tokcom_lab.curves.text_curve import Message, TextBench, esn0_at_ter, summary
 from tokcom_lab.text_messages import TRAINING_SHARE, cut_messages, paragraphs, split, text_files
 
@@ -143,16 +144,41 @@ def test_the_command_writes_its_figures(tiny_text_model, tmp_path, monkeypatch):
     assert len(content["curve"]) == 8 and set(content["seconds_per_message"]) == {"3", "30"}
 
 
-def test_whole_sentences_are_blocks(tiny_text_model):
-    tokenizer = load_text_link(str(tiny_text_model), ["keep"]).tokenizer
+def test_whole_sentences_are_blocks(tiny_text_model, tmp_path):
     drawn = sentences_of([f"{PROSE} {PROSE[:45]}!"], 2, 0)
     assert sorted(map(len, drawn)) == [46, len(PROSE)]
-    recovery = load_recovery(str(tiny_text_model), "context")
-    clean, noisy = block_errors(drawn, tokenizer, recovery, [15.0, -12.0])
+    bench = TextBench(str(tiny_text_model), ["context"], kept=tmp_path)
+    clean, noisy = found = block_errors(bench, drawn, [15.0, -12.0])
     assert (clean.ascii_viterbi, clean.tokens_viterbi, clean.context) == (0, 0, 0)
     assert (noisy.ascii_viterbi, noisy.tokens_viterbi, noisy.context) == (1, 1, 1)
+    again = TextBench(str(tiny_text_model), ["context"], kept=tmp_path)
+    again.link = None
+    assert block_errors(again, drawn, [15.0, -12.0]) == found
     points = [BlockErrors(0.0, 0.4, 1, 1, 10), BlockErrors(1.0, 0.0, 1, 1, 10)]
     assert esn0_at_bler(points, "ascii_viterbi") == pytest.approx(0.75)
     assert esn0_at_bler(points, "context") is None
+    told = block_figures(points)
+    assert told["esn0_db_at_bler_10"] == {name: esn0_at_bler(points, name) for name in told["curve"][0]["ci"]}
+    assert told["curve"][0]["ci"]["ascii_viterbi"] == pytest.approx(wilson(4, 10))
     with pytest.raises(DatasetError, match="2 sentences of 40 to 100 characters are here, not 5"):
         sentences_of([f"{PROSE} {PROSE[:45]}!"], 5, 0)
+
+
+def test_calibration_goes_into_the_card(tiny_text_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, data = tmp_path / "model", tmp_path / "prose.txt"
+    shutil.copytree(tiny_text_model, folder)
+    data.write_text("\n\n".join(f"{PROSE} {number}" for number in range(60)), encoding="utf-8")
+    arguments = ["calibrate-text", "--data", str(data), "--model", str(folder), "--messages", "3", "--esn0-db", "2,3"]
+    arguments += ["--shortest", "10", "--longest", "12", "--json", str(tmp_path / "rows.json")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    for name, load in (("acceptance", load_acceptance), ("certainty", load_certainty)):
+        assert card["context"][name]["command"].startswith("./run calibrate-text")
+        assert load(str(folder)).calibrated == tuple(card["context"][name]["calibrated"]) != ()
+    assert {"posterior", "right"} <= set(json.loads((tmp_path / "rows.json").read_text())["reliability"][0])
+    card["context"]["certainty"]["context"] = "another"
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"calibration was made for another context; run `./run calibrate-text"):
+        load_certainty(str(folder))

@@ -1,6 +1,5 @@
 """`tokcom bench text`: text with and without a language model in the decoder."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -45,13 +44,15 @@ def text(
     """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; an interrupted run resumes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.errors import ParameterError
-    from tokcom.models.zoo import load_certainty, load_recovery
-    from tokcom_lab.curves.sentence_blocks import block_errors, esn0_at_bler, sentences_of
+    from tokcom.models.zoo import load_certainty
+    from tokcom_lab.curves.sentence_blocks import block_errors, block_figures, sentences_of
     from tokcom_lab.curves.text_curve import TextBench, summary
     from tokcom_lab.text_messages import OWN_PROSE, cut_messages, paragraphs, split, text_files
 
     for value in esn0_db:
         noise_variance(value)
+    if sentences and "context" not in receivers:
+        raise ParameterError("sentences are decoded with the receiver context; --receivers does not name it")
     if shortest > longest:
         raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
     bench = TextBench(model, receivers, mcs, tokens_per_packet, seed)
@@ -64,16 +65,8 @@ def text(
         if sentences:
             drawn = sentences_of(prose, sentences, seed)
             row = bar.add_task("sentences", total=sentences * len(sentence_esn0_db))
-            recovery = load_recovery(model, "context")
-            curve = block_errors(
-                drawn, bench.link.tokenizer, recovery, sentence_esn0_db, seed, lambda done: bar.advance(row, done)
-            )
-            names = ("ascii_viterbi", "tokens_viterbi", "context")
-            reached = {name: esn0_at_bler(curve, name) for name in names}
-            figures["llm_viterbi_setting"] = {
-                "curve": [asdict(point) for point in curve],
-                "esn0_db_at_bler_10": reached,
-            }
+            curve = block_errors(bench, drawn, sentence_esn0_db, lambda done: bar.advance(row, done))
+            figures["llm_viterbi_setting"] = block_figures(curve)
     if json_file is not None:
         write_json({"command": recorded_command()} | figures, json_file)
     else:
