@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tokcom.context.condition import NOTHING
 from tokcom.context.language_model import LanguageModel
 from tokcom.context.llama_network import LlamaConfig, LlamaNetwork
 from tokcom.errors import ModelError
 from tokcom.models.text_export import write_text_model
+from tokcom.models.word_frequencies import expected_frequencies
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -29,11 +29,6 @@ FITTED = "smollm2.json"
 """Calibration of the model, by `./run calibrate-text`, as its card holds it."""
 CONTROL = 3
 """Type of control words in a GGUF vocabulary."""
-DRAWN, DRAWN_TOKENS, DRAWS = 24, 48, 2
-"""Texts that are drawn side by side for the words' frequencies, their length, and how many times."""
-RANK_SHARE, RANK_OFFSET = 0.2, 300
-"""Share of the frequencies that follows the vocabulary's order alone: it was learnt from the most frequent pairs on, so
-a word's frequency falls about as 1 / (rank + RANK_OFFSET)."""
 
 
 def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share: None) -> None:
@@ -67,32 +62,7 @@ def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share:
     }
     vocabulary = json.dumps(_vocabulary(words, merges, control), ensure_ascii=False)
     fitted = json.loads(files("tokcom.models").joinpath(FITTED).read_text(encoding="utf-8"))
-    write_text_model(folder, about, vocabulary, network, frequencies, fitted)
-
-
-def expected_frequencies(model: LanguageModel, progress: Callable[[float], None] = lambda share: None) -> np.ndarray:
-    """Expected frequency of each word: the mean of a language model's probabilities over texts of its own.
-
-    Args:
-        model: the model.
-        progress: called with the share that is done, 0 to 1.
-
-    Returns:
-        float32 (codebook_size,), none of them 0.
-    """
-    rng, total = np.random.default_rng(0), np.zeros(model.codebook_size)
-    for draw in range(DRAWS):
-        paths, parents = model.paths(NOTHING), np.zeros(DRAWN, np.int64)
-        for place in range(DRAWN_TOKENS):
-            share = np.exp(paths.log_probabilities[parents].astype(np.float64))
-            total += share.sum(axis=0)
-            reached = share.cumsum(axis=1) > rng.random((DRAWN, 1)) * share.sum(axis=1, keepdims=True)
-            paths.branch(parents, reached.argmax(axis=1))
-            parents = np.arange(DRAWN)
-            progress((draw * DRAWN_TOKENS + place + 1) / (DRAWS * DRAWN_TOKENS))
-    ranked = 1 / (np.arange(model.codebook_size) + RANK_OFFSET)
-    mixed = (1 - RANK_SHARE) * total / total.sum() + RANK_SHARE * ranked / ranked.sum()
-    return mixed.astype(np.float32)
+    write_text_model(folder, about, vocabulary, network, frequencies, fitted=fitted)
 
 
 def _reader() -> "GGUFReader":

@@ -9,8 +9,8 @@ import pytest
 from tokcom.context.language_model import LanguageModel
 from tokcom.errors import ModelError, ParameterError, TextError
 from tokcom.link.text import RECEIVERS, TextLink
-from tokcom.models.smollm2 import expected_frequencies
 from tokcom.models.text import load_text_link, load_text_recoveries, load_text_tokenizer
+from tokcom.models.word_frequencies import expected_frequencies
 from tokcom.models.zoo import codebook, load_context, model_card, word_frequencies
 from tokcom.packets.codebook import Codebook
 
