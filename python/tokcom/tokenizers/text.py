@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import BinaryIO
 
 import numpy as np
 
@@ -62,6 +63,45 @@ def pieces(text: str, characters: int = MAX_CHARACTERS) -> Iterator[str]:
         text = text[cut:]
     if text:
         yield text
+
+
+def bounded_lines(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """Read lines of UTF-8, of which none is kept in memory beyond a length: longer ones come in parts, cut behind white
+    space if the second half of a part has any, else between two characters. Joined, the parts are the file.
+
+    Args:
+        file: the file; it may be endless.
+        most: bytes of a part, at least 4.
+
+    Raises:
+        TextError: `most` is below 4.
+        OSError: the file cannot be read.
+    """
+    if most < 4:
+        raise TextError(f"most is {most}; a character takes up to 4 bytes")
+    rest = b""
+    while added := file.readline(most - len(rest)):
+        rest += added
+        if rest.endswith(b"\n"):
+            yield rest
+            rest = b""
+        elif len(rest) == most:
+            cut = 1 + max(rest.rfind(each, most // 2) for each in (b" ", b"\t"))
+            cut = cut or _whole_characters(rest)
+            yield rest[:cut]
+            rest = rest[cut:]
+    if rest:
+        yield rest
+
+
+def _whole_characters(part: bytes) -> int:
+    """Bytes of a part of UTF-8 without the character that it breaks off in."""
+    for missing in (1, 2, 3):
+        lead = part[-missing]
+        if lead & 0xC0 != 0x80:  # the first byte of a character; the others are 10xxxxxx
+            length = 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2 if lead >= 0xC0 else 1
+            return len(part) - missing if length > missing else len(part)
+    return len(part)
 
 
 class TextTokenizer:
