@@ -7,15 +7,11 @@ import click
 from tokcom.cli.command_line import recorded_command
 from tokcom.cli.options import Numbers, json_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
+from tokcom_lab.cli.options import prose_option
 
 
 @click.command()
-@click.option(
-    "--data",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True),
-    help="Files or folders of .txt, .md and .py; several times for more. [default: the checkout's docs and docstrings]",
-)
+@prose_option
 @click.option("--model", default="smollm2", show_default=True, help="Model of text, by name or folder.")
 @click.option("--messages", default=60, show_default=True, type=click.IntRange(1), help="Messages per split.")
 @click.option("--shortest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")

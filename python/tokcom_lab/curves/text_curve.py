@@ -124,7 +124,7 @@ class TextBench:
                 progress(1)
         return found
 
-    def remembered(self, content: object, measure: Callable[[], list]) -> list:
+    def remembered(self, content: object, measure: Callable[[], list | dict]) -> list | dict:
         """What was measured with the same model, code and content, or else is now."""
         key = key_of(self._content, content)
         for _, figures, _ in self._store.find([key]) if self._store is not None else ():

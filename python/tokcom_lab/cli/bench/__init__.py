@@ -13,6 +13,7 @@ HERE = "tokcom_lab.cli.bench"
         "accept": f"{HERE}.context:accept",
         "adaptation": f"{HERE}.adaptation:adaptation",
         "air": f"{HERE}.air:air",
+        "characters": f"{HERE}.characters:characters",
         "coding": f"{HERE}.radio:coding",
         "compress": f"{HERE}.compression:compress",
         "context": f"{HERE}.context:context",
