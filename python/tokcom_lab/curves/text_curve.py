@@ -87,7 +87,7 @@ class TextBench:
     ):  # fmt: skip
         # Kept without calibration, which may be fitted to what is kept.
         self.link = load_text_link(model, receivers, mcs, tokens_per_packet, calibrated=False)
-        self.seed = seed
+        self.model, self.seed = model, seed
         self._store = None if kept is None else Table(kept / RESULTS, "texts")
         self._content = [
             _weights(model), precision_content(), mcs, tokens_per_packet, seed,

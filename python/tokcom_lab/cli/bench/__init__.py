@@ -28,6 +28,7 @@ HERE = "tokcom_lab.cli.bench"
         "network": f"{HERE}.network:network",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
+        "repeats": f"{HERE}.repeats:repeats",
         "text": f"{HERE}.text:text",
         "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",
