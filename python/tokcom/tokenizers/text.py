@@ -65,6 +65,31 @@ def pieces(text: str, characters: int = MAX_CHARACTERS) -> Iterator[str]:
         yield text
 
 
+def marked_parts(text: bytes, unsure: np.ndarray) -> list[tuple[str, bool]]:
+    """Split a received text into parts that are certain and words that are not.
+
+    Args:
+        text: the text in UTF-8.
+        unsure: int (2n,), first byte and length of each word that is not certain, in order.
+
+    Returns:
+        Each part that is not empty, and whether it is certain.
+
+    Raises:
+        TextError: the words are no such pairs, or lie outside the text.
+    """
+    if unsure.size % 2:
+        raise TextError("unsure words are a first byte and a length each")
+    words = unsure.reshape(-1, 2).astype(np.int64)
+    if (words < 0).any() or (words.sum(axis=1) > len(text)).any():
+        raise TextError(f"unsure words lie outside a text of {len(text)} bytes")
+    parts, done = [], 0
+    for first, length in words.tolist():
+        parts += [(text[done:first], True), (text[first : first + length], False)]
+        done = first + length
+    return [(part.decode("utf-8", "replace"), sure) for part, sure in [*parts, (text[done:], True)] if part]
+
+
 def bounded_lines(file: BinaryIO, most: int) -> Iterator[bytes]:
     """Read lines of UTF-8, of which none is kept in memory beyond a length: longer ones come in parts, cut behind white
     space if the second half of a part has any, else between two characters. Joined, the parts are the file.

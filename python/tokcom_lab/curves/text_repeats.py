@@ -72,7 +72,8 @@ def deliver(
         received = arrival.received if received is None else received.with_more(arrival.received)
         symbols, rounds = symbols + signal.symbols.size, rounds + 1
         tokens, good = _by_crc(received) if scheme == "crc" else _by_posterior(received, signal.outline, recovery)
-        wanted = ~good
+        # What was good enough once is not asked for again, though what came later may cast doubt on it.
+        wanted = ~good if wanted is None else wanted & ~good
     used = received.positions >= 0
     sent = np.where(used, frame.tokens[received.positions], 0)
     return Delivered(symbols, len(frame.tokens), int((tokens != sent)[used].sum()), rounds, int(wanted.sum()))
