@@ -20,6 +20,11 @@ from tokcom.errors import TokcomError
         "import-text": "tokcom.cli.models:import_text",
         "list": "tokcom.cli.models:list_installed",
         "map": "tokcom_lab.cli.labels:map_labels",
+        "pull": "tokcom.cli.shelf:pull_model",
+        "push": "tokcom.cli.shelf:push_model",
+        "remove": "tokcom.cli.shelf:remove",
+        "sign": "tokcom.cli.shelf:sign",
+        "verify": "tokcom.cli.shelf:verify",
     },
 )
 def models() -> None:

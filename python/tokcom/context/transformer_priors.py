@@ -18,7 +18,7 @@ AT_ONCE = {"cpu": 1, "cuda": 16}
 
 
 class _OfTransformers(Prior):
-    """What both kinds of priors share.
+    """Common base of both kinds of priors.
 
     Args:
         network: the network, in evaluation mode; where its weights lie, it runs.

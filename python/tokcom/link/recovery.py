@@ -128,7 +128,8 @@ class FrameRecovery:
         self._context = context or ContextSettings()
         joint = STRATEGIES[self.prior.order] if mode == "context" else MaskedTurns
         self._joint = joint(self.prior if mode == "context" else None, self._context, acceptance, frequencies)
-        self._lists, self._certainty = lists or ListSettings(), certainty if mode == "context" else None
+        self._lists = lists or ListSettings()
+        self._certainty = certainty if mode == "context" and certainty is not None and certainty.log_odds else None
 
     @property
     def prior(self) -> Prior | None:
@@ -176,7 +177,9 @@ class FrameRecovery:
         return answered([self._whole(each, cancelled) for each in frames], lambda: self.prior)
 
     def _whole(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
-        frame, received, condition = left.frame, left.received, left.condition or Condition.of(left.frame)
+        frame, received = left.frame, left.received
+        condition = left.condition or Condition.of(frame)
+        condition = condition if self.prior is None else self.prior.usable(condition)
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,11 @@ def import_text_model(
     Raises:
         ModelError: a file is missing, they do not belong together, or it is no language model.
     """
+    if find_spec("transformers") is None:
+        raise ModelError(
+            "transformers is not installed: pip install --no-deps -r requirements/large.txt, as ./run does when it is "
+            "needed"
+        )
     if to.exists():
         raise ModelError(f"{to} is there already; delete it, or choose another name")
     content = _configuration(folder)

@@ -1,4 +1,4 @@
-"""How often each word of a vocabulary is expected in texts, told by a language model itself."""
+"""Expected frequency of each word of a vocabulary, told by a language model itself."""
 
 from collections.abc import Callable, Iterator
 

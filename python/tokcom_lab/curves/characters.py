@@ -33,7 +33,7 @@ RIVALS = {
 }
 OURS = {"frequencies": "tokens, words' frequencies", "context": "tokens, language model"}
 LEVEL = 19
-"""Of zstd: its best without special memory."""
+"""Level of zstd, its best without special memory."""
 END_BITS = 2
 """Bits that end an arithmetic code."""
 ERRORS = 0.1

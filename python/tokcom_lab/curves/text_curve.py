@@ -57,7 +57,7 @@ class Message:
         return cls(**figures | lists | {"packets": packets})
 
     def sure(self, certainty: Acceptance) -> np.ndarray:
-        """Which of its words are shown as certain, bool (words,), once their posteriors are calibrated."""
+        """Tell which of its words are shown as certain, bool (words,), once their posteriors are calibrated."""
         confidence = np.array(self.confidence)
         if self.receiver == "context":
             confidence = certainty.posterior(log_odds_of(confidence))
@@ -125,7 +125,7 @@ class TextBench:
         return found
 
     def remembered(self, content: object, measure: Callable[[], list | dict]) -> list | dict:
-        """What was measured with the same model, code and content, or else is now."""
+        """Return what was measured with the same model, code and content; else measure it now."""
         key = key_of(self._content, content)
         for _, figures, _ in self._store.find([key]) if self._store is not None else ():
             return figures["found"]

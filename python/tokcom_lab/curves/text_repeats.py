@@ -28,7 +28,7 @@ MODULATION, TOKENS_PER_PACKET = "16qam", 3
 CODES = {"crc": "k7", "posterior": "k7-bare"}
 """Rows of codes.json by scheme: CRC-16, and no check."""
 TRANSMISSIONS = 6
-"""Of a packet at most."""
+"""Largest number per packet."""
 AIRTIME = 1.2
 """Airtime at which Es/N0s are compared, over that of packets with a CRC that are sent once."""
 
