@@ -43,14 +43,14 @@ def import_text_model(
     Raises:
         ModelError: a file is missing, they do not belong together, or it is no language model.
     """
+    if to.exists():
+        raise ModelError(f"{to} is there already; delete it, or choose another name")
+    content = _configuration(folder)
     if find_spec("transformers") is None:
         raise ModelError(
             "transformers is not installed: pip install --no-deps -r requirements/large.txt, as ./run does when it is "
             "needed"
         )
-    if to.exists():
-        raise ModelError(f"{to} is there already; delete it, or choose another name")
-    content = _configuration(folder)
     kind = _family(folder, content)
     vocabulary, tokenizer, control = _vocabulary(folder, to.name)
     network = _network(folder, kind, _config(folder, content, kind, tokenizer, control))
@@ -72,8 +72,10 @@ def _configuration(folder: Path) -> dict:
     path = folder / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; a folder of transformers holds a config.json") from None
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; a folder of transformers holds a config.json") from None
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON ({error})") from None
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
         raise ModelError(f"{path}: it names no model_type; a folder of transformers does")
     if "quantization_config" in content:
