@@ -59,6 +59,7 @@ SLOW = (
     "tests/tokcom_lab/edge/test_load.py",
     "tests/tokcom/modulation/test_direct.py::test_confusion_of_squares",
     "tests/tokcom/models/test_text.py",
+    "tests/tokcom/models/test_text_import.py",
     "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",
     "tests/tokcom/phy/test_detector.py::test_the_metric_is_the_share",
     "tests/tokcom/phy/test_fading.py::test_the_estimate_is_the_least",

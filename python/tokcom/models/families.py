@@ -66,6 +66,16 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.llama_network:LlamaNetwork",
         f"{_CONTEXT}.language_model:LanguageModel",
     ),
+    "causal-transformer": Family(
+        f"{_CONTEXT}.transformer_networks:TransformerConfig",
+        f"{_CONTEXT}.transformer_networks:CausalNetwork",
+        f"{_CONTEXT}.transformer_priors:CausalTransformer",
+    ),
+    "masked-transformer": Family(
+        f"{_CONTEXT}.transformer_networks:TransformerConfig",
+        f"{_CONTEXT}.transformer_networks:MaskedNetwork",
+        f"{_CONTEXT}.transformer_priors:MaskedTransformer",
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

@@ -98,17 +98,18 @@ def export_part(
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
-def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> None:
-    """Write the calibration of a model's context into its card.
+def export_acceptance(folder: Path, acceptance: Acceptance, command: str, name: str = "acceptance") -> None:
+    """Write a calibration of a model's context into its card.
 
     Args:
         folder: the model's folder.
         acceptance: the curve.
         command: the command line that fitted it.
+        name: "acceptance", of packets, or "certainty", of tokens.
     """
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
-    card["context"]["acceptance"] = {
+    card["context"][name] = {
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
         "context": card["context"]["sha256"],
     }  # fmt: skip
