@@ -132,8 +132,7 @@ def export_escalation(folder: Path, acceptance: Acceptance, policy: EscalationPo
     curve = {"log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated)}
     small["acceptance"] = curve | bound
     small["escalation"] = {
-        "doubts": [round(each, 4) for each in policy.doubts], "benefits": [round(each, 4) for each in policy.benefits],
-        "least": round(policy.least, 4),
+        "doubts": list(policy.doubts), "benefits": list(policy.benefits), "least": policy.least,
     } | bound | {CONTEXT: card[CONTEXT]["sha256"]}  # fmt: skip
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
