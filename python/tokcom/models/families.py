@@ -9,6 +9,8 @@ from tokcom.errors import ModelError
 
 ENTRY_POINTS = "tokcom.families"
 """Group of entry points by which other packages register families: names of families to `Family` objects."""
+LARGE = ("diffusers", "transformers")
+"""Packages of the extra "large", which some families need."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Family:
 
 _TOKENIZERS, _CONTEXT = "tokcom.tokenizers", "tokcom.context"
 _VQ, _CLASSIFIER = f"{_TOKENIZERS}.vq:VQTokenizer", f"{_CONTEXT}.classifier:Classifier"
+_LABELLED = f"{_CONTEXT}.masked_prior:LabelledPrior"
 FAMILIES: dict[str, Family] = {
     "vq": Family(f"{_TOKENIZERS}.vq_network:VQConfig", f"{_TOKENIZERS}.vq_network:VQNetwork", _VQ),
     "pyramid": Family(
@@ -60,6 +63,19 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.llama_network:LlamaConfig",
         f"{_CONTEXT}.llama_network:LlamaNetwork",
         f"{_CONTEXT}.language_model:LanguageModel",
+    ),
+    "vq-model": Family(
+        f"{_TOKENIZERS}.vq_model_network:VQModelConfig", f"{_TOKENIZERS}.vq_model_network:VQModelNetwork", _VQ
+    ),
+    "encoder-maskgit": Family(
+        f"{_CONTEXT}.encoder_maskgit_network:EncoderMaskGitConfig",
+        f"{_CONTEXT}.encoder_maskgit_network:EncoderMaskGitNetwork",
+        _LABELLED,
+    ),
+    "bert-maskgit": Family(
+        f"{_CONTEXT}.bert_maskgit_network:BertMaskGitConfig",
+        f"{_CONTEXT}.bert_maskgit_network:BertMaskGitNetwork",
+        _LABELLED,
     ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
@@ -98,4 +114,12 @@ def _others() -> dict:
 
 def _imported(path: str) -> type:
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name not in LARGE:
+            raise
+        raise ModelError(
+            f"{error.name} is not installed, which this model needs: pip install --no-deps -r requirements/large.txt, "
+            "as ./run does when a public model is imported"
+        ) from None

@@ -1,0 +1,167 @@
+"""Import of public checkpoints as models of the zoo: half-precision safetensors and a card."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokcom.errors import ModelError
+from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.public.catalogue import PublicModel, PublicPart
+from tokcom.models.public.checkpoint import read_checkpoint
+from tokcom.models.public.layout import Converted, convert
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOKENIZER = "tokenizer"
+
+
+def files_of(model: PublicModel, given: list[str]) -> dict[str, Path]:
+    """Match files to the parts of a model by their names.
+
+    Args:
+        model: the model.
+        given: paths of files named as in the catalogue, or "part=path" of files with other names.
+
+    Raises:
+        ModelError: a file is of no part, or two are of the same.
+    """
+    found: dict[str, Path] = {}
+    for each in given:
+        part, equals, path = each.partition("=")
+        if not equals or part not in model.parts:
+            path = each
+            names = [part for part, entry in model.parts.items() if entry.file_name == Path(path).name]
+            if len(names) != 1:
+                files = ", ".join(f"{part}={entry.file_name}" for part, entry in model.parts.items())
+                raise ModelError(f"{path}: its name does not tell which part of {model.name} it is: give {files}")
+            (part,) = names
+        if part in found:
+            raise ModelError(f"{path} and {found[part]} are both given as the {part} of {model.name}")
+        found[part] = Path(path)
+    return found
+
+
+def import_model(
+    model: PublicModel, files: Mapping[str, Path], folder: Path, progress: Callable[[str], None] = lambda step: None
+) -> Path:
+    """Convert files of a public model into a model's folder, or add them to it as further parts.
+
+    Args:
+        model: the model.
+        files: its files by part.
+        folder: the model's folder.
+        progress: called with each step, for people.
+
+    Returns:
+        The card's path.
+
+    Raises:
+        ModelError: a file is missing, damaged, or not the one that the catalogue names; the parts that were imported
+            before are kept.
+    """
+    for part in model.parts:  # the tokenizer first, which others refer to
+        if part in files:
+            _import_part(model, part, files[part], folder, progress)
+    return folder / "card.json"
+
+
+def _import_part(
+    model: PublicModel, part: str, path: Path, folder: Path, progress: Callable[[str], None]
+) -> None:  # fmt: skip
+    entry = model.parts[part]
+    progress(f"{path.name}: checking")
+    found = _checked_hash(entry, path)
+    folder.mkdir(parents=True, exist_ok=True)
+    progress(f"{path.name}: reading")
+    tensors = read_checkpoint(path, entry.keep, folder)
+    progress(f"{path.name}: converting")
+    try:
+        converted = convert(entry.layout, tensors, entry.settings)
+        state = _halves(converted)
+        _require_fit(converted, state)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    _write(model, part, folder, converted, state, {"file": entry.place, "sha256": found})
+
+
+def _checked_hash(entry: PublicPart, path: Path) -> str:
+    try:
+        found = file_hash(path)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from None
+    if entry.sha256 is not None and found != entry.sha256:
+        raise ModelError(
+            f"{path}: sha256 is {found[:12]}…, the catalogue says {entry.sha256[:12]}… of {entry.place}: the file is "
+            "truncated, or another one"
+        )
+    return found
+
+
+def _halves(converted: Converted) -> "dict[str, Tensor]":
+    """The weights in half precision.
+
+    Raises:
+        ModelError: some are not finite in it.
+    """
+    from tokcom.models.weights import not_finite
+
+    state = {
+        name: (each.half() if each.is_floating_point() else each).contiguous() for name, each in converted.state.items()
+    }
+    if names := not_finite(state):
+        raise ModelError(f"its weights are not finite in half precision: {', '.join(names[:3])}")
+    return state
+
+
+def _require_fit(converted: Converted, state: "Mapping[str, Tensor]") -> None:
+    """Raise ModelError unless the network of a family takes the weights."""
+    import torch
+
+    from tokcom.models.families import family
+
+    kind = family(converted.family)
+    config_class, network_class = kind.config_class(), kind.network_class()
+    config = {name: tuple(each) if isinstance(each, list) else each for name, each in converted.config.items()}
+    try:
+        with torch.device("meta"):
+            network = network_class(config_class(**config))
+        network.load_state_dict(dict(state), assign=True)
+    except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
+        raise ModelError(f"its weights do not fit the network: {error}") from None
+
+
+def _write(
+    model: PublicModel, part: str, folder: Path, converted: Converted, state: "dict[str, Tensor]", source: dict
+) -> None:
+    from safetensors.torch import save_file
+
+    weights, unfinished = folder / f"{part}.safetensors", folder / f".{part}.unfinished"
+    save_file(state, unfinished)
+    unfinished.chmod(0o644)
+    unfinished.replace(weights)
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(model)
+    card[part] = {
+        "family": converted.family, "config": converted.config,
+        "parameters": sum(each.numel() for each in state.values()), "weights": weights.name,
+        "sha256": file_hash(weights), "source": source,
+    }  # fmt: skip
+    if part == TOKENIZER:
+        card.pop("labels", None)  # they belong to the previous codebook
+    elif TOKENIZER in model.parts:
+        if TOKENIZER not in card:
+            raise ModelError(f"the {part} of {model.name} belongs to its tokenizer: import that first, or with it")
+        card[part][TOKENIZER] = card[TOKENIZER]["sha256"]
+    card["classes"] = card.pop("classes")  # a long list, last
+    draft = folder / ".card.unfinished"
+    draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def _new_card(model: PublicModel) -> dict:
+    return {
+        "format": FORMAT, "name": model.name, "modality": model.modality, "description": model.description,
+        "licence": model.licence, "data": {"name": model.data}, "classes": model.class_names(),
+    }  # fmt: skip

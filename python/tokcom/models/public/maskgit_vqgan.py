@@ -1,0 +1,95 @@
+"""Layout of MaskGIT's VQGAN, as converted to PyTorch; its quirks are folded into weights of diffusers' VQModel.
+
+The network has no attention and few biases, halves pictures by 2 x 2 means, and where a block changes the width its
+1 x 1 shortcut is applied to the block's output h, not to its input: h + W h.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from tokcom.models.public.layout import Converted, numbers, renamed
+
+
+def from_muse(tensors: Mapping[str, Tensor], image_size: int = 256) -> Converted:
+    """Convert the tensors of the file.
+
+    Args:
+        tensors: tensors of the file by name.
+        image_size: side of its pictures in pixels.
+    """
+    levels = numbers(tensors, "encoder.down")
+    widths = [len(tensors[f"encoder.down.{level}.block.0.conv2.weight"]) for level in range(levels)]
+    layers = numbers(tensors, "encoder.down.0.block")
+    words, code_dim = tensors["quantize.embedding.weight"].shape
+    config = {
+        "image_size": image_size, "patch_size": 2 ** (levels - 1), "codebook_size": words, "code_dim": code_dim,
+        "latent_dim": code_dim, "widths": widths, "layers": layers, "attention": False, "middle_attention": False,
+        "unit_range": True,
+    }  # fmt: skip
+    state = {"quantize.embedding.weight": tensors["quantize.embedding.weight"]}
+    for side, count in (("encoder", layers), ("decoder", layers + 1)):
+        state |= _biased(tensors, f"{side}.conv_in.", f"{side}.conv_in.")
+        state |= renamed(tensors, {f"{side}.norm_out.": f"{side}.conv_norm_out."})
+        for number in (0, 1):
+            state |= _block(tensors, f"{side}.mid.{number}.", f"{side}.mid_block.resnets.{number}.")
+        for level in range(levels):
+            new = f"encoder.down_blocks.{level}." if side == "encoder" else f"decoder.up_blocks.{levels - 1 - level}."
+            old = f"{side}.{'down' if side == 'encoder' else 'up'}.{level}."
+            for number in range(layers):
+                state |= _block(tensors, f"{old}block.{number}.", f"{new}resnets.{number}.")
+            if count > layers:
+                state |= _identity_block(widths[level], f"{new}resnets.{layers}.")
+            if side == "encoder" and level < levels - 1:
+                state |= _mean(widths[level], f"{new}downsamplers.0.conv.")
+            if side == "decoder" and level:
+                state |= _biased(tensors, f"{old}upsample_conv.", f"{new}upsamplers.0.conv.")
+    out = tensors["encoder.conv_out.weight"]
+    state["encoder.conv_out.weight"] = torch.nn.functional.pad(out, (1, 1, 1, 1))
+    state["encoder.conv_out.bias"] = tensors["encoder.conv_out.bias"]
+    state |= _biased(tensors, "decoder.conv_out.", "decoder.conv_out.")
+    for name in ("quant_conv.", "post_quant_conv."):
+        state[f"{name}weight"], state[f"{name}bias"] = torch.eye(code_dim)[:, :, None, None], torch.zeros(code_dim)
+    return Converted("vq-model", config, {f"model.{name}": each for name, each in state.items()})
+
+
+def _biased(tensors: Mapping[str, Tensor], old: str, new: str) -> dict[str, Tensor]:
+    """A convolution, which has no bias in some places."""
+    weight = tensors[f"{old}weight"]
+    return {f"{new}weight": weight, f"{new}bias": tensors.get(f"{old}bias", torch.zeros(len(weight)))}
+
+
+def _block(tensors: Mapping[str, Tensor], old: str, new: str) -> dict[str, Tensor]:
+    """A residual block. One that changes the width is the output of its second convolution plus the shortcut of that,
+    which is one convolution; VQModel's own shortcut becomes zero."""
+    found = renamed(tensors, {f"{old}norm1.": f"{new}norm1.", f"{old}norm2.": f"{new}norm2."})
+    found |= _biased(tensors, f"{old}conv1.", f"{new}conv1.") | _biased(tensors, f"{old}conv2.", f"{new}conv2.")
+    shortcut = tensors.get(f"{old}nin_shortcut.weight")
+    if shortcut is None:
+        return found
+    width, before = len(found[f"{new}conv2.weight"]), found[f"{new}conv1.weight"].shape[1]
+    if shortcut.shape[:2] != (width, width):
+        raise ValueError(f"{old}nin_shortcut.weight is {tuple(shortcut.shape)}; it must be applied to {width} channels")
+    # In double precision, that every machine rounds to the same weights, whose hash is the codebook's.
+    both = torch.eye(width, dtype=torch.float64) + shortcut[:, :, 0, 0].double()
+    weight, bias = (found[f"{new}conv2.{kind}"].double() for kind in ("weight", "bias"))
+    found[f"{new}conv2.weight"], found[f"{new}conv2.bias"] = torch.einsum("oi,ihkl->ohkl", both, weight), both @ bias
+    found[f"{new}conv_shortcut.weight"] = torch.zeros(width, before, 1, 1)
+    found[f"{new}conv_shortcut.bias"] = torch.zeros(width)
+    return found
+
+
+def _identity_block(width: int, new: str) -> dict[str, Tensor]:
+    """A block that adds nothing: VQModel's decoder has one per level more than the file."""
+    found = {f"{new}{name}.{kind}": torch.zeros(width) for name in ("norm1", "norm2") for kind in ("weight", "bias")}
+    for name in ("conv1", "conv2"):
+        found[f"{new}{name}.weight"], found[f"{new}{name}.bias"] = torch.zeros(width, width, 3, 3), torch.zeros(width)
+    return found
+
+
+def _mean(width: int, new: str) -> dict[str, Tensor]:
+    """The mean of 2 x 2 values, as a convolution of 3 x 3 that is padded at the right and below."""
+    weight = torch.zeros(width, width, 3, 3)
+    weight[range(width), range(width), :2, :2] = 0.25
+    return {f"{new}weight": weight, f"{new}bias": torch.zeros(width)}
