@@ -77,6 +77,11 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.bert_maskgit_network:BertMaskGitNetwork",
         _LABELLED,
     ),
+    "halton-maskgit": Family(
+        f"{_CONTEXT}.halton_maskgit_network:HaltonMaskGitConfig",
+        f"{_CONTEXT}.halton_maskgit_network:HaltonMaskGitNetwork",
+        _LABELLED,
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

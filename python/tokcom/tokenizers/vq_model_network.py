@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 from diffusers import VQModel
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class VQModelConfig:
     Attributes:
         attention: whether the smallest level of encoder and decoder attends.
         middle_attention: whether their middle blocks attend.
+        unit_vectors: whether words and latents are compared, and words decoded, as vectors of length 1.
         unit_range: whether the network's pictures are in [0, 1] rather than [-1, 1].
     """
 
@@ -29,6 +31,7 @@ class VQModelConfig:
     layers: int = 2
     attention: bool = True
     middle_attention: bool = True
+    unit_vectors: bool = False
     unit_range: bool = False
 
     as_dict = asdict
@@ -52,25 +55,27 @@ class VQModelNetwork(nn.Module):
             num_vq_embeddings=config.codebook_size,
             vq_embed_dim=config.code_dim,
             mid_block_add_attention=config.middle_attention,
-            lookup_from_codebook=True,
         )
 
     @property
     def codebook(self) -> Tensor:
         """Vectors of the words, (codebook_size, code_dim)."""
-        return self.model.quantize.embedding.weight
+        return self._scaled(self.model.quantize.embedding.weight)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Encode pictures to token ids, int64 (batch, rows, columns)."""
         latents = self.model.encode((pictures + 1) / 2 if self.config.unit_range else pictures).latents
-        distances = torch.cdist(latents.flatten(2).mT, self.codebook[None])
+        distances = torch.cdist(self._scaled(latents.flatten(2).mT), self.codebook[None])
         return distances.argmin(-1).view(len(pictures), *latents.shape[2:])
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Decode token ids (batch, rows, columns) to pictures (batch, 3, size, size)."""
-        shape = (*tokens.shape, self.config.code_dim)
-        pictures = self.model.decode(tokens.flatten(), force_not_quantize=True, shape=shape).sample
+        vectors = self.model.post_quant_conv(self.codebook[tokens].permute(0, 3, 1, 2))
+        pictures = self.model.decoder(vectors)
         return pictures * 2 - 1 if self.config.unit_range else pictures
+
+    def _scaled(self, vectors: Tensor) -> Tensor:
+        return functional.normalize(vectors, dim=-1) if self.config.unit_vectors else vectors
 
 
 _DOWN, _UP = "DownEncoderBlock2D", "UpDecoderBlock2D"

@@ -51,8 +51,6 @@ def by_hand(model: PublicModel, parts: Collection[str] | None = None) -> str:
         parts: its parts; None for all.
     """
     wanted = [entry for part, entry in model.parts.items() if parts is None or part in parts]
-    names = " ".join(entry.file_name for entry in wanted)
-    return (
-        f"Download {'; '.join(entry.place for entry in wanted)} on a machine that reaches them, then call `./run models "
-        f"import {model.name} --from {names}`"
-    )
+    places = "; ".join(entry.place for entry in wanted)
+    command = f"./run models import {model.name} --from {' '.join(entry.file_name for entry in wanted)}"
+    return f"Download {places} on a machine that reaches them, then call `{command}`"

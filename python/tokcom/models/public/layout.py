@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 _HERE = "tokcom.models.public"
 LAYOUTS = {
     "taming-vqgan": f"{_HERE}.vqgan:from_taming",
+    "llamagen-vq": f"{_HERE}.vqgan:from_llamagen",
     "maskgit-vqgan": f"{_HERE}.maskgit_vqgan:from_muse",
     "valeo-maskgit": f"{_HERE}.masked_transformers:from_valeo",
+    "halton-maskgit": f"{_HERE}.masked_transformers:from_halton",
     "flax-maskgit": f"{_HERE}.masked_transformers:from_flax",
 }
 """Place of each layout's function, "module:name", by the name that the catalogue uses."""

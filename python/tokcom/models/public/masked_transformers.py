@@ -1,4 +1,4 @@
-"""Layouts of the transformers that predict masked image tokens: valeo.ai's MaskGIT, and Google's."""
+"""Layouts of the transformers that predict masked image tokens: valeo.ai's two MaskGITs, and Google's."""
 
 import math
 from collections.abc import Mapping
@@ -36,6 +36,45 @@ def from_valeo(tensors: Mapping[str, Tensor], heads: int, num_classes: int = 100
         parts["1.fn.net.3."] = "linear2."
         state |= renamed(tensors, {old + each: new + name for each, name in parts.items()})
     return Converted("encoder-maskgit", config, state)
+
+
+def from_halton(tensors: Mapping[str, Tensor], heads: int) -> Converted:
+    """Convert the tensors of the MaskGIT of valeo.ai's "Halton-MaskGIT", for pictures of 256 pixels.
+
+    Args:
+        tensors: tensors of the file by name; those of a compiled or distributed network have more in front.
+        heads: heads of its attention, which the tensors do not tell.
+    """
+    tensors = {name.replace("module.", "").replace("_orig_mod.", ""): each for name, each in tensors.items()}
+    if "in_proj.weight" in tensors:
+        raise ValueError("it halves the grid of tokens on the way in, which this network does not do")
+    words, width = tensors["tok_emb.weight"].shape
+    side, depth = math.isqrt(len(tensors["pos_emb.weight"])), numbers(tensors, "transformer.layers")
+    registers = tensors.get("reg_tokens.weight", tensors["pos_emb.weight"][:0])
+    config = {
+        "codebook_size": words - 1, "grid": [side, side], "num_classes": len(tensors["cls_emb.weight"]) - 1,
+        "width": width, "depth": depth, "heads": heads,
+        "head_width": len(tensors["transformer.layers.0.attn.wq.weight"]) // heads,
+        "mlp_width": len(tensors["transformer.layers.0.ff.w1.weight"]), "registers": len(registers),
+        "null_class": True,
+    }  # fmt: skip
+    state = {
+        "words.weight": tensors["tok_emb.weight"], "classes.weight": tensors["cls_emb.weight"],
+        "positions": tensors["pos_emb.weight"], "registers": registers, "bias": tensors["head.bias"][: words - 1],
+        "last_norm.weight": tensors["last_norm.norm_final.weight"],
+        "last_shift": tensors["last_norm.norm_final.bias"],
+    }  # fmt: skip
+    state |= renamed(tensors, {"last_norm.mlp.1.": "last_modulation."})
+    parts = {
+        "mlp.1.": "modulation.", "ln1.": "attention_norm.", "ln2.": "mlp_norm.", "attn.wq.": "query.",
+        "attn.wk.": "key.", "attn.wv.": "value.", "attn.wo.": "out.", "ff.w1.": "gate.", "ff.w3.": "up.",
+        "ff.w2.": "down.",
+    }  # fmt: skip
+    for layer in range(depth):
+        state |= renamed(
+            tensors, {f"transformer.layers.{layer}.{old}": f"blocks.{layer}.{new}" for old, new in parts.items()}
+        )
+    return Converted("halton-maskgit", config, state)
 
 
 def from_flax(tensors: Mapping[str, Tensor], num_classes: int = 1000) -> Converted:

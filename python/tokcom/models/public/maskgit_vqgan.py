@@ -26,7 +26,7 @@ def from_muse(tensors: Mapping[str, Tensor], image_size: int = 256) -> Converted
     config = {
         "image_size": image_size, "patch_size": 2 ** (levels - 1), "codebook_size": words, "code_dim": code_dim,
         "latent_dim": code_dim, "widths": widths, "layers": layers, "attention": False, "middle_attention": False,
-        "unit_range": True,
+        "unit_vectors": False, "unit_range": True,
     }  # fmt: skip
     state = {"quantize.embedding.weight": tensors["quantize.embedding.weight"]}
     for side, count in (("encoder", layers), ("decoder", layers + 1)):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -38,10 +39,31 @@ def from_taming(tensors: Mapping[str, Tensor], image_size: int = 256) -> Convert
         "latent_dim": len(own["encoder.conv_out.weight"]), "widths": widths,
         "layers": numbers(own, "encoder.down.0.block"),
         "attention": f"encoder.down.{levels - 1}.attn.0.q.weight" in own,
-        "middle_attention": "encoder.mid.attn_1.q.weight" in own, "unit_range": False,
+        "middle_attention": "encoder.mid.attn_1.q.weight" in own, "unit_vectors": False, "unit_range": False,
     }  # fmt: skip
     state = {f"model.{_name(name, levels)}": _flat(name, each) for name, each in own.items()}
     return Converted("vq-model", config, state)
+
+
+def from_llamagen(tensors: Mapping[str, Tensor], image_size: int = 256) -> Converted:
+    """Convert the tensors of LlamaGen's VQ tokenizer: a VQGAN under other names, with words of length 1.
+
+    Args:
+        tensors: tensors of the file by name.
+        image_size: side of its pictures in pixels.
+    """
+    last = numbers(tensors, "decoder.conv_blocks") - 1
+    middle = ("block_1", "attn_1", "block_2")
+
+    def taming(name: str) -> str:
+        name = re.sub(r"^encoder\.conv_blocks\.", "encoder.down.", name)
+        name = re.sub(r"^decoder\.conv_blocks\.(\d+)", lambda found: f"decoder.up.{last - int(found[1])}", name)
+        name = re.sub(r"\.mid\.([012])\.", lambda found: f".mid.{middle[int(found[1])]}.", name)
+        return re.sub(r"^((?:encoder|decoder)\.(?:down|up)\.\d+)\.res\.", r"\1.block.", name)
+
+    own = {taming(name): each for name, each in tensors.items() if name != "quantize.codebook_used"}
+    converted = from_taming(own, image_size)
+    return replace(converted, config=converted.config | {"unit_vectors": True})
 
 
 def _name(name: str, levels: int) -> str:

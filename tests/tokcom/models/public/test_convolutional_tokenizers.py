@@ -230,3 +230,29 @@ def test_a_vqgan_is_not_taken_for_maskgits(bring, vqgan, maskgit_vqgan, tmp_path
     save_file(maskgit_vqgan, path)
     with pytest.raises(ModelError, match=r"nin_shortcut.weight is \(64, 32, 1, 1\); it must be applied to 64 channels"):
         bring(tokenizer=("maskgit-vqgan", path, {}))
+
+
+def llamagen_name(name):
+    """Name that LlamaGen's file gives to a tensor of a VQGAN; its decoder's levels are not counted from the end."""
+    middle = {"block_1": "0", "attn_1": "1", "block_2": "2"}
+    parts = name.split(".")
+    if parts[1] == "mid":
+        parts[2] = middle[parts[2]]
+    elif parts[1] in ("down", "up"):
+        level = int(parts[2])
+        parts[1:3] = ["conv_blocks", str(level if parts[1] == "down" else 1 - level)]
+        parts = ["res" if each == "block" else each for each in parts]
+    return ".".join(parts)
+
+
+def test_llamagen_vq(bring, random_tensors, tmp_path):
+    """Words and latents are compared as unit vectors, and the words' unit vectors are decoded."""
+    path, t = tmp_path / "vq_ds16_c2i.pt", random_tensors(taming_shapes(), seed=5)
+    t["quantize.embedding.weight"] *= torch.linspace(0.5, 4, WORDS)[:, None]  # lengths that would decide otherwise
+    t["quantize.embedding.weight"] = t["quantize.embedding.weight"].half().float()
+    named = {llamagen_name(name): each for name, each in t.items()}
+    torch.save({"model": named | {"quantize.codebook_used": torch.zeros(65536)}}, path)
+    folder = bring(tokenizer=("llamagen-vq", path, {"image_size": SIDE}))
+    codebook = F.normalize(t["quantize.embedding.weight"], dim=1)
+    latents = F.normalize(encode_taming(t, as_floats(pictures(), -1)), dim=1)
+    require_same(folder, nearest(latents, codebook).numpy(), lambda ids: decode_taming(t, ids, codebook), -1)

@@ -186,3 +186,59 @@ def test_google_maskgit(bring, random_tensors, tmp_path):
     frame = TokenFrame(a_frame()[0][0], prior.codebook, WORDS, (SIDE, SIDE), "image")
     with pytest.raises(ModelError, match=r"comes without a label.* 0 to 4"):
         prior.require_fit(frame, NOTHING)
+
+
+HEAD = WIDTH // 3
+"""Width of a head where three heads do not fill the network's width."""
+
+
+def halton_shapes():
+    inside = 3 * HEAD
+    shapes = {"tok_emb.weight": (WORDS + 1, WIDTH), "cls_emb.weight": (CLASSES + 1, WIDTH)}
+    shapes |= {"pos_emb.weight": (PLACES, WIDTH), "reg_tokens.weight": (1, WIDTH), "head.bias": (WORDS + 1,)}
+    shapes |= {"last_norm.norm_final.weight": (WIDTH,), "last_norm.norm_final.bias": (WIDTH,)}
+    shapes |= {"last_norm.mlp.1.weight": (2 * WIDTH, WIDTH), "last_norm.mlp.1.bias": (2 * WIDTH,)}
+    for layer in range(DEPTH):
+        name = f"transformer.layers.{layer}"
+        shapes |= {f"{name}.mlp.1.weight": (6 * WIDTH, WIDTH), f"{name}.mlp.1.bias": (6 * WIDTH,)}
+        shapes |= {f"{name}.ln1.weight": (WIDTH,), f"{name}.ln2.weight": (WIDTH,)}
+        shapes |= {f"{name}.attn.{each}.weight": (inside, WIDTH) for each in ("wq", "wk", "wv")}
+        shapes |= {f"{name}.attn.wo.weight": (WIDTH, inside), f"{name}.ff.w2.weight": (WIDTH, MLP)}
+        shapes |= {f"{name}.ff.{each}.weight": (MLP, WIDTH) for each in ("w1", "w3")}
+    return shapes
+
+
+def halton_logits(t, tokens, label):
+    """Logits (PLACES, WORDS); the mask's number is WORDS, the null class's CLASSES."""
+
+    def rms(x):
+        return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+
+    told = F.silu(t["cls_emb.weight"][label])
+    x = torch.cat((t["tok_emb.weight"][torch.tensor(tokens)] + t["pos_emb.weight"], t["reg_tokens.weight"]))
+    for layer in range(DEPTH):
+        name = f"transformer.layers.{layer}"
+        first, second = F.linear(told, *pair(t, f"{name}.mlp.1")).view(2, 3, WIDTH)
+        h = t[f"{name}.ln1.weight"] * rms(x) * (1 + first[1]) + first[0]
+        q, k, v = (h @ t[f"{name}.attn.{each}.weight"].T for each in ("wq", "wk", "wv"))
+        q, k, v = (each.view(-1, 3, HEAD) for each in (rms(q), rms(k), v))
+        weights = torch.softmax(torch.einsum("ihd,jhd->hij", q, k) / math.sqrt(HEAD), -1)
+        mixed = torch.einsum("hij,jhd->ihd", weights, v).reshape(len(x), 3 * HEAD)
+        x = x + first[2] * (mixed @ t[f"{name}.attn.wo.weight"].T)
+        h = t[f"{name}.ln2.weight"] * rms(x) * (1 + second[1]) + second[0]
+        gated = F.silu(h @ t[f"{name}.ff.w1.weight"].T) * (h @ t[f"{name}.ff.w3.weight"].T)
+        x = x + second[2] * (gated @ t[f"{name}.ff.w2.weight"].T)
+    shift, scale = F.linear(told, *pair(t, "last_norm.mlp.1")).view(2, WIDTH)
+    x = (t["last_norm.norm_final.weight"] * rms(x) + t["last_norm.norm_final.bias"]) * (1 + scale) + shift
+    return (x[:PLACES] @ t["tok_emb.weight"].T + t["head.bias"])[:, :WORDS]
+
+
+def test_halton_maskgit(bring, random_tensors, tmp_path):
+    """From a compiled and distributed training; the head's weights are those of the embedding, kept twice."""
+    path, t = tmp_path / "ImageNet_256_small.pth", random_tensors(halton_shapes())
+    named = {f"module._orig_mod.{name}": each for name, each in (t | {"head.weight": t["tok_emb.weight"]}).items()}
+    torch.save({"iter": 1, "model_state_dict": named, "optimizer_state_dict": {}}, path)
+    folder = bring(context=("halton-maskgit", path, {"heads": 3}))
+    masked = np.where(a_frame()[1], WORDS, a_frame()[0])[0]
+    require_same(folder, halton_logits(t, masked, 1), Condition(1))
+    require_same(folder, halton_logits(t, masked, CLASSES), NOTHING)
