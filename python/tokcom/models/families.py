@@ -82,6 +82,16 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.halton_maskgit_network:HaltonMaskGitNetwork",
         _LABELLED,
     ),
+    "titok": Family(
+        f"{_TOKENIZERS}.titok_network:TiTokConfig",
+        f"{_TOKENIZERS}.titok_network:TiTokNetwork",
+        f"{_TOKENIZERS}.sequence:SequenceTokenizer",
+    ),
+    "uvit-maskgit": Family(
+        f"{_CONTEXT}.uvit_maskgit_network:UVitMaskGitConfig",
+        f"{_CONTEXT}.uvit_maskgit_network:UVitMaskGitNetwork",
+        _LABELLED,
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

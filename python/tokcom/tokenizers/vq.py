@@ -40,8 +40,12 @@ class VQTokenizer(PictureTokenizer):
         self.codebook = codebook
         self.codebook_size = config.codebook_size
         self.image_size = config.image_size
-        self.grid = (config.image_size // config.patch_size,) * 2
+        self.grid = self._grid(config)
         self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+
+    @staticmethod
+    def _grid(config: object) -> tuple[int, ...]:
+        return (config.image_size // config.patch_size,) * 2
 
     def encode(self, pictures: np.ndarray) -> np.ndarray:
         self.require_pictures(pictures)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tokcom.models.public.layout import Converted, numbers, renamed
 
@@ -19,39 +20,60 @@ def from_muse(tensors: Mapping[str, Tensor], image_size: int = 256) -> Converted
         tensors: tensors of the file by name.
         image_size: side of its pictures in pixels.
     """
-    levels = numbers(tensors, "encoder.down")
-    widths = [len(tensors[f"encoder.down.{level}.block.0.conv2.weight"]) for level in range(levels)]
-    layers = numbers(tensors, "encoder.down.0.block")
+    widths, layers, decoder = decoder_of(tensors)
     words, code_dim = tensors["quantize.embedding.weight"].shape
     config = {
-        "image_size": image_size, "patch_size": 2 ** (levels - 1), "codebook_size": words, "code_dim": code_dim,
+        "image_size": image_size, "patch_size": 2 ** (len(widths) - 1), "codebook_size": words, "code_dim": code_dim,
         "latent_dim": code_dim, "widths": widths, "layers": layers, "attention": False, "middle_attention": False,
         "unit_vectors": False, "unit_range": True,
     }  # fmt: skip
-    state = {"quantize.embedding.weight": tensors["quantize.embedding.weight"]}
-    for side, count in (("encoder", layers), ("decoder", layers + 1)):
-        state |= _biased(tensors, f"{side}.conv_in.", f"{side}.conv_in.")
-        state |= renamed(tensors, {f"{side}.norm_out.": f"{side}.conv_norm_out."})
-        for number in (0, 1):
-            state |= _block(tensors, f"{side}.mid.{number}.", f"{side}.mid_block.resnets.{number}.")
-        for level in range(levels):
-            new = f"encoder.down_blocks.{level}." if side == "encoder" else f"decoder.up_blocks.{levels - 1 - level}."
-            old = f"{side}.{'down' if side == 'encoder' else 'up'}.{level}."
-            for number in range(layers):
-                state |= _block(tensors, f"{old}block.{number}.", f"{new}resnets.{number}.")
-            if count > layers:
-                state |= _identity_block(widths[level], f"{new}resnets.{layers}.")
-            if side == "encoder" and level < levels - 1:
-                state |= _mean(widths[level], f"{new}downsamplers.0.conv.")
-            if side == "decoder" and level:
-                state |= _biased(tensors, f"{old}upsample_conv.", f"{new}upsamplers.0.conv.")
-    out = tensors["encoder.conv_out.weight"]
-    state["encoder.conv_out.weight"] = torch.nn.functional.pad(out, (1, 1, 1, 1))
-    state["encoder.conv_out.bias"] = tensors["encoder.conv_out.bias"]
-    state |= _biased(tensors, "decoder.conv_out.", "decoder.conv_out.")
+    state = {"quantize.embedding.weight": tensors["quantize.embedding.weight"]} | _encoder(tensors, widths, layers)
     for name in ("quant_conv.", "post_quant_conv."):
         state[f"{name}weight"], state[f"{name}bias"] = torch.eye(code_dim)[:, :, None, None], torch.zeros(code_dim)
-    return Converted("vq-model", config, {f"model.{name}": each for name, each in state.items()})
+    return Converted("vq-model", config, {f"model.{name}": each for name, each in (state | decoder).items()})
+
+
+def decoder_of(tensors: Mapping[str, Tensor]) -> tuple[list[int], int, dict[str, Tensor]]:
+    """Convert the decoder alone.
+
+    Args:
+        tensors: tensors by name, those of the decoder begin with "decoder.".
+
+    Returns:
+        The widths of its levels from the largest, the blocks per level, and the weights of VQModel's decoder.
+    """
+    levels, layers = numbers(tensors, "decoder.up"), numbers(tensors, "decoder.up.0.block")
+    widths = [len(tensors[f"decoder.up.{level}.block.0.conv2.weight"]) for level in range(levels)]
+    state = _ends(tensors, "decoder") | _biased(tensors, "decoder.conv_out.", "decoder.conv_out.")
+    for level in range(levels):
+        old, new = f"decoder.up.{level}.", f"decoder.up_blocks.{levels - 1 - level}."
+        for number in range(layers):
+            state |= _block(tensors, f"{old}block.{number}.", f"{new}resnets.{number}.")
+        state |= _identity_block(widths[level], f"{new}resnets.{layers}.")
+        if level:
+            state |= _biased(tensors, f"{old}upsample_conv.", f"{new}upsamplers.0.conv.")
+    return widths, layers, state
+
+
+def _encoder(tensors: Mapping[str, Tensor], widths: list[int], layers: int) -> dict[str, Tensor]:
+    state = _ends(tensors, "encoder") | renamed(tensors, {"encoder.conv_out.bias": "encoder.conv_out.bias"})
+    state["encoder.conv_out.weight"] = functional.pad(tensors["encoder.conv_out.weight"], (1, 1, 1, 1))
+    for level, width in enumerate(widths):
+        old, new = f"encoder.down.{level}.", f"encoder.down_blocks.{level}."
+        for number in range(layers):
+            state |= _block(tensors, f"{old}block.{number}.", f"{new}resnets.{number}.")
+        if level < len(widths) - 1:
+            state |= _mean(width, f"{new}downsamplers.0.conv.")
+    return state
+
+
+def _ends(tensors: Mapping[str, Tensor], side: str) -> dict[str, Tensor]:
+    """What encoder and decoder have in common: the first convolution, the middle blocks, and the last norm."""
+    state = _biased(tensors, f"{side}.conv_in.", f"{side}.conv_in.")
+    state |= renamed(tensors, {f"{side}.norm_out.": f"{side}.conv_norm_out."})
+    for number in (0, 1):
+        state |= _block(tensors, f"{side}.mid.{number}.", f"{side}.mid_block.resnets.{number}.")
+    return state
 
 
 def _biased(tensors: Mapping[str, Tensor], old: str, new: str) -> dict[str, Tensor]:

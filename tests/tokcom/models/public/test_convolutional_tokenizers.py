@@ -222,7 +222,7 @@ def test_a_vqgan_is_not_taken_for_maskgits(bring, vqgan, maskgit_vqgan, tmp_path
     path = tmp_path / "weights.safetensors"
     save_file(vqgan, path)
     with pytest.raises(
-        ModelError, match=r"weights\.safetensors: not a checkpoint of layout maskgit-vqgan: it lacks encoder"
+        ModelError, match=r"weights\.safetensors: not a checkpoint of layout maskgit-vqgan: it lacks decoder"
     ):
         bring(tokenizer=("maskgit-vqgan", path, {}))
     name = "encoder.down.1.block.0.nin_shortcut.weight"
