@@ -50,7 +50,10 @@ def by_hand(model: PublicModel, parts: Collection[str] | None = None) -> str:
         model: the model.
         parts: its parts; None for all.
     """
-    wanted = [entry for part, entry in model.parts.items() if parts is None or part in parts]
-    places = "; ".join(entry.place for entry in wanted)
-    command = f"./run models import {model.name} --from {' '.join(entry.file_name for entry in wanted)}"
+    wanted = {part: entry for part, entry in model.parts.items() if parts is None or part in parts}
+    places = "; ".join(entry.place for entry in wanted.values())
+    names = [entry.file_name for entry in model.parts.values()]
+    unique = len(set(names)) == len(names)
+    files = [entry.file_name if unique else f"{part}={entry.file_name}" for part, entry in wanted.items()]
+    command = f"./run models import {model.name} --from {' '.join(files)}"
     return f"Download {places} on a machine that reaches them, then call `{command}`"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokcom.errors import ModelError
-from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.card import FORMAT, Card, file_hash
 from tokcom.models.public.catalogue import PublicModel, PublicPart
 from tokcom.models.public.checkpoint import read_checkpoint
 from tokcom.models.public.layout import Converted, convert
@@ -61,6 +61,10 @@ def import_model(
         ModelError: a file is missing, damaged, or not the one that the catalogue names; the parts that were imported
             before are kept.
     """
+    if TOKENIZER in model.parts and TOKENIZER not in files and TOKENIZER not in _card(model, folder):
+        raise ModelError(
+            f"the {', '.join(files)} of {model.name} belongs to its tokenizer: import that first, or with it"
+        )
     for part in model.parts:  # the tokenizer first, which others refer to
         if part in files:
             _import_part(model, part, files[part], folder, progress)
@@ -141,8 +145,7 @@ def _write(
     save_file(state, unfinished)
     unfinished.chmod(0o644)
     unfinished.replace(weights)
-    path = folder / "card.json"
-    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(model)
+    card = _card(model, folder)
     card[part] = {
         "family": converted.family, "config": converted.config,
         "parameters": sum(each.numel() for each in state.values()), "weights": weights.name,
@@ -151,16 +154,17 @@ def _write(
     if part == TOKENIZER:
         card.pop("labels", None)  # they belong to the previous codebook
     elif TOKENIZER in model.parts:
-        if TOKENIZER not in card:
-            raise ModelError(f"the {part} of {model.name} belongs to its tokenizer: import that first, or with it")
         card[part][TOKENIZER] = card[TOKENIZER]["sha256"]
     card["classes"] = card.pop("classes")  # a long list, last
     draft = folder / ".card.unfinished"
     draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    draft.replace(folder / "card.json")
 
 
-def _new_card(model: PublicModel) -> dict:
+def _card(model: PublicModel, folder: Path) -> dict:
+    """The model's card as it is by now; one without parts, if there is no card."""
+    if (folder / "card.json").exists():
+        return dict(Card.read(folder).content)
     return {
         "format": FORMAT, "name": model.name, "modality": model.modality, "description": model.description,
         "licence": model.licence, "data": {"name": model.data}, "classes": model.class_names(),

@@ -2,7 +2,6 @@
 
 import math
 
-import msgpack
 import numpy as np
 import pytest
 import torch
@@ -13,6 +12,7 @@ from tokcom.errors import ModelError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.models.zoo import load_context
 
+msgpack = pytest.importorskip("msgpack", reason="the packages of requirements/large.txt are not installed")
 pytest.importorskip("transformers", reason="the packages of requirements/large.txt are not installed")
 WORDS, CLASSES, SIDE, WIDTH, DEPTH, HEADS, MLP = 20, 5, 3, 32, 2, 4, 48
 PLACES = SIDE**2
