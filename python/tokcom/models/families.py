@@ -92,6 +92,7 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.uvit_maskgit_network:UVitMaskGitNetwork",
         _LABELLED,
     ),
+    "rar": Family(f"{_CONTEXT}.rar_network:RarConfig", f"{_CONTEXT}.rar_network:RarNetwork", f"{_CONTEXT}.rar:Rar"),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),
