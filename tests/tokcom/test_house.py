@@ -64,6 +64,7 @@ ROOMS = {
         "faults",
         "device_speed",
         "demo_page",
+        "large_models",
         "radio",
         "cli",
     ),

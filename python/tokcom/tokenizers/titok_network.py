@@ -149,6 +149,8 @@ class _ProxyHead(nn.Module):
             block_out_channels=tuple(config.pixel_widths), layers_per_block=config.pixel_layers,
             mid_block_add_attention=False,
         )  # fmt: skip
+        for level in self.pixels.up_blocks:  # diffusers' decoder has one block more
+            level.resnets = level.resnets[: config.pixel_layers]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pixels(torch.einsum("nchw,cd->ndhw", self.words(x).softmax(1), self.vectors.weight))

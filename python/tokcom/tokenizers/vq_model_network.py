@@ -16,6 +16,7 @@ class VQModelConfig:
     """Shape of a `VQModelNetwork`; it is stored in the model's card.
 
     Attributes:
+        layers, decoder_layers: residual blocks per level of the encoder, and of the decoder.
         attention: whether the smallest level of encoder and decoder attends.
         middle_attention: whether their middle blocks attend.
         unit_vectors: whether words and latents are compared, and words decoded, as vectors of length 1.
@@ -29,6 +30,7 @@ class VQModelConfig:
     latent_dim: int = 256
     widths: tuple[int, ...] = (128, 128, 256, 256, 512)
     layers: int = 2
+    decoder_layers: int = 3
     attention: bool = True
     middle_attention: bool = True
     unit_vectors: bool = False
@@ -49,13 +51,21 @@ class VQModelNetwork(nn.Module):
             down_block_types=(_DOWN,) * plain + (down,),
             up_block_types=(up,) + (_UP,) * plain,
             block_out_channels=tuple(config.widths),
-            layers_per_block=config.layers,
+            layers_per_block=max(config.layers, config.decoder_layers - 1),
             latent_channels=config.latent_dim,
             sample_size=config.image_size,
             num_vq_embeddings=config.codebook_size,
             vq_embed_dim=config.code_dim,
             mid_block_add_attention=config.middle_attention,
         )
+
+        # VQModel has one block per level more in its decoder than in its encoder.
+        for side, layers in (
+            (self.model.encoder.down_blocks, config.layers),
+            (self.model.decoder.up_blocks, config.decoder_layers),
+        ):
+            for level in side:
+                level.resnets = level.resnets[:layers]
 
     @property
     def codebook(self) -> Tensor:

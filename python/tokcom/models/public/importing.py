@@ -83,6 +83,7 @@ def _import_part(
     progress(f"{path.name}: converting")
     try:
         converted = convert(entry.layout, tensors, entry.settings)
+        _require_shape(entry, converted)
         state = _halves(converted)
         _require_fit(converted, state)
     except ModelError as error:
@@ -101,6 +102,14 @@ def _checked_hash(entry: PublicPart, path: Path) -> str:
             "truncated, or another one"
         )
     return found
+
+
+def _require_shape(entry: PublicPart, converted: Converted) -> None:
+    """Raise ModelError unless the network has the shape that the catalogue gives."""
+    given, found = entry.config, converted.config
+    other = [f"{name} {found.get(name)} rather than {each}" for name, each in given.items() if found.get(name) != each]
+    if given and (other or found.keys() - given.keys()):
+        raise ModelError(f"its network is another one: {', '.join(other) or 'it has a longer description'}")
 
 
 def _halves(converted: Converted) -> "dict[str, Tensor]":

@@ -24,7 +24,8 @@ def from_muse(tensors: Mapping[str, Tensor], image_size: int = 256) -> Converted
     words, code_dim = tensors["quantize.embedding.weight"].shape
     config = {
         "image_size": image_size, "patch_size": 2 ** (len(widths) - 1), "codebook_size": words, "code_dim": code_dim,
-        "latent_dim": code_dim, "widths": widths, "layers": layers, "attention": False, "middle_attention": False,
+        "latent_dim": code_dim, "widths": widths, "layers": layers, "decoder_layers": layers,
+        "attention": False, "middle_attention": False,
         "unit_vectors": False, "unit_range": True,
     }  # fmt: skip
     state = {"quantize.embedding.weight": tensors["quantize.embedding.weight"]} | _encoder(tensors, widths, layers)
@@ -49,7 +50,6 @@ def decoder_of(tensors: Mapping[str, Tensor]) -> tuple[list[int], int, dict[str,
         old, new = f"decoder.up.{level}.", f"decoder.up_blocks.{levels - 1 - level}."
         for number in range(layers):
             state |= _block(tensors, f"{old}block.{number}.", f"{new}resnets.{number}.")
-        state |= _identity_block(widths[level], f"{new}resnets.{layers}.")
         if level:
             state |= _biased(tensors, f"{old}upsample_conv.", f"{new}upsamplers.0.conv.")
     return widths, layers, state
@@ -99,14 +99,6 @@ def _block(tensors: Mapping[str, Tensor], old: str, new: str) -> dict[str, Tenso
     found[f"{new}conv2.weight"], found[f"{new}conv2.bias"] = torch.einsum("oi,ihkl->ohkl", both, weight), both @ bias
     found[f"{new}conv_shortcut.weight"] = torch.zeros(width, before, 1, 1)
     found[f"{new}conv_shortcut.bias"] = torch.zeros(width)
-    return found
-
-
-def _identity_block(width: int, new: str) -> dict[str, Tensor]:
-    """A block that adds nothing: VQModel's decoder has one per level more than the file."""
-    found = {f"{new}{name}.{kind}": torch.zeros(width) for name in ("norm1", "norm2") for kind in ("weight", "bias")}
-    for name in ("conv1", "conv2"):
-        found[f"{new}{name}.weight"], found[f"{new}{name}.bias"] = torch.zeros(width, width, 3, 3), torch.zeros(width)
     return found
 
 

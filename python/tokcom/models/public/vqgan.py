@@ -37,7 +37,7 @@ def from_taming(tensors: Mapping[str, Tensor], image_size: int = 256) -> Convert
     config = {
         "image_size": image_size, "patch_size": 2 ** (levels - 1), "codebook_size": words, "code_dim": code_dim,
         "latent_dim": len(own["encoder.conv_out.weight"]), "widths": widths,
-        "layers": numbers(own, "encoder.down.0.block"),
+        "layers": numbers(own, "encoder.down.0.block"), "decoder_layers": numbers(own, "decoder.up.0.block"),
         "attention": f"encoder.down.{levels - 1}.attn.0.q.weight" in own,
         "middle_attention": "encoder.mid.attn_1.q.weight" in own, "unit_vectors": False, "unit_range": False,
     }  # fmt: skip

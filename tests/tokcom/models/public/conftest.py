@@ -11,7 +11,7 @@ def bring(tmp_path):
 
         entries, files = {}, {}
         for part, (layout, path, settings) in parts.items():
-            entries[part] = PublicPart(layout, path.name, 0, {}, "somebody/something", settings=settings)
+            entries[part] = PublicPart(layout, path.name, repository="somebody/something", settings=settings)
             files[part] = path
         model = PublicModel("public", "a public model", "image", "", "MIT", "nothing", entries)
         return str(import_model(model, files, tmp_path / "zoo" / "public").parent)

@@ -70,7 +70,7 @@ def layouts(monkeypatch):
 
 def test_parts_come_one_after_another(layouts, tiny_model, tmp_path):
     """The card grows; what was imported stays; a context model without its tokenizer is refused."""
-    parts = {"tokenizer": PublicPart("vq", "t.safetensors", 0, {}), "context": PublicPart("maskgit", "c", 0, {})}
+    parts = {"tokenizer": PublicPart("vq", "t.safetensors"), "context": PublicPart("maskgit", "c")}
     files = {part: tiny_model / f"{part}.safetensors" for part in parts}
     folder = tmp_path / "public" / "mine"
     with pytest.raises(ModelError, match="the context of mine belongs to its tokenizer: import that first"):
@@ -85,11 +85,11 @@ def test_parts_come_one_after_another(layouts, tiny_model, tmp_path):
 
 
 def test_other_files_are_refused(layouts, tiny_model, tmp_path):
-    entry = PublicPart("vq", "t.safetensors", 0, {}, "somebody/something", sha256="0" * 64)
+    entry = PublicPart("vq", "t.safetensors", repository="somebody/something", sha256="0" * 64)
     weights = tiny_model / "tokenizer.safetensors"
     with pytest.raises(ModelError, match=r"the catalogue says 000000000000… of t\.safetensors of somebody/something"):
         import_model(a_model(tokenizer=entry), {"tokenizer": weights}, tmp_path / "mine")
-    entry = PublicPart("vq", "t.safetensors", 0, {})
+    entry = PublicPart("vq", "t.safetensors")
     tensors = load_file(weights)
     other = tmp_path / "other.safetensors"
     save_file(tensors | {"codebook": torch.full((32, 8), 1e6)}, other)
@@ -127,7 +127,7 @@ def test_parts_that_are_not_on_the_hub_are_left_to_people(monkeypatch, tmp_path)
     assert "import maskgit-google --from maskgit_imagenet256_checkpoint`" in by_hand(model, ["context"])
     assert "--from tokenizer=model.safetensors context=model.safetensors`" in by_hand(public_model("titok-l32"))
     with pytest.raises(ModelError, match=r"mine is not on the hub\. Download"):
-        fetch_files(a_model(context=PublicPart("maskgit", "c", 0, {}, elsewhere="a shelf")))
+        fetch_files(a_model(context=PublicPart("maskgit", "c", elsewhere="a shelf")))
 
 
 def test_a_family_imports_nothing_of_the_others():
