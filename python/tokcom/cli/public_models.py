@@ -94,7 +94,7 @@ def _show_licence(name: str) -> None:
         click.echo(f"  {entry.place}{size}", err=True)
 
 
-def _import(name: str, files: Mapping[str, Path], to: Path) -> None:
+def _import(name: str, files: Mapping[str, list[Path]], to: Path) -> None:
     from tokcom.models.public.catalogue import public_model
     from tokcom.models.public.fetching import by_hand
     from tokcom.models.public.importing import import_model

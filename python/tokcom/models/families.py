@@ -22,11 +22,13 @@ class Family:
         network: class of the network, constructed from a configuration; it loads the weights as its state.
         use: function that makes a tokenizer, a prior or a classifier from network, name of the codebook, and further
             arguments of the loader.
+        full_precision: whether half precision is too coarse for what the network computes, on a GPU, too.
     """
 
     config: str
     network: str
     use: str
+    full_precision: bool = False
 
     def config_class(self) -> type:
         """Import the class of the configuration."""
@@ -65,7 +67,10 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.language_model:LanguageModel",
     ),
     "vq-model": Family(
-        f"{_TOKENIZERS}.vq_model_network:VQModelConfig", f"{_TOKENIZERS}.vq_model_network:VQModelNetwork", _VQ
+        f"{_TOKENIZERS}.vq_model_network:VQModelConfig",
+        f"{_TOKENIZERS}.vq_model_network:VQModelNetwork",
+        _VQ,
+        full_precision=True,
     ),
     "encoder-maskgit": Family(
         f"{_CONTEXT}.encoder_maskgit_network:EncoderMaskGitConfig",
@@ -93,6 +98,12 @@ FAMILIES: dict[str, Family] = {
         _LABELLED,
     ),
     "rar": Family(f"{_CONTEXT}.rar_network:RarConfig", f"{_CONTEXT}.rar_network:RarNetwork", f"{_CONTEXT}.rar:Rar"),
+    "amused": Family(
+        f"{_CONTEXT}.amused:AmusedConfig", f"{_CONTEXT}.amused:AmusedNetwork", f"{_CONTEXT}.amused:Amused"
+    ),
+    "clip-text": Family(
+        f"{_CONTEXT}.clip_text:ClipTextShape", f"{_CONTEXT}.clip_text:ClipTextNetwork", f"{_CONTEXT}.clip_text:ClipText"
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tokcom.context.classifier import Classifier
+    from tokcom.context.clip_text import ClipText
     from tokcom.source.frame_coder import FrameCoder
 
 CONTEXT = "context"
 """Name of the part that predicts tokens."""
+TEXT = "text"
+"""Name of the part that encodes the sentences that the context model is told."""
 CODED = "coded"
 """Name of the semantic labels for coded bits."""
 
@@ -231,8 +234,16 @@ def load_context(model: str, device: "str | torch.device" = AUTO) -> Prior:
         from tokcom.context.onnx_prior import OnnxPrior
 
         return OnnxPrior(next(iter(card.onnx(CONTEXT).values())), name)
-    told = {"encoder": _embed} if "sentences" in entry else {}
+    told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
+    if TEXT in card.content:
+        told = {"encoder": load_text_encoder(model, where)}
     return family(entry["family"]).user()(_network(card, CONTEXT, where), name, **told)
+
+
+def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipText":
+    """Load the encoder of sentences of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return family(card.part(TEXT)["family"]).user()(_network(card, TEXT, find_device(device)), card.name)
 
 
 def _embed(texts: Sequence[str]) -> "torch.Tensor":
@@ -476,7 +487,7 @@ def _build(card: Card, part: str, device: "torch.device") -> "nn.Module":
     entry, path = card.part(part), card.weights(part)
     kind = family(entry["family"])
     weights = read_weights(path)
-    dtype = weights_dtype(device)
+    dtype = torch.float32 if kind.full_precision else weights_dtype(device)
     placed = {
         name: each.to(device, dtype if each.is_floating_point() else each.dtype) for name, each in weights.items()
     }

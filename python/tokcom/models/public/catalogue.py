@@ -25,6 +25,7 @@ class PublicPart:
         elsewhere: where it is, in words, if it is not there.
         bytes: size of the file; None if it is not known.
         sha256: hash of the file, in hexadecimal; None if it is not known.
+        companions: further files of the repository, whose bytes the layout needs.
         keep: beginnings of the names of its tensors to read; all, if empty.
         settings: what its tensors do not tell.
     """
@@ -40,18 +41,19 @@ class PublicPart:
     elsewhere: str = ""
     bytes: int | None = None
     sha256: str | None = None
+    companions: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def file_name(self) -> str:
-        """Name of the file, without its folder."""
-        return self.file.rpartition("/")[2]
+    def files(self) -> tuple[str, ...]:
+        """Paths of all its files in the repository, the weights first."""
+        return (self.file, *self.companions)
 
     @property
     def place(self) -> str:
         """Where the file is, for people."""
-        return f"{self.file} of {self.repository or self.elsewhere}"
+        return f"{', '.join(self.files)} of {self.repository or self.elsewhere}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class PublicModel:
         return BYTES_PER_WEIGHT[where] * sum(part.parameters for part in self.parts.values())
 
 
+def base_name(file: str) -> str:
+    """Name of a file of a repository, without its folder."""
+    return file.rpartition("/")[2]
+
+
 def public_models() -> dict[str, PublicModel]:
     """The models of the catalogue by name."""
     return {name: _model(name, row) for name, row in load_table("tokcom.models.public", "catalogue").items()}
@@ -104,7 +111,9 @@ def public_model(name: str) -> PublicModel:
 
 def _model(name: str, row: dict) -> PublicModel:
     parts = {
-        part: PublicPart(**{key: tuple(value) if key == "keep" else value for key, value in entry.items()})
+        part: PublicPart(
+            **{key: tuple(value) if key in ("keep", "companions") else value for key, value in entry.items()}
+        )
         for part, entry in row["parts"].items()
     }
     return PublicModel(name, **{key: value for key, value in row.items() if key != "parts"}, parts=parts)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tokcom.errors import ModelError
-from tokcom.models.public.catalogue import PublicModel
+from tokcom.models.public.catalogue import PublicModel, base_name
 
 
-def fetch_files(model: PublicModel, progress: Callable[[str], None] = lambda step: None) -> dict[str, Path]:
+def fetch_files(model: PublicModel, progress: Callable[[str], None] = lambda step: None) -> dict[str, list[Path]]:
     """Download the files of a public model into the hub's cache, where those that are complete are found again.
 
     Args:
@@ -16,7 +16,7 @@ def fetch_files(model: PublicModel, progress: Callable[[str], None] = lambda ste
         progress: called with each step, for people.
 
     Returns:
-        The files by part, without those that are not on the hub.
+        The files by part, the weights first, without those that are not on the hub.
 
     Raises:
         ModelError: no file is on the hub, one cannot be fetched, or huggingface_hub is not installed.
@@ -36,7 +36,7 @@ def fetch_files(model: PublicModel, progress: Callable[[str], None] = lambda ste
     for part, entry in on_hub.items():
         progress(entry.place)
         try:
-            found[part] = Path(hf_hub_download(entry.repository, entry.file))
+            found[part] = [Path(hf_hub_download(entry.repository, file)) for file in entry.files]
         except Exception as error:  # of its own, of its HTTP client, and of the disk
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"{entry.place} cannot be fetched: {reason.rstrip('.')}. {by_hand(model)}") from None
@@ -52,8 +52,11 @@ def by_hand(model: PublicModel, parts: Collection[str] | None = None) -> str:
     """
     wanted = {part: entry for part, entry in model.parts.items() if parts is None or part in parts}
     places = "; ".join(entry.place for entry in wanted.values())
-    names = [entry.file_name for entry in model.parts.values()]
-    unique = len(set(names)) == len(names)
-    files = [entry.file_name if unique else f"{part}={entry.file_name}" for part, entry in wanted.items()]
+    names = [name for entry in model.parts.values() for name in map(base_name, entry.files)]
+    files = [
+        name if names.count(name) == 1 else f"{part}={name}"
+        for part, entry in wanted.items()
+        for name in map(base_name, entry.files)
+    ]
     command = f"./run models import {model.name} --from {' '.join(files)}"
     return f"Download {places} on a machine that reaches them, then call `{command}`"

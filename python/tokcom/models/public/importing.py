@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, Card, file_hash
-from tokcom.models.public.catalogue import PublicModel, PublicPart
+from tokcom.models.public.catalogue import PublicModel, PublicPart, base_name
 from tokcom.models.public.checkpoint import read_checkpoint
 from tokcom.models.public.layout import Converted, convert
 
@@ -15,42 +15,57 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOKENIZER = "tokenizer"
+MAX_COMPANION_BYTES = 16 << 20
+"""Size of the largest file that comes with weights, such as a vocabulary."""
 
 
-def files_of(model: PublicModel, given: list[str]) -> dict[str, Path]:
+def files_of(model: PublicModel, given: list[str]) -> dict[str, list[Path]]:
     """Match files to the parts of a model by their names.
 
     Args:
         model: the model.
-        given: paths of files named as in the catalogue, or "part=path" of files with other names.
+        given: paths of files named as in the catalogue, or "part=path" where names do not tell, or are others.
+
+    Returns:
+        The files by part, the weights first.
 
     Raises:
-        ModelError: a file is of no part, or two are of the same.
+        ModelError: a file is of no part, two are the same, or one is missing.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, dict[str, Path]] = {}
     for each in given:
         part, equals, path = each.partition("=")
-        if not equals or part not in model.parts:
-            path = each
-            names = [part for part, entry in model.parts.items() if entry.file_name == Path(path).name]
-            if len(names) != 1:
-                files = ", ".join(f"{part}={entry.file_name}" for part, entry in model.parts.items())
-                raise ModelError(f"{path}: its name does not tell which part of {model.name} it is: give {files}")
-            (part,) = names
-        if part in found:
-            raise ModelError(f"{path} and {found[part]} are both given as the {part} of {model.name}")
-        found[part] = Path(path)
-    return found
+        told = bool(equals) and part in model.parts
+        name = base_name(path if told else each)
+        if not told:
+            parts = [part for part, entry in model.parts.items() if name in map(base_name, entry.files)]
+            if len(parts) != 1:
+                files = ", ".join(f"{part}={base_name(f)}" for part, entry in model.parts.items() for f in entry.files)
+                raise ModelError(f"{each}: its name does not tell which part of {model.name} it is: give {files}")
+            part, path = parts[0], each
+        entry = model.parts[part]
+        kind = name if name in map(base_name, entry.companions) else base_name(entry.file)
+        if kind in found.setdefault(part, {}):
+            raise ModelError(f"{path} and {found[part][kind]} are both given as the {part} of {model.name}")
+        found[part][kind] = Path(path)
+    for part, files in found.items():
+        missing = [file for file in map(base_name, model.parts[part].files) if file not in files]
+        if missing:
+            raise ModelError(f"the {part} of {model.name} needs {', '.join(missing)}, too: {model.parts[part].place}")
+    return {part: [files[base_name(file)] for file in model.parts[part].files] for part, files in found.items()}
 
 
 def import_model(
-    model: PublicModel, files: Mapping[str, Path], folder: Path, progress: Callable[[str], None] = lambda step: None
+    model: PublicModel,
+    files: Mapping[str, list[Path]],
+    folder: Path,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> Path:
     """Convert files of a public model into a model's folder, or add them to it as further parts.
 
     Args:
         model: the model.
-        files: its files by part.
+        files: its files by part, the weights first.
         folder: the model's folder.
         progress: called with each step, for people.
 
@@ -72,14 +87,15 @@ def import_model(
 
 
 def _import_part(
-    model: PublicModel, part: str, path: Path, folder: Path, progress: Callable[[str], None]
+    model: PublicModel, part: str, files: list[Path], folder: Path, progress: Callable[[str], None]
 ) -> None:  # fmt: skip
-    entry = model.parts[part]
+    entry, (path, *companions) = model.parts[part], files
     progress(f"{path.name}: checking")
     found = _checked_hash(entry, path)
     folder.mkdir(parents=True, exist_ok=True)
     progress(f"{path.name}: reading")
     tensors = read_checkpoint(path, entry.keep, folder)
+    tensors |= {name: _bytes(file) for name, file in zip(map(base_name, entry.companions), companions, strict=True)}
     progress(f"{path.name}: converting")
     try:
         converted = convert(entry.layout, tensors, entry.settings)
@@ -89,6 +105,18 @@ def _import_part(
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     _write(model, part, folder, converted, state, {"file": entry.place, "sha256": found})
+
+
+def _bytes(path: Path) -> "Tensor":
+    """The bytes of a small file as a tensor."""
+    import torch
+
+    try:
+        if path.stat().st_size > MAX_COMPANION_BYTES:
+            raise ModelError(f"{path}: {path.stat().st_size} bytes; it must have at most {MAX_COMPANION_BYTES}")
+        return torch.tensor(list(path.read_bytes()), dtype=torch.uint8)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from None
 
 
 def _checked_hash(entry: PublicPart, path: Path) -> str:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 _HERE = "tokcom.models.public"
 LAYOUTS = {
+    "amused": f"{_HERE}.amused:from_uvit2d",
+    "amused-vq": f"{_HERE}.amused:from_diffusers_vq",
+    "clip-text": f"{_HERE}.amused:from_clip_text",
     "taming-vqgan": f"{_HERE}.vqgan:from_taming",
     "llamagen-vq": f"{_HERE}.vqgan:from_llamagen",
     "maskgit-vqgan": f"{_HERE}.maskgit_vqgan:from_muse",

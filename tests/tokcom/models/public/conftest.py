@@ -10,9 +10,12 @@ def bring(tmp_path):
         from tokcom.models.public.importing import import_model
 
         entries, files = {}, {}
-        for part, (layout, path, settings) in parts.items():
-            entries[part] = PublicPart(layout, path.name, repository="somebody/something", settings=settings)
-            files[part] = path
+        for part, (layout, path, settings, *others) in parts.items():
+            names = tuple(each.name for each in others)
+            entries[part] = PublicPart(
+                layout, path.name, repository="somebody/something", companions=names, settings=settings
+            )
+            files[part] = [path, *others]
         model = PublicModel("public", "a public model", "image", "", "MIT", "nothing", entries)
         return str(import_model(model, files, tmp_path / "zoo" / "public").parent)
 

@@ -42,7 +42,10 @@ def test_an_unknown_model_is_named():
 def test_files_are_matched_by_their_names():
     model = public_model("vqgan-maskgit")
     found = files_of(model, ["/downloads/last.ckpt", "context=other.pth"])
-    assert {part: path.name for part, path in found.items()} == {"tokenizer": "last.ckpt", "context": "other.pth"}
+    assert {part: [path.name for path in each] for part, each in found.items()} == {
+        "tokenizer": ["last.ckpt"],
+        "context": ["other.pth"],
+    }
     with pytest.raises(ModelError, match=r"x\.pth: its name does not tell .*: give tokenizer=last\.ckpt, context="):
         files_of(model, ["x.pth"])
     with pytest.raises(ModelError, match=r"b/last\.ckpt and a/last\.ckpt are both given as the tokenizer"):
@@ -71,7 +74,7 @@ def layouts(monkeypatch):
 def test_parts_come_one_after_another(layouts, tiny_model, tmp_path):
     """The card grows; what was imported stays; a context model without its tokenizer is refused."""
     parts = {"tokenizer": PublicPart("vq", "t.safetensors"), "context": PublicPart("maskgit", "c")}
-    files = {part: tiny_model / f"{part}.safetensors" for part in parts}
+    files = {part: [tiny_model / f"{part}.safetensors"] for part in parts}
     folder = tmp_path / "public" / "mine"
     with pytest.raises(ModelError, match="the context of mine belongs to its tokenizer: import that first"):
         import_model(a_model(**parts), {"context": files["context"]}, folder)
@@ -88,17 +91,17 @@ def test_other_files_are_refused(layouts, tiny_model, tmp_path):
     entry = PublicPart("vq", "t.safetensors", repository="somebody/something", sha256="0" * 64)
     weights = tiny_model / "tokenizer.safetensors"
     with pytest.raises(ModelError, match=r"the catalogue says 000000000000… of t\.safetensors of somebody/something"):
-        import_model(a_model(tokenizer=entry), {"tokenizer": weights}, tmp_path / "mine")
+        import_model(a_model(tokenizer=entry), {"tokenizer": [weights]}, tmp_path / "mine")
     entry = PublicPart("vq", "t.safetensors")
     tensors = load_file(weights)
     other = tmp_path / "other.safetensors"
     save_file(tensors | {"codebook": torch.full((32, 8), 1e6)}, other)
     with pytest.raises(ModelError, match="not finite in half precision: codebook"):
-        import_model(a_model(tokenizer=entry), {"tokenizer": other}, tmp_path / "mine")
+        import_model(a_model(tokenizer=entry), {"tokenizer": [other]}, tmp_path / "mine")
     del tensors["codebook"]
     save_file(tensors, other)
     with pytest.raises(ModelError, match=r"other\.safetensors: its weights do not fit the network: .*"):
-        import_model(a_model(tokenizer=entry), {"tokenizer": other}, tmp_path / "mine")
+        import_model(a_model(tokenizer=entry), {"tokenizer": [other]}, tmp_path / "mine")
     assert not (tmp_path / "mine" / "card.json").exists()
 
 
