@@ -65,6 +65,7 @@ ROOMS = {
         "device_speed",
         "demo_page",
         "large_models",
+        "public_figures",
         "radio",
         "cli",
     ),

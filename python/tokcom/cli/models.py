@@ -21,6 +21,7 @@ from tokcom.errors import TokcomError
         "import": "tokcom.cli.public_models:import_files",
         "list": "tokcom.cli.models:list_installed",
         "map": "tokcom_lab.cli.labels:map_labels",
+        "measure": "tokcom_lab.cli.public_models:measure",
     },
 )
 def models() -> None:

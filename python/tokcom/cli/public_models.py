@@ -65,22 +65,49 @@ def import_files(name: str, files: tuple[str, ...], more: tuple[str, ...], to: P
 
 def show_public(installed: Collection[str]) -> None:
     """Print a table of the catalogue's models that are not installed."""
-    from tokcom.models.public.catalogue import public_models
-
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title="public models, for ./run models fetch or import")
-    headings = ("model", "licence", "GB", "memory, GB", "GFLOP per pass", "what")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading.startswith(("GB", "memory", "GFLOP")) else "left")
-    for name, model in public_models().items():
-        if name in installed:
-            continue
-        passes = [f"{part.gflop['pass']:g}" for part in model.parts.values() if "pass" in part.gflop]
+    table.add_column("model", no_wrap=True)
+    for heading in ("GB", "memory, GB", "GFLOP", "s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("licence")
+    table.add_column("what")
+    for row in public_rows(installed):
+        gflop, seconds = row["gflop"], row["seconds"]
         table.add_row(
-            name, model.licence, f"{model.size('disk') / 1e9:.2f}",
-            f"{model.size('processors') / 1e9:.1f}", ", ".join(passes) or "-", model.description,
+            row["name"], f"{row['gigabytes']:.2f}", f"{row['memory_gb']:.1f}", "-" if gflop is None else f"{gflop:g}",
+            "-" if seconds is None else f"{seconds:.1f}", row["licence"], row["description"],
         )  # fmt: skip
     if table.row_count:
         Console().print(table)
+        click.echo("memory: of the weights, on the processors. GFLOP, s: per pass of the context model, about, here")
+
+
+def public_rows(installed: Collection[str]) -> list[dict]:
+    """Describe the catalogue's models that are not installed, for people and programs.
+
+    Args:
+        installed: names of models that are left out.
+
+    Returns:
+        A row per model: name, description, licence, gigabytes on disk, memory_gb on the processors, gflop and expected
+        seconds per pass of the context model, None if it has none.
+    """
+    from tokcom.models.public.catalogue import public_models
+    from tokcom.models.public.speed import SHARE, expected_seconds, machine_gflops
+
+    speed, rows = machine_gflops(), []
+    for name, model in public_models().items():
+        if name in installed:
+            continue
+        gflop = next((part.gflop["pass"] for part in model.parts.values() if "pass" in part.gflop), None)
+        rows.append(
+            {
+                "name": name, "description": model.description, "licence": model.licence,
+                "gigabytes": model.size("disk") / 1e9, "memory_gb": model.size("processors") / 1e9, "gflop": gflop,
+                "seconds": None if gflop is None else expected_seconds(gflop, SHARE, speed),
+            }
+        )  # fmt: skip
+    return rows
 
 
 def _show_licence(name: str) -> None:

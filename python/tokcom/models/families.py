@@ -45,6 +45,7 @@ class Family:
 
 _TOKENIZERS, _CONTEXT = "tokcom.tokenizers", "tokcom.context"
 _VQ, _CLASSIFIER = f"{_TOKENIZERS}.vq:VQTokenizer", f"{_CONTEXT}.classifier:Classifier"
+_CODEC = f"{_TOKENIZERS}.neural_codec:NeuralCodec"
 _LABELLED = f"{_CONTEXT}.masked_prior:LabelledPrior"
 FAMILIES: dict[str, Family] = {
     "vq": Family(f"{_TOKENIZERS}.vq_network:VQConfig", f"{_TOKENIZERS}.vq_network:VQNetwork", _VQ),
@@ -104,6 +105,10 @@ FAMILIES: dict[str, Family] = {
     "clip-text": Family(
         f"{_CONTEXT}.clip_text:ClipTextShape", f"{_CONTEXT}.clip_text:ClipTextNetwork", f"{_CONTEXT}.clip_text:ClipText"
     ),
+    "encodec": Family(
+        f"{_TOKENIZERS}.codec_networks:EncodecShape", f"{_TOKENIZERS}.codec_networks:EncodecNetwork", _CODEC
+    ),
+    "dac": Family(f"{_TOKENIZERS}.codec_networks:DacShape", f"{_TOKENIZERS}.codec_networks:DacNetwork", _CODEC),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

@@ -20,7 +20,6 @@ class PublicPart:
         config: configuration of that network.
         parameters: number of its weights.
         gflop: 10⁹ floating-point operations by what is computed, for one frame: encode and decode, or pass.
-        share: speed at which two processor cores were measured to compute that, as shares of that of matrix products.
         repository: repository on the Hugging Face hub; empty if it is elsewhere.
         elsewhere: where it is, in words, if it is not there.
         bytes: size of the file; None if it is not known.
@@ -36,7 +35,6 @@ class PublicPart:
     config: dict[str, Any] = field(default_factory=dict)
     parameters: int = 0
     gflop: dict[str, float] = field(default_factory=dict)
-    share: dict[str, float] = field(default_factory=dict)
     repository: str = ""
     elsewhere: str = ""
     bytes: int | None = None

@@ -9,12 +9,15 @@ from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, Card, file_hash
 from tokcom.models.public.catalogue import PublicModel, PublicPart, base_name
 from tokcom.models.public.checkpoint import read_checkpoint
+from tokcom.models.public.classifier import SOURCE, imagenet_classifier
 from tokcom.models.public.layout import Converted, convert
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOKENIZER = "tokenizer"
+TOKENIZER, CLASSIFIER = "tokenizer", "classifier"
+IMAGENET = "imagenet"
+"""Name of the list of classes that the classifier knows."""
 MAX_COMPANION_BYTES = 16 << 20
 """Size of the largest file that comes with weights, such as a vocabulary."""
 
@@ -83,6 +86,8 @@ def import_model(
     for part in model.parts:  # the tokenizer first, which others refer to
         if part in files:
             _import_part(model, part, files[part], folder, progress)
+    if model.classes == IMAGENET and TOKENIZER in files and CLASSIFIER not in model.parts:
+        _add_classifier(model, folder, progress)
     return folder / "card.json"
 
 
@@ -119,6 +124,16 @@ def _bytes(path: Path) -> "Tensor":
         raise ModelError(f"{path}: {error.strerror}") from None
 
 
+def _add_classifier(model: PublicModel, folder: Path, progress: Callable[[str], None]) -> None:
+    """Add a classifier, if its package is installed, so that a transmitter finds the class label of a picture."""
+    progress("classifier")
+    try:
+        converted = imagenet_classifier(_card(model, folder)[TOKENIZER]["config"]["image_size"])
+    except ModelError:
+        return
+    _write(model, CLASSIFIER, folder, converted, _halves(converted), {"file": SOURCE})
+
+
 def _checked_hash(entry: PublicPart, path: Path) -> str:
     try:
         found = file_hash(path)
@@ -134,10 +149,12 @@ def _checked_hash(entry: PublicPart, path: Path) -> str:
 
 def _require_shape(entry: PublicPart, converted: Converted) -> None:
     """Raise ModelError unless the network has the shape that the catalogue gives."""
-    given, found = entry.config, converted.config
-    other = [f"{name} {found.get(name)} rather than {each}" for name, each in given.items() if found.get(name) != each]
-    if given and (other or found.keys() - given.keys()):
-        raise ModelError(f"its network is another one: {', '.join(other) or 'it has a longer description'}")
+    found = converted.config
+    other = [
+        f"{name} {found.get(name)} rather than {each}" for name, each in entry.config.items() if found.get(name) != each
+    ]
+    if other:
+        raise ModelError(f"its network is another one: {', '.join(other)}")
 
 
 def _halves(converted: Converted) -> "dict[str, Tensor]":
@@ -190,7 +207,7 @@ def _write(
     }  # fmt: skip
     if part == TOKENIZER:
         card.pop("labels", None)  # they belong to the previous codebook
-    elif TOKENIZER in model.parts:
+    elif TOKENIZER in model.parts and part != CLASSIFIER:
         card[part][TOKENIZER] = card[TOKENIZER]["sha256"]
     card["classes"] = card.pop("classes")  # a long list, last
     draft = folder / ".card.unfinished"

@@ -14,6 +14,8 @@ _HERE = "tokcom.models.public"
 LAYOUTS = {
     "amused": f"{_HERE}.amused:from_uvit2d",
     "amused-vq": f"{_HERE}.amused:from_diffusers_vq",
+    "dac": f"{_HERE}.codecs:from_dac",
+    "encodec": f"{_HERE}.codecs:from_encodec",
     "clip-text": f"{_HERE}.amused:from_clip_text",
     "taming-vqgan": f"{_HERE}.vqgan:from_taming",
     "llamagen-vq": f"{_HERE}.vqgan:from_llamagen",

