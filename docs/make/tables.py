@@ -70,6 +70,7 @@ def load() -> None:
     import study_tables  # noqa: F401
     import text_tables  # noqa: F401
     import todma_tables  # noqa: F401
+    import video_tables  # noqa: F401
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ COMMANDS = {
     "decompress": "tokcom.cli.source:decompress",
     "doctor": "tokcom.cli.doctor:doctor",
     "eesm": "tokcom_lab.cli.fits:eesm",
+    "escalation": "tokcom_lab.cli.edge:escalation",
     "keys": "tokcom.cli.keys:keys",
     "listen": "tokcom.cli.network:listen",
     "link": "tokcom_lab.cli.link:link",
@@ -24,6 +25,7 @@ COMMANDS = {
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
     "send": "tokcom.cli.network:send",
+    "serve": "tokcom.cli.edge:serve",
     "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }

@@ -22,6 +22,11 @@ from tokcom.errors import TokcomError
         "list": "tokcom.cli.models:list_installed",
         "map": "tokcom_lab.cli.labels:map_labels",
         "measure": "tokcom_lab.cli.public_models:measure",
+        "pull": "tokcom.cli.shelf:pull_model",
+        "push": "tokcom.cli.shelf:push_model",
+        "remove": "tokcom.cli.shelf:remove",
+        "sign": "tokcom.cli.shelf:sign",
+        "verify": "tokcom.cli.shelf:verify",
     },
 )
 def models() -> None:

@@ -175,7 +175,9 @@ class FrameRecovery:
         return answered([self._whole(each, cancelled) for each in frames], lambda: self.prior)
 
     def _whole(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
-        frame, received, condition = left.frame, left.received, left.condition or Condition.of(left.frame)
+        frame, received = left.frame, left.received
+        condition = left.condition or Condition.of(frame)
+        condition = condition if self.prior is None else self.prior.usable(condition)
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file as load_arrays
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
 from tokcom.device import AUTO, ONNX, find_device, receiving_device, weights_dtype
 from tokcom.errors import ModelError, ParameterError
@@ -38,14 +39,23 @@ if TYPE_CHECKING:
 
     from tokcom.context.classifier import Classifier
     from tokcom.context.clip_text import ClipText
+    from tokcom.offload.escalation import EscalatingRecovery
     from tokcom.source.frame_coder import FrameCoder
+    from tokcom.tokenizers.video import VideoTokenizer
 
 CONTEXT = "context"
 """Name of the part that predicts tokens."""
 TEXT = "text"
 """Name of the part that encodes the sentences that the context model is told."""
+FOLLOWING = "following"
+"""Name of the part that predicts tokens of a frame from those of the frame before."""
+SMALL_CONTEXT = "small_context"
+"""Name of the part that predicts them on a device too small for CONTEXT."""
 CODED = "coded"
 """Name of the semantic labels for coded bits."""
+
+TRAINED_BY = {CONTEXT: "maskgit", SMALL_CONTEXT: "maskgit --small", FOLLOWING: "following"}
+"""Trainings of the parts that predict tokens."""
 
 FREQUENCIES = "frequencies"
 """Name of the words' frequencies in the file of labels."""
@@ -205,6 +215,28 @@ def load_tokenizer(
     return use(network, _name(card), search, wanted)
 
 
+def load_video_tokenizer(
+    model: str, visits: int | None = None, device: "str | torch.device" = AUTO
+) -> "VideoTokenizer":  # fmt: skip
+    """Load the tokenizer of a model for the frames of videos; arguments and errors as for `load_tokenizer`.
+
+    Raises:
+        ModelError: the model has no prior of videos, or no search.
+        ParameterError: the device is onnx.
+    """
+    from tokcom.tokenizers.video import VideoTokenizer
+
+    card, where = model_card(model), receiving_device(device)
+    if where == ONNX:
+        raise ParameterError("tokens of videos need PyTorch: device must not be onnx")
+    alone, following = load_tokenizer(model, visits, where), _network(card, FOLLOWING, where)
+    if alone.search is None and "search" not in card.part("tokenizer"):
+        raise ModelError(f"model {card.name} has no search for tokens, which those of videos need")
+    return VideoTokenizer(
+        alone, following.unlabelled_after, float(card.part("tokenizer")["search"]["rate"]), alone.visits
+    )
+
+
 def _onnx_tokenizer(card: Card) -> PictureTokenizer:
     from tokcom.tokenizers.onnx_tokenizer import OnnxTokenizer
 
@@ -226,18 +258,26 @@ def load_detokenizers(
     )
 
 
-def load_context(model: str, device: "str | torch.device" = AUTO) -> Prior:
-    """The context model of a model, on a `receiving_device`; raises as `load_tokenizer` does."""
+def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT) -> Prior:
+    """Load the context model of a model, or its SMALL_CONTEXT, on a `receiving_device`; raises as `load_tokenizer`
+    does."""
     card, where = model_card(model), receiving_device(device)
-    entry, name = card.part(CONTEXT), _name(card) if "tokenizer" in card.content else card.name
+    entry, name = card.part(part), _name(card) if "tokenizer" in card.content else card.name
     if where == ONNX:
         from tokcom.context.onnx_prior import OnnxPrior
 
-        return OnnxPrior(next(iter(card.onnx(CONTEXT).values())), name)
+        return OnnxPrior(next(iter(card.onnx(part).values())), name)
     told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
     if TEXT in card.content:
         told = {"encoder": load_text_encoder(model, where)}
-    return family(entry["family"]).user()(_network(card, CONTEXT, where), name, **told)
+    alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
+    if part != CONTEXT or FOLLOWING not in card.content:
+        return alone
+    return PictureOrVideo(alone, partial(_following, card, where, name))
+
+
+def _following(card: Card, device: "torch.device", name: str) -> Prior:
+    return family(card.part(FOLLOWING)["family"]).user()(_network(card, FOLLOWING, device), name)
 
 
 def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipText":
@@ -275,17 +315,18 @@ def load_frame_coder(model: str, turns: int, blocks: int | None = None) -> "Fram
     return coder
 
 
-def load_acceptance(model: str) -> Acceptance:
-    """Load the calibration of posteriors under a model's context from its card; the identity if it has none.
+def load_acceptance(model: str, part: str = CONTEXT) -> Acceptance:
+    """Load the calibration of posteriors under a model's context, or its SMALL_CONTEXT, from its card; the identity if
+    it has none.
 
     Raises:
         ModelError: the model does not exist, or its card is invalid.
     """
     card = model_card(model)
-    curve = card.part("context").get("acceptance", {})
+    curve = card.part(part).get("acceptance", {})
     if curve:
-        command = f"./run calibrate --model {card.name} --data DIR"
-        card.require_bound("calibration was made", _table(card, "acceptance", curve), CONTEXT, command)
+        command = f"./run {'calibrate' if part == CONTEXT else 'escalation'} --model {card.name} --data DIR"
+        card.require_bound("calibration was made", _table(card, "acceptance", curve), part, command)
     try:
         return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
     except (TypeError, ValueError, AttributeError) as error:
@@ -312,16 +353,24 @@ def load_residual(model: str) -> ResidualModel:
 
 
 def load_recovery(
-    model: str, mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO, **settings: object
-) -> FrameRecovery:
+    model: str, mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO, *, server: str = "",
+    told: Callable[[str], None] = lambda said: None, **settings: object,
+) -> "FrameRecovery | EscalatingRecovery":  # fmt: skip
     """Load the recovery of a model's frames; raises as `load_tokenizer` does.
 
     Args:
         model: the model, by name or folder.
         mode: one of `link.modes.MODES`; "keep" and "list" load no network unless a packet was not sent.
         device: as in `device.receiving_device`.
+        server: address of an edge server that has the model's context, as in `models.edge.load_edge_recovery`; empty
+            for none.
+        told: called with a sentence when that server fails, and when it answers again.
         settings: further arguments of `FrameRecovery`.
     """
+    if server:
+        from tokcom.models.edge import load_edge_recovery
+
+        return load_edge_recovery(model, mode, receiving_device(device), server, told, **settings)
     settings = {"codebook": codebook(model).name} | settings
     if mode == "context":
         settings = {"acceptance": load_acceptance(model)} | settings
@@ -338,7 +387,7 @@ def load_recoveries(
 
     Args:
         models: names or folders, as a list or separated by commas.
-        mode, device, settings: as in `load_recovery`.
+        mode, device, settings: as in `load_recovery`, `server` and `told` among them.
         max_bytes: see `RecoverySet`.
 
     Raises:
@@ -410,8 +459,8 @@ def network_bytes(network: "nn.Module") -> int:
 def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
     """Load the network of one part; a process holds one copy per hash of weights and device."""
     entry = card.part(part)
-    if part == CONTEXT:
-        command = f"./run train maskgit --model {card.name} --data DIR"
+    if part in TRAINED_BY:
+        command = f"./run train {TRAINED_BY[part]} --model {card.name} --data DIR"
         card.require_bound("context was trained", entry, "tokenizer", command)
     key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
 
