@@ -34,7 +34,7 @@ from tokcom_lab.cache import FOLDER, RESULTS, Table, key_of
 from tokcom_lab.memory import resident_mb
 
 VERSION = 1
-"""Of what is measured, for results that are kept: it counts up where they would differ."""
+"""Version of the measurement, for results that are kept: it counts up where they would differ."""
 ROUNDS = 3
 TOLD_BY_SENTENCES = ("amused", "clip-text")
 """Families that are not measured: one needs the other, and that a vocabulary."""
@@ -63,7 +63,7 @@ def gflop_of(network: torch.nn.Module) -> dict[str, float]:
 
 
 def _work_of(network: torch.nn.Module) -> dict[str, Callable[[], object]]:
-    """What a network computes, by its interface."""
+    """List the calls of a network, by its interface."""
     config = network.config
 
     def numbers(*shape: int) -> torch.Tensor:

@@ -50,7 +50,7 @@ class PublicPart:
 
     @property
     def place(self) -> str:
-        """Where the file is, for people."""
+        """Location of its files, for people."""
         return f"{', '.join(self.files)} of {self.repository or self.elsewhere}"
 
 

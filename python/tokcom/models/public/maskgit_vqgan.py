@@ -68,7 +68,7 @@ def _encoder(tensors: Mapping[str, Tensor], widths: list[int], layers: int) -> d
 
 
 def _ends(tensors: Mapping[str, Tensor], side: str) -> dict[str, Tensor]:
-    """What encoder and decoder have in common: the first convolution, the middle blocks, and the last norm."""
+    """Convert the common parts of encoder and decoder: the first convolution, the middle blocks, and the last norm."""
     state = _biased(tensors, f"{side}.conv_in.", f"{side}.conv_in.")
     state |= renamed(tensors, {f"{side}.norm_out.": f"{side}.conv_norm_out."})
     for number in (0, 1):

@@ -1,4 +1,4 @@
-"""What a public model's passes are expected to take on this machine."""
+"""Expected time of a public model's passes on this machine."""
 
 import time
 
