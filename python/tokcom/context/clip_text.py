@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ class ClipTextShape:
     """Shape of a `ClipTextNetwork`; it is stored in the model's card.
 
     Attributes:
+        pad: number of the word behind a sentence's end: that of the end in OpenAI's files, 0 in open_clip.
         vocabulary_bytes, merges_bytes: sizes of the vocabulary's files, which are kept with the weights.
     """
 
@@ -37,6 +39,7 @@ class ClipTextShape:
     embedding: int = 768
     longest: int = 77
     activation: str = "quick_gelu"
+    pad: int = 49407
     vocabulary_bytes: int = 1
     merges_bytes: int = 1
 
@@ -58,11 +61,25 @@ class ClipTextNetwork(nn.Module):
         self.register_buffer("vocabulary", torch.zeros(config.vocabulary_bytes, dtype=torch.uint8))
         self.register_buffer("merges", torch.zeros(config.merges_bytes, dtype=torch.uint8))
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute features before the last block (batch, longest, width), and embeddings (batch, embedding)."""
+    def forward(self, ids: Tensor) -> "Encoded":
+        """Encode sentences."""
         places = torch.arange(ids.shape[1], device=ids.device)[None]
         found = self.model(ids, position_ids=places, output_hidden_states=True)
-        return found.hidden_states[-2], found.text_embeds
+        return Encoded(found.hidden_states[-2], found.last_hidden_state, found.text_embeds)
+
+
+class Encoded(NamedTuple):
+    """Encoded sentences.
+
+    Attributes:
+        before_last: features of the words before the last block, (batch, longest, width).
+        last: those behind it and its norm.
+        embedding: of the sentences, (batch, embedding).
+    """
+
+    before_last: Tensor
+    last: Tensor
+    embedding: Tensor
 
 
 class ClipText:
@@ -90,15 +107,17 @@ class ClipText:
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Embed sentences as unit vectors, (sentences, embedding)."""
-        found = torch.cat([self.encode(text)[1] for text in texts])
+        found = torch.cat([self.encode(text).embedding for text in texts])
         return nn.functional.normalize(found, dim=-1)
 
     def ids(self, text: str) -> Tensor:
         """Words' ids of a sentence, int64 (1, longest); what is too long is cut."""
-        found = self._words([text], padding="max_length", truncation=True, max_length=self.network.config.longest)
-        return torch.tensor(found["input_ids"], device=self.network.merges.device)
+        shape = self.network.config
+        words = self._words([text], truncation=True, max_length=shape.longest)["input_ids"][0]
+        padded = [*words, *[shape.pad] * (shape.longest - len(words))]
+        return torch.tensor([padded], device=self.network.merges.device)
 
-    def _encode(self, text: str) -> tuple[Tensor, Tensor]:
-        """Encode a sentence: features (1, longest, width) and embedding (1, embedding)."""
+    def _encode(self, text: str) -> Encoded:
+        """Encode a sentence, as a batch of one."""
         with torch.inference_mode():
             return self.network(self.ids(text))

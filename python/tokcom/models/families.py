@@ -22,12 +22,14 @@ class Family:
         network: class of the network, constructed from a configuration; it loads the weights as its state.
         use: function that makes a tokenizer, a prior or a classifier from network, name of the codebook, and further
             arguments of the loader.
+        told_by_sentences: whether that takes an `encoder` of sentences, which is another part of the model.
         full_precision: whether half precision is too coarse for what the network computes, on a GPU, too.
     """
 
     config: str
     network: str
     use: str
+    told_by_sentences: bool = False
     full_precision: bool = False
 
     def config_class(self) -> type:
@@ -46,6 +48,7 @@ class Family:
 _TOKENIZERS, _CONTEXT = "tokcom.tokenizers", "tokcom.context"
 _VQ, _CLASSIFIER = f"{_TOKENIZERS}.vq:VQTokenizer", f"{_CONTEXT}.classifier:Classifier"
 _CODEC = f"{_TOKENIZERS}.neural_codec:NeuralCodec"
+_TOLD = f"{_CONTEXT}.told_prior:ToldPrior"
 _LABELLED = f"{_CONTEXT}.masked_prior:LabelledPrior"
 FAMILIES: dict[str, Family] = {
     "vq": Family(f"{_TOKENIZERS}.vq_network:VQConfig", f"{_TOKENIZERS}.vq_network:VQNetwork", _VQ),
@@ -105,7 +108,22 @@ FAMILIES: dict[str, Family] = {
     ),
     "rar": Family(f"{_CONTEXT}.rar_network:RarConfig", f"{_CONTEXT}.rar_network:RarNetwork", f"{_CONTEXT}.rar:Rar"),
     "amused": Family(
-        f"{_CONTEXT}.amused:AmusedConfig", f"{_CONTEXT}.amused:AmusedNetwork", f"{_CONTEXT}.amused:Amused"
+        f"{_CONTEXT}.amused_network:AmusedConfig",
+        f"{_CONTEXT}.amused_network:AmusedNetwork",
+        _TOLD,
+        told_by_sentences=True,
+    ),
+    "maskgen": Family(
+        f"{_CONTEXT}.maskgen_network:MaskGenConfig",
+        f"{_CONTEXT}.maskgen_network:MaskGenNetwork",
+        _TOLD,
+        told_by_sentences=True,
+    ),
+    "tatitok": Family(
+        f"{_TOKENIZERS}.titok_network:TiTokConfig",
+        f"{_TOKENIZERS}.titok_network:TiTokNetwork",
+        f"{_CONTEXT}.described:described_tokenizer",
+        told_by_sentences=True,
     ),
     "clip-text": Family(
         f"{_CONTEXT}.clip_text:ClipTextShape", f"{_CONTEXT}.clip_text:ClipTextNetwork", f"{_CONTEXT}.clip_text:ClipText"

@@ -197,7 +197,10 @@ def load_tokenizer(
         if settings is not None and visits != 0:
             raise ParameterError("the search for tokens needs PyTorch: with device onnx, visits must be 0")
         return _onnx_tokenizer(card)
-    network, use = _network(card, "tokenizer", where), family(card.part("tokenizer")["family"]).user()
+    kind = family(card.part("tokenizer")["family"])
+    network, use = _network(card, "tokenizer", where), kind.user()
+    if kind.told_by_sentences:
+        return use(network, _name(card), encoder=load_text_encoder(model, where))
     if settings is None:
         return use(network, _name(card))
     try:
@@ -268,7 +271,7 @@ def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CO
 
         return OnnxPrior(next(iter(card.onnx(part).values())), name)
     told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
-    if TEXT in card.content:
+    if family(entry["family"]).told_by_sentences:
         told = {"encoder": load_text_encoder(model, where)}
     alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
     if part != CONTEXT or FOLLOWING not in card.content:

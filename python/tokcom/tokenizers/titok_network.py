@@ -1,6 +1,8 @@
 """TiTok: pictures as a short sequence of tokens, by transformers over patches and latent tokens.
 
-Yu et al., "An image is worth 32 tokens for reconstruction and generation", NeurIPS 2024.
+Yu et al., "An image is worth 32 tokens for reconstruction and generation", NeurIPS 2024; whose decoder is told a
+sentence: Kim et al., "Democratizing text-to-image masked generative models with compact text-aware one-dimensional
+tokens" (TA-TiTok), 2025.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,6 +26,8 @@ class TiTokConfig:
             published models of two stages), rather than pixels.
         pixel_widths: of that decoder, from the largest level.
         pixel_layers: blocks per level of it.
+        text_width: width of the features of a sentence's words that the decoder is told; 0 if it is told none.
+        text_places: number of these words.
     """
 
     image_size: int = 256
@@ -37,6 +41,8 @@ class TiTokConfig:
     by_proxy: bool = True
     pixel_widths: tuple[int, ...] = (128, 128, 256, 256, 512)
     pixel_layers: int = 2
+    text_width: int = 0
+    text_places: int = 77
 
     as_dict = asdict
 
@@ -66,9 +72,14 @@ class TiTokNetwork(nn.Module):
         latents = self._scaled(self.encoder((pictures + 1) / 2))
         return torch.cdist(latents, self.codebook[None]).argmin(-1)
 
-    def decode(self, tokens: Tensor) -> Tensor:
-        """Decode token ids (batch, n_tokens) to pictures (batch, 3, size, size)."""
-        return self.decoder(self.codebook[tokens]) * 2 - 1
+    def decode(self, tokens: Tensor, told: Tensor | None = None) -> Tensor:
+        """Decode token ids (batch, n_tokens) to pictures (batch, 3, size, size).
+
+        Args:
+            tokens: the ids.
+            told: features of a sentence's words, (1, text_places, text_width), if the decoder is told one.
+        """
+        return self.decoder(self.codebook[tokens], told) * 2 - 1
 
     def _scaled(self, vectors: Tensor) -> Tensor:
         return functional.normalize(vectors, dim=-1) if self.config.unit_vectors else vectors
@@ -124,12 +135,17 @@ class _Decoder(_Transformer):
         self.mask = nn.Parameter(torch.zeros(1, width))
         self.positions = nn.Parameter(torch.zeros(self.side**2 + 1, width))
         self.latent_positions = nn.Parameter(torch.zeros(config.n_tokens, width))
+        if config.text_width:
+            self.text = nn.Linear(config.text_width, width)
+            self.text_positions = nn.Parameter(torch.zeros(config.text_places, width))
         self.head = _ProxyHead(config) if config.by_proxy else _PixelHead(config)
 
-    def forward(self, vectors: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, told: Tensor | None = None) -> Tensor:
         count, side = len(vectors), self.side
         masks = torch.cat((self.first, self.mask.expand(side**2, -1))) + self.positions
         x = torch.cat((masks.expand(count, -1, -1), self.embed(vectors) + self.latent_positions), 1)
+        if told is not None:
+            x = torch.cat((x, (self.text(told) + self.text_positions).expand(count, -1, -1)), 1)
         x = self.after(self.layers(self.before(x))[:, 1 : 1 + side**2])
         return self.head(x.mT.unflatten(2, (side, side)))
 

@@ -56,20 +56,24 @@ def from_uvit2d(
     return Converted("amused", config, renamed(tensors, {"": "model."}))
 
 
-def from_clip_text(tensors: Mapping[str, Tensor], head_width: int = 64, activation: str = "quick_gelu") -> Converted:
+def from_clip_text(
+    tensors: Mapping[str, Tensor], head_width: int = 64, activation: str = "quick_gelu", pad: int | None = None
+) -> Converted:  # fmt: skip
     """Convert the tensors of CLIP's text encoder, with the bytes of its vocabulary's files.
 
     Args:
         tensors: tensors of the file by name, those of the whole CLIP or of the text encoder alone.
         head_width: width of an attention head.
         activation: its activation function; OpenAI's models have quick_gelu.
+        pad: number of the word behind a sentence's end; None for that of the end, the last of the vocabulary.
     """
     embedding, positions = (tensors[f"text_model.embeddings.{name}_embedding.weight"] for name in ("token", "position"))
     width, layer = embedding.shape[1], "text_model.encoder.layers"
     config = {
         "vocabulary": len(embedding), "width": width, "depth": numbers(tensors, layer), "heads": width // head_width,
         "mlp_width": len(tensors[f"{layer}.0.mlp.fc1.weight"]), "embedding": len(tensors["text_projection.weight"]),
-        "longest": len(positions), "activation": activation, "vocabulary_bytes": len(tensors[VOCABULARY]),
+        "longest": len(positions), "activation": activation,
+        "pad": len(embedding) - 1 if pad is None else pad, "vocabulary_bytes": len(tensors[VOCABULARY]),
         "merges_bytes": len(tensors[MERGES]),
     }  # fmt: skip
     state = renamed(tensors, {"text_model.": "model.text_model.", "text_projection.": "model.text_projection."})

@@ -20,6 +20,7 @@ LAYOUTS = {
     "taming-vqgan": f"{_HERE}.vqgan:from_taming",
     "llamagen-vq": f"{_HERE}.vqgan:from_llamagen",
     "maskgit-vqgan": f"{_HERE}.maskgit_vqgan:from_muse",
+    "maskgen": f"{_HERE}.titok:from_maskgen",
     "rar": f"{_HERE}.rar:from_rar",
     "titok": f"{_HERE}.titok:from_titok",
     "titok-bert": f"{_HERE}.titok:from_titok_bert",

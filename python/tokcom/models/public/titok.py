@@ -1,4 +1,4 @@
-"""Layouts of TiTok: its tokenizers, of one and of two stages, and its masked transformers."""
+"""Layouts of TiTok: its tokenizers, of one and of two stages or told a sentence, and its masked transformers."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,8 @@ from tokcom.models.public.layout import Converted, numbers, renamed
 from tokcom.models.public.maskgit_vqgan import decoder_of
 
 HEAD_WIDTH = 64
+UNUSED = 1002
+"""Rows of MaskGen's embedding behind its words: the mask, and rows for classes that it does not have."""
 _BLOCK = {
     "ln_1.": "norm1.", "ln_2.": "norm2.", "attn.": "self_attn.", "mlp.c_fc.": "linear1.", "mlp.c_proj.": "linear2.",
 }  # fmt: skip
@@ -53,9 +55,14 @@ def from_titok(
         for layer in range(shape(side)[1]):
             old, new = f"{side}.transformer.{layer}.", f"{side}.layers.layers.{layer}."
             state |= renamed(tensors, {old + each: new + name for each, name in _BLOCK.items()})
+    if "decoder.text_guidance_proj.weight" in tensors:
+        places = tensors["decoder.text_guidance_positional_embedding"]
+        config |= {"text_width": tensors["decoder.text_guidance_proj.weight"].shape[1], "text_places": len(places)}
+        state |= {"decoder.text_positions": places} | renamed(tensors, {"decoder.text_guidance_proj.": "decoder.text."})
     if not by_proxy:
         names = {"decoder.ffn.0.": "decoder.head.pixels.", "decoder.conv_out.": "decoder.head.smooth."}
-        return Converted("titok", config, state | renamed(tensors, names))
+        kind = "tatitok" if "text_width" in config else "titok"
+        return Converted(kind, config, state | renamed(tensors, names))
     state |= renamed(tensors, {"decoder.ffn.": "decoder.head.words."})
     state["decoder.head.vectors.weight"] = tensors["pixel_quantize.embedding.weight"]
     pixels = renamed(tensors, {"pixel_decoder.": "decoder."})
@@ -115,3 +122,23 @@ def from_titok_uvit(
     for old, new in {"in_blocks.": "down.", "mid_block.": "middle.", "out_blocks.": "up."}.items():
         state |= renamed(tensors, {old: new})
     return Converted("uvit-maskgit", config, state)
+
+
+def from_maskgen(tensors: Mapping[str, Tensor], embedding: int = 768, head_width: int = HEAD_WIDTH) -> Converted:
+    """Convert the tensors of MaskGen for TA-TiTok's words; its last layer is its embedding.
+
+    Args:
+        tensors: tensors of the file by name.
+        embedding: width of a sentence's embedding.
+        head_width: width of an attention head.
+    """
+    vocabulary, width = tensors["embeddings.weight"].shape
+    config = {
+        "codebook_size": vocabulary - UNUSED, "grid": [tensors["pos_embed"].shape[1]], "vocabulary": vocabulary,
+        "width": width, "depth": numbers(tensors, "blocks"), "heads": width // head_width,
+        "text_width": tensors["text_embed_proj.weight"].shape[1], "embedding": embedding,
+        "score_width": tensors["cond_pooled_proj.weight"].shape[1] - embedding,
+    }  # fmt: skip
+    state = {"words.weight": tensors["embeddings.weight"], "positions": tensors["pos_embed"][0]}
+    state |= renamed(tensors, {"text_embed_proj.": "text.", "cond_pooled_proj.": "told.", "norm.": "norm."})
+    return Converted("maskgen", config, state | renamed(tensors, {"blocks.": "blocks."}))

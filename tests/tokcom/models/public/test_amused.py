@@ -64,9 +64,10 @@ def test_sentences(bring, text, tmp_path):
     assert encoder.ids("a b c " * 9).shape == (1, 8)
     with torch.no_grad():
         expected = text(ids_of("ab</w>", "c</w>"), output_hidden_states=True)
-    features, embedding = encoder.encode("AB c")
-    assert torch.allclose(features, expected.hidden_states[-2], atol=1e-4)
-    assert torch.allclose(embedding, expected.text_embeds, atol=1e-4)
+    found = encoder.encode("AB c")
+    assert torch.allclose(found.before_last, expected.hidden_states[-2], atol=1e-4)
+    assert torch.allclose(found.last, expected.last_hidden_state, atol=1e-4)
+    assert torch.allclose(found.embedding, expected.text_embeds, atol=1e-4)
     assert encoder.embed(["a", "b c"]).norm(dim=1).tolist() == pytest.approx([1, 1])
 
 
@@ -94,6 +95,13 @@ def test_transformer(bring, text, tmp_path):
         expected = logits.permute(0, 2, 3, 1).reshape(SIDE**2, WORDS)[lost[0]].log_softmax(-1)
         assert expected.std() > 0.1
         assert prior.log_probabilities(tokens, lost, [condition]) == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def test_padding(bring, text, tmp_path):
+    """open_clip fills up with word 0."""
+    layout, path, settings, *others = text_files(text, tmp_path)
+    encoder = load_text_encoder(bring(text=(layout, path, settings | {"pad": 0}, *others)), "cpu")
+    assert encoder.ids("c").tolist() == [[7, 5, 8, 0, 0, 0, 0, 0]]
 
 
 def test_tokenizer(bring, tmp_path):

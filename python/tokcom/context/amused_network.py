@@ -1,18 +1,13 @@
-"""aMUSEd's masked transformer as a prior: pictures' tokens in any order, told by a sentence.
+"""aMUSEd's masked transformer: pictures' tokens in any order, told by a sentence.
 
 Patil et al., "aMUSEd: an open MUSE reproduction" (2024), by diffusers' UVit2DModel.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 from diffusers import UVit2DModel
 from torch import Tensor, nn
-
-from tokcom.context.clip_text import EMPTY, ClipText
-from tokcom.context.condition import Condition
-from tokcom.context.masked_prior import MaskedPrior
 
 AESTHETIC_SCORE = 6
 """Score of pictures that the network is told to expect, as its authors do."""
@@ -73,24 +68,3 @@ class AmusedNetwork(nn.Module):
         about = torch.tensor([config.image_size, config.image_size, 0, 0, AESTHETIC_SCORE]).to(embeddings)
         logits = self.model(ids, features, embeddings, about.expand(len(tokens), -1))
         return logits.flatten(2).mT[places]
-
-
-class Amused(MaskedPrior):
-    """Prior of an `AmusedNetwork`; without a sentence it is told the empty one.
-
-    Args:
-        network: the network, in evaluation mode; it runs on the device that holds it.
-        codebook: name of the codebook whose tokens it predicts.
-        encoder: encoder of sentences, on the same device.
-    """
-
-    takes = frozenset({"text"})
-
-    def __init__(self, network: AmusedNetwork, codebook: str, encoder: ClipText):
-        super().__init__(network, codebook, network.config.codebook_size, tuple(network.config.grid))
-        self._encoder = encoder
-
-    def logits(self, tokens: Tensor, conditions: Sequence[Condition], places: Tensor) -> Tensor:
-        found = [self._encoder.encode(EMPTY if each.text is None else each.text) for each in conditions]
-        features, embeddings = (torch.cat(each) for each in zip(*found, strict=True))
-        return self.network(tokens, features, embeddings, places)
