@@ -66,6 +66,8 @@ ROOMS = {
         "faults",
         "device_speed",
         "demo_page",
+        "large_models",
+        "public_figures",
         "radio",
         "cli",
     ),

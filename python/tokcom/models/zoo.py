@@ -38,12 +38,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tokcom.context.classifier import Classifier
+    from tokcom.context.clip_text import ClipText
     from tokcom.offload.escalation import EscalatingRecovery
     from tokcom.source.frame_coder import FrameCoder
     from tokcom.tokenizers.video import VideoTokenizer
 
 CONTEXT = "context"
 """Name of the part that predicts tokens."""
+TEXT = "text"
+"""Name of the part that encodes the sentences that the context model is told."""
 FOLLOWING = "following"
 """Name of the part that predicts tokens of a frame from those of the frame before."""
 SMALL_CONTEXT = "small_context"
@@ -194,7 +197,10 @@ def load_tokenizer(
         if settings is not None and visits != 0:
             raise ParameterError("the search for tokens needs PyTorch: with device onnx, visits must be 0")
         return _onnx_tokenizer(card)
-    network, use = _network(card, "tokenizer", where), family(card.part("tokenizer")["family"]).user()
+    kind = family(card.part("tokenizer")["family"])
+    network, use = _network(card, "tokenizer", where), kind.user()
+    if kind.told_by_sentences:
+        return use(network, _name(card), encoder=load_text_encoder(model, where))
     if settings is None:
         return use(network, _name(card))
     try:
@@ -264,7 +270,9 @@ def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CO
         from tokcom.context.onnx_prior import OnnxPrior
 
         return OnnxPrior(next(iter(card.onnx(part).values())), name)
-    told = {"encoder": _embed} if "sentences" in entry else {}
+    told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
+    if family(entry["family"]).told_by_sentences:
+        told = {"encoder": load_text_encoder(model, where)}
     alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
     if part != CONTEXT or FOLLOWING not in card.content:
         return alone
@@ -273,6 +281,12 @@ def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CO
 
 def _following(card: Card, device: "torch.device", name: str) -> Prior:
     return family(card.part(FOLLOWING)["family"]).user()(_network(card, FOLLOWING, device), name)
+
+
+def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipText":
+    """Load the encoder of sentences of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return family(card.part(TEXT)["family"]).user()(_network(card, TEXT, find_device(device)), card.name)
 
 
 def _embed(texts: Sequence[str]) -> "torch.Tensor":
@@ -534,7 +548,7 @@ def _build(card: Card, part: str, device: "torch.device") -> "nn.Module":
     entry, path = card.part(part), card.weights(part)
     kind = family(entry["family"])
     weights = read_weights(path)
-    dtype = weights_dtype(device)
+    dtype = torch.float32 if kind.full_precision else weights_dtype(device)
     placed = {
         name: each.to(device, dtype if each.is_floating_point() else each.dtype) for name, each in weights.items()
     }

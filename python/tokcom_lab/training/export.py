@@ -98,6 +98,22 @@ def export_part(
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
+def export_figures(folder: Path, part: str, figures: dict[str, float], command: str) -> None:
+    """Write figures of one part into a model's card.
+
+    Args:
+        folder: the model's folder.
+        part: name of the part.
+        figures: the figures.
+        command: the command line that measured them.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card[part]["figures"] = {name: round(value, 4) for name, value in figures.items()}
+    card[part]["measured"] = command
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
 def export_acceptance(folder: Path, acceptance: Acceptance, command: str, name: str = "acceptance") -> None:
     """Write a calibration of a model's context into its card.
 

@@ -22,6 +22,7 @@ HERE = "tokcom_lab.cli.bench"
         "faults": f"{HERE}.air:faults",
         "flowgraph": f"{HERE}.radio:flowgraph",
         "keys": f"{HERE}.security:keys",
+        "large": f"{HERE}.large:large",
         "leakage": f"{HERE}.security:leakage",
         "membership": f"{HERE}.security:membership",
         "mapping": f"{HERE}.tokens:mapping",
