@@ -223,8 +223,15 @@ def load_detokenizers(
     )
 
 
-def load_context(model: str, device: "str | torch.device" = AUTO) -> Prior:
-    """The context model of a model, on a `receiving_device`; raises as `load_tokenizer` does."""
+def load_context(model: str, device: "str | torch.device" = AUTO, exact: bool = False) -> Prior:
+    """The context model of a model, on a `receiving_device`; raises as `load_tokenizer` does.
+
+    Args:
+        model: name or folder of the model.
+        device: where it computes.
+        exact: keep a language model's weights in full precision instead of 8 bits: its probabilities then hardly depend
+            on how many tokens are computed together, which lossless coding relies on.
+    """
     card, where = model_card(model), receiving_device(device)
     entry, name = card.part(CONTEXT), _name(card) if "tokenizer" in card.content else card.name
     if where == ONNX:
@@ -232,6 +239,8 @@ def load_context(model: str, device: "str | torch.device" = AUTO) -> Prior:
 
         return OnnxPrior(next(iter(card.onnx(CONTEXT).values())), name)
     told = {"encoder": _embed} if "sentences" in entry else {}
+    if exact and entry["family"] == "llama":
+        told["int8"] = False
     return family(entry["family"]).user()(_network(card, CONTEXT, where), name, **told)
 
 

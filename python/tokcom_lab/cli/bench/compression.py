@@ -7,7 +7,7 @@ import click
 from tokcom.cli.command_line import recorded_command
 from tokcom.cli.options import WholeNumbers, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
-from tokcom_lab.cli.bench.material import photographs_of, with_tokens
+from tokcom_lab.cli.bench.material import many_pictures, photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
 
 
@@ -47,6 +47,8 @@ def compress(
     Machines are processes with other batches, threads, kernels and runtimes. Their results are stored, so that a run
     with more --blocks continues from there. Their tokens are the encoder's, without the search.
     """
+    import numpy as np
+
     from tokcom.frame import TokenFrame
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom.source.blocks import SourceSettings
@@ -77,8 +79,10 @@ def compress(
         "tokens": {"turns": turns} | tokens, "independent": split,
     }  # fmt: skip
     if blocks:
-        sent = photographs_of(data, blocks, model, seed)
-        frames = frames_of(tokenizer.encode(sent.pictures))
+        pictures = many_pictures(data, blocks, model, seed)
+        frames = frames_of(
+            np.concatenate([tokenizer.encode(each) for each in np.array_split(pictures, -(-blocks // 64))])
+        )
         with progress_bar() as bar:
             row = bar.add_task("machines", total=len(frames) * (1 + len(DECODERS)))
             report["mismatch"] = {"turns": block_turns} | count_mismatches(
