@@ -1,4 +1,4 @@
-"""What a judge recognises in pictures of which only some tokens were sent, by the rule that chose them.
+"""Recognition of pictures of which only some tokens were sent, by the rule that chose them.
 
 The judge is EfficientNet-Lite0 with a linear layer that is trained here on the training split; the rule's own network,
 the model's classifier, is of another family.
@@ -234,7 +234,18 @@ class RelevanceBench:
             found.rule, share, found.bits, esn0_db, mcs.name, found.accuracy, found.psnr_db, found.pictures
         )  # fmt: skip
 
-    def shown(self, rule: str, share: float, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def examples(self, share: float, numbers: Sequence[int]) -> list[tuple[str, list[np.ndarray]]]:
+        """Return titles and pictures of some frames: photographs, all tokens, and rules without and with filling."""
+        columns = [
+            ("photograph", [self.pictures[number] for number in numbers]),
+            ("all tokens", [self.tokenizer.detokenize(self.frames[number]) for number in numbers]),
+        ]
+        for rule in ("relevance", "random"):
+            filled, grey = zip(*(self._shown(rule, share, number) for number in numbers), strict=True)
+            columns += [(f"{rule}, {share:.0%} sent", list(grey)), ("filled in", list(filled))]
+        return columns
+
+    def _shown(self, rule: str, share: float, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return one picture as filled in, and with the tokens not sent in grey."""
         frame = self.frames[number]
         thinning = self.thinning(rule, number, round(share * len(frame.tokens)))

@@ -57,7 +57,7 @@ def encode_causal(
 
     Args:
         tokens: int (n,), at least one.
-        paths: one path of the prior, which stands before the first token; it is left as it is.
+        paths: one path of the prior, which stands before the first token; it follows the tokens.
         ending: decisions that tell the number of tokens; None if the decoder knows it.
         margin: largest difference between the decoder's and the encoder's log-odds.
 
@@ -67,12 +67,12 @@ def encode_causal(
     Raises:
         SourceError: constriction is not installed.
     """
-    ahead, rows, start = paths.fork(), [], 0
-    for logs in ahead.along(tokens):
+    rows, start = [], 0
+    for logs in paths.along(tokens):
         rows += _decided(logs, tokens[start : start + len(logs)], ending)
         start += len(logs)
     if ending is not None:
-        rows.append((ending.log_odds(ahead.log_probabilities), np.ones(1, np.uint8)))
+        rows.append((ending.log_odds(paths.log_probabilities), np.ones(1, np.uint8)))
     coder, start, width = DecisionEncoder(), 0, len(rows[0][0])
     while start < len(rows):
         length = _section_length(start)

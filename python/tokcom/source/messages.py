@@ -22,7 +22,7 @@ from tokcom.tokenizers.text import TextTokenizer
 
 CHECK_BITS = 8
 PLAIN = b"\0"
-"""What precedes a text that is sent as it is and does not begin with ASCII."""
+"""Byte before a text that is sent as it is and does not begin with ASCII."""
 MOST_BYTES = 1 << 12
 """Longest message."""
 PRIMER = """Good morning all, how is everyone today?
@@ -87,7 +87,7 @@ class MessageCoder:
             raise SourceError(f"the message has {len(plain)} bytes; it must have 1 to {MOST_BYTES}")
         tokens = self.tokenizer.tokenize(text).tokens
         check = tokens_to_bits(np.array([check_of(self.prior.codebook, tokens)]), CHECK_BITS)
-        coded = np.concatenate([[1], check, encode_causal(tokens, self._primed, self.ending, self.margin)])
+        coded = np.concatenate([[1], check, encode_causal(tokens, self._primed.fork(), self.ending, self.margin)])
         plain = plain if 0 < plain[0] < 128 else PLAIN + plain
         packed = np.packbits(coded).tobytes()
         return packed if len(packed) < len(plain) else plain

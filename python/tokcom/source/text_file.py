@@ -9,8 +9,9 @@ All numbers are unsigned and little-endian; a string is one byte of length follo
     CRC-32 of everything above (4 bytes)
     blocks
 
-A coded text has one block per BLOCK_TOKENS tokens: a hash of CHECK_BITS bits and the coder's bits. Each block is
-decoded with the last KEPT_TOKENS tokens of the one before, so that what follows a damaged block is lost. A text that is
+A coded text has one block per BLOCK_TOKENS tokens: a hash of CHECK_BITS bits and the coder's bits. The model reads on
+from block to block, so that what follows a damaged one is lost; every BLOCKS_PER_WINDOW blocks it begins again with the
+last KEPT_TOKENS tokens, so that neither time nor memory grow with the text. A text that is
 not shorter when coded is one block of UTF-8.
 """
 
@@ -33,7 +34,7 @@ from tokcom.tokenizers.text import TextTokenizer, pieces
 
 MAGIC = b"\x89TKT"
 VERSION = 1
-BLOCK_TOKENS, KEPT_TOKENS = 768, 256
+BLOCK_TOKENS, BLOCKS_PER_WINDOW, KEPT_TOKENS = 512, 3, 256
 CHECK_BITS = 16
 MAX_BYTES = 1 << 24
 """Largest number of bytes of one text."""
@@ -69,11 +70,11 @@ class CodedText:
         """
         if not self.tokens:
             return DecodedText(self.blocks[0], None)
-        tokens, error = np.zeros(0, np.int32), None
+        tokens, error, windows = np.zeros(0, np.int32), None, _Windows(prior)
         for number, block in enumerate(self.blocks):
             count = min(BLOCK_TOKENS, self.tokens - number * BLOCK_TOKENS)
             try:
-                found = _decoded(block, count, _primed(prior, tokens[-KEPT_TOKENS:]), prior)
+                found = _decoded(block, count, windows.paths(number, tokens), prior)
             except SourceError as wrong:
                 error = SourceError(f"block {number + 1} of {len(self.blocks)}: {wrong}")
                 break
@@ -128,10 +129,10 @@ def code_text(
     plain = text.encode()
     if not 0 < len(plain) <= MAX_BYTES:
         raise SourceError(f"the text has {len(plain)} bytes; it must have 1 to {MAX_BYTES}")
-    blocks = []
-    for start in range(0, len(tokens), BLOCK_TOKENS):
+    blocks, windows = [], _Windows(prior)
+    for number, start in enumerate(range(0, len(tokens), BLOCK_TOKENS)):
         own = tokens[start : start + BLOCK_TOKENS]
-        paths = _primed(prior, tokens[max(start - KEPT_TOKENS, 0) : start])
+        paths = windows.paths(number, tokens[:start])
         blocks.append(np.packbits(np.concatenate([_check(prior.codebook, own), encode_causal(own, paths)])).tobytes())
         progress(len(own) / len(tokens))
     if sum(map(len, blocks)) >= len(plain):
@@ -200,12 +201,19 @@ def texts_from_bytes(data: bytes) -> tuple[str, list[CodedText]]:
     return codebook, texts
 
 
-def _primed(prior: CausalPrior, before: np.ndarray) -> Paths:
-    """Make a path that has followed tokens."""
-    paths = prior.paths(NOTHING)
-    if len(before):
-        paths.follow(before, weigh=False)
-    return paths
+class _Windows:
+    """Paths of the blocks of a text, one after the other."""
+
+    def __init__(self, prior: CausalPrior):
+        self._prior, self._paths = prior, None
+
+    def paths(self, number: int, before: np.ndarray) -> Paths:
+        """Return the path for a block, given all tokens before it."""
+        if number % BLOCKS_PER_WINDOW == 0:
+            self._paths = self._prior.paths(NOTHING)
+            if len(before):
+                self._paths.follow(before[-KEPT_TOKENS:], weigh=False)
+        return self._paths
 
 
 def _check(codebook: str, tokens: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ WRONG = 1e-3
 PSNR_LOSS_DB = 0.1
 """Largest loss of PSNR that counts as equal, for schemes whose wrong tokens are not lost frames."""
 ROOM_DB = {"raw, Viterbi": 0.5, "raw, list": 0.5, "raw, context": 3.0}
-"""How far below an MCS's threshold of 10% packet errors a scheme is tried."""
+"""Distance in dB below an MCS's threshold within which a scheme is tried."""
 SLOWEST = ("raw, list", "raw, context")
 
 

@@ -41,7 +41,7 @@ def compressors() -> dict[str, Sizes]:
 def text_sizes(
     texts: Mapping[str, str], prior: CausalPrior, tokenizer: TextTokenizer,
     progress: Callable[[int], None] = lambda done: None,
-) -> tuple[list[dict], float]:  # fmt: skip
+) -> list[dict]:  # fmt: skip
     """Measure the bits per byte of texts, each compressed by itself; files' headers are not counted.
 
     Args:
@@ -51,14 +51,11 @@ def text_sizes(
         progress: called with the number of texts done since the last call.
 
     Returns:
-        source, codec, bytes, bits_per_byte of every text and codec, then of all texts ("all"); and the encoder's
-        processor seconds per token.
+        source, codec, bytes, bits_per_byte of every text and codec, then of all texts ("all").
     """
-    others, sizes, seconds, tokens = compressors(), {}, 0.0, 0
+    others, sizes = compressors(), {}
     for name, text in texts.items():
-        started = time.process_time()
         coded = code_text(name, text, prior, tokenizer)
-        seconds, tokens = seconds + time.process_time() - started, tokens + coded.tokens
         sizes[name, MODEL] = sum(map(len, coded.blocks))
         sizes |= {(name, codec): size(text.encode()) for codec, size in others.items()}
         progress(1)
@@ -67,26 +64,33 @@ def text_sizes(
     for codec in (MODEL, *others):
         total = sum(size for (_, own), size in sizes.items() if own == codec)
         rows.append(_row("all", codec, sum(lengths.values()), total))
-    return rows, seconds / max(tokens, 1)
+    return rows
 
 
 def _row(source: str, codec: str, length: int, size: int) -> dict:
     return {"source": source, "codec": codec, "bytes": length, "bits_per_byte": 8 * size / length}
 
 
-def decoder_seconds(text: str, prior: CausalPrior, tokenizer: TextTokenizer) -> float:
-    """Decode a text and measure the decoder's processor seconds per token.
+def speed(text: str, prior: CausalPrior, tokenizer: TextTokenizer, runs: int = 3) -> tuple[float, float]:
+    """Encode and decode a text, in turns.
+
+    Returns:
+        The encoder's and the decoder's processor seconds per token, of the fastest runs.
 
     Raises:
         TokcomError: it does not come back as it was.
     """
-    coded = code_text("", text, prior, tokenizer)
-    started = time.process_time()
-    decoded = coded.decode(prior, tokenizer)
-    seconds = time.process_time() - started
-    if decoded.content != text.encode():
-        raise TokcomError("a text does not come back as it was")
-    return seconds / coded.tokens
+    seconds = []
+    for _ in range(runs):
+        started = time.process_time()
+        coded = code_text("", text, prior, tokenizer)
+        between = time.process_time()
+        decoded = coded.decode(prior, tokenizer)
+        seconds.append((between - started, time.process_time() - between))
+        if decoded.content != text.encode():
+            raise TokcomError("a text does not come back as it was")
+    encoder, decoder = np.min(seconds, axis=0) / coded.tokens
+    return float(encoder), float(decoder)
 
 
 def message_sizes(

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tokcom.errors import ModelError, SourceError
 from tokcom.models.text import load_exact_language
+from tokcom.source import text_file
 from tokcom.source.messages import MessageCoder, line_ends
 from tokcom.source.text_file import CodedText, code_text, texts_from_bytes, texts_to_bytes
 
@@ -119,14 +120,10 @@ def test_appended_bytes_are_told():
 
 def _coded(text, language):
     """Coded, even if a model of random weights makes it no shorter."""
-    import tokcom.source.text_file as text_file
-
-    found = []
     prior, tokenizer = language
-    tokens = tokenizer.tokenize(text).tokens
-    for start in range(0, len(tokens), text_file.BLOCK_TOKENS):
+    tokens, found, windows = tokenizer.tokenize(text).tokens, [], text_file._Windows(prior)
+    for number, start in enumerate(range(0, len(tokens), text_file.BLOCK_TOKENS)):
         own = tokens[start : start + text_file.BLOCK_TOKENS]
-        paths = text_file._primed(prior, tokens[max(start - text_file.KEPT_TOKENS, 0) : start])
-        bits = np.concatenate([text_file._check(prior.codebook, own), text_file.encode_causal(own, paths)])
-        found.append(np.packbits(bits).tobytes())
+        bits = text_file.encode_causal(own, windows.paths(number, tokens[:start]))
+        found.append(np.packbits(np.concatenate([text_file._check(prior.codebook, own), bits])).tobytes())
     return CodedText("x", len(tokens), len(text.encode()), tuple(found))

@@ -160,7 +160,7 @@ def _texts(
     from tokcom.models.text import load_exact_language
     from tokcom.models.zoo import make_missing
     from tokcom.source.messages import MessageCoder
-    from tokcom_lab.curves.text_compression import NgramCoder, decoder_seconds, message_sizes, text_sizes
+    from tokcom_lab.curves.text_compression import NgramCoder, message_sizes, speed, text_sizes
     from tokcom_lab.text_messages import paragraphs, text_files
 
     report = {}
@@ -174,10 +174,9 @@ def _texts(
             prose = {path.name: "\n\n".join(paragraphs([path])) for path in files}
             prose = {name: text for name, text in prose.items() if text}
             row = bar.add_task("texts", total=len(prose) + 1)
-            rows, encoder = text_sizes(prose, *language, lambda done: bar.advance(row, done))
-            decoder = decoder_seconds(min(prose.values(), key=len), *language)
+            report["text"] = text_sizes(prose, *language, lambda done: bar.advance(row, done))
+            encoder, decoder = speed(min(prose.values(), key=len), *language)
             bar.advance(row)
-            report["text"] = rows
             report["text_speed"] = {
                 "encoder_cpu_ms_per_token": 1e3 * encoder, "decoder_cpu_ms_per_token": 1e3 * decoder,
                 "ratio": decoder / encoder,

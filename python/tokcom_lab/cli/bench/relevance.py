@@ -78,9 +78,9 @@ def relevance(
         row = bar.add_task("rules", total=2 + len(shares) * len(RULES) + 3 * len(esn0_db))
         found = list(relevance_points(bench, shares, RULES, esn0_db, fast, slow, lambda done: bar.advance(row, done)))
     if picture is not None:
-        from tokcom_lab.relevance_plot import draw_examples
+        from tokcom_lab.curves.source_plot import draw_examples
 
-        draw_examples(bench, picture)
+        draw_examples(bench.examples(shares[-1], range(min(6, len(pictures)))), picture)
     rows = [asdict(each) for each in found]
     if json_file is not None:
         write_json(rows, json_file)
