@@ -52,7 +52,7 @@ class RelevancePoint:
         esn0_db: Es/N0 in dB; None for no losses.
         mcs: name of the MCS; None for no losses.
         accuracy: share of pictures whose class the judge names.
-        psnr_db: mean PSNR with respect to the photographs.
+        psnr_db: mean PSNR with respect to the photographs; None for the photographs themselves.
         pictures: number of pictures.
     """
 
@@ -62,7 +62,7 @@ class RelevancePoint:
     esn0_db: float | None
     mcs: str | None
     accuracy: float
-    psnr_db: float
+    psnr_db: float | None
     pictures: int
 
 
@@ -200,7 +200,7 @@ class RelevanceBench:
         """Judge the photographs themselves."""
         names = self.judge.names(self.pictures)
         return RelevancePoint(
-            "photographs", 1.0, None, None, None, float((names == self.labels).mean()), float("inf"), len(names)
+            "photographs", 1.0, None, None, None, float((names == self.labels).mean()), None, len(names)
         )
 
     def coded(self, codec: str, share: float) -> RelevancePoint:

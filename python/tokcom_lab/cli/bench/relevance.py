@@ -37,7 +37,7 @@ def relevance(
     data: Path | None, images: int, shares: list[float], esn0_db: list[float], dense: str, robust: str, per_class: int,
     searched: bool, picture: Path | None, model: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Measure recognition and PSNR if tokens are sent by relevance, and by other rules, (an hour).
+    """Measure recognition and PSNR if tokens are sent by relevance, and by other rules (an hour).
 
     The task is the class by the model's classifier; the judge is EfficientNet-Lite0 with a layer trained on the
     training split.
