@@ -63,6 +63,7 @@ ROOMS = {
         "network",
         "multiple_access",
         "case_study",
+        "relevance_bench",
         "faults",
         "device_speed",
         "demo_page",

@@ -261,9 +261,18 @@ def load_detokenizers(
     )
 
 
-def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT) -> Prior:
-    """Load the context model of a model, or its SMALL_CONTEXT, on a `receiving_device`; raises as `load_tokenizer`
-    does."""
+def load_context(
+    model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT, *, exact: bool = False
+) -> Prior:  # fmt: skip
+    """Load the context model of a model on a `receiving_device`; raises as `load_tokenizer` does.
+
+    Args:
+        model: name or folder of the model.
+        device: where it computes.
+        part: CONTEXT, or SMALL_CONTEXT.
+        exact: keep a language model's weights in full precision instead of 8 bits: its probabilities then hardly depend
+            on how many tokens are computed together, which lossless coding relies on.
+    """
     card, where = model_card(model), receiving_device(device)
     entry, name = card.part(part), _name(card) if "tokenizer" in card.content else card.name
     if where == ONNX:
@@ -273,6 +282,8 @@ def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CO
     told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
     if family(entry["family"]).told_by_sentences:
         told = {"encoder": load_text_encoder(model, where)}
+    if exact and entry["family"] == "llama":
+        told["int8"] = False
     alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
     if part != CONTEXT or FOLLOWING not in card.content:
         return alone

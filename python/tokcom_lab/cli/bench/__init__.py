@@ -28,6 +28,7 @@ HERE = "tokcom_lab.cli.bench"
         "mapping": f"{HERE}.tokens:mapping",
         "photographs": f"{HERE}.tokens:photographs",
         "network": f"{HERE}.network:network",
+        "relevance": f"{HERE}.relevance:relevance",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
         "repeats": f"{HERE}.repeats:repeats",
