@@ -50,6 +50,7 @@ ROOMS = {
         "memory",
         "perceptual",
         "training",
+        "speech",
         "photographs",
         "photograph_tokens",
         "text_messages",

@@ -24,6 +24,7 @@ COMMANDS = {
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
     "send": "tokcom.cli.network:send",
+    "speech": "tokcom_lab.cli.speech:speech",
     "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }

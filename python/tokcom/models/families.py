@@ -61,6 +61,16 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.llama_network:LlamaNetwork",
         f"{_CONTEXT}.language_model:LanguageModel",
     ),
+    "speech": Family(
+        f"{_TOKENIZERS}.speech_network:SpeechConfig",
+        f"{_TOKENIZERS}.speech_network:SpeechNetwork",
+        f"{_TOKENIZERS}.speech:SpeechTokenizer",
+    ),
+    "speech-prior": Family(
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorConfig",
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorNetwork",
+        f"{_CONTEXT}.speech_prior:SpeechPrior",
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

@@ -192,7 +192,9 @@ class SpeechDecoder:
         gain = np.repeat(10 ** (self._loudness / 20), COLUMNS)[:, None]
         with torch.inference_mode():
             pitch = words[:, 0]
-            harmonic, rest = (each * torch.from_numpy(gain) for each in network.gains(network.vectors(words[:, 1:]), pitch))
+            harmonic, rest = (
+                each * torch.from_numpy(gain) for each in network.gains(network.vectors(words[:, 1:]), pitch)
+            )
             before, phase = torch.tensor([self._before]), torch.tensor([self._phase], dtype=torch.float64)
             return network.excited(harmonic, rest, pitch, torch.from_numpy(noise)[None], before, phase)[0].numpy()
 

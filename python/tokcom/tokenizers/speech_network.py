@@ -210,9 +210,7 @@ def glide(pitch: Tensor, n_words: int, before: "Tensor | None" = None) -> tuple[
     return torch.where(on[..., None], hertz, torch.full_like(hertz, SILENT_PITCH)).flatten(1), on
 
 
-def harmonics(
-    pitch: Tensor, n_words: int, before: "Tensor | None" = None, phase: "Tensor | None" = None
-) -> Tensor:
+def harmonics(pitch: Tensor, n_words: int, before: "Tensor | None" = None, phase: "Tensor | None" = None) -> Tensor:
     """Excitation with all harmonics of the pitch at equal strength, (batch, n * FRAME), of about unit variance; silent
     where a frame and the one before it are unvoiced.
 

@@ -58,9 +58,7 @@ def load_speech(folder: Path, split: str, n_words: int) -> Speech:
         starts = np.cumsum([0, *map(len, pitches)])
         names = [f"{path.parent.name}/{path.stem}" for path in paths]
         unfinished = cached.with_suffix(".unfinished.npz")
-        np.savez(
-            unfinished, signal=np.concatenate(signals), pitch=np.concatenate(pitches), starts=starts, names=names
-        )
+        np.savez(unfinished, signal=np.concatenate(signals), pitch=np.concatenate(pitches), starts=starts, names=names)
         unfinished.rename(cached)
     with np.load(cached) as kept:
         return Speech(kept["signal"], kept["pitch"], kept["starts"], tuple(kept["names"].tolist()))
