@@ -9,7 +9,8 @@ from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.recovery import RecoverySettings
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, compile_kernels
-from tokcom.link.recovery import LeftOver, RecoveredFrame
+from tokcom.link.history import FrameHistory
+from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
 from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
 from tokcom.security.keyring import Keyring
 
@@ -73,7 +74,7 @@ class token_recovery(BackgroundPduBlock):
         self.at_once = self._recoveries.at_once
         codebooks = list(self._recoveries.members.codebooks.values())
         self._receiver = Receiver(codebooks, keys=Keyring.of_files(keys))
-        self._mode, self._use_cmi = mode, use_cmi
+        self._mode, self._use_cmi, self._history = mode, use_cmi, FrameHistory()
         self._unknown = Unknown(self)
         self.frames_recovered = 0
 
@@ -96,24 +97,27 @@ class token_recovery(BackgroundPduBlock):
         for number, (meta, data) in enumerate(frames):
             try:
                 frame = frame_of(meta, data)
-                if self._recoveries.find(frame) is None:
+                recovery = self._recoveries.find(frame)
+                if recovery is None:
                     results[number] = self._passed_on(frame)
                 else:
-                    left[number] = self._left_over(frame, meta)
+                    left[number] = self._left_over(frame, meta, recovery)
             except Exception as error:
                 results[number] = error
         recovered = self._recoveries.recover_all(list(left.values()), lambda: self._stopping)
         for (number, each), found in zip(left.items(), recovered, strict=True):
+            if each.condition is not None and not isinstance(found, Exception):
+                self._history.remember(_stream_of(frames[number][0]), found.frame)
             results[number] = found if isinstance(found, Exception) else self._made_whole(each, found)
         return results
 
-    def _left_over(self, frame: TokenFrame, meta: Mapping) -> LeftOver:
+    def _left_over(self, frame: TokenFrame, meta: Mapping, recovery: FrameRecovery) -> LeftOver:
         if not self._use_cmi:
             frame = replace(frame, cmi=None)
+        condition = self._history.condition(_stream_of(meta), frame) if recovery.takes_before else None
         llrs = meta.get(keys.LLRS)
-        if llrs is None:
-            return LeftOver(frame)
-        return LeftOver(frame, self._receiver.received(llrs, header_of(meta), misfit_of(meta)))
+        received = None if llrs is None else self._receiver.received(llrs, header_of(meta), misfit_of(meta))
+        return LeftOver(frame, received, condition)
 
     def _passed_on(self, frame: TokenFrame) -> tuple[dict, np.ndarray]:
         self._unknown.count(
@@ -138,3 +142,8 @@ class token_recovery(BackgroundPduBlock):
         if left.received is not None or not left.frame.lost.any():
             added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())
         return added, recovered.frame.tokens
+
+
+def _stream_of(meta: Mapping) -> int:
+    stream = meta.get(keys.STREAM_ID, 0)
+    return stream if isinstance(stream, int) else 0

@@ -138,6 +138,11 @@ class FrameRecovery:
             return self._prior
 
     @property
+    def takes_before(self) -> bool:
+        """Whether the frame before informs its prior."""
+        return self.mode in WITH_PRIOR and "before" in self.prior.takes
+
+    @property
     def at_once(self) -> int:
         """Number of frames that are best processed together."""
         return self._prior.at_once if isinstance(self._prior, Prior) else 1

@@ -7,7 +7,7 @@ import numpy as np
 
 from tokcom.errors import ParameterError
 from tokcom.tokenizers.pitch import FRAME, pitch_words
-from tokcom_lab.speech.recordings import read_sound
+from tokcom.tokenizers.sounds import read_sound
 
 LEVEL = 0.08
 """Root mean square to which recordings are brought, over their loud parts."""

@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from scipy.signal import resample_poly
+from tokcom.errors import ParameterError, SpeechError
+from tokcom.tokenizers.pitch import RATE
+from tokcom.tokenizers.sounds import read_sound
 
-from tokcom.errors import ParameterError
-
-RATE = 8000
-"""Samples per second of all recordings."""
 LONGEST = 60.0
 """Seconds of a file that are used."""
 SOURCES = json.loads(Path(__file__).with_name("recordings.json").read_text(encoding="utf-8"))
@@ -73,39 +70,17 @@ def gather(
     }
 
 
-def read_sound(path: Path, rate: int = RATE) -> np.ndarray:
-    """Read a sound file as mono float32 (n,) within ±1 at a sampling rate.
-
-    Raises:
-        ParameterError: the file cannot be read.
-    """
-    import soundfile
-
-    try:
-        # Headerless files are 16-bit samples at 8 kHz, as Codec2's tools read and write them.
-        raw = {"samplerate": RATE, "channels": 1, "format": "RAW", "subtype": "PCM_16"} if path.suffix == ".raw" else {}
-        sound, own = soundfile.read(path, dtype="float32", always_2d=True, frames=int(LONGEST * 48000), **raw)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise ParameterError(f"{path}: not a sound file that can be read ({error})") from None
-    return resampled(sound.mean(axis=1), own, rate)[: int(LONGEST * rate)]
-
-
-def resampled(sound: np.ndarray, own: int, rate: int) -> np.ndarray:
-    """Resample a signal (n,) from `own` to `rate` samples per second; float32."""
-    if own == rate:
-        return sound.astype(np.float32)
-    common = np.gcd(own, rate)
-    return resample_poly(sound, rate // common, own // common).astype(np.float32)
-
-
 def _convert(recording: Recording, folder: Path) -> None:
     import soundfile
 
     target = folder / recording.split / recording.speaker / f"{recording.name}.wav"
     if target.exists():
         return
-    sound = read_sound(recording.path)
-    if len(sound) < RATE // 5 or not np.isfinite(sound).all():
+    try:
+        sound = read_sound(recording.path, seconds=LONGEST)
+    except SpeechError:
+        return
+    if len(sound) < RATE // 5:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".unfinished")

@@ -27,6 +27,7 @@ HERE = "tokcom_lab.cli.bench"
         "network": f"{HERE}.network:network",
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
+        "speech": f"{HERE}.speech:speech",
         "text": f"{HERE}.text:text",
         "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",

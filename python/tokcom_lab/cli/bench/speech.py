@@ -1,0 +1,50 @@
+"""`tokcom bench speech`: speech as tokens beside Codec2, over noise and losses."""
+
+from pathlib import Path
+
+import click
+
+from tokcom.cli.command_line import recorded_command
+from tokcom.cli.options import Names, Numbers, json_option, seed_option
+from tokcom.cli.output import progress_bar, show, write_json
+
+SYSTEMS = "drop", "keep", "list", "context", "700C", "1300"
+
+
+@click.command()
+@click.option(
+    "--data", default=".cache/speech/data", show_default=True, type=click.Path(path_type=Path),
+    help="Recordings of `./run speech data`; the test split is measured.",
+)  # fmt: skip
+@click.option("--model", default="speech8k", show_default=True, help="A model of speech, by name or folder.")
+@click.option("--systems", type=Names(SYSTEMS), default=",".join(SYSTEMS), show_default=True)
+@click.option("--esn0-db", type=Numbers(), default="-4,-3,-2,-1,0,1,2,3,4,6,8", show_default=True)
+@click.option("--per-speaker", default=4, show_default=True, type=click.IntRange(1), help="Excerpts per speaker.")
+@click.option("--digits", default=100, show_default=True, type=click.IntRange(0), help="Digits to recognise.")
+@click.option(
+    "--frames", default=16, show_default=True, type=click.IntRange(2, 24), help="Frames of 40 ms sent together."
+)
+@seed_option
+@json_option("Write the figures as JSON")
+def speech(
+    data: Path, model: str, systems: list[str], esn0_db: list[float], per_speaker: int, digits: int, frames: int,
+    seed: int, json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """ESTOI, log-spectral distance and digits recognised over Es/N0, AWGN, packets of 80 ms, K=7 (half an hour)."""
+    from tokcom.channel.awgn import noise_variance
+    from tokcom_lab.speech.bench import curve, losses, summary
+    from tokcom_lab.speech.material import bench_material, bench_systems
+
+    for value in esn0_db:
+        noise_variance(value)
+    material = bench_material(data, per_speaker, digits)
+    chosen, concealing = bench_systems(model, systems, frames)
+    with progress_bar() as bar:
+        row = bar.add_task("points", total=len(chosen) * (len(esn0_db) + 1))
+        figures = summary(curve(chosen, material, esn0_db, seed, lambda: bar.advance(row)))
+        figures["losses"] = losses(concealing, material, seed)
+    if json_file is not None:
+        write_json({"command": recorded_command()} | figures, json_file)
+    else:
+        show(figures["curve"], "speech")
+        show(figures["losses"], "one packet in five lost")

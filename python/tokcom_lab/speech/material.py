@@ -1,0 +1,58 @@
+"""Material and systems of the measurements of speech."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from tokcom.link.recovery import FrameRecovery
+from tokcom.models.speech import load_speech_tokenizer
+from tokcom.models.zoo import load_recovery
+from tokcom_lab.speech.bench import SpeechMaterial
+from tokcom_lab.speech.dataset import load_speech
+from tokcom_lab.speech.digits import DigitRecognizer, digits_of
+from tokcom_lab.speech.quality import excerpts
+from tokcom_lab.speech.systems import DROP, Codec2System, SpeechSystem, TokenSystem
+
+WORDS = 128
+"""Words of the pitch in the cached recordings."""
+CODEC2 = {"1300": ("bpsk", "3/4"), "700C": ("bpsk", "1/2")}
+"""Modulation and code rate of Codec2's modes: about as many symbols per packet as the tokens'."""
+CONCEALING = {DROP: DROP, "mask": "context"}
+"""Receivers of tokens that conceal losses, and the system that brings them into the measurement."""
+
+
+def bench_material(folder: Path, per_speaker: int, digits: int) -> SpeechMaterial:
+    """Excerpts of the test split, digits of its speakers, and a recogniser that knows other recordings of all speakers
+    of digits."""
+    train, test = (load_speech(folder, split, WORDS) for split in ("train", "test"))
+    signals, spoken, _ = digits_of(test)
+    # Odd recordings are learnt, even ones sent.
+    known, known_spoken, _ = digits_of(train)
+    learnt = [*signals[1::2], *known], np.concatenate([spoken[1::2], known_spoken])
+    chosen = np.unique(np.linspace(0, len(signals[::2]) - 1, digits).astype(int)) if digits else np.zeros(0, int)
+    return SpeechMaterial(
+        excerpts(test, per_speaker),
+        [signals[::2][each] for each in chosen],
+        spoken[::2][chosen],
+        DigitRecognizer(*learnt) if digits else None,
+    )
+
+
+def bench_systems(
+    model: str, names: Sequence[str], frames: int
+) -> tuple[list[SpeechSystem], list[SpeechSystem]]:  # fmt: skip
+    """Systems by name: receivers of tokens and modes of Codec2; and those that conceal lost packets."""
+    tokenizer = load_speech_tokenizer(model)
+
+    @cache
+    def recovery(receiver: str) -> FrameRecovery | None:
+        return None if receiver == DROP else load_recovery(model, receiver, "cpu")
+
+    def tokens(receiver: str) -> TokenSystem:
+        return TokenSystem(tokenizer, receiver, recovery(receiver), frames)
+
+    chosen = [Codec2System(name, *CODEC2[name]) if name in CODEC2 else tokens(name) for name in names]
+    concealing = [tokens(receiver) for receiver, wanted in CONCEALING.items() if wanted in names]
+    return chosen, [*concealing, *(each for each in chosen if isinstance(each, Codec2System))]
