@@ -61,7 +61,7 @@ def pitch_words(signals: np.ndarray, n_words: int) -> np.ndarray:
     bend = left - 2 * middle + right
     lag = lag + np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1), 0)
     loud = (signals[:, : frames * FRAME].reshape(batch, frames, FRAME) ** 2).mean(-1) > QUIET
-    position = np.log(np.clip(RATE / lag, LOWEST, HIGHEST) / LOWEST) / np.log(HIGHEST / LOWEST)
+    position = np.log(np.clip(RATE / np.maximum(lag, 1), LOWEST, HIGHEST) / LOWEST) / np.log(HIGHEST / LOWEST)
     words = 1 + np.rint(position * (n_words - 2)).astype(np.int64)
     return np.where((highest[..., 0] > VOICED) & loud, words, UNVOICED)
 
