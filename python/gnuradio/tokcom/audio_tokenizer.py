@@ -20,7 +20,7 @@ class audio_tokenizer(PduBlock):
 
     Parameters:
         model: a model of speech, by name or folder.
-        frames: frames of 40 ms per frame of tokens, 1 to 250; the context model of `speech8k` takes at most 24.
+        frames: frames of 40 ms per frame of tokens, 1 to 250; the context model of `speech8k` takes at most 20.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "sounds", "tokens", "float32", "tokenizer"

@@ -14,7 +14,7 @@ class SpeechPriorConfig:
 
     codebook_size: int = 128
     quantizers: int = 4
-    frames: int = 24
+    frames: int = 20
     """Frames that it sees together."""
     width: int = 128
     depth: int = 4

@@ -16,7 +16,7 @@ from tokcom_lab.speech.dataset import Speech
 from tokcom_lab.training.loop import Task
 from tokcom_lab.training.optimizers import MuonAdamW
 
-VIEWS = ((0, 1.0), (160, 1.0), (80, 1.1), (240, 0.91))
+VIEWS = ((0, 1.0), (160, 1.06))
 """First sample and speed of the copies of the training speech whose tokens are learnt."""
 AT_ONCE = 60 * 25
 """Frames tokenized together."""
