@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from gnuradio import gr, tokcom
 
+from tokcom.context.condition import Condition
+from tokcom.context.recovery import Recovery
 from tokcom.errors import ParameterError, SpeechError
 from tokcom.models.speech import load_speech_tokenizer
+from tokcom.models.zoo import load_context
 from tokcom.tokenizers.sounds import SoundWriter, read_sound
 
 FRAME = 320
@@ -110,3 +113,16 @@ def test_files_that_are_none_are_refused(tmp_path):
     for make in (lambda: tokcom.audio_source(frames=0), lambda: tokcom.audio_source(stream_id=64)):
         with pytest.raises(ParameterError):
             make()
+
+
+def test_recovery_tells_the_prior_what_came_before(model, pdu, send):
+    tokenizer, prior = load_speech_tokenizer(model), load_context(model)
+    words = np.random.default_rng(0).integers(0, 128, (4, 8))
+    frames = [tokenizer.frame(words[:, start : start + 2], number) for number, start in enumerate((0, 2, 4))]
+    lost = frames[2].with_tokens(np.full(8, -1))
+    messages = [pdu(each.tokens, **meta_of(each)) for each in (*frames[:2], lost)]
+    found = send(tokcom.token_recovery(model, "mask"), messages)
+    before = Condition(before=tokenizer.frame(words[:, :4]))
+    wanted, _ = Recovery(prior).recover(lost, condition=before)
+    alone, _ = Recovery(prior).recover(lost)
+    assert np.array_equal(found[2][1], wanted.tokens) and not np.array_equal(wanted.tokens, alone.tokens)

@@ -12,7 +12,8 @@ from tokcom.models.zoo import load_recovery
 from tokcom_lab.speech.bench import SpeechMaterial
 from tokcom_lab.speech.dataset import load_speech
 from tokcom_lab.speech.digits import DigitRecognizer, digits_of
-from tokcom_lab.speech.quality import excerpts
+from tokcom_lab.speech.figure import draw_spectrograms
+from tokcom_lab.speech.quality import estoi_of, excerpts
 from tokcom_lab.speech.systems import DROP, Codec2System, SpeechSystem, TokenSystem
 
 WORDS = 128
@@ -56,3 +57,16 @@ def bench_systems(
     chosen = [Codec2System(name, *CODEC2[name]) if name in CODEC2 else tokens(name) for name in names]
     concealing = [tokens(receiver) for receiver, wanted in CONCEALING.items() if wanted in names]
     return chosen, [*concealing, *(each for each in chosen if isinstance(each, Codec2System))]
+
+
+def picture_of(
+    path: Path, folder: Path, systems: Sequence[SpeechSystem], esn0_db: float, seed: int, speaker: str = "allison"
+) -> None:
+    """Draw one excerpt of a speaker: as it was, and as each system brings it through noise."""
+    signal = excerpts(load_speech(folder, "test", WORDS))[speaker][1]
+    shown = {"original": signal}
+    for system in systems:
+        heard = system.through_noise(signal, esn0_db, np.random.default_rng(seed))
+        name = f"{system.name}, {system.bit_rate:.0f} bit/s, at {esn0_db:g} dB: ESTOI {estoi_of(signal, heard):.2f}"
+        shown[name] = heard
+    draw_spectrograms(path, shown)

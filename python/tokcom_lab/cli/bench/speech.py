@@ -24,19 +24,26 @@ SYSTEMS = "drop", "keep", "list", "context", "700C", "1300"
 @click.option(
     "--frames", default=16, show_default=True, type=click.IntRange(2, 20), help="Frames of 40 ms sent together."
 )
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw spectrograms of one excerpt at --picture-esn0-db instead."
+)
+@click.option("--picture-esn0-db", default=-2.0, show_default=True, type=float)
 @seed_option
 @json_option("Write the figures as JSON")
 def speech(
     data: Path, model: str, systems: list[str], esn0_db: list[float], per_speaker: int, digits: int, frames: int,
-    seed: int, json_file: click.utils.LazyFile | None,
+    picture: Path | None, picture_esn0_db: float, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """ESTOI, log-spectral distance and digits recognised over Es/N0, AWGN, packets of 80 ms, K=7 (half an hour)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom_lab.speech.bench import curve, losses, summary
-    from tokcom_lab.speech.material import bench_material, bench_systems
+    from tokcom_lab.speech.material import bench_material, bench_systems, picture_of
 
-    for value in esn0_db:
+    for value in (*esn0_db, picture_esn0_db):
         noise_variance(value)
+    if picture is not None:
+        picture_of(picture, data, bench_systems(model, systems, frames)[0], picture_esn0_db, seed)
+        return
     material = bench_material(data, per_speaker, digits)
     chosen, concealing = bench_systems(model, systems, frames)
     with progress_bar() as bar:
