@@ -194,6 +194,29 @@ def make_tiny_model():
     return make
 
 
+@pytest.fixture
+def tiny_video_model(tiny_model):
+    """Folder of the tiny model with a prior of videos, and a search for tokens."""
+    import json
+
+    import torch
+
+    from tokcom.context.following_network import FollowingConfig, FollowingNetwork
+    from tokcom_lab.training.export import Run, export_part
+
+    torch.manual_seed(1)
+    following = FollowingNetwork(FollowingConfig(32, 4, 4, 3, 16, 1, 2, 3, 2, reach=3))
+    torch.nn.init.normal_(following.source.weight, std=0.5)
+    export_part(
+        tiny_model, "following", "following", following, {}, Run("none", "none", 0, 0, 0.0), ("cat", "dog", "owl")
+    )
+    path = tiny_model / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["tokenizer"]["search"] = {"rate": 0.1, "visits": 1}
+    path.write_text(json.dumps(card), encoding="utf-8")
+    return tiny_model
+
+
 @pytest.fixture(scope="session")
 def qt():
     """The Qt application that windows need; without a display."""

@@ -1,6 +1,7 @@
 """The blocks of speech: files, streams, gaps, and what is refused."""
 
 import wave
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,9 +119,12 @@ def test_files_that_are_none_are_refused(tmp_path):
 def test_recovery_tells_the_prior_what_came_before(model, pdu, send):
     tokenizer, prior = load_speech_tokenizer(model), load_context(model)
     words = np.random.default_rng(0).integers(0, 128, (4, 8))
-    frames = [tokenizer.frame(words[:, start : start + 2], number) for number, start in enumerate((0, 2, 4))]
+    frames = [
+        replace(tokenizer.frame(words[:, start : start + 2], number), follows=int(number > 0))
+        for number, start in enumerate((0, 2, 4))
+    ]
     lost = frames[2].with_tokens(np.full(8, -1))
-    messages = [pdu(each.tokens, **meta_of(each)) for each in (*frames[:2], lost)]
+    messages = [pdu(each.tokens, **meta_of(each, follows=each.follows)) for each in (*frames[:2], lost)]
     found = send(tokcom.token_recovery(model, "mask"), messages)
     before = Condition(before=tokenizer.frame(words[:, :4]))
     wanted, _ = Recovery(prior).recover(lost, condition=before)

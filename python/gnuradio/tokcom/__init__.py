@@ -51,6 +51,8 @@ __all__ = [
     "token_separator",
     "token_spreader",
     "token_transmitter",
+    "video_sink",
+    "video_tokenizer",
 ]
 
 

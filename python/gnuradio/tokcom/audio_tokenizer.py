@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ class audio_tokenizer(PduBlock):
 
     Input: message port "sounds", PDUs of f32 samples at 8 kHz within ±1, of any length, one after the other.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, grid and
-        quantizers, numbered from 0.
+        quantizers, numbered from 0; each follows the one before.
 
     Parameters:
         model: a model of speech, by name or folder.
@@ -53,5 +54,6 @@ class audio_tokenizer(PduBlock):
     def _next(self) -> tuple[dict, np.ndarray]:
         words, self._words = np.split(self._words, [self._frames], 1)
         frame = self._tokenizer.frame(words, self.frames_made % FRAME_IDS)
+        frame = replace(frame, follows=int(self.frames_made > 0))
         self.frames_made += 1
         return frame_keys(frame) | {keys.NAME: None}, frame.tokens

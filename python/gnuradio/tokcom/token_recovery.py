@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +9,8 @@ from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.recovery import RecoverySettings
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, compile_kernels
-from tokcom.link.history import FrameHistory
-from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
+from tokcom.link.recovery import LeftOver, RecoveredFrame
+from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
 from tokcom.security.keyring import Keyring
 
@@ -71,10 +71,11 @@ class token_recovery(BackgroundPduBlock):
             models, mode, device, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
         )  # fmt: skip
+        self._streams = StreamRecovery(self._recoveries)
         self.at_once = self._recoveries.at_once
         codebooks = list(self._recoveries.members.codebooks.values())
         self._receiver = Receiver(codebooks, keys=Keyring.of_files(keys))
-        self._mode, self._use_cmi, self._history = mode, use_cmi, FrameHistory()
+        self._mode, self._use_cmi = mode, use_cmi
         self._unknown = Unknown(self)
         self.frames_recovered = 0
 
@@ -93,31 +94,28 @@ class token_recovery(BackgroundPduBlock):
         self, frames: list[tuple[Mapping, np.ndarray]]
     ) -> list[tuple[dict, np.ndarray] | Exception | None]:  # fmt: skip
         results: list[tuple[dict, np.ndarray] | Exception | None] = [None] * len(frames)
-        left: dict[int, LeftOver] = {}
+        left: dict[int, tuple[Hashable, LeftOver]] = {}
         for number, (meta, data) in enumerate(frames):
             try:
                 frame = frame_of(meta, data)
-                recovery = self._recoveries.find(frame)
-                if recovery is None:
+                if self._recoveries.find(frame) is None:
                     results[number] = self._passed_on(frame)
                 else:
-                    left[number] = self._left_over(frame, meta, recovery)
+                    left[number] = _stream_of(meta), self._left_over(frame, meta)
             except Exception as error:
                 results[number] = error
-        recovered = self._recoveries.recover_all(list(left.values()), lambda: self._stopping)
-        for (number, each), found in zip(left.items(), recovered, strict=True):
-            if each.condition is not None and not isinstance(found, Exception):
-                self._history.remember(_stream_of(frames[number][0]), found.frame)
+        recovered = self._streams.recover_all(list(left.values()), lambda: self._stopping)
+        for (number, (_, each)), found in zip(left.items(), recovered, strict=True):
             results[number] = found if isinstance(found, Exception) else self._made_whole(each, found)
         return results
 
-    def _left_over(self, frame: TokenFrame, meta: Mapping, recovery: FrameRecovery) -> LeftOver:
+    def _left_over(self, frame: TokenFrame, meta: Mapping) -> LeftOver:
         if not self._use_cmi:
             frame = replace(frame, cmi=None)
-        condition = self._history.condition(_stream_of(meta), frame) if recovery.takes_before else None
         llrs = meta.get(keys.LLRS)
-        received = None if llrs is None else self._receiver.received(llrs, header_of(meta), misfit_of(meta))
-        return LeftOver(frame, received, condition)
+        if llrs is None:
+            return LeftOver(frame)
+        return LeftOver(frame, self._receiver.received(llrs, header_of(meta), misfit_of(meta)))
 
     def _passed_on(self, frame: TokenFrame) -> tuple[dict, np.ndarray]:
         self._unknown.count(
@@ -144,6 +142,7 @@ class token_recovery(BackgroundPduBlock):
         return added, recovered.frame.tokens
 
 
-def _stream_of(meta: Mapping) -> int:
-    stream = meta.get(keys.STREAM_ID, 0)
-    return stream if isinstance(stream, int) else 0
+def _stream_of(meta: Mapping) -> Hashable:
+    """Name the stream of a frame: what a key protects must not continue what none does."""
+    seal = meta.get(keys.SEAL)
+    return meta.get(keys.STREAM_ID), None if seal is None else tuple(seal)[:2]

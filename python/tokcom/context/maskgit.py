@@ -77,16 +77,19 @@ class MaskGit(Prior):
         device = self._weights.device
         masked = np.where(wanted | (tokens == LOST), self.codebook_size, tokens).astype(np.int64)
         masked, wanted = (np.concatenate([each, each[-1:].repeat(missing, 0)]) for each in (masked, wanted))
-        told = self._told([*conditions, *[conditions[-1]] * missing])
-        places = torch.from_numpy(wanted).to(device)
-        embedded = self.network.token_embedding(torch.from_numpy(masked).to(device))
-        logs = self.network.predict(embedded, told, places)[: int(wanted[:count].sum())].float().log_softmax(-1)
+        places, shown = torch.from_numpy(wanted).to(device), torch.from_numpy(masked).to(device)
+        logits = self._logits(shown, [*conditions, *[conditions[-1]] * missing], places)
+        logs = logits[: int(wanted[:count].sum())].float().log_softmax(-1)
         if top is None or top >= self.codebook_size:
             return logs.cpu().numpy(), np.zeros(0, np.int32), np.zeros(0, np.float32)
         words = logs.topk(top, -1).indices.sort(-1).values
         chosen = logs.gather(-1, words)
         rest = (1 - chosen.double().exp().sum(-1)).clamp(min=1e-12).log()
         return chosen.cpu().numpy(), words.int().cpu().numpy(), rest.float().cpu().numpy()
+
+    def _logits(self, tokens: Tensor, conditions: Sequence[Condition], places: Tensor) -> Tensor:
+        """Compute logits (n, codebook_size) at the true entries of `places` of a full batch."""
+        return self.network.predict(self.network.token_embedding(tokens), self._told(conditions), places)
 
     def _told(self, conditions: Sequence[Condition]) -> Tensor:
         """Embed conditions for the network, (frames, width)."""

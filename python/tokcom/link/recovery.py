@@ -138,11 +138,6 @@ class FrameRecovery:
             return self._prior
 
     @property
-    def takes_before(self) -> bool:
-        """Whether the frame before informs its prior."""
-        return self.mode in WITH_PRIOR and "before" in self.prior.takes
-
-    @property
     def at_once(self) -> int:
         """Number of frames that are best processed together."""
         return self._prior.at_once if isinstance(self._prior, Prior) else 1
@@ -180,7 +175,9 @@ class FrameRecovery:
         return answered([self._whole(each, cancelled) for each in frames], lambda: self.prior)
 
     def _whole(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
-        frame, received, condition = left.frame, left.received, left.condition or Condition.of(left.frame)
+        frame, received = left.frame, left.received
+        condition = left.condition or Condition.of(frame)
+        condition = condition if self.prior is None else self.prior.usable(condition)
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:

@@ -51,6 +51,11 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.maskgit_network:MaskGitNetwork",
         f"{_CONTEXT}.maskgit:MaskGit",
     ),
+    "following": Family(
+        f"{_CONTEXT}.following_network:FollowingConfig",
+        f"{_CONTEXT}.following_network:FollowingNetwork",
+        f"{_CONTEXT}.following:FollowingMaskGit",
+    ),
     "classifier": Family(
         f"{_CONTEXT}.classifier_network:ClassifierConfig",
         f"{_CONTEXT}.classifier_network:ClassifierNetwork",

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file as load_arrays
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
 from tokcom.device import AUTO, ONNX, find_device, receiving_device, weights_dtype
 from tokcom.errors import ModelError, ParameterError
@@ -38,11 +39,17 @@ if TYPE_CHECKING:
 
     from tokcom.context.classifier import Classifier
     from tokcom.source.frame_coder import FrameCoder
+    from tokcom.tokenizers.video import VideoTokenizer
 
 CONTEXT = "context"
 """Name of the part that predicts tokens."""
+FOLLOWING = "following"
+"""Name of the part that predicts tokens of a frame from those of the frame before."""
 CODED = "coded"
 """Name of the semantic labels for coded bits."""
+
+TRAINED_BY = {CONTEXT: "maskgit", FOLLOWING: "following"}
+"""Trainings of the parts that predict tokens."""
 
 FREQUENCIES = "frequencies"
 """Name of the words' frequencies in the file of labels."""
@@ -202,6 +209,28 @@ def load_tokenizer(
     return use(network, _name(card), search, wanted)
 
 
+def load_video_tokenizer(
+    model: str, visits: int | None = None, device: "str | torch.device" = AUTO
+) -> "VideoTokenizer":  # fmt: skip
+    """Load the tokenizer of a model for the frames of videos; arguments and errors as for `load_tokenizer`.
+
+    Raises:
+        ModelError: the model has no prior of videos, or no search.
+        ParameterError: the device is onnx.
+    """
+    from tokcom.tokenizers.video import VideoTokenizer
+
+    card, where = model_card(model), receiving_device(device)
+    if where == ONNX:
+        raise ParameterError("tokens of videos need PyTorch: device must not be onnx")
+    alone, following = load_tokenizer(model, visits, where), _network(card, FOLLOWING, where)
+    if alone.search is None and "search" not in card.part("tokenizer"):
+        raise ModelError(f"model {card.name} has no search for tokens, which those of videos need")
+    return VideoTokenizer(
+        alone, following.unlabelled_after, float(card.part("tokenizer")["search"]["rate"]), alone.visits
+    )
+
+
 def _onnx_tokenizer(card: Card) -> PictureTokenizer:
     from tokcom.tokenizers.onnx_tokenizer import OnnxTokenizer
 
@@ -232,7 +261,14 @@ def load_context(model: str, device: "str | torch.device" = AUTO) -> Prior:
 
         return OnnxPrior(next(iter(card.onnx(CONTEXT).values())), name)
     told = {"encoder": _embed} if "sentences" in entry else {}
-    return family(entry["family"]).user()(_network(card, CONTEXT, where), name, **told)
+    alone = family(entry["family"]).user()(_network(card, CONTEXT, where), name, **told)
+    if FOLLOWING not in card.content:
+        return alone
+    return PictureOrVideo(alone, partial(_following, card, where, name))
+
+
+def _following(card: Card, device: "torch.device", name: str) -> Prior:
+    return family(card.part(FOLLOWING)["family"]).user()(_network(card, FOLLOWING, device), name)
 
 
 def _embed(texts: Sequence[str]) -> "torch.Tensor":
@@ -399,8 +435,8 @@ def network_bytes(network: "nn.Module") -> int:
 def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
     """Load the network of one part; a process holds one copy per hash of weights and device."""
     entry = card.part(part)
-    if part == CONTEXT:
-        command = f"./run train maskgit --model {card.name} --data DIR"
+    if part in (CONTEXT, FOLLOWING):
+        command = f"./run train {TRAINED_BY[part]} --model {card.name} --data DIR"
         card.require_bound("context was trained", entry, "tokenizer", command)
     key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
 

@@ -49,7 +49,7 @@ def export_part(
 
     Args:
         folder: the model's folder, whose name is the model's.
-        part: "tokenizer", "context" or "classifier".
+        part: "tokenizer", "context", "following" or "classifier".
         family: name of the network's family in `models.zoo.FAMILIES`.
         network: the trained network; its `config` goes into the card.
         figures: figures measured on the test split with these half-precision weights.
@@ -94,7 +94,7 @@ def export_part(
         # Words found by a search with a context are those of that context's codebook.
         if "context" in card:
             card["context"]["tokenizer"] = card["tokenizer"]["sha256"]
-    if part == "context" and "tokenizer" in card:
+    if part in ("context", "following") and "tokenizer" in card:
         card[part]["tokenizer"] = card["tokenizer"]["sha256"]
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 

@@ -31,6 +31,7 @@ HERE = "tokcom_lab.cli.bench"
         "text": f"{HERE}.text:text",
         "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",
+        "video": f"{HERE}.video:video",
         "vocabulary": f"{HERE}.context:vocabulary",
         "window": f"{HERE}.radio:window",
     },
