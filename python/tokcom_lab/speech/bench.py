@@ -41,7 +41,7 @@ class SpeechPoint:
 
 @dataclass(frozen=True)
 class SpeechMaterial:
-    """What is sent.
+    """Speech that is sent.
 
     Attributes:
         excerpts: signals by speaker.

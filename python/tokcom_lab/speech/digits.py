@@ -9,7 +9,7 @@ from tokcom.tokenizers.pitch import RATE
 from tokcom_lab.speech.dataset import Speech
 
 BANDS, COLUMNS = 32, 64
-"""Of a digit's spectrum: its loud part, stretched to COLUMNS."""
+"""Shape of a digit's spectrum: its loud part, stretched to COLUMNS."""
 WORDS = 10
 EPOCHS, BATCH = 20, 64
 

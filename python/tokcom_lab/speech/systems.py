@@ -37,11 +37,11 @@ class SpeechSystem(ABC):
 
     @abstractmethod
     def through_noise(self, signal: np.ndarray, esn0_db: float, rng: np.random.Generator) -> np.ndarray:
-        """What is heard of a signal (n,) at an Es/N0, float32 (n,)."""
+        """Send a signal (n,) at an Es/N0, and return what is heard, float32 (n,)."""
 
     @abstractmethod
     def through_losses(self, signal: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-        """What is heard where each packet is lost with a probability, float32 (n,)."""
+        """Send a signal (n,), lose each packet with a probability, and return what is heard, float32 (n,)."""
 
 
 class TokenSystem(SpeechSystem):
