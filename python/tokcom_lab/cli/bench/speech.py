@@ -18,9 +18,9 @@ SYSTEMS = "drop", "keep", "list", "context", "700C", "1300"
 )  # fmt: skip
 @click.option("--model", default="speech8k", show_default=True, help="A model of speech, by name or folder.")
 @click.option("--systems", type=Names(SYSTEMS), default=",".join(SYSTEMS), show_default=True)
-@click.option("--esn0-db", type=Numbers(), default="-6,-5,-4,-3,-2,-1,0,1,2,3,4,6,8", show_default=True)
-@click.option("--per-speaker", default=4, show_default=True, type=click.IntRange(1), help="Excerpts per speaker.")
-@click.option("--digits", default=100, show_default=True, type=click.IntRange(0), help="Digits to recognise.")
+@click.option("--esn0-db", type=Numbers(), default="-5,-4,-3,-2,-1,0,1,2,4", show_default=True)
+@click.option("--per-speaker", default=2, show_default=True, type=click.IntRange(1), help="Excerpts per speaker.")
+@click.option("--digits", default=40, show_default=True, type=click.IntRange(0), help="Digits to recognise.")
 @click.option(
     "--frames", default=16, show_default=True, type=click.IntRange(2, 20), help="Frames of 40 ms sent together."
 )
@@ -36,7 +36,9 @@ def speech(
 ) -> None:  # fmt: skip
     """ESTOI, log-spectral distance and digits recognised over Es/N0, AWGN, packets of 80 ms, K=7 (half an hour)."""
     from tokcom.channel.awgn import noise_variance
+    from tokcom.models.speech import load_speech_tokenizer
     from tokcom_lab.speech.bench import curve, losses, summary
+    from tokcom_lab.speech.computing import computing
     from tokcom_lab.speech.material import bench_material, bench_systems, picture_of
 
     for value in (*esn0_db, picture_esn0_db):
@@ -50,8 +52,11 @@ def speech(
         row = bar.add_task("points", total=len(chosen) * (len(esn0_db) + 1))
         figures = summary(curve(chosen, material, esn0_db, seed, lambda: bar.advance(row)))
         figures["losses"] = losses(concealing, material, seed)
+    speech_tokenizer, signal = load_speech_tokenizer(model), next(iter(material.excerpts.values()))[0]
+    figures["computing"] = [computing(speech_tokenizer, signal, count) for count in (2, 4)]
     if json_file is not None:
         write_json({"command": recorded_command()} | figures, json_file)
     else:
         show(figures["curve"], "speech")
         show(figures["losses"], "one packet in five lost")
+        show(figures["computing"], "stream, processor seconds per second")
