@@ -16,8 +16,8 @@ class SpeechPriorConfig:
     quantizers: int = 4
     frames: int = 20
     """Frames that it sees together."""
-    width: int = 128
-    depth: int = 4
+    width: int = 96
+    depth: int = 3
     heads: int = 4
     kernel_size: int = 5
     mlp_ratio: int = 3

@@ -44,7 +44,7 @@ def data(folder: Path, digits: Path | None, emotions: Path | None) -> None:
 @models_option
 @click.option("--work", cls=Aside, default=".cache/training", show_default=True, type=click.Path(path_type=Path))
 @click.option("--minutes", default=120.0, show_default=True, type=float, help="Total, earlier calls included.")
-@click.option("--batch", type=click.IntRange(1), help="Segments per step. [default: 10 and 32]")
+@click.option("--batch", type=click.IntRange(1), help="Segments per step. [default: 10 and 16]")
 @seed_option
 def train(
     part: str, folder: Path, model: str, models: Path, work: Path, minutes: float, batch: int | None, seed: int
@@ -52,6 +52,6 @@ def train(
     """Train a part of a model of speech: its tokenizer first, then the context over its tokens."""
     from tokcom_lab.speech.runs import TRAINERS, SpeechRequest
 
-    size = batch or (10 if part == "tokenizer" else 32)
+    size = batch or (10 if part == "tokenizer" else 16)
     request = SpeechRequest(folder, models / model, work, minutes, size, seed, recorded_command())
     TRAINERS[part](request, console)

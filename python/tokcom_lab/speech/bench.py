@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
+from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of
 from tokcom_lab.speech.digits import DigitRecognizer
 from tokcom_lab.speech.quality import estoi_of, log_spectral_distance
 from tokcom_lab.speech.systems import SpeechSystem
@@ -47,25 +49,34 @@ class SpeechMaterial:
         excerpts: signals by speaker.
         digits: signals of single digits.
         spoken: int (digits,).
-        recognizer: recogniser of digits.
+        recognizer: function that trains the recogniser of digits when it is first wanted.
     """
 
     excerpts: dict[str, list[np.ndarray]]
     digits: list[np.ndarray]
     spoken: np.ndarray
-    recognizer: DigitRecognizer
+    recognizer: Callable[[], DigitRecognizer]
 
 
 def curve(
     systems: Sequence[SpeechSystem], material: SpeechMaterial, esn0_db: Sequence[float], seed: int,
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[], None] = lambda: None, cache: Path = FOLDER,
 ) -> list[SpeechPoint]:  # fmt: skip
-    """Measure every system at every Es/N0, and at CLEAN; noise is the same in repeated runs."""
+    """Measure every system at every Es/N0, and at CLEAN; noise is the same in repeated runs, and points that were
+    measured before are read from the cache."""
+    table = Table(cache / RESULTS)
+    sent = [*(each for signals in material.excerpts.values() for each in signals), *material.digits]
+    common = [key_of(*sent), seed, code_of("tokcom", without=SELDOM), code_of("tokcom_lab.speech")]
     points = []
     for system in systems:
         for value in (*esn0_db, CLEAN):
-            points.append(_point(system, material, value, seed))
+            key = key_of("speech", system.content, value, common)
+            known = next(table.find([key]), None)
+            found = _point(system, material, value, seed) if known is None else SpeechPoint(**known[1])
+            table.add({key: (asdict(found), None)})
+            points.append(found)
             advance()
+    table.close()
     return points
 
 
@@ -79,7 +90,7 @@ def _point(system: SpeechSystem, material: SpeechMaterial, esn0_db: float, seed:
     right = float("nan")
     if material.digits:
         spoken = [system.through_noise(each, esn0_db, rng) for each in material.digits]
-        right = float((material.recognizer.recognize(spoken) == material.spoken).mean())
+        right = float((material.recognizer().recognize(spoken) == material.spoken).mean())
     return SpeechPoint(
         system.name, system.bit_rate, system.symbols, esn0_db, float(np.mean(clear)), float(np.mean(distance)), right
     )

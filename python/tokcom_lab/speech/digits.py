@@ -1,17 +1,21 @@
 """Recogniser of spoken digits: a small network on log spectra, trained on clean digits; no part of any codec."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokcom.tokenizers.pitch import RATE
+from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of
 from tokcom_lab.speech.dataset import Speech
 
 BANDS, COLUMNS = 32, 64
 """Shape of a digit's spectrum: its loud part, stretched to COLUMNS."""
 WORDS = 10
-EPOCHS, BATCH = 20, 64
+EPOCHS, BATCH = 15, 64
 
 
 def digits_of(speech: Speech) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
@@ -77,6 +81,22 @@ class DigitRecognizer:
             optimizer.step()
             schedule.step()
         self.network.eval()
+
+    @classmethod
+    def of_cache(cls, signals: list[np.ndarray], spoken: np.ndarray, folder: Path = FOLDER) -> "DigitRecognizer":
+        """Make the recogniser, or take it from the cache if it was made before."""
+        table = Table(folder / RESULTS)
+        key = key_of("digits", *signals, spoken, code_of("tokcom_lab.speech.digits"))
+        known = next(table.find([key]), None)
+        if known is None:
+            made = cls(signals, spoken)
+            table.add({key: ({}, save(made.network.state_dict()))})
+        else:
+            made = cls.__new__(cls)
+            made.network = DigitNetwork().eval()
+            made.network.load_state_dict(load(known[2]))
+        table.close()
+        return made
 
     def recognize(self, signals: list[np.ndarray]) -> np.ndarray:
         """The digits, int (n,)."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tokcom.link.modes import WITH_PRIOR
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.speech import load_speech_tokenizer
-from tokcom.models.zoo import load_recovery
+from tokcom.models.zoo import load_recovery, model_card
+from tokcom_lab.cache import model_content
 from tokcom_lab.speech.bench import SpeechMaterial
 from tokcom_lab.speech.dataset import load_speech
 from tokcom_lab.speech.digits import DigitRecognizer, digits_of
@@ -37,7 +39,7 @@ def bench_material(folder: Path, per_speaker: int, digits: int) -> SpeechMateria
         excerpts(test, per_speaker),
         [signals[::2][each] for each in chosen],
         spoken[::2][chosen],
-        DigitRecognizer(*learnt) if digits else None,
+        cache(lambda: DigitRecognizer.of_cache(*learnt)),
     )
 
 
@@ -52,7 +54,9 @@ def bench_systems(
         return None if receiver == DROP else load_recovery(model, receiver, "cpu")
 
     def tokens(receiver: str) -> TokenSystem:
-        return TokenSystem(tokenizer, receiver, recovery(receiver), frames)
+        informed = receiver in WITH_PRIOR
+        content = model_content(model) if informed else [model_card(model).part("tokenizer")["sha256"]]
+        return TokenSystem(tokenizer, receiver, recovery(receiver), frames, content=content)
 
     chosen = [Codec2System(name, *CODEC2[name]) if name in CODEC2 else tokens(name) for name in names]
     concealing = [tokens(receiver) for receiver, wanted in CONCEALING.items() if wanted in names]

@@ -16,7 +16,7 @@ from tokcom_lab.speech.dataset import Speech
 from tokcom_lab.training.loop import Task
 from tokcom_lab.training.optimizers import MuonAdamW
 
-VIEWS = ((0, 1.0), (160, 1.06))
+VIEWS = ((0, 1.0),)
 """First sample and speed of the copies of the training speech whose tokens are learnt."""
 AT_ONCE = 60 * 25
 """Frames tokenized together."""
@@ -61,6 +61,9 @@ class SpeechPriorTask(Task):
         self.config, self.train, self.test = config, train, test
         self.batch, self.seed, self.codes = batch, seed, codes
         self.model = SpeechPriorNetwork(config)
+        # Each quantizer's words begin with their frequencies.
+        counts = np.stack([np.bincount(row, minlength=config.codebook_size) + 1.0 for row in train])
+        self.model.bias.data = torch.from_numpy(np.log(counts / counts.sum(1, keepdims=True))).float()
         matrices = {name for name, p in self.model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")}
         self.optimizer = MuonAdamW(
             [p for name, p in self.model.named_parameters() if name in matrices],

@@ -2,6 +2,7 @@
 80 ms."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -29,8 +30,10 @@ class SpeechSystem(ABC):
         name: for tables.
         bit_rate: bits per second of the codec.
         symbols: constellation symbols per 80 ms.
+        content: everything that determines its results beside its code.
     """
 
+    content: list
     name: str
     bit_rate: float
     symbols: int
@@ -53,12 +56,14 @@ class TokenSystem(SpeechSystem):
         recovery: recovery of the receiver; None for DROP.
         frames: frames of 40 ms per frame of tokens; each packet has the words of two, spread over the frame.
         modulation: of all packets.
+        content: of the model, as far as the receiver uses it.
     """
 
     def __init__(
         self, tokenizer: SpeechTokenizer, receiver: str, recovery: FrameRecovery | None, frames: int = 16,
-        modulation: str = "bpsk",
+        modulation: str = "bpsk", content: Sequence = (),
     ):  # fmt: skip
+        self.content = ["tokens", receiver, frames, modulation, *content]
         self.name, self.bit_rate, self.frames = f"tokens {receiver}", tokenizer.bit_rate, frames
         self._tokenizer, self._recovery = tokenizer, recovery
         self._per_packet = PACKET_FRAMES * tokenizer.quantizers
@@ -110,7 +115,7 @@ class Codec2System(SpeechSystem):
     """
 
     def __init__(self, mode: str, modulation: str, rate: str):
-        self.name = f"Codec2 {mode}"
+        self.name, self.content = f"Codec2 {mode}", ["codec2", mode, modulation, rate]
         self._codec = Codec2Tokenizer(mode)
         self.bit_rate = self._codec.bit_rate
         self._bits = PACKET_FRAMES * self._codec.mode.bits

@@ -18,9 +18,9 @@ SYSTEMS = "drop", "keep", "list", "context", "700C", "1300"
 )  # fmt: skip
 @click.option("--model", default="speech8k", show_default=True, help="A model of speech, by name or folder.")
 @click.option("--systems", type=Names(SYSTEMS), default=",".join(SYSTEMS), show_default=True)
-@click.option("--esn0-db", type=Numbers(), default="-5,-4,-3,-2,-1,0,1,2,4", show_default=True)
-@click.option("--per-speaker", default=2, show_default=True, type=click.IntRange(1), help="Excerpts per speaker.")
-@click.option("--digits", default=40, show_default=True, type=click.IntRange(0), help="Digits to recognise.")
+@click.option("--esn0-db", type=Numbers(), default="-5,-4,-3,-2,-1,0,1,2", show_default=True)
+@click.option("--per-speaker", default=1, show_default=True, type=click.IntRange(1), help="Excerpts per speaker.")
+@click.option("--digits", default=20, show_default=True, type=click.IntRange(0), help="Digits to recognise.")
 @click.option(
     "--frames", default=16, show_default=True, type=click.IntRange(2, 20), help="Frames of 40 ms sent together."
 )
