@@ -51,6 +51,7 @@ ROOMS = {
         "memory",
         "perceptual",
         "training",
+        "speech",
         "photographs",
         "photograph_tokens",
         "text_messages",

@@ -142,6 +142,16 @@ FAMILIES: dict[str, Family] = {
         f"{_TOKENIZERS}.codec_networks:EncodecShape", f"{_TOKENIZERS}.codec_networks:EncodecNetwork", _CODEC
     ),
     "dac": Family(f"{_TOKENIZERS}.codec_networks:DacShape", f"{_TOKENIZERS}.codec_networks:DacNetwork", _CODEC),
+    "speech": Family(
+        f"{_TOKENIZERS}.speech_network:SpeechConfig",
+        f"{_TOKENIZERS}.speech_network:SpeechNetwork",
+        f"{_TOKENIZERS}.speech:SpeechTokenizer",
+    ),
+    "speech-prior": Family(
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorConfig",
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorNetwork",
+        f"{_CONTEXT}.speech_prior:SpeechPrior",
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

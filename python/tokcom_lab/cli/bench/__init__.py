@@ -33,6 +33,7 @@ HERE = "tokcom_lab.cli.bench"
         "power": f"{HERE}.adaptation:power",
         "repeats": f"{HERE}.repeats:repeats",
         "scale": f"{HERE}.edge:scale",
+        "speech": f"{HERE}.speech:speech",
         "text": f"{HERE}.text:text",
         "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",
