@@ -41,6 +41,9 @@ PLAIN_BITS = len(LABELS)
 """Code of a payload of bits; the code of tokens is that of their labels."""
 OTHER_LAYOUTS = {CONTIGUOUS: SEEDS, IMPORTANCE: SEEDS + 1}
 """Codes of the layouts without a seed; the code of "spread" is its seed."""
+FOLLOWING = SEEDS + len(OTHER_LAYOUTS)
+"""First of the codes of layouts of a frame that follows the one before: those without a seed, then "spread", as far as
+the field reaches."""
 MAX_EXTENSION_SYMBOLS = (1 << FIELDS["extension_symbols"]) - 1
 FREE_TOKENS, TOKENS_PER_TOKEN_SENT = 1024, 8
 """Limit on a frame's tokens: a fixed number, plus a number per token sent in the burst. A header's announcement costs
@@ -258,7 +261,8 @@ class BurstHeader:
             elements.append(Element(MCS_MAP, value))
         if seal is not None:
             elements += [Element(KEY, seal.key_bytes()), Element(CHECK, seal.check_bytes())]
-        if self.follows:
+        layout, told_follows = _layout_code(self.layout, self.layout_seed, self.follows)
+        if self.follows and not told_follows:
             elements.append(Element(FOLLOWS, bytes([self.follows]), optional=True))
         told = join(elements)
         # n symbols hold 2 n - 3 bytes.
@@ -270,7 +274,7 @@ class BurstHeader:
         fields = {
             "version": VERSION, "stream_id": self.stream_id, "frame_id": self.frame_id,
             "codebook_id": self.codebook_id, "payload": PLAIN_BITS if bits else LABELS.index(self.labels),
-            "layout": OTHER_LAYOUTS.get(self.layout, self.layout_seed), "tokens_per_packet": size >> 5,
+            "layout": layout, "tokens_per_packet": size >> 5,
             "token_bits": size & 31, "shape": shape or 0, "cmi": 0 if self.cmi is None else self.cmi + 1,
             "mcs": MCS_NOT_SENT if share is None else int(self.mcs[0]), "share": share or 0,
             "extension_symbols": symbols,
@@ -301,10 +305,6 @@ class HeaderBase:
         if fields["version"] != VERSION:
             raise HeaderError(
                 "version", f"the header has version {fields['version']}; this receiver knows version {VERSION}"
-            )
-        if fields["layout"] >= SEEDS and fields["layout"] not in OTHER_LAYOUTS.values():
-            raise HeaderError(
-                "contents", f"the header names layout {fields['layout']}, which this receiver does not know"
             )
         base = cls(fields)
         symbols, mcs = base.extension_symbols, fields["mcs"]
@@ -356,7 +356,7 @@ class HeaderBase:
         quantizers, sizes = 1, ()
         if QUANTIZERS in elements:
             quantizers, sizes = grid[0], _sizes_of(elements[QUANTIZERS].value)
-        follows = int.from_bytes(elements[FOLLOWS].value, "big") if FOLLOWS in elements else 0
+        follows = int.from_bytes(elements[FOLLOWS].value, "big") if FOLLOWS in elements else None
         header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
@@ -395,21 +395,39 @@ class HeaderBase:
 
     def _header(
         self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
-        seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int = 0,
+        seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int | None = None,
     ) -> BurstHeader:  # fmt: skip
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
-        named = {number: name for name, number in OTHER_LAYOUTS.items()}
-        layout = named.get(fields["layout"], SPREAD)
+        layout, seed, told_follows = _layout_of(fields["layout"])
         try:
             return BurstHeader(
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
-                fields["cmi"] - 1 if fields["cmi"] else None, layout, fields["layout"] if layout == SPREAD else 0,
+                fields["cmi"] - 1 if fields["cmi"] else None, layout, seed,
                 NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
-                sizes, follows,
+                sizes, told_follows if follows is None else follows,
             )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"the header's CRC holds but its values are impossible: {error}") from None
+
+
+def _layout_code(layout: str, seed: int, follows: int) -> tuple[int, bool]:
+    """Encode a layout, and whether the code also tells that the frame follows the one before."""
+    code = OTHER_LAYOUTS.get(layout, seed)
+    if follows != 1:
+        return code, False
+    following = FOLLOWING + (code - SEEDS if layout in OTHER_LAYOUTS else len(OTHER_LAYOUTS) + seed)
+    return (following, True) if following < 1 << FIELDS["layout"] else (code, False)
+
+
+def _layout_of(code: int) -> tuple[str, int, int]:
+    """Decode a layout, its seed, and by how many frames the frame follows another, 0 or 1."""
+    named = {number: name for name, number in OTHER_LAYOUTS.items()}
+    follows = int(code >= FOLLOWING)
+    if follows:
+        number = code - FOLLOWING
+        code = SEEDS + number if number < len(OTHER_LAYOUTS) else number - len(OTHER_LAYOUTS)
+    return (named[code], 0, follows) if code in named else (SPREAD, code, follows)
 
 
 def extension_length(symbols: int) -> int:

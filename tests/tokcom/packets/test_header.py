@@ -152,6 +152,10 @@ def test_the_base_is_laid_out_as_on_the_air():
         ({"labels": "contextual"}, {"payload": 2}),
         ({"layout": "contiguous", "layout_seed": 0}, {"layout": 1024}),
         ({"layout": "importance", "layout_seed": 0}, {"layout": 1025}),
+        ({"layout": "contiguous", "layout_seed": 0, "follows": 1}, {"layout": 1026}),
+        ({"layout": "importance", "layout_seed": 0, "follows": 1}, {"layout": 1027}),
+        ({"layout_seed": 0, "follows": 1}, {"layout": 1028}),
+        ({"layout_seed": 1019, "follows": 1}, {"layout": 2047}),
         ({"cmi": 0}, {"cmi": 1}),
         ({"cmi": 4094}, {"cmi": 4095}),
         ({"mcs": [14] * 64}, {"mcs": 14}),
@@ -279,8 +283,7 @@ def test_the_good_base_that_these_tests_change_is_good():
     [
         ({"version": 0}, "version", "version 0; this receiver knows version 1"),
         ({"version": 7}, "version", "version 7"),
-        ({"layout": 1026}, "contents", "layout 1026"),
-        ({"layout": 2047}, "contents", "layout 2047"),
+        ({"payload": 3, "layout": 1026}, "contents", "follows is 1"),
         ({"token_bits": 18}, "contents", "token_bits is 19"),
         # 2**15 by 2**15 tokens, and 2**10 by 2**10 one a packet.
         ({"shape": 0b111111111}, "contents", "268435456 packets"),

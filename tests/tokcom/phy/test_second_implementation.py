@@ -194,7 +194,7 @@ def extension_bytes(burst, tag=None):
         secret, direction, epoch, width = burst.key
         elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
         elements += element(7, [width, *(digest(burst)[:4] if tag is None else tag)])
-    if burst.follows:
+    if burst.follows and layout_number(burst) < 1026:
         elements += element(14, [burst.follows], ignorable=True)
     symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
     return elements + [0] * (max(2 * symbols - 3, 0) - len(elements)), symbols
@@ -203,6 +203,13 @@ def extension_bytes(burst, tag=None):
 def extension_bits(burst):
     content, _ = extension_bytes(burst)
     return np.concatenate([np.zeros(0, int), *(bits_of(byte, 8) for byte in content)])
+
+
+def layout_number(burst):
+    number = LAYOUTS.get(burst.layout, burst.layout_seed)
+    if burst.follows == 1 and number not in range(1020, 1024):
+        return number + (2 if number >= 1024 else 1028)
+    return number
 
 
 def digest(burst):
@@ -231,7 +238,7 @@ def base_bits(burst, tag=None):
         (1, 3),
         *identity(burst),
         (PAYLOADS.index(burst.payload), 2),
-        (LAYOUTS.get(burst.layout, burst.layout_seed), 11),
+        (layout_number(burst), 11),
         *size,
         (shape_field(burst.shape) or 0, 9),
         (0 if burst.class_label is None else burst.class_label + 1, 12),
@@ -460,6 +467,11 @@ BURSTS = {
     "a side of three bytes": a_burst((16385,), [12] * 257, **LARGEST | dict(codebook_size=2)),
     "video": a_burst((4, 16, 16), [8] * 256),
     "a frame that follows another": a_burst((16, 16), [6] * 64, follows=1),
+    "a contiguous frame that follows another": a_burst((16, 16), [6] * 64, follows=1, layout="contiguous"),
+    "a frame by importance that follows another": a_burst((16, 16), [6] * 64, follows=1, layout="importance"),
+    "the last seed in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1019),
+    "a seed not in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1020),
+    "a frame that follows two before": a_burst((16, 16), [6] * 64, follows=2),
     "a frame of a key that follows one long before": a_burst((16, 16), [6] * 64, follows=255, key=KEY),
     "quantizers": a_burst((4, 6, 5), [4] * 30, quantizers=4, layout="importance"),
     "quantizers in a grid of the base": a_burst((8, 4), [4] * 8, quantizers=8, layout="contiguous"),
