@@ -48,9 +48,7 @@ def text(
     for value in esn0_db:
         noise_variance(value)
     if sentences and "context" not in receivers:
-        raise ParameterError(
-            "sentences are decoded with the receiver context: name it in --receivers, or take --sentences 0"
-        )
+        raise ParameterError("sentences need the receiver context: name it in --receivers, or take --sentences 0")
     if shortest > longest:
         raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
     bench = TextBench(model, receivers, mcs, tokens_per_packet, seed)
