@@ -12,6 +12,10 @@ from ._compat import make_alike
 make_alike()
 
 __all__ = [
+    "audio_detokenizer",
+    "audio_sink",
+    "audio_source",
+    "audio_tokenizer",
     "burst_demodulator",
     "burst_framer",
     "burst_sync",

@@ -179,7 +179,8 @@ class FrameRecovery:
     def _whole(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
         frame, received = left.frame, left.received
         condition = left.condition or Condition.of(frame)
-        condition = condition if self.prior is None else self.prior.usable(condition)
+        if condition.before is not None and self.prior is not None:
+            condition = self.prior.usable(condition)
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.causal import CausalPrior
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.recovery import FrameRecovery
 from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, TextLink
-from tokcom.models.zoo import codebook, load_recovery, model_card, word_frequencies
+from tokcom.models.zoo import codebook, load_context, load_recovery, model_card, word_frequencies
 from tokcom.tokenizers.text import MODALITY, TextTokenizer
 
 DEFAULT_TEXT_MODEL = "smollm2"
@@ -68,3 +69,17 @@ def load_text_link(
     raw = {} if calibrated else {"acceptance": Acceptance(), "certainty": Acceptance()}
     recoveries = load_text_recoveries(model, receivers, **raw)
     return TextLink(load_text_tokenizer(model), codebook(model), recoveries, mcs, tokens_per_packet)
+
+
+def load_exact_language(model: str = DEFAULT_TEXT_MODEL) -> tuple[CausalPrior, TextTokenizer]:
+    """Load language model and tokenizer for lossless coding: on the CPU, in full precision.
+
+    Raises:
+        ModelError: there is no such model, it is broken, not of text, or does not predict tokens in their order.
+    """
+    tokenizer, prior = load_text_tokenizer(model), load_context(model, "cpu", exact=True)
+    if not isinstance(prior, CausalPrior):
+        raise ModelError(
+            f"model {model} predicts tokens in any order; coding of text needs one that reads from the left"
+        )
+    return prior, tokenizer

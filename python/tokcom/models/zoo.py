@@ -38,12 +38,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tokcom.context.classifier import Classifier
+    from tokcom.context.clip_text import ClipText
     from tokcom.offload.escalation import EscalatingRecovery
     from tokcom.source.frame_coder import FrameCoder
     from tokcom.tokenizers.video import VideoTokenizer
 
 CONTEXT = "context"
 """Name of the part that predicts tokens."""
+TEXT = "text"
+"""Name of the part that encodes the sentences that the context model is told."""
 FOLLOWING = "following"
 """Name of the part that predicts tokens of a frame from those of the frame before."""
 SMALL_CONTEXT = "small_context"
@@ -194,7 +197,10 @@ def load_tokenizer(
         if settings is not None and visits != 0:
             raise ParameterError("the search for tokens needs PyTorch: with device onnx, visits must be 0")
         return _onnx_tokenizer(card)
-    network, use = _network(card, "tokenizer", where), family(card.part("tokenizer")["family"]).user()
+    kind = family(card.part("tokenizer")["family"])
+    network, use = _network(card, "tokenizer", where), kind.user()
+    if kind.told_by_sentences:
+        return use(network, _name(card), encoder=load_text_encoder(model, where))
     if settings is None:
         return use(network, _name(card))
     try:
@@ -255,16 +261,29 @@ def load_detokenizers(
     )
 
 
-def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT) -> Prior:
-    """Load the context model of a model, or its SMALL_CONTEXT, on a `receiving_device`; raises as `load_tokenizer`
-    does."""
+def load_context(
+    model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT, *, exact: bool = False
+) -> Prior:  # fmt: skip
+    """Load the context model of a model on a `receiving_device`; raises as `load_tokenizer` does.
+
+    Args:
+        model: name or folder of the model.
+        device: where it computes.
+        part: CONTEXT, or SMALL_CONTEXT.
+        exact: keep a language model's weights in full precision instead of 8 bits: its probabilities then hardly depend
+            on how many tokens are computed together, which lossless coding relies on.
+    """
     card, where = model_card(model), receiving_device(device)
     entry, name = card.part(part), _name(card) if "tokenizer" in card.content else card.name
     if where == ONNX:
         from tokcom.context.onnx_prior import OnnxPrior
 
         return OnnxPrior(next(iter(card.onnx(part).values())), name)
-    told = {"encoder": _embed} if "sentences" in entry else {}
+    told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
+    if family(entry["family"]).told_by_sentences:
+        told = {"encoder": load_text_encoder(model, where)}
+    if exact and entry["family"] == "llama":
+        told["int8"] = False
     alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
     if part != CONTEXT or FOLLOWING not in card.content:
         return alone
@@ -273,6 +292,12 @@ def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CO
 
 def _following(card: Card, device: "torch.device", name: str) -> Prior:
     return family(card.part(FOLLOWING)["family"]).user()(_network(card, FOLLOWING, device), name)
+
+
+def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipText":
+    """Load the encoder of sentences of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return family(card.part(TEXT)["family"]).user()(_network(card, TEXT, find_device(device)), card.name)
 
 
 def _embed(texts: Sequence[str]) -> "torch.Tensor":
@@ -534,7 +559,7 @@ def _build(card: Card, part: str, device: "torch.device") -> "nn.Module":
     entry, path = card.part(part), card.weights(part)
     kind = family(entry["family"])
     weights = read_weights(path)
-    dtype = weights_dtype(device)
+    dtype = torch.float32 if kind.full_precision else weights_dtype(device)
     placed = {
         name: each.to(device, dtype if each.is_floating_point() else each.dtype) for name, each in weights.items()
     }
