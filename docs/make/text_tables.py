@@ -3,13 +3,13 @@
 from tables import figures, markdown, rate, table
 
 RECEIVERS = ("keep", "list", "frequencies", "context")
-FILE = "text.json"
+FILE, LONG = "text.json", "text-long.json"
 
 
 @table("text")
-def text() -> str:
+def text(name: str = FILE) -> str:
     """Make the table of token errors and exact messages by receiver."""
-    curve = {(point["esn0_db"], point["receiver"]): point for point in figures(FILE)["curve"]}
+    curve = {(point["esn0_db"], point["receiver"]): point for point in figures(name)["curve"]}
     head = ["Es/N0 dB", *(f"{name}: TER" for name in RECEIVERS), *(f"{name}: exact" for name in RECEIVERS[1:])]
     rows = []
     for value in sorted({value for value, _ in curve}):
@@ -17,6 +17,12 @@ def text() -> str:
         exact = (f"{point['exact_messages']:.0%}" for point in points[1:])
         rows.append([f"{value:g}", *(rate(point["ter"]) for point in points), *exact])
     return markdown(head, rows)
+
+
+@table("text-long")
+def text_long() -> str:
+    """Make the same of messages of 50 to 200 tokens."""
+    return text(LONG)
 
 
 @table("text-sentences")

@@ -1,18 +1,24 @@
 """Language models of the package transformers as networks: GPT-2, Llama and their like, BERT, RoBERTa and theirs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 
 import torch
+import transformers
 from torch import Tensor, nn
 
 from tokcom.errors import ModelError, ParameterError
 
+SMALL_BERT = {
+    "model_type": "bert", "vocab_size": 1024, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 128, "max_position_embeddings": 128,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Shape of a language model, and how a text is put before it.
+    """Shape of a language model, and how a text is put before it; the defaults are those of a small BERT.
 
     Args:
         codebook_size: words of the vocabulary.
@@ -27,10 +33,10 @@ class TransformerConfig:
         ParameterError: a number is out of its range, or a token lies outside the vocabulary.
     """
 
-    codebook_size: int
-    context: int
-    model: Mapping[str, object]
-    before: tuple[int, ...] = ()
+    codebook_size: int = 1024
+    context: int = 128
+    model: Mapping[str, object] = field(default_factory=lambda: dict(SMALL_BERT))
+    before: tuple[int, ...] = (0,)
     behind: tuple[int, ...] = ()
     mask: int | None = None
     unused: tuple[int, ...] = ()
@@ -52,20 +58,13 @@ class _TransformerNetwork(nn.Module):
         config: its shape.
 
     Raises:
-        ModelError: transformers is not installed, or knows no such model.
+        ModelError: transformers knows no such model.
     """
 
     kind = ""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        try:
-            import transformers
-        except ModuleNotFoundError:
-            raise ModelError(
-                "transformers is not installed, which this model needs: pip install --no-deps -r "
-                "requirements/large.txt, as ./run does when such a model is imported"
-            ) from None
         self.config = config
         model = dict(config.model)
         try:

@@ -4,23 +4,22 @@ import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from tokcom.context.condition import NOTHING
-from tokcom.context.transformer_networks import CausalNetwork, MaskedNetwork, TransformerConfig
-from tokcom.context.transformer_priors import CausalTransformer, MaskedTransformer
 from tokcom.errors import ModelError
+from tokcom.models.families import family
 from tokcom.models.text_export import write_text_model
 from tokcom.models.word_frequencies import expected_frequencies
 from tokcom.tokenizers.text import TextTokenizer
 
-KINDS = {
-    "causal-transformer": (CausalNetwork, CausalTransformer),
-    "masked-transformer": (MaskedNetwork, MaskedTransformer),
-}
-"""Network and prior by family."""
+if TYPE_CHECKING:
+    from tokcom.context.transformer_networks import CausalNetwork, MaskedNetwork, TransformerConfig
+    from tokcom.context.transformer_priors import CausalTransformer
+
 LONGEST = 65536
 """Context of models that do not tell theirs."""
 AGREE = 0.05
@@ -55,7 +54,7 @@ def import_text_model(
     vocabulary, tokenizer, control = _vocabulary(folder, to.name)
     network = _network(folder, kind, _config(folder, content, kind, tokenizer, control))
     progress(0.1)
-    prior = KINDS[kind][1](network, to.name)
+    prior = family(kind).user()(network, to.name)
     if kind == "causal-transformer":
         _require_steps(folder, prior)
     frequencies = expected_frequencies(prior, lambda share: progress(0.1 + 0.9 * share))
@@ -113,12 +112,12 @@ def _vocabulary(folder: Path, name: str) -> tuple[str, object, tuple[int, ...]]:
     return vocabulary, tokenizer, TextTokenizer(vocabulary.encode(), name).control
 
 
-def _network(folder: Path, kind: str, config: TransformerConfig) -> CausalNetwork | MaskedNetwork:
+def _network(folder: Path, kind: str, config: "TransformerConfig") -> "CausalNetwork | MaskedNetwork":
     """The network with its weights."""
     import transformers
 
     transformers.logging.disable_progress_bar()
-    network_class, _ = KINDS[kind]
+    network_class = family(kind).network_class()
     auto = getattr(transformers, network_class.kind)
     try:
         model, report = auto.from_pretrained(
@@ -140,7 +139,7 @@ def _network(folder: Path, kind: str, config: TransformerConfig) -> CausalNetwor
 
 def _config(
     folder: Path, content: dict, kind: str, tokenizer: object, control: tuple[int, ...]
-) -> TransformerConfig:  # fmt: skip
+) -> "TransformerConfig":  # fmt: skip
     words, size = len(tokenizer), int(content.get("vocab_size") or 0)
     highest = max(tokenizer.get_vocab().values()) + 1
     if max(words, highest) > size:
@@ -167,10 +166,12 @@ def _config(
     left_out = ("dtype", "torch_dtype", "transformers_version", "architectures", "_name_or_path", "auto_map")
     model = {name: value for name, value in content.items() if name not in left_out}
     mask = tokenizer.mask_token_id if kind == "masked-transformer" else None
-    return TransformerConfig(size, min(context, LONGEST), model, tuple(begin), tuple(end), mask, tuple(unused))
+    return family(kind).config_class()(
+        size, min(context, LONGEST), model, tuple(begin), tuple(end), mask, tuple(unused)
+    )
 
 
-def _require_steps(folder: Path, prior: CausalTransformer) -> None:
+def _require_steps(folder: Path, prior: "CausalTransformer") -> None:
     """Raise ModelError unless the model, read word by word in paths that change places, predicts what it does at
     once."""
     possible = np.flatnonzero(np.isfinite(prior.paths(NOTHING).log_probabilities[0]))

@@ -64,23 +64,24 @@ def deliver(
         rng: of the noise.
     """
     link = PlainLink(LinkConfig(CODES[scheme], MODULATION, TOKENS_PER_PACKET), frame.codebook_size, layout=CONTIGUOUS)
-    received, symbols, rounds, wanted = None, 0, 0, None
+    received, tokens, wanted, symbols, rounds = None, None, None, 0, 0
     while rounds < TRANSMISSIONS and (wanted is None or wanted.any()):
         mcs = None if wanted is None else np.where(wanted, 0, MCS_NOT_SENT)
         signal = link.transmit(frame, mcs=mcs).in_noise(esn0_db, rng)
         (arrival,) = link.receive(signal)
         received = arrival.received if received is None else received.with_more(arrival.received)
         symbols, rounds = symbols + signal.symbols.size, rounds + 1
-        tokens, good = _by_crc(received) if scheme == "crc" else _by_posterior(received, signal.outline, recovery)
+        if scheme == "crc":
+            found, good = received.decode()
+            # A packet whose CRC has held is not decoded again.
+            tokens = found if wanted is None else np.where(wanted[:, None], found, tokens)
+        else:
+            tokens, good = _by_posterior(received, signal.outline, recovery)
         # What was good enough once is not asked for again, though what came later may cast doubt on it.
         wanted = ~good if wanted is None else wanted & ~good
     used = received.positions >= 0
     sent = np.where(used, frame.tokens[received.positions], 0)
     return Delivered(symbols, len(frame.tokens), int((tokens != sent)[used].sum()), rounds, int(wanted.sum()))
-
-
-def _by_crc(received: ReceivedPackets) -> tuple[np.ndarray, np.ndarray]:
-    return received.decode()
 
 
 def _by_posterior(

@@ -38,7 +38,7 @@ def test_noisy_packets_are_sent_until_they_are_good(frame, recovery, scheme):
     once = deliver(frame, scheme, recovery, 30.0, np.random.default_rng(0)).symbols
     found = deliver(frame, scheme, recovery, 3.0, np.random.default_rng(1))
     assert once < found.symbols < TRANSMISSIONS * once and 1 < found.rounds <= TRANSMISSIONS
-    assert found.open == 0 and found.wrong <= 1
+    assert found.open == 0 and found.wrong <= (scheme == "posterior")
     lost = deliver(frame, scheme, recovery, -30.0, np.random.default_rng(1))
     assert lost.rounds == TRANSMISSIONS and lost.open > 0 and lost.symbols > 0.9 * TRANSMISSIONS * once
 

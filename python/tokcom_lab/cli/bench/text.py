@@ -24,12 +24,12 @@ RECEIVERS = "keep", "list", "frequencies", "context"
 @click.option("--tokens-per-packet", default=3, show_default=True, type=click.IntRange(1, 64))
 @click.option(
     "--sentences",
-    default=0,
+    default=100,
     show_default=True,
     type=click.IntRange(0),
     help="Sentences in the setting of LLM-Viterbi: K=3, BPSK, one block each; 0: none.",
 )
-@click.option("--sentence-esn0-db", type=Numbers(), default="-3,-2,-1,0,1,2,3,4", show_default=True)
+@click.option("--sentence-esn0-db", type=Numbers(), default="-4,-3,-2,-1,0,1,2,3", show_default=True)
 @seed_option
 @json_option("Write the figures as JSON")
 def text(
@@ -48,7 +48,7 @@ def text(
     for value in esn0_db:
         noise_variance(value)
     if sentences and "context" not in receivers:
-        raise ParameterError("sentences are decoded with the receiver context; --receivers does not name it")
+        raise ParameterError("sentences need the receiver context: name it in --receivers, or take --sentences 0")
     if shortest > longest:
         raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
     bench = TextBench(model, receivers, mcs, tokens_per_packet, seed)
