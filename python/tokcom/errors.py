@@ -101,3 +101,7 @@ class DatagramError(TokcomError):
 
 class TransportError(TokcomError):
     """A network address cannot be used, or the other end does not answer."""
+
+
+class MessageError(TokcomError):
+    """A message between a device and an edge server is invalid."""

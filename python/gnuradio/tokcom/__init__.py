@@ -42,6 +42,7 @@ __all__ = [
     "text_sink",
     "text_source",
     "text_tokenizer",
+    "text_view",
     "token_datagram_sink",
     "token_datagram_source",
     "token_mapper",

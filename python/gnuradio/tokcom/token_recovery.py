@@ -55,6 +55,8 @@ class token_recovery(BackgroundPduBlock):
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
         keys: files of the keys of encrypted bursts, as a list or separated by commas, as in Packet Decoder.
+        server: address of an edge server (`tokcom serve`) that has the models' contexts, such as tcp://127.0.0.1:5570;
+            where it fails, which is logged, the device's own model answers within the same deadline. Empty for none.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "tokens_recovered", "int32", "recovery"
@@ -63,13 +65,14 @@ class token_recovery(BackgroundPduBlock):
         self, models: str | Sequence[str] = DEFAULT_MODEL, mode: str = "context", use_cmi: bool = True, rounds: int = 6,
         list_size: int = 4096, max_seconds: float = 0.0, steps: int = 8, temperature: float = 0.0,
         choice_temperature: float = 0.0, guidance: float = 0.0, seed: int = 0, queue_size: int = 16,
-        drop: str = "oldest", device: str = "auto", keys: str | Sequence[str] = "",
+        drop: str = "oldest", device: str = "auto", keys: str | Sequence[str] = "", server: str = "",
     ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Token Recovery", queue_size, drop)
         compile_kernels()
         self._recoveries = load_recoveries(
             models, mode, device, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
+            server=server, told=self.logger.warn,
         )  # fmt: skip
         self._streams = StreamRecovery(self._recoveries)
         self.at_once = self._recoveries.at_once

@@ -32,7 +32,7 @@ class FollowingMaskGit(MaskGit):
         super().require_fit(frame, condition)
         require_alike(frame, condition)
 
-    def _logits(self, tokens: Tensor, conditions: Sequence[Condition], places: Tensor) -> Tensor:
+    def logits(self, tokens: Tensor, conditions: Sequence[Condition], places: Tensor) -> Tensor:
         lost = np.full(tokens.shape[1], LOST, np.int32)
         before = np.stack([lost if each.before is None else each.before.tokens for each in conditions])
         shown = np.where(before == LOST, self.codebook_size, before).astype(np.int64)

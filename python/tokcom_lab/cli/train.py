@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     help="Pictures per step. [default: 32; classifier 64, following 16; photographs 96, 256 on a GPU, else 8, 32]",
 )
 @seed_option
+@click.option("--small", is_flag=True, help="Thumbnails: a maskgit small enough for a device, beside the model's own.")
+@click.option(
+    "--visits",
+    type=click.IntRange(0),
+    help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4]",
+)
 @click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @click.option(
     "--size", type=click.IntRange(8), help="Side in pixels, for a model for photographs. [default: 64, thumbnails]"
@@ -65,7 +71,6 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Following: folder or archive of photographs that are moved about; may be repeated.",
 )
-@click.option("--visits", type=click.IntRange(0), help="Following: search passes per frame. [default: 4]")
 @click.option("--compile", "compiled", is_flag=True, help="Photographs: compile the tokenizer; pays off on a GPU.")
 def train(
     part: str,
@@ -77,9 +82,10 @@ def train(
     minutes: float | None,
     batch: int | None,
     seed: int,
+    small: bool,
+    visits: int | None,
     warm_start: bool,
     still: tuple[Path, ...],
-    visits: int | None,
     **photographs: int | float | str | Path | None,
 ) -> None:
     """Train a part of a model: its tokenizer first, then maskgit (over the tokenizer's tokens) and the classifier.
@@ -98,6 +104,10 @@ def train(
     asked = {name: photographs[name] for name in PHOTOGRAPH_OPTIONS}
     given = {name: value for name, value in asked.items() if value is not None and value is not False}
     settings = _photograph_settings(part, given) if "size" in given else None
+    if small and (part != "maskgit" or settings is not None):
+        raise click.UsageError("--small goes with maskgit, without --size")
+    if visits is not None and (part not in ("maskgit", "following") or settings is not None):
+        raise click.UsageError("--visits goes with maskgit, without --size, and with following")
     if settings is None:
         if given:
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
@@ -112,9 +122,9 @@ def train(
     Budget(steps, minutes)
     batch = batch or default_batch
     command = recorded_command(steps=None if minutes else steps, batch=batch)
-    videos = _video_settings(part, still, visits)
+    videos = _video_settings(part, still)
     request = TrainingRequest(
-        data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings, videos
+        data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings, small, visits, videos
     )
     try:
         (TRAINERS if settings is None else PHOTOGRAPH_TRAINERS)[part](request, console)
@@ -122,13 +132,13 @@ def train(
         sys.exit(130)
 
 
-def _video_settings(part: str, photographs: tuple[Path, ...], visits: int | None) -> "VideoSettings":
+def _video_settings(part: str, photographs: tuple[Path, ...]) -> "VideoSettings":
     """Check the options for a prior of videos and convert them to settings."""
     from tokcom_lab.training.runs import VideoSettings
 
-    if part != "following" and (photographs or visits is not None):
-        raise click.UsageError(f"--{'photographs' if photographs else 'visits'} goes with following, not with {part}")
-    return VideoSettings(photographs) if visits is None else VideoSettings(photographs, visits=visits)
+    if part != "following" and photographs:
+        raise click.UsageError(f"--photographs goes with following, not with {part}")
+    return VideoSettings(photographs)
 
 
 PHOTOGRAPH_OPTIONS = (

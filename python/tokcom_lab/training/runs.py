@@ -17,7 +17,15 @@ from tokcom.errors import ParameterError
 from tokcom.models.card import file_hash
 from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
-from tokcom.models.zoo import FOLLOWING, load_context, load_tokenizer, load_video_tokenizer, model_card
+from tokcom.models.zoo import (
+    CONTEXT,
+    FOLLOWING,
+    SMALL_CONTEXT,
+    load_context,
+    load_tokenizer,
+    load_video_tokenizer,
+    model_card,
+)
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom_lab.cache import key_of, tokens_content
@@ -38,6 +46,12 @@ from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens
 
 CROPS = 8
 """Squares cropped from every training picture."""
+SMALL_CROPS = 1
+"""Squares cropped from every training picture for a small MaskGIT, which sees each only a few times."""
+SMALL_MASKGIT = (96, 2, 3)
+"""Width, depth and heads of a MaskGIT for a device: 0.46 million parameters at 1024 words."""
+VIDEO_VISITS = 4
+"""Search passes per frame of a video."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)
 """Width, depth and heads of the MaskGIT for photographs."""
 
@@ -74,12 +88,10 @@ class VideoSettings:
     Args:
         photographs: folders or archives of photographs that are moved about, beside the videos.
         moving: photographs of them at most.
-        visits: search passes per frame of a video, with a warm start.
     """
 
     photographs: tuple[Path, ...] = ()
     moving: int = 3000
-    visits: int = 4
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,9 @@ class TrainingRequest:
         command: the command line, for the card.
         minutes: total number of minutes; None if `steps` counts.
         photographs: settings of a model for photographs; None for a model for thumbnails of 64 pixels.
+        small: train a MaskGIT of device size, which the model holds beside its own.
+        visits: search passes per picture for MaskGIT's tokens; None for the value in the model's card, and for
+            VIDEO_VISITS per frame of a video.
         videos: settings of a prior of videos; None for the usual ones.
     """
 
@@ -112,6 +127,8 @@ class TrainingRequest:
     command: str
     minutes: float | None = None
     photographs: PhotographSettings | None = None
+    small: bool = False
+    visits: int | None = None
     videos: VideoSettings | None = None
 
     @property
@@ -147,23 +164,29 @@ def train_classifier(request: TrainingRequest, console: Console) -> dict[str, fl
 
 def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
     """Train and export a MaskGIT over the tokens of the model's tokenizer; return its figures on the test split."""
-    data, test = _pictures(request, console)
+    data, test = _pictures(request, console, crops=SMALL_CROPS if request.small else CROPS)
     model = str(request.folder)
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, request.visits)
     console.print(f"tokens of {request.model} (computed once and cached)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
         tokens, test_tokens = (
-            tokenized(each, model, split, advance=lambda done: bar.advance(row, done))
+            tokenized(each, model, split, visits=request.visits, advance=lambda done: bar.advance(row, done))
             for each, split in ((data, "train"), (test, "test"))
         )
     rows, columns = tokenizer.grid
-    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes))
+    shape = SMALL_MASKGIT if request.small else ()
+    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes), *shape)
     task = MaskGitTask(
         config, tokens, data.labels, test_tokens, test.labels,
         batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
     )  # fmt: skip
-    return _run(request, task, "context", "maskgit", data.classes, console)
+    if not request.small:
+        return _run(request, task, CONTEXT, "maskgit", data.classes, console)
+    task.name = "maskgit-small"
+    if CONTEXT in model_card(model).content:
+        task.begin_like(load_context(model, "cpu").network)
+    return _run(request, task, SMALL_CONTEXT, "maskgit", data.classes, console)
 
 
 def train_following(request: TrainingRequest, console: Console) -> dict[str, float]:
@@ -177,10 +200,11 @@ def train_following(request: TrainingRequest, console: Console) -> dict[str, flo
         ModelError: the model has no tokenizer or no context.
     """
     model, settings = str(request.folder), request.videos or VideoSettings()
+    visits = VIDEO_VISITS if request.visits is None else request.visits
     data, test = _pictures(request, console, crops=1)
     card, alone = model_card(model), load_tokenizer(model, 0, "cpu")
-    tokenizer = load_video_tokenizer(model, settings.visits, "cpu") if request.warm_start else alone
-    chosen_by = [card.part(FOLLOWING)["sha256"], settings.visits] if request.warm_start else []
+    tokenizer = load_video_tokenizer(model, visits, "cpu") if request.warm_start else alone
+    chosen_by = [card.part(FOLLOWING)["sha256"], visits] if request.warm_start else []
     content = [tokens_content(model, 0), chosen_by]
     photographs, moving = None, 0
     if settings.photographs:
