@@ -15,7 +15,7 @@ def speech() -> str:
     rows = []
     for value in sorted({value for value, _ in curve}):
         label = "no noise" if value == CLEAN else f"{value:g}"
-        rows.append([label, *(f"{curve[value, name]['estoi']:.2f}" for name in SHOWN)])
+        rows.append([label, *(f"{round(curve[value, name]['estoi'], 2) + 0.0:.2f}" for name in SHOWN)])
     needed = content["esn0_db_at_95_percent"]
     rows.append(["**dB for 95% of the ESTOI without noise**", *(f"**{needed[name]:.1f}**" for name in SHOWN)])
     return markdown(["Es/N0 dB", *SHOWN], rows)
