@@ -59,6 +59,7 @@ SLOW = (
     "tests/tokcom_lab/edge/test_load.py",
     "tests/tokcom/modulation/test_direct.py::test_confusion_of_squares",
     "tests/tokcom/models/test_text.py",
+    "tests/tokcom/models/test_text_import.py",
     "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",
     "tests/tokcom/phy/test_detector.py::test_the_metric_is_the_share",
     "tests/tokcom/phy/test_fading.py::test_the_estimate_is_the_least",
@@ -257,4 +258,22 @@ def tiny_text_model(tmp_path_factory):
     about = {"name": "tiny-text", "description": "random weights", "licence": "none", "data": "none"}
     even = np.full(len(words), 1 / len(words), np.float32)
     write_text_model(folder, about, json.dumps(vocabulary), network.eval().requires_grad_(False), even)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_speech_model(tmp_path_factory):
+    """Folder of a model of speech with random weights: 4 quantizers of 128 words, a prior of 12 frames."""
+    import torch
+
+    from tokcom.context.speech_prior_network import SpeechPriorConfig, SpeechPriorNetwork
+    from tokcom.tokenizers.speech_network import SpeechConfig, SpeechNetwork
+    from tokcom_lab.training.export import Run, export_part
+
+    torch.manual_seed(0)
+    config = SpeechConfig(width=24, detail_width=16, encoder_blocks=1, decoder_blocks=1, detail_blocks=1)
+    prior = SpeechPriorNetwork(SpeechPriorConfig(frames=12, width=16, depth=1, heads=2))
+    folder, run = tmp_path_factory.mktemp("models") / "tinyspeech", Run("./run speech train", "none", 0, 0, 0.0)
+    export_part(folder, "tokenizer", "speech", SpeechNetwork(config), {}, run, (), modality="speech")
+    export_part(folder, "context", "speech-prior", prior, {}, run, ())
     return folder

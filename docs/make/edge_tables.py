@@ -70,3 +70,63 @@ def fuzz() -> str:
         for row in figures(FILE)["fuzz"]
     ]
     return markdown(["messages", "refused as invalid", "still valid", "raised anything else"], rows)
+
+
+SCALE = "scale.json"
+
+
+@table("scale-collisions")
+def collisions() -> str:
+    """Make the table of ids that collide."""
+    rows = [
+        [f"{row['codebooks']:,}", f"{row['any_two']:.2g}", f"{row['a_new_one']:.2g}"]
+        for row in figures(SCALE)["collisions"]
+    ]
+    return markdown(["codebooks", "two of them share an id", "a new one meets a known id"], rows)
+
+
+@table("scale-caches")
+def caches() -> str:
+    """Make the table of caches by size."""
+    rows = [
+        [row["kept"], f"{row['cell_gigabytes']:.2f}", f"{row['hit']:.1%}", f"{row['pulls_per_cell_hour']:.1f}",
+         f"{row['cell_mbit_per_s']:.2f}"]
+        for row in figures(SCALE)["caches"]
+    ]  # fmt: skip
+    return markdown(["models kept", "GB per cell", "hits", "pulls per cell and hour", "Mbit/s per cell"], rows)
+
+
+@table("scale-update")
+def update() -> str:
+    """Make the table of an update."""
+    rows = [
+        [f"{row['users']:,}", f"{row['origin_gigabytes']:.0f}", f"{row['cell_s']:.1f}",
+         f"{row['devices_per_cell']:.1f}", f"{row['devices_s']:.0f}"]
+        for row in figures(SCALE)["update"]
+    ]  # fmt: skip
+    head = [
+        "devices with the model",
+        "GB from the origin",
+        "s until a cell has it",
+        "devices per cell",
+        "s until they have it",
+    ]
+    return markdown(head, rows)
+
+
+@table("scale-questions")
+def questions() -> str:
+    """Make the table of the load of edge servers."""
+    rows = [
+        [f"{row['frames_per_cell_s']:.2f}", f"{row['questions_per_cell_s']:.2f}", f"{row['cells_per_server']:.1f}",
+         f"{row['servers']:,}", f"{row['cell_mbit_per_s']:.1f}"]
+        for row in figures(SCALE)["questions"]
+    ]  # fmt: skip
+    head = [
+        "frames per cell and s",
+        "questions per cell and s",
+        "cells per server",
+        "servers in all",
+        "Mbit/s per cell",
+    ]
+    return markdown(head, rows)

@@ -75,6 +75,16 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.llama_network:LlamaNetwork",
         f"{_CONTEXT}.language_model:LanguageModel",
     ),
+    "causal-transformer": Family(
+        f"{_CONTEXT}.transformer_networks:TransformerConfig",
+        f"{_CONTEXT}.transformer_networks:CausalNetwork",
+        f"{_CONTEXT}.transformer_priors:CausalTransformer",
+    ),
+    "masked-transformer": Family(
+        f"{_CONTEXT}.transformer_networks:TransformerConfig",
+        f"{_CONTEXT}.transformer_networks:MaskedNetwork",
+        f"{_CONTEXT}.transformer_priors:MaskedTransformer",
+    ),
     "vq-model": Family(
         f"{_TOKENIZERS}.vq_model_network:VQModelConfig",
         f"{_TOKENIZERS}.vq_model_network:VQModelNetwork",
@@ -133,6 +143,16 @@ FAMILIES: dict[str, Family] = {
         f"{_TOKENIZERS}.codec_networks:EncodecShape", f"{_TOKENIZERS}.codec_networks:EncodecNetwork", _CODEC
     ),
     "dac": Family(f"{_TOKENIZERS}.codec_networks:DacShape", f"{_TOKENIZERS}.codec_networks:DacNetwork", _CODEC),
+    "speech": Family(
+        f"{_TOKENIZERS}.speech_network:SpeechConfig",
+        f"{_TOKENIZERS}.speech_network:SpeechNetwork",
+        f"{_TOKENIZERS}.speech:SpeechTokenizer",
+    ),
+    "speech-prior": Family(
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorConfig",
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorNetwork",
+        f"{_CONTEXT}.speech_prior:SpeechPrior",
+    ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
     ),

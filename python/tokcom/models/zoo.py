@@ -262,9 +262,18 @@ def load_detokenizers(
     )
 
 
-def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT) -> Prior:
-    """Load the context model of a model, or its SMALL_CONTEXT, on a `receiving_device`; raises as `load_tokenizer`
-    does."""
+def load_context(
+    model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT, *, exact: bool = False
+) -> Prior:  # fmt: skip
+    """Load the context model of a model on a `receiving_device`; raises as `load_tokenizer` does.
+
+    Args:
+        model: name or folder of the model.
+        device: where it computes.
+        part: CONTEXT, or SMALL_CONTEXT.
+        exact: keep a language model's weights in full precision instead of 8 bits: its probabilities then hardly depend
+            on how many tokens are computed together, which lossless coding relies on.
+    """
     card, where = model_card(model), receiving_device(device)
     entry, name = card.part(part), _name(card) if "tokenizer" in card.content else card.name
     if where == ONNX:
@@ -274,6 +283,8 @@ def load_context(model: str, device: "str | torch.device" = AUTO, part: str = CO
     told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
     if family(entry["family"]).told_by_sentences:
         told = {"encoder": load_text_encoder(model, where)}
+    if exact and entry["family"] == "llama":
+        told["int8"] = False
     alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
     if part != CONTEXT or FOLLOWING not in card.content:
         return alone
@@ -321,22 +332,31 @@ def load_frame_coder(model: str, turns: int, blocks: int | None = None) -> "Fram
 
 
 def load_acceptance(model: str, part: str = CONTEXT) -> Acceptance:
-    """Load the calibration of posteriors under a model's context, or its SMALL_CONTEXT, from its card; the identity if
-    it has none.
+    """Load the calibration of packets' posteriors under a model's context, or its SMALL_CONTEXT, from its card; the
+    identity if it has none.
 
     Raises:
         ModelError: the model does not exist, or its card is invalid.
     """
+    command = "calibrate" if part == CONTEXT else "escalation"
+    return _curve(model, "acceptance", part, f"./run {command} --model {{}} --data DIR")
+
+
+def load_certainty(model: str) -> Acceptance:
+    """Load the same of tokens' posteriors under its context."""
+    return _curve(model, "certainty", CONTEXT, "./run calibrate-text --model {}")
+
+
+def _curve(model: str, name: str, part: str, command: str) -> Acceptance:
     card = model_card(model)
-    curve = card.part(part).get("acceptance", {})
+    curve = card.part(part).get(name, {})
     if curve:
-        command = f"./run {'calibrate' if part == CONTEXT else 'escalation'} --model {card.name} --data DIR"
-        card.require_bound("calibration was made", _table(card, "acceptance", curve), part, command)
+        card.require_bound("calibration was made", _table(card, name, curve), part, command.format(card.name))
     try:
         return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"{card.folder / 'card.json'}: the acceptance of its context is not a valid curve: {error}"
+            f"{card.folder / 'card.json'}: the {name} of its context is not a valid curve: {error}"
         ) from None
 
 
@@ -378,7 +398,7 @@ def load_recovery(
         return load_edge_recovery(model, mode, receiving_device(device), server, told, **settings)
     settings = {"codebook": codebook(model).name} | settings
     if mode == "context":
-        settings = {"acceptance": load_acceptance(model)} | settings
+        settings = {"acceptance": load_acceptance(model), "certainty": load_certainty(model)} | settings
     if mode in ("list", "context"):
         settings = {"frequencies": word_frequencies(model)} | settings
     return FrameRecovery(mode, partial(load_context, model, receiving_device(device)), **settings)

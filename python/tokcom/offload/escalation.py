@@ -13,6 +13,8 @@ from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
 from tokcom.protocol.token_bucket import TokenBucket
 
+NO_DOUBT = 0.01
+"""Expected number of wrong tokens below which a frame counts as decoded."""
 BURST_FRAMES = 4.0
 """Frames that may be asked about at once after a rest, under a limit of frames per second."""
 
@@ -152,7 +154,7 @@ class EscalatingRecovery:
 def fit_policy(
     doubts: np.ndarray, here: np.ndarray, edge: np.ndarray, excess: float, bins: int = 20
 ) -> EscalationPolicy:  # fmt: skip
-    """Fit a policy that asks about as few frames as possible.
+    """Fit a policy that asks about as few frames as possible; the benefit rises with the doubt (isotonic regression).
 
     Args:
         doubts: float (frames,), `doubt_of` each frame as decoded on the device.
@@ -166,15 +168,19 @@ def fit_policy(
     """
     if not len(doubts):
         raise ParameterError("a policy cannot be fitted to no frames")
+    from scipy.optimize import isotonic_regression  # only fitting needs SciPy 1.12
+
     order = np.argsort(doubts, kind="stable")
     sorted_doubts, gains = doubts[order].astype(float), (here - edge)[order].astype(float)
-    unsure = np.flatnonzero(sorted_doubts > 1e-6)
-    middles, benefits = [0.0], [0.0]
+    unsure = np.flatnonzero(sorted_doubts > NO_DOUBT)
+    middles, benefits, weights = [0.0], [0.0], [len(doubts) - len(unsure) + 1]
     for part in np.array_split(unsure, min(bins, max(len(unsure), 1))):
-        middle = float(sorted_doubts[part].mean()) if len(part) else 0.0
+        middle = round(float(sorted_doubts[part].mean()), 4) if len(part) else 0.0
         if middle > middles[-1]:
             middles.append(middle)
             benefits.append(float(gains[part].mean()))
+            weights.append(len(part))
+    benefits = isotonic_regression(benefits, weights=weights).x.round(4).tolist()
     curve = EscalationPolicy(tuple(middles), tuple(benefits), 1.0)
     expected = np.array([curve.benefit(each) for each in doubts])
     # Frames by expected benefit: as many of the first go to the edge as the allowed excess asks for.

@@ -18,13 +18,15 @@ from tokcom.offload.messages import (
     welcome_bytes,
 )  # fmt: skip
 from tokcom.offload.trust import Doorkeeper
-from tokcom.offload.wire import MAX_MESSAGE, Reader, begin, opened
+from tokcom.offload.wire import Reader, begin, opened
 from tokcom.offload.work import EdgeModel, Job, JobQueue, ServerCounters, work_off
 from tokcom.packets.codebook import codebook_id
 from tokcom.security.agreement import PrivateKey
 
-MAX_WAITING = 256
-"""Messages that wait in a socket for each device."""
+MAX_WAITING = 16
+"""Messages that wait in a socket in each direction, for each device."""
+MAX_REQUEST = 16 << 20
+"""Limit on the bytes of a request; a connection that sends more is closed."""
 HEARTBEAT_MS = 1000
 """Milliseconds between heartbeats of connections; one that misses three is closed."""
 
@@ -108,7 +110,7 @@ class EdgeServer:
         zmq = zmq_module()
         made = self._context.socket(kind)
         for option, value in (
-            (zmq.SNDHWM, MAX_WAITING), (zmq.RCVHWM, MAX_WAITING), (zmq.LINGER, 0), (zmq.MAXMSGSIZE, MAX_MESSAGE),
+            (zmq.SNDHWM, MAX_WAITING), (zmq.RCVHWM, MAX_WAITING), (zmq.LINGER, 0), (zmq.MAXMSGSIZE, MAX_REQUEST),
             (zmq.HEARTBEAT_IVL, HEARTBEAT_MS), (zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS),
         ):  # fmt: skip
             made.setsockopt(option, value)
@@ -208,6 +210,9 @@ class EdgeServer:
         except MessageError as error:
             self.counters.invalid += 1
             reply = refusal_bytes("invalid", str(error), number)
+        except Exception as error:  # whatever a device has found, the others are served
+            self.counters.invalid += 1
+            reply = refusal_bytes("failed", f"{type(error).__name__}: {error}", number)
         if reply is not None:
             self._send(device, reply)
 

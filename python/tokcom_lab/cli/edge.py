@@ -18,7 +18,7 @@ from tokcom_lab.cli.options import images_option, models_option, split_data_opti
 @click.option("--esn0-db", type=Numbers(), default="0,1,2,3,4,5", show_default=True, help="Points in dB, pooled.")
 @click.option("--visits", default=0, show_default=True, type=click.IntRange(0), help="Search passes per photograph.")
 @click.option(
-    "--excess", default=0.03, show_default=True, type=click.FloatRange(0, 1),
+    "--excess", default=0.0, show_default=True, type=click.FloatRange(0, 1),
     help="Wrong tokens allowed beyond those of asking always, as a share of these.",
 )  # fmt: skip
 @seed_option

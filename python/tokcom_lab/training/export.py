@@ -44,6 +44,7 @@ def export_part(
     classes: tuple[str, ...],
     search: dict | None = None,
     more: dict | None = None,
+    modality: str = "image",
 ) -> None:
     """Write a part's weights (float16) and its entry in the folder's card.json, creating the card if missing.
 
@@ -57,6 +58,7 @@ def export_part(
         classes: names of the labels.
         search: settings of a tokenizer's search, `rate` and `visits`; None for no search.
         more: further entries for the part in the card.
+        modality: of a model that has no card yet.
 
     Raises:
         ModelError: weights are not finite in half precision; nothing is written.
@@ -72,7 +74,7 @@ def export_part(
     save_file(stored, weights)
     weights.chmod(0o644)
     path = folder / "card.json"
-    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name)
+    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name, modality)
     card["classes"] = list(classes)
     if part == "tokenizer":
         card.pop("labels", None)  # they belong to the previous codebook
@@ -114,17 +116,18 @@ def export_figures(folder: Path, part: str, figures: dict[str, float], command: 
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
-def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> None:
-    """Write the calibration of a model's context into its card.
+def export_acceptance(folder: Path, acceptance: Acceptance, command: str, name: str = "acceptance") -> None:
+    """Write a calibration of a model's context into its card.
 
     Args:
         folder: the model's folder.
         acceptance: the curve.
         command: the command line that fitted it.
+        name: "acceptance", of packets, or "certainty", of tokens.
     """
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
-    card["context"]["acceptance"] = {
+    card["context"][name] = {
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
         "context": card["context"]["sha256"],
     }  # fmt: skip
@@ -147,8 +150,7 @@ def export_escalation(folder: Path, acceptance: Acceptance, policy: EscalationPo
     curve = {"log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated)}
     small["acceptance"] = curve | bound
     small["escalation"] = {
-        "doubts": [round(each, 4) for each in policy.doubts], "benefits": [round(each, 4) for each in policy.benefits],
-        "least": round(policy.least, 4),
+        "doubts": list(policy.doubts), "benefits": list(policy.benefits), "least": policy.least,
     } | bound | {CONTEXT: card[CONTEXT]["sha256"]}  # fmt: skip
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
@@ -226,8 +228,8 @@ def half(network: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def _new_card(name: str) -> dict:
+def _new_card(name: str, modality: str) -> dict:
     return {
-        "format": FORMAT, "name": name, "modality": "image", "description": "", "licence": "unstated",
+        "format": FORMAT, "name": name, "modality": modality, "description": "", "licence": "unstated",
         "data": {}, "classes": [],
     }  # fmt: skip

@@ -50,3 +50,18 @@ def test_memory_is_bounded():
 def test_nothing_to_remember_is_refused():
     with pytest.raises(ParameterError, match="frames is 0"):
         FrameMemory(frames=0)
+
+
+def test_time_of_residual_quantizers_is_joined():
+    memory = FrameMemory()
+
+    def sound(number, value, columns=20):
+        words = np.full(2 * columns, value)
+        return TokenFrame(words, "speech", 16, (2, columns), frame_id=number, quantizers=2, follows=int(number > 0))
+
+    for number in range(2):
+        memory.keep(1, sound(number, number))
+    before = memory.before(1, sound(2, 2, columns=4))
+    assert before.grid == (2, 32) and np.array_equal(before.tokens, ([0] * 12 + [1] * 20) * 2)
+    memory.keep(1, sound(3, 3))  # frame 2 is missing
+    assert memory.before(1, sound(4, 4)).grid == (2, 20)

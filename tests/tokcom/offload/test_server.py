@@ -268,3 +268,18 @@ def test_garbage_does_not_stop_a_server(counting_prior, question):
         remote = RemotePrior(server.endpoint, **PATIENT)
         assert np.array_equal(remote.log_probabilities(*question()), counting_prior().log_probabilities(*question()))
         socket.close()
+
+
+def test_an_error_that_nobody_thought_of_is_refused_and_the_server_goes_on(counting_prior, question, monkeypatch):
+    def broken(self, request):
+        raise ZeroDivisionError("oh")
+
+    with EdgeServer([EdgeModel(counting_prior())], ANY_PORT) as server:
+        remote = RemotePrior(server.endpoint, counting_prior(), **PATIENT)
+        with monkeypatch.context() as patch:
+            patch.setattr(EdgeModel, "require", broken)
+            remote.predict(*question(1))
+        assert "ZeroDivisionError" in remote.connection.resting
+        other = RemotePrior(server.endpoint, **PATIENT)
+        other.predict(*question(1))
+        assert other.connection.counters.lies == other.connection.counters.refused == 0
