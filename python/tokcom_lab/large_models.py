@@ -36,8 +36,8 @@ from tokcom_lab.memory import resident_mb
 VERSION = 1
 """Version of the measurement, for results that are kept: it counts up where they would differ."""
 ROUNDS = 3
-TOLD_BY_SENTENCES = ("amused", "clip-text")
-"""Families that are not measured: one needs the other, and that a vocabulary."""
+NOT_ALONE = ("amused", "maskgen", "tatitok", "clip-text", "clap")
+"""Families that are not measured: encoders of sentences, which need a vocabulary, and networks that need one."""
 LOST_SHARE = 0.3
 """Share of tokens that are lost in the frame that is predicted."""
 
@@ -124,7 +124,7 @@ def measure_model(name: str, rounds: int = ROUNDS) -> list[dict]:
     rows = []
     table = Table(FOLDER / RESULTS, "large_models")
     for part, entry in public_model(name).parts.items():
-        if entry.family in TOLD_BY_SENTENCES:
+        if entry.family in NOT_ALONE:
             continue
         key = key_of(VERSION, entry.family, entry.config, rounds, torch.get_num_threads())
         if found := [figures["rows"] for _, figures, _ in table.find([key])]:

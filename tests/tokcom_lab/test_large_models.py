@@ -21,7 +21,7 @@ def test_shapes_have_the_weights_of_the_catalogue(entry):
     except ModelError as error:
         pytest.skip(str(error))
     assert sum(each.numel() for each in network.parameters()) == entry.parameters
-    assert set(entry.gflop) in ({"encode", "decode"}, {"pass"}, {"encode"})
+    assert set(entry.gflop) in ({"encode", "decode"}, {"pass"}, {"encode"}, set())
 
 
 def test_operations_are_those_of_the_catalogue():

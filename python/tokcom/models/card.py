@@ -84,19 +84,22 @@ class Card:
         return self.content[part]
 
     def summary(self) -> dict:
-        """Summarise the card for a list of models: name; picture and tokens, as shapes ("64 x 64"), and words of the
-        codebook, None without a tokenizer of pictures; classes; megabytes on disk; parts."""
+        """Summarise the card for a list of models: name; picture and tokens, as shapes ("64 x 64"; of a row, "64"), and
+        words of the codebook, None without a tokenizer of pictures; classes; megabytes on disk; parts."""
         config = self.content.get("tokenizer", {}).get("config", {})
-        side, patch = config.get("image_size"), config.get("patch_size")
-        known = isinstance(side, int) and isinstance(patch, int) and patch > 0
+        side, patch, row = (config.get(name) for name in ("image_size", "patch_size", "n_tokens"))
+        whole = isinstance(side, int)
+        tokens = str(row) if isinstance(row, int) else None
+        if whole and isinstance(patch, int) and patch > 0:
+            tokens = f"{side // patch} x {side // patch}"
         entries = [self.content[part] for part in (*self.parts, LABELS) if part in self.content]
         names = [entry.get("weights") for entry in entries]
         names += [each["file"] for entry in entries for each in entry.get("onnx", {}).values()]
         files = [self.folder / str(name) for name in names]
         return {
             "name": self.name,
-            "picture": f"{side} x {side}" if known else None,
-            "tokens": f"{side // patch} x {side // patch}" if known else None,
+            "picture": f"{side} x {side}" if whole else None,
+            "tokens": tokens if whole else None,
             "words": config.get("codebook_size"),
             "classes": len(self.classes),
             "megabytes": round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 1),

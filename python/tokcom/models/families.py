@@ -135,6 +135,7 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.described:described_tokenizer",
         told_by_sentences=True,
     ),
+    "clap": Family(f"{_CONTEXT}.clap:ClapShape", f"{_CONTEXT}.clap:ClapNetwork", f"{_CONTEXT}.clap:Clap"),
     "clip-text": Family(
         f"{_CONTEXT}.clip_text:ClipTextShape", f"{_CONTEXT}.clip_text:ClipTextNetwork", f"{_CONTEXT}.clip_text:ClipText"
     ),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from tokcom.context.clap import Clap
     from tokcom.context.classifier import Classifier
     from tokcom.context.clip_text import ClipText
     from tokcom.offload.escalation import EscalatingRecovery
@@ -294,8 +295,9 @@ def _following(card: Card, device: "torch.device", name: str) -> Prior:
     return family(card.part(FOLLOWING)["family"]).user()(_network(card, FOLLOWING, device), name)
 
 
-def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipText":
-    """Load the encoder of sentences of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
+def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipText | Clap":
+    """Load the encoder of sentences of a model, on a device of PyTorch's; raises as `load_tokenizer` does. CLAP encodes
+    sounds, too."""
     card = model_card(model)
     return family(card.part(TEXT)["family"]).user()(_network(card, TEXT, find_device(device)), card.name)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import MISSING, fields
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -55,8 +56,10 @@ def test_what_a_family_names_is_there(name):
         network, config = found.network_class(), found.config_class()
     except ModelError as error:
         pytest.skip(str(error))
-    with torch.device("meta"):
-        assert network(config()) is not None and callable(found.user())
+    assert callable(network) and callable(found.user())
+    if all(each.default is not MISSING for each in fields(config)):  # some have no usual shape
+        with torch.device("meta"):
+            assert network(config()) is not None
 
 
 def test_naming_families_imports_none_of_them():

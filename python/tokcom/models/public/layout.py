@@ -14,6 +14,7 @@ _HERE = "tokcom.models.public"
 LAYOUTS = {
     "amused": f"{_HERE}.amused:from_uvit2d",
     "amused-vq": f"{_HERE}.amused:from_diffusers_vq",
+    "clap": f"{_HERE}.clap:from_clap",
     "dac": f"{_HERE}.codecs:from_dac",
     "encodec": f"{_HERE}.codecs:from_encodec",
     "clip-text": f"{_HERE}.amused:from_clip_text",

@@ -120,6 +120,7 @@ def main() -> None:
     mapped = pages * resource.getpagesize() + limit
     resource.setrlimit(resource.RLIMIT_AS, (mapped, mapped))
     resource.setrlimit(resource.RLIMIT_CPU, (1800, 1800))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         found = read_tensors(source)
