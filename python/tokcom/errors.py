@@ -21,6 +21,10 @@ class TextError(TokcomError, ValueError):
     """A text is empty, too long, no Unicode, or cannot be spelled with a vocabulary."""
 
 
+class SpeechError(TokcomError, ValueError):
+    """A sound file cannot be read or written, or an array is not a signal."""
+
+
 class ModelError(TokcomError):
     """A model's folder, card or weights are missing, corrupt or do not fit the request."""
 

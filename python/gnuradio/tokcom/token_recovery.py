@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from tokcom.context.recovery import RecoverySettings
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, compile_kernels
 from tokcom.link.recovery import LeftOver, RecoveredFrame
+from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
 from tokcom.security.keyring import Keyring
 
@@ -73,6 +74,7 @@ class token_recovery(BackgroundPduBlock):
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
             server=server, told=self.logger.warn,
         )  # fmt: skip
+        self._streams = StreamRecovery(self._recoveries)
         self.at_once = self._recoveries.at_once
         codebooks = list(self._recoveries.members.codebooks.values())
         self._receiver = Receiver(codebooks, keys=Keyring.of_files(keys))
@@ -95,18 +97,18 @@ class token_recovery(BackgroundPduBlock):
         self, frames: list[tuple[Mapping, np.ndarray]]
     ) -> list[tuple[dict, np.ndarray] | Exception | None]:  # fmt: skip
         results: list[tuple[dict, np.ndarray] | Exception | None] = [None] * len(frames)
-        left: dict[int, LeftOver] = {}
+        left: dict[int, tuple[Hashable, LeftOver]] = {}
         for number, (meta, data) in enumerate(frames):
             try:
                 frame = frame_of(meta, data)
                 if self._recoveries.find(frame) is None:
                     results[number] = self._passed_on(frame)
                 else:
-                    left[number] = self._left_over(frame, meta)
+                    left[number] = _stream_of(meta), self._left_over(frame, meta)
             except Exception as error:
                 results[number] = error
-        recovered = self._recoveries.recover_all(list(left.values()), lambda: self._stopping)
-        for (number, each), found in zip(left.items(), recovered, strict=True):
+        recovered = self._streams.recover_all(list(left.values()), lambda: self._stopping)
+        for (number, (_, each)), found in zip(left.items(), recovered, strict=True):
             results[number] = found if isinstance(found, Exception) else self._made_whole(each, found)
         return results
 
@@ -141,3 +143,9 @@ class token_recovery(BackgroundPduBlock):
         if left.received is not None or not left.frame.lost.any():
             added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())
         return added, recovered.frame.tokens
+
+
+def _stream_of(meta: Mapping) -> Hashable:
+    """Name the stream of a frame: what a key protects must not continue what none does."""
+    seal = meta.get(keys.SEAL)
+    return meta.get(keys.STREAM_ID), None if seal is None else tuple(seal)[:2]

@@ -9,6 +9,7 @@ VERSION = click.version_option(tokcom.__version__, package_name="tokcom", messag
 COMMANDS = {
     "bench": "tokcom_lab.cli.bench:bench",
     "calibrate": "tokcom_lab.cli.fits:calibrate",
+    "calibrate-text": "tokcom_lab.cli.text_fits:calibrate_text",
     "case-study": "tokcom_lab.cli.case_study:case_study",
     "compress": "tokcom.cli.source:compress",
     "decompress": "tokcom.cli.source:decompress",
@@ -26,6 +27,7 @@ COMMANDS = {
     "residual": "tokcom_lab.cli.fits:residual",
     "send": "tokcom.cli.network:send",
     "serve": "tokcom.cli.edge:serve",
+    "speech": "tokcom_lab.cli.speech:speech",
     "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }

@@ -1,7 +1,8 @@
 """Priors that take tokens in their order, as language models do, and the paths that they follow side by side."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import ClassVar
 
 import numpy as np
@@ -44,6 +45,24 @@ class Paths(ABC):
         Returns:
             float64 (paths,): log-probability of the tokens behind each path; zeros where they are not asked for.
         """
+
+    def fork(self) -> "Paths":
+        """Return the same paths again; what follows either does not affect the other."""
+        return copy(self)
+
+    def along(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
+        """Follow tokens with a single path, in as few evaluations as possible.
+
+        Args:
+            tokens: int (m,).
+
+        Yields:
+            float32 (part, codebook_size): log-probabilities at the places of the next tokens, each given all before it;
+            m rows in all.
+        """
+        for place in range(len(tokens)):
+            yield self.log_probabilities
+            self.follow(tokens[place : place + 1], weigh=False)
 
 
 class CausalPrior(Prior):

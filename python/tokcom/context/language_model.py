@@ -1,5 +1,6 @@
 """A causal language model as a prior of text."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 
 import numpy as np
@@ -17,6 +18,8 @@ IDLE_NODES = 64
 """Nodes of paths that ended which are kept before they are cleared away."""
 AT_ONCE = 512
 """Tokens of a pass: what it takes in memory grows by their square."""
+ALONG = 64
+"""Tokens whose probabilities of all words are held at once."""
 
 
 class LanguageModel(CausalPrior):
@@ -84,6 +87,14 @@ class _Tree(Paths):
     def follow(self, tokens: np.ndarray, weigh: bool = True) -> np.ndarray:
         parts = [tokens[start : start + AT_ONCE] for start in range(0, len(tokens), AT_ONCE)]
         return np.sum([self._follow(part, weigh) for part in parts], axis=0)
+
+    def along(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(tokens), AT_ONCE):
+            part = torch.from_numpy(np.asarray(tokens[start : start + AT_ONCE], np.int64)).to(self._never.device)
+            before = self._hidden
+            hidden = torch.cat((before, self._add(part, self._ancestors, len(part))[:-1]))
+            for rows in hidden.split(ALONG):
+                yield self._predicted(rows).cpu().numpy()
 
     def _follow(self, tokens: np.ndarray, weigh: bool) -> np.ndarray:
         n, m = len(self._ancestors), len(tokens)

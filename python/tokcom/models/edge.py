@@ -14,6 +14,7 @@ from tokcom.models.zoo import (
     SMALL_CONTEXT,
     codebook,
     load_acceptance,
+    load_certainty,
     load_context,
     load_recovery,
     load_tokenizer,
@@ -101,11 +102,14 @@ def load_edge_recovery(
     policy = load_policy(model) if mode == DEFAULT_MODE else None
     common = {"codebook": codebook(model).name} | settings
     if mode == DEFAULT_MODE:
-        common = {"frequencies": word_frequencies(model), "acceptance": load_acceptance(model)} | common
+        fitted = {"acceptance": load_acceptance(model), "certainty": load_certainty(model)}
+        common = {"frequencies": word_frequencies(model)} | fitted | common
     if policy is None:
         return FrameRecovery(mode, partial(load_edge_prior, model, device, address, told), **common)
     small: Prior = load_context(model, device, SMALL_CONTEXT)
-    here = FrameRecovery(mode, small, **common | {"acceptance": load_acceptance(model, SMALL_CONTEXT)})
+    here = FrameRecovery(
+        mode, small, **common | {"acceptance": load_acceptance(model, SMALL_CONTEXT), "certainty": None}
+    )
     edge = FrameRecovery(mode, RemotePrior(address, like=small, told=told), **common)
     return EscalatingRecovery(here, edge, policy, address.asks_per_s)
 

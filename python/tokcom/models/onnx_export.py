@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tokcom.context import onnx_prior
 from tokcom.context.condition import Condition
 from tokcom.context.maskgit import MaskGit
+from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.device import ONNX
 from tokcom.errors import ModelError
 from tokcom.frame import LOST
@@ -143,6 +144,8 @@ def export_context(model: str, path: Path, part: str = CONTEXT) -> None:
         ModelError: the model is missing, broken or of another family, or onnx or onnxscript is not installed.
     """
     prior = load_context(model, "cpu", part)
+    if isinstance(prior, PictureOrVideo):
+        prior = prior.alone
     if not isinstance(prior, MaskGit):
         raise ModelError(f"{model}: its context model is a {type(prior).__name__}, which has no export to ONNX")
     example = torch.full((1, prior.grid[0] * prior.grid[1]), prior.codebook_size), torch.tensor([prior.num_classes])

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from tokcom.context.acceptance import Acceptance
+from tokcom.context.causal import CausalPrior
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.recovery import FrameRecovery
 from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, TextLink
-from tokcom.models.zoo import codebook, load_recovery, model_card, word_frequencies
+from tokcom.models.zoo import codebook, load_context, load_recovery, model_card, word_frequencies
 from tokcom.tokenizers.text import MODALITY, TextTokenizer
 
 DEFAULT_TEXT_MODEL = "smollm2"
@@ -60,8 +62,24 @@ def load_text_recoveries(
 
 def load_text_link(
     model: str = DEFAULT_TEXT_MODEL, receivers: Iterable[str] = RECEIVERS, mcs: str = "16qam-1/2",
-    tokens_per_packet: int = TOKENS_PER_PACKET,
+    tokens_per_packet: int = TOKENS_PER_PACKET, calibrated: bool = True,
 ) -> TextLink:  # fmt: skip
-    """A link for texts of a model; raises as `load_text_recoveries` and `link.text.TextLink` do."""
-    recoveries = load_text_recoveries(model, receivers)
+    """A link for texts of a model, with the posteriors calibrated or as they are; raises as `load_text_recoveries` and
+    `link.text.TextLink` do."""
+    raw = {} if calibrated else {"acceptance": Acceptance(), "certainty": Acceptance()}
+    recoveries = load_text_recoveries(model, receivers, **raw)
     return TextLink(load_text_tokenizer(model), codebook(model), recoveries, mcs, tokens_per_packet)
+
+
+def load_exact_language(model: str = DEFAULT_TEXT_MODEL) -> tuple[CausalPrior, TextTokenizer]:
+    """Load language model and tokenizer for lossless coding: on the CPU, in full precision.
+
+    Raises:
+        ModelError: there is no such model, it is broken, not of text, or does not predict tokens in their order.
+    """
+    tokenizer, prior = load_text_tokenizer(model), load_context(model, "cpu", exact=True)
+    if not isinstance(prior, CausalPrior):
+        raise ModelError(
+            f"model {model} predicts tokens in any order; coding of text needs one that reads from the left"
+        )
+    return prior, tokenizer

@@ -19,9 +19,10 @@ from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
 from tokcom.source.decisions import Decisions
-from tokcom.source.dither import MARGIN, NO_DITHER, SECTION, find_dither, first_suits, probabilities
+from tokcom.source.dither import MARGIN, probabilities
 from tokcom.source.order import independent_places, split_turns
 from tokcom.source.range_coder import DecisionDecoder, DecisionEncoder
+from tokcom.source.sections import Sections
 
 MAX_TURNS = 255
 MAX_BLOCKS = 255
@@ -186,19 +187,12 @@ def _code(
         odds.append(np.stack([each for each, _ in found]))
         went.append(np.stack([each for _, each in found]))
         seen[:, turn] = tokens[:, turn]
-    width = went[0].shape[2]
-    sections = _sections(len(places), width)
-    everything = np.concatenate(odds, axis=1)
-    dithers = np.array([
-        [find_dither(own[start:end].ravel(), settings.margin) for start, end in sections] for own in everything
-    ])  # fmt: skip
+    sections = Sections(len(places), went[0].shape[2])
+    dithers = np.array([sections.find(own, settings.margin) for own in np.concatenate(odds, axis=1)])
     coder = DecisionEncoder()
-    chances = [first_suits((end - start) * width) for start, end in sections]
     for own in dithers:
-        for number, chance in zip(own, chances, strict=True):
-            tried = np.arange(min(number + 1, NO_DITHER))
-            coder.encode(tried == number, np.full(len(tried), chance))
-    spread = _spread(dithers, sections)
+        sections.write(coder, own)
+    spread = sections.spread(dithers)
     done = 0
     for turn_odds, turn_bits in zip(odds, went, strict=True):
         count = turn_odds.shape[1]
@@ -258,11 +252,8 @@ def _decoded(
 ) -> np.ndarray:  # fmt: skip
     coder = DecisionDecoder(bits)
     width = bits_per_token(prior.codebook_size)
-    sections = _sections(len(places), width)
-    dithers = np.array([
-        [_read_dither(coder, first_suits((end - start) * width)) for start, end in sections] for _ in outlines
-    ])  # fmt: skip
-    spread = _spread(dithers, sections)
+    sections = Sections(len(places), width)
+    spread = sections.spread(np.array([sections.read(coder) for _ in outlines]))
     conditions = list(map(Condition.of, outlines))
     seen = np.full((len(outlines), len(outlines[0].tokens)), LOST, np.int32)
     done = 0
@@ -284,13 +275,6 @@ def _decoded(
     return seen[:, places]
 
 
-def _read_dither(coder: DecisionDecoder, chance: int) -> int:
-    number = 0
-    while number < NO_DITHER and not coder.decode(np.array([chance]))[0]:
-        number += 1
-    return number
-
-
 def _predicted(
     prior: Prior, seen: np.ndarray, conditions: Sequence[Condition], turn: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray]]:  # fmt: skip
@@ -301,17 +285,6 @@ def _predicted(
         wanted[:, turn] = True
         found = prior.log_probabilities(seen[part], wanted, conditions[part])
         yield from enumerate(found.reshape(len(wanted), len(turn), -1), start)
-
-
-def _sections(count: int, width: int) -> list[tuple[int, int]]:
-    """Compute start and stop of each run of tokens that share a dither; tokens count in the order of turns."""
-    pieces = -(-count * width // SECTION)
-    return [(count * piece // pieces, count * (piece + 1) // pieces) for piece in range(pieces)]
-
-
-def _spread(dithers: np.ndarray, sections: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Repeat dithers (frames, sections) per token (frames, tokens)."""
-    return np.repeat(dithers, [end - start for start, end in sections], axis=1)
 
 
 def _check(outlines: Sequence[TokenFrame], tokens: np.ndarray) -> int:

@@ -28,6 +28,7 @@ from tokcom.errors import FrameError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.source.blocks import DEFAULTS, SourceSettings, decode_block, encode_block, raw_bytes
+from tokcom.source.byte_reader import ByteReader, string_bytes
 from tokcom.source.order import BASES, halton_order
 
 MAGIC = b"\x89TKC"
@@ -142,12 +143,12 @@ def to_bytes(coded: CodedFrames) -> bytes:
     if not _fits(len(coded.outlines), first.grid):
         raise SourceError(f"{len(coded.outlines)} frames of {prod(first.grid)} tokens; {LIMITS}")
     parts = [
-        MAGIC, struct.pack("<B", VERSION), _string(first.codebook), struct.pack("<I", first.codebook_size),
-        _string(first.modality), struct.pack(f"<B{len(first.grid)}H", len(first.grid), *first.grid),
+        MAGIC, struct.pack("<B", VERSION), string_bytes(first.codebook), struct.pack("<I", first.codebook_size),
+        string_bytes(first.modality), struct.pack(f"<B{len(first.grid)}H", len(first.grid), *first.grid),
         struct.pack("<BBI", coded.turns, coded.frames_per_block, len(coded.outlines)),
     ]  # fmt: skip
     for outline, name in zip(coded.outlines, coded.names, strict=True):
-        parts += struct.pack("<H", NO_LABEL if outline.cmi is None else outline.cmi), _string(name)
+        parts += struct.pack("<H", NO_LABEL if outline.cmi is None else outline.cmi), string_bytes(name)
     parts += [struct.pack("<I", len(block)) for block in coded.blocks]
     header = b"".join(parts)
     return b"".join([header, struct.pack("<I", zlib.crc32(header)), *coded.blocks])
@@ -162,7 +163,7 @@ def from_bytes(data: bytes) -> CodedFrames:
     Raises:
         SourceError: the data are not such a file, have another version, or are corrupt.
     """
-    reader = _Reader(data)
+    reader = ByteReader(data)
     if reader.take(len(MAGIC), "its magic") != MAGIC:
         raise SourceError(f"not a file of coded tokens: it begins with {data[: len(MAGIC)].hex(' ')}")
     (version,) = reader.numbers("<B", "its version")
@@ -212,35 +213,3 @@ def from_bytes(data: bytes) -> CodedFrames:
 
 def _fits(frames: int, grid: tuple[int, ...]) -> bool:
     return 1 <= prod(grid) <= MAX_TOKENS and 1 <= frames * prod(grid) <= MAX_TOKENS_IN_ALL
-
-
-def _string(text: str) -> bytes:
-    """Serialize a text, truncated to at most 255 bytes of whole characters, after one byte of length."""
-    data = text.encode("utf-8", "replace")[:255].decode("utf-8", "ignore").encode()
-    return struct.pack("<B", len(data)) + data
-
-
-class _Reader:
-    """Parser of a file; errors name the missing part."""
-
-    def __init__(self, data: bytes):
-        self._data, self.position = data, 0
-
-    def require(self, length: int, what: str) -> None:
-        if length > len(self._data) - self.position:
-            raise SourceError(f"it ends after {len(self._data)} bytes, within {what}")
-
-    def take(self, length: int, what: str) -> bytes:
-        self.require(length, what)
-        self.position += length
-        return self._data[self.position - length : self.position]
-
-    def numbers(self, form: str, what: str) -> tuple[int, ...]:
-        return struct.unpack(form, self.take(struct.calcsize(form), what))
-
-    def string(self, what: str) -> str:
-        (length,) = self.numbers("<B", what)
-        try:
-            return self.take(length, what).decode()
-        except UnicodeDecodeError:
-            raise SourceError(f"{what} is not valid UTF-8") from None

@@ -18,15 +18,13 @@ class Decisions:
     def __init__(self, log_probabilities: np.ndarray):
         count, size = log_probabilities.shape
         self.width = bits_per_token(size)
-        peak = log_probabilities.max(axis=1, keepdims=True).astype(np.float64)
         masses = np.zeros((count, 1 << self.width))
-        np.exp(log_probabilities - peak, out=masses[:, :size])
-        self._logs = []
+        masses[:, :size] = np.exp(log_probabilities - log_probabilities.max(axis=1, keepdims=True))
+        self._masses = []
         for _ in range(self.width):
-            with np.errstate(divide="ignore"):
-                self._logs.append(np.log(masses))
+            self._masses.append(masses)
             masses = masses[:, 0::2] + masses[:, 1::2]
-        self._logs.reverse()
+        self._masses.reverse()
         self._rows = np.arange(count)
 
     def log_odds(self, prefixes: np.ndarray, depth: int) -> np.ndarray:
@@ -36,10 +34,10 @@ class Decisions:
             prefixes: int (n,), the bits before it as a number.
             depth: index of the bit, 0 for the most significant.
         """
-        logs = self._logs[depth]
-        zero, one = logs[self._rows, 2 * prefixes], logs[self._rows, 2 * prefixes + 1]
-        with np.errstate(invalid="ignore"):
-            odds = one - zero
+        masses = self._masses[depth]
+        zero, one = masses[self._rows, 2 * prefixes], masses[self._rows, 2 * prefixes + 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            odds = np.log(one) - np.log(zero)
         # If neither is possible, decoding has failed already, or the words' probabilities have underflowed.
         return np.clip(np.nan_to_num(odds, nan=0.0, posinf=LIMIT, neginf=-LIMIT), -LIMIT, LIMIT)
 

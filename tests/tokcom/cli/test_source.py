@@ -9,6 +9,7 @@ from tokcom.source.container import from_bytes
 from tokcom.tokenizers.pictures import load_picture
 
 pytest.importorskip("constriction")
+pytest.importorskip("tokenizers", reason="the packages of requirements/text.txt are not installed")
 
 
 @pytest.fixture
@@ -64,3 +65,35 @@ def test_files_that_cannot_be_read(compressed, tmp_path, monkeypatch):
     monkeypatch.delenv("TOKCOM_MODELS")
     done = CliRunner().invoke(main, ["decompress", str(compressed), "--to", str(tmp_path)])
     assert done.exit_code == 1 and "no model with codebook 'tiny@" in done.output
+
+
+@pytest.fixture
+def text_files(tmp_path):
+    texts = {"a.txt": "the rain on the train\n" * 3, "b.md": "ñ"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return [tmp_path / name for name in texts]
+
+
+def test_texts_come_back_byte_for_byte(text_files, tiny_text_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOKCOM_MODELS", str(tiny_text_model.parent))
+    file = tmp_path / "two.tkc"
+    done = CliRunner().invoke(main, ["compress", *map(str, text_files), "--model", "tiny-text", "-o", str(file)])
+    assert done.exit_code == 0, done.output
+    assert f"2 texts, 68 bytes in {file.stat().st_size}; " in done.stdout
+    done = CliRunner().invoke(main, ["decompress", str(file), "--to", str(tmp_path / "out")])
+    assert done.exit_code == 0 and "2 of 2 texts" in done.stdout, done.output
+    for number, path in enumerate(text_files, 1):
+        found = tmp_path / f"out/two-{number:04d}-{path.name}"
+        assert found.read_bytes() == path.read_bytes()
+
+
+def test_files_that_cannot_be_compressed_together_or_at_all(text_files, pictures, tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"ma\xf1ana")
+    (tmp_path / "empty.txt").write_bytes(b"")
+    for files, says in (
+        ([*text_files, pictures[0]], "compress texts and pictures separately"),
+        ([tmp_path / "latin.txt"], "byte 2 is not UTF-8"), ([tmp_path / "empty.txt"], "empty.txt is empty"),
+    ):  # fmt: skip
+        done = CliRunner().invoke(main, ["compress", *map(str, files)])
+        assert done.exit_code == 1 and says in done.output

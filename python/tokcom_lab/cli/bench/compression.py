@@ -1,19 +1,30 @@
-"""`tokcom bench compress`: lossless coding of tokens, between machines."""
+"""`tokcom bench compress`: lossless coding of tokens and texts, between machines and over the air."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import WholeNumbers, json_option, model_option, seed_option
+from tokcom.cli.options import Names, Numbers, WholeNumbers, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
-from tokcom_lab.cli.bench.material import photographs_of, with_tokens
+from tokcom_lab.cli.bench.material import many_pictures, photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tokcom.frame import TokenFrame
+
+PARTS = "tokens", "mismatch", "text", "messages", "link"
 
 
 @click.command()
 @data_option
 @images_option(200, "Photographs whose tokens are encoded.")
+@click.option("--parts", type=Names(PARTS), default=",".join(PARTS), show_default=True, help="What to measure.")
 @click.option(
     "--turns", default=16, show_default=True, type=click.IntRange(1, 255), help="Evaluations of the model per frame."
 )
@@ -25,7 +36,7 @@ from tokcom_lab.cli.options import data_option, images_option
     help="Also as this many independent blocks per frame, for an eighth of the photographs.",
 )
 @click.option(
-    "--blocks", default=200, show_default=True, type=click.IntRange(0), help="Blocks decoded on other machines."
+    "--blocks", default=5000, show_default=True, type=click.IntRange(1), help="Blocks decoded on each other machine."
 )
 @click.option(
     "--block-turns",
@@ -34,35 +45,86 @@ from tokcom_lab.cli.options import data_option, images_option
     type=click.IntRange(1, 255),
     help="Evaluations of the model per frame there.",
 )
+@click.option(
+    "--texts",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Files or folders of .txt and .md; several times for more. [default: the checkout's docs]",
+)
+@click.option(
+    "--messages",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Files with one message per line.",
+)
+@click.option(
+    "--mesh-compressor",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Checkout of mesh-compressor, whose n-gram coder and messages are measured, too.",
+)
+@click.option("--text-model", default="smollm2", show_default=True, help="A model of text, by name or folder.")
+@click.option("--esn0-db", type=Numbers(), default="0,1,2,3,4,5,6,7,8", show_default=True, help="Es/N0 of the link.")
+@click.option("--link-images", default=8, show_default=True, type=click.IntRange(1), help="Photographs on the link.")
+@click.option(
+    "--link-frames", default=5000, show_default=True, type=click.IntRange(1), help="Frames behind each error rate."
+)
 @model_option
 @seed_option
-@json_option("Write the figures as JSON")
+@json_option("Write the figures as JSON; parts of an existing file that are not measured again stay in it")
 def compress(
-    data: Path | None, images: int, turns: int, independent: list[int], blocks: int, block_turns: int, model: str,
-    seed: int, json_file: click.utils.LazyFile | None,
+    data: Path | None, images: int, parts: list[str], turns: int, independent: list[int], blocks: int,
+    block_turns: int, texts: tuple[Path, ...], messages: tuple[Path, ...], mesh_compressor: Path | None,
+    text_model: str, esn0_db: list[float], link_images: int, link_frames: int, model: str, seed: int,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Measure bits per coded token, and blocks decoded differently on other machines (an hour, 20 minutes without
-    --blocks).
+    """Measure lossless coding: bits per token, blocks decoded on other machines, texts, messages, and the link (hours).
 
-    Machines are processes with other batches, threads, kernels and runtimes. Their results are stored, so that a run
-    with more --blocks continues from there. Their tokens are the encoder's, without the search.
+    Machines are processes with other batches, threads, kernels and runtimes; their tokens are the encoder's, without
+    the search. Their results are stored, so that an interrupted run, or one with more --blocks, continues from there.
     """
+    report = _known(json_file)
+    if "tokens" in parts:
+        report |= _tokens(data, images, model, turns, independent, seed)
+    if "mismatch" in parts:
+        report |= _mismatch(data, blocks, model, block_turns, seed)
+    if {"text", "messages"} & set(parts):
+        report |= _texts(parts, texts, messages, mesh_compressor, text_model, seed)
+    if "link" in parts:
+        report |= _link(data, link_images, link_frames, model, turns, esn0_db, seed)
+    report["commands"] = report.get("commands", {}) | dict.fromkeys(parts, recorded_command())
+    if json_file is not None:
+        write_json(report, json_file)
+        return
+    for part in parts:
+        figures = report[part]
+        show(figures if isinstance(figures, list) else [{k: v for k, v in figures.items() if k != "conditions"}], part)
+
+
+def _known(json_file: "click.utils.LazyFile | None") -> dict:
+    path = Path(json_file.name) if json_file is not None and json_file.name != "-" else None
+    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
+
+
+def _frames(tokens: "np.ndarray", model: str) -> "list[TokenFrame]":
     from tokcom.frame import TokenFrame
-    from tokcom.models.zoo import load_context, load_tokenizer
+    from tokcom.models.zoo import load_tokenizer
+
+    of = load_tokenizer(model, 0)
+    return [
+        TokenFrame(ids.ravel(), of.codebook, of.codebook_size, of.grid, frame_id=number)
+        for number, ids in enumerate(tokens)
+    ]
+
+
+def _tokens(data: Path | None, images: int, model: str, turns: int, independent: list[int], seed: int) -> dict:
+    from tokcom.models.zoo import load_context
     from tokcom.source.blocks import SourceSettings
     from tokcom_lab.curves.compression import independent_bits, token_bits
-    from tokcom_lab.curves.mismatch import DECODERS, count_mismatches
     from tokcom_lab.photograph_tokens import photograph_tokens
 
-    def frames_of(tokens: list) -> list[TokenFrame]:
-        return [
-            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, frame_id=number)
-            for number, ids in enumerate(tokens)
-        ]
-
-    tokenizer, prior = load_tokenizer(model, 0), load_context(model, "cpu")
+    prior = load_context(model, "cpu")
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
-    frames = frames_of(photograph_tokens(photographs.pictures, model))
+    frames = _frames(photograph_tokens(photographs.pictures, model), model)
     few = frames[: -(-len(frames) // 8)]
     with progress_bar() as bar:
         row = bar.add_task("coding", total=len(frames))
@@ -72,24 +134,91 @@ def compress(
             independent_bits(few, prior, SourceSettings(turns, each), lambda done: bar.advance(row, done))
             for each in independent
         ]
-    report = {
-        "command": recorded_command(), "photographs": photographs.source, "seed": seed,
-        "tokens": {"turns": turns} | tokens, "independent": split,
-    }  # fmt: skip
-    if blocks:
-        sent = photographs_of(data, blocks, model, seed)
-        frames = frames_of(tokenizer.encode(sent.pictures))
-        with progress_bar() as bar:
-            row = bar.add_task("machines", total=len(frames) * (1 + len(DECODERS)))
-            report["mismatch"] = {"turns": block_turns} | count_mismatches(
-                frames, model, block_turns, progress=lambda done: bar.advance(row, done)
+    about = {"photographs": photographs.source, "turns": turns, "seed": seed}
+    return {"tokens": about | tokens, "independent": split}
+
+
+def _mismatch(data: Path | None, blocks: int, model: str, turns: int, seed: int) -> dict:
+    import numpy as np
+
+    from tokcom.models.zoo import load_tokenizer
+    from tokcom_lab.curves.mismatch import DECODERS, count_mismatches
+
+    tokenizer, pictures = load_tokenizer(model, 0), many_pictures(data, blocks, model, seed)
+    parts = np.array_split(pictures, -(-len(pictures) // 64))
+    frames = _frames(np.concatenate([tokenizer.encode(part) for part in parts]), model)
+    with progress_bar() as bar:
+        row = bar.add_task("machines", total=len(frames) * (1 + len(DECODERS)))
+        found = count_mismatches(frames, model, turns, progress=lambda done: bar.advance(row, done))
+    return {"mismatch": {"turns": turns} | found}
+
+
+def _texts(
+    parts: list[str], texts: tuple[Path, ...], messages: tuple[Path, ...], mesh_compressor: Path | None, model: str,
+    seed: int,
+) -> dict:  # fmt: skip
+    from tokcom.models.text import load_exact_language
+    from tokcom.models.zoo import make_missing
+    from tokcom.source.messages import MessageCoder
+    from tokcom_lab.curves.text_compression import NgramCoder, message_sizes, speed, text_sizes
+    from tokcom_lab.text_messages import paragraphs, text_files
+
+    report = {}
+    with progress_bar() as bar:
+        row = bar.add_task(f"making {model} ready", total=1.0)
+        make_missing(model, lambda share: bar.update(row, completed=share))
+        language = load_exact_language(model)
+        bar.update(row, completed=1.0)
+        if "text" in parts:
+            files = text_files(list(texts) or [Path("docs"), Path("README.md")])
+            prose = {path.name: "\n\n".join(paragraphs([path])) for path in files}
+            prose = {name: text for name, text in prose.items() if text}
+            row = bar.add_task("texts", total=len(prose) + 1)
+            report["text"] = text_sizes(prose, *language, lambda done: bar.advance(row, done))
+            encoder, decoder = speed(min(prose.values(), key=len), *language)
+            bar.advance(row)
+            report["text_speed"] = {
+                "encoder_cpu_ms_per_token": 1e3 * encoder, "decoder_cpu_ms_per_token": 1e3 * decoder,
+                "ratio": decoder / encoder,
+            }  # fmt: skip
+        if "messages" in parts:
+            rival = None if mesh_compressor is None else NgramCoder(mesh_compressor)
+            told = {path.name: path.read_text(encoding="utf-8").splitlines() for path in messages}
+            if rival is not None:
+                told |= {
+                    "mesh-compressor, examples": list(rival.EXAMPLES),
+                    "mesh-compressor, test split": rival.test_messages(200, seed),
+                }
+            row = bar.add_task("messages", total=sum(map(len, told.values())))
+            report["messages"] = message_sizes(
+                told, MessageCoder(*language), rival, 20, lambda done: bar.advance(row, done)
             )
-    if json_file is not None:
-        write_json(report, json_file)
-        return
-    show([tokens], f"{photographs.source}, {len(photographs.pictures)} photographs, bits per token")
-    if split:
-        show(split, "independently decodable blocks")
-    if blocks:
-        conditions = report["mismatch"]["conditions"]
-        show([{"decoder": name} | each for name, each in conditions.items()], "machines")
+    return report
+
+
+def _link(
+    data: Path | None, images: int, frames: int, model: str, turns: int, esn0_db: list[float], seed: int
+) -> dict:  # fmt: skip
+    from tokcom.mcs import find_mcs
+    from tokcom.models.zoo import load_tokenizer
+    from tokcom_lab.curves.compressed_link import SLOWEST, CompressedLinkBench
+    from tokcom_lab.photograph_tokens import photograph_tokens
+
+    photographs = with_tokens(photographs_of(data, images, model, seed), model)
+    tokens = photograph_tokens(photographs.pictures, model)
+    same, blocks, rows = find_mcs("qpsk-1/2"), (2, 4), []
+    with progress_bar() as bar:
+        row = bar.add_task("compressing", total=len(blocks) * len(tokens))
+        bench = CompressedLinkBench(
+            photographs.pictures, tokens, model, load_tokenizer(model, 0), blocks, turns, seed,
+            lambda done: bar.advance(row, done),
+        )  # fmt: skip
+        row = bar.add_task("link", total=len(esn0_db))
+        for value in esn0_db:
+            rows += [bench.decoded_alone(each, value, frames) for each in (4, 64)]
+            rows += [bench.compressed(each, value, frames) for each in blocks]
+            rows += [bench.jointly(each, value, 1) for each in SLOWEST]
+            rows += [bench.received(each, value, same, 1) for each in ("raw, Viterbi", *SLOWEST)]
+            rows.append(bench.blocks_received(4, value, same, 8))
+            bar.advance(row)
+    return {"link": [asdict(each) for each in rows]}

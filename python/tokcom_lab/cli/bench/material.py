@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from tokcom.cli.output import console, progress_bar
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tokcom_lab.photographs import Photographs
 
 
@@ -18,6 +20,24 @@ def photographs_of(data: Path | None, count: int, model: str, seed: int, split: 
     if len(found.pictures) < count:
         console.print(f"{found.source}: {len(found.pictures)} photographs; {count} were requested")
     return found
+
+
+def many_pictures(data: Path | None, count: int, model: str, seed: int) -> "np.ndarray":
+    """Load pictures where their number matters more than what they show: of the test split, then of the training split,
+    then mirrored; at most as many as there are."""
+    import numpy as np
+
+    test = photographs_of(data, count, model, seed).pictures if data is None else _of(data, count, model, seed, "test")
+    if len(test) < count and data is not None:
+        test = np.concatenate([test, _of(data, count - len(test), model, seed, "train")])
+    return np.concatenate([test, test[:, :, ::-1]])[:count]
+
+
+def _of(data: Path, count: int, model: str, seed: int, split: str) -> "np.ndarray":
+    from tokcom.models.zoo import load_classifier, load_tokenizer
+    from tokcom_lab.photographs import load_photographs
+
+    return load_photographs(data, count, load_tokenizer(model).image_size, load_classifier(model), seed, split).pictures
 
 
 def with_tokens(photographs: "Photographs", model: str) -> "Photographs":

@@ -1,0 +1,45 @@
+"""Fields of the formats of coded files."""
+
+import struct
+
+from tokcom.errors import SourceError
+
+
+def string_bytes(text: str) -> bytes:
+    """Serialize a text, truncated to at most 255 bytes of whole characters, after one byte of length."""
+    data = text.encode("utf-8", "replace")[:255].decode("utf-8", "ignore").encode()
+    return struct.pack("<B", len(data)) + data
+
+
+class ByteReader:
+    """Reader of numbers, strings and bytes; errors name the missing part.
+
+    Args:
+        data: the file.
+    """
+
+    def __init__(self, data: bytes):
+        self._data, self.position = data, 0
+
+    def require(self, length: int, what: str) -> None:
+        """Raise SourceError unless that many bytes follow."""
+        if length > len(self._data) - self.position:
+            raise SourceError(f"it ends after {len(self._data)} bytes, within {what}")
+
+    def take(self, length: int, what: str) -> bytes:
+        """Read bytes."""
+        self.require(length, what)
+        self.position += length
+        return self._data[self.position - length : self.position]
+
+    def numbers(self, form: str, what: str) -> tuple[int, ...]:
+        """Read numbers in a format of `struct`."""
+        return struct.unpack(form, self.take(struct.calcsize(form), what))
+
+    def string(self, what: str) -> str:
+        """Read a string from `string_bytes`."""
+        (length,) = self.numbers("<B", what)
+        try:
+            return self.take(length, what).decode()
+        except UnicodeDecodeError:
+            raise SourceError(f"{what} is not valid UTF-8") from None

@@ -1,0 +1,38 @@
+"""Pictures of which only some tokens were sent: the mean of what the receiver's model expects."""
+
+import numpy as np
+import torch
+
+from tokcom.context.condition import Condition
+from tokcom.context.prior import Prior
+from tokcom.frame import TokenFrame
+from tokcom.tokenizers.vq import VQTokenizer
+
+
+def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: VQTokenizer) -> np.ndarray:
+    """Decode a frame with the expected code vector, given the other tokens, in place of each lost token.
+
+    The most likely tokens would look sharper and be wrong more visibly: the mean has the least squared error.
+
+    Args:
+        frame: a frame of the tokenizer's codebook and grid.
+        prior: the prior of its tokens.
+        tokenizer: the tokenizer, in PyTorch, on the CPU.
+
+    Returns:
+        uint8 (size, size, 3).
+
+    Raises:
+        ModelError: the prior does not fit the frame.
+    """
+    prior.require_fit(frame, Condition.of(frame))
+    lost, network = frame.lost, tokenizer.network
+    if not lost.any():
+        return tokenizer.detokenize(frame)
+    logs = prior.log_probabilities(frame.tokens[None], lost[None], [Condition.of(frame)])
+    codes = network.codebook.float()
+    vectors = codes[torch.from_numpy(np.where(lost, 0, frame.tokens).astype(np.int64))]
+    vectors[torch.from_numpy(lost)] = torch.from_numpy(np.exp(logs)) @ codes
+    with torch.inference_mode():
+        picture = network.decode_vectors(vectors.reshape(1, *frame.grid, -1)).clamp(-1, 1)
+    return ((picture[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()

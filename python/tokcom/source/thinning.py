@@ -1,0 +1,210 @@
+"""Rules that say which of a frame's tokens are sent; the receiver's model fills in the others.
+
+A rule is signalled in a few bytes, from which both ends compute the same places by whole numbers:
+
+- spread: the first places of the Halton order, which are evenly distributed.
+- checkerboard: one colour of a checkerboard before the other, each in the Halton order.
+- regions: the frame is divided into REGIONS_PER_SIDE² regions, each of a level that says how densely its tokens are
+  sent. It costs REGION_BITS bits per region, where a map of all tokens would cost one bit per token.
+- places: a map of all tokens.
+
+Every rule has a number of tokens, which it meets exactly, and so does the budget in bits.
+"""
+
+import struct
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tokcom.errors import ParameterError, SourceError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
+from tokcom.source.order import halton_order
+
+RULES = "spread", "checkerboard", "regions", "places"
+REGIONS_PER_SIDE, REGION_BITS = 4, 2
+DENSITIES = (8, 4, 2, 1)
+"""Relative density of the tokens of a region, by its level."""
+HEAD_BYTES = 3
+"""One byte of the rule and two of the number of tokens."""
+MAX_TOKENS = (1 << 16) - 1
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """A rule and its parameters.
+
+    Args:
+        rule: one of RULES.
+        count: number of tokens that are sent, 1 to MAX_TOKENS.
+        levels: level of each region, REGIONS_PER_SIDE² of 0 to 3; empty for other rules than "regions".
+        places: places of the tokens, increasing; empty for other rules than "places".
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+
+    rule: str
+    count: int
+    levels: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ParameterError(f"rule is {self.rule!r}; it must be one of {', '.join(RULES)}")
+        if not 1 <= self.count <= MAX_TOKENS:
+            raise ParameterError(f"count is {self.count}; it must be 1 to {MAX_TOKENS}")
+        wanted = REGIONS_PER_SIDE**2 if self.rule == "regions" else 0
+        if len(self.levels) != wanted or not all(0 <= level < len(DENSITIES) for level in self.levels):
+            raise ParameterError(f"levels is {self.levels}; rule {self.rule!r} has {wanted}, each 0 to 3")
+        wanted = self.count if self.rule == "places" else 0
+        if len(self.places) != wanted or list(self.places) != sorted({*self.places}):
+            raise ParameterError(f"{len(self.places)} places given; rule {self.rule!r} has {wanted}, increasing")
+
+    def sent(self, grid: tuple[int, ...]) -> np.ndarray:
+        """Compute the places that are sent, int64 (count,), increasing.
+
+        Raises:
+            ParameterError: the grid has fewer tokens, or is not two-dimensional for a rule that needs that.
+        """
+        size = prod(grid)
+        if self.count > size or any(place >= size for place in self.places):
+            raise ParameterError(f"count is {self.count}; a grid of {' x '.join(map(str, grid))} has {size} tokens")
+        if self.rule == "places":
+            return np.array(self.places, np.int64)
+        order = halton_order(grid)
+        rank = np.empty(size, np.int64)
+        rank[order] = np.arange(size)
+        if self.rule == "checkerboard":
+            rank += size * (np.sum(np.unravel_index(np.arange(size), grid), axis=0) % 2)
+        if self.rule == "regions":
+            rank = _rank_by_regions(order, np.array(self.levels)[region_of(grid)])
+        return np.sort(np.argsort(rank, kind="stable")[: self.count])
+
+    def to_bytes(self, grid: tuple[int, ...]) -> bytes:
+        """Serialize for a receiver that knows the grid."""
+        head = struct.pack(">BH", RULES.index(self.rule), self.count)
+        if self.rule == "regions":
+            return head + np.packbits(tokens_to_bits(np.array(self.levels)[:, None], REGION_BITS).ravel()).tobytes()
+        if self.rule == "places":
+            return head + np.packbits(np.isin(np.arange(prod(grid)), self.places)).tobytes()
+        return head
+
+    @classmethod
+    def from_bytes(cls, data: bytes, grid: tuple[int, ...]) -> "Thinning":
+        """Parse what `to_bytes` wrote; zeros may follow.
+
+        Raises:
+            SourceError: it is no rule for the grid.
+        """
+        if len(data) < HEAD_BYTES or data[0] >= len(RULES):
+            raise SourceError(f"no rule: {len(data)} bytes beginning with {data[:1].hex() or 'nothing'}")
+        number, count = struct.unpack(">BH", data[:HEAD_BYTES])
+        rule, size = RULES[number], prod(grid)
+        if not 1 <= count <= size:
+            raise SourceError(f"the rule announces {count} tokens; a frame has {size}")
+        if len(data) < rule_bytes(rule, grid):
+            raise SourceError(f"the rule ends after {len(data)} bytes; {rule!r} has {rule_bytes(rule, grid)}")
+        bits = np.unpackbits(np.frombuffer(data[HEAD_BYTES : rule_bytes(rule, grid)], np.uint8))
+        levels = places = ()
+        if rule == "regions":
+            levels = tuple(bits_to_tokens(bits[: REGION_BITS * REGIONS_PER_SIDE**2], REGION_BITS).tolist())
+        if rule == "places":
+            places = tuple(np.flatnonzero(bits[:size]).tolist())
+            if len(places) != count:
+                raise SourceError(f"the rule's map holds {len(places)} tokens; it announces {count}")
+        return cls(rule, count, levels, places)
+
+
+def rule_bytes(rule: str, grid: tuple[int, ...]) -> int:
+    """Compute the length in bytes of a signalled rule."""
+    bits = {"regions": REGION_BITS * REGIONS_PER_SIDE**2, "places": prod(grid)}.get(rule, 0)
+    return HEAD_BYTES + -(-bits // 8)
+
+
+def region_of(grid: tuple[int, ...]) -> np.ndarray:
+    """Find the region of each place of a two-dimensional grid, int64 (places,).
+
+    Raises:
+        ParameterError: the grid has not two axes of at least REGIONS_PER_SIDE places.
+    """
+    if len(grid) != 2 or min(grid) < REGIONS_PER_SIDE:
+        raise ParameterError(f"regions need a grid of at least {REGIONS_PER_SIDE} x {REGIONS_PER_SIDE}, not {grid}")
+    rows, columns = np.unravel_index(np.arange(prod(grid)), grid)
+    return rows * REGIONS_PER_SIDE // grid[0] * REGIONS_PER_SIDE + columns * REGIONS_PER_SIDE // grid[1]
+
+
+def _rank_by_regions(order: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Rank places so that any first ones are spread in each region, with densities in proportion to DENSITIES."""
+    rank = np.empty(len(order), np.int64)
+    for level, density in enumerate(DENSITIES):
+        own = order[levels[order] == level]
+        # Scaled so that the n-th of a share x of all places has rank n / (x density): whole numbers at both ends.
+        rank[own] = (np.arange(len(own)) * len(order) * max(DENSITIES)) // (max(len(own), 1) * density)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return rank * len(order) + place
+
+
+def most_tokens(rule: str, grid: tuple[int, ...], codebook_size: int, bits: int) -> int:
+    """Compute the number of tokens that a budget in bits holds, the rule included.
+
+    Raises:
+        ParameterError: it holds none.
+    """
+    count = (bits - 8 * rule_bytes(rule, grid)) // bits_per_token(codebook_size)
+    if count < 1:
+        raise ParameterError(
+            f"a budget of {bits} bits holds no token; the rule {rule!r} takes {8 * rule_bytes(rule, grid)} bits, a "
+            f"token {bits_per_token(codebook_size)}"
+        )
+    return min(count, prod(grid))
+
+
+def thin(frame: TokenFrame, thinning: Thinning, bits: int) -> np.ndarray:
+    """Convert a frame to exactly `bits` bits: the rule, the tokens sent, and zeros.
+
+    Args:
+        frame: a frame without lost tokens among those sent.
+        thinning: the rule.
+        bits: number of bits.
+
+    Returns:
+        uint8 (bits,).
+
+    Raises:
+        ParameterError: they do not suffice.
+        SourceError: a token is lost.
+    """
+    tokens = frame.tokens[thinning.sent(frame.grid)]
+    if (tokens == LOST).any():
+        raise SourceError(f"frame {frame.frame_id} lacks tokens that are to be sent")
+    rule = np.unpackbits(np.frombuffer(thinning.to_bytes(frame.grid), np.uint8))
+    content = np.concatenate([rule, tokens_to_bits(tokens[:, None], bits_per_token(frame.codebook_size)).ravel()])
+    if len(content) > bits:
+        raise ParameterError(f"{thinning.count} tokens and their rule take {len(content)} bits; the budget is {bits}")
+    return np.pad(content, (0, bits - len(content))).astype(np.uint8)
+
+
+def thinned(bits: np.ndarray, outline: TokenFrame) -> TokenFrame:
+    """Convert bits from `thin` to a frame whose other tokens are LOST.
+
+    Args:
+        bits: uint8 (n,).
+        outline: a frame of the same codebook and grid; its tokens are ignored.
+
+    Raises:
+        SourceError: the bits are not those of such a frame.
+    """
+    longest = max(rule_bytes(rule, outline.grid) for rule in RULES)
+    thinning = Thinning.from_bytes(np.packbits(bits[: 8 * longest]).tobytes(), outline.grid)
+    start, width = 8 * rule_bytes(thinning.rule, outline.grid), bits_per_token(outline.codebook_size)
+    if len(bits) < start + thinning.count * width:
+        raise SourceError(f"{len(bits)} bits cannot hold the {thinning.count} tokens that the rule announces")
+    found = bits_to_tokens(bits[start : start + thinning.count * width], width).ravel()
+    if found.max() >= outline.codebook_size:
+        raise SourceError(f"token {found.max()} lies outside the codebook of {outline.codebook_size} words")
+    tokens = np.full(len(outline.tokens), LOST, np.int32)
+    tokens[thinning.sent(outline.grid)] = found
+    return outline.with_tokens(tokens)

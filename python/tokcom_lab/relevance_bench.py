@@ -1,0 +1,300 @@
+"""Recognition of pictures of which only some tokens were sent, by the rule that chose them.
+
+The judge is EfficientNet-Lite0 with a linear layer that is trained here on the training split; the rule's own network,
+the model's classifier, is of another family.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokcom.channel.awgn import awgn, noise_variance
+from tokcom.context.classifier import Classifier
+from tokcom.context.prior import Prior
+from tokcom.errors import ParameterError
+from tokcom.frame import LOST, TokenFrame
+from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.mcs import Mcs
+from tokcom.metrics.pictures import psnr_db
+from tokcom.models.published import load_efficientnet_lite
+from tokcom.packets.bits import bits_per_token
+from tokcom.source.filling import expected_picture
+from tokcom.source.relevance import most_relevant, relevant_regions, spread_first, surprise, token_relevance
+from tokcom.source.thinning import Thinning, rule_bytes, thin, thinned
+from tokcom.tokenizers.vq import VQTokenizer
+from tokcom.tokenizers.vq_network import as_input
+from tokcom_lab.cache import FOLDER, keep_array, key_of
+from tokcom_lab.case_study.picture_codecs import load_codec
+
+SIDE = 128
+"""Side in pixels to which pictures are resampled for the judge."""
+FIRST = 2
+"""One in FIRST of the tokens sent is spread evenly; relevance and predictability choose the others."""
+WEIGHT_DECAY, EPOCHS = 1e-3, 300
+TOKEN_RULES = "relevance", "relevance, regions", "predictability", "low variance", "random", "checkerboard", "spread"
+CODECS = "webp", "avif"
+
+
+@dataclass(frozen=True)
+class RelevancePoint:
+    """Figures of a rule.
+
+    Attributes:
+        rule: the rule.
+        share_sent: share of the tokens that are sent; of codecs, share of the bits of all tokens.
+        bits: bits per picture, those of the rule included; None for photographs.
+        esn0_db: Es/N0 in dB; None for no losses.
+        mcs: name of the MCS; None for no losses.
+        accuracy: share of pictures whose class the judge names.
+        psnr_db: mean PSNR with respect to the photographs; None for the photographs themselves.
+        pictures: number of pictures.
+    """
+
+    rule: str
+    share_sent: float
+    bits: int | None
+    esn0_db: float | None
+    mcs: str | None
+    accuracy: float
+    psnr_db: float | None
+    pictures: int
+
+
+class Judge:
+    """Classifier made of EfficientNet-Lite0 and a linear layer, trained on photographs.
+
+    Args:
+        pictures: uint8 (n, size, size, 3).
+        labels: int (n,).
+        classes: number of classes.
+        kept: folder of the cache of features.
+    """
+
+    def __init__(self, pictures: np.ndarray, labels: np.ndarray, classes: int, kept: Path = FOLDER):
+        self._trunk, _ = load_efficientnet_lite(0)
+        path = kept / f"lite0-{key_of(pictures, SIDE)}.npy"
+        if not path.exists():
+            keep_array(self._features(pictures), path)
+        features = torch.from_numpy(np.load(path))
+        self._mean, self._scale = features.mean(0), features.std(0) + 1e-3
+        self._layer = self._fitted((features - self._mean) / self._scale, torch.from_numpy(labels), classes)
+
+    @staticmethod
+    def _fitted(features: Tensor, labels: Tensor, classes: int) -> torch.nn.Linear:
+        layer = torch.nn.Linear(features.shape[1], classes)
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+        optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=EPOCHS, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            optimizer.zero_grad()
+            found = F.cross_entropy(layer(features), labels) + WEIGHT_DECAY * layer.weight.square().sum()
+            found.backward()
+            return found
+
+        optimizer.step(loss)
+        return layer.requires_grad_(False)
+
+    def _features(self, pictures: np.ndarray) -> np.ndarray:
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(pictures), 16):
+                scaled = as_input(pictures[start : start + 16])
+                found.append(self._trunk(F.interpolate(scaled, (SIDE, SIDE), mode="bilinear", align_corners=False)))
+        return torch.cat(found).numpy()
+
+    def names(self, pictures: np.ndarray) -> np.ndarray:
+        """Find the class of each picture, int (n,)."""
+        scaled = (torch.from_numpy(self._features(pictures)) - self._mean) / self._scale
+        return self._layer(scaled).argmax(1).numpy()
+
+
+class RelevanceBench:
+    """Photographs whose tokens are sent in part.
+
+    Args:
+        pictures: uint8 (n, size, size, 3), photographs.
+        labels: int (n,), their classes.
+        tokens: int (n, rows, columns), their tokens.
+        tokenizer: the model's tokenizer.
+        prior: the model's prior.
+        classifier: the model's classifier, the task that decides about relevance.
+        judge: the network that judges.
+        seed: seed of random choices and noise.
+    """
+
+    def __init__(
+        self, pictures: np.ndarray, labels: np.ndarray, tokens: np.ndarray, tokenizer: VQTokenizer, prior: Prior,
+        classifier: Classifier, judge: Judge, seed: int = 0,
+    ):  # fmt: skip
+        self.pictures, self.labels, self.judge, self.seed = pictures, labels, judge, seed
+        self.tokenizer, self.prior = tokenizer, prior
+        self.frames = [
+            TokenFrame(own.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, frame_id=number)
+            for number, own in enumerate(tokens)
+        ]
+        self._classifier = classifier
+        self._random = np.random.default_rng(seed).random((len(tokens), prod(tokenizer.grid)))
+        self._known: dict[tuple[int, int], dict[str, np.ndarray]] = {}
+
+    @property
+    def all_bits(self) -> int:
+        """Bits of all tokens of a frame."""
+        return prod(self.tokenizer.grid) * bits_per_token(self.tokenizer.codebook_size)
+
+    def thinning(self, rule: str, number: int, count: int) -> Thinning:
+        """Make the rule of one frame that sends `count` tokens.
+
+        Raises:
+            ParameterError: there is no such rule.
+        """
+        if rule not in TOKEN_RULES:
+            raise ParameterError(f"rule is {rule!r}; it must be one of {', '.join(TOKEN_RULES)}")
+        if rule in ("checkerboard", "spread"):
+            return Thinning(rule, count)
+        if rule == "random":
+            return most_relevant(self._random[number], count)
+        if rule == "low variance":
+            return most_relevant(_variances(self.pictures[number], self.tokenizer.grid), count)
+        known = self._values(number, count // FIRST)
+        if rule == "relevance, regions":
+            return relevant_regions(known["relevance"], self.tokenizer.grid, count)
+        return most_relevant(known[rule], count, known["first"])
+
+    def _values(self, number: int, first: int) -> dict[str, np.ndarray]:
+        """Compute relevance and surprise of a frame's tokens, given the first ones of the spread."""
+        if (number, first) not in self._known:
+            frame = self.frames[number]
+            places, predictions = spread_first(frame, self.prior, first)
+            self._known[number, first] = {
+                "first": places,
+                "relevance": token_relevance(frame, predictions, self.tokenizer, self._classifier),
+                "predictability": surprise(frame, predictions),
+            }
+        return self._known[number, first]
+
+    def sent(self, rule: str, share: float) -> RelevancePoint:
+        """Send a share of the tokens without losses, through the bits of the rule and of the tokens."""
+        count, shown = round(share * prod(self.tokenizer.grid)), []
+        for number, frame in enumerate(self.frames):
+            thinning = self.thinning(rule, number, count)
+            bits = self._bits(thinning)
+            shown.append(self._filled(thinned(thin(frame, thinning, bits), frame)))
+        return self._judged(rule, share, bits, np.stack(shown))
+
+    def _bits(self, thinning: Thinning) -> int:
+        rule = 8 * rule_bytes(thinning.rule, self.tokenizer.grid)
+        return rule + thinning.count * bits_per_token(self.tokenizer.codebook_size)
+
+    def all_tokens(self) -> RelevancePoint:
+        """Send all tokens."""
+        return self._judged("all tokens", 1.0, self.all_bits, self.tokenizer.decode(self._tokens()))
+
+    def photographs(self) -> RelevancePoint:
+        """Judge the photographs themselves."""
+        names = self.judge.names(self.pictures)
+        return RelevancePoint(
+            "photographs", 1.0, None, None, None, float((names == self.labels).mean()), None, len(names)
+        )
+
+    def coded(self, codec: str, share: float) -> RelevancePoint:
+        """Send pictures by another codec in as many bits, whose container is known to the receiver."""
+        coder, shown = load_codec(codec, free_container=True), []
+        for picture in self.pictures:
+            own = coder.encode(picture, round(share * self.all_bits) // 8)
+            shown.append(coder.decode(own, len(own.payload))[0])
+        return self._judged(codec, share, round(share * self.all_bits), np.stack(shown))
+
+    def over_the_air(self, rule: str, share: float, mcs: Mcs, esn0_db: float) -> RelevancePoint:
+        """Send tokens through noise, four per packet; those of packets that fail are filled in, too.
+
+        The rule itself is assumed to arrive with the header.
+        """
+        link = PacketLink(LinkConfig("k7", mcs.modulation, 4, rate=mcs.rate), self.tokenizer.codebook_size)
+        count, shown = round(share * prod(self.tokenizer.grid)), []
+        for number, frame in enumerate(self.frames):
+            rng = np.random.default_rng([self.seed, number, round(1000 * esn0_db) & 0xFFFFFFFF])
+            places = np.arange(len(frame.tokens))
+            if rule != "all tokens":
+                places = self.thinning(rule, number, count).sent(frame.grid)
+            order = rng.permutation(places)[: len(places) // 4 * 4].reshape(-1, 4)
+            symbols = awgn(link.modulate(frame.tokens[order]), esn0_db, rng)
+            decoded, ok = link.decode(link.demap(symbols, noise_variance(esn0_db)))
+            tokens = np.full_like(frame.tokens, LOST)
+            tokens[order[ok]] = decoded[ok]
+            shown.append(self._filled(frame.with_tokens(tokens)))
+        found = self._judged(rule, share, order.size * bits_per_token(frame.codebook_size), np.stack(shown))
+        return RelevancePoint(
+            found.rule, share, found.bits, esn0_db, mcs.name, found.accuracy, found.psnr_db, found.pictures
+        )  # fmt: skip
+
+    def examples(self, share: float, numbers: Sequence[int]) -> list[tuple[str, list[np.ndarray]]]:
+        """Return titles and pictures of some frames: photographs, all tokens, and rules without and with filling."""
+        columns = [
+            ("photograph", [self.pictures[number] for number in numbers]),
+            ("all tokens", [self.tokenizer.detokenize(self.frames[number]) for number in numbers]),
+        ]
+        for rule in ("relevance", "random"):
+            filled, grey = zip(*(self._shown(rule, share, number) for number in numbers), strict=True)
+            columns += [(f"{rule}, {share:.0%} sent", list(grey)), ("filled in", list(filled))]
+        return columns
+
+    def _shown(self, rule: str, share: float, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return one picture as filled in, and with the tokens not sent in grey."""
+        frame = self.frames[number]
+        thinning = self.thinning(rule, number, round(share * len(frame.tokens)))
+        found = thinned(thin(frame, thinning, self._bits(thinning)), frame)
+        return self._filled(found), self.tokenizer.detokenize(found)
+
+    def _tokens(self) -> np.ndarray:
+        return np.stack([frame.tokens.reshape(frame.grid) for frame in self.frames])
+
+    def _filled(self, frame: TokenFrame) -> np.ndarray:
+        return expected_picture(frame, self.prior, self.tokenizer)
+
+    def _judged(self, rule: str, share: float, bits: int, shown: np.ndarray) -> RelevancePoint:
+        right = float((self.judge.names(shown) == self.labels).mean())
+        psnr = float(np.mean([psnr_db(*pair) for pair in zip(self.pictures, shown, strict=True)]))
+        return RelevancePoint(rule, share, bits, None, None, right, psnr, len(shown))
+
+
+def relevance_points(
+    bench: RelevanceBench, shares: Sequence[float], rules: Sequence[str], esn0_db: Sequence[float], dense: Mcs,
+    robust: Mcs, progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[RelevancePoint]:  # fmt: skip
+    """Measure all rules and codecs.
+
+    Args:
+        bench: the photographs.
+        shares: shares of the tokens.
+        rules: rules of TOKEN_RULES and codecs of CODECS.
+        esn0_db: Es/N0 in dB at which all tokens by `dense` are compared with half of them by `robust`.
+        dense: MCS of all tokens.
+        robust: MCS of half as many bits per symbol.
+        progress: called after each point.
+    """
+    yield bench.photographs()
+    yield bench.all_tokens()
+    progress(2)
+    for share in shares:
+        for rule in rules:
+            yield bench.coded(rule, share) if rule in CODECS else bench.sent(rule, share)
+            progress(1)
+    for value in esn0_db:
+        yield bench.over_the_air("all tokens", 1.0, dense, value)
+        for rule in ("relevance", "random"):
+            yield bench.over_the_air(rule, 0.5, robust, value)
+        progress(3)
+
+
+def _variances(picture: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
+    """Compute the variance of each token's pixels, float64 (n_tokens,)."""
+    rows, columns = grid
+    patches = picture.astype(float).reshape(rows, picture.shape[0] // rows, columns, picture.shape[1] // columns, 3)
+    return patches.var(axis=(1, 3)).sum(axis=-1).ravel()
