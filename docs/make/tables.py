@@ -67,6 +67,7 @@ def load() -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     import air_tables  # noqa: F401
     import figures_tables  # noqa: F401
+    import source_tables  # noqa: F401
     import study_tables  # noqa: F401
     import text_tables  # noqa: F401
     import todma_tables  # noqa: F401

@@ -17,6 +17,9 @@ RULES = (
 )  # fmt: skip
 
 
+EXAMPLES = 6
+
+
 @click.command()
 @data_option
 @images_option(200, "Photographs whose tokens are sent in part.")
@@ -30,7 +33,9 @@ RULES = (
     "--per-class", default=8, show_default=True, type=click.IntRange(1), help="Pictures per class that train the judge."
 )
 @click.option("--searched/--encoded", default=True, show_default=True, help="Tokens by search, or the encoder's.")
-@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Also draw examples: a PNG file.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="Also draw sample photographs: a PNG file."
+)
 @model_option
 @seed_option
 @json_option("Write the figures as JSON")
@@ -79,13 +84,16 @@ def relevance(
         bench = RelevanceBench(pictures, labels, tokens, tokenizer, load_context(model, "cpu"), classifier, judge, seed)
         bar.advance(row)
         row = bar.add_task("rules", total=2 + len(shares) * len(RULES) + 3 * len(esn0_db))
-        found = list(
-            relevance_points(bench, shares, RULES, esn0_db, fast, slow, partial(bar.advance, row), FOLDER)
-        )
+        found = list(relevance_points(bench, shares, RULES, esn0_db, fast, slow, partial(bar.advance, row), FOLDER))
     if picture is not None:
         from tokcom_lab.curves.source_plot import draw_examples
 
-        draw_examples(bench.examples(shares[-1], range(min(6, len(pictures)))), picture)
+        samples = photographs_of(None, EXAMPLES, model, seed).pictures
+        own = RelevanceBench(
+            samples, np.zeros(EXAMPLES, int), tokenizer.encode(samples), tokenizer, load_context(model, "cpu"),
+            classifier, judge, seed,
+        )  # fmt: skip
+        draw_examples(own.examples(shares[0], range(EXAMPLES)), picture)
     rows = [asdict(each) for each in found]
     if json_file is not None:
         write_json(rows, json_file)
