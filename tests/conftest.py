@@ -56,8 +56,10 @@ SLOW = (
     "tests/tokcom/link/test_recovery.py::test_what_no_code_word_explains",
     "tests/tokcom/link/test_recovery_set.py::test_frames_that_wait",
     "tests/tokcom/models/test_onnx_export.py",
+    "tests/tokcom_lab/edge/test_load.py",
     "tests/tokcom/modulation/test_direct.py::test_confusion_of_squares",
     "tests/tokcom/models/test_text.py",
+    "tests/tokcom/models/test_text_import.py",
     "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",
     "tests/tokcom/phy/test_detector.py::test_the_metric_is_the_share",
     "tests/tokcom/phy/test_fading.py::test_the_estimate_is_the_least",
@@ -194,6 +196,29 @@ def make_tiny_model():
     return make
 
 
+@pytest.fixture
+def tiny_video_model(tiny_model):
+    """Folder of the tiny model with a prior of videos, and a search for tokens."""
+    import json
+
+    import torch
+
+    from tokcom.context.following_network import FollowingConfig, FollowingNetwork
+    from tokcom_lab.training.export import Run, export_part
+
+    torch.manual_seed(1)
+    following = FollowingNetwork(FollowingConfig(32, 4, 4, 3, 16, 1, 2, 3, 2))
+    torch.nn.init.normal_(following.source.weight, std=0.5)
+    export_part(
+        tiny_model, "following", "following", following, {}, Run("none", "none", 0, 0, 0.0), ("cat", "dog", "owl")
+    )
+    path = tiny_model / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["tokenizer"]["search"] = {"rate": 0.1, "visits": 1}
+    path.write_text(json.dumps(card), encoding="utf-8")
+    return tiny_model
+
+
 @pytest.fixture(scope="session")
 def qt():
     """The Qt application that windows need; without a display."""
@@ -233,4 +258,22 @@ def tiny_text_model(tmp_path_factory):
     about = {"name": "tiny-text", "description": "random weights", "licence": "none", "data": "none"}
     even = np.full(len(words), 1 / len(words), np.float32)
     write_text_model(folder, about, json.dumps(vocabulary), network.eval().requires_grad_(False), even)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_speech_model(tmp_path_factory):
+    """Folder of a model of speech with random weights: 4 quantizers of 128 words, a prior of 12 frames."""
+    import torch
+
+    from tokcom.context.speech_prior_network import SpeechPriorConfig, SpeechPriorNetwork
+    from tokcom.tokenizers.speech_network import SpeechConfig, SpeechNetwork
+    from tokcom_lab.training.export import Run, export_part
+
+    torch.manual_seed(0)
+    config = SpeechConfig(width=24, detail_width=16, encoder_blocks=1, decoder_blocks=1, detail_blocks=1)
+    prior = SpeechPriorNetwork(SpeechPriorConfig(frames=12, width=16, depth=1, heads=2))
+    folder, run = tmp_path_factory.mktemp("models") / "tinyspeech", Run("./run speech train", "none", 0, 0, 0.0)
+    export_part(folder, "tokenizer", "speech", SpeechNetwork(config), {}, run, (), modality="speech")
+    export_part(folder, "context", "speech-prior", prior, {}, run, ())
     return folder

@@ -64,6 +64,22 @@ def clock_loss() -> str:
     return markdown(("MCS", "+20 ppm", "-20 ppm"), ((mcs, loss[20], loss[-20]) for mcs, loss in found.items()))
 
 
+@table("waveform-speed")
+def waveform_speed() -> str:
+    """Make the table of the waveform's speeds."""
+    speeds = figures("phy.json")["rate_msps"]
+    rows = (
+        ("burst_sync on noise", 1, "burst_sync"),
+        ("GNU Radio's ofdm_rx on noise", 1, "ofdm_rx"),
+        ("whole receiver, back-to-back bursts of 64 packets", 2, "receiver"),
+        ("the same, blocks free to move between processors", 2, "receiver, blocks free to roam"),
+        ("transmitter, tokens to samples", 1, "transmitter"),
+    )
+    return markdown(
+        ("what", "processors", "MS/s"), ((what, count, f"{speeds[name]:.2f}") for what, count, name in rows)
+    )
+
+
 def _by_point(rows: Iterable[dict], key: str) -> dict[float, dict[str, dict]]:
     found: dict[float, dict[str, dict]] = {}
     for row in rows:

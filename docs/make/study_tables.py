@@ -141,23 +141,37 @@ def mapping_context() -> str:
 @table("accept-list")
 def accept_list() -> str:
     """Make the table of thresholds of acceptance in mode `list`."""
-    report = figures("accept-list.json")
+    return _thresholds("accept-list.json", 4)
+
+
+@table("accept-context")
+def accept_context() -> str:
+    """Make the table of thresholds of acceptance in mode `context`."""
+    return _thresholds("accept-context.json", 2)
+
+
+def _thresholds(name: str, esn0_db: float) -> str:
+    report = figures(name)
     crossings = {row["accept"]: row["esn0_db_at_per_10"] for row in report["crossings"]}
-    last = max(point["esn0_db"] for point in report["points"])
+    first, last = (pick(point["esn0_db"] for point in report["points"]) for pick in (min, max))
     rows = []
     for point in report["points"]:
-        if point["esn0_db"] == 4 and point["accept"] in crossings:
+        if point["esn0_db"] == esn0_db and point["accept"] in crossings:
             accept = f"{point['accept']:g}".removeprefix("0")
-            needed = crossings[point["accept"]]
+            needed, outside = (
+                crossings[point["accept"]],
+                f"below {first:g} dB" if point["per"] < 0.1 else f"above {last:g} dB",
+            )
             rows.append(
                 (
                     f"**{accept}**" if point["accept"] == 0.9985 else accept,
-                    f"above {last:g} dB" if needed is None else f"{needed:.2f} dB",
-                    f"{1e4 * point['undetected']:.1f}e-4",
-                    f"{1e4 * point['promised']:.1f}e-4",
+                    outside if needed is None else f"{needed:.2f} dB",
+                    f"{point['undetected'] * 1e4:.1f}e-4",
+                    f"{point['promised'] * 1e4:.1f}e-4",
                 )
             )
-    return markdown(("accept from", "PER 10% at", "accepted although wrong at 4 dB", "as the posteriors predict"), rows)
+    head = ("accept from", "PER 10% at", f"accepted although wrong at {esn0_db:g} dB", "as the posteriors predict")
+    return markdown(head, rows)
 
 
 @table("vocabulary")

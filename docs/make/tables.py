@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,12 +66,8 @@ def pages() -> list[Path]:
 def load() -> None:
     """Import the modules that register tables."""
     sys.path.insert(0, str(Path(__file__).parent))
-    import air_tables  # noqa: F401
-    import figures_tables  # noqa: F401
-    import source_tables  # noqa: F401
-    import study_tables  # noqa: F401
-    import text_tables  # noqa: F401
-    import todma_tables  # noqa: F401
+    for path in sorted(Path(__file__).parent.glob("*_tables.py")):
+        import_module(path.stem)
 
 
 if __name__ == "__main__":

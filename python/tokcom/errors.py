@@ -21,6 +21,10 @@ class TextError(TokcomError, ValueError):
     """A text is empty, too long, no Unicode, or cannot be spelled with a vocabulary."""
 
 
+class SpeechError(TokcomError, ValueError):
+    """A sound file cannot be read or written, or an array is not a signal."""
+
+
 class ModelError(TokcomError):
     """A model's folder, card or weights are missing, corrupt or do not fit the request."""
 
@@ -97,3 +101,7 @@ class DatagramError(TokcomError):
 
 class TransportError(TokcomError):
     """A network address cannot be used, or the other end does not answer."""
+
+
+class MessageError(TokcomError):
+    """A message between a device and an edge server is invalid."""

@@ -13,6 +13,7 @@ LOST = -1
 MAX_CODEBOOK_SIZE = 1 << 18
 MAX_TOKENS = 1 << 20
 MAX_DIMENSIONS = 4
+MAX_FOLLOWS = 255
 TOKENS, BITS = "tokens", "bits"
 """Kinds of payload."""
 
@@ -34,6 +35,7 @@ class TokenFrame:
             grid.
         sizes: words of each quantizer, if they differ, the largest of them codebook_size; the frame keeps () if all are
             equal.
+        follows: frames back to the one that it continues, 1 to 255, as in a video; 0 if it stands alone.
 
     Raises:
         FrameError: the tokens are not such an array, lie outside the codebook or do not fill the grid.
@@ -48,6 +50,7 @@ class TokenFrame:
     frame_id: int = 0
     quantizers: int = 1
     sizes: tuple[int, ...] = ()
+    follows: int = 0
 
     def __post_init__(self) -> None:
         tokens = np.asarray(self.tokens)
@@ -72,6 +75,8 @@ class TokenFrame:
             raise FrameError(f"the grid {grid} has {len(grid)} dimensions; a frame has at most {MAX_DIMENSIONS}")
         if self.quantizers not in (1, grid[0]):
             raise FrameError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
+        if not 0 <= self.follows <= MAX_FOLLOWS:
+            raise FrameError(f"follows is {self.follows}; it must be 0 to {MAX_FOLLOWS}")
         own = np.array(tokens, np.int32)
         own.flags.writeable = False
         object.__setattr__(self, "tokens", own)
@@ -134,7 +139,7 @@ class BitFrame:
     content: str
     frame_id: int = 0
 
-    codebook_size, modality, cmi, quantizers, sizes = 2, BITS, None, 1, ()
+    codebook_size, modality, cmi, quantizers, sizes, follows = 2, BITS, None, 1, (), 0
 
     def __post_init__(self) -> None:
         outline = TokenFrame(self.bits, self.content, self.codebook_size, frame_id=self.frame_id)

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def photograph_tokens(
-    pictures: np.ndarray, model: str, *, cache: str | Path = FOLDER,
+    pictures: np.ndarray, model: str, *, visits: int | None = None, cache: str | Path = FOLDER,
     progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:  # fmt: skip
     """Compute the tokens of photographs by a model's tokenizer, on the processors.
@@ -28,6 +28,7 @@ def photograph_tokens(
     Args:
         pictures: uint8 (n, size, size, 3).
         model: name or folder of the model.
+        visits: search passes per photograph; None for the value in the model's card.
         cache: folder of the cache.
         progress: called with the number of photographs done since the last call.
 
@@ -38,7 +39,7 @@ def photograph_tokens(
         ModelError: the model's tokenizer is missing or broken.
         PictureError: the pictures have another shape.
     """
-    tokenizer = load_tokenizer(model, device="cpu")
+    tokenizer = load_tokenizer(model, visits, "cpu")
     table = _table(Path(cache)) if tokenizer.visits else None
     content = tokens_content(model, tokenizer.visits)
     names = [key_of(content, picture) for picture in pictures]

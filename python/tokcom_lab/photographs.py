@@ -8,6 +8,7 @@ import numpy as np
 
 from tokcom.context.classifier import Classifier
 from tokcom.errors import DatasetError, PictureError
+from tokcom.models.zoo import load_classifier, model_card
 from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, sample_pictures, square
 from tokcom_lab.training.dataset import SPLITS, load_dataset
 
@@ -29,8 +30,25 @@ class Photographs:
     source: str
 
 
+@dataclass(frozen=True)
+class ClassNames:
+    """Names of classes, of a model that cannot tell which of them a picture is."""
+
+    classes: tuple[str, ...]
+
+    def label(self, picture: np.ndarray) -> int | None:
+        """No label, whatever the picture."""
+        return None
+
+
+def class_names(model: str, device: str = "auto") -> Classifier | ClassNames:
+    """Load the classifier of a model; of a model without one, the names of its classes."""
+    card = model_card(model)
+    return load_classifier(model, device) if "classifier" in card.content else ClassNames(card.classes)
+
+
 def load_photographs(
-    data: str | Path | None, n: int, size: int, classifier: Classifier, seed: int = 0, split: str = "test"
+    data: str | Path | None, n: int, size: int, classifier: Classifier | ClassNames, seed: int = 0, split: str = "test"
 ) -> Photographs:
     """Draw photographs at random, reproducibly for a seed.
 
@@ -39,7 +57,7 @@ def load_photographs(
             of the sample photographs, labelled by the classifier.
         n: number of photographs; fewer are returned if there are no more.
         size: side of the squares in pixels.
-        classifier: classifier, which has the names of the classes.
+        classifier: classifier, or names of classes.
         seed: seed of the choice.
         split: "train" or "test", if the data are split.
 
@@ -85,7 +103,7 @@ def photographs_by_class(
     return np.ascontiguousarray(found.pictures[np.concatenate(chosen)[order], 0]), labels
 
 
-def _samples(n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
+def _samples(n: int, size: int, classifier: Classifier | ClassNames, rng: np.random.Generator) -> Photographs:
     whole = [(path.stem, load_picture(path)) for path in sample_pictures()]
     cut, names = [], []
     for number in range(n):
@@ -99,7 +117,9 @@ def _samples(n: int, size: int, classifier: Classifier, rng: np.random.Generator
     return Photographs(np.stack(cut), labels, tuple(names), "crops of the sample photographs")
 
 
-def _split(data: Path, split: str, n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
+def _split(
+    data: Path, split: str, n: int, size: int, classifier: Classifier | ClassNames, rng: np.random.Generator
+) -> Photographs:
     found = load_dataset(data, split, size=size, crops=1)
     chosen = np.sort(rng.permutation(len(found.labels))[:n])
     names = [found.classes[found.labels[i]] for i in chosen]
@@ -110,7 +130,9 @@ def _split(data: Path, split: str, n: int, size: int, classifier: Classifier, rn
     )  # fmt: skip
 
 
-def _class_folders(data: Path, n: int, size: int, classifier: Classifier, rng: np.random.Generator) -> Photographs:
+def _class_folders(
+    data: Path, n: int, size: int, classifier: Classifier | ClassNames, rng: np.random.Generator
+) -> Photographs:
     paths = sorted(
         path
         for path in data.glob("*/*")
@@ -132,5 +154,5 @@ def _class_folders(data: Path, n: int, size: int, classifier: Classifier, rng: n
     return Photographs(np.stack(pictures), tuple(labels), tuple(names), data.name)
 
 
-def _label(name: str, classifier: Classifier) -> int | None:
+def _label(name: str, classifier: Classifier | ClassNames) -> int | None:
     return classifier.classes.index(name) if name in classifier.classes else None

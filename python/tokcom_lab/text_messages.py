@@ -1,6 +1,8 @@
 """Messages to measure text with: prose of this project's own documentation, which no model has learnt, or of files."""
 
+import ast
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,14 +11,20 @@ import numpy as np
 from tokcom.errors import DatasetError
 from tokcom.tokenizers.text import TextTokenizer
 
+OWN_PROSE = (Path("docs"), Path("README.md"), Path("python"))
+"""This project's own prose, from the root of a checkout."""
 LEAST_CHARACTERS = 40
 """Shortest paragraph that counts as prose."""
+LEAST_DOCSTRING = 150
+"""Shortest docstring that does, in characters."""
+TRAINING_SHARE = 0.2
+"""Share of the paragraphs that calibration is fitted on; figures are measured on the others."""
 NO_PROSE = tuple("|`#!<>-*[0123456789")
 """Beginnings of lines of tables, lists, headings, figures and code."""
 
 
 def paragraphs(paths: Iterable[Path]) -> list[str]:
-    """Paragraphs of prose of Markdown and text files, white space made plain, in order.
+    """Paragraphs of prose of Markdown and text files, and docstrings of Python files, white space made plain, in order.
 
     Raises:
         DatasetError: a file cannot be read, or is not UTF-8.
@@ -29,12 +37,32 @@ def paragraphs(paths: Iterable[Path]) -> list[str]:
             raise DatasetError(f"{path}: byte {error.start} is not UTF-8; convert the file") from None
         except OSError as error:
             raise DatasetError(f"{path}: {error.strerror}") from None
+        if path.suffix == ".py":
+            found += _docstrings(path, content)
+            continue
         plain = re.sub(r"```.*?```", "", content, flags=re.S)
         for part in plain.split("\n\n"):
             joined = " ".join(part.split())
             if len(joined) >= LEAST_CHARACTERS and not joined.startswith(NO_PROSE):
                 found.append(joined)
     return found
+
+
+def _docstrings(path: Path, content: str) -> list[str]:
+    """Docstrings of modules, classes and functions that are long enough."""
+    try:
+        nodes = ast.walk(ast.parse(content))
+    except (SyntaxError, ValueError) as error:
+        raise DatasetError(f"{path}: not a Python file ({error})") from None
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    joined = (" ".join((ast.get_docstring(each) or "").split()) for each in nodes if isinstance(each, documented))
+    return [each for each in joined if len(each) >= LEAST_DOCSTRING]
+
+
+def split(texts: Sequence[str], training: bool) -> list[str]:
+    """The paragraphs for fits, or those for figures: by their content, so that they stay apart whatever joins them."""
+    limit = int(TRAINING_SHARE * 2**32)
+    return [each for each in texts if (zlib.crc32(each.encode()) < limit) == training]
 
 
 def text_files(folders: Sequence[Path]) -> list[Path]:
@@ -45,10 +73,10 @@ def text_files(folders: Sequence[Path]) -> list[Path]:
     """
     found = []
     for folder in folders:
-        inside = [path for suffix in ("md", "txt") for path in folder.rglob(f"*.{suffix}")]
+        inside = [path for suffix in ("md", "txt", "py") for path in folder.rglob(f"*.{suffix}")]
         found += sorted(inside) if folder.is_dir() else [folder]
     if not found:
-        raise DatasetError(f"no .txt or .md files in {', '.join(map(str, folders))}")
+        raise DatasetError(f"no .txt, .md or .py files in {', '.join(map(str, folders))}")
     return found
 
 

@@ -73,6 +73,13 @@ def test_lines_come_from_a_file(tmp_path, collector):
     assert collected(tokcom.text_source(str(file)), 2, collector) == ["första", "second"]
 
 
+def test_a_long_line_comes_in_parts(tmp_path, collector):
+    file = tmp_path / "line.txt"
+    file.write_text("ñ" * 1000, encoding="utf-8")
+    found = collected(tokcom.text_source(str(file), characters=100), 10, collector)
+    assert found == ["ñ" * 100] * 10
+
+
 def test_lines_come_as_datagrams(collector):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))

@@ -221,3 +221,23 @@ def test_the_label_can_be_kept_from_the_model(noisy, send, pdu):
 def test_bad_parameters_are_named(bad, message):
     with pytest.raises(ParameterError, match=message):
         tokcom.token_recovery(**bad)
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_with_an_edge_server_or_a_dead_one_every_frame_comes(frames, send, alive):
+    pytest.importorskip("zmq")
+    from tokcom.models.edge import load_edge_models
+    from tokcom.offload.server import EdgeServer
+
+    with EdgeServer(load_edge_models("caltech64", "cpu"), "tcp://127.0.0.1:0") as server:
+        if not alive:
+            server.stop()
+        block = tokcom.token_recovery(
+            mode="mask", steps=2, server=f"{server.endpoint}?deadline={60 if alive else 0.05}"
+        )
+        out = send(block, frames(2))
+        assert len(out) == 2 and all((tokens != LOST).all() for _, tokens in out)
+        assert (server.counters.answered > 0) == alive
+    if alive:
+        here = send(tokcom.token_recovery(mode="mask", steps=2), frames(2))
+        assert all(np.array_equal(one[1], other[1]) for one, other in zip(out, here, strict=True))

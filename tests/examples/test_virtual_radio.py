@@ -44,10 +44,13 @@ class Counter(gr.basic_block):
 
 @pytest.fixture
 def scripts(tmp_path):
-    names = ("zmq_tx", "zmq_channel", "zmq_rx")
+    return compiled(("zmq_tx", "zmq_channel", "zmq_rx"), tmp_path)
+
+
+def compiled(names, folder):
     for name in names:
-        subprocess.run(["grcc", "-o", str(tmp_path), str(EXAMPLES / f"{name}.grc")], check=True, capture_output=True)
-    return {name: tmp_path / f"{name}.py" for name in names}
+        subprocess.run(["grcc", "-o", str(folder), str(EXAMPLES / f"{name}.grc")], check=True, capture_output=True)
+    return {name: folder / f"{name}.py" for name in names}
 
 
 @contextmanager
@@ -128,3 +131,24 @@ def test_reports_come_back_and_without_them_the_transmitter_is_careful(scripts, 
         transmitter.stop()
         transmitter.wait()
     assert transmitter.feedback_decoder.reports_received >= 1
+
+
+def test_lines_of_text_cross_three_processes(tiny_text_model, tmp_path):
+    scripts = compiled(("text_zmq_tx", "zmq_channel", "text_zmq_rx"), tmp_path)
+    lines, received = tmp_path / "lines.txt", tmp_path / "received.txt"
+    lines.write_text("the rain on the other train\n" * 5000, encoding="utf-8")
+    to_channel, to_receiver, reports, to_transmitter = free_addresses(4)
+    model = str(tiny_text_model)
+    receiver = flowgraph_of(scripts["text_zmq_rx"])(address=to_receiver, path=str(received), model=model, mode="list")
+    counter = Counter()
+    receiver.msg_connect(receiver.text_sink, "delivered", counter, "in")
+    receiver.start()
+    channel = (scripts["zmq_channel"], *channel_arguments(to_channel, to_receiver, reports, to_transmitter))
+    transmitter = (scripts["text_zmq_tx"], "--address", to_channel, "--path", str(lines), "--interval", "0.1")
+    try:
+        with process(*channel, "--profile", "none", "--esn0-db", "15"), process(*transmitter, "--model", model):
+            assert counter.wait(2), "no text came"
+    finally:
+        receiver.stop()
+        receiver.wait()
+    assert "the rain on the other train" in received.read_text(encoding="utf-8").splitlines()

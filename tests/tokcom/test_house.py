@@ -39,6 +39,7 @@ ROOMS = {
         "adaptation",
         "link",
         "protocol",
+        "offload",
         "metrics",
         "models",
         "recording",
@@ -50,6 +51,7 @@ ROOMS = {
         "memory",
         "perceptual",
         "training",
+        "speech",
         "photographs",
         "photograph_tokens",
         "text_messages",
@@ -58,6 +60,7 @@ ROOMS = {
         "membership",
         "seal_cost",
         "air",
+        "edge",
         "network",
         "multiple_access",
         "case_study",
@@ -65,6 +68,8 @@ ROOMS = {
         "faults",
         "device_speed",
         "demo_page",
+        "large_models",
+        "public_figures",
         "radio",
         "cli",
     ),
@@ -99,13 +104,17 @@ def imports(path):
             assert path in BLOCKS, f"{path}: relative import"
 
 
+NOT_TEXT = ("Image", "av", "os", "tarfile", "webbrowser")
+"""Modules whose function open opens no files of text."""
+
+
 def is_text_without_encoding(call):
     """Whether a call reads or writes a file of text in the encoding of whatever locale there is."""
     if not isinstance(call.func, ast.Attribute) or any(keyword.arg == "encoding" for keyword in call.keywords):
         return False
     if call.func.attr in ("read_text", "write_text"):
         return True
-    others = isinstance(call.func.value, ast.Name) and call.func.value.id in ("Image", "tarfile", "webbrowser", "os")
+    others = isinstance(call.func.value, ast.Name) and call.func.value.id in NOT_TEXT
     arguments = [node for each in call.args for node in ast.walk(each)]
     modes = [each.value for each in arguments if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     return call.func.attr == "open" and not others and not any("b" in mode for mode in modes)

@@ -12,6 +12,10 @@ from ._compat import make_alike
 make_alike()
 
 __all__ = [
+    "audio_detokenizer",
+    "audio_sink",
+    "audio_source",
+    "audio_tokenizer",
     "burst_demodulator",
     "burst_framer",
     "burst_sync",
@@ -38,6 +42,7 @@ __all__ = [
     "text_sink",
     "text_source",
     "text_tokenizer",
+    "text_view",
     "token_datagram_sink",
     "token_datagram_source",
     "token_mapper",
@@ -47,6 +52,8 @@ __all__ = [
     "token_separator",
     "token_spreader",
     "token_transmitter",
+    "video_sink",
+    "video_tokenizer",
 ]
 
 

@@ -233,6 +233,8 @@ def frame_keys(frame: Payload) -> dict:
         described[keys.QUANTIZERS] = frame.quantizers
     if frame.sizes:
         described[keys.SIZES] = frame.sizes
+    if frame.follows:
+        described[keys.FOLLOWS] = frame.follows
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
@@ -255,6 +257,7 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         required(meta, keys.FRAME_ID, int),
         _optional(meta, keys.QUANTIZERS, int, 1),
         _optional(meta, keys.SIZES, tuple, ()),
+        _optional(meta, keys.FOLLOWS, int, 0),
     )
 
 
@@ -358,6 +361,7 @@ def header_keys(header: BurstHeader) -> dict:
         keys.PAYLOAD: (header.payload, TOKENS),
         keys.QUANTIZERS: (header.quantizers, 1),
         keys.SIZES: (header.sizes, ()),
+        keys.FOLLOWS: (header.follows, 0),
         keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
@@ -391,6 +395,7 @@ def header_of(meta: Mapping) -> BurstHeader:
         b"" if elements is None else elements.astype(np.uint8).tobytes(),
         seal_of(meta),
         _optional(meta, keys.SIZES, tuple, ()),
+        _optional(meta, keys.FOLLOWS, int, 0),
     )
 
 

@@ -38,18 +38,20 @@ class image_receiver(gr.hier_block2):
         keys: files of the keys that bursts may be encrypted with, in a list or between commas. With any, bursts are
             believed that come from a holder of one, each once; others are counted, and not shown. The word clear among
             them: bursts without a key are taken, too; the word replays: bursts are taken again, as from a recording.
+        server: address of an edge server that has the models' contexts, as in Token Recovery; empty for none.
     """
 
     def __init__(
         self, sample_rate: float = 1e6, models: str | Sequence[str] = DEFAULT_MODEL, profile: str = "any",
         mode: str = "context", use_cmi: bool = True, max_seconds: float = 0.0, queue_size: int = 16, seed: int = 0,
         streams: str = "", device: str = "auto", keys: str | Sequence[str] = "",
+        server: str = "",
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Receiver", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
         )
         self.token_receiver = token_receiver(
-            sample_rate, models, profile, mode, use_cmi, max_seconds, queue_size, seed, streams, device, keys
+            sample_rate, models, profile, mode, use_cmi, max_seconds, queue_size, seed, streams, device, keys, server
         )
         self.detokenize_lost, self.detokenize_recovered = (image_detokenizer(models, device) for _ in range(2))
 

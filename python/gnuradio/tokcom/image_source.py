@@ -1,16 +1,18 @@
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pmt
 from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError, PictureError
 from tokcom.packets.header import FRAME_IDS
-from tokcom.tokenizers.camera import PREFIX, Camera
+from tokcom.tokenizers.camera import PREFIX, open_camera
 from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures
+from tokcom.tokenizers.video_file import is_video, load_av, video_frames
 
 from ._pdu import Metadata, make_pdu, reason
 
@@ -29,8 +31,9 @@ class image_source(gr.basic_block):
     Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id.
 
     Parameters:
-        path: a picture, a folder of pictures, or a list of both; "camera:0" or "camera:/dev/video0" for a camera (needs
-            OpenCV), which runs until it is stopped; empty for four sample photographs.
+        path: a picture, a video (needs PyAV), a folder of pictures, or a list of these; "camera:0" or
+            "camera:/dev/video0" for a camera (needs OpenCV), which runs until it is stopped; "camera:pan" for a view
+            that pans over the sample photographs; empty for these photographs themselves.
         repeat: start again after the last picture.
         interval: seconds from one picture to the next, at least 0.
         window: largest number of pictures under way; 0 for no limit, in which case "delivered" need not be connected
@@ -57,7 +60,7 @@ class image_source(gr.basic_block):
             raise ParameterError(f"stream_id is {stream_id}; it must be 0 to 63")
         self._camera_name, self._camera = _camera_name(path), None
         if self._camera_name:
-            Camera(self._camera_name).close()
+            open_camera(self._camera_name).close()
             repeat = True
         self._files = [Path("camera")] if self._camera_name else _picture_files(path)
         self._stream_id = stream_id
@@ -74,7 +77,7 @@ class image_source(gr.basic_block):
     def start(self) -> bool:
         self._stopping.clear()
         if self._camera_name:
-            self._camera = Camera(self._camera_name)
+            self._camera = open_camera(self._camera_name)
         self._under_way.clear()
         self._thread = threading.Thread(target=self._send_all, name="image_source", daemon=True)
         self._thread.start()
@@ -109,11 +112,7 @@ class image_source(gr.basic_block):
         while True:
             sent_before = self.frames_sent
             for file in self._files:
-                if self._window:
-                    self._wait_until_under_way_below(self._window)
-                if self._stopping.is_set():
-                    return
-                if self._send(file) and self._stopping.wait(self._interval):
+                if not self._send_file(file):
                     return
             if self.frames_sent == sent_before:
                 self.logger.error(f"none of {len(self._files)} pictures can be read; there is nothing to send")
@@ -125,9 +124,29 @@ class image_source(gr.basic_block):
             if not self._stopping.is_set():
                 self.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
 
-    def _send(self, file: Path) -> bool:
+    def _send_file(self, file: Path) -> bool:
+        """Send a picture, or the frames of a video; return False once the source is to stop."""
+        frames = video_frames(file) if self._camera is None and is_video(file) else None
+        while True:
+            if self._window:
+                self._wait_until_under_way_below(self._window)
+            if self._stopping.is_set():
+                return False
+            sent = self._send(file, frames)
+            if sent and self._stopping.wait(self._interval):
+                return False
+            if not sent or frames is None:
+                return True
+
+    def _send(self, file: Path, frames: Iterator[np.ndarray] | None) -> bool:
+        """Send one picture; return False if there is none, or it cannot be read."""
         try:
-            picture = load_picture(file) if self._camera is None else self._camera.read()
+            if frames is not None:
+                picture = next(frames, None)
+                if picture is None:
+                    return False
+            else:
+                picture = load_picture(file) if self._camera is None else self._camera.read()
             # Numbers wrap as on the air, so that both ends agree on them.
             frame_id = self.frames_sent % FRAME_IDS
             meta = {
@@ -181,4 +200,6 @@ def _picture_files(path: str | Sequence[str]) -> list[Path]:
     for file in files:
         if not file.is_file():
             raise PictureError(f"{file}: no such picture or folder")
+        if is_video(file):
+            load_av(f"{file}, a video,")
     return files

@@ -10,10 +10,12 @@ import pmt
 from tokcom import keys
 from tokcom.adaptation.cqi import CqiMemory, CqiState
 from tokcom.adaptation.outer_loop import OuterLoop
+from tokcom.context.condition import Condition
 from tokcom.errors import ModelError, ParameterError
-from tokcom.frame import BitFrame
+from tokcom.frame import BitFrame, Payload
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import TransmitConfig
+from tokcom.link.frame_memory import FrameMemory
 from tokcom.mcs import find_mcs
 from tokcom.models.zoo import DEFAULT_MODEL, load_expectations
 from tokcom.packets.header import FRAME_IDS
@@ -83,6 +85,7 @@ class semantic_mcs(PduBlock):
         self._settings["assumed_bits"] = assumed_bits or None
         self._memory = CqiMemory(max_age, fallback_esn0_db=fallback_esn0_db)
         self._loop = OuterLoop(target, step_db) if step_db else None
+        self._before = FrameMemory()
         self._sent: OrderedDict[int, Choice] = OrderedDict()
         self._unreported: set[int] = set()
         self._cqi_state = ""
@@ -143,7 +146,7 @@ class semantic_mcs(PduBlock):
         offset = self._loop.offset_db if self._loop is not None else 0.0
         if known.state != "fresh":
             offset = min(offset, 0.0)
-        choice = adapter.choose(frame, seed, known.carrier_esn0_db, offset)
+        choice = adapter.choose(frame, seed, known.carrier_esn0_db, offset, condition=self._told(frame))
         number = frame.frame_id % FRAME_IDS
         self.last_choice = self._sent[number] = choice
         if known.state == "fresh":
@@ -170,6 +173,14 @@ class semantic_mcs(PduBlock):
         again = adapter.transmitter.packetize(frame, choice.layout_seed)
         added = {keys.LAYOUT_SEED: choice.layout_seed, keys.MCS: vector_of(choice.mcs), keys.POWER_DB: choice.power_db}
         return added, again
+
+    def _told(self, frame: Payload) -> Condition | None:
+        """Return the receiver's side information on a frame, if it received those before; remember the frame."""
+        if isinstance(frame, BitFrame):
+            return None
+        told = self._before.condition(frame.codebook, frame)
+        self._before.keep(frame.codebook, frame)
+        return told
 
     def _tell(self, known: CqiState) -> None:
         """Log changes of the state of the CQI."""

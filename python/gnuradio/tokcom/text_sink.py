@@ -7,6 +7,7 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import TextError
+from tokcom.tokenizers.text import marked_parts
 
 from ._pdu import open_pdu, reason
 
@@ -65,13 +66,4 @@ class text_sink(gr.basic_block):
 
 def _marked(text: bytes, unsure: np.ndarray) -> str:
     """A text with words in brackets: `unsure` holds first byte and length of each."""
-    if unsure.size % 2:
-        raise TextError("unsure words are a first byte and a length each")
-    words = unsure.reshape(-1, 2)
-    if (words < 0).any() or (words.sum(axis=1) > len(text)).any():
-        raise TextError(f"unsure words lie outside a text of {len(text)} bytes")
-    parts, done = [], 0
-    for first, length in words.tolist():
-        parts += [text[done:first], b"[", text[first : first + length], b"?]"]
-        done = first + length
-    return b"".join([*parts, text[done:]]).decode("utf-8", "replace")
+    return "".join(part if sure else f"[{part}?]" for part, sure in marked_parts(text, unsure))

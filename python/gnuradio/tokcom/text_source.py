@@ -11,12 +11,14 @@ from gnuradio import gr
 from tokcom import keys
 from tokcom.errors import ParameterError, TextError
 from tokcom.packets.header import FRAME_IDS
-from tokcom.tokenizers.text import MAX_CHARACTERS, MODALITY, pieces
+from tokcom.tokenizers.text import MAX_CHARACTERS, MODALITY, bounded_lines, pieces
 
 from ._pdu import make_pdu, open_pdu, reason
 
 STANDARD_INPUT, UDP = "-", "udp:"
 LONGEST_DATAGRAM = 65_507
+CHARACTER_BYTES = 4
+"""Bytes of a character at most, in UTF-8."""
 POLL = 0.2
 """Seconds after which a source that waits for a line looks whether it is to stop."""
 
@@ -25,8 +27,8 @@ class text_source(gr.basic_block):
     """Send lines of text, one PDU each.
 
     A line may come from a file, from standard input, as a UDP datagram, or as a message from any block. Empty lines
-    are left out; longer lines than `characters` are cut behind white space, and nothing of them is lost. What is not
-    UTF-8 is logged and counted in `lines_refused`.
+    are left out; longer lines than `characters` are cut behind white space while they are read, and nothing of them is
+    lost. What is not UTF-8 is logged and counted in `lines_refused`.
 
     Input: message port "lines": a symbol, or a PDU of u8 characters in UTF-8, for example of a QT GUI Message Edit Box.
     Output: message port "texts", PDUs of u8 characters in UTF-8 with modality, frame_id and stream_id.
@@ -115,10 +117,10 @@ class text_source(gr.basic_block):
                 except TimeoutError:
                     continue
         elif self._path == STANDARD_INPUT:
-            yield from sys.stdin.buffer
+            yield from bounded_lines(sys.stdin.buffer, CHARACTER_BYTES * self._characters)
         else:
             with Path(self._path).open("rb") as file:
-                for line in file:
+                for line in bounded_lines(file, CHARACTER_BYTES * self._characters):
                     yield line
                     if self._stopping.wait(self._interval):
                         return

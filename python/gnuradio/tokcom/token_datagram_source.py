@@ -51,6 +51,7 @@ class token_datagram_source(gr.basic_block):
         deadline: seconds from a frame's first packet until it goes on as it is.
         mode: how lost tokens are recovered: "mask", "keep", "list", "context", or "none": they stay -1.
         key: file of a key that both ends share; empty: none.
+        server: address of an edge server whose context model recovers lost tokens, as in Token Recovery; empty: none.
     """
 
     TOKENS, BITS = pmt.intern("tokens"), pmt.intern("bits")
@@ -58,6 +59,7 @@ class token_datagram_source(gr.basic_block):
     def __init__(
         self, port: int = 4000, host: str = "127.0.0.1", models: str | Sequence[str] = DEFAULT_MODEL,
         repeats: str = "context", alpha: float = 0.1, deadline: float = 0.5, mode: str = "mask", key: str = "",
+        server: str = "",
     ):  # fmt: skip
         gr.basic_block.__init__(self, name="Token Datagram Source", in_sig=None, out_sig=None)
         if repeats not in REPEATS:
@@ -74,7 +76,7 @@ class token_datagram_source(gr.basic_block):
         self._bind, self._alpha = (host, port), alpha
         self._books = {codebook(name).name: name for name in model_names(models)}
         self._classes = {book: model_card(name).classes for book, name in self._books.items()}
-        recovery = None if mode == "none" else load_recoveries(models, mode)
+        recovery = None if mode == "none" else load_recoveries(models, mode, server=server, told=self.logger.warn)
         self._keeper = FrameKeeper(recovery, self._policy)
         if repeats == "context":
             for book in self._books:

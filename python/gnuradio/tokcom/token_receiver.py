@@ -44,12 +44,14 @@ class token_receiver(gr.hier_block2):
         keys: files of the keys that bursts may be encrypted with, in a list or between commas. With any, bursts are
             believed that come from a holder of one, each once; others are counted, and not shown. The word clear among
             them: bursts without a key are taken, too; the word replays: bursts are taken again, as from a recording.
+        server: address of an edge server that has the models' contexts, as in Token Recovery; empty for none.
     """
 
     def __init__(
         self, sample_rate: float = 1e6, models: str | Sequence[str] = DEFAULT_MODEL, profile: str = "any",
         mode: str = "context", use_cmi: bool = True, max_seconds: float = 0.0, queue_size: int = 16, seed: int = 0,
         streams: str = "", device: str = "auto", keys: str | Sequence[str] = "",
+        server: str = "",
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Token Receiver", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
@@ -59,8 +61,9 @@ class token_receiver(gr.hier_block2):
         self.burst_demodulator = burst_demodulator(keys=keys)
         self.packet_decoder = packet_decoder(models, keys)
         self.token_recovery = token_recovery(
-            models, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size, device=device, keys=keys
-        )
+            models, mode, use_cmi, max_seconds=max_seconds, seed=seed, queue_size=queue_size, device=device, keys=keys,
+            server=server,
+        )  # fmt: skip
         self.link_monitor = link_monitor(sample_rate)
         # They take turns anyway: on one processor they are faster than on several.
         if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from tokcom.context.recovery import RecoverySettings
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, compile_kernels
 from tokcom.link.recovery import LeftOver, RecoveredFrame
+from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
 from tokcom.security.keyring import Keyring
 
@@ -54,6 +55,8 @@ class token_recovery(BackgroundPduBlock):
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
         keys: files of the keys of encrypted bursts, as a list or separated by commas, as in Packet Decoder.
+        server: address of an edge server (`tokcom serve`) that has the models' contexts, such as tcp://127.0.0.1:5570;
+            where it fails, which is logged, the device's own model answers within the same deadline. Empty for none.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "tokens", "tokens_recovered", "int32", "recovery"
@@ -62,14 +65,16 @@ class token_recovery(BackgroundPduBlock):
         self, models: str | Sequence[str] = DEFAULT_MODEL, mode: str = "context", use_cmi: bool = True, rounds: int = 6,
         list_size: int = 4096, max_seconds: float = 0.0, steps: int = 8, temperature: float = 0.0,
         choice_temperature: float = 0.0, guidance: float = 0.0, seed: int = 0, queue_size: int = 16,
-        drop: str = "oldest", device: str = "auto", keys: str | Sequence[str] = "",
+        drop: str = "oldest", device: str = "auto", keys: str | Sequence[str] = "", server: str = "",
     ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Token Recovery", queue_size, drop)
         compile_kernels()
         self._recoveries = load_recoveries(
             models, mode, device, masked=RecoverySettings(steps, temperature, choice_temperature, guidance, seed),
             context=ContextSettings(rounds=rounds, seconds=max_seconds or None), lists=ListSettings(list_size),
+            server=server, told=self.logger.warn,
         )  # fmt: skip
+        self._streams = StreamRecovery(self._recoveries)
         self.at_once = self._recoveries.at_once
         codebooks = list(self._recoveries.members.codebooks.values())
         self._receiver = Receiver(codebooks, keys=Keyring.of_files(keys))
@@ -92,18 +97,18 @@ class token_recovery(BackgroundPduBlock):
         self, frames: list[tuple[Mapping, np.ndarray]]
     ) -> list[tuple[dict, np.ndarray] | Exception | None]:  # fmt: skip
         results: list[tuple[dict, np.ndarray] | Exception | None] = [None] * len(frames)
-        left: dict[int, LeftOver] = {}
+        left: dict[int, tuple[Hashable, LeftOver]] = {}
         for number, (meta, data) in enumerate(frames):
             try:
                 frame = frame_of(meta, data)
                 if self._recoveries.find(frame) is None:
                     results[number] = self._passed_on(frame)
                 else:
-                    left[number] = self._left_over(frame, meta)
+                    left[number] = _stream_of(meta), self._left_over(frame, meta)
             except Exception as error:
                 results[number] = error
-        recovered = self._recoveries.recover_all(list(left.values()), lambda: self._stopping)
-        for (number, each), found in zip(left.items(), recovered, strict=True):
+        recovered = self._streams.recover_all(list(left.values()), lambda: self._stopping)
+        for (number, (_, each)), found in zip(left.items(), recovered, strict=True):
             results[number] = found if isinstance(found, Exception) else self._made_whole(each, found)
         return results
 
@@ -138,3 +143,9 @@ class token_recovery(BackgroundPduBlock):
         if left.received is not None or not left.frame.lost.any():
             added[keys.PACKETS_OPEN] = int((~recovered.packets_ok).sum())
         return added, recovered.frame.tokens
+
+
+def _stream_of(meta: Mapping) -> Hashable:
+    """Name the stream of a frame: what a key protects must not continue what none does."""
+    seal = meta.get(keys.SEAL)
+    return meta.get(keys.STREAM_ID), None if seal is None else tuple(seal)[:2]

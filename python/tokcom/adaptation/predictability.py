@@ -10,24 +10,27 @@ from tokcom.frame import LOST, TokenFrame
 PASSES = 8
 
 
-def token_bits(prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0) -> np.ndarray:
+def token_bits(
+    prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0, condition: Condition | None = None
+) -> np.ndarray:
     """Compute the bits of `predictability` alone, float32 (n_tokens,)."""
-    return predictability(prior, frame, passes, seed)[0]
+    return predictability(prior, frame, passes, seed, condition)[0]
 
 
 def predictability(
-    prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0
+    prior: Prior, frame: TokenFrame, passes: int = PASSES, seed: int = 0, condition: Condition | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute each token's surprise in bits, given most of the others and the CMI, and whether the prior would guess
-    it.
+    """Compute each token's surprise in bits, given most of the others and the condition, and whether the prior would
+    guess it.
 
     The tokens are divided at random into one group per pass; each group is masked once and predicted from all others.
 
     Args:
         prior: the receiver's prior.
         frame: a frame without lost tokens.
-        passes: evaluations of the prior, at least 1; with 1 every token is predicted from the CMI alone.
+        passes: evaluations of the prior, at least 1; with 1 every token is predicted from the condition alone.
         seed: seed of the groups, together with the frame's number.
+        condition: the receiver's side information; None for what is sent with the frame.
 
     Returns:
         float32 (n_tokens,): -log2 of the prior's probability of each token; bool (n_tokens,), whether it is the most
@@ -42,7 +45,7 @@ def predictability(
         raise ParameterError(f"passes is {passes}; it must be at least 1")
     if frame.lost.any():
         raise FrameError(f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; a whole frame is needed")
-    condition = Condition.of(frame)
+    condition = prior.usable(condition or Condition.of(frame))
     prior.require_fit(frame, condition)
     n_tokens = len(frame.tokens)
     group = np.random.default_rng([seed, frame.frame_id]).permutation(n_tokens) % passes

@@ -9,11 +9,13 @@ VERSION = click.version_option(tokcom.__version__, package_name="tokcom", messag
 COMMANDS = {
     "bench": "tokcom_lab.cli.bench:bench",
     "calibrate": "tokcom_lab.cli.fits:calibrate",
+    "calibrate-text": "tokcom_lab.cli.text_fits:calibrate_text",
     "case-study": "tokcom_lab.cli.case_study:case_study",
     "compress": "tokcom.cli.source:compress",
     "decompress": "tokcom.cli.source:decompress",
     "doctor": "tokcom.cli.doctor:doctor",
     "eesm": "tokcom_lab.cli.fits:eesm",
+    "escalation": "tokcom_lab.cli.edge:escalation",
     "keys": "tokcom.cli.keys:keys",
     "listen": "tokcom.cli.network:listen",
     "link": "tokcom_lab.cli.link:link",
@@ -24,6 +26,8 @@ COMMANDS = {
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
     "send": "tokcom.cli.network:send",
+    "serve": "tokcom.cli.edge:serve",
+    "speech": "tokcom_lab.cli.speech:speech",
     "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
 }

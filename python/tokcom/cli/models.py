@@ -17,8 +17,17 @@ from tokcom.errors import TokcomError
     cls=LazyGroup,
     places={
         "export": "tokcom.cli.models:export",
+        "fetch": "tokcom.cli.public_models:fetch",
+        "import": "tokcom.cli.public_models:import_files",
+        "import-text": "tokcom.cli.models:import_text",
         "list": "tokcom.cli.models:list_installed",
         "map": "tokcom_lab.cli.labels:map_labels",
+        "measure": "tokcom_lab.cli.public_models:measure",
+        "pull": "tokcom.cli.shelf:pull_model",
+        "push": "tokcom.cli.shelf:push_model",
+        "remove": "tokcom.cli.shelf:remove",
+        "sign": "tokcom.cli.shelf:sign",
+        "verify": "tokcom.cli.shelf:verify",
     },
 )
 def models() -> None:
@@ -28,10 +37,12 @@ def models() -> None:
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
 def list_installed(as_json: bool) -> None:
-    """List the models that are found by name, in the order in which their folders are searched.
+    """List the models that are found by name, in the order in which their folders are searched, and those that can be
+    fetched or imported.
 
     The hashes of their files are checked by `tokcom doctor`.
     """
+    from tokcom.cli.public_models import show_public
     from tokcom.models.card import Card
     from tokcom.models.folders import list_models, model_folders
 
@@ -43,7 +54,8 @@ def list_installed(as_json: bool) -> None:
             broken.append(f"{name}: {error}")
     if as_json:
         click.echo(json.dumps(rows, indent=1))
-    elif rows:
+        return
+    if rows:
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for heading, side in (("model", "left"), ("picture", "right"), ("tokens", "right"), ("words", "right"),
                               ("classes", "right"), ("MB", "right"), ("parts", "left")):  # fmt: skip
@@ -58,6 +70,7 @@ def list_installed(as_json: bool) -> None:
             click.echo(f"{row['name']} is in {row['folder']}")
     for line in broken:
         console.print(line, highlight=False, soft_wrap=True)
+    show_public({row["name"] for row in rows})
     if not rows:
         searched = ", ".join(map(str, model_folders())) or "no folder that exists"
         raise TokcomError(f"no models in {searched}; $TOKCOM_MODELS names more folders")
@@ -83,3 +96,27 @@ def export(name: str, to: Path) -> None:
         f"{written.folder}: {written.megabytes:.0f} MB; log-probabilities differ from PyTorch's by "
         f"{written.difference:.1g} at most; $TOKCOM_MODELS={to.resolve()} lets it be found by its name"
     )
+
+
+@click.command(name="import-text")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--name", help="Name of the model. [default: that of the folder]")
+@click.option(
+    "--to", default=".cache/published", show_default=True, type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that the model's new folder is made in.",
+)  # fmt: skip
+@click.option("--licence", default="see the model's own card", help="Licence of the weights, for the model's card.")
+def import_text(folder: Path, name: str | None, to: Path, licence: str) -> None:
+    """Make a language model in FOLDER, as transformers saves it, a model of text for receivers.
+
+    Causal models (GPT-2, Llama, …) and masked ones (BERT, RoBERTa, …) with a tokenizer of their own are taken; their
+    weights must be safetensors. Nothing is downloaded.
+    """
+    from tokcom.cli.output import progress_bar
+    from tokcom.models.text_import import import_text_model
+
+    name = name or folder.resolve().name
+    with progress_bar() as bar:
+        row = bar.add_task(f"importing {name}", total=1.0)
+        import_text_model(folder, to / name, licence, lambda share: bar.update(row, completed=share))
+    click.echo(f"{to / name}: try ./run text --model {name} TEXT")

@@ -5,11 +5,12 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
-from tokcom.cli.options import Aside, device_option, json_option, seed_option
+from tokcom.cli.options import Aside, device_option, json_option, seed_option, server_option
 from tokcom.cli.output import console, progress_bar, write_json
 from tokcom.link.modes import MODES
 from tokcom.models.folders import DEFAULT_MODEL
@@ -188,20 +189,36 @@ def put_newest(queue: asyncio.Queue, item: object) -> int:
 @click.option("--deadline", default=0.5, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after N frames. [default: at Ctrl-C]")
 @click.option("--out", cls=Aside, type=click.Path(path_type=Path), help="Folder for pictures and a page of them.")
+@server_option
+@click.option(
+    "--pull", "shelf", default="", metavar="ADDRESS",
+    help="Server of models (tokcom serve --share) that is asked for those of unknown codebooks; they go into models/.",
+)  # fmt: skip
+@click.option("--signer", "signers", multiple=True, help="Signer whom these must have; may be repeated.")
 @key_option
 @device_option
 @json_option("Write frames and counters as JSON")
 def listen(
     port: int, host: str, models: str, mode: str, repeats: str, alpha: float, deadline: float, frames: int | None,
-    out: Path | None, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
+    out: Path | None, server: str, shelf: str, signers: tuple[str, ...], key: Path | None, device: str,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Receive what `tokcom send` sends; make it whole, save it, and show it on a page that follows."""
     from dataclasses import asdict
 
     from tokcom.errors import ModelError, PictureError
     from tokcom.frame import BitFrame
-    from tokcom.models.zoo import codebook, load_context, load_recoveries, load_repeat_risk, model_names
+    from tokcom.models.fetching import MAX_ASKED, ModelFetcher
+    from tokcom.models.zoo import (
+        codebook,
+        load_context,
+        load_recoveries,
+        load_recovery,
+        load_repeat_risk,
+        model_names,
+    )
     from tokcom.packets.codebook import Codebook
+    from tokcom.protocol.formats import UNKNOWN
     from tokcom.protocol.incoming import WaitSettings
     from tokcom.protocol.live_page import LivePage
     from tokcom.protocol.receiver import Receiver, ReceiverSettings
@@ -209,6 +226,7 @@ def listen(
     from tokcom.protocol.udp import UdpReceiver
     from tokcom.protocol.whole import FrameKeeper, WholeFrame
     from tokcom.recording.pictures import PictureFolder
+    from tokcom.security.signatures import read_signer
 
     known = {codebook(name).name: name for name in model_names(models)}
 
@@ -221,7 +239,8 @@ def listen(
             console.print(f"{error}; until then all lost packets are asked for")
             return None
 
-    keeper = FrameKeeper(None if mode == "none" else load_recoveries(models, mode, device), policy)
+    recoveries = None if mode == "none" else load_recoveries(models, mode, device, server=server, told=console.print)
+    keeper = FrameKeeper(recoveries, policy)
     # Weights are read now, not while the first frame waits.
     for book in known:
         keeper.prepare(book)
@@ -229,7 +248,35 @@ def listen(
     page = None if out is None else LivePage(out)
     settings = ReceiverSettings(repeats, WaitSettings(deadline_s=deadline), secret=_secret(key))
     receiver = Receiver([*map(codebook, known.values()), Codebook(TEXT, 2, "bits")], settings)
-    rows, shown = deque(maxlen=ROWS_KEPT), 0
+    rows, shown, strangers = deque(maxlen=ROWS_KEPT), 0, set()
+
+    def learn(folder: str) -> None:
+        book = codebook(folder)
+        known[book.name] = folder
+        if recoveries is not None:
+            recoveries.members.add(book, partial(load_recovery, folder, mode, device))
+        if pictures is not None:
+            pictures.add(folder)
+        receiver.learn(book)
+
+    fetcher = None
+    if shelf:
+        trusted = [read_signer(each) for each in signers]
+        fetcher = ModelFetcher(shelf, Path("models"), trusted, learn, console.print)
+
+    def met(name: str) -> None:
+        """Ask for the model of an unknown codebook, or tell where it may be had."""
+        number = name.removeprefix(UNKNOWN)
+        if number == name or name in strangers or len(strangers) >= MAX_ASKED:
+            return
+        strangers.add(name)
+        if fetcher is not None:
+            fetcher.want(int(number, 16))
+        else:
+            console.print(
+                f"codebook 0x{number} is unknown here: `tokcom models pull 0x{number} --from ADDRESS` fetches its "
+                "model from a machine that has it; --pull ADDRESS does so by itself"
+            )
 
     def show(whole: WholeFrame, delay_s: float) -> None:
         nonlocal shown
@@ -240,6 +287,7 @@ def listen(
         }  # fmt: skip
         if isinstance(frame, BitFrame):
             row["text"] = None if frame.lost.any() else frame.to_bytes().decode("utf-8", "replace")
+        met(frame.codebook)
         rows.append(row)
         shown += 1
         # A full disk ends no reception: the next frames may find room.
@@ -282,6 +330,8 @@ def listen(
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
+    if fetcher is not None:
+        fetcher.close()
     if receiver.counters.frames_dropped:
         console.print(f"{receiver.counters.frames_dropped} frames were cut short or dropped for want of room")
     if json_file is not None:

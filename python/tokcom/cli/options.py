@@ -97,6 +97,10 @@ device_option = click.option(
     help="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:N; or onnx, of a model that `models "
     "export` wrote.",
 )  # fmt: skip
+server_option = click.option(
+    "--server", default="", metavar="ADDRESS",
+    help="Edge server (tokcom serve) whose context model is asked, such as tcp://127.0.0.1:5570.",
+)  # fmt: skip
 seed_option = click.option("--seed", default=0, show_default=True, type=SEEDS)
 
 

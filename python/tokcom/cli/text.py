@@ -30,11 +30,15 @@ def text(text: str, esn0_db: float, model: str, mcs: str, tokens_per_packet: int
     from tokcom.link.text import RECEIVERS
     from tokcom.models.text import load_text_link
     from tokcom.models.zoo import make_missing
+    from tokcom.tokenizers.text import MAX_CHARACTERS
 
     noise_variance(esn0_db)
     if text == "-":
         try:
-            text = sys.stdin.buffer.read().decode()
+            given = sys.stdin.buffer.read(4 * MAX_CHARACTERS + 1)
+            if len(given) > 4 * MAX_CHARACTERS:
+                raise TextError(f"standard input is longer than {MAX_CHARACTERS} characters; send it in parts")
+            text = given.decode()
         except UnicodeDecodeError as error:
             raise TextError(f"byte {error.start} of standard input is not UTF-8; convert the text") from None
     with progress_bar() as bar:
@@ -49,8 +53,8 @@ def text(text: str, esn0_db: float, model: str, mcs: str, tokens_per_packet: int
     )
     for name, weighs in RECEIVERS.items():
         received = sent.received(name)
-        words, wrong, _ = received.word_errors()
-        click.echo(f"\n{click.style(name, bold=True)} ({weighs}): {wrong} of {words} words wrong")
+        wrong = [is_wrong for _, is_wrong in received.shown()]
+        click.echo(f"\n{click.style(name, bold=True)} ({weighs}): {sum(wrong)} of {len(wrong)} words wrong")
         click.echo("".join(_shown(word) for word in received.words))
 
 

@@ -38,6 +38,13 @@ class Acceptance:
         return np.where(np.isposinf(log_odds), 1.0, 1 / (1 + np.exp(-np.clip(curved, -700, 700))))
 
 
+def log_odds_of(posterior: np.ndarray) -> np.ndarray:
+    """Compute the log-odds of posteriors, float64; infinite at 0 and 1."""
+    share = np.asarray(posterior, np.float64)
+    with np.errstate(divide="ignore"):
+        return np.log(share) - np.log1p(-share)
+
+
 def fit_acceptance(log_odds: np.ndarray, right: np.ndarray, knots: int = 16) -> Acceptance:
     """Fit the calibration: isotonic regression of the outcomes on the log-odds.
 

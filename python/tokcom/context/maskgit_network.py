@@ -101,8 +101,11 @@ class MaskGitNetwork(nn.Module):
             labels: int64 (batch,), the null class without CMI.
             places: bool (batch, rows * columns).
         """
-        told = self.condition(self.conditions[labels]) if self.config.condition_dim else self.class_embedding(labels)
-        return self.predict(self.token_embedding(tokens), told, places)
+        return self.predict(self.token_embedding(tokens), self.told(labels), places)
+
+    def told(self, labels: Tensor) -> Tensor:
+        """Embed labels (batch,) for `predict`, (batch, width)."""
+        return self.condition(self.conditions[labels]) if self.config.condition_dim else self.class_embedding(labels)
 
     def predict(self, embedded: Tensor, told: Tensor, places: Tensor) -> Tensor:
         """Do as `forward` from embeddings: a token with probabilities of words is the mixture of their embeddings.
@@ -116,8 +119,7 @@ class MaskGitNetwork(nn.Module):
 
     def everywhere(self, tokens: Tensor, labels: Tensor) -> Tensor:
         """Compute logits (batch, rows * columns, codebook_size) at all positions; arguments as for `forward`."""
-        told = self.condition(self.conditions[labels]) if self.config.condition_dim else self.class_embedding(labels)
-        return self.head(self.head_norm(self._features(self.token_embedding(tokens), told)))
+        return self.head(self.head_norm(self._features(self.token_embedding(tokens), self.told(labels))))
 
     def _features(self, embedded: Tensor, told: Tensor) -> Tensor:
         x = embedded + self.position_embedding + told[:, None]

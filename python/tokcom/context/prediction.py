@@ -1,5 +1,6 @@
 """Predictions of a prior: log-probabilities of all words, or of the most likely ones and of all others together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,13 @@ class Prediction:
         """Make a uniform prediction, in which only one word is named."""
         share = np.full((*shape, 1), -np.log(codebook_size), np.float32)
         return cls(share, codebook_size, np.zeros((*shape, 1), np.int32), rest_of(share))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Prediction"]) -> "Prediction":
+        """Concatenate predictions of the same form along the first axis."""
+        columns = zip(*(part._arrays for part in parts), strict=True)
+        chosen, *others = (None if column[0] is None else np.concatenate(column) for column in columns)
+        return cls(chosen, parts[0].codebook_size, *others)
 
     @property
     def n_bytes(self) -> int:

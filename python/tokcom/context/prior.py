@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -59,6 +60,10 @@ class Prior(ABC):
     ) -> Prediction:
         """Compute the same as a `Prediction` of the `top` most likely words; None for all."""
         return Prediction.dense(self.log_probabilities(tokens, wanted, conditions)).top(top)
+
+    def usable(self, condition: Condition) -> Condition:
+        """Leave out the frame before if the prior does not use it: nothing that was sent depends on it."""
+        return condition if "before" in self.takes else replace(condition, before=None)
 
     def require_fit(self, frame: TokenFrame, condition: Condition) -> None:
         """Raise ModelError unless the prior can work on the frame."""

@@ -10,6 +10,7 @@ from tokcom.adaptation.cqi import choose_by_cqi, predicted_per, table_esn0_db
 from tokcom.adaptation.power import PowerBudget
 from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
+from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
@@ -140,7 +141,7 @@ class LinkAdapter:
 
     def choose(
         self, frame: Payload, layout_seed: int, carrier_esn0_db: np.ndarray, offset_db: float = 0.0,
-        bits: np.ndarray | None = None,
+        bits: np.ndarray | None = None, condition: Condition | None = None,
     ) -> Choice:  # fmt: skip
         """Choose the transmission parameters of a frame.
 
@@ -150,6 +151,7 @@ class LinkAdapter:
             carrier_esn0_db: float (n_carriers,), CQI at power 0 dB.
             offset_db: offset of the outer loop in dB, added to the CQI.
             bits: float (n_tokens,), predictability, if known already.
+            condition: the receiver's side information; None for what is sent with the frame.
 
         Raises:
             ModelError: the prior does not fit the frame.
@@ -169,7 +171,7 @@ class LinkAdapter:
             return self._choice(frame, layout_seed, mcs, 0.0, esn0_db, np.nan, feasible)
         if self.config.assumed_bits is not None:
             bits = np.full(len(frame.tokens), self.config.assumed_bits, np.float32)
-        bits = token_bits(self.prior, frame, seed=self.seed) if bits is None else bits
+        bits = token_bits(self.prior, frame, seed=self.seed, condition=condition) if bits is None else bits
         solver = _Solver(self, frame, layout_seed, bits, esn0_db, symbols)
         if self.config.policy == "semantic":
             return solver.shortest(0.0)

@@ -19,8 +19,9 @@ from tokcom.link.arrival import Arrival
 from tokcom.link.assembly import FrameAssembler
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import ReceivedPackets
-from tokcom.link.recovery import FrameRecovery, RecoveredFrame
+from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
 from tokcom.link.recovery_set import RecoverySet
+from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.mcs import find_mcs
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, by_id, codebook_id
@@ -163,6 +164,7 @@ class Transmitter:
             tokens_per_packet, bits_per_token(outline.codebook_size), mcs, outline.cmi, layout,
             layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
             BITS if bits else TOKENS, outline.quantizers, seal=seal, sizes=outline.sizes,
+            follows=outline.follows,
         )  # fmt: skip
 
     def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
@@ -244,6 +246,7 @@ class Receiver:
         self.assembler = assembler
         self._codebooks = by_id(codebooks)
         self.recovery = recovery
+        self._streams = None if recovery is None else StreamRecovery(recovery)
         self.searcher = BurstSearcher(profiles)
         self.unusable, self.last_error = 0, ""
         self.strangers: Counter[str] = Counter()
@@ -348,6 +351,7 @@ class Receiver:
             header.frame_id,
             header.quantizers,
             header.sizes,
+            header.follows,
         )
 
     def _codebook(self, header: BurstHeader) -> Codebook:
@@ -454,13 +458,13 @@ class Receiver:
             TokcomError: what follows the header cannot be used.
         """
         burst = self.demodulate(found)
-        recovers = self.recovery is not None and burst.header.payload == TOKENS
+        recovers = self._streams is not None and burst.header.payload == TOKENS
         arrival = self._arrive(burst, recovers or self.assembler is not None)
         whole = arrival if self.assembler is None else self.assembler.add(arrival)
         frame, recovered = whole.frame, None
         if recovers:
             try:
-                recovered = self.recovery.recover(frame, whole.received)
+                recovered = self._streams.recover(whole.key[:2], LeftOver(frame, whole.received))
             except ModelError as error:
                 self.last_error = str(error)
         return Reception(

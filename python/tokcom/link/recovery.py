@@ -8,7 +8,7 @@ import numpy as np
 
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.token_steps import TokenSteps
-from tokcom.context.acceptance import Acceptance
+from tokcom.context.acceptance import Acceptance, log_odds_of
 from tokcom.context.causal_beams import CausalBeams
 from tokcom.context.condition import Condition
 from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, Strategy
@@ -96,7 +96,8 @@ class FrameRecovery:
         masked: settings for guessing tokens without any information.
         context: schedule of mode "context".
         lists: limits of list decoding.
-        acceptance: calibration of posteriors.
+        acceptance: calibration of packets' posteriors.
+        certainty: calibration of tokens' posteriors in mode "context".
         codebook: name of the codebook that all of this is of; frames of others are refused. None: the prior's; without
             a prior, of any.
         frequencies: float (codebook_size,), share of each word of the frames' codebook among all tokens sent, used as
@@ -111,7 +112,7 @@ class FrameRecovery:
         self, mode: str = DEFAULT_MODE, prior: Prior | Callable[[], Prior] | None = None, *,
         masked: RecoverySettings | None = None, context: ContextSettings | None = None,
         lists: ListSettings | None = None, acceptance: Acceptance | None = None,
-        frequencies: np.ndarray | None = None, codebook: str | None = None,
+        certainty: Acceptance | None = None, frequencies: np.ndarray | None = None, codebook: str | None = None,
     ):  # fmt: skip
         require_mode(mode)
         if prior is None and mode in WITH_PRIOR:
@@ -128,6 +129,7 @@ class FrameRecovery:
         joint = STRATEGIES[self.prior.order] if mode == "context" else MaskedTurns
         self._joint = joint(self.prior if mode == "context" else None, self._context, acceptance, frequencies)
         self._lists = lists or ListSettings()
+        self._certainty = certainty if mode == "context" and certainty is not None and certainty.log_odds else None
 
     @property
     def prior(self) -> Prior | None:
@@ -175,7 +177,10 @@ class FrameRecovery:
         return answered([self._whole(each, cancelled) for each in frames], lambda: self.prior)
 
     def _whole(self, left: LeftOver, cancelled: Callable[[], bool]) -> Asking[RecoveredFrame]:
-        frame, received, condition = left.frame, left.received, left.condition or Condition.of(left.frame)
+        frame, received = left.frame, left.received
+        condition = left.condition or Condition.of(frame)
+        if condition.before is not None and self.prior is not None:
+            condition = self.prior.usable(condition)
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:
@@ -200,9 +205,14 @@ class FrameRecovery:
             # Without a transmission and without a prior nothing is known.
             unknown = ~received.sent[:, None] & (self.mode == "list") | (decision.tokens >= frame.limits[positions])
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
-            confidence = unpack(np.where(unknown, np.float32(0), decision.confidence), positions)
+            confidence = unpack(np.where(unknown, np.float32(0), self._calibrated(decision.confidence)), positions)
         guessed = yield from self._guessed(whole, confidence, condition, cancelled)
         return RecoveredFrame(*guessed, ok, passes, log_odds)
+
+    def _calibrated(self, confidence: np.ndarray) -> np.ndarray:
+        if self._certainty is None:
+            return confidence
+        return self._certainty.posterior(log_odds_of(confidence)).astype(np.float32)
 
     def _require_fit(self, frame: TokenFrame, condition: Condition) -> None:
         if self._codebook not in (None, frame.codebook):

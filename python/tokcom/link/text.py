@@ -31,22 +31,24 @@ class ReceivedText:
         tokens: int32 (n,), LOST where a packet was kept that is no text.
         words: of the text, with what lies between them.
         wrong: bool (n,), tokens that are not those sent.
+        log_odds: float64 (n_packets,), of list-decoded packets before calibration, as in `RecoveredFrame`; empty if
+            there are none.
     """
 
     tokens: np.ndarray
     words: list[Word]
     wrong: np.ndarray
+    log_odds: np.ndarray
 
     @property
     def text(self) -> str:
         """The text without marks."""
         return "".join(word.text for word in self.words)
 
-    def word_errors(self) -> tuple[int, int, int]:
-        """Words, those of them that are wrong, and those that are sure and wrong."""
+    def shown(self) -> list[tuple[Word, bool]]:
+        """The words without the white space between them, and whether each is wrong."""
         words = [word for word in self.words if not word.text.isspace()]
-        wrong = [word for word in words if self.wrong[word.tokens].any()]
-        return len(words), len(wrong), sum(word.sure for word in wrong)
+        return [(word, bool(self.wrong[word.tokens].any())) for word in words]
 
 
 class TextLink:
@@ -109,4 +111,4 @@ class SentText:
         recovered = self.link.recoveries[receiver].recover(self.arrival.frame, self.arrival.received)
         tokens = recovered.frame.tokens
         words = self.link.tokenizer.words(tokens, recovered.confidence)
-        return ReceivedText(tokens, words, tokens != self.tokens)
+        return ReceivedText(tokens, words, tokens != self.tokens, recovered.log_odds)

@@ -1,5 +1,6 @@
 """One frame's way through the link as a row of pictures with captions, for people who watch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import FrameError
 from tokcom.frame import LOST
-from tokcom.metrics.overlays import enlarge, heat_map, outline_tokens
+from tokcom.metrics.overlays import doubt_strip, enlarge, heat_map, loss_strip, outline_tokens
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.tokenizers.pictures import square
@@ -30,7 +31,8 @@ def frame_panels(stages: Mapping[str, tuple[Mapping, np.ndarray]], side: int = 3
     Args:
         stages: metadata and picture, uint8 (height, width, 3), by stage: "recovered" and, if known, "sent", "tokenized"
             and "lost".
-        side: pictures are enlarged by an integer factor to at most this many pixels per side.
+        side: pictures are enlarged by an integer factor to at most this many pixels per side. If the frame is one row
+            of tokens, which have no places in the picture, losses and doubt are in a strip of cells under it.
 
     Raises:
         FrameError: tokens and pictures do not belong together.
@@ -61,8 +63,9 @@ def _received(stages: Mapping, meta: Mapping, side: int) -> Panel:
     if "lost" not in stages:
         return Panel(None, caption)
     received_meta, picture = stages["lost"]
-    tokens = _grid(received_meta.get(keys.TOKENS), meta)
-    return Panel(outline_tokens(enlarge(picture, side), tokens == LOST), caption)
+    lost = _grid(received_meta.get(keys.TOKENS), meta) == LOST
+    mark = outline_tokens if lost.ndim == 2 else loss_strip
+    return Panel(mark(enlarge(picture, side), lost), caption)
 
 
 def _recovered_caption(stages: Mapping, meta: Mapping, recovered: np.ndarray, sent: np.ndarray | None) -> str:
@@ -83,13 +86,15 @@ def _confidence(meta: Mapping, recovered: np.ndarray, side: int) -> Panel:
     if confidence is None or meta.get(keys.MODE) == "keep":
         return Panel(None, "not known: tokens are kept as decoded" if confidence is not None else "not known")
     doubt = float(1 - np.mean(confidence))
-    return Panel(heat_map(enlarge(recovered, side), _grid(confidence, meta)), f"{100 * doubt:.1f}% expected wrong")
+    shown, large = _grid(confidence, meta), enlarge(recovered, side)
+    mark = heat_map if shown.ndim == 2 else doubt_strip
+    return Panel(mark(large, shown), f"{100 * doubt:.1f}% expected wrong")
 
 
 def _grid(values: np.ndarray | None, meta: Mapping) -> np.ndarray:
     """Arrange one value per token in the shape of the frame's grid."""
     grid = tuple(meta.get(keys.GRID, ()))
     values = np.asarray(values)
-    if len(grid) != 2 or values.size != grid[0] * grid[1]:
+    if len(grid) not in (1, 2) or values.size != math.prod(grid):
         raise FrameError(f"{values.size} values do not fill a grid of {grid}")
     return values.reshape(grid)

@@ -8,6 +8,10 @@ from tokcom.tokenizers.pictures import require_picture
 
 LOSS = (255, 122, 31)
 """Colour of the outlines, RGB."""
+KNOWN = (110, 110, 110)
+"""Colour of known tokens' cells, RGB."""
+CELL = 12, 4
+"""Height, and least width, of a token's cell in pixels."""
 HEAT = np.array(
     [(0, 0, 4), (33, 12, 74), (87, 16, 110), (138, 34, 106), (188, 55, 84), (227, 89, 51), (249, 140, 10),
      (249, 201, 50), (252, 255, 164)]
@@ -78,6 +82,40 @@ def heat_map(picture: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     # Start at half of the scale: a doubt of less than a percent must be visible.
     share = np.where(doubt > 0.001, 0.5 + 0.5 * doubt, 0)
     return np.round((1 - share) * grey + share * _heat(doubt[..., 0])).astype(np.uint8)
+
+
+def loss_strip(picture: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """Put a strip of cells under a picture, one per token: for tokens that have no place in it.
+
+    Args:
+        picture: uint8 (height, width, 3).
+        lost: bool (n,), tokens whose cells have the colour of a loss; others are grey.
+
+    Returns:
+        uint8 (height + height of the strip, width, 3).
+
+    Raises:
+        PictureError: the array is not an RGB picture.
+    """
+    return _with_cells(picture, np.where(lost[:, None], LOSS, KNOWN))
+
+
+def doubt_strip(picture: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Do as `loss_strip` with the tokens' confidence, float (n,), in the colours of `heat_map`."""
+    return _with_cells(picture, _heat(1 - np.clip(confidence, 0, 1)))
+
+
+def _with_cells(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Put cells of the colours (n, 3) under a picture, in as many rows as their width needs."""
+    require_picture(picture)
+    height, width = picture.shape[:2]
+    per_row = min(len(colours), max(1, width // CELL[1]))
+    rows = -(-len(colours) // per_row)
+    cells = np.zeros((rows * per_row, 3), np.uint8)
+    cells[: len(colours)] = np.round(colours)
+    cells = cells.reshape(rows, per_row, 3)[:, np.arange(width) * per_row // width]
+    tall = max(1, min(CELL[0], height // rows))
+    return np.concatenate([picture, np.repeat(cells, tall, axis=0)])
 
 
 def heat_scale(length: int) -> np.ndarray:

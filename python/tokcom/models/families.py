@@ -9,6 +9,8 @@ from tokcom.errors import ModelError
 
 ENTRY_POINTS = "tokcom.families"
 """Group of entry points by which other packages register families: names of families to `Family` objects."""
+LARGE = ("diffusers", "transformers")
+"""Packages of the extra "large", which some families need."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,15 @@ class Family:
         network: class of the network, constructed from a configuration; it loads the weights as its state.
         use: function that makes a tokenizer, a prior or a classifier from network, name of the codebook, and further
             arguments of the loader.
+        told_by_sentences: whether that takes an `encoder` of sentences, which is another part of the model.
+        full_precision: whether half precision is too coarse for what the network computes, on a GPU, too.
     """
 
     config: str
     network: str
     use: str
+    told_by_sentences: bool = False
+    full_precision: bool = False
 
     def config_class(self) -> type:
         """Import the class of the configuration."""
@@ -41,6 +47,9 @@ class Family:
 
 _TOKENIZERS, _CONTEXT = "tokcom.tokenizers", "tokcom.context"
 _VQ, _CLASSIFIER = f"{_TOKENIZERS}.vq:VQTokenizer", f"{_CONTEXT}.classifier:Classifier"
+_CODEC = f"{_TOKENIZERS}.neural_codec:NeuralCodec"
+_TOLD = f"{_CONTEXT}.told_prior:ToldPrior"
+_LABELLED = f"{_CONTEXT}.masked_prior:LabelledPrior"
 FAMILIES: dict[str, Family] = {
     "vq": Family(f"{_TOKENIZERS}.vq_network:VQConfig", f"{_TOKENIZERS}.vq_network:VQNetwork", _VQ),
     "pyramid": Family(
@@ -51,6 +60,11 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.maskgit_network:MaskGitNetwork",
         f"{_CONTEXT}.maskgit:MaskGit",
     ),
+    "following": Family(
+        f"{_CONTEXT}.following_network:FollowingConfig",
+        f"{_CONTEXT}.following_network:FollowingNetwork",
+        f"{_CONTEXT}.following:FollowingMaskGit",
+    ),
     "classifier": Family(
         f"{_CONTEXT}.classifier_network:ClassifierConfig",
         f"{_CONTEXT}.classifier_network:ClassifierNetwork",
@@ -60,6 +74,83 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.llama_network:LlamaConfig",
         f"{_CONTEXT}.llama_network:LlamaNetwork",
         f"{_CONTEXT}.language_model:LanguageModel",
+    ),
+    "causal-transformer": Family(
+        f"{_CONTEXT}.transformer_networks:TransformerConfig",
+        f"{_CONTEXT}.transformer_networks:CausalNetwork",
+        f"{_CONTEXT}.transformer_priors:CausalTransformer",
+    ),
+    "masked-transformer": Family(
+        f"{_CONTEXT}.transformer_networks:TransformerConfig",
+        f"{_CONTEXT}.transformer_networks:MaskedNetwork",
+        f"{_CONTEXT}.transformer_priors:MaskedTransformer",
+    ),
+    "vq-model": Family(
+        f"{_TOKENIZERS}.vq_model_network:VQModelConfig",
+        f"{_TOKENIZERS}.vq_model_network:VQModelNetwork",
+        _VQ,
+        full_precision=True,
+    ),
+    "encoder-maskgit": Family(
+        f"{_CONTEXT}.encoder_maskgit_network:EncoderMaskGitConfig",
+        f"{_CONTEXT}.encoder_maskgit_network:EncoderMaskGitNetwork",
+        _LABELLED,
+    ),
+    "bert-maskgit": Family(
+        f"{_CONTEXT}.bert_maskgit_network:BertMaskGitConfig",
+        f"{_CONTEXT}.bert_maskgit_network:BertMaskGitNetwork",
+        _LABELLED,
+    ),
+    "halton-maskgit": Family(
+        f"{_CONTEXT}.halton_maskgit_network:HaltonMaskGitConfig",
+        f"{_CONTEXT}.halton_maskgit_network:HaltonMaskGitNetwork",
+        _LABELLED,
+    ),
+    "titok": Family(
+        f"{_TOKENIZERS}.titok_network:TiTokConfig",
+        f"{_TOKENIZERS}.titok_network:TiTokNetwork",
+        f"{_TOKENIZERS}.sequence:SequenceTokenizer",
+    ),
+    "uvit-maskgit": Family(
+        f"{_CONTEXT}.uvit_maskgit_network:UVitMaskGitConfig",
+        f"{_CONTEXT}.uvit_maskgit_network:UVitMaskGitNetwork",
+        _LABELLED,
+    ),
+    "rar": Family(f"{_CONTEXT}.rar_network:RarConfig", f"{_CONTEXT}.rar_network:RarNetwork", f"{_CONTEXT}.rar:Rar"),
+    "amused": Family(
+        f"{_CONTEXT}.amused_network:AmusedConfig",
+        f"{_CONTEXT}.amused_network:AmusedNetwork",
+        _TOLD,
+        told_by_sentences=True,
+    ),
+    "maskgen": Family(
+        f"{_CONTEXT}.maskgen_network:MaskGenConfig",
+        f"{_CONTEXT}.maskgen_network:MaskGenNetwork",
+        _TOLD,
+        told_by_sentences=True,
+    ),
+    "tatitok": Family(
+        f"{_TOKENIZERS}.titok_network:TiTokConfig",
+        f"{_TOKENIZERS}.titok_network:TiTokNetwork",
+        f"{_CONTEXT}.described:described_tokenizer",
+        told_by_sentences=True,
+    ),
+    "clip-text": Family(
+        f"{_CONTEXT}.clip_text:ClipTextShape", f"{_CONTEXT}.clip_text:ClipTextNetwork", f"{_CONTEXT}.clip_text:ClipText"
+    ),
+    "encodec": Family(
+        f"{_TOKENIZERS}.codec_networks:EncodecShape", f"{_TOKENIZERS}.codec_networks:EncodecNetwork", _CODEC
+    ),
+    "dac": Family(f"{_TOKENIZERS}.codec_networks:DacShape", f"{_TOKENIZERS}.codec_networks:DacNetwork", _CODEC),
+    "speech": Family(
+        f"{_TOKENIZERS}.speech_network:SpeechConfig",
+        f"{_TOKENIZERS}.speech_network:SpeechNetwork",
+        f"{_TOKENIZERS}.speech:SpeechTokenizer",
+    ),
+    "speech-prior": Family(
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorConfig",
+        f"{_CONTEXT}.speech_prior_network:SpeechPriorNetwork",
+        f"{_CONTEXT}.speech_prior:SpeechPrior",
     ),
     "lite": Family(
         f"{_CONTEXT}.efficientnet_lite:LiteConfig", f"{_CONTEXT}.efficientnet_lite:LiteClassifierNetwork", _CLASSIFIER
@@ -98,4 +189,12 @@ def _others() -> dict:
 
 def _imported(path: str) -> type:
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name not in LARGE:
+            raise
+        raise ModelError(
+            f"{error.name} is not installed, which this model needs: pip install --no-deps -r requirements/large.txt, "
+            "as ./run does when a public model is imported"
+        ) from None

@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from tokcom.context import onnx_prior
 from tokcom.context.condition import Condition
 from tokcom.context.maskgit import MaskGit
+from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.device import ONNX
 from tokcom.errors import ModelError
 from tokcom.frame import LOST
 from tokcom.models.card import LABELS, file_hash
-from tokcom.models.zoo import CONTEXT, load_context, load_tokenizer, model_card
+from tokcom.models.zoo import CONTEXT, SMALL_CONTEXT, load_context, load_tokenizer, model_card
 from tokcom.onnx_runtime import METADATA
 from tokcom.tokenizers import onnx_tokenizer
 from tokcom.tokenizers.vq import VQTokenizer
@@ -92,7 +94,8 @@ def export_model(model: str, to: Path) -> Exported:
         raise ModelError(f"{folder} is the model itself; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     content = {key: value for key, value in card.content.items() if key not in card.parts}
-    for part, write in ((TOKENIZER, _export_tokenizer), (CONTEXT, _export_context)):
+    contexts = [(part, partial(_export_context, part=part)) for part in (CONTEXT, SMALL_CONTEXT)]
+    for part, write in ((TOKENIZER, _export_tokenizer), *contexts):
         if part in card.content:
             files = {name: {"file": path.name, "sha256": file_hash(path)} for name, path in write(model, folder)}
             content[part] = card.part(part) | {ONNX: files}
@@ -120,13 +123,13 @@ def _export_tokenizer(model: str, folder: Path) -> list[tuple[str, Path]]:
     return list(files.items())
 
 
-def _export_context(model: str, folder: Path) -> list[tuple[str, Path]]:
-    path = folder / "context.onnx"
-    export_context(model, path)
+def _export_context(model: str, folder: Path, part: str) -> list[tuple[str, Path]]:
+    path = folder / f"{part}.onnx"
+    export_context(model, path, part)
     return [("logits", path)]
 
 
-def export_context(model: str, path: Path) -> None:
+def export_context(model: str, path: Path, part: str = CONTEXT) -> None:
     """Write a model's context model alone, for one frame at a time, to be read by `context.onnx_prior.OnnxPrior`.
 
     Inputs `tokens`, int64 (1, places), [MASK] where unknown, and `label`, int64 (1,); output `logits`, float32 (1,
@@ -135,11 +138,14 @@ def export_context(model: str, path: Path) -> None:
     Args:
         model: name or folder of the model.
         path: the file.
+        part: `zoo.CONTEXT` or `zoo.SMALL_CONTEXT`.
 
     Raises:
         ModelError: the model is missing, broken or of another family, or onnx or onnxscript is not installed.
     """
-    prior = load_context(model, "cpu")
+    prior = load_context(model, "cpu", part)
+    if isinstance(prior, PictureOrVideo):
+        prior = prior.alone
     if not isinstance(prior, MaskGit):
         raise ModelError(f"{model}: its context model is a {type(prior).__name__}, which has no export to ONNX")
     example = torch.full((1, prior.grid[0] * prior.grid[1]), prior.codebook_size), torch.tensor([prior.num_classes])

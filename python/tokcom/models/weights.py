@@ -17,10 +17,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: the file cannot be read, or holds numbers that are not finite.
     """
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
+    tensors = load_tensors(path)
     names = not_finite(tensors)
     if names:
         raise ModelError(
@@ -28,6 +25,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             "diverged: retrain that part, or use an older file"
         )
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file as they are.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:

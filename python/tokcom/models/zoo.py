@@ -16,6 +16,7 @@ from safetensors.numpy import load_file as load_arrays
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
 from tokcom.device import AUTO, ONNX, find_device, receiving_device, weights_dtype
 from tokcom.errors import ModelError, ParameterError
@@ -37,12 +38,24 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tokcom.context.classifier import Classifier
+    from tokcom.context.clip_text import ClipText
+    from tokcom.offload.escalation import EscalatingRecovery
     from tokcom.source.frame_coder import FrameCoder
+    from tokcom.tokenizers.video import VideoTokenizer
 
 CONTEXT = "context"
 """Name of the part that predicts tokens."""
+TEXT = "text"
+"""Name of the part that encodes the sentences that the context model is told."""
+FOLLOWING = "following"
+"""Name of the part that predicts tokens of a frame from those of the frame before."""
+SMALL_CONTEXT = "small_context"
+"""Name of the part that predicts them on a device too small for CONTEXT."""
 CODED = "coded"
 """Name of the semantic labels for coded bits."""
+
+TRAINED_BY = {CONTEXT: "maskgit", SMALL_CONTEXT: "maskgit --small", FOLLOWING: "following"}
+"""Trainings of the parts that predict tokens."""
 
 FREQUENCIES = "frequencies"
 """Name of the words' frequencies in the file of labels."""
@@ -184,7 +197,10 @@ def load_tokenizer(
         if settings is not None and visits != 0:
             raise ParameterError("the search for tokens needs PyTorch: with device onnx, visits must be 0")
         return _onnx_tokenizer(card)
-    network, use = _network(card, "tokenizer", where), family(card.part("tokenizer")["family"]).user()
+    kind = family(card.part("tokenizer")["family"])
+    network, use = _network(card, "tokenizer", where), kind.user()
+    if kind.told_by_sentences:
+        return use(network, _name(card), encoder=load_text_encoder(model, where))
     if settings is None:
         return use(network, _name(card))
     try:
@@ -200,6 +216,28 @@ def load_tokenizer(
 
         search = RateDistortionSearch(network, _network(card, CONTEXT, where).unlabelled, rate)
     return use(network, _name(card), search, wanted)
+
+
+def load_video_tokenizer(
+    model: str, visits: int | None = None, device: "str | torch.device" = AUTO
+) -> "VideoTokenizer":  # fmt: skip
+    """Load the tokenizer of a model for the frames of videos; arguments and errors as for `load_tokenizer`.
+
+    Raises:
+        ModelError: the model has no prior of videos, or no search.
+        ParameterError: the device is onnx.
+    """
+    from tokcom.tokenizers.video import VideoTokenizer
+
+    card, where = model_card(model), receiving_device(device)
+    if where == ONNX:
+        raise ParameterError("tokens of videos need PyTorch: device must not be onnx")
+    alone, following = load_tokenizer(model, visits, where), _network(card, FOLLOWING, where)
+    if alone.search is None and "search" not in card.part("tokenizer"):
+        raise ModelError(f"model {card.name} has no search for tokens, which those of videos need")
+    return VideoTokenizer(
+        alone, following.unlabelled_after, float(card.part("tokenizer")["search"]["rate"]), alone.visits
+    )
 
 
 def _onnx_tokenizer(card: Card) -> PictureTokenizer:
@@ -223,25 +261,43 @@ def load_detokenizers(
     )
 
 
-def load_context(model: str, device: "str | torch.device" = AUTO, exact: bool = False) -> Prior:
-    """The context model of a model, on a `receiving_device`; raises as `load_tokenizer` does.
+def load_context(
+    model: str, device: "str | torch.device" = AUTO, part: str = CONTEXT, *, exact: bool = False
+) -> Prior:  # fmt: skip
+    """Load the context model of a model on a `receiving_device`; raises as `load_tokenizer` does.
 
     Args:
         model: name or folder of the model.
         device: where it computes.
+        part: CONTEXT, or SMALL_CONTEXT.
         exact: keep a language model's weights in full precision instead of 8 bits: its probabilities then hardly depend
             on how many tokens are computed together, which lossless coding relies on.
     """
     card, where = model_card(model), receiving_device(device)
-    entry, name = card.part(CONTEXT), _name(card) if "tokenizer" in card.content else card.name
+    entry, name = card.part(part), _name(card) if "tokenizer" in card.content else card.name
     if where == ONNX:
         from tokcom.context.onnx_prior import OnnxPrior
 
-        return OnnxPrior(next(iter(card.onnx(CONTEXT).values())), name)
-    told = {"encoder": _embed} if "sentences" in entry else {}
+        return OnnxPrior(next(iter(card.onnx(part).values())), name)
+    told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
+    if family(entry["family"]).told_by_sentences:
+        told = {"encoder": load_text_encoder(model, where)}
     if exact and entry["family"] == "llama":
         told["int8"] = False
-    return family(entry["family"]).user()(_network(card, CONTEXT, where), name, **told)
+    alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
+    if part != CONTEXT or FOLLOWING not in card.content:
+        return alone
+    return PictureOrVideo(alone, partial(_following, card, where, name))
+
+
+def _following(card: Card, device: "torch.device", name: str) -> Prior:
+    return family(card.part(FOLLOWING)["family"]).user()(_network(card, FOLLOWING, device), name)
+
+
+def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipText":
+    """Load the encoder of sentences of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return family(card.part(TEXT)["family"]).user()(_network(card, TEXT, find_device(device)), card.name)
 
 
 def _embed(texts: Sequence[str]) -> "torch.Tensor":
@@ -273,22 +329,32 @@ def load_frame_coder(model: str, turns: int, blocks: int | None = None) -> "Fram
     return coder
 
 
-def load_acceptance(model: str) -> Acceptance:
-    """Load the calibration of posteriors under a model's context from its card; the identity if it has none.
+def load_acceptance(model: str, part: str = CONTEXT) -> Acceptance:
+    """Load the calibration of packets' posteriors under a model's context, or its SMALL_CONTEXT, from its card; the
+    identity if it has none.
 
     Raises:
         ModelError: the model does not exist, or its card is invalid.
     """
+    command = "calibrate" if part == CONTEXT else "escalation"
+    return _curve(model, "acceptance", part, f"./run {command} --model {{}} --data DIR")
+
+
+def load_certainty(model: str) -> Acceptance:
+    """Load the same of tokens' posteriors under its context."""
+    return _curve(model, "certainty", CONTEXT, "./run calibrate-text --model {}")
+
+
+def _curve(model: str, name: str, part: str, command: str) -> Acceptance:
     card = model_card(model)
-    curve = card.part("context").get("acceptance", {})
+    curve = card.part(part).get(name, {})
     if curve:
-        command = f"./run calibrate --model {card.name} --data DIR"
-        card.require_bound("calibration was made", _table(card, "acceptance", curve), CONTEXT, command)
+        card.require_bound("calibration was made", _table(card, name, curve), part, command.format(card.name))
     try:
         return Acceptance(tuple(curve.get("log_odds", ())), tuple(curve.get("calibrated", ())))
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"{card.folder / 'card.json'}: the acceptance of its context is not a valid curve: {error}"
+            f"{card.folder / 'card.json'}: the {name} of its context is not a valid curve: {error}"
         ) from None
 
 
@@ -310,19 +376,27 @@ def load_residual(model: str) -> ResidualModel:
 
 
 def load_recovery(
-    model: str, mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO, **settings: object
-) -> FrameRecovery:
+    model: str, mode: str = DEFAULT_MODE, device: "str | torch.device" = AUTO, *, server: str = "",
+    told: Callable[[str], None] = lambda said: None, **settings: object,
+) -> "FrameRecovery | EscalatingRecovery":  # fmt: skip
     """Load the recovery of a model's frames; raises as `load_tokenizer` does.
 
     Args:
         model: the model, by name or folder.
         mode: one of `link.modes.MODES`; "keep" and "list" load no network unless a packet was not sent.
         device: as in `device.receiving_device`.
+        server: address of an edge server that has the model's context, as in `models.edge.load_edge_recovery`; empty
+            for none.
+        told: called with a sentence when that server fails, and when it answers again.
         settings: further arguments of `FrameRecovery`.
     """
+    if server:
+        from tokcom.models.edge import load_edge_recovery
+
+        return load_edge_recovery(model, mode, receiving_device(device), server, told, **settings)
     settings = {"codebook": codebook(model).name} | settings
     if mode == "context":
-        settings = {"acceptance": load_acceptance(model)} | settings
+        settings = {"acceptance": load_acceptance(model), "certainty": load_certainty(model)} | settings
     if mode in ("list", "context"):
         settings = {"frequencies": word_frequencies(model)} | settings
     return FrameRecovery(mode, partial(load_context, model, receiving_device(device)), **settings)
@@ -336,7 +410,7 @@ def load_recoveries(
 
     Args:
         models: names or folders, as a list or separated by commas.
-        mode, device, settings: as in `load_recovery`.
+        mode, device, settings: as in `load_recovery`, `server` and `told` among them.
         max_bytes: see `RecoverySet`.
 
     Raises:
@@ -408,8 +482,8 @@ def network_bytes(network: "nn.Module") -> int:
 def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
     """Load the network of one part; a process holds one copy per hash of weights and device."""
     entry = card.part(part)
-    if part == CONTEXT:
-        command = f"./run train maskgit --model {card.name} --data DIR"
+    if part in TRAINED_BY:
+        command = f"./run train {TRAINED_BY[part]} --model {card.name} --data DIR"
         card.require_bound("context was trained", entry, "tokenizer", command)
     key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
 
@@ -485,7 +559,7 @@ def _build(card: Card, part: str, device: "torch.device") -> "nn.Module":
     entry, path = card.part(part), card.weights(part)
     kind = family(entry["family"])
     weights = read_weights(path)
-    dtype = weights_dtype(device)
+    dtype = torch.float32 if kind.full_precision else weights_dtype(device)
     placed = {
         name: each.to(device, dtype if each.is_floating_point() else each.dtype) for name, each in weights.items()
     }

@@ -35,6 +35,15 @@ class ByCodebook(Generic[Part]):
         if len(self._loaders) == 1:
             self.find(loaders[0][0].name)
 
+    def add(self, codebook: Codebook, load: Callable[[], Part]) -> None:
+        """Add a codebook, with a function that loads its part on first use; one that is known stays as it is.
+
+        Raises:
+            ParameterError: another codebook has the same id.
+        """
+        self.codebooks = by_id([*self.codebooks.values(), codebook])
+        self._loaders.setdefault(codebook.id, load)
+
     @property
     def loaded(self) -> tuple[str, ...]:
         """Names of the codebooks whose parts are in memory."""

@@ -13,6 +13,8 @@ from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.layout import CONTIGUOUS, LAYOUTS, SEEDS, SPREAD, packet_positions
 
 MAX_FORMATS = 16
+UNKNOWN = "unknown-"
+"""Beginning of the names of codebooks that are not known here; their id in 8 hexadecimal digits follows."""
 MAX_PACKETS = 1 << 16
 MAX_TOKENS_PER_PACKET = 2048
 MAX_TOKEN_BITS = 18
@@ -110,7 +112,7 @@ class FrameFormat:
         Raises:
             DatagramError: the codebook known under this id has tokens of another width.
         """
-        name = f"unknown-{self.codebook_id:08x}" if codebook is None else codebook.name
+        name = f"{UNKNOWN}{self.codebook_id:08x}" if codebook is None else codebook.name
         tokens = np.full(prod(grid), LOST, np.int32)
         if self.payload == BITS:
             return BitFrame(tokens, name, frame_id)

@@ -160,7 +160,7 @@ class Receiver:
         cookies: Cookies | None = None,
     ):  # fmt: skip
         self.settings = settings or ReceiverSettings()
-        self._codebooks = by_id(codebooks)
+        self._codebooks = by_id(codebooks)  # sessions share it
         self._cookies = cookies or Cookies()
         self._assembler = FrameAssembler(self.settings.max_bytes, self.settings.max_frames)
         self._sessions: OrderedDict[int, _Session] = OrderedDict()
@@ -216,6 +216,15 @@ class Receiver:
         elif session.key != key:
             raise DatagramError("a session is asked for twice, with different cookies")
         return wire.encode_accept(nonce, session.number, session.key)
+
+    def learn(self, codebook: Codebook) -> None:
+        """Add a codebook; frames that begin from now on are of it, in sessions that have begun, too.
+
+        Raises:
+            ParameterError: another codebook has the same id.
+        """
+        by_id([*self._codebooks.values(), codebook])
+        self._codebooks[codebook.id] = codebook
 
     def _new_session(self, nonce: bytes, key: bytes, formats: list, address: Hashable, now: float) -> _Session:
         self._end_idle(now)

@@ -10,7 +10,7 @@ from PIL import Image
 from tokcom.device import AUTO
 from tokcom.errors import FrameError, PictureError
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import load_detokenizers
+from tokcom.models.zoo import codebook, load_detokenizers, load_tokenizer
 
 LONGEST_NAME = 255
 """Longest file name that file systems accept, in bytes."""
@@ -59,12 +59,16 @@ class PictureFolder:
     """
 
     def __init__(self, folder: str | Path, models: str | Sequence[str], device: str = AUTO):
-        self._folder = Path(folder)
+        self._folder, self._device = Path(folder), device
         self._tokenizers = load_detokenizers(models, device)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PictureError(f"{folder}: pictures cannot be saved here: {error.strerror}") from None
+
+    def add(self, model: str) -> None:
+        """Show frames of another model, too; raises as `zoo.codebook` does."""
+        self._tokenizers.add(codebook(model), lambda: load_tokenizer(model, 0, self._device))
 
     def save(self, frame: TokenFrame, number: int) -> str | None:
         """Write the picture of a frame as NUMBER-FRAME.png.

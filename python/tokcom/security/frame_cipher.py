@@ -9,6 +9,7 @@ import hmac
 import struct
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 
@@ -45,16 +46,42 @@ class Direction:
         return Seal(self.key.id, self.number, epoch, self.tag_bits, header_tag)
 
     @cached_property
-    def bits_key(self) -> bytes:
-        return self.key.derive(f"bits {self.number}")
+    def bits_stream(self) -> "KeyStream":
+        return KeyStream(self.key.derive(f"bits {self.number}"))
 
     @cached_property
-    def tags_key(self) -> bytes:
-        return self.key.derive(f"tags {self.number} {self.tag_bits}")
+    def tags_stream(self) -> "KeyStream":
+        return KeyStream(self.key.derive(f"tags {self.number} {self.tag_bits}"))
 
     @cached_property
-    def header_key(self) -> bytes:
-        return self.key.derive(f"header {self.number}")
+    def header_mac(self) -> hmac.HMAC:
+        # To be copied: its key is scheduled once.
+        return hmac.new(self.key.derive(f"header {self.number}"), digestmod="sha256")
+
+
+class KeyStream:
+    """ChaCha20 (RFC 8439) with one key and any number of nonces; usable from several threads.
+
+    Args:
+        secret: 32 bytes.
+    """
+
+    def __init__(self, secret: bytes):
+        self._secret, self._turn, self._context = secret, Lock(), None
+
+    def bytes(self, nonce: bytes, size: int) -> np.ndarray:
+        """uint8 (size,): the stream with a nonce of 16 bytes."""
+        with self._turn:
+            # One context for all frames, where the library lets it: to make one costs more than a frame's stream.
+            if hasattr(self._context, "reset_nonce"):
+                self._context.reset_nonce(nonce)
+            else:
+                # Imported where it is used: who has no key needs no cipher.
+                from cryptography.hazmat.primitives.ciphers import Cipher
+                from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+
+                self._context = Cipher(ChaCha20(self._secret, nonce), mode=None).encryptor()
+            return np.frombuffer(self._context.update(bytes(size)), np.uint8)
 
 
 class FrameCipher:
@@ -74,7 +101,9 @@ class FrameCipher:
     def __init__(self, direction: Direction, epoch: int, stream_id: int, frame_id: int, header: bytes):
         self._direction = direction
         self._nonce = struct.pack("<IIII", 0, epoch, stream_id, frame_id)
-        digest = hmac.digest(direction.header_key, header, "sha256")
+        mac = direction.header_mac.copy()
+        mac.update(header)
+        digest = mac.digest()
         self.header_tag = int.from_bytes(digest[: HEADER_TAG_BITS // 8], "big")
         # What follows in the digest is in each packet's tag, which so covers the header, too.
         after = digest[HEADER_TAG_BITS // 8 :][: direction.tag_bits // 8]
@@ -94,7 +123,7 @@ class FrameCipher:
         lengths = np.asarray(lengths, np.int64)
         if self._bits is None or self._bits[0] != lengths.tobytes():
             longest = int(lengths.max(initial=0))
-            rows = np.unpackbits(self._stream(self._direction.bits_key, len(lengths) * -(-longest // 8)))
+            rows = np.unpackbits(self._direction.bits_stream.bytes(self._nonce, len(lengths) * -(-longest // 8)))
             rows = rows.reshape(len(lengths), -1)[:, :longest]
             bits = rows.ravel() if (lengths == longest).all() else rows[np.arange(longest) < lengths[:, None]]
             bits.flags.writeable = False
@@ -114,17 +143,9 @@ class FrameCipher:
         if self._tags is None or self._tags[0] != (n_bits, n_packets):
             width = self._direction.tag_bits
             n_secret = -(-(n_bits + width - 1) // 8)
-            stream = self._stream(self._direction.tags_key, n_secret + n_packets * width // 8)
+            stream = self._direction.tags_stream.bytes(self._nonce, n_secret + n_packets * width // 8)
             pads = np.zeros((n_packets, 8), np.uint8)
             pads[:, 8 - width // 8 :] = stream[n_secret:].reshape(n_packets, -1)
             presets = pads.view(">i8")[:, 0].astype(np.int64) ^ self._of_header
             self._tags = (n_bits, n_packets), (UniversalHash(stream, width, n_bits), presets)
         return self._tags[1]
-
-    def _stream(self, secret: bytes, size: int) -> np.ndarray:
-        """uint8 (size,), of ChaCha20 (RFC 8439) with this frame's nonce."""
-        # Imported where it is used: who has no key needs no cipher.
-        from cryptography.hazmat.primitives.ciphers import Cipher
-        from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
-
-        return np.frombuffer(Cipher(ChaCha20(secret, self._nonce), mode=None).encryptor().update(bytes(size)), np.uint8)

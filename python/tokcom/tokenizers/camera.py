@@ -5,9 +5,19 @@ from typing import Self
 import numpy as np
 
 from tokcom.errors import PictureError
+from tokcom.tokenizers.panning import PanningCamera
 
 PREFIX = "camera:"
 """Prefix of a camera's name, to tell it from a picture or folder."""
+
+
+PAN = "pan"
+"""Name of the camera that pans over the sample photographs."""
+
+
+def open_camera(device: str) -> "Camera | PanningCamera":
+    """Open a camera by its name: PAN, or as for `Camera`; raises as `Camera` does."""
+    return PanningCamera() if device == PAN else Camera(device)
 
 
 class Camera:

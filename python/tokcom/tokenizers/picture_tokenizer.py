@@ -55,7 +55,8 @@ class PictureTokenizer(ABC):
         return TokenFrame(tokens.flatten(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
 
     def detokenize(self, frame: TokenFrame) -> np.ndarray:
-        """Decode a frame to a picture, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey.
+        """Decode a frame to a picture, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey. If
+        tokens have no patches, the picture fades to grey by the share of lost ones.
 
         Raises:
             FrameError: the frame has another codebook or grid.
@@ -65,7 +66,10 @@ class PictureTokenizer(ABC):
                 f"frame {frame.frame_id} ({frame.codebook}, {frame.codebook_size} words, grid {frame.grid}) is not "
                 f"this tokenizer's ({self.codebook}, {self.codebook_size} words, grid {self.grid})"
             )
-        tokens = frame.tokens.reshape(self.grid)
+        return self._shown(frame.tokens.reshape(self.grid), frame.frame_id)
+
+    def _shown(self, tokens: np.ndarray, frame_id: int) -> np.ndarray:
+        """Decode tokens, of the shape of the grid, of which some may be LOST."""
         lost = tokens == LOST
         # The decoder's receptive field exceeds a patch: a lost token's substitute shows in its neighbours.
         picture = self.decode(_bridge(tokens)[None])[0]

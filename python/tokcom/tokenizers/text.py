@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import BinaryIO
 
 import numpy as np
 
@@ -62,6 +63,70 @@ def pieces(text: str, characters: int = MAX_CHARACTERS) -> Iterator[str]:
         text = text[cut:]
     if text:
         yield text
+
+
+def marked_parts(text: bytes, unsure: np.ndarray) -> list[tuple[str, bool]]:
+    """Split a received text into parts that are certain and words that are not.
+
+    Args:
+        text: the text in UTF-8.
+        unsure: int (2n,), first byte and length of each word that is not certain, in order.
+
+    Returns:
+        Each part that is not empty, and whether it is certain.
+
+    Raises:
+        TextError: the words are no such pairs, or lie outside the text.
+    """
+    if unsure.size % 2:
+        raise TextError("unsure words are a first byte and a length each")
+    words = unsure.reshape(-1, 2).astype(np.int64)
+    if (words < 0).any() or (words.sum(axis=1) > len(text)).any():
+        raise TextError(f"unsure words lie outside a text of {len(text)} bytes")
+    parts, done = [], 0
+    for first, length in words.tolist():
+        parts += [(text[done:first], True), (text[first : first + length], False)]
+        done = first + length
+    return [(part.decode("utf-8", "replace"), sure) for part, sure in [*parts, (text[done:], True)] if part]
+
+
+def bounded_lines(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """Read lines of UTF-8, of which none is kept in memory beyond a length: longer ones come in parts, cut behind white
+    space if the second half of a part has any, else between two characters. Joined, the parts are the file.
+
+    Args:
+        file: the file; it may be endless.
+        most: bytes of a part, at least 4.
+
+    Raises:
+        TextError: `most` is below 4.
+        OSError: the file cannot be read.
+    """
+    if most < 4:
+        raise TextError(f"most is {most}; a character takes up to 4 bytes")
+    rest = b""
+    while added := file.readline(most - len(rest)):
+        rest += added
+        if rest.endswith(b"\n"):
+            yield rest
+            rest = b""
+        elif len(rest) == most:
+            cut = 1 + max(rest.rfind(each, most // 2) for each in (b" ", b"\t"))
+            cut = cut or _whole_characters(rest)
+            yield rest[:cut]
+            rest = rest[cut:]
+    if rest:
+        yield rest
+
+
+def _whole_characters(part: bytes) -> int:
+    """Bytes of a part of UTF-8 without the character that it breaks off in."""
+    for missing in (1, 2, 3):
+        lead = part[-missing]
+        if lead & 0xC0 != 0x80:  # the first byte of a character; the others are 10xxxxxx
+            length = 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2 if lead >= 0xC0 else 1
+            return len(part) - missing if length > missing else len(part)
+    return len(part)
 
 
 class TextTokenizer:

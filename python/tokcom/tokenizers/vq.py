@@ -40,8 +40,12 @@ class VQTokenizer(PictureTokenizer):
         self.codebook = codebook
         self.codebook_size = config.codebook_size
         self.image_size = config.image_size
-        self.grid = (config.image_size // config.patch_size,) * 2
+        self.grid = self._grid(config)
         self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+
+    @staticmethod
+    def _grid(config: object) -> tuple[int, ...]:
+        return (config.image_size // config.patch_size,) * 2
 
     def encode(self, pictures: np.ndarray) -> np.ndarray:
         self.require_pictures(pictures)
@@ -57,8 +61,12 @@ class VQTokenizer(PictureTokenizer):
 
     def _decoded(self, tokens: Tensor) -> Tensor:
         with torch.inference_mode():
-            pictures = self.network.decode(tokens).float()
+            pictures = self._pictures(tokens).float()
             return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous()
+
+    def _pictures(self, tokens: Tensor) -> Tensor:
+        """Pictures (batch, 3, size, size) in [-1, 1] of tokens."""
+        return self.network.decode(tokens)
 
     def _together(self, work: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
         """Run the network on `AT_ONCE` pictures per call, whatever the batch's size."""

@@ -27,16 +27,16 @@ def calibrate(
     """Calibrate packets' posteriors on the training split, write the result to the model's card, check it on the test
     split."""
     from tokcom.context.acceptance import Acceptance, fit_acceptance
-    from tokcom.models.zoo import load_classifier, load_recovery, load_tokenizer
+    from tokcom.models.zoo import load_recovery, load_tokenizer
     from tokcom_lab.curves.calibration import outcomes, reliability
     from tokcom_lab.curves.context_curve import Bench
     from tokcom_lab.curves.context_plot import draw_reliability
     from tokcom_lab.photograph_tokens import photograph_tokens
-    from tokcom_lab.photographs import load_photographs
+    from tokcom_lab.photographs import class_names, load_photographs
     from tokcom_lab.training.export import export_acceptance
 
     folder = str(models / model)
-    tokenizer, classifier = load_tokenizer(folder, device=device), load_classifier(folder, device)
+    tokenizer, classifier = load_tokenizer(folder, device=device), class_names(folder, device)
     recovery = load_recovery(folder, "context", device, acceptance=Acceptance())
     found = {}
     with progress_bar() as bar:

@@ -17,6 +17,13 @@ split_data_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder or tar of train/CLASS/* and test/CLASS/*."
 )
 """Data option of commands that update a model: its training photographs, and others."""
+prose_option = click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Files or folders of .txt, .md and .py; several times for more. [default: the checkout's docs and docstrings]",
+)
+"""Data option of measurements of text."""
 models_option = click.option(
     "--models",
     cls=Aside,

@@ -12,11 +12,11 @@ from tokcom.cli.output import console
 from tokcom_lab.cli.options import models_option
 
 if TYPE_CHECKING:
-    from tokcom_lab.training.runs import PhotographSettings
+    from tokcom_lab.training.runs import PhotographSettings, VideoSettings
 
 
 @click.command()
-@click.argument("part", type=click.Choice(["tokenizer", "maskgit", "decoder", "classifier"]))
+@click.argument("part", type=click.Choice(["tokenizer", "maskgit", "decoder", "classifier", "following"]))
 @click.option(
     "--data",
     required=True,
@@ -37,15 +37,21 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    help="Total number of steps. [default: 7000, 6000, 2200 and 4000; none for photographs]",
+    help="Total number of steps. [default: 7000, 6000, 2200, 4000 and 1000; none for photographs]",
 )
 @click.option("--minutes", type=float, help="Total number of minutes, instead of steps; schedules follow the clock.")
 @click.option(
     "--batch",
     type=click.IntRange(1),
-    help="Pictures per step. [default: 32, 64 for classifiers; for photographs 96 and 256 on a GPU, 8 and 32 without]",
+    help="Pictures per step. [default: 32; classifier 64, following 16; photographs 96, 256 on a GPU, else 8, 32]",
 )
 @seed_option
+@click.option("--small", is_flag=True, help="Thumbnails: a maskgit small enough for a device, beside the model's own.")
+@click.option(
+    "--visits",
+    type=click.IntRange(0),
+    help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4]",
+)
 @click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @click.option(
     "--size", type=click.IntRange(8), help="Side in pixels, for a model for photographs. [default: 64, thumbnails]"
@@ -58,6 +64,13 @@ if TYPE_CHECKING:
 @click.option("--sharpness", type=float, help="Photographs: target sharpness; 0 for no critic. [default: 1.1]")
 @click.option("--views", type=click.IntRange(1), help="Views per photograph, for maskgit. [default: 4]")
 @click.option("--sentences", type=click.Path(path_type=Path), help='Photographs: JSON of {"class": ["a sentence", …]}.')
+@click.option(
+    "--photographs",
+    "still",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Following: folder or archive of photographs that are moved about; may be repeated.",
+)
 @click.option("--compile", "compiled", is_flag=True, help="Photographs: compile the tokenizer; pays off on a GPU.")
 def train(
     part: str,
@@ -69,12 +82,17 @@ def train(
     minutes: float | None,
     batch: int | None,
     seed: int,
+    small: bool,
+    visits: int | None,
     warm_start: bool,
+    still: tuple[Path, ...],
     **photographs: int | float | str | Path | None,
 ) -> None:
     """Train a part of a model: its tokenizer first, then maskgit (over the tokenizer's tokens) and the classifier.
 
     With both, the decoder continues on tokens that maskgit helps to choose, and maskgit on those (--warm-start).
+
+    Part following predicts the frames of videos, --data, folders of frames in order, from those before them.
 
     With --size, tokenizer and maskgit are those of a model for photographs, trained on a GPU if there is one.
 
@@ -86,11 +104,16 @@ def train(
     asked = {name: photographs[name] for name in PHOTOGRAPH_OPTIONS}
     given = {name: value for name, value in asked.items() if value is not None and value is not False}
     settings = _photograph_settings(part, given) if "size" in given else None
+    if small and (part != "maskgit" or settings is not None):
+        raise click.UsageError("--small goes with maskgit, without --size")
+    if visits is not None and (part not in ("maskgit", "following") or settings is not None):
+        raise click.UsageError("--visits goes with maskgit, without --size, and with following")
     if settings is None:
         if given:
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
         default_steps, default_batch = {
             "tokenizer": (7000, 32), "maskgit": (6000, 32), "decoder": (2200, 32), "classifier": (4000, 64),
+            "following": (1000, 16),
         }[part]  # fmt: skip
         steps = steps or (None if minutes else default_steps)
     else:
@@ -99,11 +122,23 @@ def train(
     Budget(steps, minutes)
     batch = batch or default_batch
     command = recorded_command(steps=None if minutes else steps, batch=batch)
-    request = TrainingRequest(data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings)
+    videos = _video_settings(part, still)
+    request = TrainingRequest(
+        data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings, small, visits, videos
+    )
     try:
         (TRAINERS if settings is None else PHOTOGRAPH_TRAINERS)[part](request, console)
     except KeyboardInterrupt:  # the trainer has reported the stop and how to continue
         sys.exit(130)
+
+
+def _video_settings(part: str, photographs: tuple[Path, ...]) -> "VideoSettings":
+    """Check the options for a prior of videos and convert them to settings."""
+    from tokcom_lab.training.runs import VideoSettings
+
+    if part != "following" and photographs:
+        raise click.UsageError(f"--photographs goes with following, not with {part}")
+    return VideoSettings(photographs)
 
 
 PHOTOGRAPH_OPTIONS = (

@@ -76,6 +76,7 @@ class Bench:
             independent draw of the paths at a Doppler shift of 5 Hz, at 1 MS/s; None for symbols in known noise.
         labels: labels of the tokens, one of `packets.labels.LABELS`.
         device: where the receiver's networks run, as in `device.find_device`.
+        visits: search passes per photograph for its tokens; None for the value in the model's card.
     """
 
     def __init__(
@@ -87,12 +88,13 @@ class Bench:
         channel: str | None = None,
         labels: str = NATURAL,
         device: str = AUTO,
+        visits: int | None = None,
     ):
         self.photographs, self.model, self.tokenizer, self.seed = photographs, model, tokenizer, seed
         self._channel, self.device = channel, device
         self._codebooks = [codebook(model)]
         self._transmitter = Transmitter(TransmitConfig(MCS, labels=labels), self._codebooks)
-        tokens = photograph_tokens(photographs.pictures, model)
+        tokens = photograph_tokens(photographs.pictures, model, visits=visits)
         self.frames = [
             TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
             for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))

@@ -6,7 +6,8 @@ over ASCII decoded by Viterbi alone, and our tokens in one packet per sentence.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -17,10 +18,11 @@ from tokcom.coding.viterbi import viterbi
 from tokcom.errors import DatasetError
 from tokcom.link.known_noise import PlainLink
 from tokcom.link.packet_link import LinkConfig
-from tokcom.link.recovery import FrameRecovery
 from tokcom.modulation.constellation import Constellation
 from tokcom.packets.layout import CONTIGUOUS
-from tokcom.tokenizers.text import TextTokenizer
+from tokcom_lab.cache import code_of
+from tokcom_lab.curves.calibration import wilson
+from tokcom_lab.curves.text_curve import TextBench
 
 CODE, MODULATION = "k3", "bpsk"
 SHORTEST, LONGEST = 40, 100
@@ -48,6 +50,9 @@ class BlockErrors:
     sentences: int
 
 
+RECEIVERS = "ascii_viterbi", "tokens_viterbi", "context"
+
+
 def sentences_of(texts: Sequence[str], count: int, seed: int) -> list[str]:
     """Sentences of plain ASCII, drawn from paragraphs.
 
@@ -66,37 +71,51 @@ def sentences_of(texts: Sequence[str], count: int, seed: int) -> list[str]:
 
 
 def block_errors(
-    sentences: Sequence[str], tokenizer: TextTokenizer, recovery: FrameRecovery, esn0_db: Sequence[float],
-    seed: int = 0, progress: Callable[[int], None] = lambda done: None,
+    bench: TextBench, sentences: Sequence[str], esn0_db: Sequence[float],
+    progress: Callable[[int], None] = lambda done: None,
 ) -> list[BlockErrors]:  # fmt: skip
     """Send every sentence at every Es/N0.
 
     Args:
-        sentences: of plain ASCII.
-        tokenizer: of the language model.
-        recovery: of mode "context".
+        bench: with the receiver "context"; an interrupted run resumes from its cache.
+        sentences: of plain ASCII; the number of a sentence seeds its noise.
         esn0_db: Es/N0 in dB.
-        seed: of the noise.
         progress: called with the number of sentences done since the last call.
     """
-    curve = []
-    for value in esn0_db:
-        wrong = np.zeros(3)
-        for number, sentence in enumerate(sentences):
-            rng = np.random.default_rng([seed, number, round(value * 1000) & 0xFFFFFFFF])
-            frame = tokenizer.tokenize(sentence)
-            config = LinkConfig(CODE, MODULATION, len(frame.tokens))
-            link = PlainLink(config, tokenizer.codebook_size, layout=CONTIGUOUS)
-            (arrival,) = link.receive(link.transmit(frame).in_noise(value, rng))
-            recovered = recovery.recover(arrival.frame, arrival.received).frame
-            wrong += (
-                _ascii_is_wrong(sentence, value, rng),
-                not np.array_equal(arrival.tokens[0], frame.tokens),
-                not np.array_equal(recovered.tokens, frame.tokens),
+    wrong = np.zeros((len(esn0_db), len(RECEIVERS)))
+    for number, sentence in enumerate(sentences):
+        for place, value in enumerate(esn0_db):
+            wrong[place] += bench.remembered(
+                [CODE, MODULATION, code_of(__name__), sentence, number, value],
+                partial(_wrong, bench, sentence, value, number),
             )
             progress(1)
-        curve.append(BlockErrors(value, *(wrong / len(sentences)).tolist(), len(sentences)))
-    return curve
+    shares = (wrong / len(sentences)).tolist()
+    return [BlockErrors(value, *own, len(sentences)) for value, own in zip(esn0_db, shares, strict=True)]
+
+
+def block_figures(curve: Sequence[BlockErrors]) -> dict:
+    """The curve with 95 % intervals (Wilson), and where each receiver reaches BLER."""
+    points = []
+    for each in curve:
+        intervals = {name: wilson(round(getattr(each, name) * each.sentences), each.sentences) for name in RECEIVERS}
+        points.append(asdict(each) | {"ci": intervals})
+    return {"curve": points, "esn0_db_at_bler_10": {name: esn0_at_bler(curve, name) for name in RECEIVERS}}
+
+
+def _wrong(bench: TextBench, sentence: str, esn0_db: float, number: int) -> list[bool]:
+    """Whether each receiver gets a sentence wrong."""
+    rng = np.random.default_rng([bench.seed, number, round(esn0_db * 1000) & 0xFFFFFFFF])
+    tokenizer = bench.link.tokenizer
+    frame = tokenizer.tokenize(sentence)
+    link = PlainLink(LinkConfig(CODE, MODULATION, len(frame.tokens)), tokenizer.codebook_size, layout=CONTIGUOUS)
+    (arrival,) = link.receive(link.transmit(frame).in_noise(esn0_db, rng))
+    recovered = bench.link.recoveries["context"].recover(arrival.frame, arrival.received).frame
+    return [
+        _ascii_is_wrong(sentence, esn0_db, rng),
+        not np.array_equal(arrival.tokens[0], frame.tokens),
+        not np.array_equal(recovered.tokens, frame.tokens),
+    ]
 
 
 def esn0_at_bler(curve: Sequence[BlockErrors], name: str, bler: float = BLER) -> float | None:

@@ -15,7 +15,8 @@ from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
-from tokcom.models.zoo import FREQUENCIES
+from tokcom.models.zoo import CONTEXT, FREQUENCIES, SMALL_CONTEXT, TRAINED_BY
+from tokcom.offload.escalation import EscalationPolicy
 from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
 
@@ -43,12 +44,13 @@ def export_part(
     classes: tuple[str, ...],
     search: dict | None = None,
     more: dict | None = None,
+    modality: str = "image",
 ) -> None:
     """Write a part's weights (float16) and its entry in the folder's card.json, creating the card if missing.
 
     Args:
         folder: the model's folder, whose name is the model's.
-        part: "tokenizer", "context" or "classifier".
+        part: "tokenizer", "context", "small_context", "following" or "classifier".
         family: name of the network's family in `models.zoo.FAMILIES`.
         network: the trained network; its `config` goes into the card.
         figures: figures measured on the test split with these half-precision weights.
@@ -56,6 +58,7 @@ def export_part(
         classes: names of the labels.
         search: settings of a tokenizer's search, `rate` and `visits`; None for no search.
         more: further entries for the part in the card.
+        modality: of a model that has no card yet.
 
     Raises:
         ModelError: weights are not finite in half precision; nothing is written.
@@ -71,7 +74,7 @@ def export_part(
     save_file(stored, weights)
     weights.chmod(0o644)
     path = folder / "card.json"
-    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name)
+    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name, modality)
     card["classes"] = list(classes)
     if part == "tokenizer":
         card.pop("labels", None)  # they belong to the previous codebook
@@ -92,25 +95,63 @@ def export_part(
         # Words found by a search with a context are those of that context's codebook.
         if "context" in card:
             card["context"]["tokenizer"] = card["tokenizer"]["sha256"]
-    if part == "context" and "tokenizer" in card:
+    if part in TRAINED_BY and "tokenizer" in card:
         card[part]["tokenizer"] = card["tokenizer"]["sha256"]
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
-def export_acceptance(folder: Path, acceptance: Acceptance, command: str) -> None:
-    """Write the calibration of a model's context into its card.
+def export_figures(folder: Path, part: str, figures: dict[str, float], command: str) -> None:
+    """Write figures of one part into a model's card.
+
+    Args:
+        folder: the model's folder.
+        part: name of the part.
+        figures: the figures.
+        command: the command line that measured them.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card[part]["figures"] = {name: round(value, 4) for name, value in figures.items()}
+    card[part]["measured"] = command
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def export_acceptance(folder: Path, acceptance: Acceptance, command: str, name: str = "acceptance") -> None:
+    """Write a calibration of a model's context into its card.
 
     Args:
         folder: the model's folder.
         acceptance: the curve.
         command: the command line that fitted it.
+        name: "acceptance", of packets, or "certainty", of tokens.
     """
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
-    card["context"]["acceptance"] = {
+    card["context"][name] = {
         "log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated), "command": command,
         "context": card["context"]["sha256"],
     }  # fmt: skip
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def export_escalation(folder: Path, acceptance: Acceptance, policy: EscalationPolicy, command: str) -> None:
+    """Write the calibration of a model's small context into its card, and when a device with it asks an edge server.
+
+    Args:
+        folder: the model's folder.
+        acceptance: the curve.
+        policy: the policy.
+        command: the command line that fitted both.
+    """
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    small = card[SMALL_CONTEXT]
+    bound = {"command": command, SMALL_CONTEXT: small["sha256"]}
+    curve = {"log_odds": list(acceptance.log_odds), "calibrated": list(acceptance.calibrated)}
+    small["acceptance"] = curve | bound
+    small["escalation"] = {
+        "doubts": list(policy.doubts), "benefits": list(policy.benefits), "least": policy.least,
+    } | bound | {CONTEXT: card[CONTEXT]["sha256"]}  # fmt: skip
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
@@ -187,8 +228,8 @@ def half(network: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def _new_card(name: str) -> dict:
+def _new_card(name: str, modality: str) -> dict:
     return {
-        "format": FORMAT, "name": name, "modality": "image", "description": "", "licence": "unstated",
+        "format": FORMAT, "name": name, "modality": modality, "description": "", "licence": "unstated",
         "data": {}, "classes": [],
     }  # fmt: skip

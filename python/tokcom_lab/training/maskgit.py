@@ -53,6 +53,21 @@ class MaskGitTask(Task):
             self.learning_rate, weight_decay=0.05,
         )  # fmt: skip
 
+    def begin_like(self, larger: MaskGitNetwork) -> None:
+        """Start from the principal components of a larger network's words: its embeddings of tokens, labels and places,
+        and its head. The blocks in between stay random."""
+        width = self.config.width
+        with torch.no_grad():
+            for own, other in (
+                (self.model.token_embedding.weight, larger.token_embedding.weight),
+                (self.model.position_embedding, larger.position_embedding),
+                (self.model.class_embedding.weight, larger.class_embedding.weight),
+                (self.model.head.weight, larger.head.weight),
+            ):
+                left, strength, _ = torch.linalg.svd(other.float(), full_matrices=False)
+                own.copy_((left * strength)[:, :width])
+            self.model.head.bias.copy_(larger.head.bias)
+
     def settings(self) -> dict:
         return {"network": self.config.as_dict(), "batch": self.batch, "seed": self.seed, "codes": self.codes}
 

@@ -1,28 +1,42 @@
 """Training runs of `tokcom train`: from a folder of pictures to a part of a model, in one call each."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
 
 from tokcom.context.classifier_network import ClassifierConfig
+from tokcom.context.following_network import FollowingConfig
 from tokcom.context.maskgit_network import MaskGitConfig
 from tokcom.device import device_name
 from tokcom.errors import ParameterError
 from tokcom.models.card import file_hash
 from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
-from tokcom.models.zoo import load_context, load_tokenizer, model_card
+from tokcom.models.zoo import (
+    CONTEXT,
+    FOLLOWING,
+    SMALL_CONTEXT,
+    load_context,
+    load_tokenizer,
+    load_video_tokenizer,
+    model_card,
+)
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
+from tokcom_lab.cache import key_of, tokens_content
 from tokcom_lab.training.classifier import ClassifierTask
 from tokcom_lab.training.dataset import Dataset, load_dataset
 from tokcom_lab.training.decoder import RATE, VISITS, DecoderTask
 from tokcom_lab.training.export import Run, export_part, half
+from tokcom_lab.training.following import FollowingTask
 from tokcom_lab.training.loop import Task, train
 from tokcom_lab.training.maskgit import MaskGitTask
+from tokcom_lab.training.motion import pairs_of, photograph_pairs, video_tokens
 from tokcom_lab.training.picture_feed import class_weights
 from tokcom_lab.training.pyramid import PERCEPTUAL, SEMANTIC, SHARPNESS, PyramidTask
 from tokcom_lab.training.sentence_maskgit import SentenceMaskGitTask
@@ -32,6 +46,12 @@ from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens
 
 CROPS = 8
 """Squares cropped from every training picture."""
+SMALL_CROPS = 1
+"""Squares cropped from every training picture for a small MaskGIT, which sees each only a few times."""
+SMALL_MASKGIT = (96, 2, 3)
+"""Width, depth and heads of a MaskGIT for a device: 0.46 million parameters at 1024 words."""
+VIDEO_VISITS = 4
+"""Search passes per frame of a video."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)
 """Width, depth and heads of the MaskGIT for photographs."""
 
@@ -62,6 +82,19 @@ class PhotographSettings:
 
 
 @dataclass(frozen=True)
+class VideoSettings:
+    """Settings for training a prior of videos.
+
+    Args:
+        photographs: folders or archives of photographs that are moved about, beside the videos.
+        moving: photographs of them at most.
+    """
+
+    photographs: tuple[Path, ...] = ()
+    moving: int = 3000
+
+
+@dataclass(frozen=True)
 class TrainingRequest:
     """Request of the user for a training.
 
@@ -77,6 +110,10 @@ class TrainingRequest:
         command: the command line, for the card.
         minutes: total number of minutes; None if `steps` counts.
         photographs: settings of a model for photographs; None for a model for thumbnails of 64 pixels.
+        small: train a MaskGIT of device size, which the model holds beside its own.
+        visits: search passes per picture for MaskGIT's tokens; None for the value in the model's card, and for
+            VIDEO_VISITS per frame of a video.
+        videos: settings of a prior of videos; None for the usual ones.
     """
 
     data: Path | tuple[Path, ...]
@@ -90,6 +127,9 @@ class TrainingRequest:
     command: str
     minutes: float | None = None
     photographs: PhotographSettings | None = None
+    small: bool = False
+    visits: int | None = None
+    videos: VideoSettings | None = None
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -124,23 +164,67 @@ def train_classifier(request: TrainingRequest, console: Console) -> dict[str, fl
 
 def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
     """Train and export a MaskGIT over the tokens of the model's tokenizer; return its figures on the test split."""
-    data, test = _pictures(request, console)
+    data, test = _pictures(request, console, crops=SMALL_CROPS if request.small else CROPS)
     model = str(request.folder)
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, request.visits)
     console.print(f"tokens of {request.model} (computed once and cached)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
         tokens, test_tokens = (
-            tokenized(each, model, split, advance=lambda done: bar.advance(row, done))
+            tokenized(each, model, split, visits=request.visits, advance=lambda done: bar.advance(row, done))
             for each, split in ((data, "train"), (test, "test"))
         )
     rows, columns = tokenizer.grid
-    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes))
+    shape = SMALL_MASKGIT if request.small else ()
+    config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes), *shape)
     task = MaskGitTask(
         config, tokens, data.labels, test_tokens, test.labels,
         batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
     )  # fmt: skip
-    return _run(request, task, "context", "maskgit", data.classes, console)
+    if not request.small:
+        return _run(request, task, CONTEXT, "maskgit", data.classes, console)
+    task.name = "maskgit-small"
+    if CONTEXT in model_card(model).content:
+        task.begin_like(load_context(model, "cpu").network)
+    return _run(request, task, SMALL_CONTEXT, "maskgit", data.classes, console)
+
+
+def train_following(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export a prior of videos, from the model's MaskGIT on; return its figures on the test split.
+
+    The data are videos, a folder of frames each, and, with `photographs`, archives of photographs that are moved about.
+    With a warm start, tokens are those that the model so far chooses in view of the frame before; otherwise each frame
+    has those of the encoder.
+
+    Raises:
+        ModelError: the model has no tokenizer or no context.
+    """
+    model, settings = str(request.folder), request.videos or VideoSettings()
+    visits = VIDEO_VISITS if request.visits is None else request.visits
+    data, test = _pictures(request, console, crops=1)
+    card, alone = model_card(model), load_tokenizer(model, 0, "cpu")
+    tokenizer = load_video_tokenizer(model, visits, "cpu") if request.warm_start else alone
+    chosen_by = [card.part(FOLLOWING)["sha256"], visits] if request.warm_start else []
+    content = [tokens_content(model, 0), chosen_by]
+    photographs, moving = None, 0
+    if settings.photographs:
+        photographs = load_dataset(settings.photographs, "train", size=2 * alone.image_size, crops=1)
+        moving = min(settings.moving, len(photographs.labels))
+    console.print(f"tokens of {request.model} (computed once and cached)")
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("frames", total=len(data.labels) + len(test.labels) + moving)
+        advance = partial(bar.advance, row)
+        tokens, test_tokens = (video_tokens(each, tokenizer, content, advance=advance) for each in (data, test))
+        moved = np.zeros((0, 2, 1), np.int32)
+        if photographs is not None:
+            moved = photograph_pairs(photographs, alone, content[0], moving, advance=advance)
+    still = load_context(model, "cpu").network
+    config = FollowingConfig(**still.config.as_dict())
+    task = FollowingTask(
+        config, still.state_dict(), pairs_of(data, tokens), moved, pairs_of(test, test_tokens, (1,)),
+        batch=request.batch, seed=request.seed, codes=key_of(content),
+    )  # fmt: skip
+    return _run(request, task, FOLLOWING, "following", card.classes, console)
 
 
 def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float]:
@@ -223,6 +307,7 @@ def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[s
 
 TRAINERS = {
     "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
+    "following": train_following,
 }  # fmt: skip
 PHOTOGRAPH_TRAINERS = {"tokenizer": train_pyramid, "maskgit": train_sentence_maskgit}
 """Trainers of the parts that differ for models for photographs."""

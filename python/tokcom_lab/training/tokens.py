@@ -23,14 +23,16 @@ VIEW_SEED = 78
 
 
 def tokenized(
-    data: Dataset, model: str, split: str, *, cache: str | Path = FOLDER, advance: Callable[[int], None] | None = None
-) -> np.ndarray:
+    data: Dataset, model: str, split: str, *, visits: int | None = None, cache: str | Path = FOLDER,
+    advance: Callable[[int], None] | None = None,
+) -> np.ndarray:  # fmt: skip
     """Compute the tokens of the pictures.
 
     Args:
         data: the pictures.
         model: model whose tokenizer makes the tokens.
         split: name of the split, part of the cache's key.
+        visits: search passes per picture; None for the value in the model's card.
         cache: folder of the cache.
         advance: called with the number of pictures done since the last call.
 
@@ -38,7 +40,7 @@ def tokenized(
         uint16 or int32 array (n, variants, tokens). The variants are all crops, then their mirror images; with a
         search, which is slow, the pictures' `Views`, or the only crop.
     """
-    tokenizer = load_tokenizer(model, device="cpu")
+    tokenizer = load_tokenizer(model, visits, "cpu")
     path = _path(data, model, split, tokenizer, Path(cache))
     if not path.exists():
         if tokenizer.visits:

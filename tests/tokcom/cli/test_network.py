@@ -83,7 +83,7 @@ def free_port():
         return made.getsockname()[1]
 
 
-def listened(model, folder, *frames):
+def listened(model, folder, *frames, options=()):
     """What `listen` tells of frames that are offered to it: its page is in `folder`."""
     port = free_port()
 
@@ -99,14 +99,14 @@ def listened(model, folder, *frames):
     sending = threading.Thread(target=lambda: asyncio.run(offer(stopped)), daemon=True)
     sending.start()
     out = folder / "received.json"
-    options = ["--port", port, "--frames", len(frames), "--model", model, "--out", folder, "--json", out]
+    options = ["--port", port, "--frames", len(frames), "--model", model, "--out", folder, "--json", out, *options]
     try:
         done = CliRunner().invoke(main, ["listen", *map(str, options)])
     finally:
         stopped.set()
         sending.join(30)
     assert done.exit_code == 0, done.output
-    return json.loads(out.read_text())
+    return json.loads(out.read_text()) | {"said": " ".join(done.output.split())}
 
 
 def picture(model, number):
@@ -126,6 +126,29 @@ def test_what_comes_is_shown_and_saved(tiny_model, tmp_path):
     page = (tmp_path / "index.html").read_text()
     assert (tmp_path / rows[1]["picture"]).is_file() and rows[1]["picture"] in page
     assert "2 frames received" in page and "&lt;hello&gt;" in page and "<hello>" not in page
+
+
+def test_a_model_that_is_missing_is_named_or_fetched(tiny_model, make_tiny_model, tmp_path, monkeypatch):
+    pytest.importorskip("zmq")
+    import numpy as np
+
+    from tokcom.models.shelf import ModelShelf
+    from tokcom.models.zoo import codebook
+    from tokcom.offload.server import EdgeServer
+    from tokcom_lab.training.export import export_labels
+
+    other = make_tiny_model(tmp_path / "elsewhere")
+    # Labels of its own make it another codebook.
+    export_labels(other, {"coded": np.arange(32)[::-1].copy()}, {}, {}, "none")
+    monkeypatch.chdir(tmp_path)
+    number = f"0x{codebook(str(other)).id:08x}"
+    report = listened(tiny_model, tmp_path, picture(other, 1))
+    assert report["frames"][0]["codebook"] == f"unknown-{number[2:]}"
+    assert f"tokcom models pull {number}" in report["said"]
+    with EdgeServer([], "tcp://127.0.0.1:0", shelf=ModelShelf([str(other)])) as server:
+        report = listened(tiny_model, tmp_path, picture(other, 1), options=("--pull", server.endpoint))
+    assert f"codebook {number} has come" in report["said"]
+    assert (tmp_path / "models/tiny/card.json").is_file()
 
 
 def test_a_full_disk_ends_no_reception_and_the_newest_frames_are_told(tiny_model, tmp_path, monkeypatch):

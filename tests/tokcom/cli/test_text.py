@@ -31,7 +31,12 @@ def test_text_comes_from_standard_input(call):
 
 
 @pytest.mark.parametrize(
-    ("text", "given", "said"), [("", None, "is empty"), ("-", b"ab\xff", "byte 2 of standard input is not UTF-8")]
+    ("text", "given", "said"),
+    [
+        ("", None, "is empty"),
+        ("-", b"ab\xff", "byte 2 of standard input is not UTF-8"),
+        ("-", b"a" * (4 * 65536 + 1), "longer than 65536 characters"),
+    ],
 )
 def test_what_is_no_text_is_refused(call, text, given, said):
     done = call(text, input=given)

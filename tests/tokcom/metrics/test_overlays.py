@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tokcom.errors import PictureError
-from tokcom.metrics.overlays import LOSS, enlarge, heat_map, heat_scale, outline_tokens
+from tokcom.metrics.overlays import LOSS, doubt_strip, enlarge, heat_map, heat_scale, loss_strip, outline_tokens
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 255, (32, 48, 3)).astype(np.uint8)
@@ -41,6 +41,19 @@ def test_the_surest_tokens_are_grey_and_doubt_glows():
     brightness = [int(mean.sum()) for mean in means[1:]]
     assert brightness == sorted(brightness) and brightness[-1] > 2 * brightness[0]
     assert np.array_equal(warm[31, 31], heat_scale(9)[0, -1])
+
+
+def test_tokens_without_a_place_have_a_strip():
+    """One cell per token, in rows where they are many."""
+    lost = np.zeros(6, bool)
+    lost[[0, 4]] = True
+    shown = loss_strip(PICTURE, lost)
+    assert shown.shape == (44, 48, 3) and np.array_equal(shown[:32], PICTURE)
+    assert [(shown[40, 8 * place + 4] == LOSS).all() for place in range(6)] == lost.tolist()
+    many = doubt_strip(PICTURE, np.linspace(0, 1, 25))
+    assert many.shape == (32 + 3 * 10, 48, 3)
+    assert np.array_equal(many[32, 0], heat_scale(9)[0, -1]) and not many[-1, -1].any()
+    assert len(doubt_strip(PICTURE, np.ones(5000))) <= 32 + 5000 // 12 + 1
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (4, 7), (4,), (0, 0)])

@@ -9,8 +9,8 @@ import pytest
 from tokcom.context.language_model import LanguageModel
 from tokcom.errors import ModelError, ParameterError, TextError
 from tokcom.link.text import RECEIVERS, TextLink
-from tokcom.models.smollm2 import expected_frequencies
 from tokcom.models.text import load_text_link, load_text_recoveries, load_text_tokenizer
+from tokcom.models.word_frequencies import expected_frequencies
 from tokcom.models.zoo import codebook, load_context, model_card, word_frequencies
 from tokcom.packets.codebook import Codebook
 
@@ -35,7 +35,7 @@ def test_without_noise_every_receiver_shows_what_was_sent(model, receiver):
     link = load_text_link(model, [receiver])
     received = link.send(TEXT, 30.0, np.random.default_rng(0)).received(receiver)
     assert received.text == TEXT and not received.wrong.any()
-    assert received.word_errors() == (len(TEXT.split()), 0, 0)
+    assert [is_wrong for _, is_wrong in received.shown()] == [False] * len(TEXT.split())
     assert all(word.sure for word in received.words)
 
 
@@ -44,8 +44,8 @@ def test_receivers_get_the_same_packets_and_what_is_wrong_is_counted(model):
     sent = link.send(TEXT, 2.0, np.random.default_rng(1))
     assert not sent.arrival.packets_ok.all()
     kept = sent.received("keep")
-    words, wrong, sure = kept.word_errors()
-    assert 0 < wrong <= words and sure == 0
+    shown = kept.shown()
+    assert any(is_wrong for _, is_wrong in shown) and not any(word.sure for word, is_wrong in shown if is_wrong)
     bad = {place for word in kept.words if not word.sure for place in range(*word.tokens.indices(len(sent.tokens)))}
     assert set(np.flatnonzero(kept.wrong)) <= bad
     errors = [int(sent.received(name).wrong.sum()) for name in ("keep", "list", "frequencies", "context")]

@@ -51,6 +51,7 @@ class Burst:
     payload: str = "natural"
     quantizers: int = 1
     words: tuple = ()
+    follows: int = 0
     key: tuple | None = None  # secret, direction, epoch, bits of a tag
 
     @property
@@ -174,8 +175,8 @@ def map_value(mcs):
     return [16 * high + low for high, low in zip(nibbles[::2], nibbles[1::2], strict=True)]
 
 
-def element(number, value):
-    head = 8 * number + min(len(value), 7)
+def element(number, value, ignorable=False):
+    head = 128 * ignorable + 8 * number + min(len(value), 7)
     return [head, *([len(value)] if len(value) >= 7 else []), *value]
 
 
@@ -193,6 +194,8 @@ def extension_bytes(burst, tag=None):
         secret, direction, epoch, width = burst.key
         elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
         elements += element(7, [width, *(digest(burst)[:4] if tag is None else tag)])
+    if burst.follows:
+        elements += element(14, [burst.follows], ignorable=True)
     symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
     return elements + [0] * (max(2 * symbols - 3, 0) - len(elements)), symbols
 
@@ -394,6 +397,7 @@ def projects_own(burst, profile):
         frame_id=burst.frame_id,
         quantizers=burst.quantizers,
         sizes=burst.words,
+        follows=burst.follows,
     )
     config = TransmitConfig(
         tokens_per_packet=burst.tokens_per_packet,
@@ -455,6 +459,8 @@ BURSTS = {
     "sides beyond the edges of their bytes": a_burst((1, 129, 2), [3] * 258, **SMALLEST),
     "a side of three bytes": a_burst((16385,), [12] * 257, **LARGEST | dict(codebook_size=2)),
     "video": a_burst((4, 16, 16), [8] * 256),
+    "a frame that follows another": a_burst((16, 16), [6] * 64, follows=1),
+    "a frame of a key that follows one long before": a_burst((16, 16), [6] * 64, follows=255, key=KEY),
     "quantizers": a_burst((4, 6, 5), [4] * 30, quantizers=4, layout="importance"),
     "quantizers in a grid of the base": a_burst((8, 4), [4] * 8, quantizers=8, layout="contiguous"),
     "quantizers of different words": a_burst(

@@ -455,3 +455,44 @@ def test_a_pause_is_no_silence():
     sender.offer(TokenFrame(frames(1)[0].tokens, "model", 1024, (16, 16), frame_id=9), simulation.now)
     simulation.run(simulation.now + 2)
     assert sender.counters.sessions == 1 and 9 in delivered(simulation)
+
+
+def versions(count):
+    """Frames of two versions of a model, which a sender uses in turn, five frames each."""
+    rng = np.random.default_rng(5)
+    names = ("model@00000001", "model@00000002")
+    return [
+        TokenFrame(rng.integers(0, 1024, 256), names[number // 5 % 2], 1024, (16, 16), frame_id=number)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.15])
+def test_a_sender_that_switches_versions_in_a_stream_loses_no_frame(loss):
+    sent, books = versions(30), [Codebook(f"model@0000000{number}", 1024) for number in (1, 2)]
+    one = Sender(SenderSettings(deadline_s=2.0))
+    receiver = Receiver(books, ReceiverSettings("all", WaitSettings(deadline_s=1.0)))
+    path = PathSettings(loss, delay_s=0.02)
+    simulation = Simulation({HERE: one}, receiver, Path(path, 1), Path(path, 2))
+    for number, frame in enumerate(sent):
+        simulation.at(number * 0.04, lambda frame=frame: one.offer(frame, simulation.now))
+    simulation.run(6)
+    got = delivered(simulation)
+    assert sorted(got) == list(range(30))
+    assert all(got[frame.frame_id].frame.codebook == frame.codebook for frame in sent)
+    if not loss:
+        assert all(got[frame.frame_id].frame == frame for frame in sent)
+
+
+def test_a_codebook_that_is_learnt_in_a_session_counts_from_the_next_frame_on():
+    sent, one = versions(30), Sender(SenderSettings(deadline_s=2.0))
+    receiver = Receiver([Codebook("model@00000001", 1024)], ReceiverSettings("all", WaitSettings(deadline_s=1.0)))
+    simulation = Simulation({HERE: one}, receiver, Path(PathSettings(), 1), Path(PathSettings(), 2))
+    for number, frame in enumerate(sent):
+        simulation.at(number * 0.04, lambda frame=frame: one.offer(frame, simulation.now))
+    simulation.at(0.5, lambda: receiver.learn(Codebook("model@00000002", 1024)))
+    simulation.run(6)
+    books = {number: received.frame.codebook for number, received in delivered(simulation).items()}
+    assert len(books) == 30
+    assert {books[number] for number in range(5, 10)} == {"unknown-00000002"}
+    assert {books[number] for number in range(15, 20)} == {"model@00000002"}

@@ -1,5 +1,6 @@
 """Text comes out as it went in, whatever the vocabulary."""
 
+import io
 import json
 from itertools import groupby
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tokcom.errors import ModelError, TextError
 from tokcom.frame import LOST
-from tokcom.tokenizers.text import MAX_CHARACTERS, TextTokenizer
+from tokcom.tokenizers.text import MAX_CHARACTERS, TextTokenizer, bounded_lines
 
 tokenizers = pytest.importorskip("tokenizers", reason="the packages of requirements/text.txt are not installed")
 LACKING = "\x04\x14ñ\xff"
@@ -147,3 +148,23 @@ def test_broken_vocabularies_are_refused(content):
 def test_a_vocabulary_of_more_words_than_the_codebook_is_refused():
     with pytest.raises(ModelError, match="has 100 words, and its vocabulary 261"):
         made(by_bytes(), codebook_size=100)
+
+
+@given(st.text(alphabet="ab ñ€😀\n\t", max_size=60), st.integers(4, 20))
+def test_lines_are_bounded_and_nothing_is_lost(text, most):
+    parts = list(bounded_lines(io.BytesIO(text.encode()), most))
+    assert b"".join(parts).decode() == text and all(0 < len(part) <= most for part in parts)
+    assert all(part.decode().count("\n") <= 1 for part in parts)  # no part begins or ends inside a character
+    short = [line for line in text.splitlines(keepends=True) if len(line.encode()) < most]
+    assert len(short) < len(text.splitlines()) or [part.decode() for part in parts] == short
+
+
+def test_an_endless_line_is_read_in_parts():
+    class Endless(io.RawIOBase):
+        def readline(self, size):
+            return b"a" * size
+
+    lines = bounded_lines(Endless(), 1000)
+    assert [len(next(lines)) for _ in range(5)] == [1000] * 5
+    with pytest.raises(TextError, match="most is 3"):
+        next(bounded_lines(io.BytesIO(), 3))

@@ -67,6 +67,21 @@ def test_calibrate_writes_its_curve_into_the_card(tiny_model, owls, tmp_path):
     assert curve["command"].startswith("./run calibrate --data data --model tiny") and figure.stat().st_size > 5000
 
 
+def test_models_measure_completes_a_card_without_a_classifier(tiny_model, owls):
+    """As of a public model: figures of both parts, calibration, and labels; classes by the card's names."""
+    path = tiny_model / "card.json"
+    card = json.loads(path.read_text())
+    del card["classifier"]
+    path.write_text(json.dumps(card))
+    command = ["models", "measure", str(tiny_model), "--data", str(owls), "--images", "6", "--proposals", "2000"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    card = json.loads(path.read_text())
+    assert card["tokenizer"]["figures"]["photographs"] <= 6 and "bits_at_90" in card["context"]["figures"]
+    assert card["tokenizer"]["measured"].startswith("./run models measure")
+    assert card["context"]["acceptance"]["command"].startswith("./run") and "contextual" in card["labels"]["config"]
+
+
 def test_models_map_weighs_what_the_context_confuses_where_there_are_photographs(tiny_model, owls):
     command = ["models", "map", "tiny", "--models", str(tiny_model.parent), "--data", str(owls), "--images", "8"]
     result = CliRunner().invoke(main, [*command, "--proposals", "2000", "--json", "-"])

@@ -1,6 +1,5 @@
 """`tokcom bench text`: text with and without a language model in the decoder."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,17 +7,13 @@ import click
 from tokcom.cli.command_line import recorded_command
 from tokcom.cli.options import Names, Numbers, json_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
+from tokcom_lab.cli.options import prose_option
 
 RECEIVERS = "keep", "list", "frequencies", "context"
 
 
 @click.command()
-@click.option(
-    "--data",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True),
-    help="Files or folders of .txt and .md; several times for more. [default: the checkout's docs]",
-)
+@prose_option
 @click.option("--messages", default=400, show_default=True, type=click.IntRange(1), help="Messages at each Es/N0.")
 @click.option("--shortest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
 @click.option("--longest", default=200, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
@@ -45,36 +40,29 @@ def text(
     """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; an interrupted run resumes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.errors import ParameterError
-    from tokcom.models.zoo import load_recovery
-    from tokcom_lab.curves.sentence_blocks import block_errors, esn0_at_bler, sentences_of
+    from tokcom.models.zoo import load_certainty
+    from tokcom_lab.curves.sentence_blocks import block_errors, block_figures, sentences_of
     from tokcom_lab.curves.text_curve import TextBench, summary
-    from tokcom_lab.text_messages import cut_messages, paragraphs, text_files
+    from tokcom_lab.text_messages import OWN_PROSE, cut_messages, paragraphs, split, text_files
 
     for value in esn0_db:
         noise_variance(value)
+    if sentences and "context" not in receivers:
+        raise ParameterError("sentences are decoded with the receiver context; --receivers does not name it")
     if shortest > longest:
         raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
     bench = TextBench(model, receivers, mcs, tokens_per_packet, seed)
-    folders = list(data) or [Path("docs"), Path("README.md")]
-    prose = paragraphs(text_files(folders))
+    prose = split(paragraphs(text_files(list(data) or OWN_PROSE)), training=False)
     texts = cut_messages(prose, bench.link.tokenizer, messages, shortest, longest, seed)
     with progress_bar() as bar:
         row = bar.add_task("messages", total=len(texts) * len(esn0_db))
         found = bench.messages(texts, esn0_db, lambda done: bar.advance(row, done))
-        figures = summary(found)
+        figures = summary(found, load_certainty(model))
         if sentences:
             drawn = sentences_of(prose, sentences, seed)
             row = bar.add_task("sentences", total=sentences * len(sentence_esn0_db))
-            recovery = load_recovery(model, "context")
-            curve = block_errors(
-                drawn, bench.link.tokenizer, recovery, sentence_esn0_db, seed, lambda done: bar.advance(row, done)
-            )
-            names = ("ascii_viterbi", "tokens_viterbi", "context")
-            reached = {name: esn0_at_bler(curve, name) for name in names}
-            figures["llm_viterbi_setting"] = {
-                "curve": [asdict(point) for point in curve],
-                "esn0_db_at_bler_10": reached,
-            }
+            curve = block_errors(bench, drawn, sentence_esn0_db, lambda done: bar.advance(row, done))
+            figures["llm_viterbi_setting"] = block_figures(curve)
     if json_file is not None:
         write_json({"command": recorded_command()} | figures, json_file)
     else:

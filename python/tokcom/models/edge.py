@@ -1,0 +1,118 @@
+"""Recovery with a model at an edge server, and the models that a server serves."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tokcom.context.prior import Prior
+from tokcom.device import AUTO
+from tokcom.errors import ModelError, ParameterError
+from tokcom.link.modes import DEFAULT_MODE, WITH_PRIOR
+from tokcom.link.recovery import FrameRecovery
+from tokcom.models.zoo import (
+    CONTEXT,
+    SMALL_CONTEXT,
+    codebook,
+    load_acceptance,
+    load_certainty,
+    load_context,
+    load_recovery,
+    load_tokenizer,
+    model_card,
+    model_names,
+    word_frequencies,
+)  # fmt: skip
+from tokcom.offload.address import EdgeAddress
+from tokcom.offload.escalation import EscalatingRecovery, EscalationPolicy
+from tokcom.offload.remote_prior import RemotePrior
+from tokcom.offload.work import EdgeModel
+
+if TYPE_CHECKING:
+    import torch
+
+ESCALATION = "escalation"
+"""Key of the policy in the card's SMALL_CONTEXT."""
+
+
+def load_edge_models(models: str | Sequence[str], device: "str | torch.device" = AUTO) -> list[EdgeModel]:
+    """Load priors and tokenizers of several models for a server; raises as `zoo.load_tokenizer` does.
+
+    Args:
+        models: names or folders, as a list or separated by commas.
+        device: as in `device.receiving_device`.
+
+    Raises:
+        ParameterError: no model is named.
+    """
+    names = model_names(models)
+    if not names:
+        raise ParameterError(f"models is {models!r}; it must name at least one")
+    return [EdgeModel(load_context(name, device), load_tokenizer(name, 0, device)) for name in names]
+
+
+def load_policy(model: str) -> EscalationPolicy | None:
+    """Load the policy by which a device with a model's small context asks an edge server; None if it has none.
+
+    Raises:
+        ModelError: the model does not exist, or its policy is invalid or of other weights.
+    """
+    card = model_card(model)
+    entry = card.content.get(SMALL_CONTEXT, {}).get(ESCALATION)
+    if entry is None:
+        return None
+    command = f"./run escalation --model {card.name} --data DIR"
+    try:
+        for part in (CONTEXT, SMALL_CONTEXT):
+            card.require_bound("escalation was learnt", entry, part, command)
+        return EscalationPolicy(tuple(entry["doubts"]), tuple(entry["benefits"]), float(entry["least"]))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise ModelError(f"{card.folder / 'card.json'}: the escalation of its small context: {error!r}") from None
+
+
+def load_edge_prior(
+    model: str, device: "str | torch.device", server: str, told: Callable[[str], None] = lambda said: None
+) -> RemotePrior:
+    """Load the context of a model at an edge server, in whose place the model's small context, or else its context,
+    answers on the device; raises as `zoo.load_context` and `RemotePrior` do."""
+    return RemotePrior(server, partial(load_context, model, device, _local_part(model)), told=told)
+
+
+def load_edge_recovery(
+    model: str, mode: str, device: "str | torch.device", server: str,
+    told: Callable[[str], None] = lambda said: None, **settings: object,
+) -> FrameRecovery | EscalatingRecovery:  # fmt: skip
+    """Load the recovery of a model's frames with its context at an edge server.
+
+    In mode "context", a model with a small context and a policy decodes on the device, and asks the server about frames
+    for which it pays. Otherwise the server answers every question of a mode that needs a prior.
+
+    Args:
+        model: the model, by name or folder.
+        mode, device, settings: as in `zoo.load_recovery`.
+        server: address of the server, as in `EdgeAddress.of`.
+        told: called with a sentence when the server fails, and when it answers again.
+
+    Raises:
+        ModelError: as `zoo.load_tokenizer`.
+        TransportError: the address is invalid.
+    """
+    address = EdgeAddress.of(server)
+    if mode not in WITH_PRIOR:
+        return load_recovery(model, mode, device, **settings)
+    policy = load_policy(model) if mode == DEFAULT_MODE else None
+    common = {"codebook": codebook(model).name} | settings
+    if mode == DEFAULT_MODE:
+        fitted = {"acceptance": load_acceptance(model), "certainty": load_certainty(model)}
+        common = {"frequencies": word_frequencies(model)} | fitted | common
+    if policy is None:
+        return FrameRecovery(mode, partial(load_edge_prior, model, device, address, told), **common)
+    small: Prior = load_context(model, device, SMALL_CONTEXT)
+    here = FrameRecovery(
+        mode, small, **common | {"acceptance": load_acceptance(model, SMALL_CONTEXT), "certainty": None}
+    )
+    edge = FrameRecovery(mode, RemotePrior(address, like=small, told=told), **common)
+    return EscalatingRecovery(here, edge, policy, address.asks_per_s)
+
+
+def _local_part(model: str) -> str:
+    return SMALL_CONTEXT if SMALL_CONTEXT in model_card(model).content else CONTEXT

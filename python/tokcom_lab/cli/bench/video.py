@@ -1,0 +1,121 @@
+"""`tokcom bench video`: videos over the air, in view of the frame before and without."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from tokcom.cli.command_line import recorded_command
+from tokcom.cli.options import Names, Numbers, device_option, json_option, model_option, seed_option
+from tokcom.cli.output import console, progress_bar, show, write_json
+
+PARTS = ("schemes", "codecs", "curve", "loss", "damage")
+COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker")
+
+
+@click.command()
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder, tar or zip of train/VIDEO/* and test/VIDEO/*, frames in order of their names; may be repeated.",
+)
+@click.option("--frames", default=16, show_default=True, type=click.IntRange(2), help="First frames of each video.")
+@click.option("--visits", default=4, show_default=True, type=click.IntRange(0), help="Search passes per frame.")
+@click.option("--parts", type=Names(PARTS), default=",".join(PARTS), show_default=True, help="What is measured.")
+@click.option("--esn0-db", type=Numbers(), default="1,1.5,2,2.5,3", show_default=True, help="Of the curve.")
+@click.option("--airtime-esn0-db", default=8.0, show_default=True, help="Es/N0 in dB at which airtime is reckoned.")
+@click.option("--bound", default=0.02, show_default=True, help="Share of tokens that may be wrong, for the airtime.")
+@click.option("--lost", default=0.2, show_default=True, type=click.FloatRange(0, 1), help="Share of packets lost.")
+@model_option
+@device_option
+@seed_option
+@json_option("Write the figures as JSON")
+def video(
+    data: tuple[Path, ...], frames: int, visits: int, parts: list[str], esn0_db: list[float], airtime_esn0_db: float,
+    bound: float, lost: float, model: str, device: str, seed: int, json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Measure videos of the test split: every frame by itself, or in view of the one before, and video codecs (an hour
+    for ten videos).
+
+    Tokens without losses: bits per token to the receiver, PSNR, flicker, airtime under the policy "semantic"; the same
+    rate by H.264 and AV1; errors over Es/N0; PSNR with packets lost; how long damage lasts.
+    """
+    from tokcom.models.zoo import load_context, load_residual, load_tokenizer, load_video_tokenizer
+    from tokcom.packets.bits import bits_per_token
+    from tokcom_lab.curves import video_curve as curves
+    from tokcom_lab.curves.video_codecs import CODECS, best_within
+    from tokcom_lab.training.dataset import load_dataset
+    from tokcom_lab.training.motion import videos
+
+    moving, single = load_video_tokenizer(model, visits, device), load_tokenizer(model, visits, device)
+    prior, residual = load_context(model, device), load_residual(model)
+    test = load_dataset(data, "test", size=single.image_size, crops=1)
+    shown = {test.classes[test.labels[each[0]]]: test.pictures[each[:frames], 0] for each in videos(test)}
+    rows: list[dict] = []
+
+    def add(part: str, figures: dict) -> None:
+        rows.append(dict.fromkeys(COLUMNS) | {"part": part} | figures)
+
+    with progress_bar() as bar:
+        total = sum(map(len, shown.values()))
+        passes = 2 + 2 * ("schemes" in parts) + 3 * len(esn0_db) * ("curve" in parts) + 2 * ("loss" in parts)
+        row = bar.add_task("frames", total=total * passes)
+
+        def done(count: int) -> None:
+            bar.advance(row, count)
+
+        ways = {
+            curves.FOLLOWING: lambda picture, before, number: moving.tokenize(picture, before, frame_id=number),
+            curves.ALONE: lambda picture, before, number: single.tokenize(picture, frame_id=number),
+        }
+        clips = {
+            scheme: [curves.tokenized(name, pictures, way, done) for name, pictures in shown.items()]
+            for scheme, way in ways.items()
+        }
+        if "schemes" in parts:
+            for scheme, own in clips.items():
+                found = curves.quality(scheme, own, single, prior, residual, airtime_esn0_db, bound, done)
+                add("schemes", asdict(found))
+        if "curve" in parts:
+            cases = {
+                curves.FOLLOWING: clips[curves.FOLLOWING],
+                f"{curves.FOLLOWING}, received alone": curves.alone(clips[curves.FOLLOWING]),
+                curves.ALONE: clips[curves.ALONE],
+            }
+            for scheme, own in cases.items():
+                for point in curves.curve(scheme, own, model, single, esn0_db, seed, device, done):
+                    add("curve", asdict(point))
+        if "loss" in parts:
+            for scheme in (curves.FOLLOWING, curves.REPEATED):
+                own = clips[curves.FOLLOWING]
+                add("loss", asdict(curves.losses(scheme, own, prior, model, single, lost, seed, device, done)))
+    if "codecs" in parts:
+        size = single.grid[0] * single.grid[1] * bits_per_token(single.codebook_size)
+        spent = next((each["bits_per_token"] for each in rows if each["scheme"] == curves.FOLLOWING), None)
+        for name in CODECS:
+            for label, per_frame in (("all bits of the tokens", size), ("bits that the receiver lacks", spent)):
+                if per_frame is None:
+                    continue
+                budget = per_frame if label.startswith("all") else per_frame * single.grid[0] * single.grid[1]
+                found = [best_within(pictures, name, int(budget * len(pictures) / 8)) for pictures in shown.values()]
+                bytes_spent, quality, _ = (sum(column) / len(found) for column in zip(*found, strict=True))
+                count = sum(map(len, shown.values())) / len(found)
+                add(
+                    "codecs",
+                    {"scheme": f"{name}, {label}", "psnr_db": quality, "bits_per_frame": 8 * bytes_spent / count},
+                )
+    if "damage" in parts:
+        for clip in clips[curves.FOLLOWING]:
+            add("damage", {"scheme": clip.name, "below_db": curves.spread_of_damage(clip, model, single, device)})
+    if json_file is not None:
+        write_json(rows, json_file)
+        return
+    console.print(recorded_command())
+    for part in parts:
+        own = [
+            {name: value for name, value in each.items() if value is not None} for each in rows if each["part"] == part
+        ]
+        if own:
+            show(own, part)

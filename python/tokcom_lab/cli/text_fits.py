@@ -1,0 +1,50 @@
+"""`tokcom calibrate-text`: the certainty of a model of text, fitted on prose that no figure is measured on."""
+
+from pathlib import Path
+
+import click
+
+from tokcom.cli.command_line import recorded_command
+from tokcom.cli.options import Numbers, json_option, seed_option
+from tokcom.cli.output import progress_bar, show, write_json
+from tokcom_lab.cli.options import prose_option
+
+
+@click.command()
+@prose_option
+@click.option("--model", default="smollm2", show_default=True, help="Model of text, by name or folder.")
+@click.option("--messages", default=60, show_default=True, type=click.IntRange(1), help="Messages per split.")
+@click.option("--shortest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@click.option("--longest", default=200, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@click.option("--esn0-db", type=Numbers(), default="1,2,3,4", show_default=True, help="Points in dB, pooled.")
+@seed_option
+@json_option("Write the reliability of words as JSON")
+def calibrate_text(
+    data: tuple[Path, ...], model: str, messages: int, shortest: int, longest: int, esn0_db: list[float], seed: int,
+    json_file: click.utils.LazyFile | None,
+) -> None:  # fmt: skip
+    """Calibrate packets' and words' posteriors on the training split of texts, write the result to the model's card,
+    check it on the test split (an hour; an interrupted run resumes)."""
+    from tokcom.models.zoo import model_card
+    from tokcom_lab.curves.calibration import reliability
+    from tokcom_lab.curves.text_calibration import calibrations, word_outcomes
+    from tokcom_lab.curves.text_curve import TextBench
+    from tokcom_lab.text_messages import OWN_PROSE, cut_messages, paragraphs, split, text_files
+    from tokcom_lab.training.export import export_acceptance
+
+    bench, found = TextBench(model, ["context"], seed=seed), {}
+    prose = paragraphs(text_files(list(data) or OWN_PROSE))
+    with progress_bar() as bar:
+        for name in ("train", "test"):
+            part = split(prose, training=name == "train")
+            texts = cut_messages(part, bench.link.tokenizer, messages, shortest, longest, seed)
+            row = bar.add_task(name, total=len(texts) * len(esn0_db))
+            found[name] = bench.messages(texts, esn0_db, lambda done, row=row: bar.advance(row, done))
+    curves = calibrations(found["train"])
+    for name, curve in curves.items():
+        export_acceptance(model_card(model).folder, curve, recorded_command(), name)
+    rows = reliability(word_outcomes(found["test"]), curves["certainty"])
+    if json_file is not None:
+        write_json({"command": recorded_command(), "reliability": rows}, json_file)
+    else:
+        show(rows, f"{model}, words of the test split")

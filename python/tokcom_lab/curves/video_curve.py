@@ -1,0 +1,240 @@
+"""Videos over the air: each frame by itself, or in view of the one before, and picture codecs for moving pictures."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tokcom.adaptation.predictability import token_bits
+from tokcom.adaptation.residual import ResidualModel
+from tokcom.context.condition import Condition
+from tokcom.context.picture_or_video import PictureOrVideo
+from tokcom.context.prior import Prior
+from tokcom.frame import LOST, TokenFrame
+from tokcom.link.adaptation import AdaptationConfig, LinkAdapter
+from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.known_noise import SymbolLink
+from tokcom.link.recovery import LeftOver
+from tokcom.link.recovery_set import RecoverySet
+from tokcom.link.stream_recovery import StreamRecovery
+from tokcom.metrics.pictures import psnr_db
+from tokcom.metrics.tokens import wrong_by_packet
+from tokcom.models.zoo import codebook, load_recovery
+from tokcom.packets.layout import packet_positions
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
+
+ALONE, FOLLOWING, REPEATED = "frame by frame", "following", "repeat the frame before"
+"""Schemes: every frame by itself; in view of the one before; lost tokens are those of the frame before."""
+STILL = 2.0
+"""Change from frame to frame, in grey levels, below which a pixel of the original is still."""
+MCS = "16qam-1/2"
+SAMPLE_RATE = 1e6
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Video with its tokens.
+
+    Attributes:
+        name: of the video.
+        pictures: uint8 (n, size, size, 3).
+        frames: its frames; those of scheme FOLLOWING follow each other.
+    """
+
+    name: str
+    pictures: np.ndarray
+    frames: tuple[TokenFrame, ...]
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """Side information on each frame, for a receiver that lost nothing."""
+        before = [None, *self.frames[:-1]]
+        return [
+            Condition(before=last if frame.follows else None) for frame, last in zip(self.frames, before, strict=True)
+        ]
+
+
+def tokenized(
+    name: str, pictures: np.ndarray, tokenize: Callable[[np.ndarray, TokenFrame | None, int], TokenFrame],
+    done: Callable[[int], None] = lambda _: None,
+) -> Clip:  # fmt: skip
+    """Tokenize a video.
+
+    Args:
+        name: of the video.
+        pictures: uint8 (n, size, size, 3).
+        tokenize: makes a frame of a picture, the frame before and a number.
+        done: called with the number of frames done since the last call.
+    """
+    frames: list[TokenFrame] = []
+    for number, picture in enumerate(pictures):
+        frames.append(tokenize(picture, frames[-1] if frames else None, number))
+        done(1)
+    return Clip(name, pictures, tuple(frames))
+
+
+@dataclass(frozen=True)
+class VideoQuality:
+    """Figures of a scheme without losses.
+
+    Attributes:
+        scheme: ALONE or FOLLOWING.
+        bits_per_token: mean surprise of a token to the receiver, given most of the others and the frame before.
+        changed: share of tokens that differ from those of the frame before.
+        psnr_db: mean over frames.
+        flicker: mean change of a decoded pixel, in grey levels, where the original is still.
+        airtime_ms: mean airtime per frame under the policy "semantic".
+        esn0_db: Es/N0 for it.
+    """
+
+    scheme: str
+    bits_per_token: float
+    changed: float
+    psnr_db: float
+    flicker: float
+    airtime_ms: float
+    esn0_db: float
+
+
+def quality(
+    scheme: str, clips: Sequence[Clip], tokenizer: PictureTokenizer, prior: Prior, residual: ResidualModel,
+    esn0_db: float, bound: float, done: Callable[[int], None] = lambda _: None,
+) -> VideoQuality:  # fmt: skip
+    """Measure a scheme without losses; the first frame of each clip does not count."""
+    adapter = LinkAdapter(AdaptationConfig("semantic", bound=bound), None, prior, residual)
+    carriers, rows = np.full(52, esn0_db), []
+    for clip in clips:
+        decoded = np.stack([tokenizer.detokenize(frame) for frame in clip.frames])
+        moved = np.abs(np.diff(clip.pictures.astype(int), axis=0)).max(-1)
+        seen = np.abs(np.diff(decoded.astype(int), axis=0)).mean(-1)
+        for number, (frame, condition) in enumerate(zip(clip.frames, clip.conditions, strict=True)):
+            done(1)
+            if not number:
+                continue
+            bits = token_bits(prior, frame, condition=condition)
+            choice = adapter.choose(frame, frame.frame_id, carriers, bits=bits)
+            still = moved[number - 1] <= STILL
+            rows.append(
+                (
+                    bits.mean(), np.mean(frame.tokens != clip.frames[number - 1].tokens),
+                    psnr_db(clip.pictures[number], decoded[number]),
+                    seen[number - 1][still].mean() if still.any() else np.nan,
+                    1000 * choice.airtime / SAMPLE_RATE,
+                )
+            )  # fmt: skip
+    return VideoQuality(scheme, *(float(np.nanmean(column)) for column in zip(*rows, strict=True)), esn0_db)
+
+
+@dataclass(frozen=True)
+class VideoPoint:
+    """Figures of a scheme at one Es/N0, 16-QAM 1/2, mode "context": shares of packets that were not accepted or are
+    wrong, of wrong tokens, and of packets accepted although wrong; PSNR to the original."""
+
+    scheme: str
+    esn0_db: float
+    per: float
+    ter: float
+    undetected: float
+    psnr_db: float
+    frames: int
+
+
+def curve(
+    scheme: str, clips: Sequence[Clip], model: str, tokenizer: PictureTokenizer, esn0_db: Sequence[float],
+    seed: int = 0, device: str = "auto", done: Callable[[int], None] = lambda _: None,
+) -> Iterator[VideoPoint]:  # fmt: skip
+    """Send the clips through white Gaussian noise; the receiver predicts each frame from the one that it recovered."""
+    books = [codebook(model)]
+    link = SymbolLink(Transmitter(TransmitConfig(MCS), books), Receiver(books), tested=True)
+    recovery = load_recovery(model, "context", device)
+    for value in esn0_db:
+        rows = []
+        for number, clip in enumerate(clips):
+            streams = StreamRecovery(RecoverySet([(books[0], lambda: recovery)]))
+            for frame, picture in zip(clip.frames, clip.pictures, strict=True):
+                rng = np.random.default_rng([seed, number, frame.frame_id, round(value * 1000) & 0xFFFFFFFF])
+                (came,) = link.receive(link.transmit(frame, frame.frame_id).in_noise(value, rng))
+                found = streams.recover(0, LeftOver(came.frame, came.received))
+                done(1)
+                if not frame.frame_id:
+                    continue  # it has none before it
+                wrong = wrong_by_packet(frame.tokens, found.frame.tokens, came.positions)
+                bad, ok = wrong.any(axis=1), found.packets_ok
+                shown = psnr_db(picture, tokenizer.detokenize(found.frame))
+                rows.append((np.mean(~ok | bad), wrong.mean(), np.mean(ok & bad), shown))
+        yield VideoPoint(scheme, value, *(float(np.mean(column)) for column in zip(*rows, strict=True)), len(rows))
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """PSNR in dB with packets lost: by frame, relative to the same frames without losses, 0 where nothing is lost.
+
+    Attributes:
+        scheme: as in `VideoQuality`, or REPEATED.
+        lost: share of packets lost.
+        psnr_db: mean over frames, to the original.
+        below_db: how much that is below the PSNR without losses.
+        ter: share of wrong tokens.
+    """
+
+    scheme: str
+    lost: float
+    psnr_db: float
+    below_db: float
+    ter: float
+
+
+def losses(
+    scheme: str, clips: Sequence[Clip], prior: Prior, model: str, tokenizer: PictureTokenizer, lost: float,
+    seed: int = 0, device: str = "auto", done: Callable[[int], None] = lambda _: None,
+) -> LossPoint:  # fmt: skip
+    """Lose a share of each frame's packets but the first frame's, and fill them in, from the frame before as it was
+    filled in: by the prior, or, for REPEATED, by its tokens."""
+    recovery = load_recovery(model, "context", device)
+    rows = []
+    for number, clip in enumerate(clips):
+        streams = StreamRecovery(recovery)
+        last = None
+        for frame, picture in zip(clip.frames, clip.pictures, strict=True):
+            positions = packet_positions(frame.grid, 4, "spread", frame.frame_id)
+            gone = np.random.default_rng([seed, number, frame.frame_id]).random(len(positions)) < lost * (
+                last is not None
+            )
+            tokens = np.array(frame.tokens)
+            tokens[positions[gone].ravel()] = LOST
+            if scheme == REPEATED:
+                found = np.where(tokens == LOST, tokens if last is None else last.tokens, tokens)
+                last = frame.with_tokens(found)
+            else:
+                last = streams.recover(0, LeftOver(frame.with_tokens(tokens))).frame
+            done(1)
+            if frame.frame_id:
+                whole, shown = (psnr_db(picture, tokenizer.detokenize(each)) for each in (frame, last))
+                rows.append((shown, whole - shown, np.mean(last.tokens != frame.tokens)))
+    return LossPoint(scheme, lost, *(float(np.mean(column)) for column in zip(*rows, strict=True)))
+
+
+def spread_of_damage(clip: Clip, model: str, tokenizer: PictureTokenizer, device: str = "auto") -> list[float]:
+    """Lose all packets of a clip's second frame and a fifth of those after it, then none from the tenth on; return by
+    frame how many dB are missing."""
+    recovery, missing = StreamRecovery(load_recovery(model, "context", device)), []
+    for frame, picture in zip(clip.frames, clip.pictures, strict=True):
+        positions = packet_positions(frame.grid, 4, "spread", frame.frame_id)
+        share = 1.0 if frame.frame_id == 1 else 0.2 if 1 < frame.frame_id < 9 else 0.0
+        gone = np.random.default_rng(frame.frame_id).random(len(positions)) < share
+        tokens = np.array(frame.tokens)
+        tokens[positions[gone].ravel()] = LOST
+        found = recovery.recover(0, LeftOver(frame.with_tokens(tokens))).frame
+        whole, shown = (psnr_db(picture, tokenizer.detokenize(each)) for each in (frame, found))
+        missing.append(float(whole - shown))
+    return missing
+
+
+def alone(clips: Sequence[Clip]) -> list[Clip]:
+    """The same tokens, for a receiver that is not told that frames follow each other."""
+    return [replace(clip, frames=tuple(replace(frame, follows=0) for frame in clip.frames)) for clip in clips]
+
+
+def without_following(prior: Prior) -> Prior:
+    """The prior of frames that stand alone."""
+    return prior.alone if isinstance(prior, PictureOrVideo) else prior

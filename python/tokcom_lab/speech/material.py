@@ -1,0 +1,76 @@
+"""Material and systems of the measurements of speech."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from tokcom.link.modes import WITH_PRIOR
+from tokcom.link.recovery import FrameRecovery
+from tokcom.models.speech import load_speech_tokenizer
+from tokcom.models.zoo import load_recovery, model_card
+from tokcom_lab.cache import model_content
+from tokcom_lab.speech.bench import SpeechMaterial
+from tokcom_lab.speech.dataset import load_speech
+from tokcom_lab.speech.digits import DigitRecognizer, digits_of
+from tokcom_lab.speech.figure import draw_spectrograms
+from tokcom_lab.speech.quality import estoi_of, excerpts
+from tokcom_lab.speech.systems import DROP, Codec2System, SpeechSystem, TokenSystem
+
+WORDS = 128
+"""Words of the pitch in the cached recordings."""
+CODEC2 = {"1300": ("bpsk", "3/4"), "700C": ("bpsk", "1/2")}
+"""Modulation and code rate of Codec2's modes: about as many symbols per packet as the tokens'."""
+CONCEALING = {DROP: DROP, "mask": "context"}
+"""Receivers of tokens that conceal losses, and the system that brings them into the measurement."""
+
+
+def bench_material(folder: Path, per_speaker: int, digits: int) -> SpeechMaterial:
+    """Excerpts of the test split, digits of its speakers, and a recogniser that knows other recordings of all speakers
+    of digits."""
+    train, test = (load_speech(folder, split, WORDS) for split in ("train", "test"))
+    signals, spoken, _ = digits_of(test)
+    # Odd recordings are learnt, even ones sent.
+    known, known_spoken, _ = digits_of(train)
+    learnt = [*signals[1::2], *known], np.concatenate([spoken[1::2], known_spoken])
+    chosen = np.unique(np.linspace(0, len(signals[::2]) - 1, digits).astype(int)) if digits else np.zeros(0, int)
+    return SpeechMaterial(
+        excerpts(test, per_speaker),
+        [signals[::2][each] for each in chosen],
+        spoken[::2][chosen],
+        cache(lambda: DigitRecognizer.of_cache(*learnt)),
+    )
+
+
+def bench_systems(
+    model: str, names: Sequence[str], frames: int
+) -> tuple[list[SpeechSystem], list[SpeechSystem]]:  # fmt: skip
+    """Systems by name: receivers of tokens and modes of Codec2; and those that conceal lost packets."""
+    tokenizer = load_speech_tokenizer(model)
+
+    @cache
+    def recovery(receiver: str) -> FrameRecovery | None:
+        return None if receiver == DROP else load_recovery(model, receiver, "cpu")
+
+    def tokens(receiver: str) -> TokenSystem:
+        informed = receiver in WITH_PRIOR
+        content = model_content(model) if informed else [model_card(model).part("tokenizer")["sha256"]]
+        return TokenSystem(tokenizer, receiver, recovery(receiver), frames, content=content)
+
+    chosen = [Codec2System(name, *CODEC2[name]) if name in CODEC2 else tokens(name) for name in names]
+    concealing = [tokens(receiver) for receiver, wanted in CONCEALING.items() if wanted in names]
+    return chosen, [*concealing, *(each for each in chosen if isinstance(each, Codec2System))]
+
+
+def picture_of(
+    path: Path, folder: Path, systems: Sequence[SpeechSystem], esn0_db: float, seed: int, speaker: str = "allison"
+) -> None:
+    """Draw one excerpt of a speaker: as it was, and as each system brings it through noise."""
+    signal = excerpts(load_speech(folder, "test", WORDS))[speaker][1]
+    shown = {"original": signal}
+    for system in systems:
+        heard = system.through_noise(signal, esn0_db, np.random.default_rng(seed))
+        name = f"{system.name}, {system.bit_rate:.0f} bit/s, at {esn0_db:g} dB: ESTOI {estoi_of(signal, heard):.2f}"
+        shown[name] = heard
+    draw_spectrograms(path, shown)

@@ -1,0 +1,69 @@
+"""Measurements of videos: what they count, on clips whose answers are known."""
+
+import numpy as np
+import pytest
+
+from tokcom.context.condition import NOTHING
+from tokcom.models.zoo import load_context, load_tokenizer
+from tokcom_lab.curves import video_curve as curves
+from tokcom_lab.curves.video_codecs import best_within, coded
+
+
+@pytest.fixture
+def clip(tiny_video_model):
+    """A still video, whose every frame follows the one before, and its tokenizer."""
+    tokenizer = load_tokenizer(str(tiny_video_model), 0)
+    first = tokenizer.tokenize(np.full((16, 16, 3), 90, np.uint8))
+    picture = tokenizer.detokenize(first)
+
+    def again(picture, before, number):
+        tokens = first.tokens if before is None else before.tokens
+        return type(first)(
+            tokens, first.codebook, first.codebook_size, first.grid, frame_id=number, follows=int(number > 0)
+        )
+
+    return curves.tokenized("still", np.repeat(picture[None], 11, axis=0), again), tokenizer
+
+
+def test_the_receiver_of_a_clip_knows_the_frame_before(clip):
+    conditions = clip[0].conditions
+    assert conditions[0] == NOTHING
+    assert [each.before.frame_id for each in conditions[1:]] == list(range(10))
+    assert all(each == NOTHING for each in curves.alone([clip[0]])[0].conditions)
+
+
+def test_a_still_video_is_the_same_by_both_ways_where_nothing_is_lost(clip, tiny_video_model):
+    """At 30 dB no packet fails: PER 0, and the PSNR of the tokens, which is infinite here."""
+    for clips in ([clip[0]], curves.alone([clip[0]])):
+        (point,) = curves.curve("still", clips, str(tiny_video_model), clip[1], [30.0], device="cpu")
+        assert (point.per, point.ter, point.undetected, point.frames) == (0, 0, 0, 10)
+
+
+def test_losses_of_a_still_video_are_repeated_exactly(clip, tiny_video_model):
+    prior = load_context(str(tiny_video_model), "cpu")
+    point = curves.losses(curves.REPEATED, [clip[0]], prior, str(tiny_video_model), clip[1], 0.5, device="cpu")
+    assert point.ter == 0 and point.lost == 0.5
+    point = curves.losses(curves.FOLLOWING, [clip[0]], prior, str(tiny_video_model), clip[1], 0.0, device="cpu")
+    assert point.ter == 0
+
+
+def test_damage_ends_with_the_first_whole_frame(clip, tiny_video_model):
+    rng = np.random.default_rng(0)
+    frames = [frame.with_tokens(rng.integers(0, 32, 16)) for frame in clip[0].frames]
+    shown = np.stack([clip[1].detokenize(frame) for frame in frames]).astype(int)
+    noisy = np.clip(shown + rng.integers(-9, 9, shown.shape), 0, 255).astype(np.uint8)
+    shown = curves.Clip("noisy", noisy, tuple(frames))
+    missing = curves.spread_of_damage(shown, str(tiny_video_model), clip[1], "cpu")
+    assert len(missing) == 11 and missing[0] == 0 and missing[9:] == [0, 0]
+    assert max(map(abs, missing[1:9])) > 0
+
+
+def test_video_codecs_get_better_with_their_budget():
+    pytest.importorskip("av", reason="the packages of requirements/video.txt are not installed")
+    rows, columns = np.mgrid[0:64, 0:64]
+    wave = [np.sin((columns + 3 * number) / 5) * 60 + np.cos(rows / 7) * 40 + 128 for number in range(6)]
+    pictures = np.stack([np.repeat(each[..., None], 3, axis=-1) for each in wave]).astype(np.uint8)
+    size, decoded = coded(pictures, "h264", 30)
+    assert decoded.shape == pictures.shape and 0 < size < pictures.size / 10
+    small, large = (best_within(pictures, "h264", budget) for budget in (1200, 5000))
+    assert small[0] <= 1200 and large[0] <= 5000 and large[1] > small[1] + 3
