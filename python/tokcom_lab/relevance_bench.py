@@ -5,7 +5,7 @@ the model's classifier, is of another family.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from tokcom.source.relevance import most_relevant, relevant_regions, spread_firs
 from tokcom.source.thinning import Thinning, rule_bytes, thin, thinned
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import as_input
-from tokcom_lab.cache import FOLDER, keep_array, key_of
+from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, keep_array, key_of
 from tokcom_lab.case_study.picture_codecs import load_codec
 
 SIDE = 128
@@ -83,6 +83,7 @@ class Judge:
             keep_array(self._features(pictures), path)
         features = torch.from_numpy(np.load(path))
         self._mean, self._scale = features.mean(0), features.std(0) + 1e-3
+        self.content = key_of(pictures, labels, SIDE)
         self._layer = self._fitted((features - self._mean) / self._scale, torch.from_numpy(labels), classes)
 
     @staticmethod
@@ -140,6 +141,8 @@ class RelevanceBench:
             for number, own in enumerate(tokens)
         ]
         self._classifier = classifier
+        code = code_of("tokcom.source", "tokcom.context", "tokcom.tokenizers"), code_of(__name__)
+        self.content = [key_of(pictures, labels, tokens), tokenizer.codebook, prior.codebook, judge.content, seed, code]
         self._random = np.random.default_rng(seed).random((len(tokens), prod(tokenizer.grid)))
         self._known: dict[tuple[int, int], dict[str, np.ndarray]] = {}
 
@@ -266,7 +269,7 @@ class RelevanceBench:
 
 def relevance_points(
     bench: RelevanceBench, shares: Sequence[float], rules: Sequence[str], esn0_db: Sequence[float], dense: Mcs,
-    robust: Mcs, progress: Callable[[int], None] = lambda done: None,
+    robust: Mcs, progress: Callable[[int], None] = lambda done: None, kept: Path | None = None,
 ) -> Iterator[RelevancePoint]:  # fmt: skip
     """Measure all rules and codecs.
 
@@ -278,19 +281,28 @@ def relevance_points(
         dense: MCS of all tokens.
         robust: MCS of half as many bits per symbol.
         progress: called after each point.
+        kept: folder of the cache of points, from which an interrupted run resumes; None for no cache.
     """
-    yield bench.photographs()
-    yield bench.all_tokens()
-    progress(2)
-    for share in shares:
-        for rule in rules:
-            yield bench.coded(rule, share) if rule in CODECS else bench.sent(rule, share)
-            progress(1)
+    tasks: list[tuple[str, Callable[..., RelevancePoint], tuple]] = [
+        ("photographs", bench.photographs, ()), ("all tokens", bench.all_tokens, ())
+    ]  # fmt: skip
+    tasks += [
+        ("coded", bench.coded, (rule, share)) if rule in CODECS else ("sent", bench.sent, (rule, share))
+        for share in shares
+        for rule in rules
+    ]
     for value in esn0_db:
-        yield bench.over_the_air("all tokens", 1.0, dense, value)
-        for rule in ("relevance", "random"):
-            yield bench.over_the_air(rule, 0.5, robust, value)
-        progress(3)
+        tasks.append(("air", bench.over_the_air, ("all tokens", 1.0, dense, value)))
+        tasks += [("air", bench.over_the_air, (rule, 0.5, robust, value)) for rule in ("relevance", "random")]
+    table = None if kept is None else Table(kept / RESULTS, "relevance")
+    for name, measure, arguments in tasks:
+        key = key_of(bench.content, name, arguments)
+        known = [] if table is None else list(table.find([key]))
+        point = RelevancePoint(**known[0][1]) if known else measure(*arguments)
+        if table is not None and not known:
+            table.add({key: (asdict(point), None)})
+        yield point
+        progress(1)
 
 
 def _variances(picture: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:

@@ -15,6 +15,8 @@ from tokcom_lab.relevance_bench import Judge, RelevanceBench, relevance_points
 class Brightness:
     """A judge that tells dark pictures from bright ones."""
 
+    content = "brightness"
+
     def names(self, pictures):
         return (pictures.mean(axis=(1, 2, 3)) > 127).astype(int)
 

@@ -45,7 +45,7 @@ def compress(files: tuple[Path, ...], output: Path | None, model: str | None, tu
     """Compress pictures, or texts in UTF-8, with a model's predictions.
 
     Of pictures, the tokens of their central squares are coded: decompression gives the pictures of the tokens, not the
-    original pixels. Texts (.txt, .md) are coded without loss, at about 200 tokens per second; decompression takes 20
+    original pixels. Texts (.txt, .md) are coded without loss, at about 200 tokens per second; decompression takes 10
     times as long. It needs the same model, on any machine.
     """
     texts = [path for path in files if path.suffix.lower() in TEXTS]

@@ -70,7 +70,7 @@ def draw_relevance(rows: Sequence[dict], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_yticks(np.arange(len(names)), names)
     axes[1].set_xlim(left=15)
-    axes[0].legend(frameon=False, fontsize=8, loc="lower left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     save(figure, path)
 
 

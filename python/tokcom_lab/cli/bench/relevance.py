@@ -1,6 +1,7 @@
 """`tokcom bench relevance`: what a judge recognises if only some tokens are sent."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,9 @@ RULES = (
 )  # fmt: skip
 
 
+EXAMPLES = 6
+
+
 @click.command()
 @data_option
 @images_option(200, "Photographs whose tokens are sent in part.")
@@ -29,7 +33,9 @@ RULES = (
     "--per-class", default=8, show_default=True, type=click.IntRange(1), help="Pictures per class that train the judge."
 )
 @click.option("--searched/--encoded", default=True, show_default=True, help="Tokens by search, or the encoder's.")
-@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Also draw examples: a PNG file.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="Also draw sample photographs: a PNG file."
+)
 @model_option
 @seed_option
 @json_option("Write the figures as JSON")
@@ -37,7 +43,8 @@ def relevance(
     data: Path | None, images: int, shares: list[float], esn0_db: list[float], dense: str, robust: str, per_class: int,
     searched: bool, picture: Path | None, model: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Measure recognition and PSNR if tokens are sent by relevance, and by other rules (an hour).
+    """Measure recognition and PSNR if tokens are sent by relevance, and by other rules (an hour; an interrupted run
+    resumes).
 
     The task is the class by the model's classifier; the judge is EfficientNet-Lite0 with a layer trained on the
     training split.
@@ -47,6 +54,7 @@ def relevance(
     from tokcom.errors import DatasetError, ParameterError
     from tokcom.mcs import find_mcs
     from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
+    from tokcom_lab.cache import FOLDER
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import photographs_by_class
     from tokcom_lab.relevance_bench import Judge, RelevanceBench, relevance_points
@@ -76,11 +84,16 @@ def relevance(
         bench = RelevanceBench(pictures, labels, tokens, tokenizer, load_context(model, "cpu"), classifier, judge, seed)
         bar.advance(row)
         row = bar.add_task("rules", total=2 + len(shares) * len(RULES) + 3 * len(esn0_db))
-        found = list(relevance_points(bench, shares, RULES, esn0_db, fast, slow, lambda done: bar.advance(row, done)))
+        found = list(relevance_points(bench, shares, RULES, esn0_db, fast, slow, partial(bar.advance, row), FOLDER))
     if picture is not None:
         from tokcom_lab.curves.source_plot import draw_examples
 
-        draw_examples(bench.examples(shares[-1], range(min(6, len(pictures)))), picture)
+        samples = photographs_of(None, EXAMPLES, model, seed).pictures
+        own = RelevanceBench(
+            samples, np.zeros(EXAMPLES, int), tokenizer.encode(samples), tokenizer, load_context(model, "cpu"),
+            classifier, judge, seed,
+        )  # fmt: skip
+        draw_examples(own.examples(shares[0], range(EXAMPLES)), picture)
     rows = [asdict(each) for each in found]
     if json_file is not None:
         write_json(rows, json_file)

@@ -1,0 +1,86 @@
+"""Tables of source coding, from the files of `./run bench compress` and `./run bench relevance`."""
+
+from tables import figures, markdown, table
+
+COMPRESS, RELEVANCE = "compress.json", "relevance.json"
+
+
+@table("compress-text")
+def compress_text() -> str:
+    """Make the table of bits per byte of texts."""
+    rows = figures(COMPRESS)["text"]
+    codecs = list(dict.fromkeys(row["codec"] for row in rows))
+    sources = dict.fromkeys(row["source"] for row in rows)
+    found = {(row["source"], row["codec"]): row for row in rows}
+    lines = [
+        [
+            source,
+            found[source, codecs[0]]["bytes"],
+            *(f"{found[source, codec]['bits_per_byte']:.2f}" for codec in codecs),
+        ]
+        for source in sources
+    ]
+    return markdown(["text", "bytes", *codecs], lines)
+
+
+@table("compress-messages")
+def compress_messages() -> str:
+    """Make the table of bytes of messages."""
+    rows = figures(COMPRESS)["messages"]
+    codecs = list(dict.fromkeys(row["codec"] for row in rows))
+    found = {(row["source"], row["codec"]): row for row in rows}
+    lines = [
+        [source, found[source, codecs[0]]["messages"], *(found[source, codec]["bytes"] for codec in codecs)]
+        for source in dict.fromkeys(row["source"] for row in rows)
+    ]
+    return markdown(["messages", "number", *codecs], lines)
+
+
+@table("compress-link")
+def compress_link() -> str:
+    """Make the table of airtime where each scheme takes its fastest MCS."""
+    rows = [row for row in figures(COMPRESS)["link"] if row["chosen"]]
+    schemes = list(dict.fromkeys(row["scheme"] for row in rows))
+    found = {(row["scheme"], row["esn0_db"]): row for row in rows}
+    lines = []
+    for value in sorted({row["esn0_db"] for row in rows}):
+        own = [found[scheme, value] for scheme in schemes]
+        lines.append([f"{value:g}", *(f"{row['airtime_ms']:.1f}, {row['mcs']}" for row in own)])
+    return markdown(["Es/N0 dB", *schemes], lines)
+
+
+@table("relevance")
+def relevance() -> str:
+    """Make the table of accuracy and PSNR by rule."""
+    rows = [row for row in figures(RELEVANCE) if row["esn0_db"] is None]
+    whole = [
+        [row["rule"], "", "", f"{row['accuracy']:.1%}", _db(row["psnr_db"])] for row in rows if row["share_sent"] == 1
+    ]
+    part = [
+        [row["rule"], f"{row['share_sent']:.0%}", row["bits"], f"{row['accuracy']:.1%}", _db(row["psnr_db"])]
+        for row in rows
+        if row["share_sent"] < 1
+    ]
+    return markdown(["rule", "tokens sent", "bits", "accuracy", "PSNR dB"], whole + part)
+
+
+@table("relevance-air")
+def relevance_air() -> str:
+    """Make the table of accuracy at equal airtime."""
+    rows = [row for row in figures(RELEVANCE) if row["esn0_db"] is not None]
+    lines = [
+        [
+            f"{row['esn0_db']:g}",
+            row["rule"],
+            f"{row['share_sent']:.0%}",
+            row["mcs"],
+            f"{row['accuracy']:.1%}",
+            _db(row["psnr_db"]),
+        ]
+        for row in rows
+    ]
+    return markdown(["Es/N0 dB", "rule", "tokens sent", "MCS", "accuracy", "PSNR dB"], lines)
+
+
+def _db(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
