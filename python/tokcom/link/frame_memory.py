@@ -13,6 +13,8 @@ from tokcom.packets.header import FRAME_IDS
 
 COLUMNS = 32
 """Length of the time that is kept of frames of residual quantizers."""
+LARGEST = 1 << 16
+"""Tokens of the largest frame that is remembered: whoever sends decides on their number."""
 
 
 class FrameMemory:
@@ -35,7 +37,9 @@ class FrameMemory:
 
     def keep(self, stream: Hashable, frame: TokenFrame) -> None:
         """Remember a frame of a stream, with any tokens still LOST; one of residual quantizers together with what it
-        continues, whose last axis is time."""
+        continues, whose last axis is time. Frames of more than LARGEST tokens are not remembered."""
+        if len(frame.tokens) > LARGEST:
+            return
         if frame.quantizers > 1:
             frame = _joined(self.before(stream, frame), frame)
         kept = self._streams.setdefault(stream, OrderedDict())

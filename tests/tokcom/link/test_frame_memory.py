@@ -47,6 +47,14 @@ def test_memory_is_bounded():
     assert memory.before(2, a_frame(3, 2)) is None
 
 
+def test_the_largest_frames_are_not_remembered():
+    memory = FrameMemory()
+    for number, side in enumerate((256, 257)):
+        tokens = np.zeros(side * side, int)
+        memory.keep(number, TokenFrame(tokens, "video", 16, (side, side)))
+    assert memory.last(0) is not None and memory.last(1) is None
+
+
 def test_nothing_to_remember_is_refused():
     with pytest.raises(ParameterError, match="frames is 0"):
         FrameMemory(frames=0)
