@@ -78,15 +78,21 @@ def serve(
         shelf = ModelShelf(model_names(models) if share else (), folder if accept else None, signers)
     server = EdgeServer(loaded, address, settings, own=own, trusted=trusted, shelf=shelf)
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    server.start()
-    said = f", public key {public_text(own.public)}" if own is not None else ""
-    console.print(
-        f"serving {', '.join(each.codebook for each in loaded)} at {server.endpoint}{said}", soft_wrap=True
-    )  # fmt: skip
-    ended.wait(seconds)
-    done = server.stop()
+    handlers = {
+        number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }  # fmt: skip
+    try:
+        server.start()
+        said = f", public key {public_text(own.public)}" if own is not None else ""
+        console.print(
+            f"serving {', '.join(each.codebook for each in loaded)} at {server.endpoint}{said}", soft_wrap=True
+        )  # fmt: skip
+        ended.wait(seconds)
+        done = server.stop()
+    finally:
+        # Whoever calls this from a program of their own can still be stopped afterwards.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     counters = asdict(server.counters) | {"devices_refused": server.refused_devices, "all_answered": done}
     if json_file is not None:
         write_json(counters, json_file)
