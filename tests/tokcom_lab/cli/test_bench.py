@@ -58,7 +58,7 @@ def test_the_context_benchmark_says_what_it_promises(tmp_path):
 
 def test_the_compression_benchmark_says_what_it_promises():
     pytest.importorskip("constriction")
-    report = bench("compress", *"--images 2 --turns 4 --independent 2 --blocks 0".split())
+    report = bench("compress", *"--parts tokens --images 2 --turns 4 --independent 2".split())
     tokens, (split,) = report["tokens"], report["independent"]
     assert tokens["pictures"] == 2 and tokens["turns"] == 4 and split["blocks"] == 2 and split["pictures"] == 1
     assert 4 < tokens["bits_ideal"] < tokens["bits_coded"] < tokens["bits_coded_alone"] < 10
