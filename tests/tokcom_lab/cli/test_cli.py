@@ -26,7 +26,7 @@ def test_link_prints_a_table():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["link", "--code", "k4"], "code is 'k4'; it must be one of k7, k3"),
+        (["link", "--code", "k4"], "code is 'k4'; it must be one of k7, k7-bare, k3"),
         (["link", "--esn0-db", "six"], "'six' is not a list of numbers"),
         (["link", "--esn0-db", "nan", "--packets", "10"], "esn0_db is nan"),
         (["link", "--packets", "0"], "packets is 0"),
