@@ -14,7 +14,7 @@ from tokcom.packets.header import FRAME_IDS
 COLUMNS = 32
 """Length of the time that is kept of frames of residual quantizers."""
 LARGEST = 1 << 16
-"""Tokens of the largest frame that is remembered: whoever sends decides on their number."""
+"""Tokens of the largest frame that is remembered: their number is the transmitter's choice."""
 
 
 class FrameMemory:
