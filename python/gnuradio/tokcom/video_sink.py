@@ -22,7 +22,7 @@ class video_sink(gr.basic_block):
 
     Parameters:
         path: the file, which is replaced; folders are created.
-        fps: frames per second of the file, above 0.
+        fps: frames per second of the file, 0.1 to 1000.
         scale: pixels of the file per picture's pixel in each direction, at least 1.
     """
 
