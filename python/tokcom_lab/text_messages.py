@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tokcom.errors import DatasetError
+from tokcom.errors import DatasetError, ParameterError
 from tokcom.tokenizers.text import TextTokenizer
 
 OWN_PROSE = (Path("docs"), Path("README.md"), Path("python"))
@@ -95,7 +95,10 @@ def cut_messages(
 
     Raises:
         DatasetError: the texts do not suffice.
+        ParameterError: `least` is above `most`.
     """
+    if least > most:
+        raise ParameterError(f"shortest is {least}, longest {most}; no message is of such a length")
     rng, messages, rest = np.random.default_rng(seed), [], ""
     for place in rng.permutation(len(texts)):
         rest = f"{rest} {texts[place]}" if rest else texts[place]

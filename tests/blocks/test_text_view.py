@@ -31,10 +31,10 @@ def underlined(window):
 def test_texts_stand_below_each_other_and_unsure_words_are_marked(qt, pdu):
     view = tokcom.text_view()
     view._on_text(pdu(encoded(TEXT), frame_id=1, unsure=np.array([4, 4, 12, 3], np.int32)))
-    view._on_text(pdu(encoded("two\nlines"), frame_id=2))
+    view._on_text(pdu(encoded("two\nlines"), frame_id=2, unsure=np.array([4, 5], np.int32)))
     view.widget.show_next()
     assert view.widget.page.toPlainText().strip() == f"{TEXT}\ntwo lines"
-    assert underlined(view.widget) == "rain<b>" and view.texts_received == 2
+    assert underlined(view.widget) == "rain<b>lines" and view.texts_received == 2
     picture = view.widget.grab()
     assert picture.width() >= 480
     view.widget.show_next()

@@ -6,6 +6,8 @@ from PyQt5.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 POLL_MS = 100
 """Interval in ms at which the window looks for texts."""
+BREAKS = dict.fromkeys(map(ord, "\r\n\u2029"), " ")
+"""Line breaks, which inside a text would count as texts."""
 INK, UNSURE = QColor("#1c2330"), QColor("#c0392b")
 
 
@@ -43,11 +45,9 @@ class TextWindow(QWidget):
     def show_next(self) -> None:
         """Add the texts that wait."""
         for parts in self._view.next_texts():
-            # Line breaks inside a text would count as texts.
-            shown = [(" ".join(part.splitlines()) if "\n" in part else part, sure) for part, sure in parts]
             self.page.appendPlainText("")
             cursor = self.page.textCursor()
             cursor.movePosition(QTextCursor.End)
-            for part, sure in shown:
-                cursor.insertText(part, self._sure if sure else self._unsure)
+            for part, sure in parts:
+                cursor.insertText(part.translate(BREAKS), self._sure if sure else self._unsure)
             self.page.setTextCursor(cursor)

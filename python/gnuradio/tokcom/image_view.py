@@ -1,4 +1,3 @@
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -9,13 +8,13 @@ import pmt
 from gnuradio import gr
 
 from tokcom import keys
-from tokcom.errors import MonitorError
 from tokcom.metrics.frame_panels import frame_panels
 from tokcom.metrics.link_figures import LinkFigures, frame_figures
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.tokenizers.pictures import square
 
 from ._pdu import open_pdu, picture_of, reason
+from ._qt import require_qt
 from ._queue import BoundedQueue
 from ._recent import RecentFrames, frame_key
 
@@ -173,21 +172,8 @@ def _shown(picture: np.ndarray) -> np.ndarray:
 
 
 def _window(title: str, view: image_view) -> object:
-    """Make the widget; Qt is imported only here, so that all other blocks work without it."""
-    try:
-        from PyQt5.QtWidgets import QApplication
-    except ModuleNotFoundError as error:
-        raise MonitorError(
-            f"Image View needs PyQt5, which is not installed ({error}): install python3-pyqt5, or use a Link Monitor"
-        ) from None
-    if QApplication.instance() is None:
-        shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
-        raise MonitorError(
-            "Image View needs a Qt application: make a QApplication first, or let GNU Radio Companion generate a QT GUI"
-            if shown
-            else "Image View needs a display, but DISPLAY is not set: watch with a Link Monitor and an "
-            "Image Sink, or set QT_QPA_PLATFORM=offscreen"
-        )
+    """Make the widget."""
+    require_qt("Image View", "use a Link Monitor", "watch with a Link Monitor and an Image Sink")
     from ._view_window import ViewWindow
 
     return ViewWindow(title, view)

@@ -1,4 +1,3 @@
-import os
 import threading
 
 import numpy as np
@@ -6,10 +5,11 @@ import pmt
 from gnuradio import gr
 
 from tokcom import keys
-from tokcom.errors import MonitorError, ParameterError
+from tokcom.errors import ParameterError
 from tokcom.tokenizers.text import marked_parts
 
 from ._pdu import open_pdu, reason
+from ._qt import require_qt
 from ._queue import BoundedQueue
 
 MAX_LINES = 100_000
@@ -62,20 +62,8 @@ class text_view(gr.basic_block):
 
 
 def _window(title: str, lines: int, view: text_view) -> object:
-    """Make the widget; Qt is imported only here, so that all other blocks work without it."""
-    try:
-        from PyQt5.QtWidgets import QApplication
-    except ModuleNotFoundError as error:
-        raise MonitorError(
-            f"Text View needs PyQt5, which is not installed ({error}): install python3-pyqt5, or use a Text Sink"
-        ) from None
-    if QApplication.instance() is None:
-        shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
-        raise MonitorError(
-            "Text View needs a Qt application: make a QApplication first, or let GNU Radio Companion generate a QT GUI"
-            if shown
-            else "Text View needs a display, but DISPLAY is not set: use a Text Sink, or set QT_QPA_PLATFORM=offscreen"
-        )
+    """Make the widget."""
+    require_qt("Text View", "use a Text Sink", "use a Text Sink")
     from ._text_window import TextWindow
 
     return TextWindow(title, lines, view)

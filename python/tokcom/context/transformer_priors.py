@@ -1,6 +1,7 @@
 """Language models of the package transformers as priors of text: causal ones for beams, masked ones for turns."""
 
 from collections.abc import Sequence
+from copy import copy, deepcopy
 
 import numpy as np
 import torch
@@ -81,6 +82,11 @@ class _Sequences(Paths):
         self._memory.batch_select_indices(index)
         self._next = self._next[index]
 
+    def fork(self) -> Paths:
+        twin = copy(self)
+        twin._memory = deepcopy(self._memory)  # it grows in place
+        return twin
+
     def follow(self, tokens: np.ndarray, weigh: bool = True) -> np.ndarray:
         behind = self._tensor(tokens).expand(len(self._next), -1)
         before = self._next
@@ -114,7 +120,7 @@ class MaskedTransformer(_OfTransformers):
     ) -> np.ndarray:  # fmt: skip
         config, found = self.network.config, []
         masked = np.where(wanted | (tokens == LOST), config.mask, tokens).astype(np.int64)
-        ends = [np.broadcast_to(np.array(each, np.int64), (len(tokens), len(each))) for each in self._ends]
+        ends = [np.tile(np.array(each, np.int64), (len(tokens), 1)) for each in (config.before, config.behind)]
         whole = np.concatenate([ends[0], masked, ends[1]], 1)
         places = np.pad(wanted, ((0, 0), (len(config.before), len(config.behind))))
         for start in range(0, len(tokens), self.at_once):
@@ -123,7 +129,3 @@ class MaskedTransformer(_OfTransformers):
                 logits = self.network(torch.from_numpy(whole[part]).to(self.device))
                 found.append(self.normalized(logits[torch.from_numpy(places[part]).to(self.device)]).cpu().numpy())
         return np.concatenate(found)
-
-    @property
-    def _ends(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return self.network.config.before, self.network.config.behind

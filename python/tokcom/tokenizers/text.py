@@ -76,13 +76,15 @@ def marked_parts(text: bytes, unsure: np.ndarray) -> list[tuple[str, bool]]:
         Each part that is not empty, and whether it is certain.
 
     Raises:
-        TextError: the words are no such pairs, or lie outside the text.
+        TextError: the words are no such pairs, not in order, or lie outside the text.
     """
     if unsure.size % 2:
         raise TextError("unsure words are a first byte and a length each")
     words = unsure.reshape(-1, 2).astype(np.int64)
     if (words < 0).any() or (words.sum(axis=1) > len(text)).any():
         raise TextError(f"unsure words lie outside a text of {len(text)} bytes")
+    if (words[1:, 0] < words[:-1].sum(axis=1)).any():
+        raise TextError("unsure words overlap; each must begin behind the one before it")
     parts, done = [], 0
     for first, length in words.tolist():
         parts += [(text[done:first], True), (text[first : first + length], False)]

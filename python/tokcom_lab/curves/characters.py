@@ -4,15 +4,12 @@ All use the same code, K=7, and 16-QAM. A text that is compressed is one block w
 such a block one wrong bit spoils all that follows, so errors are counted per message: word for word, or wrong.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
-from tokcom.coding.viterbi import viterbi
 from tokcom.context.causal import CausalPrior
 from tokcom.context.condition import NOTHING
 from tokcom.errors import TokcomError
@@ -20,7 +17,9 @@ from tokcom.modulation.constellation import Constellation
 from tokcom.tokenizers.text import TextTokenizer
 from tokcom_lab.cache import code_of
 from tokcom_lab.curves.calibration import wilson
-from tokcom_lab.curves.text_curve import Message, TextBench
+from tokcom_lab.curves.crossing import esn0_at
+from tokcom_lab.curves.plain_block import is_decoded_wrong
+from tokcom_lab.curves.text_curve import TextBench
 
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor
@@ -70,12 +69,9 @@ def bits_of(text: str, tokenizer: TextTokenizer, prior: CausalPrior, zstd: "Zstd
 
 def block_is_wrong(n_bits: int, esn0_db: float, rng: np.random.Generator) -> bool:
     """Whether a block of random bits is decoded wrong."""
-    code, constellation = ConvolutionalCode.named(CODE), Constellation(MODULATION, ORDER)
     bits = rng.integers(0, 2, (1, n_bits), dtype=np.uint8)
-    coded = code.encode(bits)
-    symbols = awgn(constellation.map(coded), esn0_db, rng)
-    llrs = constellation.llrs(symbols, noise_variance(esn0_db), coded.shape[1], "exact")
-    return not np.array_equal(viterbi(code, llrs, n_bits), bits)
+    constellation = Constellation(MODULATION, ORDER)
+    return is_decoded_wrong(bits, ConvolutionalCode.named(CODE), constellation, esn0_db, rng)
 
 
 def symbols_of(n_bits: int) -> int:
@@ -118,7 +114,7 @@ def character_figures(
             symbols[name] += n_symbols
     for message in bench.messages(texts, esn0_db, progress):
         if message.receiver in OURS:
-            wrong[message.receiver][list(esn0_db).index(message.esn0_db)] += _is_wrong(message)
+            wrong[message.receiver][list(esn0_db).index(message.esn0_db)] += message.wrong > 0
     curve = [
         {
             "esn0_db": value,
@@ -133,7 +129,9 @@ def character_figures(
     ]
     schemes = {}
     for name in wrong:
-        reached = esn0_at([each for each in curve if each["scheme"] == name])
+        reached = esn0_at(
+            ((each["esn0_db"], each["message_errors"]) for each in curve if each["scheme"] == name), ERRORS
+        )
         per_character = symbols[name] / characters
         schemes[name] = {
             "bits_per_character": bits[name] / characters,
@@ -142,17 +140,3 @@ def character_figures(
             "es_per_character_db": None if reached is None else reached + 10 * float(np.log10(per_character)),
         }
     return {"schemes": schemes, "curve": curve}
-
-
-def esn0_at(points: Sequence[Mapping], errors: float = ERRORS) -> float | None:
-    """Es/N0 in dB at which the share of wrong messages falls to a value, interpolated; None where it does not."""
-    for before, after in pairwise(sorted(points, key=lambda point: point["esn0_db"])):
-        high, low = before["message_errors"], after["message_errors"]
-        if high >= errors > low:
-            share = (high - errors) / (high - low)
-            return float(before["esn0_db"] + share * (after["esn0_db"] - before["esn0_db"]))
-    return None
-
-
-def _is_wrong(message: Message) -> bool:
-    return message.wrong > 0

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.labels import NATURAL
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer
+from tokcom_lab.curves.crossing import esn0_at
 from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.photographs import Photographs
 
@@ -182,13 +182,7 @@ def context_curve(
 def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | None:
     """Find the Es/N0 in dB at which a mode's PER falls to a value, interpolating its logarithm; None if it never
     does."""
-    ordered = sorted(points, key=lambda point: point.esn0_db)
-    for before, after in pairwise(ordered):
-        if before.per >= per > after.per:
-            high, low = np.log(before.per), np.log(max(after.per, 1e-6))
-            share = (high - np.log(per)) / (high - low)
-            return before.esn0_db + share * (after.esn0_db - before.esn0_db)
-    return None
+    return esn0_at(((point.esn0_db, point.per) for point in points), per, logarithmic=True)
 
 
 def masked_bits(context: Prior, tokens: np.ndarray, hidden: np.ndarray, cmi: int | None) -> np.ndarray:

@@ -8,13 +8,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
-from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.convolutional import ConvolutionalCode
-from tokcom.coding.viterbi import viterbi
 from tokcom.errors import DatasetError
 from tokcom.link.known_noise import PlainLink
 from tokcom.link.packet_link import LinkConfig
@@ -22,6 +19,8 @@ from tokcom.modulation.constellation import Constellation
 from tokcom.packets.layout import CONTIGUOUS
 from tokcom_lab.cache import code_of
 from tokcom_lab.curves.calibration import wilson
+from tokcom_lab.curves.crossing import esn0_at
+from tokcom_lab.curves.plain_block import is_decoded_wrong
 from tokcom_lab.curves.text_curve import TextBench
 
 CODE, MODULATION = "k3", "bpsk"
@@ -86,7 +85,7 @@ def block_errors(
     for number, sentence in enumerate(sentences):
         for place, value in enumerate(esn0_db):
             wrong[place] += bench.remembered(
-                [CODE, MODULATION, code_of(__name__), sentence, number, value],
+                [CODE, MODULATION, code_of(__name__, is_decoded_wrong.__module__), sentence, number, value],
                 partial(_wrong, bench, sentence, value, number),
             )
             progress(1)
@@ -120,19 +119,10 @@ def _wrong(bench: TextBench, sentence: str, esn0_db: float, number: int) -> list
 
 def esn0_at_bler(curve: Sequence[BlockErrors], name: str, bler: float = BLER) -> float | None:
     """Es/N0 in dB at which a block error rate falls to a value, interpolated; None where it does not."""
-    ordered = sorted(curve, key=lambda point: point.esn0_db)
-    for before, after in pairwise(ordered):
-        high, low = getattr(before, name), getattr(after, name)
-        if high >= bler > low:
-            return float(before.esn0_db + (high - bler) / (high - low) * (after.esn0_db - before.esn0_db))
-    return None
+    return esn0_at(((point.esn0_db, getattr(point, name)) for point in curve), bler)
 
 
 def _ascii_is_wrong(sentence: str, esn0_db: float, rng: np.random.Generator) -> bool:
     """Whether Viterbi alone gets a bit of the sentence's characters wrong."""
-    code, constellation = ConvolutionalCode.named(CODE), Constellation(MODULATION)
     bits = np.unpackbits(np.frombuffer(sentence.encode(), np.uint8))[None]
-    coded = code.encode(bits)
-    symbols = awgn(constellation.map(coded), esn0_db, rng)
-    llrs = constellation.llrs(symbols, noise_variance(esn0_db), coded.shape[1], "exact")
-    return not np.array_equal(viterbi(code, llrs, bits.shape[1]), bits)
+    return is_decoded_wrong(bits, ConvolutionalCode.named(CODE), Constellation(MODULATION), esn0_db, rng)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from tokcom.models.zoo import model_card
 from tokcom.tokenizers.text import SURE
 from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, precision_content
 from tokcom_lab.curves.calibration import wilson
+from tokcom_lab.curves.crossing import esn0_at
 
 TER = 0.1
 """Token error rate whose Es/N0 is reported."""
@@ -235,10 +235,4 @@ def _point(messages: Sequence[Message], rates: np.ndarray, certainty: Acceptance
 
 def esn0_at_ter(points: Sequence[dict], ter: float = TER) -> float | None:
     """Es/N0 in dB at which a receiver's TER falls to a value, its logarithm interpolated; None where it does not."""
-    ordered = sorted(points, key=lambda point: point["esn0_db"])
-    for before, after in pairwise(ordered):
-        if before["ter"] >= ter > after["ter"]:
-            high, low = np.log(before["ter"]), np.log(max(after["ter"], 1e-6))
-            share = (high - np.log(ter)) / (high - low)
-            return float(before["esn0_db"] + share * (after["esn0_db"] - before["esn0_db"]))
-    return None
+    return esn0_at(((point["esn0_db"], point["ter"]) for point in points), ter, logarithmic=True)

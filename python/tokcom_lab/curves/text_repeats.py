@@ -8,7 +8,6 @@ the air, the language model takes part in the decoding, and packets are asked fo
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from tokcom.models.zoo import load_recovery
 from tokcom.packets.layout import CONTIGUOUS
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom_lab.cache import code_of
+from tokcom_lab.curves.crossing import esn0_at
 from tokcom_lab.curves.text_curve import TextBench
 
 MODULATION, TOKENS_PER_PACKET = "16qam", 3
@@ -117,8 +117,13 @@ def repeat_figures(
             progress(1)
     characters = sum(map(len, texts))
     curve = [_point(value, scheme, own, characters) for (value, scheme), own in found.items()]
-    airtime = AIRTIME * sum(_once(len(frame.tokens)) for frame in frames) / characters
-    reached = {scheme: esn0_at([each for each in curve if each["scheme"] == scheme], airtime) for scheme in CODES}
+    airtime = AIRTIME * sum(map(_once, frames)) / characters
+    reached = {
+        scheme: esn0_at(
+            ((each["esn0_db"], each["symbols_per_character"]) for each in curve if each["scheme"] == scheme), airtime
+        )
+        for scheme in CODES
+    }
     return {"curve": curve, "symbols_per_character": airtime, "esn0_db_at_that_airtime": reached}
 
 
@@ -138,18 +143,8 @@ def _point(esn0_db: float, scheme: str, found: Sequence[Delivered], characters: 
     }
 
 
-def _once(n_tokens: int) -> int:
+def _once(frame: TokenFrame) -> int:
     """Symbols of a message's packets with a CRC, sent once."""
     config = LinkConfig(CODES["crc"], MODULATION, TOKENS_PER_PACKET)
-    bits = config.codec(1 << 16).coded_length
-    return -(-n_tokens // TOKENS_PER_PACKET) * -(-bits // config.constellation().bits_per_symbol)
-
-
-def esn0_at(points: Sequence[dict], airtime: float) -> float | None:
-    """Es/N0 in dB at which a scheme's airtime falls to a value, interpolated; None where it does not."""
-    for before, after in pairwise(sorted(points, key=lambda point: point["esn0_db"])):
-        high, low = before["symbols_per_character"], after["symbols_per_character"]
-        if high >= airtime > low:
-            share = (high - airtime) / (high - low)
-            return float(before["esn0_db"] + share * (after["esn0_db"] - before["esn0_db"]))
-    return None
+    bits = config.codec(frame.codebook_size).coded_length
+    return -(-len(frame.tokens) // TOKENS_PER_PACKET) * -(-bits // config.constellation().bits_per_symbol)

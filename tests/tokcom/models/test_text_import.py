@@ -106,6 +106,15 @@ def test_paths_that_change_places_are_read_like_whole_texts(imported, kind):
         assert np.allclose(alone[-1][1:], predicted[1:], atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_what_follows_a_fork_leaves_the_other_alone(imported, kind):
+    paths = load_context(imported[kind], "cpu").paths(NOTHING)
+    paths.follow(np.array([5, 6]))
+    forks = [paths.fork() for _ in range(2)]
+    weights = [fork.follow(np.array([7, 8, 9])) for fork in forks]
+    assert weights[0] == weights[1] == paths.follow(np.array([7, 8, 9]))
+
+
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_texts_are_received_with_it(imported, kind):
     link = load_text_link(imported[kind])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tokcom.errors import ModelError, TextError
 from tokcom.frame import LOST
-from tokcom.tokenizers.text import MAX_CHARACTERS, TextTokenizer, bounded_lines
+from tokcom.tokenizers.text import MAX_CHARACTERS, TextTokenizer, bounded_lines, marked_parts
 
 tokenizers = pytest.importorskip("tokenizers", reason="the packages of requirements/text.txt are not installed")
 LACKING = "\x04\x14ñ\xff"
@@ -157,6 +157,21 @@ def test_lines_are_bounded_and_nothing_is_lost(text, most):
     assert all(part.decode().count("\n") <= 1 for part in parts)  # no part begins or ends inside a character
     short = [line for line in text.splitlines(keepends=True) if len(line.encode()) < most]
     assert len(short) < len(text.splitlines()) or [part.decode() for part in parts] == short
+
+
+@pytest.mark.parametrize(
+    ("unsure", "said"),
+    [
+        ([1], "a first byte and a length"),
+        ([3, 3], "outside a text of 5"),
+        ([-1, 1], "outside"),
+        ([1, 2, 2, 1], "overlap"),
+    ],
+)
+def test_marks_that_do_not_fit_a_text_are_refused(unsure, said):
+    assert marked_parts(b"ab cd", np.array([0, 2, 3, 2])) == [("ab", False), (" ", True), ("cd", False)]
+    with pytest.raises(TextError, match=said):
+        marked_parts(b"ab cd", np.array(unsure))
 
 
 def test_an_endless_line_is_read_in_parts():

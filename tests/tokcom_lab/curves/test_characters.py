@@ -11,7 +11,7 @@ zstandard = pytest.importorskip("zstandard", reason="the packages of requirement
 from tokcom.cli.main import main  # noqa: E402
 from tokcom.models.text import load_text_tokenizer  # noqa: E402
 from tokcom.models.zoo import load_context  # noqa: E402
-from tokcom_lab.curves.characters import bits_of, block_is_wrong, compressor, esn0_at, symbols_of  # noqa: E402
+from tokcom_lab.curves.characters import bits_of, block_is_wrong, compressor, symbols_of  # noqa: E402
 
 PROSE = "The rain on the other train stays there, and the others are here."
 
@@ -37,12 +37,6 @@ def test_blocks_fail_in_noise_and_only_there():
     assert all(block_is_wrong(500, 0.0, rng) for _ in range(5))
     # K=7, rate 1/2, six bits of tail, four bits per symbol.
     assert symbols_of(100) == 53
-
-
-def test_where_one_message_in_ten_is_wrong():
-    points = [{"esn0_db": 1.0, "message_errors": 0.3}, {"esn0_db": 2.0, "message_errors": 0.05}]
-    assert esn0_at(points) == pytest.approx(1.8)
-    assert esn0_at(points[:1]) is None
 
 
 def test_the_command_writes_figures_and_a_picture(tiny_text_model, tmp_path, monkeypatch):

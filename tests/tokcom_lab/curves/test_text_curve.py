@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tokcom.cli.main import main
 from tokcom.context.acceptance import Acceptance
-from tokcom.errors import DatasetError, ModelError
+from tokcom.errors import DatasetError, ModelError, ParameterError
 from tokcom.link.text import TextLink
 from tokcom.models.text import load_text_link
 from tokcom.models.zoo import load_acceptance, load_certainty
@@ -107,6 +107,8 @@ def test_messages_are_prose_of_the_length_asked_for(tiny_text_model, tmp_path):
     assert all(20 <= len(tokenizer.tokenize(each).tokens) <= 30 for each in messages) and len(messages) == 3
     with pytest.raises(DatasetError, match="messages of 20 to 30 tokens, not 30"):
         cut_messages(found, tokenizer, 30, 20, 30, 0)
+    with pytest.raises(ParameterError, match="shortest is 30, longest 20"):
+        cut_messages(found, tokenizer, 3, 30, 20, 0)
     file.write_bytes(b"\xff")
     with pytest.raises(DatasetError, match="byte 0 is not UTF-8"):
         paragraphs([file])

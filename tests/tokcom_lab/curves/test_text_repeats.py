@@ -10,7 +10,7 @@ from tokcom.cli.main import main
 from tokcom.context.joint_decoding import ContextSettings
 from tokcom.models.text import load_text_tokenizer
 from tokcom.models.zoo import load_recovery
-from tokcom_lab.curves.text_repeats import CODES, TRANSMISSIONS, deliver, esn0_at
+from tokcom_lab.curves.text_repeats import CODES, TRANSMISSIONS, deliver
 
 PROSE = "The rain on the other train stays there, and the others are here."
 
@@ -41,11 +41,6 @@ def test_noisy_packets_are_sent_until_they_are_good(frame, recovery, scheme):
     assert found.open == 0 and found.wrong <= (scheme == "posterior")
     lost = deliver(frame, scheme, recovery, -30.0, np.random.default_rng(1))
     assert lost.rounds == TRANSMISSIONS and lost.open > 0 and lost.symbols > 0.9 * TRANSMISSIONS * once
-
-
-def test_where_the_airtime_is_a_given_one():
-    points = [{"esn0_db": 0.0, "symbols_per_character": 4.0}, {"esn0_db": 2.0, "symbols_per_character": 2.0}]
-    assert esn0_at(points, 3.5) == pytest.approx(0.5) and esn0_at(points, 5.0) is None
 
 
 def test_the_command_writes_figures(tiny_text_model, tmp_path, monkeypatch):

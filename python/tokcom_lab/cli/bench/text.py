@@ -49,8 +49,6 @@ def text(
         noise_variance(value)
     if sentences and "context" not in receivers:
         raise ParameterError("sentences need the receiver context: name it in --receivers, or take --sentences 0")
-    if shortest > longest:
-        raise ParameterError(f"shortest is {shortest}, longest {longest}; no message is of such a length")
     bench = TextBench(model, receivers, mcs, tokens_per_packet, seed)
     prose = split(paragraphs(text_files(list(data) or OWN_PROSE)), training=False)
     texts = cut_messages(prose, bench.link.tokenizer, messages, shortest, longest, seed)
