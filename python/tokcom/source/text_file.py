@@ -25,10 +25,8 @@ import numpy as np
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import NOTHING
 from tokcom.errors import ModelError, SourceError
-from tokcom.packets.bits import tokens_to_bits
 from tokcom.source.byte_reader import ByteReader, string_bytes, with_crc
-from tokcom.source.causal_code import decode_causal, encode_causal
-from tokcom.source.messages import check_of
+from tokcom.source.causal_code import check_bits, decode_causal, encode_causal
 from tokcom.tokenizers.text import TextTokenizer, pieces
 
 MAGIC = b"\x89TKT"
@@ -96,7 +94,7 @@ class DecodedText:
 def _decoded(block: bytes, count: int, paths: Paths, prior: CausalPrior) -> np.ndarray:
     bits = np.unpackbits(np.frombuffer(block, np.uint8))
     found = np.fromiter(decode_causal(bits[CHECK_BITS:], paths, prior.codebook_size, count), np.int32)
-    if not np.array_equal(_check(prior.codebook, found), bits[:CHECK_BITS]):
+    if not np.array_equal(check_bits(prior.codebook, found, CHECK_BITS), bits[:CHECK_BITS]):
         raise SourceError("its check fails: it is corrupt, or was coded with another model")
     return found
 
@@ -132,7 +130,8 @@ def code_text(
     for number, start in enumerate(range(0, len(tokens), BLOCK_TOKENS)):
         own = tokens[start : start + BLOCK_TOKENS]
         paths = windows.paths(number, tokens[:start])
-        blocks.append(np.packbits(np.concatenate([_check(prior.codebook, own), encode_causal(own, paths)])).tobytes())
+        check = check_bits(prior.codebook, own, CHECK_BITS)
+        blocks.append(np.packbits(np.concatenate([check, encode_causal(own, paths)])).tobytes())
         progress(len(own) / len(tokens))
     if sum(map(len, blocks)) >= len(plain):
         return CodedText(name, 0, len(plain), (plain,))
@@ -204,7 +203,3 @@ class _Windows:
             if len(before):
                 self._paths.follow(before[-KEPT_TOKENS:], weigh=False)
         return self._paths
-
-
-def _check(codebook: str, tokens: np.ndarray) -> np.ndarray:
-    return tokens_to_bits(np.array([check_of(codebook, tokens, CHECK_BITS)]), CHECK_BITS).ravel()
