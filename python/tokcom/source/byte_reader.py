@@ -1,4 +1,4 @@
-"""What the formats of coded files share: a magic, a version, fields, and a CRC-32 of all that before the blocks."""
+"""Parts that the formats of coded files share: a magic, a version, fields, and a CRC-32 of all that before the blocks."""
 
 import struct
 import zlib
