@@ -132,6 +132,14 @@ class Unknown:
         if self._counts[lacking] == 1:
             self._block.logger.warn(said)
 
+    def count_frame(self, frame: Payload, known: str, fate: str) -> None:
+        """Count a frame whose codebook is not among `known`; log its `fate` if it is the first with this codebook."""
+        self.count(
+            frame.codebook,
+            f"frame {frame.frame_id} has codebook {frame.codebook}; the models here have {known}: such frames are "
+            f"{fate}",
+        )
+
 
 def reason(error: Exception) -> str:
     """Format the reason of a refusal; unexpected exceptions include their type."""

@@ -50,11 +50,7 @@ class audio_detokenizer(PduBlock):
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         frame = frame_of(meta, data)
         if frame.codebook != self._tokenizer.codebook:
-            self._unknown.count(
-                frame.codebook,
-                f"frame {frame.frame_id} is of codebook {frame.codebook}; the model here is of "
-                f"{self._tokenizer.codebook}: such frames are not heard",
-            )
+            self._unknown.count_frame(frame, self._tokenizer.codebook, "not heard")
             return None
         self._tokenizer.require(frame)
         words, number = frame.tokens.reshape(frame.grid), frame.frame_id % FRAME_IDS

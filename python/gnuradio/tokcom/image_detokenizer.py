@@ -39,11 +39,7 @@ class image_detokenizer(PduBlock):
         frame = frame_of(meta, data)
         tokenizer = self._tokenizers.find(frame.codebook)
         if tokenizer is None:
-            self._unknown.count(
-                frame.codebook,
-                f"frame {frame.frame_id} has codebook {frame.codebook}; the models here have "
-                f"{self._tokenizers.known()}: such frames are not shown",
-            )
+            self._unknown.count_frame(frame, self._tokenizers.known(), "not shown")
             return None
         picture = tokenizer.detokenize(frame)
         tokens = pmt.init_s32vector(data.size, data.tolist())

@@ -36,11 +36,7 @@ class text_detokenizer(PduBlock):
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         frame = frame_of(meta, data)
         if frame.codebook != self._tokenizer.codebook:
-            self._unknown.count(
-                frame.codebook,
-                f"frame {frame.frame_id} is of codebook {frame.codebook}; the model here is of "
-                f"{self._tokenizer.codebook}: such frames are not shown",
-            )
+            self._unknown.count_frame(frame, self._tokenizer.codebook, "not shown")
             return None
         confidence = np.asarray(meta.get(keys.CONFIDENCE, np.zeros(0)), np.float32)
         if confidence.shape != frame.tokens.shape:

@@ -121,11 +121,7 @@ class token_recovery(BackgroundPduBlock):
         return LeftOver(frame, self._receiver.received(llrs, header_of(meta), misfit_of(meta)))
 
     def _passed_on(self, frame: TokenFrame) -> tuple[dict, np.ndarray]:
-        self._unknown.count(
-            frame.codebook,
-            f"frame {frame.frame_id} has codebook {frame.codebook}; the models here have "
-            f"{self._recoveries.known()}: such frames are passed on unchanged",
-        )
+        self._unknown.count_frame(frame, self._recoveries.known(), "passed on unchanged")
         return {keys.LLRS: None, keys.MISFIT: None}, frame.tokens
 
     def _made_whole(self, left: LeftOver, recovered: RecoveredFrame) -> tuple[dict, np.ndarray] | None:

@@ -40,7 +40,7 @@ class Card:
             content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         except FileNotFoundError:
             raise ModelError(f"{path}: no such file; a model's folder holds a card.json") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{path}: the card cannot be read: {error}") from None
         if not isinstance(content, dict) or not isinstance(content.get("format"), int):
             raise ModelError(f"{path}: not a model card: it has no format number")

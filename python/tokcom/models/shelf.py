@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokcom.errors import KeyFileError, ModelError
-from tokcom.models.card import Card, file_hash
+from tokcom.models.card import LABELS, Card, file_hash
 from tokcom.models.zoo import codebook, model_card
 from tokcom.offload.files import MAX_FILE, ModelEntry, ModelFile, Piece
 from tokcom.packets.codebook import DIGITS
@@ -34,10 +34,13 @@ def model_entry(model: str) -> ModelEntry:
     """
     card = model_card(model)
     number = codebook(model).id if "tokenizer" in card.content else 0
-    paths = list(dict.fromkeys([card.folder / CARD, *card.files()]))
+    hashes = {CARD: file_hash(card.folder / CARD)} | _named_hashes(card)
+    card.files()
     if (card.folder / SIGNATURE).is_file():
-        paths.append(card.folder / SIGNATURE)
-    files = tuple(ModelFile(each.name, each.stat().st_size, bytes.fromhex(file_hash(each))) for each in paths)
+        hashes[SIGNATURE] = file_hash(card.folder / SIGNATURE)
+    files = tuple(
+        ModelFile(name, (card.folder / name).stat().st_size, bytes.fromhex(sha256)) for name, sha256 in hashes.items()
+    )
     return ModelEntry(files[0].sha256, _plain_name(card.folder.name), number, files)
 
 
@@ -71,6 +74,11 @@ def verify_folder(folder: Path, signers: Collection[bytes] = ()) -> bytes | None
         ModelError: a file is missing or another one, or no signer that is trusted has signed the card.
     """
     Card.read(folder).files()
+    return _verified_signer(folder, signers)
+
+
+def _verified_signer(folder: Path, signers: Collection[bytes]) -> bytes | None:
+    """Check the signature of a model's card, as `verify_folder` does."""
     path = folder / SIGNATURE
     if not path.is_file():
         if signers:
@@ -160,7 +168,7 @@ class Delivery:
             for each in self.entry.files:
                 if file_hash(self._folder / each.name) != each.sha256.hex():
                     raise ModelError(f"model {self.entry.name}: {each.name} arrived with another hash")
-            verify_folder(self._folder, self._signers)
+            _verified_signer(self._folder, self._signers)
         except ModelError:
             self.discard()
             raise
@@ -185,13 +193,8 @@ class Delivery:
         card = Card.read(self._folder)
         if file_hash(self._folder / CARD) != self.entry.version.hex():
             raise ModelError(f"model {self.entry.name}: its card arrived with another hash")
-        named = {}
-        for part in (*card.parts, *(["labels"] if "labels" in card.content else [])):
-            entry = card.part(part)
-            files = entry.get("onnx") or {part: {"file": entry["weights"], "sha256": entry["sha256"]}}
-            named |= {str(each["file"]): str(each["sha256"]) for each in files.values()}
         offered = {each.name: each.sha256.hex() for each in self.entry.files[1:] if each.name != SIGNATURE}
-        if offered != named:
+        if offered != _named_hashes(card):
             raise ModelError(f"model {self.entry.name}: its card names other files than were offered")
         self._agreed = True
 
@@ -288,6 +291,24 @@ class ModelShelf:
             if self._arriving.pop(device, None):
                 delivery.discard()
             raise
+
+
+def _named_hashes(card: Card) -> dict[str, str]:
+    """Return the hashes of a card's files by name, none of which is looked at.
+
+    Raises:
+        ModelError: the card does not name them.
+    """
+    named = {}
+    for part in (*([LABELS] if LABELS in card.content else []), *card.parts):
+        try:
+            entry = card.part(part)
+            weights = {part: {"file": entry["weights"], "sha256": entry["sha256"]}}
+            files = entry["onnx"] if "onnx" in entry else weights
+            named |= {str(each["file"]): str(each["sha256"]) for each in files.values()}
+        except (AttributeError, TypeError, KeyError) as error:
+            raise ModelError(f"{card.folder / CARD}: the files of its {part}: {error!r}") from None
+    return named
 
 
 def _holds(folder: Path, version: bytes) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
-from tokcom.errors import MessageError, ModelError
+from tokcom.errors import ModelError
 from tokcom.models.shelf import Delivery, model_entry
 from tokcom.models.zoo import model_card
 from tokcom.offload.connection import EdgeConnection
@@ -20,7 +20,7 @@ from tokcom.offload.files import (
     read_piece,
     read_shelf,
 )
-from tokcom.offload.wire import Reader, begin
+from tokcom.offload.wire import Reader, begin, require_kind
 
 DEADLINE_S = 30.0
 """Seconds for each message of a journey."""
@@ -37,7 +37,7 @@ def available(server: str | EdgeConnection) -> list[ModelEntry]:
     """
 
     def read(kind: int, reader: Reader) -> list[ModelEntry]:
-        _require(kind, SHELF)
+        require_kind(kind, SHELF)
         return read_shelf(reader)
 
     return _connection(server).ask([partial(begin, CATALOGUE)], [read])[0]
@@ -129,15 +129,10 @@ def _connection(server: str | EdgeConnection) -> EdgeConnection:
 
 
 def _read_piece(piece: Piece, kind: int, reader: Reader) -> bytes:
-    _require(kind, PIECE)
+    require_kind(kind, PIECE)
     return read_piece(reader, piece.start, piece.length)
 
 
 def _go_on(kind: int, reader: Reader) -> None:
-    _require(kind, GO_ON)
+    require_kind(kind, GO_ON)
     reader.end()
-
-
-def _require(kind: int, expected: int) -> None:
-    if kind != expected:
-        raise MessageError(f"an answer is of kind {kind}, not {expected}")

@@ -19,7 +19,7 @@ from tokcom.offload.messages import (
     read_refusal,
     read_welcome,
 )  # fmt: skip
-from tokcom.offload.wire import MAX_MESSAGE, Reader, begin, opened
+from tokcom.offload.wire import MAX_MESSAGE, Reader, begin, opened, require_kind
 
 Answer = TypeVar("Answer")
 
@@ -126,8 +126,7 @@ class EdgeConnection:
         """
 
         def read(kind: int, reader: Reader) -> list[ServedModel]:
-            if kind != WELCOME:
-                raise MessageError(f"an answer is of kind {kind}, not a welcome")
+            require_kind(kind, WELCOME)
             return read_welcome(reader)
 
         return self.ask([lambda number: begin(HELLO, number)], [read])[0]

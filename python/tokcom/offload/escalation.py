@@ -47,9 +47,9 @@ class EscalationPolicy:
         """Interpolate the expected benefit in tokens."""
         return float(np.interp(doubt, self.doubts, self.benefits))
 
-    def pays(self, recovered: RecoveredFrame) -> bool:
-        """Whether the edge is worth asking about a frame that the device has decoded."""
-        return self.benefit(doubt_of(recovered)) >= self.least
+    def pays(self, doubt: float) -> bool:
+        """Whether the edge is worth asking about a frame that the device has decoded with a `doubt_of`."""
+        return self.benefit(doubt) >= self.least
 
 
 def doubt_of(recovered: RecoveredFrame) -> float:
@@ -131,7 +131,7 @@ class EscalatingRecovery:
         chosen = [
             number
             for number, found in enumerate(results)
-            if isinstance(found, RecoveredFrame) and self.policy.pays(found) and self._affords()
+            if isinstance(found, RecoveredFrame) and self.policy.pays(doubt_of(found)) and self._affords()
         ]
         if not chosen or cancelled():
             return results

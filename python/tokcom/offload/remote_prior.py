@@ -8,7 +8,7 @@ import numpy as np
 from tokcom.context.condition import Condition
 from tokcom.context.prediction import Prediction
 from tokcom.context.prior import Prior
-from tokcom.errors import MessageError, ModelError, ParameterError, TransportError
+from tokcom.errors import ModelError, ParameterError, TransportError
 from tokcom.frame import TokenFrame
 from tokcom.offload.address import EdgeAddress
 from tokcom.offload.connection import EdgeConnection
@@ -23,7 +23,7 @@ from tokcom.offload.messages import (
     answer_bytes,
     read_prediction,
 )  # fmt: skip
-from tokcom.offload.wire import Reader
+from tokcom.offload.wire import Reader, require_kind
 from tokcom.packets.codebook import codebook_id
 
 FORMS = {"exact": EXACT, "coarse": COARSE}
@@ -117,8 +117,7 @@ class RemotePrior(Prior):
             self.local.require_fit(frame, condition)
 
     def _read(self, kind: int, reader: Reader, wanted: int, top: int | None) -> Prediction:
-        if kind != PREDICTION:
-            raise MessageError(f"an answer is of kind {kind}, not a prediction")
+        require_kind(kind, PREDICTION)
         return read_prediction(reader, wanted, self.codebook_size, top)
 
     def _parts(self, wanted: np.ndarray, top: int | None) -> list[slice]:

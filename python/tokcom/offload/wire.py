@@ -107,6 +107,12 @@ def opened(data: bytes) -> tuple[int, int, Reader]:
     return kind, number, reader
 
 
+def require_kind(kind: int, expected: int) -> None:
+    """Raise MessageError unless an answer is of the kind that was asked for."""
+    if kind != expected:
+        raise MessageError(f"an answer is of kind {kind}, not {expected}")
+
+
 def in_range(name: str, value: int, low: int, high: int) -> int:
     """Return a value from a message.
 

@@ -201,11 +201,11 @@ def computed(jobs: list[Job], model: EdgeModel) -> list[bytes]:
             prediction_bytes(part, number, each.form)
             for part, number, each in zip(parts, numbers, requests, strict=True)
         ]
-    tokenizer, arrays = model.tokenizer, [job.request for job in jobs]
+    tokenizer = model.tokenizer
     if isinstance(first, PixelsRequest):
-        made, write = tokenizer.encode(np.concatenate([each.pictures for each in arrays])), tokens_bytes
+        made, write = tokenizer.encode(np.concatenate([each.pictures for each in requests])), tokens_bytes
     else:
-        made, write = tokenizer.decode(np.concatenate([each.tokens for each in arrays])), pictures_bytes
+        made, write = tokenizer.decode(np.concatenate([each.tokens for each in requests])), pictures_bytes
     ends = np.cumsum([job.frames for job in jobs])
     return [write(made[end - job.frames : end], n) for job, end, n in zip(jobs, ends, numbers, strict=True)]
 

@@ -17,12 +17,11 @@ FASTEST = 192_000
 """Largest sampling rate of a file."""
 
 
-def read_sound(path: "str | Path" = "", rate: int = RATE, seconds: float = MAX_SECONDS) -> np.ndarray:
-    """Read a sound file as mono, float32 (n,) within ±1.
+def read_sound(path: "str | Path" = "", seconds: float = MAX_SECONDS) -> np.ndarray:
+    """Read a sound file as mono at 8 kHz, float32 (n,) within ±1.
 
     Args:
         path: the file; empty: a spoken sample.
-        rate: sampling rate of the result.
         seconds: longest duration; the rest of the file is left out.
 
     Raises:
@@ -36,15 +35,7 @@ def read_sound(path: "str | Path" = "", rate: int = RATE, seconds: float = MAX_S
         raise SpeechError(f"{path}: {len(sound)} samples at {own} Hz; a sound has at least one, at 1 to 192 kHz")
     if not np.isfinite(sound).all():
         raise SpeechError(f"{path} holds samples that are not finite")
-    return np.clip(resampled(sound.mean(axis=1), own, rate), -1, 1)
-
-
-def resampled(sound: np.ndarray, own: int, rate: int) -> np.ndarray:
-    """Resample a signal (n,) from `own` to `rate` samples per second, float32."""
-    if own == rate:
-        return sound.astype(np.float32)
-    common = np.gcd(own, rate)
-    return resample_poly(sound, rate // common, own // common).astype(np.float32)
+    return np.clip(_resampled(sound.mean(axis=1), own), -1, 1)
 
 
 class SoundWriter:
@@ -88,6 +79,14 @@ class SoundWriter:
     def close(self) -> None:
         """Finish the file."""
         (self._wave or self._file).close()
+
+
+def _resampled(sound: np.ndarray, own: int) -> np.ndarray:
+    """Resample a signal (n,) from `own` samples per second to RATE, float32."""
+    if own == RATE:
+        return sound.astype(np.float32)
+    common = np.gcd(own, RATE)
+    return resample_poly(sound, RATE // common, own // common).astype(np.float32)
 
 
 def _by_wave(path: Path, seconds: float) -> tuple[np.ndarray | None, int]:

@@ -56,9 +56,9 @@ def mel_points(count: int, low: float, high: float) -> np.ndarray:
     return 700 * (10 ** (np.linspace(mel(low), mel(high), count) / 2595) - 1)
 
 
-def mel_bands(count: int, bins: int = BINS) -> np.ndarray:
-    """Triangular bands from 40 Hz to 4 kHz, float32 (bins, count), each summing to 1."""
-    hertz, edges = np.linspace(0, RATE / 2, bins), mel_points(count + 2, 40, RATE / 2)
+def mel_bands(count: int) -> np.ndarray:
+    """Triangular bands from 40 Hz to 4 kHz, float32 (BINS, count), each summing to 1."""
+    hertz, edges = np.linspace(0, RATE / 2, BINS), mel_points(count + 2, 40, RATE / 2)
     rise = (hertz[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
     fall = (edges[None, 2:] - hertz[:, None]) / (edges[2:] - edges[1:-1])
     bands = np.maximum(0, np.minimum(rise, fall))

@@ -138,7 +138,7 @@ def decision_rows(here: Sequence[Decoded], edge: Sequence[Decoded], policy: Esca
         Rows of esn0_db ("all" for all), frames, stay (share of frames that never leave the device), ter_always, ter,
         ter_never, and excess (relative to asking always; None if that leaves no wrong token).
     """
-    asked = np.array([policy.benefit(each.doubt) >= policy.least for each in here])
+    asked = np.array([policy.pays(each.doubt) for each in here])
     wrong_here, wrong_edge = (np.array([each.wrong for each in rows]) for rows in (here, edge))
     tokens = np.array([each.tokens for each in here])
     levels = np.array([each.esn0_db for each in here])

@@ -41,7 +41,8 @@ def load_rows(
         Rows of server, clients, p50_ms, p99_ms, pictures_per_s, wrong (answers that differ from the model's own).
     """
     prior = load_context(model, "cpu")
-    questions, expected = _questions(prior, seed)
+    questions = _questions(prior, seed)
+    expected = [prior.log_probabilities(each[None], (each == LOST)[None], [NOTHING]) for each in questions]
     rows = []
     with edge_server(model, "--queue", "4096") as (address, _), http_server(model) as (host, port):
 
@@ -82,7 +83,7 @@ def killed_row(
         local_ms (median time of the device's own prior in the same run).
     """
     prior = load_context(model, "cpu", local)
-    questions, _ = _questions(prior, seed)
+    questions = _questions(prior, seed)
     # What a process computes first takes longer.
     own = [_timed(lambda q=q: prior.log_probabilities(q[None], (q == LOST)[None], [NOTHING])) for q in questions[:20]]
     with edge_server(model) as (address, process):
@@ -108,14 +109,14 @@ def killed_row(
     }  # fmt: skip
 
 
-def _questions(prior: Prior, seed: int, count: int = 16) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _questions(prior: Prior, seed: int, count: int = 16) -> list[np.ndarray]:
     rng, places = np.random.default_rng(seed), int(np.prod(prior.grid))
     made = []
     for _ in range(count):
         tokens = rng.integers(0, prior.codebook_size, places).astype(np.int32)
         tokens[rng.permutation(places)[: round(LOST_SHARE * places)]] = LOST
         made.append(tokens)
-    return made, [prior.log_probabilities(each[None], (each == LOST)[None], [NOTHING]) for each in made]
+    return made
 
 
 def _measured(

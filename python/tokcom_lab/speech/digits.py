@@ -18,12 +18,11 @@ WORDS = 10
 EPOCHS, BATCH = 15, 64
 
 
-def digits_of(speech: Speech) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
-    """Signals of the single digits in a split, the digits spoken, int (n,), and the speakers."""
+def digits_of(speech: Speech) -> tuple[list[np.ndarray], np.ndarray]:
+    """Signals of the single digits in a split, and the digits spoken, int (n,)."""
     numbers = [number for number, name in enumerate(speech.names) if name.startswith("digits-")]
     spoken = np.array([int(speech.names[number].partition("/")[2][0]) for number in numbers], int)
-    speakers = [speech.names[number].partition("/")[0] for number in numbers]
-    return [speech.recording(number) for number in numbers], spoken, speakers
+    return [speech.recording(number) for number in numbers], spoken
 
 
 def features(signal: np.ndarray) -> np.ndarray:

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from tokcom.errors import ParameterError
 from tokcom.link.modes import WITH_PRIOR
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.speech import load_speech_tokenizer
 from tokcom.models.zoo import load_recovery, model_card
 from tokcom_lab.cache import model_content
 from tokcom_lab.speech.bench import SpeechMaterial
-from tokcom_lab.speech.dataset import load_speech
+from tokcom_lab.speech.dataset import Speech, load_speech
 from tokcom_lab.speech.digits import DigitRecognizer, digits_of
 from tokcom_lab.speech.figure import draw_spectrograms
-from tokcom_lab.speech.quality import estoi_of, excerpts
+from tokcom_lab.speech.quality import PER_SPEAKER, estoi_of, excerpts, spread
 from tokcom_lab.speech.systems import DROP, Codec2System, SpeechSystem, TokenSystem
 
 WORDS = 128
@@ -30,13 +31,13 @@ def bench_material(folder: Path, per_speaker: int, digits: int) -> SpeechMateria
     """Excerpts of the test split, digits of its speakers, and a recogniser that knows other recordings of all speakers
     of digits."""
     train, test = (load_speech(folder, split, WORDS) for split in ("train", "test"))
-    signals, spoken, _ = digits_of(test)
+    signals, spoken = digits_of(test)
     # Odd recordings are learnt, even ones sent.
-    known, known_spoken, _ = digits_of(train)
+    known, known_spoken = digits_of(train)
     learnt = [*signals[1::2], *known], np.concatenate([spoken[1::2], known_spoken])
-    chosen = np.unique(np.linspace(0, len(signals[::2]) - 1, digits).astype(int)) if digits else np.zeros(0, int)
+    chosen = spread(len(signals[::2]), digits)
     return SpeechMaterial(
-        excerpts(test, per_speaker),
+        _excerpts(test, folder, per_speaker),
         [signals[::2][each] for each in chosen],
         spoken[::2][chosen],
         cache(lambda: DigitRecognizer.of_cache(*learnt)),
@@ -63,14 +64,20 @@ def bench_systems(
     return chosen, [*concealing, *(each for each in chosen if isinstance(each, Codec2System))]
 
 
-def picture_of(
-    path: Path, folder: Path, systems: Sequence[SpeechSystem], esn0_db: float, seed: int, speaker: str = "allison"
-) -> None:
-    """Draw one excerpt of a speaker: as it was, and as each system brings it through noise."""
-    signal = excerpts(load_speech(folder, "test", WORDS))[speaker][1]
+def picture_of(path: Path, folder: Path, systems: Sequence[SpeechSystem], esn0_db: float, seed: int) -> None:
+    """Draw one excerpt of the first speaker: as it was, and as each system brings it through noise."""
+    of_speakers = _excerpts(load_speech(folder, "test", WORDS), folder, PER_SPEAKER)
+    signal = next(iter(of_speakers.values()))[:2][-1]
     shown = {"original": signal}
     for system in systems:
         heard = system.through_noise(signal, esn0_db, np.random.default_rng(seed))
         name = f"{system.name}, {system.bit_rate:.0f} bit/s, at {esn0_db:g} dB: ESTOI {estoi_of(signal, heard):.2f}"
         shown[name] = heard
     draw_spectrograms(path, shown)
+
+
+def _excerpts(speech: Speech, folder: Path, per_speaker: int) -> dict[str, list[np.ndarray]]:
+    found = excerpts(speech, per_speaker)
+    if not found:
+        raise ParameterError(f"{folder / 'test'} holds no 3 s of any speaker; add recordings of at least that together")
+    return found

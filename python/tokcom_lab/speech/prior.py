@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.signal import resample
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,8 +15,6 @@ from tokcom_lab.speech.dataset import Speech
 from tokcom_lab.training.loop import Task
 from tokcom_lab.training.optimizers import MuonAdamW
 
-VIEWS = ((0, 1.0),)
-"""First sample and speed of the copies of the training speech whose tokens are learnt."""
 AT_ONCE = 60 * 25
 """Frames tokenized together."""
 UNSEEN_START, RECENT = 0.3, 0.4
@@ -25,17 +22,12 @@ UNSEEN_START, RECENT = 0.3, 0.4
 now."""
 
 
-def speech_tokens(speech: Speech, tokenizer: SpeechTokenizer, views: tuple = VIEWS) -> np.ndarray:
-    """Tokens of all recordings, joined, in several views, uint8 (quantizers, frames)."""
+def speech_tokens(speech: Speech, tokenizer: SpeechTokenizer) -> np.ndarray:
+    """Tokens of all recordings, joined, uint8 (quantizers, frames)."""
     parts = []
-    for start, speed in views:
-        signal = speech.signal[start:]
-        for place in range(0, len(signal), AT_ONCE * FRAME):
-            piece = signal[place : place + AT_ONCE * FRAME]
-            if speed != 1:
-                piece = resample(piece, int(len(piece) / speed)).astype(np.float32)
-            frame = tokenizer.tokenize(piece)
-            parts.append(frame.tokens.reshape(frame.grid).astype(np.uint8))
+    for start in range(0, len(speech.signal), AT_ONCE * FRAME):
+        frame = tokenizer.tokenize(speech.signal[start : start + AT_ONCE * FRAME])
+        parts.append(frame.tokens.reshape(frame.grid).astype(np.uint8))
     return np.concatenate(parts, 1)
 
 

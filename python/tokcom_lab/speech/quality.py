@@ -23,10 +23,14 @@ def excerpts(speech: Speech, per_speaker: int = PER_SPEAKER) -> dict[str, list[n
             if sum(map(len, parts)) >= EXCERPT * FRAME:
                 joined.append(np.concatenate(parts)[: 2 * EXCERPT * FRAME])
                 parts = []
-        chosen = np.unique(np.linspace(0, len(joined) - 1, min(per_speaker, len(joined))).astype(int))
-        if len(joined):
-            found[speaker] = [joined[each] for each in chosen]
+        if joined:
+            found[speaker] = [joined[each] for each in spread(len(joined), per_speaker)]
     return found
+
+
+def spread(length: int, count: int) -> np.ndarray:
+    """Indices of at most `count` of `length` things, evenly over them, int (n,)."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))
 
 
 def estoi_of(wanted: np.ndarray, made: np.ndarray) -> float:

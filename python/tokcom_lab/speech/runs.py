@@ -14,7 +14,7 @@ from tokcom.tokenizers.speech import MODALITY
 from tokcom.tokenizers.speech_network import SpeechConfig
 from tokcom_lab.cache import FOLDER, keep_array, key_of
 from tokcom_lab.speech.dataset import Speech, load_speech
-from tokcom_lab.speech.prior import VIEWS, SpeechPriorTask, speech_tokens
+from tokcom_lab.speech.prior import SpeechPriorTask, speech_tokens
 from tokcom_lab.speech.tokenizer import SpeechTokenizerTask
 from tokcom_lab.training.export import Run, export_part, half
 from tokcom_lab.training.loop import Task, train
@@ -57,10 +57,10 @@ def train_context(request: SpeechRequest, console: Console) -> dict[str, float]:
     speech = _speech(request, tokenizer.codebook_size, console)
     console.print("tokens (computed once and cached)")
     tokens = []
-    for each, views in zip(speech, (VIEWS, VIEWS[:1]), strict=True):
-        path = Path(FOLDER) / f"speech-tokens-{key_of([codes['sha256'], each.names, views])}.npy"
+    for each in speech:
+        path = Path(FOLDER) / f"speech-tokens-{key_of([codes['sha256'], each.names])}.npy"
         if not path.exists():
-            keep_array(speech_tokens(each, tokenizer, views), path)
+            keep_array(speech_tokens(each, tokenizer), path)
         tokens.append(np.load(path))
     config = SpeechPriorConfig(tokenizer.codebook_size, tokenizer.quantizers)
     task = SpeechPriorTask(config, *tokens, batch=request.batch, seed=request.seed, codes=codes["sha256"])

@@ -116,7 +116,7 @@ class Codec2System(SpeechSystem):
 
     def __init__(self, mode: str, modulation: str, rate: str):
         self.name, self.content = f"Codec2 {mode}", ["codec2", mode, modulation, rate]
-        self._codec = Codec2Tokenizer(mode)
+        self._codec, self._delay = Codec2Tokenizer(mode), codec2_delay(mode)
         self.bit_rate = self._codec.bit_rate
         self._bits = PACKET_FRAMES * self._codec.mode.bits
         config = LinkConfig("k7", modulation, self._bits, rate=rate)
@@ -139,8 +139,7 @@ class Codec2System(SpeechSystem):
 
     def _heard(self, signal: np.ndarray, bits: np.ndarray, usable: np.ndarray) -> np.ndarray:
         heard = self._codec.decode(np.where(usable[:, None], bits, 0), usable)
-        delay = codec2_delay(self.name.split()[1])
-        return np.pad(heard[delay:], (0, delay))[: len(signal)]
+        return np.pad(heard[self._delay :], (0, self._delay))[: len(signal)]
 
 
 @cache

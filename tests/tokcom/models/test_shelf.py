@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -168,6 +169,28 @@ def test_a_card_that_names_other_files_is_refused_before_they_come(tiny_model, t
         whole(replace(entry, files=(*entry.files, stowaway)), tiny_model, tmp_path / "to")
     with pytest.raises(ModelError, match="must begin with its card"):
         whole(replace(entry, files=entry.files[1:]), tiny_model, tmp_path / "to")
+
+
+PART = {"family": "a", "config": {}, "weights": "w", "sha256": "z"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "fault"),
+    [
+        ({"labels": 5}, "the files of its labels"),
+        ({"context": PART | {"onnx": [1]}}, "the files of its context"),
+        ({"context": PART | {"onnx": {"network": 3}}}, "the files of its context"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_card_that_makes_no_sense_is_refused(tiny_model, tmp_path, entries, fault):
+    card = json.loads((tiny_model / CARD).read_text(encoding="utf-8"))
+    raw = b"[" * 200_000 if entries is None else json.dumps(card | entries).encode()
+    file = files.ModelFile(CARD, len(raw), hashlib.sha256(raw).digest())
+    delivery = Delivery(files.ModelEntry(file.sha256, "tiny", 1, (file, replace(file, name="w"))), tmp_path / "to")
+    delivery.take(0, 0, raw)
+    with pytest.raises(ModelError, match=fault):
+        delivery.wanted()
 
 
 def test_pieces_out_of_turn_are_refused(tiny_model, tmp_path):

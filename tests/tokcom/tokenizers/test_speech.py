@@ -1,5 +1,7 @@
 """Speech as tokens: pitch of known tones, streams beside wholes, losses, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -98,12 +100,9 @@ def test_bad_signals_and_frames_are_refused(tokenizer):
     for bad in (np.zeros(0, np.float32), np.zeros((2, 3), np.float32), np.full(9, np.nan), np.zeros(9, np.int16)):
         with pytest.raises(SpeechError):
             tokenizer.tokenize(bad)
-    other = tokenizer.frame(np.zeros((4, 2), int)).with_tokens
     with pytest.raises(FrameError):
         SpeechDecoder(tokenizer).push(np.full((4, 1), 32))
     with pytest.raises(FrameError):
         SpeechDecoder(tokenizer).push(np.zeros((3, 1), int))
-    from dataclasses import replace
-
     with pytest.raises(FrameError):
-        tokenizer.detokenize(replace(other(np.zeros(8, int)), codebook="another"))
+        tokenizer.detokenize(replace(tokenizer.frame(np.zeros((4, 2), int)), codebook="another"))

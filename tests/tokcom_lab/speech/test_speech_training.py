@@ -11,6 +11,7 @@ from tokcom.tokenizers.sounds import SoundWriter, read_sound
 from tokcom.tokenizers.speech_network import SpeechConfig
 from tokcom_lab.speech import tokenizer as tokenizer_module
 from tokcom_lab.speech.dataset import Speech, levelled, load_speech
+from tokcom_lab.speech.material import bench_material
 from tokcom_lab.speech.prior import SpeechPriorTask
 from tokcom_lab.speech.quality import excerpts, log_spectral_distance
 from tokcom_lab.speech.spectral_loss import intelligibility, spectral_distance
@@ -94,6 +95,8 @@ def test_recordings_are_read_by_split_and_speaker(tmp_path):
     assert found.names == ("a/one", "b/one") and np.array_equal(found.starts, [0, 29, 58])
     assert np.array_equal(found.pitch, load_speech(tmp_path, "train", 32).pitch) and found.pitch.any()
     assert list(excerpts(load_speech(tmp_path, "test", 32))) == []  # too short for an excerpt
+    with pytest.raises(ParameterError, match="3 s"):
+        bench_material(tmp_path, 1, 20)
     with pytest.raises(ParameterError):
         load_speech(tmp_path / "train", "test", 32)
     (tmp_path / "test" / "c" / "two.wav").write_bytes(b"RIFF")

@@ -119,7 +119,7 @@ def scale(
     from tokcom.models.zoo import SMALL_CONTEXT, load_context, model_card
     from tokcom.offload.messages import EXACT, answer_bytes
     from tokcom_lab.edge.load import LOST_SHARE
-    from tokcom_lab.edge.scale import Network, cache_rows, collision_rows, question_row, update_row
+    from tokcom_lab.edge.scale import HOURS, Network, cache_rows, collision_rows, question_row, update_row
 
     card, prior = model_card(model), load_context(model, "cpu")
 
@@ -131,7 +131,7 @@ def scale(
     places = prior.grid[0] * prior.grid[1]
     answer = answer_bytes(round(LOST_SHARE * places), prior.codebook_size, None, EXACT)
     with progress_bar() as bar:
-        row = bar.add_task("hours", total=24 * len(kept))
+        row = bar.add_task("hours", total=HOURS * len(kept))
         caches = cache_rows(network, kept, seed, lambda done: bar.advance(row, done))
     found = {
         "network": [asdict(network)], "caches": caches,
