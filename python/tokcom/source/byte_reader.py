@@ -1,4 +1,4 @@
-"""Parts that the formats of coded files share: a magic, a version, fields, and a CRC-32 of all that before the blocks."""
+"""Parts that the formats of coded files share: a magic, a version, fields, and a CRC-32 of all of them."""
 
 import struct
 import zlib
