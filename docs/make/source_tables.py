@@ -5,6 +5,25 @@ from tables import figures, markdown, table
 COMPRESS, RELEVANCE = "compress.json", "relevance.json"
 
 
+@table("compress-tokens")
+def compress_tokens() -> str:
+    """Make the table of bits per token of photographs."""
+    report = figures(COMPRESS)
+    whole = report["tokens"]
+    rows = [
+        (f"in blocks of {whole['frames_per_block']} photographs, as in files", whole, whole["bits_coded"]),
+        ("in one block per photograph", whole, whole["bits_coded_alone"]),
+    ]
+    for own in report["independent"]:
+        count = own["blocks"]
+        rows.append((f"in {count} independent block{'s' * (count > 1)} per photograph", own, own["bits_coded"]))
+    lines = [
+        (name, own["pictures"], f"{own['bits_ideal']:.3f}", f"{coded:.3f}", f"{coded / own['bits_ideal'] - 1:.1%}")
+        for name, own, coded in rows
+    ]
+    return markdown(["coded", "photographs", "ideal code length", "coded", "above the ideal"], lines)
+
+
 @table("compress-text")
 def compress_text() -> str:
     """Make the table of bits per byte of texts."""

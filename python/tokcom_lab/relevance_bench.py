@@ -5,7 +5,7 @@ the model's classifier, is of another family.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -233,9 +233,7 @@ class RelevanceBench:
             tokens[order[ok]] = decoded[ok]
             shown.append(self._filled(frame.with_tokens(tokens)))
         found = self._judged(rule, share, order.size * bits_per_token(frame.codebook_size), np.stack(shown))
-        return RelevancePoint(
-            found.rule, share, found.bits, esn0_db, mcs.name, found.accuracy, found.psnr_db, found.pictures
-        )  # fmt: skip
+        return replace(found, esn0_db=esn0_db, mcs=mcs.name)
 
     def examples(self, share: float, numbers: Sequence[int]) -> list[tuple[str, list[np.ndarray]]]:
         """Return titles and pictures of some frames: photographs, all tokens, and rules without and with filling."""

@@ -3,13 +3,28 @@
 import numpy as np
 
 from tokcom.errors import FrameError, HeaderError, ParameterError
-from tokcom.frame import BitFrame
+from tokcom.frame import MAX_TOKENS, BitFrame, Payload
 from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.mcs import find_mcs
+from tokcom.packets.header import MAX_PACKETS
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
 
-MOST_PACKETS = 4096
+
+def frame_samples(outline: Payload, config: TransmitConfig) -> int:
+    """Compute the length in samples of a frame's burst, preamble and header included.
+
+    Args:
+        outline: the frame; its tokens do not matter.
+        config: settings.
+
+    Raises:
+        HeaderError: no burst can be that long.
+        ParameterError: no header can describe the frame.
+    """
+    sender = Transmitter(config)
+    per_packet = sender.per_packet(outline)
+    mcs = sender.choose_mcs(-(-len(outline.tokens) // per_packet))
+    return plan_burst(sender.header(outline, 0, mcs, per_packet), profile(config.profile)).length
 
 
 def burst_samples(bits: int, config: TransmitConfig) -> int:
@@ -23,11 +38,7 @@ def burst_samples(bits: int, config: TransmitConfig) -> int:
         HeaderError: no burst can be that long.
         ParameterError: no header can describe the frame.
     """
-    packets = -(-bits // config.bits_per_packet)
-    outline = BitFrame(np.zeros(bits, np.int32), "content")
-    mcs = np.full(packets, find_mcs(config.mcs).index, np.uint8)
-    header = Transmitter(config).header(outline, 0, mcs, config.bits_per_packet)
-    return plan_burst(header, profile(config.profile)).length
+    return frame_samples(BitFrame(np.zeros(bits, np.int32), "content"), config)
 
 
 def bits_in_airtime(samples: int, config: TransmitConfig) -> int:
@@ -42,7 +53,7 @@ def bits_in_airtime(samples: int, config: TransmitConfig) -> int:
     Raises:
         ParameterError: not even one packet fits.
     """
-    low, high = 0, MOST_PACKETS
+    low, high = 0, min(MAX_PACKETS, MAX_TOKENS // config.bits_per_packet)
     while low < high:
         middle = (low + high + 1) // 2
         if _fits(middle * config.bits_per_packet, samples, config):

@@ -8,6 +8,7 @@ If the number of tokens is not known to the decoder, a decision before each toke
 probability is that of a line's end, which language models predict well.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -128,6 +129,13 @@ def decode_causal(
         yield int(token[0])
         paths.follow(token, weigh=False)
         number += 1
+
+
+def check_bits(codebook: str, tokens: np.ndarray, bits: int) -> np.ndarray:
+    """Hash tokens (n,) and the identity of their codebook to 8 or 16 bits, uint8 (bits,)."""
+    hashed = hashlib.blake2b(codebook.encode(), digest_size=bits // 8)
+    hashed.update(np.asarray(tokens).astype("<i4").tobytes())
+    return np.unpackbits(np.frombuffer(hashed.digest(), np.uint8))
 
 
 def _decided(

@@ -16,7 +16,6 @@ start and its check.
 """
 
 import struct
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -28,7 +27,7 @@ from tokcom.errors import FrameError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.source.blocks import DEFAULTS, SourceSettings, decode_block, encode_block, raw_bytes
-from tokcom.source.byte_reader import ByteReader, string_bytes
+from tokcom.source.byte_reader import ByteReader, string_bytes, with_crc
 from tokcom.source.order import BASES, halton_order
 
 MAGIC = b"\x89TKC"
@@ -150,8 +149,7 @@ def to_bytes(coded: CodedFrames) -> bytes:
     for outline, name in zip(coded.outlines, coded.names, strict=True):
         parts += struct.pack("<H", NO_LABEL if outline.cmi is None else outline.cmi), string_bytes(name)
     parts += [struct.pack("<I", len(block)) for block in coded.blocks]
-    header = b"".join(parts)
-    return b"".join([header, struct.pack("<I", zlib.crc32(header)), *coded.blocks])
+    return b"".join([with_crc(b"".join(parts)), *coded.blocks])
 
 
 def from_bytes(data: bytes) -> CodedFrames:
@@ -164,11 +162,7 @@ def from_bytes(data: bytes) -> CodedFrames:
         SourceError: the data are not such a file, have another version, or are corrupt.
     """
     reader = ByteReader(data)
-    if reader.take(len(MAGIC), "its magic") != MAGIC:
-        raise SourceError(f"not a file of coded tokens: it begins with {data[: len(MAGIC)].hex(' ')}")
-    (version,) = reader.numbers("<B", "its version")
-    if version != VERSION:
-        raise SourceError(f"written in version {version} of the format; this program reads version {VERSION}")
+    reader.require_format(MAGIC, VERSION, "coded tokens")
     codebook = reader.string("the codebook")
     (size,) = reader.numbers("<I", "the codebook's size")
     modality = reader.string("the modality")
@@ -189,9 +183,7 @@ def from_bytes(data: bytes) -> CodedFrames:
         names.append(reader.string(f"the name of frame {number + 1}"))
     block_count = -(-count // frames_per_block)
     lengths = reader.numbers(f"<{block_count}I", f"the lengths of {block_count} blocks")
-    crc = zlib.crc32(data[: reader.position])
-    if reader.numbers("<I", "its CRC") != (crc,):
-        raise SourceError("its header is corrupt: the CRC fails")
+    reader.require_crc()
     most = raw_bytes(frames_per_block * prod(grid), bits_per_token(size)) if size else 0
     if sum(lengths) != len(data) - reader.position or max(lengths) > most:
         raise SourceError(

@@ -7,6 +7,7 @@ from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import TokenFrame
 from tokcom.tokenizers.vq import VQTokenizer
+from tokcom.tokenizers.vq_network import as_pictures
 
 
 def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: VQTokenizer) -> np.ndarray:
@@ -34,5 +35,4 @@ def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: VQTokenizer) ->
     vectors = codes[torch.from_numpy(np.where(lost, 0, frame.tokens).astype(np.int64))]
     vectors[torch.from_numpy(lost)] = torch.from_numpy(np.exp(logs)) @ codes
     with torch.inference_mode():
-        picture = network.decode_vectors(vectors.reshape(1, *frame.grid, -1)).clamp(-1, 1)
-    return ((picture[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        return as_pictures(network.decode_vectors(vectors.reshape(1, *frame.grid, -1)))[0].numpy()

@@ -5,7 +5,6 @@ that is not shorter, the message is sent as it is, in UTF-8, whose first byte be
 with ASCII; otherwise, a byte 0 comes first. So no message is longer than its UTF-8 by more than one byte.
 """
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,8 +13,7 @@ import numpy as np
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import NOTHING
 from tokcom.errors import ModelError, SourceError
-from tokcom.packets.bits import tokens_to_bits
-from tokcom.source.causal_code import Ending, decode_causal, encode_causal
+from tokcom.source.causal_code import Ending, check_bits, decode_causal, encode_causal
 from tokcom.source.dither import MARGIN
 from tokcom.source.range_coder import DecisionEncoder
 from tokcom.tokenizers.text import TextTokenizer
@@ -86,7 +84,7 @@ class MessageCoder:
         if not 0 < len(plain) <= MOST_BYTES:
             raise SourceError(f"the message has {len(plain)} bytes; it must have 1 to {MOST_BYTES}")
         tokens = self.tokenizer.tokenize(text).tokens
-        check = tokens_to_bits(np.array([check_of(self.prior.codebook, tokens)]), CHECK_BITS)
+        check = check_bits(self.prior.codebook, tokens, CHECK_BITS)
         coded = np.concatenate([[1], check, encode_causal(tokens, self._primed.fork(), self.ending, self.margin)])
         plain = plain if 0 < plain[0] < 128 else PLAIN + plain
         packed = np.packbits(coded).tobytes()
@@ -113,8 +111,7 @@ class MessageCoder:
         tokens = np.array(
             list(decode_causal(coded, paths, self.prior.codebook_size, None, self.ending, MOST_BYTES)), np.int32
         )
-        check = tokens_to_bits(np.array([check_of(self.prior.codebook, tokens)]), CHECK_BITS)
-        if not np.array_equal(check.ravel(), bits[1 : 1 + CHECK_BITS]):
+        if not np.array_equal(check_bits(self.prior.codebook, tokens, CHECK_BITS), bits[1 : 1 + CHECK_BITS]):
             raise SourceError("its check fails: it is corrupt, or was coded with another model or primer")
         return self.tokenizer.detokenize(tokens)
 
@@ -123,10 +120,3 @@ def line_ends(tokenizer: TextTokenizer) -> np.ndarray:
     """Find the words that begin with a line's end, and the control words, int (n,)."""
     ends = [word for word in range(tokenizer.codebook_size) if tokenizer.detokenize(np.array([word]))[:1] == "\n"]
     return np.array(sorted({*ends, *tokenizer.control}))
-
-
-def check_of(codebook: str, tokens: np.ndarray, bits: int = CHECK_BITS) -> int:
-    """Hash tokens (n,) and the identity of their codebook to 8 or 16 bits."""
-    hashed = hashlib.blake2b(codebook.encode(), digest_size=bits // 8)
-    hashed.update(np.asarray(tokens).astype("<i4").tobytes())
-    return int.from_bytes(hashed.digest(), "big")

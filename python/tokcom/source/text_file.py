@@ -11,12 +11,11 @@ All numbers are unsigned and little-endian; a string is one byte of length follo
 
 A coded text has one block per BLOCK_TOKENS tokens: a hash of CHECK_BITS bits and the coder's bits. The model reads on
 from block to block, so that what follows a damaged one is lost; every BLOCKS_PER_WINDOW blocks it begins again with the
-last KEPT_TOKENS tokens, so that neither time nor memory grow with the text. A text that is
-not shorter when coded is one block of UTF-8.
+last KEPT_TOKENS tokens, so that neither time nor memory grow with the text. A text that is not shorter when coded is
+one block of UTF-8.
 """
 
 import struct
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -26,10 +25,8 @@ import numpy as np
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import NOTHING
 from tokcom.errors import ModelError, SourceError
-from tokcom.packets.bits import tokens_to_bits
-from tokcom.source.byte_reader import ByteReader, string_bytes
-from tokcom.source.causal_code import decode_causal, encode_causal
-from tokcom.source.messages import check_of
+from tokcom.source.byte_reader import ByteReader, string_bytes, with_crc
+from tokcom.source.causal_code import check_bits, decode_causal, encode_causal
 from tokcom.tokenizers.text import TextTokenizer, pieces
 
 MAGIC = b"\x89TKT"
@@ -97,7 +94,7 @@ class DecodedText:
 def _decoded(block: bytes, count: int, paths: Paths, prior: CausalPrior) -> np.ndarray:
     bits = np.unpackbits(np.frombuffer(block, np.uint8))
     found = np.fromiter(decode_causal(bits[CHECK_BITS:], paths, prior.codebook_size, count), np.int32)
-    if not np.array_equal(_check(prior.codebook, found), bits[:CHECK_BITS]):
+    if not np.array_equal(check_bits(prior.codebook, found, CHECK_BITS), bits[:CHECK_BITS]):
         raise SourceError("its check fails: it is corrupt, or was coded with another model")
     return found
 
@@ -133,7 +130,8 @@ def code_text(
     for number, start in enumerate(range(0, len(tokens), BLOCK_TOKENS)):
         own = tokens[start : start + BLOCK_TOKENS]
         paths = windows.paths(number, tokens[:start])
-        blocks.append(np.packbits(np.concatenate([_check(prior.codebook, own), encode_causal(own, paths)])).tobytes())
+        check = check_bits(prior.codebook, own, CHECK_BITS)
+        blocks.append(np.packbits(np.concatenate([check, encode_causal(own, paths)])).tobytes())
         progress(len(own) / len(tokens))
     if sum(map(len, blocks)) >= len(plain):
         return CodedText(name, 0, len(plain), (plain,))
@@ -152,10 +150,7 @@ def texts_to_bytes(codebook: str, texts: Sequence[CodedText]) -> bytes:
     for text in texts:
         parts += string_bytes(text.name), struct.pack("<II", text.tokens, text.n_bytes)
     parts += [struct.pack("<I", len(block)) for text in texts for block in text.blocks]
-    header = b"".join(parts)
-    return b"".join(
-        [header, struct.pack("<I", zlib.crc32(header)), *(block for text in texts for block in text.blocks)]
-    )
+    return b"".join([with_crc(b"".join(parts)), *(block for text in texts for block in text.blocks)])
 
 
 def texts_from_bytes(data: bytes) -> tuple[str, list[CodedText]]:
@@ -170,11 +165,7 @@ def texts_from_bytes(data: bytes) -> tuple[str, list[CodedText]]:
         SourceError: the data are not such a file, have another version, or are corrupt.
     """
     reader = ByteReader(data)
-    if reader.take(len(MAGIC), "its magic") != MAGIC:
-        raise SourceError(f"not a file of coded texts: it begins with {data[: len(MAGIC)].hex(' ')}")
-    (version,) = reader.numbers("<B", "its version")
-    if version != VERSION:
-        raise SourceError(f"written in version {version} of the format; this program reads version {VERSION}")
+    reader.require_format(MAGIC, VERSION, "coded texts")
     codebook = reader.string("the codebook")
     (count,) = reader.numbers("<H", "the number of texts")
     outlines = []
@@ -184,9 +175,7 @@ def texts_from_bytes(data: bytes) -> tuple[str, list[CodedText]]:
     numbers = [max(-(-tokens // BLOCK_TOKENS), 1) for _, tokens, _ in outlines]
     reader.require(4 * sum(numbers), f"the lengths of {sum(numbers)} blocks")
     lengths = iter(reader.numbers(f"<{sum(numbers)}I", "the lengths of blocks"))
-    crc = zlib.crc32(data[: reader.position])
-    if reader.numbers("<I", "its CRC") != (crc,):
-        raise SourceError("its header is corrupt: the CRC fails")
+    reader.require_crc()
     texts = []
     for (name, tokens, n_bytes), blocks in zip(outlines, numbers, strict=True):
         # A token stands for at least a byte's share: three tokens spell one that the vocabulary lacks.
@@ -214,7 +203,3 @@ class _Windows:
             if len(before):
                 self._paths.follow(before[-KEPT_TOKENS:], weigh=False)
         return self._paths
-
-
-def _check(codebook: str, tokens: np.ndarray) -> np.ndarray:
-    return tokens_to_bits(np.array([check_of(codebook, tokens, CHECK_BITS)]), CHECK_BITS).ravel()

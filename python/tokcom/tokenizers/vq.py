@@ -9,7 +9,7 @@ from torch import Tensor
 from tokcom.errors import ParameterError
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
-from tokcom.tokenizers.vq_network import VQAutoencoder, as_input
+from tokcom.tokenizers.vq_network import VQAutoencoder, as_input, as_pictures
 
 AT_ONCE = {"cpu": 1, "cuda": 32}
 """Pictures per call of the network, by type of device; smaller batches are padded. With other batch sizes sums round
@@ -61,8 +61,7 @@ class VQTokenizer(PictureTokenizer):
 
     def _decoded(self, tokens: Tensor) -> Tensor:
         with torch.inference_mode():
-            pictures = self._pictures(tokens).float()
-            return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous()
+            return as_pictures(self._pictures(tokens).float())
 
     def _pictures(self, tokens: Tensor) -> Tensor:
         """Pictures (batch, 3, size, size) in [-1, 1] of tokens."""

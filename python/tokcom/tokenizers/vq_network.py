@@ -23,6 +23,11 @@ def as_input(pictures: np.ndarray) -> Tensor:
     return torch.tensor(pictures).float().permute(0, 3, 1, 2) / 127.5 - 1
 
 
+def as_pictures(output: Tensor) -> Tensor:
+    """Convert float32 (batch, 3, size, size), clipped to [-1, 1], to uint8 (batch, size, size, 3)."""
+    return ((output.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous()
+
+
 @dataclass(frozen=True)
 class VQConfig:
     """Shape of a `VQNetwork`; it is stored in the model's card."""

@@ -13,6 +13,7 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.context.recovery import Recovery
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, BitFrame, TokenFrame
+from tokcom.link.airtime import frame_samples
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.packet_link import LinkConfig, PacketLink
@@ -20,8 +21,6 @@ from tokcom.mcs import Mcs, mcs_table
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import codebook, load_context, load_recovery
 from tokcom.packets.bits import bits_per_token
-from tokcom.phy.burst import plan_burst
-from tokcom.phy.profile import profile
 from tokcom.source.blocks import SourceSettings
 from tokcom.source.frame_coder import FrameCoder
 from tokcom.source.order import independent_places
@@ -106,10 +105,8 @@ class CompressedLinkBench:
 
     def airtime_ms(self, frame: TokenFrame | BitFrame, per_packet: int, mcs: Mcs) -> float:
         """Compute the length of a frame's burst."""
-        sender = Transmitter(TransmitConfig(mcs.name, min(per_packet, 64), bits_per_packet=per_packet))
-        packets = -(-len(frame.tokens) // per_packet)
-        header = sender.header(frame, 0, np.full(packets, mcs.index, np.uint8), per_packet)
-        return 1e3 * plan_burst(header, profile("standard")).length / SAMPLE_RATE
+        field = "bits_per_packet" if isinstance(frame, BitFrame) else "tokens_per_packet"
+        return 1e3 * frame_samples(frame, TransmitConfig(mcs.name, **{field: per_packet})) / SAMPLE_RATE
 
     def decoded_alone(self, per_packet: int, esn0_db: float, frames: int) -> SchemePoint:
         """Find the fastest MCS of raw tokens with the Viterbi decoder, in packets of some number of tokens."""

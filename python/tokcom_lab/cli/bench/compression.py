@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Names, Numbers, WholeNumbers, json_option, model_option, seed_option
+from tokcom.cli.options import Names, Numbers, WholeNumbers, drawing_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import many_pictures, photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
@@ -68,13 +68,14 @@ PARTS = "tokens", "mismatch", "text", "messages", "link"
 @click.option(
     "--link-frames", default=5000, show_default=True, type=click.IntRange(1), help="Frames behind each error rate."
 )
+@drawing_option("--svg", "Draw airtime and PSNR of the link to this file, as measured or as the JSON file has them.")
 @model_option
 @seed_option
 @json_option("Write the figures as JSON; parts of an existing file that are not measured again stay in it")
 def compress(
     data: Path | None, images: int, parts: list[str], turns: int, independent: list[int], blocks: int,
     block_turns: int, texts: tuple[Path, ...], messages: tuple[Path, ...], mesh_compressor: Path | None,
-    text_model: str, esn0_db: list[float], link_images: int, link_frames: int, model: str, seed: int,
+    text_model: str, esn0_db: list[float], link_images: int, link_frames: int, svg: Path | None, model: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure lossless coding: bits per token, blocks decoded on other machines, texts, messages, and the link (hours).
@@ -91,6 +92,10 @@ def compress(
         report |= _texts(parts, texts, messages, mesh_compressor, text_model, seed)
     if "link" in parts:
         report |= _link(data, link_images, link_frames, model, turns, esn0_db, seed)
+    if svg is not None and "link" in report:
+        from tokcom_lab.curves.source_plot import draw_link
+
+        draw_link(report["link"], svg)
     report["commands"] = report.get("commands", {}) | dict.fromkeys(parts, recorded_command())
     if json_file is not None:
         write_json(report, json_file)

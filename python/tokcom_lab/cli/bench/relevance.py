@@ -6,16 +6,10 @@ from pathlib import Path
 
 import click
 
-from tokcom.cli.options import Numbers, json_option, model_option, seed_option
+from tokcom.cli.options import Numbers, drawing_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
-
-RULES = (
-    "relevance", "relevance, regions", "predictability", "low variance", "random", "checkerboard", "spread", "webp",
-    "avif",
-)  # fmt: skip
-
 
 EXAMPLES = 6
 
@@ -36,12 +30,14 @@ EXAMPLES = 6
 @click.option(
     "--picture", type=click.Path(path_type=Path, dir_okay=False), help="Also draw sample photographs: a PNG file."
 )
+@drawing_option("--svg", "Draw accuracy and PSNR by rule to this file.")
 @model_option
 @seed_option
 @json_option("Write the figures as JSON")
 def relevance(
     data: Path | None, images: int, shares: list[float], esn0_db: list[float], dense: str, robust: str, per_class: int,
-    searched: bool, picture: Path | None, model: str, seed: int, json_file: click.utils.LazyFile | None,
+    searched: bool, picture: Path | None, svg: Path | None, model: str, seed: int,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure recognition and PSNR if tokens are sent by relevance, and by other rules (an hour; an interrupted run
     resumes).
@@ -57,7 +53,7 @@ def relevance(
     from tokcom_lab.cache import FOLDER
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import photographs_by_class
-    from tokcom_lab.relevance_bench import Judge, RelevanceBench, relevance_points
+    from tokcom_lab.relevance_bench import CODECS, TOKEN_RULES, Judge, RelevanceBench, relevance_points
 
     if data is None:
         raise DatasetError("the judge needs labelled photographs: name them by --data")
@@ -83,8 +79,9 @@ def relevance(
         row = bar.add_task("relevance", total=1)
         bench = RelevanceBench(pictures, labels, tokens, tokenizer, load_context(model, "cpu"), classifier, judge, seed)
         bar.advance(row)
-        row = bar.add_task("rules", total=2 + len(shares) * len(RULES) + 3 * len(esn0_db))
-        found = list(relevance_points(bench, shares, RULES, esn0_db, fast, slow, partial(bar.advance, row), FOLDER))
+        rules = *TOKEN_RULES, *CODECS
+        row = bar.add_task("rules", total=2 + len(shares) * len(rules) + 3 * len(esn0_db))
+        found = list(relevance_points(bench, shares, rules, esn0_db, fast, slow, partial(bar.advance, row), FOLDER))
     if picture is not None:
         from tokcom_lab.curves.source_plot import draw_examples
 
@@ -95,6 +92,10 @@ def relevance(
         )  # fmt: skip
         draw_examples(own.examples(shares[0], range(EXAMPLES)), picture)
     rows = [asdict(each) for each in found]
+    if svg is not None:
+        from tokcom_lab.curves.source_plot import draw_relevance
+
+        draw_relevance(rows, svg)
     if json_file is not None:
         write_json(rows, json_file)
     else:
