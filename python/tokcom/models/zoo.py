@@ -18,7 +18,7 @@ from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
-from tokcom.device import AUTO, ONNX, find_device, receiving_device, weights_dtype
+from tokcom.device import AUTO, ONNX, find_device, network_bytes, receiving_device, weights_dtype
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE, require_mode
 from tokcom.link.recovery import FrameRecovery
@@ -474,11 +474,6 @@ def _loaders(
     if not names:
         raise ParameterError(f"models is {models!r}; it must name at least one, by name or folder, separated by commas")
     return [(codebook(name), partial(load, name)) for name in names]
-
-
-def network_bytes(network: "nn.Module") -> int:
-    """Count the bytes of a network's weights in memory."""
-    return sum(each.numel() * each.element_size() for each in network.state_dict().values())
 
 
 def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
