@@ -561,10 +561,7 @@ def _build(card: Card, part: str, device: "torch.device") -> "nn.Module":
         name: each.to(device, dtype if each.is_floating_point() else each.dtype) for name, each in weights.items()
     }
     try:
-        config_class, network_class = kind.config_class(), kind.network_class()
-        config = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry["config"].items()})
-        with torch.device("meta"):
-            network = network_class(config)
+        network = kind.without_weights(entry["config"])
         network.load_state_dict(placed, assign=True)
     except (RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"{path}: the weights do not fit the card: {error}") from None
