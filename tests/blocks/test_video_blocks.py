@@ -76,7 +76,7 @@ def test_a_video_is_sent_from_a_file_and_saved(tmp_path, collector):
     top.wait()
     with av.open(str(path)) as container:
         count = sum(1 for _ in container.decode(video=0))
-    assert count == sink.frames_delivered >= 6 and sink.frames_per_second > 0
+    assert count == sink.frames_delivered >= 6
     again, store, top = tokcom.image_source(str(path), window=0), collector(count), gr.top_block()
     top.msg_connect(again, "pictures", store, "in")
     top.start()

@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import pmt
@@ -23,7 +22,7 @@ class video_sink(gr.basic_block):
 
     Parameters:
         path: the file, which is replaced; folders are created.
-        fps: frames per second of the file, above 0.
+        fps: frames per second of the file, 0.1 to 1000.
         scale: pixels of the file per picture's pixel in each direction, at least 1.
     """
 
@@ -35,8 +34,6 @@ class video_sink(gr.basic_block):
         self._writer: VideoWriter | None = VideoWriter(*self._settings)
         self.frames_delivered = self.frames_refused = 0
         self.write_error = ""
-        self.frames_per_second = 0.0
-        self._started: float | None = None
         self.message_port_register_in(self.PICTURES)
         self.message_port_register_out(self.DELIVERED)
         self.set_msg_handler(self.PICTURES, self._on_picture)
@@ -66,11 +63,6 @@ class video_sink(gr.basic_block):
             self.frames_refused += 1
             self.logger.warn(f"frame refused ({self.frames_refused} so far): {reason(error)}")
             return
-        now = time.monotonic()
-        if self._started is None:
-            self._started = now
-        else:
-            self.frames_per_second = self.frames_delivered / max(now - self._started, 1e-9)
         self.frames_delivered += 1
         told = {name: meta[name] for name in (keys.FRAME_ID, keys.STREAM_ID) if name in meta}
         self.message_port_pub(self.DELIVERED, pmt.cons(pmt.to_pmt(told), pmt.init_u8vector(0, [])))

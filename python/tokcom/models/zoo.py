@@ -233,12 +233,11 @@ def load_video_tokenizer(
     card, where = model_card(model), receiving_device(device)
     if where == ONNX:
         raise ParameterError("tokens of videos need PyTorch: device must not be onnx")
-    alone, following = load_tokenizer(model, visits, where), _network(card, FOLLOWING, where)
-    if alone.search is None and "search" not in card.part("tokenizer"):
+    if "search" not in card.part("tokenizer"):
         raise ModelError(f"model {card.name} has no search for tokens, which those of videos need")
-    return VideoTokenizer(
-        alone, following.unlabelled_after, float(card.part("tokenizer")["search"]["rate"]), alone.visits
-    )
+    alone, following = load_tokenizer(model, visits, where), _network(card, FOLLOWING, where)
+    rate = float(card.part("tokenizer")["search"]["rate"])
+    return VideoTokenizer(alone, following.unlabelled_after, rate, alone.visits)
 
 
 def _onnx_tokenizer(card: Card) -> PictureTokenizer:
@@ -481,7 +480,7 @@ def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
     entry = card.part(part)
     if part in TRAINED_BY:
         command = f"./run train {TRAINED_BY[part]} --model {card.name} --data DIR"
-        card.require_bound("context was trained", entry, "tokenizer", command)
+        card.require_bound(f"{part} was trained", entry, "tokenizer", command)
     key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
 
     def in_use() -> "nn.Module":

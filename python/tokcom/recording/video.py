@@ -1,5 +1,6 @@
 """Writing of video files, through PyAV."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,7 @@ class VideoWriter:
 
     Args:
         path: the file, which is replaced; folders are created.
-        fps: frames per second, above 0.
+        fps: frames per second, 0.1 to 1000.
         scale: whole number of pixels that a picture's pixel becomes in each direction, at least 1.
 
     Raises:
@@ -28,8 +29,8 @@ class VideoWriter:
     """
 
     def __init__(self, path: str | Path, fps: float = 12.0, scale: int = 4):
-        if not 0 < fps <= 1000:
-            raise ParameterError(f"fps is {fps}; it must be above 0 and at most 1000")
+        if not 0.1 <= fps <= 1000:
+            raise ParameterError(f"fps is {fps}; it must be 0.1 to 1000")
         if scale < 1:
             raise ParameterError(f"scale is {scale}; it must be at least 1")
         self._av = av = load_av("an MP4 file")
@@ -40,7 +41,9 @@ class VideoWriter:
             self._container = av.open(str(self.path), "w", format="mp4")
         except OSError as error:
             raise RecordingError(f"{self.path}: the video cannot be written: {error.strerror or error}") from None
-        self._stream = self._container.add_stream("libx264", rate=round(fps), options={"crf": QUALITY})
+        # Rates such as 30000/1001 are exact.
+        rate = Fraction(fps).limit_denominator(1001)
+        self._stream = self._container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
         self._stream.pix_fmt = "yuv420p"
 
     def write(self, picture: np.ndarray) -> None:

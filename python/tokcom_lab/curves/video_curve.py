@@ -8,19 +8,18 @@ import numpy as np
 from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.condition import Condition
-from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.adaptation import AdaptationConfig, LinkAdapter
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import LeftOver
-from tokcom.link.recovery_set import RecoverySet
 from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.layout import packet_positions
+from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 ALONE, FOLLOWING, REPEATED = "frame by frame", "following", "repeat the frame before"
@@ -102,7 +101,7 @@ def quality(
 ) -> VideoQuality:  # fmt: skip
     """Measure a scheme without losses; the first frame of each clip does not count."""
     adapter = LinkAdapter(AdaptationConfig("semantic", bound=bound), None, prior, residual)
-    carriers, rows = np.full(52, esn0_db), []
+    carriers, rows = np.full(len(CARRIERS), esn0_db), []
     for clip in clips:
         decoded = np.stack([tokenizer.detokenize(frame) for frame in clip.frames])
         moved = np.abs(np.diff(clip.pictures.astype(int), axis=0)).max(-1)
@@ -150,7 +149,7 @@ def curve(
     for value in esn0_db:
         rows = []
         for number, clip in enumerate(clips):
-            streams = StreamRecovery(RecoverySet([(books[0], lambda: recovery)]))
+            streams = StreamRecovery(recovery)
             for frame, picture in zip(clip.frames, clip.pictures, strict=True):
                 rng = np.random.default_rng([seed, number, frame.frame_id, round(value * 1000) & 0xFFFFFFFF])
                 (came,) = link.receive(link.transmit(frame, frame.frame_id).in_noise(value, rng))
@@ -185,7 +184,7 @@ class LossPoint:
 
 
 def losses(
-    scheme: str, clips: Sequence[Clip], prior: Prior, model: str, tokenizer: PictureTokenizer, lost: float,
+    scheme: str, clips: Sequence[Clip], model: str, tokenizer: PictureTokenizer, lost: float,
     seed: int = 0, device: str = "auto", done: Callable[[int], None] = lambda _: None,
 ) -> LossPoint:  # fmt: skip
     """Lose a share of each frame's packets but the first frame's, and fill them in, from the frame before as it was
@@ -196,17 +195,12 @@ def losses(
         streams = StreamRecovery(recovery)
         last = None
         for frame, picture in zip(clip.frames, clip.pictures, strict=True):
-            positions = packet_positions(frame.grid, 4, "spread", frame.frame_id)
-            gone = np.random.default_rng([seed, number, frame.frame_id]).random(len(positions)) < lost * (
-                last is not None
-            )
-            tokens = np.array(frame.tokens)
-            tokens[positions[gone].ravel()] = LOST
+            share = 0.0 if last is None else lost
+            damaged = _with_losses(frame, share, np.random.default_rng([seed, number, frame.frame_id]))
             if scheme == REPEATED:
-                found = np.where(tokens == LOST, tokens if last is None else last.tokens, tokens)
-                last = frame.with_tokens(found)
+                last = frame if last is None else frame.with_tokens(np.where(damaged.lost, last.tokens, frame.tokens))
             else:
-                last = streams.recover(0, LeftOver(frame.with_tokens(tokens))).frame
+                last = streams.recover(0, LeftOver(damaged)).frame
             done(1)
             if frame.frame_id:
                 whole, shown = (psnr_db(picture, tokenizer.detokenize(each)) for each in (frame, last))
@@ -219,22 +213,22 @@ def spread_of_damage(clip: Clip, model: str, tokenizer: PictureTokenizer, device
     frame how many dB are missing."""
     recovery, missing = StreamRecovery(load_recovery(model, "context", device)), []
     for frame, picture in zip(clip.frames, clip.pictures, strict=True):
-        positions = packet_positions(frame.grid, 4, "spread", frame.frame_id)
         share = 1.0 if frame.frame_id == 1 else 0.2 if 1 < frame.frame_id < 9 else 0.0
-        gone = np.random.default_rng(frame.frame_id).random(len(positions)) < share
-        tokens = np.array(frame.tokens)
-        tokens[positions[gone].ravel()] = LOST
-        found = recovery.recover(0, LeftOver(frame.with_tokens(tokens))).frame
+        damaged = _with_losses(frame, share, np.random.default_rng(frame.frame_id))
+        found = recovery.recover(0, LeftOver(damaged)).frame
         whole, shown = (psnr_db(picture, tokenizer.detokenize(each)) for each in (frame, found))
         missing.append(float(whole - shown))
     return missing
 
 
+def _with_losses(frame: TokenFrame, share: float, rng: np.random.Generator) -> TokenFrame:
+    """Lose a share of a frame's packets of four tokens."""
+    positions = packet_positions(frame.grid, 4, "spread", frame.frame_id)
+    tokens = np.array(frame.tokens)
+    tokens[positions[rng.random(len(positions)) < share].ravel()] = LOST
+    return frame.with_tokens(tokens)
+
+
 def alone(clips: Sequence[Clip]) -> list[Clip]:
     """The same tokens, for a receiver that is not told that frames follow each other."""
     return [replace(clip, frames=tuple(replace(frame, follows=0) for frame in clip.frames)) for clip in clips]
-
-
-def without_following(prior: Prior) -> Prior:
-    """The prior of frames that stand alone."""
-    return prior.alone if isinstance(prior, PictureOrVideo) else prior

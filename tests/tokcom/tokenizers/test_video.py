@@ -94,6 +94,17 @@ def test_a_video_is_written_and_read(tmp_path, pan):
         assert error.mean() < 40  # 32 dB: colours are at half the resolution
 
 
+@pytest.mark.parametrize("fps", [0.5, 12.5, 30000 / 1001])
+def test_a_video_plays_at_its_rate(tmp_path, pan, fps):
+    av = pytest.importorskip("av", reason="the packages of requirements/video.txt are not installed")
+    with VideoWriter(tmp_path / "pan.mp4", fps, 1) as writer:
+        for picture in pan[:4]:
+            writer.write(square(picture, 32))
+    with av.open(str(tmp_path / "pan.mp4")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert np.diff(times) == pytest.approx(1 / fps, rel=1e-3)
+
+
 def test_what_is_not_a_video(tmp_path):
     pytest.importorskip("av", reason="the packages of requirements/video.txt are not installed")
     (tmp_path / "text.mp4").write_text("no video")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tokcom.context.condition import NOTHING
-from tokcom.models.zoo import load_context, load_tokenizer
+from tokcom.models.zoo import load_tokenizer
 from tokcom_lab.curves import video_curve as curves
 from tokcom_lab.curves.video_codecs import best_within, coded
 
@@ -40,10 +40,9 @@ def test_a_still_video_is_the_same_by_both_ways_where_nothing_is_lost(clip, tiny
 
 
 def test_losses_of_a_still_video_are_repeated_exactly(clip, tiny_video_model):
-    prior = load_context(str(tiny_video_model), "cpu")
-    point = curves.losses(curves.REPEATED, [clip[0]], prior, str(tiny_video_model), clip[1], 0.5, device="cpu")
+    point = curves.losses(curves.REPEATED, [clip[0]], str(tiny_video_model), clip[1], 0.5, device="cpu")
     assert point.ter == 0 and point.lost == 0.5
-    point = curves.losses(curves.FOLLOWING, [clip[0]], prior, str(tiny_video_model), clip[1], 0.0, device="cpu")
+    point = curves.losses(curves.FOLLOWING, [clip[0]], str(tiny_video_model), clip[1], 0.0, device="cpu")
     assert point.ter == 0
 
 

@@ -1,13 +1,13 @@
 """`tokcom bench video`: videos over the air, in view of the frame before and without."""
 
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import click
 
-from tokcom.cli.command_line import recorded_command
 from tokcom.cli.options import Names, Numbers, device_option, json_option, model_option, seed_option
-from tokcom.cli.output import console, progress_bar, show, write_json
+from tokcom.cli.output import progress_bar, show, write_json
 
 PARTS = ("schemes", "codecs", "curve", "loss", "damage")
 COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker")
@@ -90,29 +90,23 @@ def video(
         if "loss" in parts:
             for scheme in (curves.FOLLOWING, curves.REPEATED):
                 own = clips[curves.FOLLOWING]
-                add("loss", asdict(curves.losses(scheme, own, prior, model, single, lost, seed, device, done)))
+                add("loss", asdict(curves.losses(scheme, own, model, single, lost, seed, device, done)))
     if "codecs" in parts:
-        size = single.grid[0] * single.grid[1] * bits_per_token(single.codebook_size)
-        spent = next((each["bits_per_token"] for each in rows if each["scheme"] == curves.FOLLOWING), None)
-        for name in CODECS:
-            for label, per_frame in (("all bits of the tokens", size), ("bits that the receiver lacks", spent)):
-                if per_frame is None:
-                    continue
-                budget = per_frame if label.startswith("all") else per_frame * single.grid[0] * single.grid[1]
-                found = [best_within(pictures, name, int(budget * len(pictures) / 8)) for pictures in shown.values()]
-                bytes_spent, quality, _ = (sum(column) / len(found) for column in zip(*found, strict=True))
-                count = sum(map(len, shown.values())) / len(found)
-                add(
-                    "codecs",
-                    {"scheme": f"{name}, {label}", "psnr_db": quality, "bits_per_frame": 8 * bytes_spent / count},
-                )
+        per_frame, count = single.grid[0] * single.grid[1], sum(map(len, shown.values()))
+        budgets = {"all bits of the tokens": per_frame * bits_per_token(single.codebook_size)}
+        for each in rows:
+            if (each["part"], each["scheme"]) == ("schemes", curves.FOLLOWING):
+                budgets["bits that the receiver lacks"] = per_frame * each["bits_per_token"]
+        for name, (label, bits) in product(CODECS, budgets.items()):
+            found = [best_within(pictures, name, int(bits * len(pictures) / 8)) for pictures in shown.values()]
+            spent, quality = sum(each[0] for each in found), sum(each[1] for each in found) / len(found)
+            add("codecs", {"scheme": f"{name}, {label}", "psnr_db": quality, "bits_per_frame": 8 * spent / count})
     if "damage" in parts:
         for clip in clips[curves.FOLLOWING]:
             add("damage", {"scheme": clip.name, "below_db": curves.spread_of_damage(clip, model, single, device)})
     if json_file is not None:
         write_json(rows, json_file)
         return
-    console.print(recorded_command())
     for part in parts:
         own = [
             {name: value for name, value in each.items() if value is not None} for each in rows if each["part"] == part
