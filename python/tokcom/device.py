@@ -1,4 +1,4 @@
-"""Devices and precision of networks; names of devices are resolved only here."""
+"""Devices, precision and memory of networks; names of devices are resolved only here."""
 
 import re
 from importlib.util import find_spec
@@ -8,6 +8,7 @@ from tokcom.errors import ParameterError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 AUTO, ONNX = "auto", "onnx"
 """A GPU where there is one, else the processors; without PyTorch, ONNX Runtime. And ONNX Runtime in any case, which
@@ -92,6 +93,11 @@ def weights_dtype(device: "torch.device") -> "torch.dtype":
     import torch
 
     return torch.float16 if device.type == "cuda" and precision(device) != torch.float32 else torch.float32
+
+
+def network_bytes(network: "nn.Module") -> int:
+    """Count the bytes of a network's weights in memory."""
+    return sum(each.numel() * each.element_size() for each in network.state_dict().values())
 
 
 def autocast(device: "str | torch.device" = "cpu") -> "torch.autocast":

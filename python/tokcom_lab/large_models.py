@@ -44,10 +44,7 @@ LOST_SHARE = 0.3
 
 def meta_network(entry: PublicPart) -> torch.nn.Module:
     """Make the network of a part at full size, without memory for its weights."""
-    kind = family(entry.family)
-    config = {name: tuple(each) if isinstance(each, list) else each for name, each in entry.config.items()}
-    with torch.device("meta"):
-        return kind.network_class()(kind.config_class()(**config)).eval()
+    return family(entry.family).without_weights(entry.config).eval()
 
 
 def gflop_of(network: torch.nn.Module) -> dict[str, float]:
@@ -96,7 +93,7 @@ def _work_of(network: torch.nn.Module) -> dict[str, Callable[[], object]]:
     return {"pass": lambda: network(tokens, numbers(1), _all(tokens))}
 
 
-def _all(tokens: torch.Tensor) -> "tuple[torch.Tensor, ...] | torch.Tensor":
+def _all(tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """All places of frames, as indices: how many places a mask chooses is not known without memory."""
     return (torch.zeros_like(tokens).flatten(), torch.zeros_like(tokens).flatten())
 

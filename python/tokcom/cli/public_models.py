@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -11,6 +12,9 @@ from rich.table import Table
 
 from tokcom.cli.output import console
 from tokcom.models.folders import PUBLISHED
+
+if TYPE_CHECKING:
+    from tokcom.models.public.catalogue import PublicModel
 
 TO = click.option(
     "--to", default=str(PUBLISHED), show_default=True, type=click.Path(path_type=Path, file_okay=False),
@@ -32,12 +36,12 @@ def fetch(name: str, accept_licence: bool, to: Path) -> None:
     from tokcom.models.public.fetching import fetch_files
 
     model = public_model(name)
-    _show_licence(name)
+    _show_licence(model)
     if not accept_licence:
         if not sys.stdin.isatty():
             raise click.UsageError("the licence must be accepted: read it, then call again with --accept-licence")
         click.confirm("Do you accept it?", abort=True, err=True)
-    _import(name, fetch_files(model, lambda step: console.print(step, highlight=False)), to)
+    _import(model, fetch_files(model, lambda step: console.print(step, highlight=False)), to)
 
 
 @click.command(name="import")
@@ -58,9 +62,10 @@ def import_files(name: str, files: tuple[str, ...], more: tuple[str, ...], to: P
     from tokcom.models.public.catalogue import public_model
     from tokcom.models.public.importing import files_of
 
-    matched = files_of(public_model(name), [*files, *more])
-    _show_licence(name)
-    _import(name, matched, to)
+    model = public_model(name)
+    matched = files_of(model, [*files, *more])
+    _show_licence(model)
+    _import(model, matched, to)
 
 
 def show_public(installed: Collection[str]) -> None:
@@ -110,26 +115,21 @@ def public_rows(installed: Collection[str]) -> list[dict]:
     return rows
 
 
-def _show_licence(name: str) -> None:
-    from tokcom.models.public.catalogue import public_model
-
-    model = public_model(name)
-    click.echo(f"{name}: {model.description}.", err=True)
+def _show_licence(model: "PublicModel") -> None:
+    click.echo(f"{model.name}: {model.description}.", err=True)
     click.echo(f"Weights: {model.licence}; trained on {model.data}.", err=True)
     for entry in model.parts.values():
         size = "" if entry.bytes is None else f" ({entry.bytes / 1e9:.2f} GB)"
         click.echo(f"  {entry.place}{size}", err=True)
 
 
-def _import(name: str, files: Mapping[str, list[Path]], to: Path) -> None:
-    from tokcom.models.public.catalogue import public_model
+def _import(model: "PublicModel", files: Mapping[str, list[Path]], to: Path) -> None:
     from tokcom.models.public.fetching import by_hand
     from tokcom.models.public.importing import import_model
 
-    model = public_model(name)
-    with console.status(f"{name}: starting") as status:
-        card = import_model(model, files, to / name, lambda step: status.update(step))
-    click.echo(f"{card.parent}: {', '.join(files)} of {name}; use it as model {name}")
+    with console.status(f"{model.name}: starting") as status:
+        card = import_model(model, files, to / model.name, lambda step: status.update(step))
+    click.echo(f"{card.parent}: {', '.join(files)} of {model.name}; use it as model {model.name}")
     missing = [part for part in model.parts if part not in files]
     if missing:
         click.echo(f"Its {', '.join(missing)} not yet. {by_hand(model, missing)}", err=True)

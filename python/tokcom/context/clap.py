@@ -5,23 +5,23 @@ ICASSP 2023.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-
-from tokcom.errors import ModelError, ParameterError
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
+
+from tokcom.context.byte_pairs import BytePairNetwork
+from tokcom.errors import ParameterError
 
 RATE, SECONDS = 48_000, 10
 """Samples per second of sounds, and the seconds of them that the network hears: shorter sounds are repeated."""
 LONGEST_TEXT = 77
 """Words of a sentence that count."""
+KEPT = ("text_config", "audio_config", "projection_dim", "projection_hidden_act")
+"""Entries of CLAP's configuration that concern its shape."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class ClapShape:
     as_dict = asdict
 
 
-class ClapNetwork(nn.Module):
+class ClapNetwork(BytePairNetwork):
     """Spectrograms of sounds and words' ids of sentences to embeddings (batch, width)."""
 
     def __init__(self, config: ClapShape):
-        super().__init__()
+        super().__init__(config.vocabulary_bytes, config.merges_bytes)
         self.config = config
         try:
             shape = ClapConfig(**{name: each for name, each in json.loads(config.published).items() if name in KEPT})
@@ -53,8 +53,6 @@ class ClapNetwork(nn.Module):
         if shape.audio_config.enable_fusion:
             raise ValueError("this CLAP fuses parts of long sounds, which this network does not do")
         self.model = ClapModel(shape)
-        self.register_buffer("vocabulary", torch.zeros(config.vocabulary_bytes, dtype=torch.uint8))
-        self.register_buffer("merges", torch.zeros(config.merges_bytes, dtype=torch.uint8))
 
     def sounds(self, spectrograms: Tensor) -> Tensor:
         """Embed spectrograms (batch, 1, columns, bands)."""
@@ -63,10 +61,6 @@ class ClapNetwork(nn.Module):
     def sentences(self, ids: Tensor) -> Tensor:
         """Embed words' ids (batch, words)."""
         return self.model.get_text_features(ids, attention_mask=torch.ones_like(ids)).pooler_output
-
-
-KEPT = ("text_config", "audio_config", "projection_dim", "projection_hidden_act")
-"""Entries of CLAP's configuration that concern its shape."""
 
 
 class Clap:
@@ -87,13 +81,7 @@ class Clap:
             feature_size=audio.num_mel_bins, sampling_rate=RATE, max_length_s=SECONDS, truncation="rand_trunc",
             padding="repeatpad",
         )  # fmt: skip
-        try:
-            vocabulary = json.loads(bytes(network.vocabulary.cpu().numpy()).decode())
-            lines = bytes(network.merges.cpu().numpy()).decode().splitlines()
-            pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-            self._words = RobertaTokenizer(vocab=vocabulary, merges=pairs)
-        except Exception as error:  # of the packages that read them
-            raise ModelError(f"{name}: its vocabulary cannot be read: {error}") from None
+        self._words = network.words(RobertaTokenizer, name)
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Embed sentences as unit vectors, (sentences, width)."""

@@ -3,8 +3,6 @@
 Radford et al., "Learning transferable visual models from natural language supervision", ICML 2021.
 """
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -12,11 +10,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-
-from tokcom.errors import ModelError
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+
+from tokcom.context.byte_pairs import BytePairNetwork
 
 EMPTY = ""
 """The sentence that stands for none."""
@@ -46,11 +42,11 @@ class ClipTextShape:
     as_dict = asdict
 
 
-class ClipTextNetwork(nn.Module):
+class ClipTextNetwork(BytePairNetwork):
     """Words' ids (batch, longest) to features of each place and to embeddings of the sentences."""
 
     def __init__(self, config: ClipTextShape):
-        super().__init__()
+        super().__init__(config.vocabulary_bytes, config.merges_bytes)
         self.config = config
         shape = CLIPTextConfig(
             vocab_size=config.vocabulary, hidden_size=config.width, num_hidden_layers=config.depth,
@@ -58,8 +54,6 @@ class ClipTextNetwork(nn.Module):
             max_position_embeddings=config.longest, hidden_act=config.activation, eos_token_id=2,
         )  # fmt: skip
         self.model = CLIPTextModelWithProjection(shape)
-        self.register_buffer("vocabulary", torch.zeros(config.vocabulary_bytes, dtype=torch.uint8))
-        self.register_buffer("merges", torch.zeros(config.merges_bytes, dtype=torch.uint8))
 
     def forward(self, ids: Tensor) -> "Encoded":
         """Encode sentences."""
@@ -95,14 +89,7 @@ class ClipText:
 
     def __init__(self, network: ClipTextNetwork, name: str):
         self.network = network
-        try:
-            vocabulary = json.loads(bytes(network.vocabulary.cpu().numpy()).decode())
-            lines = bytes(network.merges.cpu().numpy()).decode().splitlines()
-            # The first line is a comment, the last ones of some files are empty.
-            pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-            self._words = CLIPTokenizer(vocab=vocabulary, merges=pairs, model_max_length=network.config.longest)
-        except Exception as error:  # of the packages that read them
-            raise ModelError(f"{name}: its vocabulary cannot be read: {error}") from None
+        self._words = network.words(CLIPTokenizer, name, model_max_length=network.config.longest)
         self.encode = lru_cache(maxsize=64)(self._encode)
 
     def embed(self, texts: Sequence[str]) -> Tensor:

@@ -11,6 +11,7 @@ from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import Condition
 from tokcom.context.int8 import to_int8
 from tokcom.context.llama_network import LlamaNetwork
+from tokcom.device import network_bytes
 from tokcom.errors import ModelError
 from tokcom.frame import TokenFrame
 
@@ -36,7 +37,7 @@ class LanguageModel(CausalPrior):
         self.network = to_int8(deepcopy(network)) if (on_processors if int8 is None else int8) else network
         self.codebook, self.codebook_size, self.grid = codebook, network.config.codebook_size, None
         self.longest = network.config.context - 1
-        self.n_bytes = sum(each.numel() * each.element_size() for each in self.network.state_dict().values())
+        self.n_bytes = network_bytes(self.network)
         self.n_bytes += sum(getattr(each, "n_bytes", 0) for each in self.network.modules())
         never = torch.zeros(self.codebook_size, device=network.token_embedding.weight.device)
         never[list(network.config.unused)] = -torch.inf

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tokcom.context.condition import Condition
 from tokcom.context.prediction import Prediction
 from tokcom.context.prior import Prior
+from tokcom.device import network_bytes
 from tokcom.errors import ModelError
 from tokcom.frame import LOST, TokenFrame
 
@@ -35,7 +36,7 @@ class MaskedPrior(Prior):
         self.network = network
         self.codebook, self.codebook_size, self.grid = codebook, codebook_size, grid
         self.at_once = AT_ONCE[self._device.type]
-        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+        self.n_bytes = network_bytes(network)
 
     @property
     def _device(self) -> torch.device:

@@ -7,6 +7,7 @@ from torch import Tensor
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import Condition
 from tokcom.context.rar_network import RarNetwork
+from tokcom.device import network_bytes
 
 
 class Rar(CausalPrior):
@@ -23,7 +24,7 @@ class Rar(CausalPrior):
         self.network, self.codebook = network, codebook
         self.codebook_size, self.grid = network.config.codebook_size, tuple(network.config.grid)
         self.num_classes = network.config.num_classes
-        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+        self.n_bytes = network_bytes(network)
 
     def paths(self, condition: Condition) -> Paths:
         return _Paths(self.network, condition.label)

@@ -8,6 +8,7 @@ import torch
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.context.speech_prior_network import SpeechPriorNetwork
+from tokcom.device import network_bytes
 from tokcom.errors import ModelError
 from tokcom.frame import LOST, TokenFrame
 
@@ -25,7 +26,7 @@ class SpeechPrior(Prior):
         config = network.config
         self.network, self.codebook, self.codebook_size = network, codebook, config.codebook_size
         self.grid, self.takes = None, frozenset({"before"})
-        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+        self.n_bytes = network_bytes(network)
 
     def log_probabilities(
         self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition]

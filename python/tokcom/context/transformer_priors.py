@@ -11,6 +11,7 @@ from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.context.transformer_networks import CausalNetwork, MaskedNetwork, TransformerConfig
+from tokcom.device import network_bytes
 from tokcom.errors import ModelError
 from tokcom.frame import LOST, TokenFrame
 
@@ -34,7 +35,7 @@ class _OfTransformers(Prior):
         self.network = network.to(self.device)  # buffers that were not loaded
         self.codebook, self.codebook_size, self.grid = codebook, config.codebook_size, None
         self.longest = config.context - len(config.before) - len(config.behind)
-        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+        self.n_bytes = network_bytes(network)
         self._never = torch.zeros(self.codebook_size, device=self.device)
         self._never[list(config.unused)] = -torch.inf
 

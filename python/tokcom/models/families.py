@@ -1,11 +1,16 @@
 """Families of networks that cards name, with the location of their code. Nothing is imported before it is needed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from tokcom.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ENTRY_POINTS = "tokcom.families"
 """Group of entry points by which other packages register families: names of families to `Family` objects."""
@@ -39,6 +44,19 @@ class Family:
     def network_class(self) -> type:
         """Import the class of the network."""
         return _imported(self.network)
+
+    def without_weights(self, config: Mapping[str, object]) -> "nn.Module":
+        """Make the network of a card's `config` on PyTorch's meta device, without memory for its weights.
+
+        Raises:
+            TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError: it is no configuration of the network.
+        """
+        import torch
+
+        config_class, network_class = self.config_class(), self.network_class()
+        made = config_class(**{name: tuple(each) if isinstance(each, list) else each for name, each in config.items()})
+        with torch.device("meta"):
+            return network_class(made)
 
     def user(self) -> type:
         """Import the function that makes a part from the network."""

@@ -18,7 +18,7 @@ from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
-from tokcom.device import AUTO, ONNX, find_device, receiving_device, weights_dtype
+from tokcom.device import AUTO, ONNX, find_device, network_bytes, receiving_device, weights_dtype
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE, require_mode
 from tokcom.link.recovery import FrameRecovery
@@ -475,11 +475,6 @@ def _loaders(
     return [(codebook(name), partial(load, name)) for name in names]
 
 
-def network_bytes(network: "nn.Module") -> int:
-    """Count the bytes of a network's weights in memory."""
-    return sum(each.numel() * each.element_size() for each in network.state_dict().values())
-
-
 def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
     """Load the network of one part; a process holds one copy per hash of weights and device."""
     entry = card.part(part)
@@ -565,10 +560,7 @@ def _build(card: Card, part: str, device: "torch.device") -> "nn.Module":
         name: each.to(device, dtype if each.is_floating_point() else each.dtype) for name, each in weights.items()
     }
     try:
-        config_class, network_class = kind.config_class(), kind.network_class()
-        config = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry["config"].items()})
-        with torch.device("meta"):
-            network = network_class(config)
+        network = kind.without_weights(entry["config"])
         network.load_state_dict(placed, assign=True)
     except (RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"{path}: the weights do not fit the card: {error}") from None

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tokcom.device import network_bytes
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
@@ -51,7 +52,7 @@ class NeuralCodec:
         self.network, self.codebook = network, codebook
         self.codebook_size, self.quantizers = config.codebook_size, config.quantizers
         self.rate, self.hop = config.rate, config.hop
-        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+        self.n_bytes = network_bytes(network)
 
     @property
     def bit_rate(self) -> float:

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from tokcom.device import network_bytes
 from tokcom.errors import FrameError, SpeechError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.tokenizers.pitch import FRAME, RATE, UNVOICED, pitch_words
@@ -34,7 +35,7 @@ class SpeechTokenizer:
     def __init__(self, network: SpeechNetwork, codebook: str):
         self.network, self.codebook = network.float(), codebook
         self.codebook_size, self.quantizers = network.config.codebook_size, network.config.quantizers
-        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+        self.n_bytes = network_bytes(network)
 
     @property
     def bit_rate(self) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tokcom.device import network_bytes
 from tokcom.errors import ParameterError
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
@@ -41,7 +42,7 @@ class VQTokenizer(PictureTokenizer):
         self.codebook_size = config.codebook_size
         self.image_size = config.image_size
         self.grid = self._grid(config)
-        self.n_bytes = sum(each.numel() * each.element_size() for each in network.state_dict().values())
+        self.n_bytes = network_bytes(network)
 
     @staticmethod
     def _grid(config: object) -> tuple[int, ...]:

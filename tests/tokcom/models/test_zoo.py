@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.condition import Condition
+from tokcom.device import network_bytes
 from tokcom.errors import ModelError, ParameterError, PictureError
 from tokcom.frame import LOST
 from tokcom.models import zoo
@@ -49,7 +50,7 @@ def edited_part(folder, part, **changes):
 @pytest.fixture
 def nothing_loaded(monkeypatch):
     """A process that holds no network yet: of one that does, the file is not read again."""
-    monkeypatch.setattr(zoo, "_kept", BoundedCache(zoo.KEPT_BYTES, zoo.network_bytes))
+    monkeypatch.setattr(zoo, "_kept", BoundedCache(zoo.KEPT_BYTES, network_bytes))
     monkeypatch.setattr(zoo, "_in_use", {})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from tokcom.errors import ModelError
 from tokcom.tables import load_table
 
-BYTES_PER_WEIGHT = {"disk": 2, "processors": 4, "GPU": 2}
+BYTES_PER_WEIGHT = {"disk": 2, "processors": 4}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class PublicModel:
         return list(load_table("tokcom.models.public", self.classes)["classes"]) if self.classes else []
 
     def size(self, where: str) -> int:
-        """Bytes that its weights take: on "disk" once imported, in the memory of "processors", or in a "GPU"."""
+        """Bytes that its weights take: on "disk" once imported, or in the memory of "processors"."""
         return BYTES_PER_WEIGHT[where] * sum(part.parameters for part in self.parts.values())
 
 

@@ -175,17 +175,11 @@ def _halves(converted: Converted) -> "dict[str, Tensor]":
 
 def _require_fit(converted: Converted, state: "Mapping[str, Tensor]") -> None:
     """Raise ModelError unless the network of a family takes the weights."""
-    import torch
-
     from tokcom.models.families import family
 
     kind = family(converted.family)
-    config_class, network_class = kind.config_class(), kind.network_class()
-    config = {name: tuple(each) if isinstance(each, list) else each for name, each in converted.config.items()}
     try:
-        with torch.device("meta"):
-            network = network_class(config_class(**config))
-        network.load_state_dict(dict(state), assign=True)
+        kind.without_weights(converted.config).load_state_dict(dict(state), assign=True)
     except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
         raise ModelError(f"its weights do not fit the network: {error}") from None
 

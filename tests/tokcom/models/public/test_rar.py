@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from tokcom.context.condition import NOTHING, Condition
-from tokcom.frame import LOST
+from tokcom.frame import LOST, TokenFrame
 from tokcom.models.zoo import load_context
 
 WORDS, CLASSES, SIDE, WIDTH, DEPTH, HEADS = 20, 5, 3, 32, 2, 4
@@ -77,6 +77,7 @@ def rar(bring, random_tensors, tmp_path):
 def test_each_token_is_predicted_from_those_before(rar, label, condition):
     t, prior = rar
     tokens = np.random.default_rng(0).integers(0, WORDS, N)
+    prior.require_fit(TokenFrame(tokens, prior.codebook, WORDS, prior.grid, "image"), condition)
     expected = logits_of(t, tokens, label).log_softmax(-1).numpy()
     assert expected.std() > 0.3
     wanted = np.ones((1, N), bool)
