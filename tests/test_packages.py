@@ -15,6 +15,7 @@ import tokcom
 
 ROOT = Path(__file__).resolve().parents[1]
 DEBIAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+PIPED = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
 CITATION, MANIFEST = (yaml.safe_load((ROOT / name).read_text()) for name in ("CITATION.cff", "MANIFEST.yml"))
 
 
@@ -117,21 +118,26 @@ class Installed:
     """The packages installed by apt into a copy of this system, with what they depend on from Debian.
 
     Only what gr-tokcom-setup fetches from elsewhere comes from the environment of these tests: it is put where that
-    would put it, at the end of Python's path.
+    would put it, at the end of Python's path. The copy shares /dev and /proc with this system, so that all of it is
+    mounted in a namespace of its own, which is gone with this process however that ends: nothing that deletes the
+    tests' folders later can reach through it.
     """
 
     def __init__(self, packages: list[Path], folder: Path):
-        self._mounted = []
+        self._root = folder / "root"
+        self._holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "cat"], **PIPED)
+        apart = Path(f"/proc/{self._holder.pid}/root")
+        self.files = apart / self._root.relative_to("/")
         try:
-            self._mount("-t", "tmpfs", "tmpfs", place=folder)
-            upper, work, self.files = (folder / name for name in ("upper", "work", "root"))
-            for each in (upper, work, self.files):
-                each.mkdir()
-            self._mount(
-                "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", place=self.files
-            )
-            for each in ("/proc", "/dev"):
-                self._mount("--bind", each, place=self.files / each[1:])
+            if not self._is_apart():
+                raise NotHere
+            self._mount("-t", "tmpfs", "tmpfs", folder)
+            upper, work = folder / "upper", folder / "work"
+            for each in (upper, work, self._root):
+                (apart / each.relative_to("/")).mkdir()
+            self._mount("-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", self._root)
+            for each in ("proc", "dev"):
+                self._mount("--bind", f"/{each}", self._root / each)
             for package in packages:
                 shutil.copy(package, self.files / package.name)
             (self.files / "home/lab").mkdir(parents=True)
@@ -149,27 +155,39 @@ class Installed:
             self.close()
             raise
 
-    def _mount(self, *arguments: str, place: Path) -> None:
-        if subprocess.run(["mount", *arguments, place], capture_output=True, check=False).returncode:
-            raise NotHere
-        self._mounted.append(place)
+    def _is_apart(self) -> bool:
+        """Wait for the namespace: cat answers as soon as it is in it, and never where this user may make none."""
+        try:
+            self._holder.stdin.write("apart\n")
+            self._holder.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return self._holder.stdout.readline() == "apart\n"
 
-    def _chroot(self, folder: str, *command: str, **environment: str) -> subprocess.CompletedProcess:
+    def _inside(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            ["chroot", str(self.files), "env", "--chdir", folder, *command],
+            ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", *map(str, command)],
             env={"PATH": DEBIAN_PATH, "HOME": "/home/lab", "LANG": "C.UTF-8"} | environment,
             capture_output=True,
             text=True,
             check=False,
         )
 
+    def _mount(self, *arguments: str | Path) -> None:
+        if self._inside("mount", *arguments).returncode:
+            raise NotHere
+
+    def _chroot(self, folder: str, *command: str, **environment: str) -> subprocess.CompletedProcess:
+        return self._inside("chroot", self._root, "env", "--chdir", folder, *command, **environment)
+
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess:
         """A program of the packages, or "python3", in an empty folder."""
         return self._chroot("/home/lab", program, *arguments)
 
     def close(self) -> None:
-        for place in reversed(self._mounted):
-            subprocess.run(["umount", "-l", place], check=False)
+        """Let cat end, and the namespace with it."""
+        self._holder.kill()
+        self._holder.communicate()
 
 
 @pytest.fixture(scope="module")

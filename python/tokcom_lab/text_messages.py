@@ -4,6 +4,7 @@ import ast
 import re
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -80,40 +81,50 @@ def text_files(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def cut_messages(
-    texts: Sequence[str], tokenizer: TextTokenizer, count: int, least: int, most: int, seed: int
-) -> list[str]:
-    """Messages of `least` to `most` tokens: paragraphs in a random order, those joined that are too short, each cut at
-    a length that is drawn.
+@dataclass(frozen=True)
+class MessageDraw:
+    """Which messages are cut from prose: `count` of `shortest` to `longest` tokens each, drawn from `seed`.
+
+    Raises:
+        ParameterError: `shortest` is above `longest`.
+    """
+
+    count: int
+    shortest: int
+    longest: int
+    seed: int
+
+    def __post_init__(self):
+        if self.shortest > self.longest:
+            raise ParameterError(f"shortest is {self.shortest}, longest {self.longest}; no message is of such a length")
+
+
+def cut_messages(texts: Sequence[str], tokenizer: TextTokenizer, draw: MessageDraw) -> list[str]:
+    """Cut messages: paragraphs in a random order, those joined that are too short, each cut at a length that is drawn.
 
     Args:
         texts: paragraphs.
         tokenizer: whose tokens are counted.
-        count: messages.
-        least, most: tokens in each.
-        seed: of the draws.
+        draw: how many messages, and of which lengths.
 
     Raises:
         DatasetError: the texts do not suffice.
-        ParameterError: `least` is above `most`.
     """
-    if least > most:
-        raise ParameterError(f"shortest is {least}, longest {most}; no message is of such a length")
-    rng, messages, rest = np.random.default_rng(seed), [], ""
+    rng, messages, rest = np.random.default_rng(draw.seed), [], ""
     for place in rng.permutation(len(texts)):
         rest = f"{rest} {texts[place]}" if rest else texts[place]
-        length = int(rng.integers(least, most + 1))
+        length = int(rng.integers(draw.shortest, draw.longest + 1))
         tokens = tokenizer.tokenize(rest).tokens
         if len(tokens) < length:
             continue
         cut = tokenizer.detokenize(tokens[:length])
         # A message may end inside a word, and never inside a character.
-        if len(tokenizer.tokenize(cut.rstrip("\N{REPLACEMENT CHARACTER}")).tokens) >= least:
+        if len(tokenizer.tokenize(cut.rstrip("\N{REPLACEMENT CHARACTER}")).tokens) >= draw.shortest:
             messages.append(cut.rstrip("\N{REPLACEMENT CHARACTER}"))
         rest = ""
-        if len(messages) == count:
+        if len(messages) == draw.count:
             return messages
     raise DatasetError(
-        f"{len(texts)} paragraphs give {len(messages)} messages of {least} to {most} tokens, not {count}; name more "
-        "text with --data, or fewer --messages"
+        f"{len(texts)} paragraphs give {len(messages)} messages of {draw.shortest} to {draw.longest} tokens, not "
+        f"{draw.count}; name more text with --data, or fewer --messages"
     )

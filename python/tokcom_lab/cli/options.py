@@ -1,11 +1,12 @@
 """Options that several commands of the laboratory share."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from tokcom.cli.options import Aside
+from tokcom.cli.options import Aside, seed_option
 
 data_option = click.option(
     "--data",
@@ -44,3 +45,25 @@ def jobs_option(default: int) -> Callable:
     return click.option(
         "--jobs", cls=Aside, default=default, show_default=True, type=click.IntRange(1), help="Number of processes."
     )
+
+
+def messages_options(count: int, longest: int = 200, help_text: str = "Messages at each Es/N0.") -> Callable:
+    """Make the options of messages that are cut from prose, which the command gets as one `draw`, a `MessageDraw`."""
+    lengths = click.IntRange(1, 4096)
+
+    def decorated(command: Callable) -> Callable:
+        @click.option("--messages", default=count, show_default=True, type=click.IntRange(1), help=help_text)
+        @click.option("--shortest", default=50, show_default=True, type=lengths, help="Tokens in a message, at least.")
+        @click.option(
+            "--longest", default=longest, show_default=True, type=lengths, help="Tokens in a message, at most."
+        )
+        @seed_option
+        @functools.wraps(command)
+        def drawing(*, messages: int, shortest: int, longest: int, seed: int, **others):
+            from tokcom_lab.text_messages import MessageDraw
+
+            return command(draw=MessageDraw(messages, shortest, longest, seed), **others)
+
+        return drawing
+
+    return decorated

@@ -1,26 +1,29 @@
 """`tokcom calibrate-text`: the certainty of a model of text, fitted on prose that no figure is measured on."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Numbers, json_option, seed_option
+from tokcom.cli.options import Numbers, json_option
 from tokcom.cli.output import progress_bar, show, write_json
-from tokcom_lab.cli.options import prose_option
+from tokcom_lab.cli.options import messages_options, prose_option
+
+if TYPE_CHECKING:
+    from tokcom_lab.text_messages import MessageDraw
 
 
 @click.command()
 @prose_option
 @click.option("--model", default="smollm2", show_default=True, help="Model of text, by name or folder.")
-@click.option("--messages", default=60, show_default=True, type=click.IntRange(1), help="Messages per split.")
-@click.option("--shortest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
-@click.option("--longest", default=200, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@messages_options(60, help_text="Messages per split.")
 @click.option("--esn0-db", type=Numbers(), default="1,2,3,4", show_default=True, help="Points in dB, pooled.")
-@seed_option
 @json_option("Write the reliability of words as JSON")
 def calibrate_text(
-    data: tuple[Path, ...], model: str, messages: int, shortest: int, longest: int, esn0_db: list[float], seed: int,
+    data: tuple[Path, ...], model: str, draw: MessageDraw, esn0_db: list[float],
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Calibrate packets' and words' posteriors on the training split of texts, write the result to the model's card,
@@ -32,12 +35,12 @@ def calibrate_text(
     from tokcom_lab.text_messages import OWN_PROSE, cut_messages, paragraphs, split, text_files
     from tokcom_lab.training.export import export_acceptance
 
-    bench, found = TextBench(model, ["context"], seed=seed), {}
+    bench, found = TextBench(model, ["context"], seed=draw.seed), {}
     prose = paragraphs(text_files(list(data) or OWN_PROSE))
     with progress_bar() as bar:
         for name in ("train", "test"):
             part = split(prose, training=name == "train")
-            texts = cut_messages(part, bench.link.tokenizer, messages, shortest, longest, seed)
+            texts = cut_messages(part, bench.link.tokenizer, draw)
             row = bar.add_task(name, total=len(texts) * len(esn0_db))
             found[name] = bench.messages(texts, esn0_db, lambda done, row=row: bar.advance(row, done))
     curves = calibrations(found["train"])

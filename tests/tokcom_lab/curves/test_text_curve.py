@@ -16,7 +16,7 @@ from tokcom.models.zoo import load_acceptance, load_certainty
 from tokcom_lab.curves.calibration import wilson
 from tokcom_lab.curves.sentence_blocks import BlockErrors, block_errors, block_figures, esn0_at_bler, sentences_of
 from tokcom_lab.curves.text_curve import Message, TextBench, esn0_at_ter, summary
-from tokcom_lab.text_messages import TRAINING_SHARE, cut_messages, paragraphs, split, text_files
+from tokcom_lab.text_messages import TRAINING_SHARE, MessageDraw, cut_messages, paragraphs, split, text_files
 
 PROSE = "The rain on the other train stays there, and the others are here."
 
@@ -103,12 +103,12 @@ def test_messages_are_prose_of_the_length_asked_for(tiny_text_model, tmp_path):
     found = paragraphs(text_files([tmp_path]))
     assert found == [PROSE, f"{PROSE} {PROSE}"]
     tokenizer = load_text_link(str(tiny_text_model), ["keep"]).tokenizer
-    messages = cut_messages(found * 4, tokenizer, 3, 20, 30, 0)
+    messages = cut_messages(found * 4, tokenizer, MessageDraw(3, 20, 30, 0))
     assert all(20 <= len(tokenizer.tokenize(each).tokens) <= 30 for each in messages) and len(messages) == 3
     with pytest.raises(DatasetError, match="messages of 20 to 30 tokens, not 30"):
-        cut_messages(found, tokenizer, 30, 20, 30, 0)
+        cut_messages(found, tokenizer, MessageDraw(30, 20, 30, 0))
     with pytest.raises(ParameterError, match="shortest is 30, longest 20"):
-        cut_messages(found, tokenizer, 3, 30, 20, 0)
+        MessageDraw(3, 30, 20, 0)
     file.write_bytes(b"\xff")
     with pytest.raises(DatasetError, match="byte 0 is not UTF-8"):
         paragraphs([file])

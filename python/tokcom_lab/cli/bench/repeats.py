@@ -1,31 +1,34 @@
 """`tokcom bench repeats`: repeat requests of text by posterior, beside those by CRC."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tokcom.cli.command_line import recorded_command
-from tokcom.cli.options import Numbers, json_option, seed_option
+from tokcom.cli.options import Numbers, json_option
 from tokcom.cli.output import progress_bar, show, write_json
-from tokcom_lab.cli.options import prose_option
+from tokcom_lab.cli.options import messages_options, prose_option
+
+if TYPE_CHECKING:
+    from tokcom_lab.text_messages import MessageDraw
 
 
 @click.command()
 @prose_option
-@click.option("--messages", default=20, show_default=True, type=click.IntRange(1), help="Messages at each Es/N0.")
-@click.option("--shortest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
-@click.option("--longest", default=50, show_default=True, type=click.IntRange(1, 4096), help="Tokens in a message.")
+@messages_options(20, longest=50)
 @click.option("--esn0-db", type=Numbers(), default="-1,0,1,2,3,4,5,6", show_default=True)
 @click.option(
     "--accept", default=0.999, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Posterior of a packet that is enough.",
 )  # fmt: skip
 @click.option("--model", default="smollm2", show_default=True, help="A model of text, by name or folder.")
-@seed_option
 @json_option("Write the figures as JSON")
 def repeats(
-    data: tuple[Path, ...], messages: int, shortest: int, longest: int, esn0_db: list[float], accept: float, model: str,
-    seed: int, json_file: click.utils.LazyFile | None,
+    data: tuple[Path, ...], draw: MessageDraw, esn0_db: list[float], accept: float, model: str,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Airtime of text with repeat requests, by CRC and by posterior without a CRC (an hour; an interrupted run
     resumes)."""
@@ -36,13 +39,13 @@ def repeats(
 
     for value in esn0_db:
         noise_variance(value)
-    bench = TextBench(model, ["keep"], seed=seed)
+    bench = TextBench(model, ["keep"], seed=draw.seed)
     prose = split(paragraphs(text_files(list(data) or OWN_PROSE)), training=False)
-    texts = cut_messages(prose, bench.link.tokenizer, messages, shortest, longest, seed)
+    texts = cut_messages(prose, bench.link.tokenizer, draw)
     with progress_bar() as bar:
         row = bar.add_task("messages", total=len(texts) * len(esn0_db) * len(CODES))
         found = repeat_figures(bench, accept, texts, esn0_db, lambda done: bar.advance(row, done))
     if json_file is not None:
         write_json({"command": recorded_command()} | found, json_file)
     else:
-        show(found["curve"], f"text, {messages} messages")
+        show(found["curve"], f"text, {draw.count} messages")
