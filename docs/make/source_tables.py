@@ -24,6 +24,17 @@ def compress_tokens() -> str:
     return markdown(["coded", "photographs", "ideal code length", "coded", "above the ideal"], lines)
 
 
+@table("compress-mismatch")
+def compress_mismatch() -> str:
+    """Make the table of blocks decoded on other machines than the encoder's."""
+    rows = figures(COMPRESS)["mismatch"]["conditions"]
+    lines = [
+        [name, f"{row['blocks']:,}", row["wrong"], f"{1e5 * row['largest_difference']:.1f} · 10⁻⁵"]
+        for name, row in rows.items()
+    ]
+    return markdown(["decoded by", "blocks", "wrong", "largest difference of a log-probability"], lines)
+
+
 @table("compress-text")
 def compress_text() -> str:
     """Make the table of bits per byte of texts."""

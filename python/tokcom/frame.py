@@ -36,6 +36,7 @@ class TokenFrame:
         sizes: words of each quantizer, if they differ, the largest of them codebook_size; the frame keeps () if all are
             equal.
         follows: frames back to the one that it continues, 1 to 255, as in a video; 0 if it stands alone.
+        thinning: rule that says which of the tokens are sent (`packets.thinning`), serialized; empty if all are.
 
     Raises:
         FrameError: the tokens are not such an array, lie outside the codebook or do not fill the grid.
@@ -51,6 +52,7 @@ class TokenFrame:
     quantizers: int = 1
     sizes: tuple[int, ...] = ()
     follows: int = 0
+    thinning: bytes = b""
 
     def __post_init__(self) -> None:
         tokens = np.asarray(self.tokens)
@@ -139,7 +141,7 @@ class BitFrame:
     content: str
     frame_id: int = 0
 
-    codebook_size, modality, cmi, quantizers, sizes, follows = 2, BITS, None, 1, (), 0
+    codebook_size, modality, cmi, quantizers, sizes, follows, thinning = 2, BITS, None, 1, (), 0, b""
 
     def __post_init__(self) -> None:
         outline = TokenFrame(self.bits, self.content, self.codebook_size, frame_id=self.frame_id)

@@ -24,9 +24,10 @@ from tokcom.mcs import Mcs
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.published import load_efficientnet_lite
 from tokcom.packets.bits import bits_per_token
+from tokcom.packets.thinning import Thinning, rule_bytes, sent_mask
+from tokcom.source.chooser import FIRST
 from tokcom.source.filling import expected_picture
 from tokcom.source.relevance import most_relevant, relevant_regions, spread_first, surprise, token_relevance
-from tokcom.source.thinning import Thinning, rule_bytes, thin, thinned
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import as_input
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, keep_array, key_of
@@ -34,8 +35,6 @@ from tokcom_lab.case_study.picture_codecs import load_codec
 
 SIDE = 128
 """Side in pixels to which pictures are resampled for the judge."""
-FIRST = 2
-"""One in FIRST of the tokens sent is spread evenly; relevance and predictability choose the others."""
 WEIGHT_DECAY, EPOCHS = 1e-3, 300
 TOKEN_RULES = "relevance", "relevance, regions", "predictability", "low variance", "random", "checkerboard", "spread"
 CODECS = "webp", "avif"
@@ -183,12 +182,12 @@ class RelevanceBench:
         return self._known[number, first]
 
     def sent(self, rule: str, share: float) -> RelevancePoint:
-        """Send a share of the tokens without losses, through the bits of the rule and of the tokens."""
+        """Send a share of the tokens without losses; the bits are those of the rule and of the tokens."""
         count, shown = round(share * prod(self.tokenizer.grid)), []
         for number, frame in enumerate(self.frames):
             thinning = self.thinning(rule, number, count)
             bits = self._bits(thinning)
-            shown.append(self._filled(thinned(thin(frame, thinning, bits), frame)))
+            shown.append(self._filled(_thinned(frame, thinning)))
         return self._judged(rule, share, bits, np.stack(shown))
 
     def _bits(self, thinning: Thinning) -> int:
@@ -250,7 +249,7 @@ class RelevanceBench:
         """Return one picture as filled in, and with the tokens not sent in grey."""
         frame = self.frames[number]
         thinning = self.thinning(rule, number, round(share * len(frame.tokens)))
-        found = thinned(thin(frame, thinning, self._bits(thinning)), frame)
+        found = _thinned(frame, thinning)
         return self._filled(found), self.tokenizer.detokenize(found)
 
     def _tokens(self) -> np.ndarray:
@@ -301,6 +300,11 @@ def relevance_points(
             table.add({key: (asdict(point), None)})
         yield point
         progress(1)
+
+
+def _thinned(frame: TokenFrame, thinning: Thinning) -> TokenFrame:
+    """Return a frame with LOST tokens where a rule does not send them."""
+    return frame.with_tokens(np.where(sent_mask(thinning.to_bytes(frame.grid), frame.grid), frame.tokens, LOST))
 
 
 def _variances(picture: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:

@@ -21,6 +21,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
 LOOPBACK = ROOT / "examples" / "image_loopback.grc"
 FIRST_LINK = ROOT / "examples" / "first_link.grc"
 COMPRESSED_LINK = ROOT / "examples" / "compressed_link.grc"
+THINNED_LINK = ROOT / "examples" / "thinned_link.grc"
 TOKEN_LINK = ROOT / "examples" / "token_link.grc"
 
 
@@ -314,6 +315,16 @@ def test_coded_tokens_cross_and_a_lost_packet_costs_its_quarter_of_the_picture(t
     assert not any(block.frames_refused for block in blocks) and flowgraph.source_decoder.blocks_wrong == 0
     for frame in deliveries.frames[0]:
         assert frame["packets"] == 4 and frame["ter_channel"] == frame["per"] >= frame["ter_recovered"]
+
+
+def test_a_thinned_picture_crosses_in_its_airtime_and_is_filled_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flowgraph = module_of(THINNED_LINK, tmp_path).thinned_link()
+    deliveries = Deliveries(flowgraph.image_sink, (0,), 3)
+    run_until(flowgraph, deliveries)
+    assert not any(block.frames_refused for block in (flowgraph.image_sink, flowgraph.token_thinner))
+    for frame in deliveries.frames[0]:
+        assert frame["psnr_recovered_db"] > frame["psnr_lost_db"] + 3 and frame["packets"] == 64
 
 
 def test_two_streams_of_two_models_share_a_channel_and_are_both_delivered(tmp_path, monkeypatch):

@@ -51,6 +51,7 @@ __all__ = [
     "token_recovery",
     "token_separator",
     "token_spreader",
+    "token_thinner",
     "token_transmitter",
     "video_sink",
     "video_tokenizer",

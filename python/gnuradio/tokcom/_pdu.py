@@ -243,6 +243,8 @@ def frame_keys(frame: Payload) -> dict:
         described[keys.SIZES] = frame.sizes
     if frame.follows:
         described[keys.FOLLOWS] = frame.follows
+    if frame.thinning:
+        described[keys.THINNING] = vector_of(np.frombuffer(frame.thinning, np.uint8))
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
@@ -266,7 +268,13 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         _optional(meta, keys.QUANTIZERS, int, 1),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        _bytes_of(meta, keys.THINNING),
     )
+
+
+def _bytes_of(meta: Mapping, key: str) -> bytes:
+    """Look up a key's bytes, or return none if the key is missing."""
+    return _optional(meta, key, np.ndarray, np.zeros(0)).astype(np.uint8).tobytes()
 
 
 def payload_of(meta: Mapping) -> str:
@@ -373,8 +381,9 @@ def header_keys(header: BurstHeader) -> dict:
         keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
-    if header.elements:
-        described[keys.ELEMENTS] = vector_of(np.frombuffer(header.elements, np.uint8))
+    for key, value in ((keys.ELEMENTS, header.elements), (keys.THINNING, header.thinning)):
+        if value:
+            described[key] = vector_of(np.frombuffer(value, np.uint8))
     return described
 
 
@@ -385,7 +394,6 @@ def header_of(meta: Mapping) -> BurstHeader:
         FrameError: keys are missing.
         ParameterError: a value is out of its range.
     """
-    elements = _optional(meta, keys.ELEMENTS, np.ndarray, None)
     return BurstHeader(
         required(meta, keys.STREAM_ID, int),
         required(meta, keys.FRAME_ID, int),
@@ -400,10 +408,11 @@ def header_of(meta: Mapping) -> BurstHeader:
         labels_of(meta),
         payload_of(meta),
         _optional(meta, keys.QUANTIZERS, int, 1),
-        b"" if elements is None else elements.astype(np.uint8).tobytes(),
+        _bytes_of(meta, keys.ELEMENTS),
         seal_of(meta),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        _bytes_of(meta, keys.THINNING),
     )
 
 

@@ -68,7 +68,8 @@ class packet_decoder(PduBlock):
             return None
         packets, ok = self._receiver.decode(data, header)
         reception = self._receiver.assemble(packets, ok, header)
-        lost = int((~reception.packets_ok).sum())
+        # A rule that leaves out packets loses none.
+        lost = int((~reception.packets_ok[: header.n_described]).sum())
         frame = reception.frame
         added = frame_keys(frame) | {keys.PACKETS_LOST: lost}
         if frame.codebook == feedback.CODEBOOK.name:
@@ -81,7 +82,7 @@ class packet_decoder(PduBlock):
         if header.payload == BITS:
             self.message_port_pub(self.BITS, make_pdu(self._received, added, frame.tokens))
             return None
-        if lost:
+        if not reception.packets_ok.all():
             added[keys.LLRS] = vector_of(data)
         classes = self._classes.get(frame.codebook, ())
         if frame.cmi is not None and frame.cmi < len(classes):

@@ -8,6 +8,7 @@ from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.models.zoo import DEFAULT_MODEL, codebooks
 from tokcom.packets.labels import NATURAL
 from tokcom.packets.seal import TAG_BITS
+from tokcom.packets.thinning import packets_sent
 from tokcom.security.sender import Sender
 
 from ._pdu import (
@@ -66,8 +67,9 @@ class packet_encoder(PduBlock):
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
-        mcs = mcs_of(meta) if keys.MCS in meta else self._transmitter.choose_mcs(len(packets))
         outline = outline_of(meta)
+        sent = packets_sent(outline.thinning, outline.grid, packets.shape[1])
+        mcs = mcs_of(meta) if keys.MCS in meta else self._transmitter.choose_mcs(len(packets), sent)
         coded = self._transmitter.coded(outline, mcs, packets.shape[1])
         identity, seal = self._transmitter.identity(outline), None
         if self._sender is not None:

@@ -10,9 +10,11 @@ import click
 from tokcom.cli.output import console, progress_bar
 from tokcom.errors import ParameterError, SourceError, TextError
 from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.source.chooser import CHOICES, REGIONS
 
 if TYPE_CHECKING:
     from tokcom.source.container import CodedFrames
+    from tokcom.source.messages import MessageCoder
     from tokcom.source.text_file import CodedText
 
 CPU = "cpu"
@@ -23,7 +25,7 @@ DEFAULT_TEXT_MODEL = "smollm2"
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "-o",
     "--output",
@@ -41,20 +43,70 @@ DEFAULT_TEXT_MODEL = "smollm2"
     help="Evaluations of the context model per picture; more give smaller files and take longer.",
 )
 @click.option("--visits", type=click.IntRange(0), help="Search passes per picture. [default: as in the card]")
-def compress(files: tuple[Path, ...], output: Path | None, model: str | None, turns: int, visits: int | None) -> None:
+@click.option(
+    "--bytes",
+    "n_bytes",
+    type=click.IntRange(1),
+    help="Largest size of a picture, without name and table; tokens are left out until it fits. [default: all tokens]",
+)
+@click.option(
+    "--choice",
+    type=click.Choice(CHOICES),
+    default=REGIONS,
+    show_default=True,
+    help="With --bytes: which tokens stay, as in the block Token Thinner.",
+)
+@click.option(
+    "--message", help="A short text instead of FILES; it is coded by itself, and written as hexadecimal digits."
+)
+def compress(
+    files: tuple[Path, ...], output: Path | None, model: str | None, turns: int, visits: int | None,
+    n_bytes: int | None, choice: str, message: str | None,
+) -> None:  # fmt: skip
     """Compress pictures, or texts in UTF-8, with a model's predictions.
 
     Of pictures, the tokens of their central squares are coded: decompression gives the pictures of the tokens, not the
-    original pixels. Texts (.txt, .md) are coded without loss, at about 200 tokens per second; decompression takes 10
-    times as long. It needs the same model, on any machine.
+    original pixels; tokens that --bytes leaves out are filled in by the model. Texts (.txt, .md) are coded without
+    loss, at about 200 tokens per second; decompression takes more than 10 times as long. It needs the same model, on
+    any machine.
     """
     texts = [path for path in files if path.suffix.lower() in TEXTS]
-    if not texts:
-        _compress_pictures(files, output or Path("pictures.tkc"), model or DEFAULT_MODEL, turns, visits)
+    if bool(files) == (message is not None):
+        raise click.UsageError("name the files to compress, or give a --message")
+    if n_bytes is not None and (texts or message is not None):
+        raise ParameterError("--bytes is for pictures; texts are coded without loss")
+    if message is not None:
+        _compress_message(message, model or DEFAULT_TEXT_MODEL)
+    elif not texts:
+        _compress_pictures(
+            files, output or Path("pictures.tkc"), model or DEFAULT_MODEL, turns, visits, n_bytes, choice
+        )
     elif len(texts) == len(files):
         _compress_texts(files, output or Path("texts.tkc"), model or DEFAULT_TEXT_MODEL)
     else:
         raise ParameterError(f"{texts[0]} is a text, other files are not; compress texts and pictures separately")
+
+
+def _message_coder(model: str) -> "MessageCoder":
+    from tokcom.models.text import load_exact_language
+    from tokcom.models.zoo import make_missing
+    from tokcom.source.messages import MessageCoder
+
+    with progress_bar() as bar:
+        row = bar.add_task(f"making {model} ready", total=1.0)
+        make_missing(model, lambda share: bar.update(row, completed=share))
+        coder = MessageCoder(*load_exact_language(model))
+        bar.update(row, completed=1.0)
+    return coder
+
+
+def _compress_message(message: str, model: str) -> None:
+    from tokcom.source.messages import require_message
+
+    plain = require_message(message)
+    data = _message_coder(model).encode(message)
+    click.echo(data.hex())
+    console.print(f"{len(plain)} bytes in {len(data)}", highlight=False)
 
 
 def _compress_texts(files: tuple[Path, ...], output: Path, model: str) -> None:
@@ -88,28 +140,34 @@ def _compress_texts(files: tuple[Path, ...], output: Path, model: str) -> None:
     )
 
 
-def _compress_pictures(files: tuple[Path, ...], output: Path, model: str, turns: int, visits: int | None) -> None:
-    from tokcom.models.zoo import load_context, load_tokenizer
+def _compress_pictures(
+    files: tuple[Path, ...], output: Path, model: str, turns: int, visits: int | None, n_bytes: int | None, choice: str
+) -> None:  # fmt: skip
+    from tokcom.models.zoo import load_chooser, load_context, load_tokenizer
     from tokcom.packets.bits import bits_per_token
     from tokcom.source.blocks import SourceSettings
-    from tokcom.source.container import code_frames, to_bytes
+    from tokcom.source.container import FRAMES_PER_BLOCK, code_frames, to_bytes
+    from tokcom.source.rate_control import thin_to_bytes
     from tokcom.tokenizers.pictures import load_picture
 
-    tokenizer, prior = load_tokenizer(model, visits), load_context(model, CPU)
+    tokenizer, prior, settings = load_tokenizer(model, visits), load_context(model, CPU), SourceSettings(turns)
+    chooser = None if n_bytes is None else load_chooser(model, choice)
     with progress_bar() as bar:
         row = bar.add_task("tokens", total=len(files))
         frames = []
         for path in files:
             frames.append(tokenizer.tokenize(load_picture(path)))
+            if chooser is not None:
+                frames[-1] = thin_to_bytes(frames[-1], chooser, n_bytes, prior, settings)
             bar.advance(row)
         row = bar.add_task("coding", total=len(files))
         coded = code_frames(
-            frames, [path.stem for path in files], prior, SourceSettings(turns),
-            progress=lambda done: bar.advance(row, done),
+            frames, [path.stem for path in files], prior, settings,
+            frames_per_block=FRAMES_PER_BLOCK if chooser is None else 1, progress=lambda done: bar.advance(row, done),
         )  # fmt: skip
     data = to_bytes(coded)
     output.write_bytes(data)
-    tokens = sum(len(frame.tokens) for frame in frames)
+    tokens = sum(int((~frame.lost).sum()) for frame in frames)
     click.echo(
         f"{output}: {len(frames)} picture{'s' * (len(frames) > 1)}, {tokens} tokens in {len(data)} bytes; "
         f"{8 * sum(map(len, coded.blocks)) / tokens:.2f} bits per token without names and table, "
@@ -118,7 +176,7 @@ def _compress_pictures(files: tuple[Path, ...], output: Path, model: str, turns:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--to",
     "folder",
@@ -127,7 +185,9 @@ def _compress_pictures(files: tuple[Path, ...], output: Path, model: str, turns:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the pictures or texts, created if missing.",
 )
-def decompress(files: tuple[Path, ...], folder: Path) -> None:
+@click.option("--message", help="Hexadecimal digits of a coded message instead of FILES; its text is printed.")
+@click.option("--model", default=DEFAULT_TEXT_MODEL, show_default=True, help="With --message: the encoder's model.")
+def decompress(files: tuple[Path, ...], folder: Path, message: str | None, model: str) -> None:
     """Write the pictures that compressed files hold, as PNG, or their texts.
 
     If a file is corrupt, its intact blocks are written; of a text, those before the first damaged one. The exit code is
@@ -136,6 +196,15 @@ def decompress(files: tuple[Path, ...], folder: Path) -> None:
     from tokcom.source.container import from_bytes
     from tokcom.source.text_file import MAGIC, texts_from_bytes
 
+    if bool(files) == (message is not None):
+        raise click.UsageError("name the files to decompress, or give a --message")
+    if message is not None:
+        try:
+            data = bytes.fromhex(message)
+        except ValueError:
+            raise ParameterError(f"--message is {message[:40]!r}; it must be pairs of hexadecimal digits") from None
+        click.echo(_message_coder(model).decode(data))
+        return
     folder.mkdir(parents=True, exist_ok=True)
     whole = True
     for path in files:
@@ -153,6 +222,7 @@ def _write_pictures(path: Path, coded: "CodedFrames", folder: Path) -> bool:
     """Write a file's pictures and report those that cannot be decoded; return whether all were written."""
     from tokcom.models.zoo import load_context, load_tokenizer, model_of
     from tokcom.recording.pictures import file_name, save_picture
+    from tokcom.source.filling import expected_picture
 
     model = model_of(coded.codebook)
     prior, tokenizer = load_context(model, CPU), load_tokenizer(model, 0)
@@ -167,7 +237,7 @@ def _write_pictures(path: Path, coded: "CodedFrames", folder: Path) -> bool:
                 frames, whole = [], False
             for frame in frames:
                 name = file_name(f"{path.stem[:40]}-{frame.frame_id + 1:04d}", coded.names[frame.frame_id], "")
-                save_picture(tokenizer.detokenize(frame), folder / name)
+                save_picture(expected_picture(frame, prior, tokenizer), folder / name)
                 written += 1
             bar.advance(row, len(coded.members(block)))
     click.echo(f"{path}: {written} of {len(coded.outlines)} pictures, in {folder}")

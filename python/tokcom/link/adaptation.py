@@ -21,6 +21,7 @@ from tokcom.packets.header import CRC, FREE_TOKENS
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
 from tokcom.packets.seal import Seal
+from tokcom.packets.thinning import packets_sent
 from tokcom.phy import grid
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
@@ -166,9 +167,15 @@ class LinkAdapter:
             if self.config.policy != "fixed":
                 scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], payload_bits)
             mcs = np.full(n_packets, scheme, np.uint8)
+            mcs[packets_sent(frame.thinning, frame.grid, self.transmitter.per_packet(frame)) :] = MCS_NOT_SENT
             predicted = predicted_per(mcs_table()[scheme], esn0_db[scheme], payload_bits)
             feasible = bool(predicted <= self.config.target)
             return self._choice(frame, layout_seed, mcs, 0.0, esn0_db, np.nan, feasible)
+        if frame.thinning:
+            raise ParameterError(
+                f"frame {frame.frame_id} has a rule of what is sent, which policy {self.config.policy!r} decides "
+                "itself; use policy 'fixed', 'cqi' or 'cqi-context'"
+            )
         if self.config.assumed_bits is not None:
             bits = np.full(len(frame.tokens), self.config.assumed_bits, np.float32)
         bits = token_bits(self.prior, frame, seed=self.seed, condition=condition) if bits is None else bits

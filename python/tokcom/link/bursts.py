@@ -29,7 +29,9 @@ from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions
+from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.packets.seal import KeyHolder, Seal
+from tokcom.packets.thinning import packets_sent, sent_mask
 from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
@@ -105,19 +107,22 @@ class Transmitter:
         """Arrange a frame's tokens in packets, int32 (n_packets, tokens_per_packet), in the order of the layout.
 
         Raises:
-            FrameError: the frame has lost tokens.
+            FrameError: the frame has lost tokens, other than those that its rule leaves out.
+            ParameterError: its rule is not one of a frame of its grid.
         """
-        if frame.lost.any():
+        lost = frame.lost & sent_mask(frame.thinning, frame.grid)
+        if lost.any():
             raise FrameError(
-                f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames can be sent"
+                f"{int(lost.sum())} tokens of frame {frame.frame_id} are lost; only whole frames can be sent"
             )
-        return pack(frame.tokens, self.positions(frame, layout_seed))
+        return pack(np.where(frame.lost, 0, frame.tokens), self.positions(frame, layout_seed))
 
     def positions(self, outline: Payload, layout_seed: int = 0) -> np.ndarray:
         """Compute the token positions of each packet, int32 (n_packets, tokens_per_packet)."""
         return packet_positions(
-            outline.grid, self.per_packet(outline), self.layout(outline), layout_seed, outline.quantizers
-        )
+            outline.grid, self.per_packet(outline), self.layout(outline), layout_seed, outline.quantizers,
+            outline.thinning,
+        )  # fmt: skip
 
     def per_packet(self, outline: Payload) -> int:
         """Return the number of tokens, or bits, per packet of a frame."""
@@ -127,9 +132,13 @@ class Transmitter:
         """Return the layout of a frame."""
         return CONTIGUOUS if isinstance(outline, BitFrame) else self.config.layout
 
-    def choose_mcs(self, n_packets: int) -> np.ndarray:
-        """Return the configured MCS for every packet, uint8 (n_packets,)."""
-        return np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
+    def choose_mcs(self, n_packets: int, n_sent: int | None = None) -> np.ndarray:
+        """Return the configured MCS for every packet, uint8 (n_packets,); for those after the first `n_sent`, if given,
+        MCS_NOT_SENT (`packets.thinning.packets_sent`)."""
+        mcs = np.full(n_packets, find_mcs(self.config.mcs).index, np.uint8)
+        if n_sent is not None:
+            mcs[n_sent:] = MCS_NOT_SENT
+        return mcs
 
     def coded(self, outline: Payload, mcs: np.ndarray, tokens_per_packet: int) -> MixedPackets:
         """The code of a frame's packets, under the configured labels and with tags where a key protects them.
@@ -164,7 +173,7 @@ class Transmitter:
             tokens_per_packet, bits_per_token(outline.codebook_size), mcs, outline.cmi, layout,
             layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
             BITS if bits else TOKENS, outline.quantizers, seal=seal, sizes=outline.sizes,
-            follows=outline.follows,
+            follows=outline.follows, thinning=outline.thinning,
         )  # fmt: skip
 
     def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
@@ -187,7 +196,8 @@ class Transmitter:
     def transmit(self, frame: Payload, layout_seed: int = 0, mcs: np.ndarray | None = None) -> np.ndarray:
         """Convert a frame to a burst, complex64 samples; `mcs`, uint8 (n_packets,), overrides the configured one."""
         packets = self.packetize(frame, layout_seed)
-        mcs = self.choose_mcs(len(packets)) if mcs is None else mcs
+        sent = packets_sent(frame.thinning, frame.grid, packets.shape[1])
+        mcs = self.choose_mcs(len(packets), sent) if mcs is None else mcs
         coded = self.coded(frame, mcs, packets.shape[1])
         header, identity = self.sealed(self.header(frame, layout_seed, mcs, packets.shape[1]))
         return self.modulate(coded.map(coded.encode(packets, identity)), header)
@@ -352,6 +362,7 @@ class Receiver:
             header.quantizers,
             header.sizes,
             header.follows,
+            header.thinning,
         )
 
     def _codebook(self, header: BurstHeader) -> Codebook:

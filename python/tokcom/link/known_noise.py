@@ -14,6 +14,7 @@ from tokcom.link.received import PlainTransmission, ReceivedPackets
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.layout import SPREAD, pack, packet_positions
 from tokcom.packets.mcs_map import MCS_NOT_SENT
+from tokcom.packets.thinning import packets_sent
 from tokcom.phy import grid
 
 
@@ -66,7 +67,8 @@ class SymbolLink:
         """Transmit a frame, unencrypted; see `link.arrival.Link.transmit`."""
         sender = self.transmitter
         packets = sender.packetize(frame, layout_seed)
-        mcs = sender.choose_mcs(len(packets)) if mcs is None else mcs
+        sent = packets_sent(frame.thinning, frame.grid, packets.shape[1])
+        mcs = sender.choose_mcs(len(packets), sent) if mcs is None else mcs
         coded = sender.coded(frame, mcs, packets.shape[1])
         symbols = coded.map(coded.encode(packets, sender.identity(frame)))
         header = sender.header(frame, layout_seed, mcs, packets.shape[1])

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tokcom.context.classifier import Classifier
     from tokcom.context.clip_text import ClipText
     from tokcom.offload.escalation import EscalatingRecovery
+    from tokcom.source.chooser import TokenChooser
     from tokcom.source.frame_coder import FrameCoder
     from tokcom.tokenizers.video import VideoTokenizer
 
@@ -328,6 +329,27 @@ def load_frame_coder(model: str, turns: int, blocks: int | None = None) -> "Fram
     if blocks is not None:
         coder.require_packets()
     return coder
+
+
+def load_chooser(model: str, choice: str) -> "TokenChooser":
+    """Load what chooses the tokens of a model's frames that are sent, on the CPU.
+
+    Args:
+        model: a model of the zoo, by name or folder.
+        choice: one of `source.chooser.CHOICES`.
+
+    Raises:
+        ModelError: there is no such model, or it lacks a part that the choice needs.
+        ParameterError: there is no such choice.
+    """
+    from tokcom.source.chooser import CHECKERBOARD, CHOICES, SPREAD, SURPRISE, TokenChooser
+
+    if choice in (SPREAD, CHECKERBOARD) or choice not in CHOICES:
+        return TokenChooser(choice)
+    prior = load_context(model, "cpu")
+    if choice == SURPRISE:
+        return TokenChooser(choice, prior)
+    return TokenChooser(choice, prior, load_tokenizer(model, 0, "cpu"), load_classifier(model, "cpu"))
 
 
 def load_acceptance(model: str, part: str = CONTEXT) -> Acceptance:

@@ -14,12 +14,25 @@ import numpy as np
 from tokcom.errors import HeaderError, LockedError, ParameterError, RejectedError
 from tokcom.frame import BITS, MAX_DIMENSIONS, MAX_FOLLOWS, MAX_TOKENS, TOKENS
 from tokcom.packets.crc import Crc
-from tokcom.packets.elements import CHECK, FOLLOWS, KEY, MCS_MAP, NAMES, QUANTIZERS, SHAPE, Element, join, split
+from tokcom.packets.elements import (
+    CHECK,
+    FOLLOWS,
+    KEY,
+    MCS_MAP,
+    NAMES,
+    QUANTIZERS,
+    SHAPE,
+    THINNING,
+    Element,
+    join,
+    split,
+)
 from tokcom.packets.identity import NUMBER_BITS, PacketIdentity
 from tokcom.packets.labels import LABELS, NATURAL
 from tokcom.packets.layout import CONTIGUOUS, IMPORTANCE, LAYOUTS, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, mcs_of, share_of, two_groups
 from tokcom.packets.seal import KeyHolder, Seal
+from tokcom.packets.thinning import packets_sent
 
 VERSION = 1
 FIELDS = {
@@ -72,6 +85,8 @@ class BurstHeader:
         seal: the key that protects header and packets; None: none does.
         sizes: words of each quantizer, if they differ; empty if all have equally many.
         follows: frames back to the one that the frame continues, 0 to 255; 0 if it stands alone, and for bits.
+        thinning: rule that says which tokens are sent (`packets.thinning`), serialized; empty if all are. They fill
+            whole packets, the first ones; the others are not sent.
 
     Raises:
         ParameterError: a field is out of its range, or the frame is too large for the number of tokens sent.
@@ -94,6 +109,7 @@ class BurstHeader:
     seal: Seal | None = None
     sizes: tuple[int, ...] = ()
     follows: int = 0
+    thinning: bytes = b""
 
     def __post_init__(self) -> None:
         grid = tuple(map(int, self.grid))
@@ -122,6 +138,8 @@ class BurstHeader:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.quantizers != 1 and (bits or self.quantizers != grid[0]):
             raise ParameterError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
+        if self.thinning and bits:
+            raise ParameterError("thinning is given for a payload of bits; only tokens can be thinned")
         object.__setattr__(self, "sizes", self._checked_sizes())
         object.__setattr__(self, "mcs", self._checked_mcs())
         if self.elements:
@@ -151,6 +169,11 @@ class BurstHeader:
             if unknown.any():
                 raise ParameterError(f"mcs holds {mcs[unknown][0]}; it must be 0 to {MCS_COUNT - 1}, or {MCS_NOT_SENT}")
         mcs = mcs.astype(np.uint8)
+        if (mcs[self.n_described :] != MCS_NOT_SENT).any():
+            raise ParameterError(
+                f"the frame's rule sends {self.n_described} of {self.n_packets} packets; the MCS of the others must be "
+                f"{MCS_NOT_SENT}, not sent"
+            )
         if self.n_tokens > FREE_TOKENS:
             sent = int(np.count_nonzero(mcs != MCS_NOT_SENT)) * self.tokens_per_packet
             most = FREE_TOKENS + TOKENS_PER_TOKEN_SENT * sent
@@ -217,9 +240,16 @@ class BurstHeader:
         """Number of packets of the frame, including those not sent."""
         return -(-self.n_tokens // max(self.tokens_per_packet, 1))
 
+    @property
+    def n_described(self) -> int:
+        """Number of packets whose MCS the header tells; a rule leaves out the others."""
+        return packets_sent(self.thinning, self.grid, self.tokens_per_packet)
+
     def positions(self) -> np.ndarray:
         """Token positions of each packet, int32 (n_packets, tokens_per_packet) (`layout.packet_positions`)."""
-        return packet_positions(self.grid, self.tokens_per_packet, self.layout, self.layout_seed, self.quantizers)
+        return packet_positions(
+            self.grid, self.tokens_per_packet, self.layout, self.layout_seed, self.quantizers, self.thinning
+        )
 
     @property
     def extension_symbols(self) -> int:
@@ -248,19 +278,22 @@ class BurstHeader:
 
     def _tell(self, seal: Seal | None) -> tuple[dict[str, int], bytes]:
         shape = _shape_field(self.grid)
-        share = share_of(self.mcs)
+        mcs = self.mcs[: self.n_described]
+        share = share_of(mcs)
         elements = split(self.elements)
         if shape is None:
             elements.append(Element(SHAPE, _groups_of(self.grid)))
         if self.quantizers > 1:
             elements.append(Element(QUANTIZERS, _sizes_bytes(self.sizes)))
         if share is None:
-            value = map_of(self.mcs)
+            value = map_of(mcs)
             if len(value) > 255:
-                raise _too_long(len(self.mcs), len(value))
+                raise _too_long(len(mcs), len(value))
             elements.append(Element(MCS_MAP, value))
         if seal is not None:
             elements += [Element(KEY, seal.key_bytes()), Element(CHECK, seal.check_bytes())]
+        if self.thinning:
+            elements.append(Element(THINNING, self.thinning))
         layout, told_follows = _layout_code(self.layout, self.layout_seed, self.follows)
         if self.follows and not told_follows:
             elements.append(Element(FOLLOWS, bytes([self.follows]), optional=True))
@@ -276,7 +309,7 @@ class BurstHeader:
             "codebook_id": self.codebook_id, "payload": PLAIN_BITS if bits else LABELS.index(self.labels),
             "layout": layout, "tokens_per_packet": size >> 5,
             "token_bits": size & 31, "shape": shape or 0, "cmi": 0 if self.cmi is None else self.cmi + 1,
-            "mcs": MCS_NOT_SENT if share is None else int(self.mcs[0]), "share": share or 0,
+            "mcs": MCS_NOT_SENT if share is None else int(mcs[0]), "share": share or 0,
             "extension_symbols": symbols,
         }  # fmt: skip
         return fields, told
@@ -348,16 +381,19 @@ class HeaderBase:
             )
         grid = _shape_of(elements[SHAPE].value) if SHAPE in elements else self._plain_grid
         n_packets = self._n_packets(grid)
+        thinning = elements[THINNING].value if THINNING in elements else b""
+        described = self._n_described(thinning, grid)
         if MCS_MAP in elements:
-            mcs = mcs_of(elements[MCS_MAP].value, n_packets)
+            mcs = mcs_of(elements[MCS_MAP].value, described)
         else:
-            mcs = self._plain_mcs(n_packets)
+            mcs = self._plain_mcs(described)
+        mcs = np.pad(mcs, (0, n_packets - described), constant_values=MCS_NOT_SENT)
         seal = Seal.from_bytes(*(elements[number].value if number in elements else None for number in (KEY, CHECK)))
         quantizers, sizes = 1, ()
         if QUANTIZERS in elements:
             quantizers, sizes = grid[0], _sizes_of(elements[QUANTIZERS].value)
         follows = int.from_bytes(elements[FOLLOWS].value, "big") if FOLLOWS in elements else None
-        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows)
+        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows, thinning)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
             raise HeaderError("contents", "the header is not in its shortest form")
@@ -387,6 +423,13 @@ class HeaderBase:
             raise HeaderError("contents", f"the header announces {packets} packets; a frame has 1 to {MAX_PACKETS}")
         return packets
 
+    def _n_described(self, thinning: bytes, grid: tuple[int, ...]) -> int:
+        """Compute the number of packets whose MCS the header tells."""
+        try:
+            return packets_sent(thinning, grid, self._size[0])
+        except ParameterError as error:
+            raise HeaderError("contents", f"the header's rule of what is sent: {error}") from None
+
     @property
     def _size(self) -> tuple[int, int]:
         """Decode tokens per packet and bits per token."""
@@ -395,7 +438,7 @@ class HeaderBase:
 
     def _header(
         self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
-        seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int | None = None,
+        seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int | None = None, thinning: bytes = b"",
     ) -> BurstHeader:  # fmt: skip
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
@@ -405,7 +448,7 @@ class HeaderBase:
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
                 fields["cmi"] - 1 if fields["cmi"] else None, layout, seed,
                 NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
-                sizes, told_follows if follows is None else follows,
+                sizes, told_follows if follows is None else follows, thinning,
             )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"the header's CRC holds but its values are impossible: {error}") from None

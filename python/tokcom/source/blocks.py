@@ -152,7 +152,7 @@ def encode_block(
     """Encode some positions of frames of one grid as one block.
 
     Args:
-        frames: at least one frame, none with lost tokens.
+        frames: at least one frame, none with lost tokens at these positions.
         places: int (n,), positions in the order of coding.
         prior: what predicts tokens; it sees only these positions of each frame.
         settings: settings of coding; `blocks` is ignored.
@@ -162,7 +162,7 @@ def encode_block(
     """
     require_fit(prior, frames)
     for frame in frames:
-        if frame.lost.any():
+        if frame.lost[places].any():
             raise SourceError(f"frame {frame.frame_id} lacks {frame.lost.sum()} tokens; only whole frames can be coded")
     tokens = np.stack([frame.tokens for frame in frames])
     raw = tokens_to_bits(tokens[:, places].ravel(), bits_per_token(prior.codebook_size))

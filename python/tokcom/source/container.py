@@ -6,13 +6,14 @@ All numbers are unsigned and little-endian; a string is one byte of length follo
     codebook (string), its number of words (4 bytes), its modality (string)
     axes (1 byte), sides (2 bytes each)
     turns, frames per block (1 byte each), frames (4 bytes)
-    for each frame: label (2 bytes, FFFF for none), name (string)
+    for each frame: label (2 bytes, FFFF for none), name (string), its rule (one byte of length; none if all are coded)
     for each block: its length (4 bytes)
     CRC-32 of everything above (4 bytes)
     blocks
 
 Every block holds `frames per block` frames, the last one the remainder. Frames in one block share the overhead of its
-start and its check.
+start and its check. If a frame's rule (`packets.thinning`) leaves out tokens, it is alone in its block, which holds the
+others.
 """
 
 import struct
@@ -26,18 +27,21 @@ from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.bits import bits_per_token
+from tokcom.packets.halton import BASES, halton_order
+from tokcom.packets.thinning import sent_mask
 from tokcom.source.blocks import DEFAULTS, SourceSettings, decode_block, encode_block, raw_bytes
 from tokcom.source.byte_reader import ByteReader, string_bytes, with_crc
-from tokcom.source.order import BASES, halton_order
 
 MAGIC = b"\x89TKC"
-VERSION = 1
+VERSION = 2
 FRAMES_PER_BLOCK = 16
 MAX_TOKENS = 1 << 16
 """Largest number of tokens per frame."""
 MAX_TOKENS_IN_ALL = 1 << 24
 LIMITS = f"a file holds frames of 1 to {MAX_TOKENS} tokens, and {MAX_TOKENS_IN_ALL} tokens in all"
 NO_LABEL = 0xFFFF
+MAX_RULE = 255
+"""Most bytes of a frame's rule."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,26 @@ class CodedFrames:
         """
         members = self.members(block)
         outlines = [self.outlines[number] for number in members]
-        places = halton_order(outlines[0].grid)
+        places = places_of(outlines[0])
         settings = SourceSettings(self.turns)
         try:
             found = decode_block(self.blocks[block], outlines, places, prior, settings)
         except SourceError as error:
             which = f"frames {members[0] + 1} to {members[-1] + 1}" if len(members) > 1 else f"frame {members[0] + 1}"
             raise SourceError(f"block {block + 1} of {len(self.blocks)} ({which}): {error}") from None
-        tokens = np.full((len(members), len(places)), LOST, np.int32)
+        tokens = np.full((len(members), prod(outlines[0].grid)), LOST, np.int32)
         tokens[:, places] = found
         return [outline.with_tokens(own) for outline, own in zip(outlines, tokens, strict=True)]
+
+
+def places_of(outline: TokenFrame) -> np.ndarray:
+    """List the places of a frame that are coded, in the order of coding, int64 (n,).
+
+    Raises:
+        ParameterError: the frame's rule is not one of its grid.
+    """
+    order = halton_order(outline.grid)
+    return order[sent_mask(outline.thinning, outline.grid)[order]]
 
 
 def code_frames(
@@ -101,11 +115,12 @@ def code_frames(
     """Code frames of one codebook and grid.
 
     Args:
-        frames: at least one frame, none with lost tokens; their numbers are not stored.
+        frames: at least one frame, none with lost tokens but those that its rule leaves out; their numbers are not
+            stored.
         names: names of the frames.
         prior: prior of the codebook.
         settings: settings of coding; `blocks` is ignored.
-        frames_per_block: 1 to 255.
+        frames_per_block: 1 to 255; 1 if a frame has a rule.
         progress: called with the number of frames done since the last call.
 
     Raises:
@@ -120,11 +135,12 @@ def code_frames(
     kinds = {(frame.codebook, frame.codebook_size, frame.grid, frame.modality, frame.quantizers) for frame in frames}
     if len(kinds) > 1 or frames[0].quantizers > 1:
         raise ParameterError("frames of one file must share codebook, grid and modality, and have one quantizer")
-    places = halton_order(frames[0].grid)
+    if frames_per_block > 1 and any(frame.thinning for frame in frames):
+        raise ParameterError(f"frames_per_block is {frames_per_block}; it must be 1 for frames that are sent in part")
     blocks = []
     for first in range(0, len(frames), frames_per_block):
         group = frames[first : first + frames_per_block]
-        blocks.append(encode_block(group, places, prior, settings))
+        blocks.append(encode_block(group, places_of(group[0]), prior, settings))
         progress(len(group))
     outlines = [
         replace(frame, tokens=np.full_like(frame.tokens, LOST), frame_id=number) for number, frame in enumerate(frames)
@@ -139,6 +155,8 @@ def to_bytes(coded: CodedFrames) -> bytes:
         SourceError: the frames exceed what a file can hold.
     """
     first = coded.outlines[0]
+    if any(len(outline.thinning) > MAX_RULE for outline in coded.outlines):
+        raise SourceError(f"a rule of what is coded takes more than {MAX_RULE} bytes; choose another")
     if not _fits(len(coded.outlines), first.grid):
         raise SourceError(f"{len(coded.outlines)} frames of {prod(first.grid)} tokens; {LIMITS}")
     parts = [
@@ -148,6 +166,7 @@ def to_bytes(coded: CodedFrames) -> bytes:
     ]  # fmt: skip
     for outline, name in zip(coded.outlines, coded.names, strict=True):
         parts += struct.pack("<H", NO_LABEL if outline.cmi is None else outline.cmi), string_bytes(name)
+        parts.append(struct.pack("<B", len(outline.thinning)) + outline.thinning)
     parts += [struct.pack("<I", len(block)) for block in coded.blocks]
     return b"".join([with_crc(b"".join(parts)), *coded.blocks])
 
@@ -176,11 +195,13 @@ def from_bytes(data: bytes) -> CodedFrames:
             f"it announces {count} frames of {' x '.join(map(str, grid))} tokens, {frames_per_block} per block, coded "
             f"in {turns} turns; {LIMITS}"
         )
-    reader.require(3 * count, f"{count} frames")
-    labels, names = [], []
+    reader.require(4 * count, f"{count} frames")
+    labels, names, rules = [], [], []
     for number in range(count):
         labels += reader.numbers("<H", f"the label of frame {number + 1}")
         names.append(reader.string(f"the name of frame {number + 1}"))
+        (length,) = reader.numbers("<B", f"the rule of frame {number + 1}")
+        rules.append(reader.take(length, f"the rule of frame {number + 1}"))
     block_count = -(-count // frames_per_block)
     lengths = reader.numbers(f"<{block_count}I", f"the lengths of {block_count} blocks")
     reader.require_crc()
@@ -194,11 +215,22 @@ def from_bytes(data: bytes) -> CodedFrames:
     try:
         outlines = [
             TokenFrame(
-                np.full(prod(grid), LOST), codebook, size, grid, modality, None if label == NO_LABEL else label, number
+                np.full(prod(grid), LOST),
+                codebook,
+                size,
+                grid,
+                modality,
+                None if label == NO_LABEL else label,
+                number,
+                thinning=rule,
             )
-            for number, label in enumerate(labels)
+            for number, (label, rule) in enumerate(zip(labels, rules, strict=True))
         ]
-    except FrameError as error:
+        for rule in rules:
+            sent_mask(rule, grid)
+        if frames_per_block > 1 and any(rules):
+            raise ParameterError(f"{frames_per_block} frames per block, of which some have a rule")
+    except (FrameError, ParameterError) as error:
         raise SourceError(f"its CRC holds but its header is impossible: {error}") from None
     return CodedFrames(tuple(outlines), tuple(names), turns, frames_per_block, tuple(blocks))
 

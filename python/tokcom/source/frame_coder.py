@@ -14,7 +14,7 @@ from tokcom.source.blocks import DEFAULTS, MAX_BLOCKS, SourceSettings, decode_in
 from tokcom.source.payload import as_bits, from_bits
 from tokcom.source.range_coder import DecisionEncoder
 
-FORMAT = "blocks of coded tokens, version 1"
+FORMAT = "blocks of coded tokens, version 2"
 
 
 def coded_content(codebook: str) -> str:

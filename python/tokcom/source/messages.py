@@ -80,9 +80,7 @@ class MessageCoder:
             SourceError: it is empty, or longer than MOST_BYTES.
             TextError: it is no Unicode.
         """
-        plain = text.encode("utf-8", "surrogatepass")
-        if not 0 < len(plain) <= MOST_BYTES:
-            raise SourceError(f"the message has {len(plain)} bytes; it must have 1 to {MOST_BYTES}")
+        plain = require_message(text)
         tokens = self.tokenizer.tokenize(text).tokens
         check = check_bits(self.prior.codebook, tokens, CHECK_BITS)
         coded = np.concatenate([[1], check, encode_causal(tokens, self._primed.fork(), self.ending, self.margin)])
@@ -114,6 +112,14 @@ class MessageCoder:
         if not np.array_equal(check_bits(self.prior.codebook, tokens, CHECK_BITS), bits[1 : 1 + CHECK_BITS]):
             raise SourceError("its check fails: it is corrupt, or was coded with another model or primer")
         return self.tokenizer.detokenize(tokens)
+
+
+def require_message(text: str) -> bytes:
+    """Return a message in UTF-8, or raise SourceError if it is empty, or longer than MOST_BYTES."""
+    plain = text.encode("utf-8", "surrogatepass")
+    if not 0 < len(plain) <= MOST_BYTES:
+        raise SourceError(f"the message has {len(plain)} bytes; it must have 1 to {MOST_BYTES}")
+    return plain
 
 
 def line_ends(tokenizer: TextTokenizer) -> np.ndarray:

@@ -13,8 +13,8 @@ from tokcom.context.classifier import Classifier
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
-from tokcom.source.order import halton_order
-from tokcom.source.thinning import DENSITIES, REGIONS_PER_SIDE, Thinning, region_of
+from tokcom.packets.halton import halton_order
+from tokcom.packets.thinning import DENSITIES, REGIONS_PER_SIDE, Thinning, region_of
 from tokcom.tokenizers.vq import VQTokenizer
 
 

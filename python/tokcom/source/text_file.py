@@ -30,7 +30,7 @@ from tokcom.source.causal_code import check_bits, decode_causal, encode_causal
 from tokcom.tokenizers.text import TextTokenizer, pieces
 
 MAGIC = b"\x89TKT"
-VERSION = 1
+VERSION = 2
 BLOCK_TOKENS, BLOCKS_PER_WINDOW, KEPT_TOKENS = 512, 3, 256
 CHECK_BITS = 16
 MAX_BYTES = 1 << 24

@@ -7,9 +7,10 @@ import numpy as np
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
+from tokcom.packets.halton import halton_order
 from tokcom.source.blocks import SourceSettings, encode, encode_block
 from tokcom.source.container import FRAMES_PER_BLOCK
-from tokcom.source.order import halton_order, independent_places, split_turns
+from tokcom.source.order import independent_places, split_turns
 
 
 class RememberingPrior(Prior):

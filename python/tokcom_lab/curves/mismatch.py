@@ -22,9 +22,9 @@ from tokcom.errors import SourceError, TokcomError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.models.onnx_export import export_context
 from tokcom.models.zoo import codebook, load_context
+from tokcom.packets.halton import halton_order
 from tokcom.source.blocks import SourceSettings, encode_block
 from tokcom.source.container import CodedFrames, from_bytes, to_bytes
-from tokcom.source.order import halton_order
 from tokcom_lab.cache import FOLDER, SELDOM, code_of, key_of, model_content
 from tokcom_lab.curves.compression import RememberingPrior
 

@@ -14,7 +14,9 @@ from types import ModuleType
 import numpy as np
 
 from tokcom.context.causal import CausalPrior
+from tokcom.context.condition import NOTHING
 from tokcom.errors import DatasetError, TokcomError
+from tokcom.source.decisions import Decisions
 from tokcom.source.messages import MessageCoder
 from tokcom.source.text_file import code_text
 from tokcom.tokenizers.text import TextTokenizer
@@ -91,6 +93,27 @@ def speed(text: str, prior: CausalPrior, tokenizer: TextTokenizer, runs: int = 3
             raise TokcomError("a text does not come back as it was")
     encoder, decoder = np.min(seconds, axis=0) / coded.tokens
     return float(encoder), float(decoder)
+
+
+def largest_difference(text: str, prior: CausalPrior, tokenizer: TextTokenizer, tokens: int = 128) -> float:
+    """Largest difference between the encoder's and the decoder's log-odds of a text's decisions.
+
+    Args:
+        text: the text.
+        prior: a language model in full precision.
+        tokenizer: the tokenizer of its codebook.
+        tokens: number of tokens, from the text's beginning.
+    """
+    known, largest, start = tokenizer.tokenize(text).tokens[:tokens], 0.0, 0
+    one_by_one = prior.paths(NOTHING)
+    for together in prior.paths(NOTHING).along(known):
+        for row in together:
+            token = known[start : start + 1]
+            found = [Decisions(logs).of_tokens(token)[0] for logs in (row[None], one_by_one.log_probabilities)]
+            largest = max(largest, float(np.abs(found[0] - found[1]).max()))
+            one_by_one.follow(token, weigh=False)
+            start += 1
+    return largest
 
 
 def message_sizes(

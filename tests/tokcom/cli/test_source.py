@@ -41,6 +41,31 @@ def test_pictures_come_back_as_their_tokens_show_them(pictures, compressed, tiny
         np.testing.assert_array_equal(found, shown)
 
 
+@pytest.mark.parametrize("choice", ["spread", "regions"])
+def test_pictures_are_thinned_to_a_size_and_filled_in(pictures, compressed, tiny_model, tmp_path, choice):
+    file = tmp_path / "small.tkc"
+    arguments = [
+        "compress",
+        *map(str, pictures),
+        "--model",
+        "tiny",
+        "-o",
+        str(file),
+        "--bytes",
+        "8",
+        "--choice",
+        choice,
+    ]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    coded = from_bytes(file.read_bytes())
+    rules = [len(outline.thinning) for outline in coded.outlines]
+    assert all(rules) and max(len(block) + rule for block, rule in zip(coded.blocks, rules, strict=True)) <= 8
+    done = CliRunner().invoke(main, ["decompress", str(file), "--to", str(tmp_path / "out")])
+    assert done.exit_code == 0 and "3 of 3 pictures" in done.stdout, done.output
+    assert len(list((tmp_path / "out").glob("small-*.png"))) == 3
+
+
 def test_a_damaged_block_is_told_and_the_rest_written(compressed, tmp_path, monkeypatch):
     from tokcom.source.container import CodedFrames, to_bytes
 
@@ -86,6 +111,16 @@ def test_texts_come_back_byte_for_byte(text_files, tiny_text_model, tmp_path, mo
     for number, path in enumerate(text_files, 1):
         found = tmp_path / f"out/two-{number:04d}-{path.name}"
         assert found.read_bytes() == path.read_bytes()
+
+
+def test_a_message_comes_back(tiny_text_model, monkeypatch):
+    monkeypatch.setenv("TOKCOM_MODELS", str(tiny_text_model.parent))
+    done = CliRunner().invoke(main, ["compress", "--message", "the rain", "--model", "tiny-text"])
+    assert done.exit_code == 0, done.output
+    digits = done.stdout.splitlines()[0]
+    assert 0 < len(bytes.fromhex(digits)) <= 9
+    done = CliRunner().invoke(main, ["decompress", "--message", digits, "--model", "tiny-text"])
+    assert done.exit_code == 0 and done.stdout.splitlines()[0] == "the rain", done.output
 
 
 def test_files_that_cannot_be_compressed_together_or_at_all(text_files, pictures, tmp_path):

@@ -12,6 +12,7 @@ from tokcom.packets.layout import packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.security.keys import Key
 from tokcom.security.sender import Sender
+from tokcom.source.chooser import TokenChooser
 
 FRAME = TokenFrame(
     np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32), "caltech64", 1024, (16, 16), frame_id=9
@@ -42,6 +43,17 @@ def test_what_is_chosen_can_be_sent_and_airtime_and_bits_are_those_of_the_burst(
     assert np.array_equal(received.header.mcs, choice.mcs) and received.packets_ok[sent].all()
     known = ~received.frame.lost
     assert np.array_equal(received.frame.tokens[known], FRAME.tokens[known]) and known.sum() == 4 * sent.sum()
+
+
+def test_packets_that_a_rule_leaves_out_stay_unsent_unless_the_policy_decides_itself():
+    thinned = TokenChooser("spread").thin(FRAME, 128)
+    for policy in ("fixed", "cqi"):
+        choice = LinkAdapter(AdaptationConfig(policy)).choose(thinned, 100, np.array([9.0]))
+        assert (choice.mcs[32:] == MCS_NOT_SENT).all() and (choice.mcs[:32] != MCS_NOT_SENT).all()
+        assert len(Transmitter().transmit(thinned, 100, choice.mcs)) == choice.airtime
+    adapter = LinkAdapter(AdaptationConfig("semantic"), None, Unasked(), load_residual("caltech64"))
+    with pytest.raises(ParameterError, match="frame 9 has a rule of what is sent"):
+        adapter.choose(thinned, 100, np.array([9.0]), bits=BITS)
 
 
 def test_with_a_key_airtime_and_bits_are_those_of_the_sealed_burst(tmp_path):

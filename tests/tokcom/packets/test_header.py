@@ -204,6 +204,18 @@ def test_what_the_base_can_say_it_says(fields, expected):
         ({"grid": (64,), "mcs": [15] * 16}, 3, "11 f0"),
         # Runs of as many bytes as packets by themselves.
         ({"grid": (16,), "mcs": [3, 3, 3, 15]}, 3, "12 33 3f"),
+        # Half of the tokens, evenly spread: 32 packets of one MCS, of two, or of several.
+        ({"grid": (16, 16), "mcs": [6] * 32 + [15] * 32, "thinning": bytes.fromhex("000080")}, 4, "43 00 00 80"),
+        (
+            {"grid": (16, 16), "mcs": [6] * 16 + [7] * 16 + [15] * 32, "thinning": bytes.fromhex("000080")},
+            4,
+            "43 00 00 80",
+        ),
+        (
+            {"grid": (16, 16), "mcs": [6] * 16 + [9] * 16 + [15] * 32, "thinning": bytes.fromhex("000080")},
+            5,
+            "12 60 f9 43 00 00 80",
+        ),
         # Kept as they came.
         ({"elements": bytes.fromhex("a1 07 fa c8 01 02")}, 5, "a1 07 fa c8 01 02"),
         ({"grid": (5000,), "mcs": [6] * 1250, "elements": bytes.fromhex("d8")}, 4, "0a a7 07 d8"),
@@ -342,6 +354,18 @@ def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
         ("18", {"payload": 3, "layout": 1024}, "quantizers"),
         ("18", {"payload": 3}, "layout is 'spread'"),
         ("98", {"shape": 0b101000100}, "not in its shortest form"),
+        # Rules of what is sent of 256 tokens.
+        ("43 00 00 80", {"shape": 0b101000100}, None),
+        ("43 00 00 7e", {"shape": 0b101000100}, "126 tokens, which do not fill packets of 4"),
+        ("43 00 01 00", {"shape": 0b101000100}, "sends all 256 tokens"),
+        ("43 00 01 04", {"shape": 0b101000100}, "announces 260 tokens"),
+        ("43 00 00 00", {"shape": 0b101000100}, "announces 0 tokens"),
+        ("43 04 00 80", {"shape": 0b101000100}, "no rule"),
+        ("43 02 00 80", {"shape": 0b101000100}, "the rule has 3 bytes; 'regions' has 7"),
+        ("47 07 02 00 80 00 00 00 00", {"shape": 255}, "regions need a grid"),
+        ("40", {"shape": 0b101000100}, "not in its shortest form"),
+        ("0a a7 07 43 00 00 80", {"shape": 0}, "must be sent whole"),
+        ("43 00 00 6a", {"payload": 3, "layout": 1024}, "payload of bits"),
         # Elements as such.
         ("14 60", {"mcs": 15}, "truncated"),
         ("7f", {}, "truncated in its first bytes"),
@@ -367,8 +391,8 @@ def test_an_extension_of_more_symbols_than_it_needs_is_refused():
 
 
 def test_an_element_that_must_be_known_and_is_not_is_named_with_its_frame():
-    with pytest.raises(HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 8, 200") as caught:
-        parse(bytes.fromhex("41 07 78 c8"))
+    with pytest.raises(HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 9, 200") as caught:
+        parse(bytes.fromhex("49 07 78 c8"))
     assert caught.value.kind == "element"
 
 
@@ -377,6 +401,14 @@ def test_an_element_that_may_be_passed_over_is_kept():
     assert header == a_header(elements=bytes.fromhex("aa 07 08")) != a_header() and comes_back(header)
     # Bytes of zeros at its end are its own.
     assert parse(bytes.fromhex("aa 07 00")).elements == bytes.fromhex("aa 07 00")
+
+
+@pytest.mark.parametrize(
+    ("mcs", "message"), [([6] * 64, "32 of 64 packets"), ([6] * 31 + [15] * 32 + [6], "must be 15, not sent")]
+)
+def test_packets_that_a_rule_leaves_out_are_not_sent(mcs, message):
+    with pytest.raises(ParameterError, match=message):
+        a_header(mcs, grid=(16, 16), thinning=bytes.fromhex("000080"))
 
 
 @pytest.mark.parametrize("elements", ["3a 07 08", "0a a7 07", "a0 00", "aa 07", "b4 12 34 85 67"])

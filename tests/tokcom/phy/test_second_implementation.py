@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from hashlib import sha256
 from math import gcd, prod, sqrt
 from pathlib import Path
@@ -52,6 +53,7 @@ class Burst:
     quantizers: int = 1
     words: tuple = ()
     follows: int = 0
+    rule: bytes = b""
     key: tuple | None = None  # secret, direction, epoch, bits of a tag
 
     @property
@@ -182,7 +184,7 @@ def element(number, value, ignorable=False):
 
 def extension_bytes(burst, tag=None):
     """Bytes of the elements, and symbols; the tag of the header is found where it is not told."""
-    mcs = [int(each) for each in burst.mcs]
+    mcs = [int(each) for each in burst.mcs][: described(burst)]
     elements = []
     if shape_field(burst.shape) is None:
         elements += element(1, shape_value(burst.shape))
@@ -194,6 +196,8 @@ def extension_bytes(burst, tag=None):
         secret, direction, epoch, width = burst.key
         elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
         elements += element(7, [width, *(digest(burst)[:4] if tag is None else tag)])
+    if burst.rule:
+        elements += element(8, burst.rule)
     if burst.follows and layout_number(burst) < 1026:
         elements += element(14, [burst.follows], ignorable=True)
     symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
@@ -229,7 +233,7 @@ def codebook_id(burst):
 
 
 def base_bits(burst, tag=None):
-    mcs, share = mcs_of_base([int(each) for each in burst.mcs]) or (NOT_SENT, 0)
+    mcs, share = mcs_of_base([int(each) for each in burst.mcs][: described(burst)]) or (NOT_SENT, 0)
     if burst.payload == "bits":
         size = [(burst.tokens_per_packet - 1, 11)]
     else:
@@ -263,7 +267,61 @@ def gray_mapped(bits, per_symbol):
     return (levels(bits[:, : per_symbol // 2]) + 1j * levels(bits[:, per_symbol // 2 :])) / sqrt(power)
 
 
+def described(burst):
+    """Packets whose MCS the header tells."""
+    return number_of(unpacked(burst.rule[1:3])) // burst.tokens_per_packet if burst.rule else len(burst.mcs)
+
+
+def unpacked(data):
+    return np.concatenate([bits_of(byte, 8) for byte in data])
+
+
+def halton(shape):
+    """Positions in the order in which the sequence visits them."""
+
+    def inverse(i, base):
+        digits = []
+        while i:
+            digits.append(i % base)
+            i //= base
+        return sum(Fraction(digit, base ** (place + 1)) for place, digit in enumerate(digits))
+
+    bases, visited = (2, 3, 5, 7), {}
+    for i in range(1, 16 * prod(shape) + 1):
+        cell = [int(inverse(i, base) * side) for side, base in zip(shape, bases, strict=False)]
+        visited.setdefault(int(np.ravel_multi_index(cell, shape)))
+    return [*visited, *(position for position in range(prod(shape)) if position not in visited)]
+
+
+def positions_sent(burst):
+    """Those of the tokens that the rule sends."""
+    if not burst.rule:
+        return set(range(len(burst.tokens)))
+    count, order, shape = number_of(unpacked(burst.rule[1:3])), halton(burst.shape), burst.shape
+    where = {position: [int(each) for each in np.unravel_index(position, shape)] for position in order}
+    if burst.rule[0] == 3:
+        return set(np.flatnonzero(unpacked(burst.rule[3:])).tolist())
+    if burst.rule[0] == 1:
+        order = sorted(order, key=lambda position: sum(where[position]) % 2)
+    if burst.rule[0] == 2:
+        levels = [2 * high + low for high, low in unpacked(burst.rule[3:]).reshape(16, 2)]
+        level = {p: levels[4 * (4 * where[p][0] // shape[0]) + 4 * where[p][1] // shape[1]] for p in order}
+        of_level = [[p for p in order if level[p] == each] for each in range(4)]
+        rank = {
+            p: 8 * k * len(order) // (len(own) * 2 ** (3 - each))
+            for each, own in enumerate(of_level)
+            for k, p in enumerate(own)
+        }
+        order = sorted(order, key=rank.get)
+    return set(order[:count])
+
+
 def layout(burst):
+    order, sent = whole_layout(burst), positions_sent(burst)
+    return np.array(sorted(order.tolist(), key=lambda position: position not in sent))
+
+
+def whole_layout(burst):
     count = len(burst.tokens)
     if burst.layout == "contiguous":
         return np.arange(count)
@@ -405,6 +463,7 @@ def projects_own(burst, profile):
         quantizers=burst.quantizers,
         sizes=burst.words,
         follows=burst.follows,
+        thinning=burst.rule,
     )
     config = TransmitConfig(
         tokens_per_packet=burst.tokens_per_packet,
@@ -473,6 +532,15 @@ BURSTS = {
     "a seed not in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1020),
     "a frame that follows two before": a_burst((16, 16), [6] * 64, follows=2),
     "a frame of a key that follows one long before": a_burst((16, 16), [6] * 64, follows=255, key=KEY),
+    "half of the tokens, evenly spread": a_burst((16, 16), [6] * 32 + [15] * 32, rule=bytes([0, 0, 128])),
+    "a checkerboard, several MCS": a_burst((12, 9), [*range(13)] + [15] * 14, rule=bytes([1, 0, 52])),
+    "regions of a level each": a_burst(
+        (16, 20), [3] * 30 + [15] * 50, rule=bytes([2, 0, 120, 0x1B, 0xE4, 0, 0xFF]), layout="importance"
+    ),
+    "a map of tokens": a_burst(
+        (5, 7), [8] * 4 + [15] * 5, rule=bytes([3, 0, 16, 0xF0, 0xF3, 0x03, 0x1C, 0x40]), layout="contiguous"
+    ),
+    "a line of which a part is sent": a_burst((300,), [8] * 10 + [15] * 65, rule=bytes([0, 0, 40]), key=KEY),
     "quantizers": a_burst((4, 6, 5), [4] * 30, quantizers=4, layout="importance"),
     "quantizers in a grid of the base": a_burst((8, 4), [4] * 8, quantizers=8, layout="contiguous"),
     "quantizers of different words": a_burst(

@@ -35,11 +35,11 @@ def test_round_trip(prior, frames, coded):
 def test_layout_of_the_file(coded):
     """Read by hand, as the module's text says."""
     data = to_bytes(coded)
-    assert data[:6] == b"\x89TKC\x01\x04" and data[6:10] == b"tiny"
+    assert data[:6] == b"\x89TKC\x02\x04" and data[6:10] == b"tiny"
     assert struct.unpack("<I", data[10:14]) == (48,) and data[14:20] == b"\x05image"
     assert struct.unpack("<BHH", data[20:25]) == (2, 8, 8)
     assert struct.unpack("<BBI", data[25:31]) == (5, 2, 5)
-    assert data[31:37] == b"\xff\xff\x03cat" and data[37:43] == b"\x02\x00\x03\xc3\x96l"
+    assert data[31:38] == b"\xff\xff\x03cat\0" and data[38:45] == b"\x02\x00\x03\xc3\x96l\0"
     size = sum(map(len, coded.blocks))
     lengths = struct.unpack("<3I", data[-size - 16 : -size - 4])
     assert lengths == tuple(map(len, coded.blocks))
@@ -92,7 +92,7 @@ def test_damage_is_told(coded, data):
     elif kind == "longer":
         broken = whole + data.draw(st.binary(min_size=1, max_size=9))
     else:
-        broken = (MAGIC + b"\x01" if kind == "magic" else b"") + data.draw(st.binary(max_size=60))
+        broken = (MAGIC + b"\x02" if kind == "magic" else b"") + data.draw(st.binary(max_size=60))
     with pytest.raises(SourceError):
         from_bytes(broken)
 

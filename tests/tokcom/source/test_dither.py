@@ -11,19 +11,24 @@ from tokcom.source.dither import (
     MARGIN,
     NO_DITHER,
     STEPS,
+    companded,
     find_dither,
     first_suits,
     probabilities,
     probability_table,
 )
 
-TABLE = "ce51e99164d12566"
+TABLE = "63b2d3812e28208b"
 
 
 def test_the_table_is_the_logistic_function_and_the_same_everywhere():
     table = probability_table()
     points = np.arange(-(len(table) // 2), len(table) // 2 + 1) / (STEPS * DITHERS)
-    np.testing.assert_array_equal(table, np.clip(np.rint(65536 * expit(points)), 1, 65535))
+    # Full steps up to 2, twice as wide ones up to 4, four times up to 7, eight times from there.
+    log_odds = np.sign(points) * np.interp(np.abs(points), [0, 2, 3, 3.75, 5], [0, 2, 4, 7, 17])
+    np.testing.assert_array_equal(table, np.clip(np.rint(65536 * expit(log_odds)), 1, 65535))
+    inside = np.abs(log_odds) <= 12
+    np.testing.assert_allclose(companded(log_odds[inside]), points[inside], atol=1e-12)
     assert hashlib.sha256(table.astype("<i4").tobytes()).hexdigest()[:16] == TABLE
 
 
@@ -41,17 +46,21 @@ def test_log_odds_within_the_margin_give_equal_probabilities(seed, count):
 @given(st.integers(0, DITHERS - 1), st.floats(-12, 12))
 def test_probabilities_are_near_the_true_ones(dither, odds):
     found = probabilities(np.array([odds]), np.array(dither))[0] / 65536
-    low, high = expit(np.array([odds - 0.5 / STEPS - 1e-9, odds + 0.5 / STEPS + 1e-9]))
+    half_step = 0.5 / STEPS * np.select([abs(odds) < 1.5, abs(odds) < 3.5, abs(odds) < 6], [2, 4, 8], 8) + 1e-9
+    low, high = expit(np.array([odds - half_step, odds + half_step]))
     assert low - 1 / 65536 <= found <= high + 1 / 65536
 
 
 def test_hopeless_log_odds_have_no_dither_and_are_coded_flat():
     odds = np.arange(DITHERS) / DITHERS / STEPS + 0.5 / STEPS
+    assert odds.max() < 2
     assert find_dither(odds) == NO_DITHER
     np.testing.assert_array_equal(probabilities(odds, np.array(NO_DITHER)), HALF)
 
 
 def test_the_number_of_a_dither_is_coded_with_its_frequency():
     rng = np.random.default_rng(0)
-    numbers = np.array([find_dither(rng.uniform(-12, 12, 2000)) for _ in range(300)])
+    # A mean slope of 0.6: most of them within 2.
+    odds = np.where(rng.random((300, 2000)) < 0.367, rng.uniform(-2, 2, (300, 2000)), rng.uniform(-12, 12, (300, 2000)))
+    numbers = np.array([find_dither(own) for own in odds])
     assert abs(np.mean(numbers == 0) - first_suits(2000) / 65536) < 0.07

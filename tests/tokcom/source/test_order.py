@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import qmc
 
 from tokcom.errors import ParameterError
-from tokcom.source.order import halton_order, independent_places, split_turns
+from tokcom.packets.halton import halton_order
+from tokcom.source.order import independent_places, split_turns
 
 
 def test_the_order_is_that_of_the_halton_sequence():

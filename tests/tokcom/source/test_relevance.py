@@ -7,10 +7,10 @@ import torch
 from tokcom.context.condition import NOTHING
 from tokcom.frame import LOST
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
+from tokcom.packets.halton import halton_order
+from tokcom.packets.thinning import region_of
 from tokcom.source.filling import expected_picture
-from tokcom.source.order import halton_order
 from tokcom.source.relevance import most_relevant, relevant_regions, spread_first, surprise, token_relevance
-from tokcom.source.thinning import region_of
 
 
 @pytest.fixture

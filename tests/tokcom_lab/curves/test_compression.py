@@ -4,8 +4,9 @@ import pytest
 from tokcom.context.condition import Condition
 from tokcom.frame import LOST, TokenFrame
 from tokcom.models.zoo import load_context
+from tokcom.packets.halton import halton_order
 from tokcom.source.blocks import SourceSettings
-from tokcom.source.order import halton_order, split_turns
+from tokcom.source.order import split_turns
 from tokcom_lab.curves.compression import RememberingPrior, ideal_bits, independent_bits, token_bits
 
 pytest.importorskip("constriction")

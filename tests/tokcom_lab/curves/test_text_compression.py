@@ -7,7 +7,7 @@ from tokcom.errors import DatasetError
 from tokcom.models.text import load_exact_language
 from tokcom.source.messages import MessageCoder
 from tokcom_lab.curves import text_compression
-from tokcom_lab.curves.text_compression import MODEL, NgramCoder, message_sizes, speed, text_sizes
+from tokcom_lab.curves.text_compression import MODEL, NgramCoder, largest_difference, message_sizes, speed, text_sizes
 
 pytest.importorskip("constriction")
 pytest.importorskip("tokenizers", reason="the packages of requirements/text.txt are not installed")
@@ -44,6 +44,7 @@ def test_messages_and_speed(language):
     assert len(seen) == 3 and by["UTF-8"]["bytes"] == 12 + 2 + 14 and by[MODEL]["growth"] <= 1
     encoder, decoder = speed("the rain on the other train", *language, runs=1)
     assert encoder > 0 and decoder > 0
+    assert largest_difference("the rain on the other train", *language) < 1e-4
 
 
 def test_a_folder_that_is_no_checkout(tmp_path):

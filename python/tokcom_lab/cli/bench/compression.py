@@ -165,7 +165,7 @@ def _texts(
     from tokcom.models.text import load_exact_language
     from tokcom.models.zoo import make_missing
     from tokcom.source.messages import MessageCoder
-    from tokcom_lab.curves.text_compression import NgramCoder, message_sizes, speed, text_sizes
+    from tokcom_lab.curves.text_compression import NgramCoder, largest_difference, message_sizes, speed, text_sizes
     from tokcom_lab.text_messages import paragraphs, text_files
 
     report = {}
@@ -180,11 +180,12 @@ def _texts(
             prose = {name: text for name, text in prose.items() if text}
             row = bar.add_task("texts", total=len(prose) + 1)
             report["text"] = text_sizes(prose, *language, lambda done: bar.advance(row, done))
-            encoder, decoder = speed(min(prose.values(), key=len), *language)
+            shortest = min(prose.values(), key=len)
+            encoder, decoder = speed(shortest, *language)
             bar.advance(row)
             report["text_speed"] = {
                 "encoder_cpu_ms_per_token": 1e3 * encoder, "decoder_cpu_ms_per_token": 1e3 * decoder,
-                "ratio": decoder / encoder,
+                "ratio": decoder / encoder, "largest_difference": largest_difference(shortest, *language),
             }  # fmt: skip
         if "messages" in parts:
             rival = None if mesh_compressor is None else NgramCoder(mesh_compressor)

@@ -3,16 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokcom.errors import ParameterError, SourceError
-from tokcom.frame import LOST, TokenFrame
-from tokcom.source.order import halton_order
-from tokcom.source.thinning import RULES, Thinning, most_tokens, region_of, rule_bytes, thin, thinned
+from tokcom.errors import ParameterError
+from tokcom.packets.halton import halton_order
+from tokcom.packets.layout import LAYOUTS, packet_positions
+from tokcom.packets.thinning import MAX_THINNED, RULES, Thinning, packets_sent, region_of, rule_bytes, sent_mask
 
 GRID = (8, 8)
-
-
-def frame(seed=0):
-    return TokenFrame(np.random.default_rng(seed).integers(0, 1000, 64), "book", 1000, GRID)
 
 
 @st.composite
@@ -24,17 +20,13 @@ def thinnings(draw):
 
 
 @settings(max_examples=80)
-@given(thinnings(), st.integers(0, 50))
-def test_exactly_the_tokens_and_bits_asked_for(thinning, spare):
-    whole = frame()
-    budget = 8 * rule_bytes(thinning.rule, GRID) + 10 * thinning.count + spare
-    bits = thin(whole, thinning, budget)
-    assert len(bits) == budget and most_tokens(thinning.rule, GRID, 1000, budget) >= min(thinning.count, 64)
-    found = thinned(bits, whole.with_tokens(np.full(64, LOST)))
-    kept = found.tokens != LOST
-    assert kept.sum() == thinning.count
-    np.testing.assert_array_equal(found.tokens[kept], whole.tokens[kept])
-    assert Thinning.from_bytes(thinning.to_bytes(GRID), GRID) == thinning
+@given(thinnings())
+def test_exactly_the_tokens_asked_for_and_the_rule_comes_back(thinning):
+    data = thinning.to_bytes(GRID)
+    assert len(data) == rule_bytes(thinning.rule, GRID) and Thinning.from_bytes(data, GRID) == thinning
+    mask = sent_mask(data, GRID)
+    assert mask.sum() == thinning.count and set(np.flatnonzero(mask)) == set(thinning.sent(GRID).tolist())
+    assert sent_mask(b"", GRID).all() and packets_sent(b"", GRID, 10) == 7
 
 
 def test_spread_is_the_halton_order_and_checkerboard_one_colour_first():
@@ -59,20 +51,17 @@ def test_regions_have_the_densities_of_their_levels():
 def test_any_bytes_are_a_rule_or_an_error(data):
     try:
         sent = Thinning.from_bytes(data, GRID).sent(GRID)
-    except SourceError:
+    except ParameterError:
         return
     assert len(set(sent.tolist())) == len(sent) and sent.max() < 64
 
 
-@settings(max_examples=60)
-@given(st.integers(0, 10_000), st.integers(0, 900))
-def test_any_bits_are_a_frame_or_an_error(seed, length):
-    outline = frame()
-    try:
-        found = thinned(np.random.default_rng(seed).integers(0, 2, length).astype(np.uint8) * (seed % 3 > 0), outline)
-    except SourceError:
-        return
-    assert found.tokens.max() < 1000
+@given(thinnings(), st.sampled_from(LAYOUTS), st.integers(0, 1023))
+def test_tokens_sent_come_first_in_the_order_of_the_layout(thinning, layout, seed):
+    mask = sent_mask(thinning.to_bytes(GRID), GRID)
+    order = packet_positions(GRID, 4, layout, seed).ravel()
+    found = packet_positions(GRID, 4, layout, seed, thinning=thinning.to_bytes(GRID)).ravel()
+    np.testing.assert_array_equal(found, [*order[mask[order]], *order[~mask[order]]])
 
 
 def test_what_is_refused():
@@ -84,11 +73,16 @@ def test_what_is_refused():
             Thinning(*arguments)
     with pytest.raises(ParameterError, match="8 x 8 has 64 tokens"):
         Thinning("spread", 65).sent(GRID)
-    with pytest.raises(ParameterError, match="holds no token"):
-        most_tokens("places", GRID, 1000, 97)
-    with pytest.raises(ParameterError, match="take 44 bits; the budget is 43"):
-        thin(frame(), Thinning("spread", 2), 43)
-    with pytest.raises(SourceError, match="lacks tokens"):
-        thin(frame().with_tokens(np.full(64, LOST)), Thinning("spread", 2), 99)
+    with pytest.raises(ParameterError, match="at most 4096 can be thinned"):
+        Thinning("spread", 2).sent((MAX_THINNED + 1,))
+    for count, message in ((6, "do not fill packets of 4"), (64, "sends all 64 tokens")):
+        with pytest.raises(ParameterError, match=message):
+            packets_sent(Thinning("spread", count).to_bytes(GRID), GRID, 4)
+    for data, message in (
+        (b"", "no rule"), (b"\x09\0\1", "no rule"), (b"\0\0\1\0", "has 4 bytes"), (b"\0\0\x41", "announces 65 tokens"),
+        (b"\3\0\2" + bytes(7) + b"\1", "holds 1; it announces 2"),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match=message):
+            Thinning.from_bytes(data, GRID)
     with pytest.raises(ParameterError, match="at least 4 x 4"):
         region_of((64,))

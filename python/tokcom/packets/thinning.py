@@ -8,7 +8,8 @@ A rule is signalled in a few bytes, from which both ends compute the same places
   sent. It costs REGION_BITS bits per region, where a map of all tokens would cost one bit per token.
 - places: a map of all tokens.
 
-Every rule has a number of tokens, which it meets exactly, and so does the budget in bits.
+Every rule has a number of tokens, which it meets exactly. A burst's header carries it (docs/air-interface.md, element
+8).
 """
 
 import struct
@@ -17,10 +18,9 @@ from math import prod
 
 import numpy as np
 
-from tokcom.errors import ParameterError, SourceError
-from tokcom.frame import LOST, TokenFrame
+from tokcom.errors import ParameterError
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
-from tokcom.source.order import halton_order
+from tokcom.packets.halton import halton_order
 
 RULES = "spread", "checkerboard", "regions", "places"
 REGIONS_PER_SIDE, REGION_BITS = 4, 2
@@ -28,7 +28,8 @@ DENSITIES = (8, 4, 2, 1)
 """Relative density of the tokens of a region, by its level."""
 HEAD_BYTES = 3
 """One byte of the rule and two of the number of tokens."""
-MAX_TOKENS = (1 << 16) - 1
+MAX_THINNED = 1 << 12
+"""Largest number of tokens of a frame of which only some are sent; a header's rule costs the receiver time."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Thinning:
 
     Args:
         rule: one of RULES.
-        count: number of tokens that are sent, 1 to MAX_TOKENS.
+        count: number of tokens that are sent, 1 to MAX_THINNED.
         levels: level of each region, REGIONS_PER_SIDE² of 0 to 3; empty for other rules than "regions".
         places: places of the tokens, increasing; empty for other rules than "places".
 
@@ -53,8 +54,8 @@ class Thinning:
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise ParameterError(f"rule is {self.rule!r}; it must be one of {', '.join(RULES)}")
-        if not 1 <= self.count <= MAX_TOKENS:
-            raise ParameterError(f"count is {self.count}; it must be 1 to {MAX_TOKENS}")
+        if not 1 <= self.count <= MAX_THINNED:
+            raise ParameterError(f"count is {self.count}; it must be 1 to {MAX_THINNED}")
         wanted = REGIONS_PER_SIDE**2 if self.rule == "regions" else 0
         if len(self.levels) != wanted or not all(0 <= level < len(DENSITIES) for level in self.levels):
             raise ParameterError(f"levels is {self.levels}; rule {self.rule!r} has {wanted}, each 0 to 3")
@@ -66,9 +67,10 @@ class Thinning:
         """Compute the places that are sent, int64 (count,), increasing.
 
         Raises:
-            ParameterError: the grid has fewer tokens, or is not two-dimensional for a rule that needs that.
+            ParameterError: the grid has fewer tokens, or more than MAX_THINNED, or is not two-dimensional for a rule
+                that needs that.
         """
-        size = prod(grid)
+        size = _size(grid)
         if self.count > size or any(place >= size for place in self.places):
             raise ParameterError(f"count is {self.count}; a grid of {' x '.join(map(str, grid))} has {size} tokens")
         if self.rule == "places":
@@ -93,34 +95,74 @@ class Thinning:
 
     @classmethod
     def from_bytes(cls, data: bytes, grid: tuple[int, ...]) -> "Thinning":
-        """Parse what `to_bytes` wrote; zeros may follow.
+        """Parse what `to_bytes` wrote, from any origin.
 
         Raises:
-            SourceError: it is no rule for the grid.
+            ParameterError: it is no rule for the grid, or not in the form that `to_bytes` writes.
         """
         if len(data) < HEAD_BYTES or data[0] >= len(RULES):
-            raise SourceError(f"no rule: {len(data)} bytes beginning with {data[:1].hex() or 'nothing'}")
+            raise ParameterError(f"no rule: {len(data)} bytes beginning with {data[:1].hex() or 'nothing'}")
         number, count = struct.unpack(">BH", data[:HEAD_BYTES])
-        rule, size = RULES[number], prod(grid)
+        rule, size = RULES[number], _size(grid)
         if not 1 <= count <= size:
-            raise SourceError(f"the rule announces {count} tokens; a frame has {size}")
-        if len(data) < rule_bytes(rule, grid):
-            raise SourceError(f"the rule ends after {len(data)} bytes; {rule!r} has {rule_bytes(rule, grid)}")
-        bits = np.unpackbits(np.frombuffer(data[HEAD_BYTES : rule_bytes(rule, grid)], np.uint8))
+            raise ParameterError(f"the rule announces {count} tokens; the frame has {size}")
+        if len(data) != rule_bytes(rule, grid):
+            raise ParameterError(f"the rule has {len(data)} bytes; {rule!r} has {rule_bytes(rule, grid)}")
+        if rule == "regions":
+            region_of(grid)
+        bits = np.unpackbits(np.frombuffer(data[HEAD_BYTES:], np.uint8))
         levels = places = ()
         if rule == "regions":
             levels = tuple(bits_to_tokens(bits[: REGION_BITS * REGIONS_PER_SIDE**2], REGION_BITS).tolist())
         if rule == "places":
-            places = tuple(np.flatnonzero(bits[:size]).tolist())
-            if len(places) != count:
-                raise SourceError(f"the rule's map holds {len(places)} tokens; it announces {count}")
+            places = tuple(np.flatnonzero(bits).tolist())
+            if len(places) != count or places[-1] >= size:
+                raise ParameterError(f"the rule's map of {size} tokens holds {len(places)}; it announces {count}")
         return cls(rule, count, levels, places)
+
+
+def sent_mask(thinning: bytes, grid: tuple[int, ...]) -> np.ndarray:
+    """Mask of the tokens of a frame that are sent, bool (n_tokens,), by a serialized rule; all if it is empty.
+
+    Raises:
+        ParameterError: it is no rule for the grid.
+    """
+    mask = np.full(prod(grid), not thinning)
+    if thinning:
+        mask[Thinning.from_bytes(thinning, grid).sent(grid)] = True
+    return mask
+
+
+def packets_sent(thinning: bytes, grid: tuple[int, ...], tokens_per_packet: int) -> int:
+    """Compute the number of packets that hold the tokens sent by a serialized rule; all of the frame if it is empty.
+
+    Raises:
+        ParameterError: it is no rule for the grid, sends all tokens, or does not fill whole packets.
+    """
+    if not thinning:
+        return -(-prod(grid) // tokens_per_packet)
+    count = Thinning.from_bytes(thinning, grid).count
+    if count == prod(grid):
+        raise ParameterError(f"the rule sends all {count} tokens; a whole frame has none")
+    if count % tokens_per_packet:
+        raise ParameterError(
+            f"the rule sends {count} tokens, which do not fill packets of {tokens_per_packet}: thin frames for the "
+            "packets in which they are sent"
+        )
+    return count // tokens_per_packet
 
 
 def rule_bytes(rule: str, grid: tuple[int, ...]) -> int:
     """Compute the length in bytes of a signalled rule."""
     bits = {"regions": REGION_BITS * REGIONS_PER_SIDE**2, "places": prod(grid)}.get(rule, 0)
     return HEAD_BYTES + -(-bits // 8)
+
+
+def _size(grid: tuple[int, ...]) -> int:
+    """Number of tokens of a grid, at most MAX_THINNED."""
+    if prod(grid) > MAX_THINNED:
+        raise ParameterError(f"a frame of {prod(grid)} tokens must be sent whole; at most {MAX_THINNED} can be thinned")
+    return prod(grid)
 
 
 def region_of(grid: tuple[int, ...]) -> np.ndarray:
@@ -160,51 +202,3 @@ def most_tokens(rule: str, grid: tuple[int, ...], codebook_size: int, bits: int)
             f"token {bits_per_token(codebook_size)}"
         )
     return min(count, prod(grid))
-
-
-def thin(frame: TokenFrame, thinning: Thinning, bits: int) -> np.ndarray:
-    """Convert a frame to exactly `bits` bits: the rule, the tokens sent, and zeros.
-
-    Args:
-        frame: a frame without lost tokens among those sent.
-        thinning: the rule.
-        bits: number of bits.
-
-    Returns:
-        uint8 (bits,).
-
-    Raises:
-        ParameterError: they do not suffice.
-        SourceError: a token is lost.
-    """
-    tokens = frame.tokens[thinning.sent(frame.grid)]
-    if (tokens == LOST).any():
-        raise SourceError(f"frame {frame.frame_id} lacks tokens that are to be sent")
-    rule = np.unpackbits(np.frombuffer(thinning.to_bytes(frame.grid), np.uint8))
-    content = np.concatenate([rule, tokens_to_bits(tokens[:, None], bits_per_token(frame.codebook_size)).ravel()])
-    if len(content) > bits:
-        raise ParameterError(f"{thinning.count} tokens and their rule take {len(content)} bits; the budget is {bits}")
-    return np.pad(content, (0, bits - len(content))).astype(np.uint8)
-
-
-def thinned(bits: np.ndarray, outline: TokenFrame) -> TokenFrame:
-    """Convert bits from `thin` to a frame whose other tokens are LOST.
-
-    Args:
-        bits: uint8 (n,).
-        outline: a frame of the same codebook and grid; its tokens are ignored.
-
-    Raises:
-        SourceError: the bits are not those of such a frame.
-    """
-    longest = max(rule_bytes(rule, outline.grid) for rule in RULES)
-    thinning = Thinning.from_bytes(np.packbits(bits[: 8 * longest]).tobytes(), outline.grid)
-    start, width = 8 * rule_bytes(thinning.rule, outline.grid), bits_per_token(outline.codebook_size)
-    if len(bits) < start + thinning.count * width:
-        raise SourceError(f"{len(bits)} bits cannot hold the {thinning.count} tokens that the rule announces")
-    found = bits_to_tokens(bits[start : start + thinning.count * width], width).ravel()
-    if found.max() >= outline.codebook_size:
-        raise SourceError(f"token {found.max()} lies outside the codebook of {outline.codebook_size} words")
-    tokens = np.full(len(outline.tokens), LOST, np.int32)
-    tokens[thinning.sent(outline.grid)] = found
-    return outline.with_tokens(tokens)
