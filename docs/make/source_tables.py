@@ -53,6 +53,17 @@ def compress_text() -> str:
     return markdown(["text", "bytes", *codecs], lines)
 
 
+@table("compress-speed")
+def compress_speed() -> str:
+    """Make the table of processor time per token of text."""
+    speed = figures(COMPRESS)["text_speed"]
+    line = [
+        f"{speed['encoder_cpu_ms_per_token']:.1f} ms", f"{speed['decoder_cpu_ms_per_token']:.0f} ms",
+        f"{speed['ratio']:.1f}", f"{1e5 * speed['largest_difference']:.1f} · 10⁻⁵",
+    ]  # fmt: skip
+    return markdown(["encoder", "decoder", "ratio", "largest difference"], [line])
+
+
 @table("compress-messages")
 def compress_messages() -> str:
     """Make the table of bytes of messages."""

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -117,10 +119,10 @@ def test_a_message_comes_back(tiny_text_model, monkeypatch):
     monkeypatch.setenv("TOKCOM_MODELS", str(tiny_text_model.parent))
     done = CliRunner().invoke(main, ["compress", "--message", "the rain", "--model", "tiny-text"])
     assert done.exit_code == 0, done.output
-    digits = done.stdout.splitlines()[0]
+    (digits,) = re.findall("^[0-9a-f]+$", done.stdout, re.MULTILINE)
     assert 0 < len(bytes.fromhex(digits)) <= 9
     done = CliRunner().invoke(main, ["decompress", "--message", digits, "--model", "tiny-text"])
-    assert done.exit_code == 0 and done.stdout.splitlines()[0] == "the rain", done.output
+    assert done.exit_code == 0 and "the rain" in done.stdout.splitlines(), done.output
 
 
 def test_files_that_cannot_be_compressed_together_or_at_all(text_files, pictures, tmp_path):
