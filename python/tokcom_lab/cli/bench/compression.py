@@ -81,7 +81,7 @@ def compress(
     """Measure lossless coding: bits per token, blocks decoded on other machines, texts, messages, and the link (hours).
 
     Machines are processes with other batches, threads, kernels and runtimes; their tokens are the encoder's, without
-    the search. Their results are stored, so that an interrupted run, or one with more --blocks, continues from there.
+    the search. Their results are stored, so that an interrupted run continues from there.
     """
     report = _known(json_file)
     if "tokens" in parts:
