@@ -65,6 +65,7 @@ ROOMS = {
         "multiple_access",
         "case_study",
         "relevance_bench",
+        "conditions_bench",
         "faults",
         "device_speed",
         "demo_page",
