@@ -26,7 +26,7 @@ class SoundEncoderConfig:
     """Shape of a `SoundEncoder`; it is stored in the model's card.
 
     Attributes:
-        bands: mel bands of the spectra.
+        bands: mel bands of the spectra, a multiple of 2 ** len(widths).
         widths: channels of the convolutions, each of which halves both sides.
         embedding: components of a point.
     """
@@ -49,11 +49,13 @@ class SoundEncoder(nn.Module):
             layers += [nn.Conv2d(before, width, 3, padding=1), nn.GroupNorm(8, width), nn.GELU(), nn.MaxPool2d(2)]
             before = width
         self.trunk = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Linear(2 * before, 2 * before), nn.GELU(), nn.Linear(2 * before, config.embedding))
+        # Bands stay apart, as pitch matters; the mean and the maximum over time remain of what sounds.
+        features, hidden = 2 * before * (config.bands >> len(config.widths)), 2 * before
+        self.head = nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, config.embedding))
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Embed spectra of at least 2 ** len(widths) windows."""
-        found = self.trunk(spectra[:, None]).mean(2)
+        found = self.trunk(spectra[:, None]).flatten(1, 2)
         return F.normalize(self.head(torch.cat([found.mean(-1), found.amax(-1)], -1)), dim=-1)
 
 

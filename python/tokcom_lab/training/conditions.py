@@ -12,7 +12,7 @@ from tokcom.context.description import POINT_BYTES, of_point, point_of
 from tokcom.context.maskgit_network import MaskGitNetwork
 from tokcom.context.sentence_map import SentenceMap, SentenceMapConfig
 from tokcom.errors import ParameterError
-from tokcom_lab.training.loop import Task
+from tokcom_lab.training.loop import Task, rate_by_share
 
 MASKED_SHARE = (0.5, 1.0)
 """Smallest and largest share of masked tokens: where most are known, a sentence tells nothing new."""
@@ -104,6 +104,11 @@ class ConditionsTask(Task):
     def settings(self) -> dict:
         network = self.model.config.as_dict()
         return {"network": network, "batch": self.batch, "seed": self.seed, "codes": self.codes}
+
+    def set_rates(self, step: int) -> None:
+        """Set the rates by `rate_by_share`: a small map needs few steps."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * rate_by_share(self.share)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = rng.integers(0, len(self.train_labels), self.batch)

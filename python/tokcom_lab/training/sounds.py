@@ -17,10 +17,12 @@ from torch.nn import functional as F
 from tokcom.context.sound_encoder import LONGEST_S, SoundEncoder, SoundEncoderConfig, log_mel
 from tokcom.errors import DatasetError
 from tokcom.tokenizers.sounds import SUFFIXES, read_sound
-from tokcom_lab.training.loop import Task
+from tokcom_lab.training.loop import Task, rate_by_share
 
 SHARPNESS = 12.0
 """Factor of cosines in the softmax over sentences."""
+NEARNESS = 2.0
+"""Weight of the distance from the sentences about the own class: a point must also lie where models know sentences."""
 WINDOWS = 128
 """Windows of the part of a sound that is trained on, 2.6 s."""
 MASKED = 0.25
@@ -97,13 +99,19 @@ class SoundsTask(Task):
     def settings(self) -> dict:
         return {"network": self.model.config.as_dict(), "batch": self.batch, "seed": self.seed}
 
+    def set_rates(self, step: int) -> None:
+        """Set the rates by `rate_by_share`: a small network needs few steps."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * rate_by_share(self.share)
+
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = rng.integers(0, len(self.train.labels), self.batch)
         spectra = torch.from_numpy(np.stack([_part(self.train.spectra[number], rng) for number in chosen]))
         labels = torch.from_numpy(self.train.labels[chosen])
-        scores = SHARPNESS * self.model(spectra) @ self.sentences.flatten(0, 1).T
-        scores = scores.log_softmax(-1).reshape(len(labels), *self.sentences.shape[:2]).logsumexp(-1)
-        loss = F.nll_loss(scores, labels)
+        cosines = self.model(spectra) @ self.sentences.flatten(0, 1).T
+        scores = (SHARPNESS * cosines).log_softmax(-1).reshape(len(labels), *self.sentences.shape[:2]).logsumexp(-1)
+        own = cosines.reshape(len(labels), *self.sentences.shape[:2])[torch.arange(len(labels)), labels].mean()
+        loss = F.nll_loss(scores, labels) + NEARNESS * (1 - own)
         right = float((scores.argmax(1) == labels).float().mean())
         return loss, {"loss": float(loss.detach()), "right": right}
 

@@ -44,7 +44,7 @@ def a_task(tones):
 
 def test_sounds_come_to_lie_near_sentences_about_them(tones, tmp_path):
     task = a_task(tones)
-    train(task, steps=30, checkpoint=tmp_path / "sounds.safetensors", console=QUIET)
+    train(task, steps=60, checkpoint=tmp_path / "sounds.safetensors", console=QUIET)
     figures = task.measured()
     assert figures["nearest_sentence_right"] == 1 and figures["cosine"] > 0.2 and figures["sounds"] == 2
     folder = tmp_path / "ears"
