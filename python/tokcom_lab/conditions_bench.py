@@ -27,8 +27,9 @@ from tokcom_lab.relevance_bench import Judge
 
 MCS = "16qam-1/2"
 NOTHING_TOLD, LABEL, SENTENCE, EXACT, SOUND = "nothing", "label", "sentence", "sentence, not coded", "sound"
+NAMED = "sentence with the class's name"
 WRONG, ENERGY = "wrong sentence", "nothing, the sentence's energy"
-KINDS = (NOTHING_TOLD, LABEL, SENTENCE, EXACT, SOUND, WRONG)
+KINDS = (NOTHING_TOLD, LABEL, NAMED, SENTENCE, EXACT, SOUND, WRONG)
 """Conditions, of which a bench has those whose points it is given."""
 AIR_KINDS = (NOTHING_TOLD, ENERGY, LABEL, SENTENCE, WRONG)
 Z = 1.96
@@ -41,12 +42,14 @@ class Points:
 
     Attributes:
         sentence: float32 (n, width), of a sentence about its class.
+        named: float32 (n, width), of a sentence with its class's name.
         wrong: float32 (n, width), of a sentence about another class.
         sound: float32 (n, width), of a sound that its class makes; None: without sounds.
         n_bytes: bytes of a point's code.
     """
 
     sentence: np.ndarray
+    named: np.ndarray
     wrong: np.ndarray
     sound: np.ndarray | None = None
     n_bytes: int = POINT_BYTES
@@ -98,7 +101,7 @@ class ConditionsBench:
         frame, points = self.frames[number], self.points
         if kind == LABEL:
             return replace(frame, cmi=int(self.labels[number]))
-        told = {SENTENCE: points.sentence, WRONG: points.wrong, SOUND: points.sound}.get(kind)
+        told = {SENTENCE: points.sentence, NAMED: points.named, WRONG: points.wrong, SOUND: points.sound}.get(kind)
         return frame if told is None else replace(frame, description=of_point(told[number], points.n_bytes))
 
     def condition(self, number: int, kind: str) -> Condition:

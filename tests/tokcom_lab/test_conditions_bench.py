@@ -12,6 +12,7 @@ from tokcom_lab.conditions_bench import (
     ENERGY,
     EXACT,
     LABEL,
+    NAMED,
     NOTHING_TOLD,
     SENTENCE,
     SOUND,
@@ -46,7 +47,7 @@ def bench(tiny_model, tmp_path):
     )  # fmt: skip
     tokenizer = load_tokenizer(name, 0, "cpu")
     pictures = rng.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
-    points = Points(*(rng.normal(size=(2, WIDTH)).astype(np.float32) for _ in range(3)), n_bytes=3)
+    points = Points(*(rng.normal(size=(2, WIDTH)).astype(np.float32) for _ in range(4)), n_bytes=3)
     return ConditionsBench(
         pictures, np.array([0, 2]), tokenizer.encode(pictures), points, name, tokenizer, load_context(name, "cpu"),
         load_recovery(name, "context", "cpu"), Always(), kept=tmp_path,
@@ -54,7 +55,7 @@ def bench(tiny_model, tmp_path):
 
 
 def test_all_kinds_are_told_what_they_say(bench):
-    assert bench.kinds == (NOTHING_TOLD, LABEL, SENTENCE, EXACT, SOUND, WRONG)
+    assert bench.kinds == (NOTHING_TOLD, LABEL, NAMED, SENTENCE, EXACT, SOUND, WRONG)
     assert bench.condition(1, LABEL).label == 2 and bench.condition(1, NOTHING_TOLD).kinds == set()
     assert bench.described(1, SENTENCE).description == of_point(bench.points.sentence[1], 3)
     assert np.array_equal(bench.condition(0, EXACT).embedding, bench.points.sentence[0])
@@ -69,7 +70,7 @@ def test_all_kinds_are_told_what_they_say(bench):
 def test_tables_hold_every_kind_and_a_second_run_reads_them(bench, monkeypatch):
     done = []
     rows = losses_table(bench, [0.5, 1.0], [0.5], done.append)
-    assert len(rows) == 12 and sum(done) == 24
+    assert len(rows) == 14 and sum(done) == 28
     by = {(row["lost"], row["told"]): row for row in rows}
     assert by[0.5, NOTHING_TOLD]["bits_gain"] == [0, 0, 0] and "psnr_db" not in by[1.0, LABEL]
     assert by[0.5, LABEL]["named"] == 0.5 and "psnr_db" not in by[0.5, EXACT]

@@ -13,7 +13,7 @@ from tokcom_lab.cli.options import data_option, images_option
 
 @click.command()
 @data_option
-@images_option(60)
+@images_option(40)
 @click.option(
     "--sentences",
     required=True,
@@ -21,11 +21,9 @@ from tokcom_lab.cli.options import data_option, images_option
     help='JSON of {"class": ["a sentence", …]}; the last of each class is told.',
 )
 @click.option("--lost", type=Numbers(), default="0.3,0.6,0.8,0.9,0.95", show_default=True, help="Shares of the tokens.")
-@click.option(
-    "--shown", type=Numbers(), default="0.8,0.9", show_default=True, help="Shares at which pictures are judged."
-)
-@click.option("--esn0-db", type=Numbers(), default="-1,0,1,2,3", show_default=True, help="Over the air, 16-QAM 1/2.")
-@click.option("--frames", default=30, show_default=True, type=click.IntRange(0), help="Photographs sent over the air.")
+@click.option("--shown", type=Numbers(), default="0.9", show_default=True, help="Shares at which pictures are judged.")
+@click.option("--esn0-db", type=Numbers(), default="1,2,3", show_default=True, help="Over the air, 16-QAM 1/2.")
+@click.option("--frames", default=12, show_default=True, type=click.IntRange(0), help="Photographs sent over the air.")
 @click.option("--bytes", "n_bytes", default=6, show_default=True, type=click.IntRange(1, 8), help="Of a point's code.")
 @click.option(
     "--per-class", default=8, show_default=True, type=click.IntRange(1), help="Pictures per class that train the judge."
@@ -52,7 +50,7 @@ def conditions(
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import photographs_by_class
     from tokcom_lab.relevance_bench import Judge
-    from tokcom_lab.training.sentences import read_phrasings
+    from tokcom_lab.training.sentences import phrasings, read_phrasings
 
     if data is None:
         raise DatasetError("conditions need labelled photographs: name them by --data")
@@ -64,7 +62,9 @@ def conditions(
     said, classes = read_phrasings(sentences), model_card(model).classes
     if missing := [name for name in classes if name not in said]:
         raise DatasetError(f"{sentences}: class {missing[0]} has no sentence")
-    points = load_sentences().embed([said[name][-1] for name in classes]).numpy()
+    encoder = load_sentences()
+    points = encoder.embed([said[name][-1] for name in classes]).numpy()
+    named = encoder.embed([phrasings(name)[0] for name in classes]).numpy()
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     known = np.array([label is not None for label in photographs.labels])
     pictures, labels = photographs.pictures[known], np.array(photographs.labels)[known].astype(int)
@@ -76,7 +76,7 @@ def conditions(
             *photographs_by_class(data, "train", classes, per_class, tokenizer.image_size, seed), len(classes)
         )
         bar.advance(row)
-        told = Points(points[labels], points[others], n_bytes=n_bytes)
+        told = Points(points[labels], named[labels], points[others], n_bytes=n_bytes)
         bench = ConditionsBench(
             pictures, labels, photograph_tokens(pictures, model), told, model, tokenizer, load_context(model, "cpu"),
             load_recovery(model, "context", "cpu"), judge, seed,
