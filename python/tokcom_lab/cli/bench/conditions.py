@@ -7,7 +7,7 @@ import click
 from tokcom.cli.command_line import recorded_command
 from tokcom.cli.options import Numbers, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
-from tokcom_lab.cli.bench.material import photographs_of, with_tokens
+from tokcom_lab.cli.bench.material import photographs_of
 from tokcom_lab.cli.options import data_option, images_option
 
 
@@ -26,6 +26,9 @@ from tokcom_lab.cli.options import data_option, images_option
 @click.option("--frames", default=12, show_default=True, type=click.IntRange(0), help="Photographs sent over the air.")
 @click.option("--bytes", "n_bytes", default=6, show_default=True, type=click.IntRange(1, 8), help="Of a point's code.")
 @click.option(
+    "--visits", default=0, show_default=True, type=click.IntRange(0), help="Search passes per picture for its tokens."
+)
+@click.option(
     "--per-class", default=8, show_default=True, type=click.IntRange(1), help="Pictures per class that train the judge."
 )
 @model_option
@@ -33,7 +36,8 @@ from tokcom_lab.cli.options import data_option, images_option
 @json_option("Write the figures as JSON")
 def conditions(
     data: Path | None, images: int, sentences: Path, lost: list[float], shown: list[float], esn0_db: list[float],
-    frames: int, n_bytes: int, per_class: int, model: str, seed: int, json_file: click.utils.LazyFile | None,
+    frames: int, n_bytes: int, visits: int, per_class: int, model: str, seed: int,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure what nothing, a label, a sentence and a wrong sentence tell a receiver: bits per lost token, pictures
     filled in, and PER in mode context (an hour; an interrupted run resumes).
@@ -65,7 +69,7 @@ def conditions(
     encoder = load_sentences()
     points = encoder.embed([said[name][-1] for name in classes]).numpy()
     named = encoder.embed([phrasings(name)[0] for name in classes]).numpy()
-    photographs = with_tokens(photographs_of(data, images, model, seed), model)
+    photographs = photographs_of(data, images, model, seed)
     known = np.array([label is not None for label in photographs.labels])
     pictures, labels = photographs.pictures[known], np.array(photographs.labels)[known].astype(int)
     others = (labels + np.random.default_rng(seed).integers(1, len(classes), len(labels))) % len(classes)
@@ -78,8 +82,8 @@ def conditions(
         bar.advance(row)
         told = Points(points[labels], named[labels], points[others], n_bytes=n_bytes)
         bench = ConditionsBench(
-            pictures, labels, photograph_tokens(pictures, model), told, model, tokenizer, load_context(model, "cpu"),
-            load_recovery(model, "context", "cpu"), judge, seed,
+            pictures, labels, photograph_tokens(pictures, model, visits=visits), told, model, tokenizer,
+            load_context(model, "cpu"), load_recovery(model, "context", "cpu"), judge, seed,
         )  # fmt: skip
         row = bar.add_task("lost", total=len(pictures) * len(lost) * len(bench.kinds))
         losses = losses_table(bench, lost, shown, lambda done: bar.advance(row, done))
@@ -87,7 +91,7 @@ def conditions(
         air = air_table(bench, esn0_db, frames, lambda done: bar.advance(row, done)) if frames else []
     report = {
         "command": recorded_command(), "photographs": photographs.source, "images": len(pictures), "seed": seed,
-        "bytes": n_bytes, "energy_db": round(bench.energy_db(), 3), "lost": losses, "air": air,
+        "bytes": n_bytes, "visits": visits, "energy_db": round(bench.energy_db(), 3), "lost": losses, "air": air,
     }  # fmt: skip
     if json_file is not None:
         write_json(report, json_file)
