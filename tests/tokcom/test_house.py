@@ -66,6 +66,7 @@ ROOMS = {
         "case_study",
         "relevance_bench",
         "conditions_bench",
+        "sounding",
         "faults",
         "device_speed",
         "demo_page",

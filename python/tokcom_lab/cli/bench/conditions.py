@@ -20,6 +20,11 @@ from tokcom_lab.cli.options import data_option, images_option
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help='JSON of {"class": ["a sentence", …]}; the last of each class is told.',
 )
+@click.option(
+    "--sounds",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of CLASS/FOLD-NAME.ogg: only photographs of things that make a sound are taken, and told one, too.",
+)
 @click.option("--lost", type=Numbers(), default="0.3,0.6,0.8,0.9,0.95", show_default=True, help="Shares of the tokens.")
 @click.option("--shown", type=Numbers(), default="0.9", show_default=True, help="Shares at which pictures are judged.")
 @click.option("--esn0-db", type=Numbers(), default="1,2,3", show_default=True, help="Over the air, 16-QAM 1/2.")
@@ -35,7 +40,7 @@ from tokcom_lab.cli.options import data_option, images_option
 @seed_option
 @json_option("Write the figures as JSON")
 def conditions(
-    data: Path | None, images: int, sentences: Path, lost: list[float], shown: list[float], esn0_db: list[float],
+    data: Path | None, images: int, sentences: Path, sounds: Path | None, lost: list[float], shown: list[float], esn0_db: list[float],
     frames: int, n_bytes: int, visits: int, per_class: int, model: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
@@ -51,6 +56,7 @@ def conditions(
     from tokcom.models.published import load_sentences
     from tokcom.models.zoo import load_context, load_recovery, load_tokenizer, model_card
     from tokcom_lab.conditions_bench import AIR_KINDS, ConditionsBench, Points, air_table, losses_table
+    from tokcom_lab.sounding import SOUNDING, sound_points
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import photographs_by_class
     from tokcom_lab.relevance_bench import Judge
@@ -72,6 +78,15 @@ def conditions(
     photographs = photographs_of(data, images, model, seed)
     known = np.array([label is not None for label in photographs.labels])
     pictures, labels = photographs.pictures[known], np.array(photographs.labels)[known].astype(int)
+    heard = None
+    if sounds is not None:
+        chosen = np.array([classes[label] in SOUNDING for label in labels], bool)
+        if not chosen.any():
+            raise DatasetError(
+                f"none of {len(labels)} photographs is of a thing that makes a sound; take more --images"
+            )
+        pictures, labels = pictures[chosen], labels[chosen]
+        heard = sound_points([classes[label] for label in labels], sounds, seed)
     others = (labels + np.random.default_rng(seed).integers(1, len(classes), len(labels))) % len(classes)
     tokenizer = load_tokenizer(model, 0, "cpu")
     with progress_bar() as bar:
@@ -80,7 +95,7 @@ def conditions(
             *photographs_by_class(data, "train", classes, per_class, tokenizer.image_size, seed), len(classes)
         )
         bar.advance(row)
-        told = Points(points[labels], named[labels], points[others], n_bytes=n_bytes)
+        told = Points(points[labels], named[labels], points[others], heard, n_bytes)
         bench = ConditionsBench(
             pictures, labels, photograph_tokens(pictures, model, visits=visits), told, model, tokenizer,
             load_context(model, "cpu"), load_recovery(model, "context", "cpu"), judge, seed,
