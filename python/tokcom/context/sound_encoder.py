@@ -32,7 +32,7 @@ class SoundEncoderConfig:
     """
 
     bands: int = 64
-    widths: tuple[int, ...] = (24, 48, 96, 192)
+    widths: tuple[int, ...] = (16, 32, 64, 128)
     embedding: int = WIDTH
 
     as_dict = asdict

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    help="Total number of steps. [default: 7000, 6000, 2200, 4000, 1000, 200 and 1500; none for photographs]",
+    help="Total number of steps. [default: 7000, 6000, 2200, 4000, 1000, 200 and 400; none for photographs]",
 )
 @click.option("--minutes", type=float, help="Total number of minutes, instead of steps; schedules follow the clock.")
 @click.option(
@@ -124,7 +124,7 @@ def train(
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
         default_steps, default_batch = {
             "tokenizer": (7000, 32), "maskgit": (6000, 32), "decoder": (2200, 32), "classifier": (4000, 64),
-            "following": (1000, 16), "conditions": (200, 16), "sounds": (1500, 32),
+            "following": (1000, 16), "conditions": (200, 16), "sounds": (400, 32),
         }[part]  # fmt: skip
         steps = steps or (None if minutes else default_steps)
     else:

@@ -40,8 +40,8 @@ from tokcom_lab.cli.options import data_option, images_option
 @seed_option
 @json_option("Write the figures as JSON")
 def conditions(
-    data: Path | None, images: int, sentences: Path, sounds: Path | None, lost: list[float], shown: list[float], esn0_db: list[float],
-    frames: int, n_bytes: int, visits: int, per_class: int, model: str, seed: int,
+    data: Path | None, images: int, sentences: Path, sounds: Path | None, lost: list[float], shown: list[float],
+    esn0_db: list[float], frames: int, n_bytes: int, visits: int, per_class: int, model: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure what nothing, a label, a sentence and a wrong sentence tell a receiver: bits per lost token, pictures
@@ -56,10 +56,10 @@ def conditions(
     from tokcom.models.published import load_sentences
     from tokcom.models.zoo import load_context, load_recovery, load_tokenizer, model_card
     from tokcom_lab.conditions_bench import AIR_KINDS, ConditionsBench, Points, air_table, losses_table
-    from tokcom_lab.sounding import SOUNDING, sound_points
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import photographs_by_class
     from tokcom_lab.relevance_bench import Judge
+    from tokcom_lab.sounding import SOUNDING, sound_points
     from tokcom_lab.training.sentences import phrasings, read_phrasings
 
     if data is None:
