@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tables import figures, markdown, table
 
-FILE, CODE = "conditions.json", "sentence-code.json"
+FILE, SOUNDING, CODE = "conditions.json", "conditions-sounds.json", "sentence-code.json"
 
 
 def _gain(row: dict, name: str, places: int) -> str:
@@ -70,3 +70,11 @@ def code() -> str:
     cosines = figures(CODE)["cosine"]
     head = ["bytes of the code", *map(str, range(1, len(cosines) + 1))]
     return markdown(head, [["mean cosine", *(f"{each:.2f}" for each in cosines)]])
+
+
+@table("conditions-sounds")
+def sounds() -> str:
+    """Make the table of photographs of things that make a sound."""
+    rows = figures(SOUNDING)["lost"]
+    lines = [[row["told"], f"{row['bits']:.2f}", _gain(row, "bits", 3), f"{100 * row['exact']:.1f}%"] for row in rows]
+    return markdown(["told", f"bits per lost token, {100 * rows[0]['lost']:g}% lost", "difference", "guessed"], lines)

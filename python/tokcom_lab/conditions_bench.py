@@ -1,4 +1,4 @@
-"""What a label, a sentence or a sound is worth to a receiver of pictures, with tokens lost at random and over the air.
+"""Worth of a label, a sentence or a sound to a receiver of pictures, with tokens lost at random and over the air.
 
 Every kind of condition meets the same losses and the same noise, so that differences are between pairs.
 """
