@@ -243,8 +243,9 @@ def frame_keys(frame: Payload) -> dict:
         described[keys.SIZES] = frame.sizes
     if frame.follows:
         described[keys.FOLLOWS] = frame.follows
-    if frame.thinning:
-        described[keys.THINNING] = vector_of(np.frombuffer(frame.thinning, np.uint8))
+    for key, value in ((keys.DESCRIPTION, frame.description), (keys.THINNING, frame.thinning)):
+        if value:
+            described[key] = vector_of(np.frombuffer(value, np.uint8))
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
@@ -268,12 +269,17 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         _optional(meta, keys.QUANTIZERS, int, 1),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        _bytes_of(meta, keys.DESCRIPTION),
         _bytes_of(meta, keys.THINNING),
     )
 
 
 def _bytes_of(meta: Mapping, key: str) -> bytes:
-    """Look up a key's bytes, or return none if the key is missing."""
+    """Look up a key's bytes, or return none if the key is missing.
+
+    Raises:
+        FrameError: the metadata's value is no vector.
+    """
     return _optional(meta, key, np.ndarray, np.zeros(0)).astype(np.uint8).tobytes()
 
 
@@ -381,7 +387,9 @@ def header_keys(header: BurstHeader) -> dict:
         keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
-    for key, value in ((keys.ELEMENTS, header.elements), (keys.THINNING, header.thinning)):
+    for key, value in (
+        (keys.DESCRIPTION, header.description), (keys.ELEMENTS, header.elements), (keys.THINNING, header.thinning),
+    ):  # fmt: skip
         if value:
             described[key] = vector_of(np.frombuffer(value, np.uint8))
     return described
@@ -412,6 +420,7 @@ def header_of(meta: Mapping) -> BurstHeader:
         seal_of(meta),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        _bytes_of(meta, keys.DESCRIPTION),
         _bytes_of(meta, keys.THINNING),
     )
 
