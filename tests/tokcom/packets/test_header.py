@@ -106,7 +106,7 @@ def headers(draw):
     if np.prod(grid) > FREE_TOKENS:
         mcs = np.where(mcs == MCS_NOT_SENT, 0, mcs)
     layout = "contiguous" if bits else draw(st.sampled_from(LAYOUTS))
-    numbers = st.just(5) | st.integers(8, 13) | st.integers(15, 255)
+    numbers = st.just(5) | st.integers(9, 13) | st.integers(15, 255)
     unknown = draw(st.dictionaries(numbers, st.binary(max_size=9), max_size=2))
     return BurstHeader(
         draw(st.integers(0, 63)), draw(st.integers(0, FRAME_IDS - 1)), draw(st.integers(0, 2**32 - 1)), tuple(grid),
