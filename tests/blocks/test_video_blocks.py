@@ -97,6 +97,7 @@ def test_bad_frames_are_counted(tmp_path, pdu, send):
 
 def test_frames_are_sent_in_groups_of_one_scene(tiny_video_model, shown, pdu, send):
     block = tokcom.video_tokenizer(str(tiny_video_model), intra_period=5, group=2, visits=0, queue_size=20)
+    block.SILENCE = 600
     numbers = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10]
     found = send(block, pictures(pdu, shown, numbers), out="tokens")
     # 4 stands alone after frame 5 of the period; 8 is missing; the last one waits for none.

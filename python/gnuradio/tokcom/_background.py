@@ -78,6 +78,7 @@ class BackgroundPduBlock(PduBlock):
             with self._changed:
                 self._ending = pmt.cdr(pdu)
                 if self._queue or self._busy or self.holding:
+                    self._changed.notify_all()
                     return
             self.gateway.system_handler(pmt.cdr(pdu))
             return
@@ -89,13 +90,12 @@ class BackgroundPduBlock(PduBlock):
     def _work(self) -> None:
         while True:
             with self._changed:
-                longest = self.SILENCE if self.holding else None
-                came = self._changed.wait_for(lambda: self._queue or self._stopping, longest)
+                self._changed.wait_for(self._has_work, self.SILENCE if self.holding else None)
                 if self._stopping:
                     return
                 pdus = [self._queue.popleft() for _ in range(min(len(self._queue), self.at_once))]
                 self._busy = True
-            if not came:
+            if not pdus:
                 self.on_silence()
             elif len(pdus) == 1:
                 super()._on_pdu(pdus[0])
@@ -105,6 +105,9 @@ class BackgroundPduBlock(PduBlock):
                 self._busy = False
                 if self._ending is not None and not self._queue and not self.holding:
                     self.to_basic_block()._post(self.SYSTEM, self._ending)
+
+    def _has_work(self) -> bool:
+        return bool(self._queue) or self._stopping or (self._ending is not None and self.holding)
 
     @property
     def holding(self) -> bool:

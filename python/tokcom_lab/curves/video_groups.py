@@ -37,45 +37,54 @@ class VideoAirtime:
         group: frames per burst.
         airtime_ms: mean airtime per frame.
         expected_ter: mean share of wrong tokens that the transmitter expected.
-        ter: mean share of wrong tokens after recovery.
-        psnr_db: mean over received frames, to the original.
         esn0_db: Es/N0.
+        received: number of frames that were sent and recovered; the figures below are theirs.
+        received_expected_ter: as `expected_ter`.
+        ter: mean share of wrong tokens.
+        psnr_db: mean PSNR to the original.
     """
 
     scheme: str
     group: int
     airtime_ms: float
     expected_ter: float
-    ter: float
-    psnr_db: float
     esn0_db: float
+    received: int
+    received_expected_ter: float | None
+    ter: float | None
+    psnr_db: float | None
 
 
 def airtime(
     scheme: str, clips: Sequence[Clip], model: str, tokenizer: PictureTokenizer, group: int, esn0_db: float,
-    bound: float, seed: int = 0, device: str = "auto", done: Callable[[int], None] = lambda _: None,
+    bound: float, received: int, seed: int = 0, device: str = "auto", done: Callable[[int], None] = lambda _: None,
 ) -> VideoAirtime:  # fmt: skip
-    """Send clips in groups through white Gaussian noise as the policy "semantic" chooses, each group predicted from
-    what was recovered before; the first frame of each clip is known and does not count."""
+    """Choose by the policy "semantic" how clips are sent in groups, the first frame of each clip being known; send the
+    first `received` clips through white Gaussian noise, each group predicted from what was recovered before."""
     recovery = load_recovery(model, "context", device)
     adapter = LinkAdapter(AdaptationConfig("semantic", bound=bound), None, recovery.prior, load_residual(model))
     link = SymbolLink(Transmitter(), Receiver([codebook(model)]), tested=True)
-    carriers, rows = np.full(len(CARRIERS), esn0_db), []
+    carriers, chosen, rows = np.full(len(CARRIERS), esn0_db), [], []
     for number, clip in enumerate(clips):
         streams = StreamRecovery(recovery)
         streams.memory.keep(0, clip.frames[0])
         done(1)
         for frame, told in grouped(clip, group):
-            choice = adapter.choose(frame, frame.frame_id, carriers, condition=told)
+            choice, pictures = adapter.choose(frame, frame.frame_id, carriers, condition=told), frames_of(frame)
+            spent = 1000 * choice.airtime / SAMPLE_RATE / len(pictures)
+            chosen += [(spent, choice.expected_ter)] * len(pictures)
+            done(len(pictures))
+            if number >= received:
+                continue
             rng = np.random.default_rng([seed, number, frame.frame_id])
             (came,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(esn0_db, rng))
             found = frames_of(streams.recover(0, LeftOver(came.frame, came.received)).frame)
-            spent = 1000 * choice.airtime / SAMPLE_RATE / len(found)
-            for sent, shown in zip(frames_of(frame), found, strict=True):
+            for sent, shown in zip(pictures, found, strict=True):
                 quality = psnr_db(clip.pictures[sent.frame_id], tokenizer.detokenize(shown))
-                rows.append((spent, choice.expected_ter, np.mean(shown.tokens != sent.tokens), quality))
-            done(len(found))
-    return VideoAirtime(scheme, group, *(float(np.mean(column)) for column in zip(*rows, strict=True)), esn0_db)
+                rows.append((choice.expected_ter, np.mean(shown.tokens != sent.tokens), quality))
+    figures = [float(np.mean(column)) for column in zip(*rows, strict=True)] or [None] * 3
+    spent, expected = (float(np.mean(column)) for column in zip(*chosen, strict=True))
+    return VideoAirtime(scheme, group, spent, expected, esn0_db, len(rows), *figures)
 
 
 def grouped(clip: Clip, group: int) -> list[tuple[TokenFrame, Condition]]:

@@ -139,7 +139,7 @@ def test_a_still_picture_keeps_its_tokens_if_the_one_before_is_known(tiny_video_
     """With a tokenizer that keeps no token for its error's sake, and holds what is still as it is shown."""
     from tokcom.tokenizers import video
 
-    for name, value in (("STAY", 0.0), ("SLACK", 1e-9), ("HOLD", 1e9)):
+    for name, value in (("STAY", 0.0), ("SLACK", 1e-3), ("HOLD", 1e3)):
         monkeypatch.setattr(video, name, value)
     tokenizer = load_video_tokenizer(str(tiny_video_model), visits=0)
     rng = np.random.default_rng(0)

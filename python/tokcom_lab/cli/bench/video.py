@@ -28,6 +28,7 @@ COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker
 @click.option("--airtime-esn0-db", default=8.0, show_default=True, help="Es/N0 in dB at which airtime is reckoned.")
 @click.option("--bound", default=0.02, show_default=True, help="Share of tokens that may be wrong, for the airtime.")
 @click.option("--groups", type=WholeNumbers(1, 16), default="1,4", show_default=True, help="Frames per burst.")
+@click.option("--received", default=2, show_default=True, type=click.IntRange(0), help="Videos sent in groups.")
 @click.option("--lost", default=0.2, show_default=True, type=click.FloatRange(0, 1), help="Share of packets lost.")
 @model_option
 @device_option
@@ -35,7 +36,7 @@ COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker
 @json_option("Write the figures as JSON")
 def video(
     data: tuple[Path, ...], frames: int, visits: int, parts: list[str], esn0_db: list[float], airtime_esn0_db: float,
-    bound: float, groups: list[int], lost: float, model: str, device: str, seed: int,
+    bound: float, groups: list[int], received: int, lost: float, model: str, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure videos of the test split: every frame by itself, or in view of the one before, and video codecs (an hour
@@ -85,7 +86,7 @@ def video(
                 add("schemes", asdict(found))
         if "airtime" in parts:
             for scheme, group in [(curves.ALONE, 1), *((curves.FOLLOWING, group) for group in groups)]:
-                settings = group, airtime_esn0_db, bound, seed, device, done
+                settings = group, airtime_esn0_db, bound, received, seed, device, done
                 add("airtime", asdict(airtime(scheme, clips[scheme], model, single, *settings)))
         if "curve" in parts:
             cases = {
