@@ -56,3 +56,26 @@ def codecs() -> str:
     """Make the table of video codecs."""
     rows = [(row["scheme"], f"{row['bits_per_frame']:.0f}", f"{row['psnr_db']:.2f}") for row in _rows("codecs")]
     return markdown(("codec, budget", "bits per frame", "PSNR dB"), rows)
+
+
+@table("video-groups")
+def groups() -> str:
+    """Make the table of frames that are sent in groups, and of still regions."""
+    content = figures("video-groups.json")
+    by = {row["scheme"]: row for row in content if row["part"] == "schemes"}
+    rows = [(scheme, 1, row["airtime_ms"]) for scheme, row in by.items()]
+    rows += [
+        (row["scheme"], row["group"], row["airtime_ms"])
+        for row in content
+        if row["part"] == "airtime" and row["group"] > 1
+    ]
+    shortest = by["frame by frame"]["airtime_ms"]
+    cells = [
+        (
+            scheme, str(group), f"{by[scheme]['bits_per_token']:.2f}", f"{by[scheme]['psnr_db']:.2f}",
+            f"{by[scheme]['flicker']:.2f}", f"{airtime:.2f}", f"{100 * (airtime / shortest - 1):+.0f}%",
+        )
+        for scheme, group, airtime in rows
+    ]  # fmt: skip
+    head = ("tokens", "frames per burst", "bits per token", "PSNR dB", "flicker", "airtime per frame, ms", "difference")
+    return markdown(head, cells)

@@ -93,3 +93,44 @@ def test_bad_frames_are_counted(tmp_path, pdu, send):
     messages = [*pictures(pdu, good, [0]), *pictures(pdu, other, [1]), pdu(good, frame_id=2), *pictures(pdu, good, [3])]
     assert [meta["frame_id"] for meta, _ in send(sink, messages, "pictures", "delivered")] == [0, 3]
     assert sink.frames_refused == 2 and (tmp_path / "x.mp4").stat().st_size > 0
+
+
+def test_frames_are_sent_in_groups_of_one_scene(tiny_video_model, shown, pdu, send):
+    block = tokcom.video_tokenizer(str(tiny_video_model), intra_period=5, group=2, visits=0, queue_size=20)
+    block.SILENCE = 600
+    numbers = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10]
+    found = send(block, pictures(pdu, shown, numbers), out="tokens")
+    # 4 stands alone after frame 5 of the period; 8 is missing; the last one waits for none.
+    assert [(meta["frame_id"], meta.get("follows", 0), tuple(meta["grid"])) for meta, _ in found] == [
+        (0, 0, (2, 4, 4)), (2, 1, (2, 4, 4)), (4, 1, (4, 4)), (5, 0, (2, 4, 4)), (7, 1, (4, 4)), (9, 2, (2, 4, 4)),
+    ]  # fmt: skip
+    assert not block.holding and not block.inputs_dropped
+    for count in (0, 17):
+        with pytest.raises(ParameterError, match=f"group is {count}; it must be 1 to 16"):
+            tokcom.video_tokenizer(str(tiny_video_model), group=count)
+
+
+def test_groups_over_the_whole_link(tiny_video_model, shown, pdu, collector):
+    model = str(tiny_video_model)
+    top = gr.top_block()
+    tokenizer = tokcom.video_tokenizer(model, group=3, visits=0, queue_size=9)
+    transmitter = tokcom.token_transmitter(models=model, queue_size=9, continuous=False)
+    receiver = tokcom.token_receiver(models=model)
+    detokenizer, store = tokcom.image_detokenizer(model), collector(5)
+    top.msg_connect(tokenizer, "tokens", transmitter, "tokens")
+    top.connect(transmitter, receiver)
+    top.msg_connect(receiver, "recovered", detokenizer, "tokens")
+    top.msg_connect(detokenizer, "pictures", store, "in")
+    top.start()
+    for message in pictures(pdu, shown, range(5)):
+        tokenizer.to_basic_block()._post(pmt.intern("pictures"), message)
+    assert store.done.wait(60)
+    top.stop()
+    top.wait()
+    assert [(meta["frame_id"], meta.get("follows", 0)) for meta, _ in store.messages] == [
+        (number, int(number > 0)) for number in range(5)
+    ]
+    alone = load_video_tokenizer(model, 0).tokenizer
+    for meta, data in store.messages:
+        assert tuple(meta["grid"]) == (4, 4) and len(meta["tokens"]) == len(meta["confidence"]) == 16
+        np.testing.assert_array_equal(data, alone.detokenize(alone.tokenize(shown)).ravel())

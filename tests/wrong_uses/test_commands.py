@@ -68,6 +68,7 @@ TOKCOM = [
     ),
     ("sentences' codes of a text", "sentence-code file --to tables.safetensors", "file: not WordNet's file of nouns"),
     ("calibrating a model that is not there", "calibrate --data data --model mine", "card.json: no such file"),
+    ("groups of photographs", "residual --model mine --data data --group 2", "--group 2 is for frames of videos"),
     ("a folder that is no language model", "models import-text empty", "a folder of transformers holds a config.json"),
     ("certainty by a model of pictures", "calibrate-text --model caltech64", "is of modality 'image', not text"),
     ("messages longer than the longest", "bench text --shortest 9 --longest 8", "shortest is 9, longest 8"),

@@ -14,7 +14,9 @@ from ._queue import BoundedQueue
 class BackgroundPduBlock(PduBlock):
     """PduBlock whose `process` runs in a thread behind a bounded queue.
 
-    If a subclass sets `at_once` above 1, up to that many waiting PDUs are passed to `process_all` together.
+    If a subclass sets `at_once` above 1, up to that many waiting PDUs are passed to `process_all` together. A subclass
+    whose results wait for further PDUs says so by `holding`; after SILENCE, at the end of a finite run as well,
+    `on_silence` is called.
 
     At the end of a finite run the block finishes when its queue is empty; if it is stopped before, the rest is counted
     in `inputs_dropped`.
@@ -26,6 +28,8 @@ class BackgroundPduBlock(PduBlock):
     """
 
     SYSTEM, END = pmt.intern("system"), pmt.intern("end of run")
+    SILENCE = 0.5
+    """Seconds without a PDU after which nothing is held any longer."""
 
     def __init__(self, name: str, queue_size: int, drop: str = "oldest"):
         PduBlock.__init__(self, name)
@@ -73,7 +77,8 @@ class BackgroundPduBlock(PduBlock):
             # End now, or leave it to the thread, which announces the end again when the queue is empty.
             with self._changed:
                 self._ending = pmt.cdr(pdu)
-                if self._queue or self._busy:
+                if self._queue or self._busy or self.holding:
+                    self._changed.notify_all()
                     return
             self.gateway.system_handler(pmt.cdr(pdu))
             return
@@ -85,19 +90,32 @@ class BackgroundPduBlock(PduBlock):
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._stopping)
+                self._changed.wait_for(self._has_work, self.SILENCE if self.holding else None)
                 if self._stopping:
                     return
                 pdus = [self._queue.popleft() for _ in range(min(len(self._queue), self.at_once))]
                 self._busy = True
-            if len(pdus) == 1:
+            if not pdus:
+                self.on_silence()
+            elif len(pdus) == 1:
                 super()._on_pdu(pdus[0])
             else:
                 self._on_pdus(pdus)
             with self._changed:
                 self._busy = False
-                if self._ending is not None and not self._queue:
+                if self._ending is not None and not self._queue and not self.holding:
                     self.to_basic_block()._post(self.SYSTEM, self._ending)
+
+    def _has_work(self) -> bool:
+        return bool(self._queue) or self._stopping or (self._ending is not None and self.holding)
+
+    @property
+    def holding(self) -> bool:
+        """Whether results wait for further PDUs."""
+        return False
+
+    def on_silence(self) -> None:
+        """Send what is held."""
 
     def process_all(
         self, frames: list[tuple[Mapping, np.ndarray]]

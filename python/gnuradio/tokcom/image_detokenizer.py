@@ -1,12 +1,16 @@
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pmt
 
 from tokcom import keys
+from tokcom.frame import TokenFrame
 from tokcom.models.zoo import DEFAULT_MODEL, load_detokenizers
+from tokcom.tokenizers.groups import frames_of
+from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
-from ._pdu import PduBlock, Unknown, frame_of
+from ._pdu import PduBlock, Unknown, frame_keys, frame_of, vector_of
 
 QUEUE_SIZE = 64
 """Largest number of frames waiting."""
@@ -19,7 +23,8 @@ class image_detokenizer(PduBlock):
     counted in `frames_unknown`, and the codebook is logged the first time.
 
     Input: message port "tokens", PDUs of s32 tokens, one frame each.
-    Output: message port "pictures", PDUs of u8 RGB values, with height, width and the tokens added.
+    Output: message port "pictures", PDUs of u8 RGB values, with height, width and the tokens added; of a group, one per
+    picture, each with its own frame_id, grid and follows.
 
     Parameters:
         models: models of the zoo, by name or folder, as a list or separated by commas. A single one is loaded at once;
@@ -41,6 +46,25 @@ class image_detokenizer(PduBlock):
         if tokenizer is None:
             self._unknown.count_frame(frame, self._tokenizers.known(), "not shown")
             return None
-        picture = tokenizer.detokenize(frame)
-        tokens = pmt.init_s32vector(data.size, data.tolist())
-        return {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}, picture
+        *earlier, last = frames_of(frame)
+        if not earlier:
+            return _shown(tokenizer, frame)
+        confidence = np.asarray(meta.get(keys.CONFIDENCE, np.zeros(0)), np.float32)
+        shares = np.split(confidence, len(earlier) + 1) if confidence.size == data.size else [None] * (len(earlier) + 1)
+        for each, share in zip(earlier, shares, strict=False):
+            started = time.perf_counter()
+            shown = _shown(tokenizer, each, share)
+            self._publish(self._received, *shown, time.perf_counter() - started)
+        return _shown(tokenizer, last, shares[-1])
+
+
+def _shown(
+    tokenizer: PictureTokenizer, frame: TokenFrame, confidence: np.ndarray | None = None
+) -> tuple[dict, np.ndarray]:  # fmt: skip
+    """Decode a frame; return the keys to add, and its picture."""
+    picture = tokenizer.detokenize(frame)
+    tokens = pmt.init_s32vector(len(frame.tokens), frame.tokens.tolist())
+    added = {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}
+    if confidence is not None:
+        added[keys.CONFIDENCE] = vector_of(confidence)
+    return {keys.FOLLOWS: None} | frame_keys(frame) | added, picture

@@ -28,6 +28,7 @@ class ResidualModel:
         guess: constant and slope per bit, in log-odds, for a token of which nothing is received.
         tail: share that falls more slowly, and its slope relative to `slope`.
         command: command that fitted the model.
+        following: the model for frames that the receiver predicts from the one before; None: the same.
 
     Raises:
         ParameterError: the table does not have one row per MCS.
@@ -40,6 +41,7 @@ class ResidualModel:
     guess: tuple[float, float]
     tail: tuple[float, float] = (0.0, 1.0)
     command: str = ""
+    following: "ResidualModel | None" = None
 
     def __post_init__(self) -> None:
         for name in ("middle_db", "slope"):

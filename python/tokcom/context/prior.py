@@ -61,6 +61,20 @@ class Prior(ABC):
         """Compute the same as a `Prediction` of the `top` most likely words; None for all."""
         return Prediction.dense(self.log_probabilities(tokens, wanted, conditions)).top(top)
 
+    def guesses(self, log_probability: np.ndarray, places: np.ndarray, n_tokens: int) -> np.ndarray:
+        """Guess tokens of which nothing was received: the most likely words, or, where words differ in what they show,
+        those that show the least error on average.
+
+        Args:
+            log_probability: float (n, codebook_size).
+            places: int (n,), positions in the frame.
+            n_tokens: tokens of the frame.
+
+        Returns:
+            int64 (n,).
+        """
+        return log_probability.argmax(axis=1)
+
     def usable(self, condition: Condition) -> Condition:
         """Leave out the frame before and descriptions that the prior does not use: nothing that was sent depends on
         them."""

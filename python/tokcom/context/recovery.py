@@ -109,7 +109,7 @@ class Recovery:
             if not len(open_places) or cancelled():
                 break
             logits = yield from self._predict(tokens, condition)
-            drawn, probability = self._draw(logits, rng)
+            drawn, probability = self._draw(logits, open_places, len(tokens), rng)
             noise = settings.choice_temperature * (1 - step / steps) * rng.gumbel(size=len(drawn))
             rank = np.argsort(-(np.log(probability) + noise), kind="stable")
             settled = rank[: len(open_places) - still_masked(n_lost, step, steps)]
@@ -125,12 +125,16 @@ class Recovery:
         untold = yield Question(tokens.copy(), NOTHING)
         return (1 + weight) * told.log_probability - weight * untold.log_probability
 
-    def _draw(self, logits: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _draw(
+        self, logits: np.ndarray, places: np.ndarray, n_tokens: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Draw tokens (n,) from logits (n, codebook_size); return them and their probabilities at temperature 1."""
         temperature = self.settings.temperature
-        # The largest of logits / temperature + Gumbel noise is a draw from their softmax.
-        noisy = logits + temperature * rng.gumbel(size=logits.shape) if temperature else logits
-        drawn = noisy.argmax(axis=1)
+        if temperature:
+            # The largest of logits / temperature + Gumbel noise is a draw from their softmax.
+            drawn = (logits + temperature * rng.gumbel(size=logits.shape)).argmax(axis=1)
+        else:
+            drawn = self.prior.guesses(logits, places, n_tokens)
         peak = logits.max(axis=1, keepdims=True)
         total = np.exp(logits - peak).sum(axis=1)
         chosen = logits[np.arange(len(drawn)), drawn]

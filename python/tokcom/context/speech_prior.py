@@ -20,13 +20,15 @@ class SpeechPrior(Prior):
     Args:
         network: the network, in evaluation mode; it runs on the device that holds it.
         codebook: name of the codebook whose tokens it predicts.
+        codes: float (quantizers - 1, codebook_size, code_dim), vectors of the envelope's words; None: guesses are the
+            most likely words.
     """
 
-    def __init__(self, network: SpeechPriorNetwork, codebook: str):
+    def __init__(self, network: SpeechPriorNetwork, codebook: str, codes: np.ndarray | None = None):
         config = network.config
         self.network, self.codebook, self.codebook_size = network, codebook, config.codebook_size
         self.grid, self.takes = None, frozenset({"before"})
-        self.n_bytes = network_bytes(network)
+        self.n_bytes, self.codes = network_bytes(network), codes
 
     def log_probabilities(
         self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition]
@@ -43,6 +45,21 @@ class SpeechPrior(Prior):
                 f"frame {frame.frame_id} has {frame.quantizers} quantizers in a grid {frame.grid}; this model takes "
                 f"{config.quantizers} quantizers and at most {config.frames} columns"
             )
+
+    def guesses(self, log_probability: np.ndarray, places: np.ndarray, n_tokens: int) -> np.ndarray:
+        """Guess the pitch by its likeliest word, and the envelope's by the one nearest to the mean vector: many
+        words are possible, and the likeliest is often far from the others."""
+        found = super().guesses(log_probability, places, n_tokens)
+        if self.codes is None:
+            return found
+        stage = places * self.network.config.quantizers // n_tokens - 1
+        shares = np.exp(log_probability - log_probability.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        for number, codes in enumerate(self.codes):
+            here = stage == number
+            mean = shares[here] @ codes
+            found[here] = (mean @ codes.T - np.square(codes).sum(axis=1) / 2).argmax(axis=1)
+        return found
 
     def _one(self, tokens: np.ndarray, wanted: np.ndarray, condition: Condition) -> np.ndarray:
         config = self.network.config

@@ -25,6 +25,7 @@ from tokcom.packets.thinning import packets_sent
 from tokcom.phy import grid
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.profile import profile
+from tokcom.tokenizers.groups import is_group
 
 POLICIES = ("fixed", "cqi", "cqi-context", "semantic", "semantic-power")
 SEMANTIC = ("semantic", "semantic-power")
@@ -179,7 +180,7 @@ class LinkAdapter:
         if self.config.assumed_bits is not None:
             bits = np.full(len(frame.tokens), self.config.assumed_bits, np.float32)
         bits = token_bits(self.prior, frame, seed=self.seed, condition=condition) if bits is None else bits
-        solver = _Solver(self, frame, layout_seed, bits, esn0_db, symbols)
+        solver = _Solver(self, self._residual_of(frame, condition), frame, layout_seed, bits, esn0_db, symbols)
         if self.config.policy == "semantic":
             return solver.shortest(0.0)
         scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], payload_bits)
@@ -209,6 +210,11 @@ class LinkAdapter:
         )
         return float((rates[0][np.arange(len(layout)), choice.mcs] * used.sum(axis=1)).sum() / len(bits))
 
+    def _residual_of(self, frame: Payload, condition: Condition | None) -> ResidualModel:
+        """Return what is expected of a frame: of videos, where the receiver predicts most of it from the one before."""
+        followed = is_group(frame) or (condition is not None and condition.before is not None)
+        return self.residual.following if followed and self.residual.following is not None else self.residual
+
     def _payload_bits(self, frame: Payload) -> int:
         """Bits of a packet with a CRC that is as long as this frame's packets, without the CRC."""
         content = self.transmitter.per_packet(frame) * bits_per_token(frame.codebook_size)
@@ -236,8 +242,9 @@ class LinkAdapter:
 class _Solver:
     """Solver of the semantic choice for one frame."""
 
-    def __init__(self, parent: LinkAdapter, frame, layout_seed, bits, esn0_db, symbols):
-        self.parent, self.frame, self.esn0_db, self.symbols = parent, frame, esn0_db, symbols
+    def __init__(self, parent: LinkAdapter, residual, frame, layout_seed, bits, esn0_db, symbols):
+        self.parent, self.residual, self.frame, self.esn0_db = parent, residual, frame, esn0_db
+        self.symbols = symbols
         transmitter = parent.transmitter
         shape = frame.grid, transmitter.per_packet(frame), transmitter.layout(frame)
         searched = SPREAD in shape and parent.config.assumed_bits is None
@@ -254,7 +261,7 @@ class _Solver:
 
     def errors(self, power_db: float, layouts: slice = slice(None)) -> np.ndarray:
         """Compute the expected wrong tokens (n_layouts, n_packets, n_mcs + 1)."""
-        rates = self.parent.residual.token_error_rates(
+        rates = self.residual.token_error_rates(
             self.packet_bits[layouts], self.frame_bits, self.esn0_db + power_db, self.parent._payload_bits(self.frame)
         )
         return rates * self.tokens[layouts][..., None]

@@ -10,6 +10,7 @@ from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.packets.header import FRAME_IDS
+from tokcom.tokenizers.groups import frames_of, is_group
 
 COLUMNS = 32
 """Length of the time that is kept of frames of residual quantizers."""
@@ -37,9 +38,11 @@ class FrameMemory:
 
     def keep(self, stream: Hashable, frame: TokenFrame) -> None:
         """Remember a frame of a stream, with any tokens still LOST; one of residual quantizers together with what it
-        continues, whose last axis is time. Frames of more than LARGEST tokens are not remembered."""
+        continues, whose last axis is time; of a group of pictures, its last one. Frames of more than LARGEST tokens are
+        not remembered."""
         if len(frame.tokens) > LARGEST:
             return
+        frame = frames_of(frame)[-1]
         if frame.quantizers > 1:
             frame = _joined(self.before(stream, frame), frame)
         kept = self._streams.setdefault(stream, OrderedDict())
@@ -71,8 +74,10 @@ class FrameMemory:
 
 
 def _shape(frame: TokenFrame) -> tuple[int, ...]:
-    """The grid of a frame, of residual quantizers without time."""
-    return frame.grid[:-1] if frame.quantizers > 1 else frame.grid
+    """The grid of a frame without time: of residual quantizers the last side, of a group of pictures the first."""
+    if frame.quantizers > 1:
+        return frame.grid[:-1]
+    return frame.grid[1:] if is_group(frame) else frame.grid
 
 
 def _joined(before: TokenFrame | None, frame: TokenFrame) -> TokenFrame:

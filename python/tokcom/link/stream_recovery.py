@@ -9,6 +9,7 @@ from tokcom.link.frame_memory import FrameMemory
 from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
 from tokcom.link.recovery_set import RecoverySet
 from tokcom.packets.header import FRAME_IDS
+from tokcom.tokenizers.groups import last_number
 
 
 class StreamRecovery:
@@ -67,5 +68,5 @@ def _waves(frames: Sequence[tuple[Hashable, LeftOver]]) -> list[list[tuple[Hasha
             waves.append([])
             present = set()
         waves[-1].append((stream, left))
-        present.add((stream, frame.frame_id % FRAME_IDS))
+        present.add((stream, last_number(frame) % FRAME_IDS))
     return waves

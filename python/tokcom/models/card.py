@@ -21,8 +21,8 @@ class Card:
     `figures`, `training`.
     `labels`, if there are semantic labels, has `command` instead of `training`. Entries that depend on a part name the
     hash of its weights: `labels` and `context` have `tokenizer`; `acceptance` and `residual`, in `context`, have
-    `context`. A model that was exported has `onnx` in its parts: `file` and `sha256` of each graph by what it computes,
-    in place of the weights' file.
+    `context`; `residual`, in `following`, has `following`. A model that was exported has `onnx` in its parts: `file`
+    and `sha256` of each graph by what it computes, in place of the weights' file.
     """
 
     folder: Path

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -290,6 +291,8 @@ def load_context(
     told: dict[str, object] = {"encoder": _embed} if "sentences" in entry else {}
     if family(entry["family"]).told_by_sentences:
         told = {"encoder": load_text_encoder(model, where)}
+    if entry["family"] == "speech-prior" and "tokenizer" in card.content:
+        told = {"codes": _network(card, "tokenizer", where).codebooks.float().cpu().numpy()}
     if exact and entry["family"] == "llama":
         told["int8"] = False
     if part == CONTEXT and CONDITIONS in card.content:
@@ -440,20 +443,27 @@ def _curve(model: str, name: str, part: str, command: str) -> Acceptance:
 
 
 def load_residual(model: str) -> ResidualModel:
-    """Load the residual model of a model's context decoding from its card.
+    """Load the residual model of a model's context decoding from its card, with that of frames of videos if it has one.
 
     Raises:
         ModelError: the model does not exist, its card is invalid, or it has no such table.
     """
     card = model_card(model)
-    entry = _fitted(card, "residual", "residual errors", "residual")
-    values = {name: value for name, value in entry.items() if name != CONTEXT}
+    following = None
+    if "residual" in card.content.get(FOLLOWING, {}):
+        following = _residual(card, FOLLOWING, "residual --videos")
+    return replace(_residual(card, CONTEXT, "residual"), following=following)
+
+
+def _residual(card: Card, part: str, command: str) -> ResidualModel:
+    entry = _fitted(card, "residual", "residual errors", command, part)
+    values = {name: value for name, value in entry.items() if name != part}
     try:
         return ResidualModel(
             **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         )
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{card.folder / 'card.json'}: the residual errors of its context: {error}") from None
+        raise ModelError(f"{card.folder / 'card.json'}: the residual errors of its {part}: {error}") from None
 
 
 def load_recovery(
@@ -594,20 +604,20 @@ def make_missing(model: str, progress: Callable[[float], None] = lambda share: N
         getattr(import_module(module), name)(Path.cwd() / PUBLISHED / model, progress)
 
 
-def _fitted(card: Card, name: str, what: str, command: str) -> dict:
-    """Return an entry of the card's context that a command fitted to its present weights."""
-    entry = card.part(CONTEXT).get(name)
+def _fitted(card: Card, name: str, what: str, command: str, part: str = CONTEXT) -> dict:
+    """Return an entry of one of the card's parts that a command fitted to its present weights."""
+    entry = card.part(part).get(name)
     if entry is None:
-        raise ModelError(f"{card.folder / 'card.json'}: its context has no {what}; ./run {command} fits them")
+        raise ModelError(f"{card.folder / 'card.json'}: its {part} has no {what}; ./run {command} fits them")
     command = f"./run {command} --model {card.name} --data DIR"
-    card.require_bound(f"{what} were fitted", _table(card, name, entry), CONTEXT, command)
+    card.require_bound(f"{what} were fitted", _table(card, name, entry, part), part, command)
     return entry
 
 
-def _table(card: Card, name: str, entry: object) -> dict:
-    """Check that an entry of the card's context is an object, and return it."""
+def _table(card: Card, name: str, entry: object, part: str = CONTEXT) -> dict:
+    """Check that an entry of one of the card's parts is an object, and return it."""
     if not isinstance(entry, dict):
-        raise ModelError(f"{card.folder / 'card.json'}: the {name} of its context is {entry!r}, not an object")
+        raise ModelError(f"{card.folder / 'card.json'}: the {name} of its {part} is {entry!r}, not an object")
     return entry
 
 

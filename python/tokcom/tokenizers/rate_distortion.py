@@ -61,7 +61,9 @@ class RateDistortionSearch:
     def __init__(self, network: VQAutoencoder, prior: TokenLogits, rate: float):
         self.network, self.prior, self.rate = network, prior, rate
 
-    def improve(self, pictures: Tensor, tokens: Tensor, visits: int, first: int = 0) -> Tensor:
+    def improve(
+        self, pictures: Tensor, tokens: Tensor, visits: int, first: int = 0, weights: Tensor | float = 1.0
+    ) -> Tensor:  # fmt: skip
         """Improve the tokens of pictures.
 
         Args:
@@ -69,6 +71,7 @@ class RateDistortionSearch:
             tokens: int64 (batch, rows, columns), the initial tokens.
             visits: number of passes; each decodes the pictures five times, among other things.
             first: number of passes that these pictures have had before.
+            weights: weight of each pixel's squared error, (batch, 1, size, size).
 
         Returns:
             int64 (batch, rows, columns).
@@ -78,21 +81,25 @@ class RateDistortionSearch:
                 vectors = self._codes[tokens.clone()].requires_grad_()
                 with autocast(tokens.device):
                     decoded = self.network.decode_vectors(vectors).float()
-                error = (decoded - pictures).square()
+                error = weights * (decoded - pictures).square()
                 (gradient,) = torch.autograd.grad(error.sum(), vectors)
-            tokens = self.visit(pictures, tokens, error.detach(), gradient, number)
+            tokens = self.visit(pictures, tokens, error.detach(), gradient, number, weights)
         return tokens
 
     @torch.no_grad()
-    def visit(self, pictures: Tensor, tokens: Tensor, error: Tensor, gradient: Tensor, number: int) -> Tensor:
+    def visit(
+        self, pictures: Tensor, tokens: Tensor, error: Tensor, gradient: Tensor, number: int,
+        weights: Tensor | float = 1.0,
+    ) -> Tensor:  # fmt: skip
         """Perform one pass.
 
         Args:
             pictures: (batch, 3, size, size).
             tokens: (batch, rows, columns).
-            error: squared error of the decoded tokens, (batch, 3, size, size).
+            error: squared error of the decoded tokens with the weights, (batch, 3, size, size).
             gradient: gradient of the summed error with respect to the code vectors, (batch, rows, columns, code_dim).
             number: number of passes that these pictures have had before, for the offsets and the caution.
+            weights: as in `improve`.
         """
         codes, patch = self._codes, self.network.config.patch_size
         rows, columns = tokens.shape[1:]
@@ -117,7 +124,7 @@ class RateDistortionSearch:
             trial[here] = proposed
             with autocast(tokens.device):
                 decoded = self.network.decode_vectors(codes[trial]).float()
-            trial_cells = _cells((decoded - pictures).square(), patch // 2)
+            trial_cells = _cells(weights * (decoded - pictures).square(), patch // 2)
             above = _nearest(rows, here[1].start).to(cells)
             beside = _nearest(columns, here[2].start).to(cells)
             change = above @ (trial_cells - cells) @ beside.T / whole[:, None, None]

@@ -59,36 +59,47 @@ def calibrate(
 @split_data_option
 @click.option("--model", required=True, help="Model whose context is measured, and whose card is updated.")
 @models_option
-@images_option(15, "Photographs.")
+@images_option(15, "Photographs, or frames or groups of videos.")
+@click.option("--videos", is_flag=True, help="DATA holds train/VIDEO/*: fit frames that are predicted from others.")
+@click.option("--group", default=1, show_default=True, type=click.IntRange(1, 16), help="Frames of a video per burst.")
 @jobs_option(2)
 @device_option
 @seed_option
 @json_option("Write table and fit as JSON")
 def residual(
-    data: Path, model: str, models: Path, images: int, jobs: int, device: str, seed: int,
+    data: Path, model: str, models: Path, images: int, videos: bool, group: int, jobs: int, device: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Fit the errors after context decoding on the training split, and write the result to the model's card."""
-    from tokcom.models.zoo import load_classifier, load_tokenizer
+    if group > 1 and not videos:
+        raise click.UsageError(f"--group {group} is for frames of videos: add --videos")
+    from tokcom.models.zoo import CONTEXT, FOLLOWING, load_classifier, load_tokenizer
     from tokcom_lab.curves.adaptation_bench import prepare
     from tokcom_lab.curves.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
+    from tokcom_lab.curves.video_groups import frames_to_fit
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import load_photographs
     from tokcom_lab.training.export import export_residual
 
-    folder = str(models / model)
-    photographs = load_photographs(
-        data, images, load_tokenizer(folder, 0).image_size, load_classifier(folder, device), seed, "train"
-    )
+    folder, conditions = str(models / model), None
     with progress_bar() as bar:
-        row = bar.add_task("tokens", total=len(photographs.pictures))
-        photograph_tokens(photographs.pictures, folder, progress=lambda done: bar.advance(row, done))
-        material = prepare(folder, photographs.pictures, photographs.labels, device)
-        row = bar.add_task("frames", total=len(material.frames) * len(SCHEMES) * EACH)
-        found = measure_residual(folder, material.frames, seed, jobs, lambda done: bar.advance(row, done), device)
+        row = bar.add_task("tokens", total=images * group if videos else images)
+
+        def done(count: int) -> None:
+            bar.advance(row, count)
+
+        if videos:
+            frames, conditions = frames_to_fit(data, folder, images, group, device, done)
+        else:
+            size, classifier = load_tokenizer(folder, 0).image_size, load_classifier(folder, device)
+            photographs = load_photographs(data, images, size, classifier, seed, "train")
+            photograph_tokens(photographs.pictures, folder, progress=done)
+            frames = prepare(folder, photographs.pictures, photographs.labels, device).frames
+        row = bar.add_task("frames", total=len(frames) * len(SCHEMES) * EACH)
+        found = measure_residual(folder, frames, seed, jobs, done, device, conditions)
     fitted = fit_residual(found, recorded_command())
-    export_residual(models / model, fitted)
-    show(fit_rows(found, fitted), f"{model}, training split, {images} photographs", json_file)
+    export_residual(models / model, fitted, FOLLOWING if videos else CONTEXT)
+    show(fit_rows(found, fitted), f"{model}, training split, {len(frames)} frames", json_file)
 
 
 @click.command()

@@ -45,13 +45,15 @@ def data(folder: Path, digits: Path | None, emotions: Path | None) -> None:
 @click.option("--work", cls=Aside, default=".cache/training", show_default=True, type=click.Path(path_type=Path))
 @click.option("--minutes", default=120.0, show_default=True, type=float, help="Total, earlier calls included.")
 @click.option("--batch", type=click.IntRange(1), help="Segments per step. [default: 10 and 16]")
+@click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @seed_option
 def train(
-    part: str, folder: Path, model: str, models: Path, work: Path, minutes: float, batch: int | None, seed: int
+    part: str, folder: Path, model: str, models: Path, work: Path, minutes: float, batch: int | None,
+    warm_start: bool, seed: int,
 ) -> None:  # fmt: skip
     """Train a part of a model of speech: its tokenizer first, then the context over its tokens."""
     from tokcom_lab.speech.runs import TRAINERS, SpeechRequest
 
     size = batch or (10 if part == "tokenizer" else 16)
-    request = SpeechRequest(folder, models / model, work, minutes, size, seed, recorded_command())
+    request = SpeechRequest(folder, models / model, work, minutes, size, seed, recorded_command(), warm_start)
     TRAINERS[part](request, console)

@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 
 from tokcom.adaptation.predictability import predictability
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
+from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, Transmitter
@@ -56,6 +57,7 @@ class ResidualData:
 def measure_residual(
     model: str, frames: Sequence[TokenFrame], seed: int = 0, jobs: int = 2,
     progress: Callable[[int], None] = lambda done: None, device: str = "cpu",
+    conditions: Sequence[Condition] | None = None,
 ) -> ResidualData:  # fmt: skip
     """Send every frame with each of SCHEMES at EACH of the OFFSETS_DB, in white Gaussian noise.
 
@@ -66,11 +68,13 @@ def measure_residual(
         jobs: number of processes.
         progress: called with the number of decodings done since the last call.
         device: where the context model runs, as in `device.receiving_device`.
+        conditions: the receiver's side information on each frame; None for what is sent with it.
     """
-    rows = []
+    rows, told = [], [Condition.of(frame) for frame in frames] if conditions is None else conditions
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        rows += [_guess_one(model, frame, device) for frame in frames]
-        work = [pool.submit(_measure_one, model, frame, name, seed, device) for frame in frames for name in SCHEMES]
+        cases = list(zip(frames, told, strict=True))
+        rows += [_guess_one(model, *case, device) for case in cases]
+        work = [pool.submit(_measure_one, model, *case, name, seed, device) for case in cases for name in SCHEMES]
         for job in work:
             rows += job.result()
             progress(EACH)
@@ -78,26 +82,28 @@ def measure_residual(
     return ResidualData(mcs, values, bits, wrong, TOKENS_PER_PACKET)
 
 
-def _guess_one(model: str, frame: TokenFrame, device: str) -> tuple:
+def _guess_one(model: str, frame: TokenFrame, told: Condition, device: str) -> tuple:
     """Compute the row of one frame whose tokens are guessed, an eighth of them at a time."""
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
-    bits, guessed = predictability(_recovery(model, device).prior, frame)
+    bits, guessed = predictability(_recovery(model, device).prior, frame, condition=told)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
 
-def _measure_one(model: str, frame: TokenFrame, name: str, seed: int, device: str) -> list[tuple]:
+def _measure_one(
+    model: str, frame: TokenFrame, told: Condition, name: str, seed: int, device: str
+) -> list[tuple]:  # fmt: skip
     """Compute rows of index, Es/N0 in dB, bits per token and wrong tokens by packet, for one frame and MCS."""
     link, recovery, scheme, rows = _link(model), _recovery(model, device), find_mcs(name), []
     layout_seed = frame.frame_id
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
-    bits = predictability(recovery.prior, frame)[0][layout].mean(axis=1)
+    bits = predictability(recovery.prior, frame, condition=told)[0][layout].mean(axis=1)
     mcs = np.full(len(layout), scheme.index, np.uint8)
     for turn in range(EACH):
         number = (frame.frame_id * EACH + turn + scheme.index) % len(OFFSETS_DB)
         value = scheme.per10_esn0_db + OFFSETS_DB[number] + FURTHER_DB.get(name, 0.0)
         rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
         (arrival,) = link.receive(link.transmit(frame, layout_seed, mcs).in_noise(value, rng))
-        recovered = recovery.recover(arrival.frame, arrival.received)
+        recovered = recovery.recover(arrival.frame, arrival.received, condition=told)
         wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, layout).sum(axis=1)
         rows.append((scheme.index, value, bits, wrong))
     return rows

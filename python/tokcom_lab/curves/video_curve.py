@@ -21,6 +21,7 @@ from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.layout import packet_positions
 from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
+from tokcom.tokenizers.video import VideoTokenizer
 
 ALONE, FOLLOWING, REPEATED = "frame by frame", "following", "repeat the frame before"
 """Schemes: every frame by itself; in view of the one before; lost tokens are those of the frame before."""
@@ -53,8 +54,12 @@ class Clip:
         ]
 
 
+Tokenize = Callable[[np.ndarray, TokenFrame | None, int], TokenFrame]
+"""Function that makes a frame of a picture, the frame before and a number."""
+
+
 def tokenized(
-    name: str, pictures: np.ndarray, tokenize: Callable[[np.ndarray, TokenFrame | None, int], TokenFrame],
+    name: str, pictures: np.ndarray, tokenize: Tokenize,
     done: Callable[[int], None] = lambda _: None,
 ) -> Clip:  # fmt: skip
     """Tokenize a video.
@@ -70,6 +75,19 @@ def tokenized(
         frames.append(tokenize(picture, frames[-1] if frames else None, number))
         done(1)
     return Clip(name, pictures, tuple(frames))
+
+
+def following_way(tokenizer: VideoTokenizer) -> Tokenize:
+    """Make the function for `tokenized` that sees the picture and the frame before."""
+    last: dict[int, np.ndarray] = {}
+
+    def tokenize(picture: np.ndarray, before: TokenFrame | None, number: int) -> TokenFrame:
+        earlier = last.get(number - 1)
+        last.clear()
+        last[number] = picture
+        return tokenizer.tokenize(picture, before, frame_id=number, picture_before=None if before is None else earlier)
+
+    return tokenize
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from rich.console import Console
 from tokcom.context.speech_prior_network import SpeechPriorConfig
 from tokcom.models.card import file_hash
 from tokcom.models.speech import load_speech_tokenizer
+from tokcom.models.weights import read_weights
 from tokcom.models.zoo import model_card
 from tokcom.tokenizers.speech import MODALITY
 from tokcom.tokenizers.speech_network import SpeechConfig
@@ -32,6 +33,7 @@ class SpeechRequest:
         batch: segments per step.
         seed: seed of everything random.
         command: the command line, for the card.
+        warm_start: whether a new run starts from the weights in the model's folder.
     """
 
     data: Path
@@ -41,6 +43,7 @@ class SpeechRequest:
     batch: int
     seed: int
     command: str
+    warm_start: bool = False
 
 
 def train_tokenizer(request: SpeechRequest, console: Console) -> dict[str, float]:
@@ -80,11 +83,15 @@ def _speech(request: SpeechRequest, n_words: int, console: Console) -> tuple[Spe
 
 def _run(request: SpeechRequest, task: Task, part: str, family: str, console: Console) -> dict[str, float]:
     checkpoint = request.work / request.folder.name / f"{part}.safetensors"
+    if request.warm_start and not checkpoint.exists():
+        task.warm_start(read_weights(model_card(str(request.folder)).weights(part)))
     progress = train(task, minutes=request.minutes, checkpoint=checkpoint, console=console)
     network = task.exported
     network.load_state_dict({name: value.float() for name, value in half(network).items()}, strict=False)
     figures = task.measured()
-    run = Run(request.command, request.data.name, request.seed, progress.step, progress.seconds / 3600)
+    run = Run(
+        request.command, request.data.name, request.seed, progress.step, progress.seconds / 3600, request.warm_start
+    )
     export_part(request.folder, part, family, network, figures, run, (), modality=MODALITY)
     weights = request.folder / f"{part}.safetensors"
     console.print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…")

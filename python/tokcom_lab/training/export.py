@@ -208,16 +208,18 @@ def export_labels(
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
-def export_residual(folder: Path, residual: ResidualModel) -> None:
+def export_residual(folder: Path, residual: ResidualModel, part: str = "context") -> None:
     """Write the residual model of a model's context decoding into its card.
 
     Args:
         folder: the model's folder.
         residual: the fitted model.
+        part: the prior that predicted the tokens, "context" or "following".
     """
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
-    card["context"]["residual"] = asdict(residual) | {"context": card["context"]["sha256"]}
+    values = {name: value for name, value in asdict(residual).items() if name != "following"}
+    card[part]["residual"] = values | {part: card[part]["sha256"]}
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tokcom.frame import TokenFrame
 from tokcom.tokenizers.pictures import resample
 from tokcom.tokenizers.video import VideoTokenizer
 from tokcom.tokenizers.vq import VQTokenizer
@@ -49,10 +48,12 @@ def video_tokens(
     if not path.exists():
         found: list[np.ndarray] = []
         for frames in videos(data):
-            before: TokenFrame | None = None
+            told: dict[str, object] = {}
             for number in frames:
-                told = {"before": before} if isinstance(tokenizer, VideoTokenizer) else {}
-                before = tokenizer.tokenize(data.pictures[number, 0], **told)
+                picture = data.pictures[number, 0]
+                before = tokenizer.tokenize(picture, **told)
+                if isinstance(tokenizer, VideoTokenizer):
+                    told = {"before": before, "picture_before": picture}
                 found.append(before.tokens)
                 if advance:
                     advance(1)

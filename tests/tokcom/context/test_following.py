@@ -120,3 +120,43 @@ def test_frames_of_another_kind_cannot_be_followed(network):
 def test_a_prior_of_pictures_does_not_mind_the_frame_before():
     prior = MaskGit(MaskGitNetwork(CONFIG).eval(), "video")
     assert prior.usable(Condition(1, before=a_frame(0))) == Condition(1)
+
+
+def test_a_group_is_predicted_frame_by_frame(network):
+    """Each frame by its own question: given the one before, or the last that is known of it."""
+    torch.manual_seed(7)
+    alone, following = MaskGit(MaskGitNetwork(CONFIG).eval(), "video"), FollowingMaskGit(network, "video")
+    both = PictureOrVideo(alone, following)
+    rng = np.random.default_rng(4)
+    tokens = rng.integers(0, WORDS, (2, 3 * 16)).astype(np.int32)
+    wanted = rng.random(tokens.shape) < 0.4
+    wanted[0, :16], wanted[1, 16:32] = True, False
+    tokens[wanted] = LOST
+    conditions = [NOTHING, Condition(2, before=a_frame(9))]
+    found, start = both.log_probabilities(tokens, wanted, conditions), 0
+    for row, condition in enumerate(conditions):
+        known = np.full(16, LOST) if condition.before is None else condition.before.tokens.copy()
+        for number in range(3):
+            part = slice(16 * number, 16 * number + 16)
+            asked = wanted[row : row + 1, part]
+            prior = alone if (known == LOST).all() else following
+            told = Condition(condition.label, before=None if prior is alone else a_frame(0).with_tokens(known))
+            if asked.any():
+                own = prior.log_probabilities(tokens[row : row + 1, part], asked, [told])
+                np.testing.assert_allclose(found[start : start + len(own)], own, atol=1e-6)
+                start += len(own)
+            shown = tokens[row, part]
+            known = np.where(shown == LOST, known, shown)
+    assert start == len(found) == wanted.sum()
+
+
+def test_groups_that_fit_and_others():
+    prior = PictureOrVideo(MaskGit(MaskGitNetwork(CONFIG).eval(), "video"), lambda: None)
+
+    def a_group(*grid):
+        return TokenFrame(np.zeros(np.prod(grid), int), "video", WORDS, grid)
+
+    prior.require_fit(a_group(3, SIDE, SIDE), Condition(before=a_frame(0)))
+    for grid in ((17, SIDE, SIDE), (2, SIDE, SIDE + 1)):
+        with pytest.raises(ModelError, match="this model takes 4 x 4"):
+            prior.require_fit(a_group(*grid), NOTHING)

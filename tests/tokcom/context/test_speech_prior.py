@@ -69,3 +69,22 @@ def test_lost_words_are_filled_in(prior):
     known = words.ravel() != LOST
     assert not whole.lost.any() and np.array_equal(whole.tokens[known], words.ravel()[known])
     assert (confidence[known] == 1).all() and (confidence[~known] < 1).all()
+
+
+def test_guesses_of_the_envelope_show_the_least_error_on_average(prior):
+    """Against a search over all words by their expected squared error."""
+    rng = np.random.default_rng(5)
+    network, config = prior.network, CONFIG
+    codes = rng.normal(size=(config.quantizers - 1, config.codebook_size, 3)).astype(np.float32)
+    guessing, columns = SpeechPrior(network, "speech@00000000", codes), 5
+    places = rng.permutation(config.quantizers * columns)[:12]
+    logs = np.log(rng.dirichlet(np.full(config.codebook_size, 0.3), 12)).astype(np.float32)
+    found = guessing.guesses(logs, places, config.quantizers * columns)
+    for place, log, guess in zip(places, logs, found, strict=True):
+        stage = place // columns - 1
+        if stage < 0:
+            assert guess == log.argmax()
+            continue
+        between = np.square(codes[stage][:, None] - codes[stage][None]).sum(-1)
+        assert guess == (between @ np.exp(log)).argmin()
+    np.testing.assert_array_equal(prior.guesses(logs, places, 15), logs.argmax(1))

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import POLICIES, AdaptationConfig, LinkAdapter
@@ -13,6 +16,7 @@ from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.security.keys import Key
 from tokcom.security.sealer import Sealer
 from tokcom.source.chooser import TokenChooser
+from tokcom.tokenizers.groups import joined
 
 FRAME = TokenFrame(
     np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32), "caltech64", 1024, (16, 16), frame_id=9
@@ -148,3 +152,20 @@ def test_wrong_settings_are_named():
             AdaptationConfig(**bad)
     with pytest.raises(ParameterError, match="needs a context model"):
         LinkAdapter(AdaptationConfig("semantic"))
+
+
+def test_frames_that_follow_have_expectations_of_their_own():
+    """The table of videos decides where the receiver knows the frame before, and for groups."""
+    pictures = replace(load_residual("caltech64"), following=None)
+    easier = replace(pictures, middle_db=tuple(value - 3 for value in pictures.middle_db))
+    group = joined([replace(FRAME, frame_id=9 + number, follows=1) for number in range(2)])
+    before = Condition(before=replace(FRAME, frame_id=8))
+    cases = [(FRAME, None), (FRAME, before), (group, None)]
+    for residual, same in ((replace(pictures, following=easier), False), (pictures, True)):
+        adapter, plain = (LinkAdapter(AdaptationConfig(), None, Unasked(), each) for each in (residual, pictures))
+        for frame, told in cases:
+            bits = np.resize(BITS, len(frame.tokens))
+            ours, theirs = (
+                each.choose(frame, 0, np.array([6.0]), bits=bits, condition=told) for each in (adapter, plain)
+            )
+            assert (ours.airtime < theirs.airtime) == (not same and (frame is group or told is not None))

@@ -73,3 +73,12 @@ def test_time_of_residual_quantizers_is_joined():
     assert before.grid == (2, 32) and np.array_equal(before.tokens, ([0] * 12 + [1] * 20) * 2)
     memory.keep(1, sound(3, 3))  # frame 2 is missing
     assert memory.before(1, sound(4, 4)).grid == (2, 20)
+
+
+def test_of_a_group_the_last_picture_is_remembered_under_its_own_number():
+    memory = FrameMemory()
+    memory.keep(0, a_frame(7, 1, grid=(3, 2, 2)))
+    (last,) = (memory.before(0, a_frame(10, 1, grid=grid)) for grid in ((2, 2),))
+    assert (last.frame_id, last.grid) == (9, (2, 2)) and np.array_equal(last.tokens, [8, 9, 10, 11])
+    assert memory.before(0, a_frame(10, 1, grid=(4, 2, 2))) == last
+    assert memory.before(0, a_frame(8, 1, grid=(2, 2))) is None

@@ -57,3 +57,14 @@ def test_a_frame_that_fails_is_not_remembered():
         streams.recover(0, LeftOver(a_frame(99)))
     streams.recover(0, LeftOver(a_frame(100, 1)))
     assert streams.recovery.told[-1].before is None
+
+
+def test_a_group_is_predicted_from_the_last_frame_of_the_one_before():
+    recorder = Recorder()
+    groups = [
+        TokenFrame(np.arange(8) + first, "video", 16, (2, 2, 2), frame_id=first, follows=int(first > 0))
+        for first in (0, 2)
+    ]
+    StreamRecovery(recorder).recover_all([(0, LeftOver(each)) for each in (*groups, a_frame(4, 1))])
+    assert recorder.batches == [[0], [2], [4]]
+    assert [each.before.tokens.tolist() for each in recorder.told[1:]] == [[4, 5, 6, 7], [6, 7, 8, 9]]

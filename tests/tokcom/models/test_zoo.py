@@ -1,6 +1,7 @@
 import json
 import shutil
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -333,7 +334,7 @@ def test_a_context_of_another_tokenizer_is_refused(tiny_model):
 
 def test_a_calibration_of_another_context_is_refused(tiny_model):
     export_acceptance(tiny_model, Acceptance((0.0, 4.0), (-1.0, 3.0)), "./run calibrate")
-    residual = load_residual("caltech64")
+    residual = replace(load_residual("caltech64"), following=None)
     export_residual(tiny_model, residual)
     assert load_residual(str(tiny_model)) == residual
     for part, load, command in (("acceptance", load_acceptance, "calibrate"), ("residual", load_residual, "residual")):
@@ -400,3 +401,16 @@ def test_a_new_tokenizer_takes_the_labels_away(tiny_model):
     network = load_tokenizer(str(tiny_model)).network
     export_part(tiny_model, "tokenizer", "vq", network, {}, Run("none", "none", 0, 0, 0.0), ("cat", "dog", "owl"))
     assert codebook(str(tiny_model)).labels == {}
+
+
+def test_expectations_of_videos_belong_to_their_prior(tiny_video_model):
+    residual = replace(load_residual("caltech64"), following=None)
+    export_residual(tiny_video_model, residual)
+    assert load_residual(str(tiny_video_model)).following is None
+    other = replace(residual, frame_db=0.5)
+    export_residual(tiny_video_model, other, "following")
+    assert load_residual(str(tiny_video_model)) == replace(residual, following=other)
+    entry = json.loads((tiny_video_model / "card.json").read_text())["following"]["residual"]
+    edited_part(tiny_video_model, "following", residual=entry | {"following": "0" * 64})
+    with pytest.raises(ModelError, match=r"for another following; run `\./run residual --videos --model tiny"):
+        load_residual(str(tiny_video_model))

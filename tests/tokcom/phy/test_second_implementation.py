@@ -534,6 +534,7 @@ BURSTS = {
     "a frame by importance that follows another": a_burst((16, 16), [6] * 64, follows=1, layout="importance"),
     "the last seed in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1019),
     "a seed not in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1020),
+    "a group of three frames that follows": a_burst((3, 16, 16), [6] * 192, follows=1),
     "a frame that follows two before": a_burst((16, 16), [6] * 64, follows=2),
     "a frame of a key that follows one long before": a_burst((16, 16), [6] * 64, follows=255, key=KEY),
     "a point of a code": a_burst((16, 16), [6] * 64, description=bytes([1, 7, 255, 0, 9, 3, 200])),

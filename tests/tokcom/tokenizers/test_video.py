@@ -117,3 +117,37 @@ def test_what_is_not_a_video(tmp_path):
     with VideoWriter(tmp_path / "empty.mp4"):
         pass
     assert not (tmp_path / "empty.mp4").exists()
+
+
+def test_what_is_still_holds_what_is_shown():
+    """Weights by hand: a pixel that rests, one that changes by half the limit, and one that moves."""
+    import torch
+
+    from tokcom.tokenizers.video import HOLD, STILL, steadied
+
+    grey = np.array([100.0, 100.0, 100.0]) / 127.5 - 1
+    earlier = grey - np.array([0, STILL / 2, 2 * STILL]) / 127.5
+    shown = np.array([0.5, 0.5, 0.5])
+    pictures = [torch.from_numpy(each).reshape(1, 1, 1, 3).repeat(1, 3, 1, 1) for each in (grey, earlier, shown)]
+    weights = np.array([HOLD, HOLD / 2, 0])
+    found, weighed = (each.numpy() for each in steadied(*pictures))
+    np.testing.assert_allclose(found, np.broadcast_to((grey + weights * shown) / (1 + weights), (1, 3, 1, 3)))
+    np.testing.assert_allclose(weighed.ravel(), 1 + weights)
+
+
+def test_a_still_picture_keeps_its_tokens_if_the_one_before_is_known(tiny_video_model, monkeypatch):
+    """With a tokenizer that keeps no token for its error's sake, and holds what is still as it is shown."""
+    from tokcom.tokenizers import video
+
+    for name, value in (("STAY", 0.0), ("SLACK", 1e-3), ("HOLD", 1e3)):
+        monkeypatch.setattr(video, name, value)
+    tokenizer = load_video_tokenizer(str(tiny_video_model), visits=0)
+    rng = np.random.default_rng(0)
+    before = tokenizer.tokenizer.tokenize(rng.integers(0, 256, (16, 16, 3)).astype(np.uint8))
+    shown = tokenizer.tokenizer.detokenize(before).astype(int)
+    noisy = np.clip(shown + rng.normal(0, 25, shown.shape), 0, 255).astype(np.uint8)
+    unknown, still, moving = (
+        tokenizer.tokenize(noisy, before, frame_id=1, picture_before=earlier) for earlier in (None, noisy, 255 - noisy)
+    )
+    assert still.follows == 1 and np.array_equal(still.tokens, before.tokens)
+    assert unknown == moving and not np.array_equal(moving.tokens, before.tokens)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from tokcom.cli.options import Names, Numbers, device_option, json_option, model_option, seed_option
+from tokcom.cli.options import Names, Numbers, WholeNumbers, device_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 
-PARTS = ("schemes", "codecs", "curve", "loss", "damage")
+PARTS = ("schemes", "airtime", "codecs", "curve", "loss", "damage")
 COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker")
 
 
@@ -27,6 +27,8 @@ COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker
 @click.option("--esn0-db", type=Numbers(), default="1,1.5,2,2.5,3", show_default=True, help="Of the curve.")
 @click.option("--airtime-esn0-db", default=8.0, show_default=True, help="Es/N0 in dB at which airtime is reckoned.")
 @click.option("--bound", default=0.02, show_default=True, help="Share of tokens that may be wrong, for the airtime.")
+@click.option("--groups", type=WholeNumbers(1, 16), default="1,4", show_default=True, help="Frames per burst.")
+@click.option("--received", default=2, show_default=True, type=click.IntRange(0), help="Videos sent in groups.")
 @click.option("--lost", default=0.2, show_default=True, type=click.FloatRange(0, 1), help="Share of packets lost.")
 @model_option
 @device_option
@@ -34,18 +36,21 @@ COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker
 @json_option("Write the figures as JSON")
 def video(
     data: tuple[Path, ...], frames: int, visits: int, parts: list[str], esn0_db: list[float], airtime_esn0_db: float,
-    bound: float, lost: float, model: str, device: str, seed: int, json_file: click.utils.LazyFile | None,
+    bound: float, groups: list[int], received: int, lost: float, model: str, device: str, seed: int,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure videos of the test split: every frame by itself, or in view of the one before, and video codecs (an hour
     for ten videos).
 
-    Tokens without losses: bits per token to the receiver, PSNR, flicker, airtime under the policy "semantic"; the same
-    rate by H.264 and AV1; errors over Es/N0; PSNR with packets lost; how long damage lasts.
+    Tokens without losses: bits per token to the receiver, PSNR, flicker, airtime under the policy "semantic"; the
+    airtime of groups of frames, and what arrives; the same rate by H.264 and AV1; errors over Es/N0; PSNR with packets
+    lost; how long damage lasts.
     """
     from tokcom.models.zoo import load_context, load_residual, load_tokenizer, load_video_tokenizer
     from tokcom.packets.bits import bits_per_token
     from tokcom_lab.curves import video_curve as curves
     from tokcom_lab.curves.video_codecs import CODECS, best_within
+    from tokcom_lab.curves.video_groups import airtime
     from tokcom_lab.training.dataset import load_dataset
     from tokcom_lab.training.motion import videos
 
@@ -60,14 +65,15 @@ def video(
 
     with progress_bar() as bar:
         total = sum(map(len, shown.values()))
-        passes = 2 + 2 * ("schemes" in parts) + 3 * len(esn0_db) * ("curve" in parts) + 2 * ("loss" in parts)
+        passes = 2 + 2 * ("schemes" in parts) + (1 + len(groups)) * ("airtime" in parts)
+        passes += 3 * len(esn0_db) * ("curve" in parts) + 2 * ("loss" in parts)
         row = bar.add_task("frames", total=total * passes)
 
         def done(count: int) -> None:
             bar.advance(row, count)
 
         ways = {
-            curves.FOLLOWING: lambda picture, before, number: moving.tokenize(picture, before, frame_id=number),
+            curves.FOLLOWING: curves.following_way(moving),
             curves.ALONE: lambda picture, before, number: single.tokenize(picture, frame_id=number),
         }
         clips = {
@@ -78,6 +84,10 @@ def video(
             for scheme, own in clips.items():
                 found = curves.quality(scheme, own, single, prior, residual, airtime_esn0_db, bound, done)
                 add("schemes", asdict(found))
+        if "airtime" in parts:
+            for scheme, group in [(curves.ALONE, 1), *((curves.FOLLOWING, group) for group in groups)]:
+                settings = group, airtime_esn0_db, bound, received, seed, device, done
+                add("airtime", asdict(airtime(scheme, clips[scheme], model, single, *settings)))
         if "curve" in parts:
             cases = {
                 curves.FOLLOWING: clips[curves.FOLLOWING],
