@@ -8,14 +8,16 @@ from tokcom.cli.options import device_option, json_option
 from tokcom.cli.output import console, write_json
 from tokcom.models.folders import DEFAULT_MODEL
 
-ADDRESS = "tcp://127.0.0.1:5570"
+ADDRESS, RAY_ADDRESS = "tcp://127.0.0.1:5570", "http://127.0.0.1:8000"
 
 
 @click.command()
 @click.option(
     "--models", default=DEFAULT_MODEL, show_default=True, help="Models that are served, separated by commas."
 )  # fmt: skip
-@click.option("--address", default=ADDRESS, show_default=True, help="ZeroMQ endpoint to serve at.")
+@click.option(
+    "--address", help=f"ZeroMQ endpoint to serve at. [default: {ADDRESS}; with --replicas {RAY_ADDRESS}]"
+)  # fmt: skip
 @click.option(
     "--key", type=click.Path(dir_okay=False),
     help="File of the server's private key (tokcom keys new --private); needed to serve other machines.",
@@ -41,13 +43,13 @@ ADDRESS = "tcp://127.0.0.1:5570"
 @click.option("--queue", default=64, show_default=True, type=click.IntRange(1), help="Requests that may wait.")
 @click.option(
     "--replicas", type=click.IntRange(1),
-    help="Serve the priors by Ray, in this number of processes, at --address http://127.0.0.1:PORT.",
+    help="Serve priors of pictures by Ray, in this number of processes, over HTTP.",
 )  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0.01), help="Stop after so long. [default: at Ctrl-C]")
 @device_option
 @json_option("Write the counters as JSON")
 def serve(
-    models: str, address: str, key: str | None, trust: tuple[str, ...], share: bool, accept: tuple[str, ...],
+    models: str, address: str | None, key: str | None, trust: tuple[str, ...], share: bool, accept: tuple[str, ...],
     folder: Path, batch: int, wait_ms: float, queue: int, replicas: int | None,
     seconds: float | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
@@ -69,7 +71,11 @@ def serve(
     from tokcom.security.signatures import read_signer
 
     if replicas:
-        _serve_by_ray(models, address, replicas, seconds, device)
+        if key or trust or share or accept or json_file:
+            raise click.UsageError(
+                "--replicas serves priors alone: without --key, --trust, --share, --accept and --json"
+            )
+        _serve_by_ray(models, address or RAY_ADDRESS, replicas, seconds, device)
         return
     if trust and key is None:
         raise KeyFileError("--trust goes with --key: only encrypted connections tell who a device is")
@@ -82,7 +88,7 @@ def serve(
     if share or accept:
         signers = tuple(map(read_signer, accept))
         shelf = ModelShelf(model_names(models) if share else (), folder if accept else None, signers)
-    server = EdgeServer(loaded, address, settings, own=own, trusted=trusted, shelf=shelf)
+    server = EdgeServer(loaded, address or ADDRESS, settings, own=own, trusted=trusted, shelf=shelf)
     with interruption() as ended:
         server.start()
         said = f", public key {public_text(own.public)}" if own is not None else ""
@@ -113,9 +119,9 @@ def _serve_by_ray(models: str, address: str, replicas: int, seconds: float | Non
 
     folders = {name: str(model_card(name).folder.resolve()) for name in model_names(models)}
     with interruption() as ended:
+        with console.status("starting Ray"):
+            ray_service.start(partial(load_priors, folders, device), address, replicas)
         try:
-            with console.status("starting Ray"):
-                ray_service.start(partial(load_priors, folders, device), address, replicas)
             served = ", ".join(f"{address}/v2/models/{name}" for name in folders)
             console.print(f"{replicas} replicas serve {served}", soft_wrap=True)
             ended.wait(seconds)

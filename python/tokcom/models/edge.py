@@ -59,9 +59,10 @@ def load_priors(folders: Mapping[str, str], device: "str | torch.device" = AUTO)
 
 
 def _edge_model(model: str, device: "str | torch.device") -> EdgeModel:
-    # Devices cut texts into words themselves, by a vocabulary.
-    is_text = model_card(model).part("tokenizer")["family"] == TEXT_FAMILY
-    return EdgeModel(load_context(model, device), None if is_text else load_tokenizer(model, 0, device))
+    if model_card(model).part("tokenizer")["family"] == TEXT_FAMILY:
+        # Devices cut texts into words themselves. In 8 bits, words would depend on how many are drafted together.
+        return EdgeModel(load_context(model, device, exact=True))
+    return EdgeModel(load_context(model, device), load_tokenizer(model, 0, device))
 
 
 def load_policy(model: str) -> EscalationPolicy | None:
