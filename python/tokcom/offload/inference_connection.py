@@ -181,6 +181,6 @@ def _triton_client() -> ModuleType:
     except ImportError as error:
         raise TransportError(
             f"servers of the Open Inference Protocol need the Python package tritonclient ({error}): pip install "
-            "tokcom[engines]"
+            "tokcom[inference]"
         ) from None
     return client

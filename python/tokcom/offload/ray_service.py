@@ -129,7 +129,7 @@ def _ray() -> tuple[ModuleType, ModuleType]:
         import ray
         from ray import serve
     except ImportError as error:
-        raise TransportError(f"replicas need Ray ({error}): pip install tokcom[engines]") from None
+        raise TransportError(f"replicas need Ray ({error}): pip install tokcom[replicas]") from None
     return ray, serve
 
 

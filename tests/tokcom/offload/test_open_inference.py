@@ -23,7 +23,7 @@ from tokcom.offload.remote_prior import RemotePrior
 
 needs_client = pytest.mark.skipif(
     find_spec("tritonclient") is None,
-    reason="the packages of requirements/engines.txt are not installed",
+    reason="the packages of requirements/inference.txt are not installed",
 )
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-pytest.importorskip("ray", reason="the packages of requirements/engines.txt are not installed")
-pytest.importorskip("tritonclient", reason="the packages of requirements/engines.txt are not installed")
+pytest.importorskip("ray", reason="the packages of requirements/replicas.txt are not installed")
+pytest.importorskip("tritonclient", reason="the packages of requirements/inference.txt are not installed")
 
 from tokcom.models.zoo import CONTEXT
 from tokcom_lab.edge.replicas import replicas_row
