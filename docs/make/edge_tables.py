@@ -163,3 +163,17 @@ def questions() -> str:
         "Mbit/s per cell",
     ]
     return markdown(head, rows)
+
+
+@table("membership-private")
+def membership_private() -> str:
+    """Make the table of a model that was trained privately, beside one that was not."""
+    found, rows = figures("membership-private.json"), []
+    for name in ("plain", "private"):
+        row, spent = found[name], found[name].get("privacy")
+        told = f"{spent['epsilon']:.1f}, {spent['delta']:g}, {spent['noise']:.2f}" if spent else "none"
+        rows.append([
+            name, told, f"{row['figures']['bits_at_15']:.1f}", f"{row['advantage']:.2f} ± {row['standard_error']:.2f}",
+            f"{row['auc']:.2f}",
+        ])  # fmt: skip
+    return markdown(["training", "ε, δ, noise", "bits per masked token, test", "advantage", "area under ROC"], rows)

@@ -5,6 +5,8 @@ Ray gives the work of a replica that has ended to the others, and starts it agai
 
 import asyncio
 import json
+import signal
+import threading
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -88,7 +90,7 @@ def start(load: Callable[[], Mapping[str, Prior]], endpoint: str, replicas: int)
         replicas: number of processes.
 
     Raises:
-        TransportError: Ray is not installed, or the address is open to other machines.
+        TransportError: Ray is not installed or does not start, or the address is open to other machines.
         ParameterError: there are no replicas.
     """
     if replicas < 1:
@@ -100,27 +102,35 @@ def start(load: Callable[[], Mapping[str, Prior]], endpoint: str, replicas: int)
         )
     host, port = _host_and_port(endpoint)
     ray, serve = _ray()
-    if not ray.is_initialized():
-        ray.init(
-            include_dashboard=False, object_store_memory=STORE_BYTES, log_to_driver=False, logging_level="error",
-            configure_logging=False,
-        )  # fmt: skip
+    before = signal.getsignal(signal.SIGTERM)
     try:
+        if not ray.is_initialized():
+            ray.init(
+                include_dashboard=False, object_store_memory=STORE_BYTES, log_to_driver=False, logging_level="error",
+                configure_logging=False,
+            )  # fmt: skip
         serve.start(http_options={"host": host, "port": port})
         deployed = serve.deployment(
             Service, name=APPLICATION, num_replicas=replicas, ray_actor_options={"num_cpus": 0},
             max_ongoing_requests=ONGOING, max_queued_requests=MAX_WAITING, health_check_period_s=1.0,
         )  # fmt: skip
         serve.run(deployed.bind(load), name=APPLICATION, route_prefix="/")
+    except Exception as error:  # whatever Ray raises of a machine without room, or of replicas that do not start
+        stop()
+        raise TransportError(f"Ray does not serve: {str(error)[:500]}") from error
     except BaseException:
         stop()
         raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray puts a handler of its own there
 
 
 def stop() -> None:
     """End the replicas, and Ray if it was started here."""
     ray, serve = _ray()
-    serve.shutdown()
+    if ray.is_initialized():
+        serve.shutdown()
     ray.shutdown()
 
 
