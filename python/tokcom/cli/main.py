@@ -27,6 +27,7 @@ COMMANDS = {
     "residual": "tokcom_lab.cli.fits:residual",
     "send": "tokcom.cli.network:send",
     "serve": "tokcom.cli.edge:serve",
+    "sentence-code": "tokcom_lab.cli.sentences:sentence_code",
     "speech": "tokcom_lab.cli.speech:speech",
     "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",
