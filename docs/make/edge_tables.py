@@ -72,6 +72,39 @@ def fuzz() -> str:
     return markdown(["messages", "refused as invalid", "still valid", "raised anything else"], rows)
 
 
+def _written(part: str) -> str:
+    rows = [
+        [row["rule"], f"{row['temperature']:g}", row["drafts"], row["texts"],
+         f"{row['identical']:,}" if row["rule"] == "identical" else "", f"{row['accepted']:.0%}",
+         f"{row['words_per_round']:.2f}", f"{row['upload_bits']:.0f}", f"{row['upload_bits_per_word']:.0f}"]
+        for row in figures(FILE)[part]
+    ]  # fmt: skip
+    head = ["rule", "temperature", "drafts", "texts", "identical", "accepted", "words per round"]
+    return markdown([*head, "bits per draft", "upload, bits per word"], rows)
+
+
+@table("edge-writing")
+def writing() -> str:
+    """Make the table of texts of random networks."""
+    return _written("writing")
+
+
+@table("edge-language")
+def language() -> str:
+    """Make the table of texts of a language model."""
+    return _written("language")
+
+
+@table("edge-replicas")
+def replicas() -> str:
+    """Make the table of a killed replica."""
+    names = ("replicas", "questions", "answered", "by_edge", "by_device", "wrong", "repeated", "after_kill")
+    found = figures("replicas.json")["replicas"]
+    rows = [[*(row[name] for name in names), f"{row['slowest_ms'] / 1000:.1f}"] for row in found]
+    head = ["replicas", "questions", "answered", "by the edge", "by the device", "wrong", "repeated", "after the kill"]
+    return markdown([*head, "slowest answer, s"], rows)
+
+
 SCALE = "scale.json"
 
 
@@ -130,3 +163,17 @@ def questions() -> str:
         "Mbit/s per cell",
     ]
     return markdown(head, rows)
+
+
+@table("membership-private")
+def membership_private() -> str:
+    """Make the table of a model that was trained privately, beside one that was not."""
+    found, rows = figures("membership-private.json"), []
+    for name in ("plain", "private"):
+        row, spent = found[name], found[name].get("privacy")
+        told = f"{spent['epsilon']:.1f}, {spent['delta']:g}, {spent['noise']:.2f}" if spent else "none"
+        rows.append([
+            name, told, f"{row['figures']['bits_at_15']:.1f}", f"{row['advantage']:.2f} ± {row['standard_error']:.2f}",
+            f"{row['auc']:.2f}",
+        ])  # fmt: skip
+    return markdown(["training", "ε, δ, noise", "bits per masked token, test", "advantage", "area under ROC"], rows)

@@ -15,7 +15,7 @@ from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import AdaptationConfig, Choice, LinkAdapter
-from tokcom.models.zoo import codebook, load_context, load_residual, load_tokenizer
+from tokcom.models.zoo import CONTEXT, codebook, load_context, load_residual, load_tokenizer
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of, model_content
 
@@ -43,7 +43,7 @@ class Sample:
 
 
 def sample_of(
-    pictures: np.ndarray, labels: np.ndarray, model: str, *, cache: str | Path = FOLDER,
+    pictures: np.ndarray, labels: np.ndarray, model: str, part: str = CONTEXT, *, cache: str | Path = FOLDER,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Sample:  # fmt: skip
     """Tokens of pictures and their predictability, computed once and cached.
@@ -52,14 +52,15 @@ def sample_of(
         pictures: uint8 (n, size, size, 3).
         labels: int (n,).
         model: name or folder of the model.
+        part: the prior: `zoo.CONTEXT` or `zoo.SMALL_CONTEXT`.
         cache: folder of the cache.
         progress: called with the number of pictures done since the last call.
 
     Raises:
         ModelError: the model lacks a part.
     """
-    tokenizer, prior = load_tokenizer(model, visits=0, device="cpu"), load_context(model, "cpu")
-    content = [model_content(model), code_of("tokcom.context", "tokcom.adaptation"), "leakage"]
+    tokenizer, prior = load_tokenizer(model, visits=0, device="cpu"), load_context(model, "cpu", part)
+    content = [model_content(model), part, code_of("tokcom.context", "tokcom.adaptation"), "leakage"]
     names, made = [key_of(content, picture) for picture in pictures], {}
     table = Table(Path(cache) / RESULTS, "leakage")
     for name, _, data in table.find(names):

@@ -17,6 +17,7 @@ ROOMS = {
         "kernel_cache",
         "kernels",
         "processors",
+        "interruption",
         "scientific",
         "errors",
         "tables",

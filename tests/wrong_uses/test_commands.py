@@ -91,6 +91,12 @@ TOKCOM = [
     ("a relay that loses everything", "relay --port 9 --to localhost:9 --rate 1 --loss 1", "loss is 1.0; it must be"),
     ("a key that is no file", "send text --to 127.0.0.1:9 --key nowhere", "nowhere cannot be read"),
     ("a rate of nothing", "relay --port 9 --to 127.0.0.1:9 --rate 0", "0.0 is not in the range"),
+    ("privacy of a tokenizer", f"{TRAIN} --data data --private", "--private goes with maskgit, without --size"),
+    ("an epsilon without privacy", "train maskgit --model m --data data --epsilon 3", "--epsilon goes with --private"),
+    ("no epsilon", "train maskgit --model mine --data data --private --epsilon 0", "epsilon is 0; it must be"),
+    ("replicas with a key", "serve --replicas 2 --key nowhere", "--replicas serves priors alone"),
+    ("replicas over ZeroMQ", "serve --replicas 2 --address tcp://127.0.0.1:9", "is no address of Ray's; write http://"),
+    ("replicas for anyone", "serve --replicas 2 --address http://0.0.0.0:8000", "Ray asks nobody for a key"),
     ("tokens onto a full disk", f"replay {RECORDING} --json /dev/full", "No space left on device"),
 ]  # fmt: skip
 

@@ -50,6 +50,18 @@ class Paths(ABC):
         """Return the same paths again; what follows either does not affect the other."""
         return copy(self)
 
+    def traced(self, tokens: np.ndarray) -> list["Paths"]:
+        """Follow tokens with a single path, and return it as it stands before the first and behind each of them.
+
+        Args:
+            tokens: int (m,), a few.
+        """
+        states = [self.fork()]
+        for place in range(len(tokens)):
+            self.follow(tokens[place : place + 1], weigh=False)
+            states.append(self.fork())
+        return states
+
     def along(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
         """Follow tokens with a single path, in as few evaluations as possible.
 
@@ -66,9 +78,14 @@ class Paths(ABC):
 
 
 class CausalPrior(Prior):
-    """A prior that predicts each token from those before it."""
+    """A prior that predicts each token from those before it.
+
+    Attributes:
+        longest: largest number of tokens that it reads; None for any.
+    """
 
     order: ClassVar[str] = CAUSAL
+    longest: int | None = None
     takes: frozenset[str] = frozenset()
 
     @abstractmethod

@@ -89,6 +89,21 @@ class _Tree(Paths):
         parts = [tokens[start : start + AT_ONCE] for start in range(0, len(tokens), AT_ONCE)]
         return np.sum([self._follow(part, weigh) for part in parts], axis=0)
 
+    def traced(self, tokens: np.ndarray) -> list[Paths]:
+        states, before, depth = [self.fork()], self._ancestors.shape[1], self._depth
+        if not len(tokens):
+            return states
+        nodes = torch.from_numpy(np.asarray(tokens, np.int64)).to(self._never.device)
+        hidden = self._add(nodes, self._ancestors, len(nodes))
+        logs = self._predicted(hidden)
+        for number in range(1, len(nodes) + 1):
+            state, kept, last = self.fork(), before + number, slice(number - 1, number)
+            state._memory = [(key[:, :kept], value[:, :kept]) for key, value in self._memory]
+            state._ancestors, state._depth = self._ancestors[:, :kept], depth + number
+            state._hidden, state._next = hidden[last], logs[last]
+            states.append(state)
+        return states
+
     def along(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(tokens), AT_ONCE):
             part = torch.from_numpy(np.asarray(tokens[start : start + AT_ONCE], np.int64)).to(self._never.device)

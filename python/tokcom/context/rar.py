@@ -23,7 +23,7 @@ class Rar(CausalPrior):
     def __init__(self, network: RarNetwork, codebook: str):
         self.network, self.codebook = network, codebook
         self.codebook_size, self.grid = network.config.codebook_size, tuple(network.config.grid)
-        self.num_classes = network.config.num_classes
+        self.num_classes, self.longest = network.config.num_classes, int(np.prod(self.grid))
         self.n_bytes = network_bytes(network)
 
     def paths(self, condition: Condition) -> Paths:

@@ -1,6 +1,6 @@
 """Recovery with a model at an edge server, and the models that a server serves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from tokcom.device import AUTO
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE, WITH_PRIOR
 from tokcom.link.recovery import FrameRecovery
+from tokcom.models.text import TEXT_FAMILY
 from tokcom.models.zoo import (
     CONTEXT,
     SMALL_CONTEXT,
@@ -24,6 +25,7 @@ from tokcom.models.zoo import (
 )  # fmt: skip
 from tokcom.offload.address import EdgeAddress
 from tokcom.offload.escalation import EscalatingRecovery, EscalationPolicy
+from tokcom.offload.inference_prior import remote_prior
 from tokcom.offload.remote_prior import RemotePrior
 from tokcom.offload.work import EdgeModel
 
@@ -47,7 +49,20 @@ def load_edge_models(models: str | Sequence[str], device: "str | torch.device" =
     names = model_names(models)
     if not names:
         raise ParameterError(f"models is {models!r}; it must name at least one")
-    return [EdgeModel(load_context(name, device), load_tokenizer(name, 0, device)) for name in names]
+    return [_edge_model(name, device) for name in names]
+
+
+def load_priors(folders: Mapping[str, str], device: "str | torch.device" = AUTO) -> dict[str, Prior]:
+    """Load the context of several models for a replica, by the names that they are served by; raises as
+    `zoo.load_context` does."""
+    return {name: load_context(folder, device) for name, folder in folders.items()}
+
+
+def _edge_model(model: str, device: "str | torch.device") -> EdgeModel:
+    if model_card(model).part("tokenizer")["family"] == TEXT_FAMILY:
+        # Devices cut texts into words themselves. In 8 bits, words would depend on how many are drafted together.
+        return EdgeModel(load_context(model, device, exact=True))
+    return EdgeModel(load_context(model, device), load_tokenizer(model, 0, device))
 
 
 def load_policy(model: str) -> EscalationPolicy | None:
@@ -74,7 +89,7 @@ def load_edge_prior(
 ) -> RemotePrior:
     """Load the context of a model at an edge server, in whose place the model's small context, or else its context,
     answers on the device; raises as `zoo.load_context` and `RemotePrior` do."""
-    return RemotePrior(server, partial(load_context, model, device, _local_part(model)), told=told)
+    return remote_prior(server, partial(load_context, model, device, _local_part(model)), told=told)
 
 
 def load_edge_recovery(
@@ -110,7 +125,7 @@ def load_edge_recovery(
     here = FrameRecovery(
         mode, small, **common | {"acceptance": load_acceptance(model, SMALL_CONTEXT), "certainty": None}
     )
-    edge = FrameRecovery(mode, RemotePrior(address, like=small, told=told), **common)
+    edge = FrameRecovery(mode, remote_prior(address, like=small, told=told), **common)
     return EscalatingRecovery(here, edge, policy, address.asks_per_s)
 
 

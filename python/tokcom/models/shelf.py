@@ -1,10 +1,11 @@
 """Models as files that travel: versions, signatures, and folders that are filled piece by piece."""
 
+import hashlib
 import os
 import shutil
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tokcom.errors import KeyFileError, ModelError
@@ -104,17 +105,23 @@ class Delivery:
         entry: what arrives.
         target: folder of models.
         signers: as in `verify_folder`.
+        from_start: whether bytes of a former delivery are dropped.
 
     Raises:
         ModelError: the entry is not that of a model, or the folder cannot be made.
     """
 
-    def __init__(self, entry: ModelEntry, target: Path, signers: Collection[bytes] = ()):
+    def __init__(
+        self, entry: ModelEntry, target: Path, signers: Collection[bytes] = (), from_start: bool = False
+    ):  # fmt: skip
         if entry.files[0].name != CARD or entry.files[0].sha256 != entry.version or entry.files[0].size > MAX_CARD:
             raise ModelError(f"model {entry.name}: it must begin with its {CARD}, of at most {MAX_CARD} bytes")
         self.entry, self._target, self._signers = entry, target, frozenset(signers)
         self._folder = target / f".{entry.name[:40]}-{entry.version.hex()[:16]}{UNFINISHED}"
         self._agreed = False
+        self._hashes: dict[int, hashlib._Hash] = {}
+        if from_start:
+            self.discard()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for each in entry.files:  # bytes of a former delivery count
@@ -152,6 +159,10 @@ class Delivery:
         try:
             with (self._folder / self.entry.files[file].name).open("ab") as stream:
                 stream.write(content)
+            if not start:
+                self._hashes[file] = hashlib.sha256()
+            if file in self._hashes:  # otherwise, its first bytes are those of a former delivery
+                self._hashes[file].update(content)
         except OSError as error:
             raise ModelError(f"{self._folder} cannot be written: {error.strerror or error}") from None
 
@@ -165,8 +176,10 @@ class Delivery:
         """
         try:
             self._require_card()
-            for each in self.entry.files:
-                if file_hash(self._folder / each.name) != each.sha256.hex():
+            for number, each in enumerate(self.entry.files):
+                known = self._hashes.get(number)
+                arrived = known.hexdigest() if known else file_hash(self._folder / each.name)
+                if arrived != each.sha256.hex():
                     raise ModelError(f"model {self.entry.name}: {each.name} arrived with another hash")
             _verified_signer(self._folder, self._signers)
         except ModelError:
@@ -215,15 +228,12 @@ class ModelShelf:
     signers: Collection[bytes] = ()
     max_bytes: int = MAX_FILE
     _entries: dict[bytes, tuple[ModelEntry, Path]] = field(default_factory=dict)
-    _arriving: dict[bytes, tuple[Delivery, float]] = field(default_factory=dict)
+    _arriving: "_Arrival | None" = None
 
     def __post_init__(self) -> None:
         for model in self.models:
-            self._add(model)
-
-    def _add(self, model: str) -> None:
-        entry = model_entry(model)
-        self._entries[entry.version] = entry, model_card(model).folder
+            entry = model_entry(model)
+            self._entries[entry.version] = entry, model_card(model).folder
 
     def entries(self) -> list[ModelEntry]:
         """Models that can be had."""
@@ -261,16 +271,12 @@ class ModelShelf:
             raise ModelError("this server takes no models; it must be started with --accept")
         if entry.size > self.max_bytes:
             raise ModelError(f"model {entry.name} has {entry.size} bytes; at most {self.max_bytes} are taken")
-        now = time.monotonic()
-        for other, (delivery, last) in list(self._arriving.items()):
-            if now - last > IDLE_S or other == device:
-                delivery.discard()
-                del self._arriving[other]
-        if self._arriving:
-            raise ModelError("another model is being given to this server; try again later")
-        delivery = Delivery(entry, self.target, self.signers)
-        delivery.discard()  # pushes begin at the beginning
-        self._arriving[device] = Delivery(entry, self.target, self.signers), now
+        now, arriving = time.monotonic(), self._arriving
+        if arriving is not None:
+            if now - arriving.last <= IDLE_S and arriving.device != device:
+                raise ModelError("another model is being given to this server; try again later")
+            arriving.delivery.discard()
+        self._arriving = _Arrival(device, Delivery(entry, self.target, self.signers, from_start=True), now)
 
     def put(self, device: bytes, piece: Piece) -> None:
         """Take the next piece; behind the last one the whole is checked, and can be had from then on.
@@ -278,19 +284,32 @@ class ModelShelf:
         Raises:
             ModelError: nothing was offered, it is another piece, or a check fails.
         """
-        if device not in self._arriving or self._arriving[device][0].entry.version != piece.version:
+        arriving = self._arriving
+        if arriving is None or arriving.device != device or arriving.delivery.entry.version != piece.version:
             raise ModelError("offer a model before its pieces")
-        delivery, _ = self._arriving[device]
+        delivery, arriving.last = arriving.delivery, time.monotonic()
         try:
             delivery.take(piece.file, piece.start, piece.content)
-            self._arriving[device] = delivery, time.monotonic()
             if delivery.wanted() is None:
-                del self._arriving[device]
-                self._add(str(delivery.finish()))
+                self._arriving = None
+                # Its files were hashed as they came: the thread that talks to devices has no time to read them again.
+                entry, folder = delivery.entry, delivery.finish()
+                number = codebook(str(folder)).id if "tokenizer" in Card.read(folder).content else 0
+                self._entries[entry.version] = replace(entry, codebook_id=number), folder
         except ModelError:
-            if self._arriving.pop(device, None):
+            if self._arriving is not None:
+                self._arriving = None
                 delivery.discard()
             raise
+
+
+@dataclass
+class _Arrival:
+    """A model that a device gives to a server, and the time of its last piece."""
+
+    device: bytes
+    delivery: Delivery
+    last: float
 
 
 def _named_hashes(card: Card) -> dict[str, str]:

@@ -1,13 +1,20 @@
 """Addresses of edge servers, and the keys of their connections (CURVE, the elliptic curve security of ZeroMQ)."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from tokcom.errors import KeyFileError, TransportError
 from tokcom.security.agreement import PUBLIC_WORDS, PrivateKey, load_private_key, public_of
 
-EXAMPLE = "tcp://127.0.0.1:5570, or tcp://HOST:PORT?own=PRIVATE_KEY_FILE&server=PUBLIC_KEY&deadline=0.25&asks=2"
+EXAMPLE = (
+    "tcp://127.0.0.1:5570, tcp://HOST:PORT?own=PRIVATE_KEY_FILE&server=PUBLIC_KEY&deadline=0.25&asks=2, or "
+    "http://HOST:PORT/v2/models/NAME"
+)
+HTTP = ("http", "https")
+"""Schemes of servers of the Open Inference Protocol."""
+_MODEL_PATH = re.compile(r"/v2/models/[A-Za-z0-9._@-]+(/versions/[A-Za-z0-9._-]+)?")
 _KEYS = {"own", "server"}
 _LIMITS = {"deadline": (0.001, 600.0), "asks": (0.0, 1e6)}
 DEADLINE_S = 0.25
@@ -19,7 +26,8 @@ class EdgeAddress:
     """Address of an edge server, and what a device needs to talk to it.
 
     Attributes:
-        endpoint: ZeroMQ endpoint, such as tcp://127.0.0.1:5570.
+        endpoint: ZeroMQ endpoint, such as tcp://127.0.0.1:5570; or a model of a server of the Open Inference Protocol,
+            such as http://127.0.0.1:8000/v2/models/caltech64.
         own: the device's private key; None for a connection without encryption.
         server: the server's public key, 32 bytes, with `own`.
         deadline_s: seconds from a question to its answer.
@@ -32,6 +40,16 @@ class EdgeAddress:
     server: bytes | None = None
     deadline_s: float = DEADLINE_S
     asks_per_s: float | None = None
+
+    @property
+    def parts(self) -> SplitResult:
+        """Scheme, host, port and path of the endpoint."""
+        return urlsplit(self.endpoint)
+
+    @property
+    def is_http(self) -> bool:
+        """Whether it is of a server of the Open Inference Protocol."""
+        return self.parts.scheme in HTTP
 
     @classmethod
     def of(cls, text: str) -> "EdgeAddress":
@@ -47,7 +65,10 @@ class EdgeAddress:
         endpoint, _, query = text.partition("?")
         try:
             parts = urlsplit(endpoint)
-            valid = parts.scheme in ("tcp", "ipc", "inproc") and (parts.scheme != "tcp" or parts.port)
+            if parts.scheme in HTTP:
+                valid = bool(parts.hostname and parts.port != 0 and _MODEL_PATH.fullmatch(parts.path))
+            else:
+                valid = parts.scheme in ("tcp", "ipc", "inproc") and (parts.scheme != "tcp" or parts.port)
             asked = parse_qs(query, strict_parsing=True, max_num_fields=4) if query else {}
         except ValueError:
             valid, asked = False, {}
@@ -55,6 +76,8 @@ class EdgeAddress:
             raise TransportError(f"{text!r} is not the address of an edge server; write {EXAMPLE}")
         given = {name: values[0] for name, values in asked.items()}
         numbers = {name: _number(text, name, given[name]) for name in _LIMITS if name in given}
+        if _KEYS & set(given) and parts.scheme in HTTP:
+            raise TransportError(f"{text!r}: own= and server= go with tcp://; over HTTP, use https://")
         if _KEYS & set(given) and not set(given) >= _KEYS:
             raise TransportError(f"{text!r}: an encrypted connection takes both own= and server=; write {EXAMPLE}")
         keys = (load_private_key(given["own"]), public_key(given["server"])) if "own" in given else (None, None)

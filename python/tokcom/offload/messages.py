@@ -332,7 +332,7 @@ class ServedModel:
         grid: shape of its frames; empty for any.
         num_classes: number of labels.
         takes: fields of conditions that its prior uses, of TAKES.
-        parts: "prior", "tokenizer", or both.
+        parts: those of PARTS that it has: a prior in any order, a tokenizer, a causal prior that continues texts.
     """
 
     codebook: str
@@ -343,7 +343,7 @@ class ServedModel:
     parts: tuple[str, ...]
 
 
-PARTS = ("prior", "tokenizer")
+PARTS = ("prior", "tokenizer", "continuation")
 
 
 def welcome_bytes(models: Sequence[ServedModel], number: int) -> bytes:

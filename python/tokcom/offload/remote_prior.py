@@ -58,7 +58,7 @@ class RemotePrior(Prior):
     ):  # fmt: skip
         if form not in FORMS:
             raise ParameterError(f"form is {form!r}; it must be one of {', '.join(FORMS)}")
-        self.connection = server if isinstance(server, EdgeConnection) else EdgeConnection(server, deadline_s, told)
+        self.connection = self._connected(server, deadline_s, told)
         self._local, self._loading, self._form = local, Lock(), FORMS[form]
         self.at_once = AT_ONCE
         self.answered_here = 0
@@ -92,9 +92,25 @@ class RemotePrior(Prior):
         Raises:
             TransportError: the server fails, and there is no prior on the device.
         """
-        parts = self._parts(wanted, top)
+        try:
+            return self._found(tokens, wanted, conditions, top)
+        except TransportError:
+            if self.local is None:
+                raise
+            self.answered_here += len(tokens)
+            return self.local.predict(tokens, wanted, conditions, top)
+
+    def _connected(
+        self, server: "str | EdgeAddress | EdgeConnection", deadline_s: float | None, told: Callable[[str], None]
+    ) -> EdgeConnection:  # fmt: skip
+        return server if isinstance(server, EdgeConnection) else EdgeConnection(server, deadline_s, told)
+
+    def _found(
+        self, tokens: np.ndarray, wanted: np.ndarray, conditions: Sequence[Condition], top: int | None
+    ) -> Prediction:  # fmt: skip
+        """Ask the server; raises TransportError if it fails."""
         requests, readers = [], []
-        for part in parts:
+        for part in self._parts(wanted, top):
             number_wanted = int(wanted[part].sum())
             request = PredictRequest(
                 codebook_id(self.codebook), max(1, round(1000 * self.connection.deadline_s)), tokens[part],
@@ -102,14 +118,8 @@ class RemotePrior(Prior):
             )  # fmt: skip
             requests.append(request.encode)
             readers.append(lambda kind, reader, n=number_wanted: self._read(kind, reader, n, top))
-        try:
-            found = self.connection.ask(requests, readers)
-        except TransportError:
-            if self.local is None:
-                raise
-            self.answered_here += len(tokens)
-            return self.local.predict(tokens, wanted, conditions, top)
-        return found[0] if len(found) == 1 else _joined(found)
+        found = self.connection.ask(requests, readers)
+        return found[0] if len(found) == 1 else Prediction.joined(found)
 
     def require_fit(self, frame: TokenFrame, condition: Condition) -> None:
         super().require_fit(frame, condition)
@@ -140,13 +150,3 @@ class RemotePrior(Prior):
     def _described_by(self, served: ServedModel) -> None:
         self.codebook, self.codebook_size = served.codebook, served.codebook_size
         self.grid, self.num_classes, self.takes = served.grid or None, served.num_classes, served.takes
-
-
-def _joined(found: Sequence[Prediction]) -> Prediction:
-    """Join predictions of different frames."""
-    first = found[0]
-    joined = [
-        None if getattr(first, name) is None else np.concatenate([getattr(each, name) for each in found])
-        for name in ("log_probability", "words", "rest", "levels")
-    ]
-    return Prediction(joined[0], first.codebook_size, *joined[1:])

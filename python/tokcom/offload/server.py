@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tokcom.errors import MessageError, ParameterError, TokcomError, TransportError
 from tokcom.offload.address import is_local, use_keys, zmq_module
+from tokcom.offload.draft_messages import DRAFTS, DraftRequest
 from tokcom.offload.files import REQUESTS as FILE_REQUESTS
 from tokcom.offload.files import Shelf, shelf_reply
 from tokcom.offload.messages import (
@@ -27,6 +28,8 @@ MAX_WAITING = 16
 """Messages that wait in a socket in each direction, for each device."""
 MAX_REQUEST = 16 << 20
 """Limit on the bytes of a request; a connection that sends more is closed."""
+READERS = REQUESTS | {DRAFTS: DraftRequest.decode}
+"""Reader of each kind of request for work."""
 HEARTBEAT_MS = 1000
 """Milliseconds between heartbeats of connections; one that misses three is closed."""
 
@@ -228,11 +231,11 @@ class EdgeServer:
             return welcome_bytes([model.told() for model in self.models.values()], number)
         if kind in FILE_REQUESTS:
             return self._shelf_reply(device, kind, number, reader)
-        if kind not in REQUESTS:
+        if kind not in READERS:
             raise MessageError(f"messages of kind {kind} are not for a server")
         self.counters.requests += 1
         arrived = time.monotonic()
-        request = REQUESTS[kind](reader)
+        request = READERS[kind](reader)
         model = self.models.get(request.codebook_id)
         if model is None:
             return self._refused("unknown", f"codebook 0x{request.codebook_id:08x} is not served", number)

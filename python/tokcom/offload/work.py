@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tokcom.context.prediction import Prediction
-from tokcom.context.prior import ANY, Prior
+from tokcom.context.prior import ANY, CAUSAL, Prior
 from tokcom.errors import ModelError, TokcomError
+from tokcom.offload.draft_messages import DraftRequest, verdict_bytes
 from tokcom.offload.messages import (
     LARGEST,
     PARTS,
@@ -24,9 +25,10 @@ from tokcom.offload.messages import (
     prediction_bytes,
     tokens_bytes,
 )  # fmt: skip
+from tokcom.offload.sessions import MAX_TOKENS, Sessions
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
-Request = PredictRequest | PixelsRequest | TokensRequest
+Request = PredictRequest | PixelsRequest | TokensRequest | DraftRequest
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class EdgeModel:
     """A model of a server.
 
     Attributes:
-        prior: its prior, of order ANY; None for none.
+        prior: its prior, which predicts tokens if it is of order ANY, and settles drafts if it is of order CAUSAL;
+            None for none.
         tokenizer: its tokenizer, which encodes and decodes; None for none.
+        sessions: texts that a prior of order CAUSAL continues.
     """
 
     prior: Prior | None = None
     tokenizer: PictureTokenizer | None = None
+    sessions: Sessions = field(default_factory=Sessions)
 
     @property
     def codebook(self) -> str:
@@ -49,10 +54,12 @@ class EdgeModel:
     def told(self) -> ServedModel:
         """Describe it to devices."""
         first, prior = self.prior or self.tokenizer, self.prior
+        order = None if prior is None else prior.order
+        has = order == ANY, self.tokenizer is not None, order == CAUSAL
         return ServedModel(
             first.codebook, first.codebook_size, first.grid or (), 0 if prior is None else prior.num_classes,
             frozenset() if prior is None else prior.takes & frozenset(TAKES),
-            tuple(part for part, each in zip(PARTS, (prior, self.tokenizer), strict=True) if each is not None),
+            tuple(part for part, there in zip(PARTS, has, strict=True) if there),
         )  # fmt: skip
 
     def require(self, request: Request) -> None:
@@ -63,6 +70,8 @@ class EdgeModel:
         """
         if isinstance(request, PredictRequest):
             self._require_prior(request)
+        elif isinstance(request, DraftRequest):
+            self._require_causal(request)
         elif self.tokenizer is None:
             raise ModelError(f"no tokenizer of {self.codebook} is served")
         elif isinstance(request, PixelsRequest):
@@ -85,6 +94,17 @@ class EdgeModel:
         size = answer_bytes(int(request.wanted.sum()), prior.codebook_size, request.top, request.form)
         if size > LARGEST:
             raise ModelError(f"the answer would take {size} bytes, the limit is {LARGEST}: ask for fewer frames")
+
+    def _require_causal(self, request: DraftRequest) -> None:
+        prior = self.prior
+        if prior is None or prior.order != CAUSAL:
+            raise ModelError(f"no model of {self.codebook} that continues texts is served")
+        longest = MAX_TOKENS if prior.longest is None else min(MAX_TOKENS, prior.longest)
+        if request.place + len(request.records) + 1 > longest:
+            raise ModelError(f"a text of {request.place} tokens is too long for {self.codebook}, which reads {longest}")
+        if (request.tokens >= prior.codebook_size).any():
+            raise ModelError(f"a token of a text is beyond the {prior.codebook_size} words of {self.codebook}")
+        request.drafts(prior.codebook_size)
 
 
 @dataclass
@@ -113,6 +133,8 @@ class Job:
     def frames(self) -> int:
         """Number of its frames."""
         request = self.request
+        if isinstance(request, DraftRequest):
+            return 1
         return len(request.pictures if isinstance(request, PixelsRequest) else request.tokens)
 
 
@@ -190,6 +212,9 @@ def computed(jobs: list[Job], model: EdgeModel) -> list[bytes]:
     """
     requests, numbers = [job.request for job in jobs], [job.reply[1] for job in jobs]
     first = requests[0]
+    if isinstance(first, DraftRequest):
+        settled = (model.sessions.settle(model.prior, job.reply[0], job.request) for job in jobs)
+        return [verdict_bytes(words, number) for words, number in zip(settled, numbers, strict=True)]
     if isinstance(first, PredictRequest):
         found = model.prior.predict(
             np.concatenate([each.tokens for each in requests]), np.concatenate([each.wanted for each in requests]),

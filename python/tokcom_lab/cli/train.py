@@ -12,6 +12,7 @@ from tokcom.cli.output import console
 from tokcom_lab.cli.options import models_option
 
 if TYPE_CHECKING:
+    from tokcom_lab.training.private import Privacy
     from tokcom_lab.training.runs import PhotographSettings, VideoSettings
 
 
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
     help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4]",
 )
 @click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
+@click.option("--private", is_flag=True, help="Thumbnails: a maskgit that tells little of any picture (DP-SGD).")
+@click.option("--epsilon", type=float, help="Private: bound on the privacy loss. [default: 8]")
+@click.option("--delta", type=float, help="Private: probability with which it may be exceeded. [default: 1e-5]")
+@click.option("--clip", type=float, help="Private: norm to which pictures' gradients are clipped. [default: 1]")
 @click.option(
     "--size", type=click.IntRange(8), help="Side in pixels, for a model for photographs. [default: 64, thumbnails]"
 )
@@ -92,6 +97,10 @@ def train(
     small: bool,
     visits: int | None,
     warm_start: bool,
+    private: bool,
+    epsilon: float | None,
+    delta: float | None,
+    clip: float | None,
     still: tuple[Path, ...],
     **photographs: int | float | str | Path | None,
 ) -> None:
@@ -103,6 +112,8 @@ def train(
 
     Part conditions maps sentences to what a maskgit that learnt labels is told; of each class's --sentences the last is
     kept to measure with. Part sounds encodes sounds, --data with CLASS/FOLD-NAME.ogg, to the points of such sentences.
+
+    With --private, the card tells the epsilon of maskgit's training; the tokenizer's pictures are not protected.
 
     With --size, tokenizer and maskgit are those of a model for photographs, trained on a GPU if there is one.
 
@@ -119,6 +130,9 @@ def train(
         raise click.UsageError("--small goes with maskgit, without --size")
     if visits is not None and (part not in ("maskgit", "following") or settings is not None):
         raise click.UsageError("--visits goes with maskgit, without --size, and with following")
+    privacy = _privacy(private, {"epsilon": epsilon, "delta": delta, "clip": clip})
+    if private and (part != "maskgit" or settings is not None or warm_start or minutes):
+        raise click.UsageError("--private goes with maskgit, without --size, --warm-start and --minutes")
     if settings is None:
         if given:
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
@@ -135,26 +149,23 @@ def train(
     command = recorded_command(steps=None if minutes else steps, batch=batch)
     videos = _video_settings(part, still)
     request = TrainingRequest(
-        data,
-        models,
-        model,
-        work,
-        steps,
-        batch,
-        seed,
-        warm_start,
-        command,
-        minutes,
-        settings,
-        small,
-        visits,
-        videos,
-        sentences,
-    )
+        data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings, small, visits, videos,
+        sentences, privacy,
+    )  # fmt: skip
     try:
         (TRAINERS if settings is None else PHOTOGRAPH_TRAINERS)[part](request, console)
     except KeyboardInterrupt:  # the trainer has reported the stop and how to continue
         sys.exit(130)
+
+
+def _privacy(private: bool, given: dict[str, float | None]) -> "Privacy | None":
+    """Check the options of a private training and convert them to its demands."""
+    from tokcom_lab.training.private import Privacy
+
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and not private:
+        raise click.UsageError(f"--{next(iter(given))} goes with --private")
+    return Privacy(**given) if private else None
 
 
 def _video_settings(part: str, photographs: tuple[Path, ...]) -> "VideoSettings":

@@ -6,7 +6,10 @@ import numpy as np
 
 from tokcom.context.condition import Condition
 from tokcom.context.prediction import Prediction
+from tokcom.context.sampling import Sampling
 from tokcom.errors import MessageError
+from tokcom.offload.draft_messages import DRAFTS, VERDICT, DraftRequest, read_verdict, verdict_bytes
+from tokcom.offload.drafts import IN_LAW, Draft
 from tokcom.offload.messages import (
     COARSE,
     PICTURES,
@@ -33,12 +36,15 @@ from tokcom.offload.messages import (
 from tokcom.offload.wire import opened
 
 WORDS, WANTED, TOP = 16, 5, 4
+DRAFTED = [3, 1, 4]
 READERS = REQUESTS | {
     PREDICTION: lambda reader: read_prediction(reader, WANTED, WORDS, None),
     TOKENS: read_tokens,
     PICTURES: read_pictures,
     REFUSED: read_refusal,
     WELCOME: read_welcome,
+    DRAFTS: lambda reader: DraftRequest.decode(reader).drafts(WORDS),
+    VERDICT: lambda reader: read_verdict(reader, DRAFTED, WORDS),
 }
 """Reader of each kind of message, at either end."""
 FEW = 4
@@ -97,10 +103,13 @@ def _valid() -> list[bytes]:
     found = Prediction.dense((logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32))
     models = [ServedModel("a@00000001", 32, (4, 4), 5, frozenset({"label"}), ("prior", "tokenizer"))]
     pictures, grids = np.zeros((1, 3, 3, 3), np.uint8), np.ones((1, 2, 2), np.int32)
+    drafts = np.array([Draft((each, 9), (20, 12), each % 2).record for each in DRAFTED], np.uint64)
     return [
         PredictRequest(1, 250, tokens, np.ones_like(tokens, bool), told).encode(1),
         PredictRequest(1, 250, tokens, np.ones_like(tokens, bool), told, TOP, COARSE).encode(2),
         PixelsRequest(1, 250, pictures).encode(3), TokensRequest(1, 250, grids).encode(4), prediction_bytes(found, 5),
         prediction_bytes(found, 6, COARSE), prediction_bytes(found.top(TOP), 7), tokens_bytes(grids, 8),
         pictures_bytes(pictures, 9), refusal_bytes("busy", "64 requests wait", 10), welcome_bytes(models, 11),
+        DraftRequest(1, 250, 7, 2, grids[0, 0], drafts, IN_LAW, Sampling(0.7, 5)).encode(12),
+        verdict_bytes([*DRAFTED[:2], 5], 13), verdict_bytes(None, 14),
     ]  # fmt: skip

@@ -41,8 +41,8 @@ def load_rows(
         Rows of server, clients, p50_ms, p99_ms, pictures_per_s, wrong (answers that differ from the model's own).
     """
     prior = load_context(model, "cpu")
-    questions = _questions(prior, seed)
-    expected = [prior.log_probabilities(each[None], (each == LOST)[None], [NOTHING]) for each in questions]
+    asked = questions(prior, seed)
+    expected = [prior.log_probabilities(each[None], (each == LOST)[None], [NOTHING]) for each in asked]
     rows = []
     with edge_server(model, "--queue", "4096") as (address, _), http_server(model) as (host, port):
 
@@ -59,7 +59,7 @@ def load_rows(
         for count in clients:
             for name, make in (("tokcom serve", edge), ("plain HTTP", http)):
                 rows.append({"server": name, "clients": count} | _measured(
-                    make, count, requests, questions, expected, progress
+                    make, count, requests, asked, expected, progress
                 ))  # fmt: skip
     return rows
 
@@ -83,14 +83,14 @@ def killed_row(
         local_ms (median time of the device's own prior in the same run).
     """
     prior = load_context(model, "cpu", local)
-    questions = _questions(prior, seed)
+    asked = questions(prior, seed)
     # What a process computes first takes longer.
-    own = [_timed(lambda q=q: prior.log_probabilities(q[None], (q == LOST)[None], [NOTHING])) for q in questions[:20]]
+    own = [_timed(lambda q=q: prior.log_probabilities(q[None], (q == LOST)[None], [NOTHING])) for q in asked[:20]]
     with edge_server(model) as (address, process):
         remote = RemotePrior(address, prior, deadline_s=deadline_s)
         delays, answered = [], 0
         for number in range(requests):
-            tokens = questions[number % len(questions)]
+            tokens = asked[number % len(asked)]
             if number == requests // 2:
                 process.kill()
                 process.wait()
@@ -109,7 +109,8 @@ def killed_row(
     }  # fmt: skip
 
 
-def _questions(prior: Prior, seed: int, count: int = 16) -> list[np.ndarray]:
+def questions(prior: Prior, seed: int, count: int = 16) -> list[np.ndarray]:
+    """Draw random tokens of frames, of which a share is LOST."""
     rng, places = np.random.default_rng(seed), int(np.prod(prior.grid))
     made = []
     for _ in range(count):
@@ -120,19 +121,19 @@ def _questions(prior: Prior, seed: int, count: int = 16) -> list[np.ndarray]:
 
 
 def _measured(
-    make: Callable[[], tuple[Ask, Callable[[], None]]], clients: int, requests: int, questions: list[np.ndarray],
+    make: Callable[[], tuple[Ask, Callable[[], None]]], clients: int, requests: int, asked: list[np.ndarray],
     expected: list[np.ndarray], progress: Callable[[int], None],
 ) -> dict:  # fmt: skip
     delays, wrong, ready = [], [], threading.Barrier(clients + 1)
 
     def client(first: int) -> None:
         ask, close = make()
-        ask(questions[0])  # connections stand
+        ask(asked[0])  # connections stand
         ready.wait()
         for number in range(first, requests, clients):
-            place = number % len(questions)
+            place = number % len(asked)
             start = time.perf_counter()
-            found = ask(questions[place])
+            found = ask(asked[place])
             delays.append(time.perf_counter() - start)
             # Threads of another number may add in another order.
             wrong.append(not np.allclose(found, expected[place], atol=1e-3))

@@ -1,7 +1,6 @@
 """Training loop: resumable at any time, limited by steps or by the clock, with progress and time left."""
 
 import math
-import signal
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -18,6 +17,7 @@ from rich.text import Text
 from torch import Tensor, nn
 
 from tokcom.errors import CheckpointError, ParameterError
+from tokcom.interruption import interruption
 from tokcom_lab.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tokcom_lab.training.optimizers import MuonAdamW
 
@@ -196,10 +196,6 @@ def train(
 
     if progress.step:
         console.print(f"continuing {checkpoint} at {reached()}")
-    stopped = []
-    handlers = {
-        number: signal.signal(number, lambda *_: stopped.append(True)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
 
     def save() -> None:
         save_checkpoint(checkpoint, task.model, task.optimizer, progress, task.settings())
@@ -208,51 +204,47 @@ def train(
         return progress.seconds if steps is None else progress.step
 
     figures = defaultdict(float)
-    try:
-        with TrainingProgress(console=console) as bar:
-            row = bar.add_task(
-                f"training {task.name}", total=steps or 60 * minutes, completed=completed(), figures="",
-                done=budget.said(progress.step),
-            )  # fmt: skip
-            task.model.train()
-            last_save = last = last_said = time.monotonic()
-            while (share := budget.share(progress)) < 1 and not stopped:
-                task.share = share
-                task.set_rates(progress.step)
-                torch.manual_seed(task.seed * 1_000_003 + progress.step)
-                loss, reported = task.loss(task.rng(progress.step))
-                task.optimizer.zero_grad()
-                loss.backward()
-                norm, value = float(task.clip()), loss.item()
-                if not (math.isfinite(value) and math.isfinite(norm)):
-                    # The weights are still those before this step.
-                    save()
-                    raise CheckpointError(
-                        f"{task.name}: the loss is {value:g} and its gradient's norm {norm:g} at step "
-                        f"{progress.step}: the training diverges. {checkpoint} holds the last good step; delete it and "
-                        "start again with another --seed or a larger --batch"
-                    )
-                task.optimizer.step()
-                task.moved()
-                progress.step += 1
-                now = time.monotonic()
-                progress.seconds += now - last
-                last = now
-                for name, value in reported.items():
-                    figures[name] = value if name not in figures else 0.98 * figures[name] + 0.02 * value
-                text = " ".join(f"{name} {value:.3f}" for name, value in figures.items())
-                bar.update(row, completed=completed(), figures=text, done=budget.said(progress.step))
-                if not console.is_terminal and (progress.step % 200 == 0 or now - last_said > SAID_EVERY):
-                    console.print(f"{task.name} {reached()}: {text}")
-                    last_said = now
-                if now - last_save > save_every:
-                    save()
-                    last_save = last
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    with interruption() as stopped, TrainingProgress(console=console) as bar:
+        row = bar.add_task(
+            f"training {task.name}", total=steps or 60 * minutes, completed=completed(), figures="",
+            done=budget.said(progress.step),
+        )  # fmt: skip
+        task.model.train()
+        last_save = last = last_said = time.monotonic()
+        while (share := budget.share(progress)) < 1 and not stopped.is_set():
+            task.share = share
+            task.set_rates(progress.step)
+            torch.manual_seed(task.seed * 1_000_003 + progress.step)
+            loss, reported = task.loss(task.rng(progress.step))
+            task.optimizer.zero_grad()
+            loss.backward()
+            norm, value = float(task.clip()), loss.item()
+            if not (math.isfinite(value) and math.isfinite(norm)):
+                # The weights are still those before this step.
+                save()
+                raise CheckpointError(
+                    f"{task.name}: the loss is {value:g} and its gradient's norm {norm:g} at step "
+                    f"{progress.step}: the training diverges. {checkpoint} holds the last good step; delete it and "
+                    "start again with another --seed or a larger --batch"
+                )
+            task.optimizer.step()
+            task.moved()
+            progress.step += 1
+            now = time.monotonic()
+            progress.seconds += now - last
+            last = now
+            for name, value in reported.items():
+                figures[name] = value if name not in figures else 0.98 * figures[name] + 0.02 * value
+            text = " ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            bar.update(row, completed=completed(), figures=text, done=budget.said(progress.step))
+            if not console.is_terminal and (progress.step % 200 == 0 or now - last_said > SAID_EVERY):
+                console.print(f"{task.name} {reached()}: {text}")
+                last_said = now
+            if now - last_save > save_every:
+                save()
+                last_save = last
     save()
-    if stopped:
+    if stopped.is_set():
         console.print(f"stopped at {reached()}; the same command continues")
         raise KeyboardInterrupt
     return progress

@@ -42,6 +42,7 @@ from tokcom_lab.training.loop import Task, train
 from tokcom_lab.training.maskgit import MaskGitTask
 from tokcom_lab.training.motion import pairs_of, photograph_pairs, video_tokens
 from tokcom_lab.training.picture_feed import class_weights
+from tokcom_lab.training.private import Privacy, PrivateMaskGitTask
 from tokcom_lab.training.pyramid import PERCEPTUAL, SEMANTIC, SHARPNESS, PyramidTask
 from tokcom_lab.training.sentence_maskgit import SentenceMaskGitTask
 from tokcom_lab.training.sentences import class_phrasings, embedded, phrasings, read_phrasings
@@ -122,6 +123,7 @@ class TrainingRequest:
             VIDEO_VISITS per frame of a video.
         videos: settings of a prior of videos; None for the usual ones.
         sentences: JSON file of sentences about each class, for a map of conditions.
+        privacy: demands on a private training of MaskGIT, which then has `steps`; None for none.
     """
 
     data: Path | tuple[Path, ...]
@@ -139,6 +141,7 @@ class TrainingRequest:
     visits: int | None = None
     videos: VideoSettings | None = None
     sentences: Path | None = None
+    privacy: Privacy | None = None
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -186,16 +189,22 @@ def train_maskgit(request: TrainingRequest, console: Console) -> dict[str, float
     rows, columns = tokenizer.grid
     shape = SMALL_MASKGIT if request.small else ()
     config = MaskGitConfig(tokenizer.codebook_size, rows, columns, len(data.classes), *shape)
-    task = MaskGitTask(
-        config, tokens, data.labels, test_tokens, test.labels,
-        batch=request.batch, seed=request.seed, codes=model_card(model).part("tokenizer")["sha256"],
-    )  # fmt: skip
-    if not request.small:
-        return _run(request, task, CONTEXT, "maskgit", data.classes, console)
-    task.name = "maskgit-small"
-    if CONTEXT in model_card(model).content:
-        task.begin_like(load_context(model, "cpu").network)
-    return _run(request, task, SMALL_CONTEXT, "maskgit", data.classes, console)
+    codes, part = model_card(model).part("tokenizer")["sha256"], SMALL_CONTEXT if request.small else CONTEXT
+    arrays = tokens, data.labels, test_tokens, test.labels
+    if request.privacy is not None:
+        task = PrivateMaskGitTask(
+            config, *arrays, batch=request.batch, privacy=request.privacy, steps=request.steps, seed=request.seed,
+            codes=codes,
+        )  # fmt: skip
+        task.name = "maskgit-small-private" if request.small else "maskgit-private"
+        spent = task.spent(request.steps)
+        return _run(request, task, part, "maskgit", data.classes, console, more={"privacy": spent})
+    task = MaskGitTask(config, *arrays, batch=request.batch, seed=request.seed, codes=codes)
+    if request.small:
+        task.name = "maskgit-small"
+        if CONTEXT in model_card(model).content:
+            task.begin_like(load_context(model, "cpu").network)
+    return _run(request, task, part, "maskgit", data.classes, console)
 
 
 def train_following(request: TrainingRequest, console: Console) -> dict[str, float]:

@@ -160,3 +160,19 @@ def test_frames_that_do_not_fit_are_refused(network):
 def test_shapes_that_cannot_be_are_refused(changed, said):
     with pytest.raises(ParameterError, match=said):
         LlamaConfig(**vars(CONFIG) | changed)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_states_along_a_trace_are_those_of_single_steps(network, before):
+    traced, stepped = (model(network).paths(NOTHING) for _ in range(2))
+    for paths in (traced, stepped):
+        if before:
+            paths.follow(TEXT[:before], weigh=False)
+    states, expected = traced.traced(TEXT[before:]), Paths.traced(stepped, TEXT[before:])
+    assert len(states) == len(expected) == len(TEXT) - before + 1
+    for own, other in zip(states, expected, strict=True):
+        assert np.allclose(own.log_probabilities, other.log_probabilities, atol=1e-5)
+    for own, other in zip(states, expected, strict=True):  # each goes on without touching the others
+        own.follow(np.array([9, 2]), weigh=False)
+        other.follow(np.array([9, 2]), weigh=False)
+        assert np.allclose(own.log_probabilities, other.log_probabilities, atol=1e-5)

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.lookup import LookupPrior
+from tokcom.context.sampling import Sampling, continued
 from tokcom.errors import ModelError, TransportError
 from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.models.edge import load_edge_models, load_policy
 from tokcom.models.zoo import SMALL_CONTEXT, codebook, load_context, load_recoveries, load_recovery, model_card
+from tokcom.offload.continuation import DraftingPrior
 from tokcom.offload.escalation import EscalationPolicy
 from tokcom.offload.server import EdgeServer
 
@@ -128,3 +131,14 @@ def test_a_small_context_belongs_to_its_tokenizer(device_model):
 def test_an_address_that_is_none_is_refused(tiny_model):
     with pytest.raises(TransportError, match="not the address"):
         load_recovery(str(tiny_model), server="somewhere")
+
+
+def test_a_served_model_of_text_settles_drafts(tiny_text_model):
+    model, text = str(tiny_text_model), np.array([30, 40, 50])
+    prior = load_context(model, "cpu", exact=True)
+    small = LookupPrior(prior.codebook, np.full(prior.codebook_size, 1.0))
+    with EdgeServer(load_edge_models(model, "cpu"), ANY_PORT) as server:
+        device = DraftingPrior(server.endpoint, small, deadline_s=60.0)
+        found = device.continued(text, 12, Sampling(1.0, 2))
+    assert found.by_edge.all()
+    assert np.array_equal(found.tokens, continued(prior, text, 12, Sampling(1.0, 2)))

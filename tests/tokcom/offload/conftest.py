@@ -29,7 +29,7 @@ class CountingPrior(Prior):
         return np.array(rows, np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def counting_prior():
     return CountingPrior
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tokcom.errors import KeyFileError, ModelError, ParameterError, TransportError
-from tokcom.offload import connection
+from tokcom.offload import attempts
 from tokcom.offload.address import EdgeAddress
 from tokcom.offload.messages import PREDICT, prediction_bytes
 from tokcom.offload.remote_prior import RemotePrior
@@ -24,7 +24,7 @@ def asked_twice(remote, local, question):
 @pytest.fixture(autouse=True)
 def restless(monkeypatch):
     """Let a server that has failed rest for as long as a test takes."""
-    monkeypatch.setattr(connection, "FIRST_REST_S", 20.0)
+    monkeypatch.setattr(attempts, "FIRST_REST_S", 20.0)
 
 
 def test_a_dead_server_leaves_the_answer_to_the_device(counting_prior, question):
@@ -112,7 +112,7 @@ def test_without_a_prior_here_a_dead_server_is_an_error():
 
 
 def test_a_server_that_answers_heartbeats_is_asked_again_after_its_rest(counting_prior, question, monkeypatch):
-    monkeypatch.setattr(connection, "FIRST_REST_S", 0.0)
+    monkeypatch.setattr(attempts, "FIRST_REST_S", 0.0)
     said = []
     server = EdgeServer([EdgeModel(counting_prior())], "tcp://127.0.0.1:0")
     remote = RemotePrior(server.endpoint, counting_prior(), deadline_s=0.05, told=said.append)

@@ -33,6 +33,7 @@ HERE = "tokcom_lab.cli.bench"
         "phy": f"{HERE}.radio:phy",
         "power": f"{HERE}.adaptation:power",
         "repeats": f"{HERE}.repeats:repeats",
+        "replicas": f"{HERE}.edge:replicas",
         "scale": f"{HERE}.edge:scale",
         "speech": f"{HERE}.speech:speech",
         "text": f"{HERE}.text:text",

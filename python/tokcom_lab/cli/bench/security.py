@@ -85,9 +85,13 @@ def leakage(
 
 @click.command()
 @_plan
+@click.option(
+    "--part", type=click.Choice(["context", "small_context"]), default="context", show_default=True,
+    help="Part of the model that is asked.",
+)  # fmt: skip
 @json_option("Write the figures as JSON")
 def membership(
-    data: Path, classes: list[str], train: int, test: int, model: str, seed: int,
+    data: Path, classes: list[str], train: int, test: int, model: str, part: str, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Tell pictures that a model was trained on from others by how well it predicts them (a quarter of an hour).
@@ -96,15 +100,17 @@ def membership(
     """
     from tokcom_lab.membership import membership_advantage
 
-    samples = _samples(data, classes, train, test, model, seed)
+    samples = _samples(data, classes, train, test, model, seed, part)
     found = membership_advantage(*(each.bits.mean(axis=1) for each in samples), seed)
     _report(
         {"membership": found}, [found], "pictures of the training set told from others", classes, samples, json_file
     )
 
 
-def _samples(data: Path, classes: list[str], train: int, test: int, model: str, seed: int) -> list["Sample"]:
-    """Pictures of both splits with their predictability."""
+def _samples(
+    data: Path, classes: list[str], train: int, test: int, model: str, seed: int, part: str = "context"
+) -> list["Sample"]:
+    """Pictures of both splits with their predictability by a part of the model."""
     from tokcom.models.zoo import load_tokenizer
     from tokcom_lab.leakage import sample_of
     from tokcom_lab.photographs import photographs_by_class
@@ -114,7 +120,9 @@ def _samples(data: Path, classes: list[str], train: int, test: int, model: str, 
         for split, count in (("train", train), ("test", test)):
             pictures, labels = photographs_by_class(data, split, classes, count, size, seed)
             row = bar.add_task(f"predictability, {split}", total=len(pictures))
-            samples.append(sample_of(pictures, labels, model, progress=lambda done, row=row: bar.advance(row, done)))
+            samples.append(
+                sample_of(pictures, labels, model, part, progress=lambda done, row=row: bar.advance(row, done))
+            )  # fmt: skip
     return samples
 
 
