@@ -366,7 +366,8 @@ def load_residual(model: str) -> ResidualModel:
         ModelError: the model does not exist, its card is invalid, or it has no such table.
     """
     card = model_card(model)
-    entry = _fitted(card, "residual", "residual errors", "residual")
+    command = "residual-text" if card.content["modality"] == "text" else "residual"
+    entry = _fitted(card, "residual", "residual errors", command)
     values = {name: value for name, value in entry.items() if name != CONTEXT}
     try:
         return ResidualModel(

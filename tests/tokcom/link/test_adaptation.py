@@ -3,7 +3,7 @@ import pytest
 
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.link.adaptation import POLICIES, AdaptationConfig, LinkAdapter
+from tokcom.link.adaptation import POLICIES, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.models.zoo import load_residual
@@ -42,6 +42,12 @@ def test_what_is_chosen_can_be_sent_and_airtime_and_bits_are_those_of_the_burst(
     assert np.array_equal(received.header.mcs, choice.mcs) and received.packets_ok[sent].all()
     known = ~received.frame.lost
     assert np.array_equal(received.frame.tokens[known], FRAME.tokens[known]) and known.sum() == 4 * sent.sum()
+
+
+def test_a_choice_is_summed_up_in_words():
+    mcs = np.array([8] * 40 + [10] * 20 + [MCS_NOT_SENT] * 4)
+    told = Choice(mcs, 0, 0.0, 9.0, 0.01, 1.0, 5000, 200, True).summary
+    assert told == "40 x 16qam-3/4, 20 x 64qam-2/3, 4 x not sent"
 
 
 def test_with_a_key_airtime_and_bits_are_those_of_the_sealed_burst(tmp_path):
