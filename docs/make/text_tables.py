@@ -32,3 +32,62 @@ def text_sentences() -> str:
     curve = figures(FILE)["llm_viterbi_setting"]["curve"]
     rows = [[f"{point['esn0_db']:g}", *(f"{point[name]:.2f}" for name in names)] for point in curve]
     return markdown(["Es/N0 dB", *names.values()], rows)
+
+
+@table("text-policies")
+def text_policies() -> str:
+    """Make the table of airtime by policy."""
+    names = {"cqi": "`cqi`, Viterbi", "cqi-context": "`cqi`, language model", "semantic": "`semantic`"}
+    rows = {(row["esn0_db"], row["policy"]): row for row in figures("text-policies.json")["rows"]}
+    head = ["Es/N0 dB", *(f"{name}: ms, tokens wrong, exact" for name in names.values())]
+    head.append("airtime, `semantic` over `cqi`")
+    lines = []
+    for value in sorted({value for value, _ in rows}):
+        own = [rows[value, policy] for policy in names]
+        told = (f"{row['airtime_samples'] / 1000:.2f}, {row['ter']:.2%}, {row['exact_messages']:.0%}" for row in own)
+        lines.append([f"{value:g}", *told, f"{own[-1]['airtime_over_cqi'] - 1:+.0%}"])
+    return markdown(head, lines)
+
+
+@table("text-repeats")
+def text_repeats() -> str:
+    """Make the table of airtime with repeat requests."""
+    curve = {(point["esn0_db"], point["scheme"]): point for point in figures("text-repeats.json")["curve"]}
+    names = {"crc": "CRC, Viterbi", "posterior": "posterior, no CRC"}
+    head = ["Es/N0 dB", *(f"{name}: symbols per character" for name in names.values())]
+    head += [f"{name}: TER" for name in names.values()]
+    rows = []
+    for value in sorted({value for value, _ in curve}):
+        own = [curve[value, scheme] for scheme in names]
+        airtime = (f"{point['symbols_per_character']:.2f}" for point in own)
+        rows.append([f"{value:g}", *airtime, *(rate(point["ter"]) for point in own)])
+    return markdown(head, rows)
+
+
+@table("text-characters")
+def text_characters() -> str:
+    """Make the table of energy per character."""
+    names = {
+        "ascii": "ASCII, Viterbi", "zstd": "zstd with a dictionary, Viterbi",
+        "arithmetic": "arithmetic code of the language model, Viterbi", "frequencies": "tokens, words' frequencies",
+        "context": "tokens, language model",
+    }  # fmt: skip
+    schemes = figures("text-characters.json")["schemes"]
+    rows = []
+    for scheme, name in names.items():
+        own = schemes[scheme]
+        reached = (own["esn0_db_at_message_error_10"], own["es_per_character_db"])
+        told = ("not reached" if each is None else f"{each:.2f}" for each in reached)
+        rows.append([name, f"{own['bits_per_character']:.2f}", f"{own['symbols_per_character']:.2f}", *told])
+    head = ["scheme", "bits per character", "symbols per character", "Es/N0 dB, one message in ten wrong"]
+    return markdown([*head, "Es per character over N0, dB"], rows)
+
+
+@table("text-certainty")
+def text_certainty() -> str:
+    """Make the table of words' posteriors."""
+    rows = [
+        [*(f"{row[name]:.4f}" for name in ("posterior", "right", "low", "high")), str(row["packets"])]
+        for row in figures("calibrate-text.json")["reliability"]
+    ]
+    return markdown(["posterior", "right", "95 % interval: from", "to", "words"], rows)

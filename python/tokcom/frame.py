@@ -36,6 +36,8 @@ class TokenFrame:
         sizes: words of each quantizer, if they differ, the largest of them codebook_size; the frame keeps () if all are
             equal.
         follows: frames back to the one that it continues, 1 to 255, as in a video; 0 if it stands alone.
+        companion: frames back to the one that belongs to it, 1 to 255, as a text that is a picture's caption; 0 if none
+            does.
 
     Raises:
         FrameError: the tokens are not such an array, lie outside the codebook or do not fill the grid.
@@ -51,6 +53,7 @@ class TokenFrame:
     quantizers: int = 1
     sizes: tuple[int, ...] = ()
     follows: int = 0
+    companion: int = 0
 
     def __post_init__(self) -> None:
         tokens = np.asarray(self.tokens)
@@ -75,8 +78,9 @@ class TokenFrame:
             raise FrameError(f"the grid {grid} has {len(grid)} dimensions; a frame has at most {MAX_DIMENSIONS}")
         if self.quantizers not in (1, grid[0]):
             raise FrameError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
-        if not 0 <= self.follows <= MAX_FOLLOWS:
-            raise FrameError(f"follows is {self.follows}; it must be 0 to {MAX_FOLLOWS}")
+        for name in ("follows", "companion"):
+            if not 0 <= getattr(self, name) <= MAX_FOLLOWS:
+                raise FrameError(f"{name} is {getattr(self, name)}; it must be 0 to {MAX_FOLLOWS}")
         own = np.array(tokens, np.int32)
         own.flags.writeable = False
         object.__setattr__(self, "tokens", own)
@@ -140,6 +144,7 @@ class BitFrame:
     frame_id: int = 0
 
     codebook_size, modality, cmi, quantizers, sizes, follows = 2, BITS, None, 1, (), 0
+    companion = 0
 
     def __post_init__(self) -> None:
         outline = TokenFrame(self.bits, self.content, self.codebook_size, frame_id=self.frame_id)

@@ -243,6 +243,8 @@ def frame_keys(frame: Payload) -> dict:
         described[keys.SIZES] = frame.sizes
     if frame.follows:
         described[keys.FOLLOWS] = frame.follows
+    if frame.companion:
+        described[keys.COMPANION] = frame.companion
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
@@ -266,6 +268,7 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         _optional(meta, keys.QUANTIZERS, int, 1),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        companion=_optional(meta, keys.COMPANION, int, 0),
     )
 
 
@@ -370,6 +373,7 @@ def header_keys(header: BurstHeader) -> dict:
         keys.QUANTIZERS: (header.quantizers, 1),
         keys.SIZES: (header.sizes, ()),
         keys.FOLLOWS: (header.follows, 0),
+        keys.COMPANION: (header.companion, 0),
         keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
@@ -404,6 +408,7 @@ def header_of(meta: Mapping) -> BurstHeader:
         seal_of(meta),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        companion=_optional(meta, keys.COMPANION, int, 0),
     )
 
 

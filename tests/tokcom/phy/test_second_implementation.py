@@ -52,6 +52,7 @@ class Burst:
     quantizers: int = 1
     words: tuple = ()
     follows: int = 0
+    companion: int = 0
     key: tuple | None = None  # secret, direction, epoch, bits of a tag
 
     @property
@@ -190,6 +191,8 @@ def extension_bytes(burst, tag=None):
         elements += element(2, map_value(mcs))
     if burst.quantizers > 1:
         elements += element(3, shape_value(burst.words))
+    if burst.companion:
+        elements += element(5, [burst.companion], ignorable=True)
     if burst.key is not None:
         secret, direction, epoch, width = burst.key
         elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
@@ -405,6 +408,7 @@ def projects_own(burst, profile):
         quantizers=burst.quantizers,
         sizes=burst.words,
         follows=burst.follows,
+        companion=burst.companion,
     )
     config = TransmitConfig(
         tokens_per_packet=burst.tokens_per_packet,
@@ -473,6 +477,10 @@ BURSTS = {
     "a seed not in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1020),
     "a frame that follows two before": a_burst((16, 16), [6] * 64, follows=2),
     "a frame of a key that follows one long before": a_burst((16, 16), [6] * 64, follows=255, key=KEY),
+    "a picture with a caption before it": a_burst((16, 16), [6] * 64, companion=1),
+    "a frame of a key with a companion long before, which follows another": a_burst(
+        (16, 16), [6] * 64, follows=2, companion=255, key=KEY
+    ),
     "quantizers": a_burst((4, 6, 5), [4] * 30, quantizers=4, layout="importance"),
     "quantizers in a grid of the base": a_burst((8, 4), [4] * 8, quantizers=8, layout="contiguous"),
     "quantizers of different words": a_burst(
