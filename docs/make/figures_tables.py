@@ -214,11 +214,11 @@ def photographs() -> str:
 @table("flowgraph")
 def flowgraph() -> str:
     """Make the table of the flowgraph in real time."""
-    head = ("samples per second", "frames per second", "latency p50 / p99, ms", "cores")
+    head = ("search passes", "samples per second", "frames per second", "latency p50 / p99, ms", "cores")
     rows = []
     for row in figures("flowgraph.json"):
-        minutes = ", ".join(f"{row['rss_mb_by_minute'][minute]:.0f}" for minute in (0, 1, 5, 10))
+        memory = " / ".join(f"{row[key]:.0f}" for key in ("rss_mb_start", "rss_mb_end"))
         latency = f"{row['latency_ms']['p50']:.0f} / {row['latency_ms']['p99']:.0f}"
-        speed = f"{row['sample_rate'] / 1e3:g} k"
-        rows.append((speed, f"{row['frames_per_second']:.1f}", latency, row["cpu_cores"], minutes, row["drops"]))
-    return markdown((*head, "memory after 0, 1, 5, 10 minutes, MB", "drops"), rows)
+        speed = row["visits"], f"{row['sample_rate'] / 1e3:g} k", f"{row['frames_per_second']:.1f}", latency
+        rows.append((*speed, row["cpu_cores"], memory, row["drops"]))
+    return markdown((*head, "memory at the start / end, MB", "drops"), rows)

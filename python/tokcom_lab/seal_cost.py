@@ -17,7 +17,7 @@ from tokcom.packets.universal_hash import UniversalHash
 from tokcom.security.frame_cipher import Direction, FrameCipher
 from tokcom.security.keyring import Keyring
 from tokcom.security.keys import Key
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 KEY = Key(bytes(range(32)))
 BOOK = Codebook("random", 1024)
@@ -41,9 +41,9 @@ def seal_cost(frames: int, seed: int = 0, progress: Callable[[int], None] = lamb
     with tempfile.TemporaryDirectory() as folder:
         kinds = {"clear": (Transmitter(), Receiver([BOOK]))}
         for bits in (16, 32):
-            sender = Sender(KEY, Path(folder, f"epochs{bits}"), tag_bits=bits)
+            sealer = Sealer(KEY, Path(folder, f"epochs{bits}"), tag_bits=bits)
             keys = Keyring([KEY], replays=None, tag_bits=bits)
-            kinds[f"tags of {bits} bits"] = Transmitter(sender=sender), Receiver([BOOK], keys=keys)
+            kinds[f"tags of {bits} bits"] = Transmitter(sealer=sealer), Receiver([BOOK], keys=keys)
         taken, airtime = {name: [] for name in kinds}, {}
         for number in range(frames + 1):
             frame = TokenFrame(rng.integers(0, 1024, 256), BOOK.name, BOOK.size, frame_id=number)

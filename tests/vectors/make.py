@@ -22,7 +22,7 @@ from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
 from tokcom.packets.mcs_map import MCS_NOT_SENT, two_groups
 from tokcom.security.keys import Key
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 FOLDER = Path(__file__).parent
 LABELS = {
@@ -61,7 +61,7 @@ class Sent:
         with TemporaryDirectory() as folder:
             Path(folder, "epochs").write_text(f"{epoch}\n", encoding="ascii")
             return Transmitter(
-                self.config, [CODEBOOK], Sender(Key(SECRET), Path(folder, "epochs"), direction, tag_bits)
+                self.config, [CODEBOOK], Sealer(Key(SECRET), Path(folder, "epochs"), direction, tag_bits)
             )
 
     def sealed(self) -> tuple[BurstHeader, PacketIdentity]:

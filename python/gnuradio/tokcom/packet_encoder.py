@@ -8,7 +8,7 @@ from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.models.zoo import DEFAULT_MODEL, codebooks
 from tokcom.packets.labels import NATURAL
 from tokcom.packets.seal import TAG_BITS
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 from ._pdu import (
     PduBlock,
@@ -56,13 +56,13 @@ class packet_encoder(PduBlock):
     ):  # fmt: skip
         PduBlock.__init__(self, "Packet Encoder")
         self._labels, self._stream_id = labels, stream_id
-        self._sender = Sender.of_file(key, direction, tag_bits) if key else None
+        self._sealer = Sealer.of_file(key, direction, tag_bits) if key else None
         self._codebooks = [] if labels == NATURAL else codebooks(models)
         self.set_mcs(mcs)
 
     def set_mcs(self, mcs: str) -> None:
         config = TransmitConfig(mcs, labels=self._labels, stream_id=self._stream_id)
-        self._transmitter = Transmitter(config, self._codebooks, self._sender)
+        self._transmitter = Transmitter(config, self._codebooks, self._sealer)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         packets = packet_rows(meta, data)
@@ -70,7 +70,7 @@ class packet_encoder(PduBlock):
         outline = outline_of(meta)
         coded = self._transmitter.coded(outline, mcs, packets.shape[1])
         identity, seal = self._transmitter.identity(outline), None
-        if self._sender is not None:
+        if self._sealer is not None:
             seed = required(meta, keys.LAYOUT_SEED, int)
             header = self._transmitter.header(outline, seed, mcs, packets.shape[1], layout=layout_of(meta))
             header, identity = self._transmitter.sealed(header)

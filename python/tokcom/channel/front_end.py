@@ -14,17 +14,6 @@ def clip(samples: np.ndarray, level: float) -> np.ndarray:
     return samples
 
 
-def image_rejection_db(iq_gain_db: float, iq_phase_deg: float) -> float:
-    """Compute the image rejection ratio, signal power over that of its mirror image, in dB; inf without imbalance.
-
-    (1 + 2 g cos p + g^2) / (1 - 2 g cos p + g^2), e.g. Valkama, Renfors, Koivunen, "Advanced methods for I/Q imbalance
-    compensation", IEEE Trans. Signal Processing 49(10), 2001.
-    """
-    gain, cosine = 10 ** (iq_gain_db / 20), math.cos(math.radians(iq_phase_deg))
-    image = 1 - 2 * gain * cosine + gain**2
-    return 10 * math.log10((1 + 2 * gain * cosine + gain**2) / image) if image > 0 else math.inf
-
-
 def receive(samples: np.ndarray, iq_gain_db: float, iq_phase_deg: float, dc_offset: complex) -> np.ndarray:
     """Apply the faults of a direct-conversion receiver to samples, complex64 (n,), in place.
 

@@ -34,7 +34,7 @@ from tokcom.phy.burst import modulate
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import BurstSearcher, FoundBurst
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 Result = TypeVar("Result")
 
@@ -81,23 +81,23 @@ class Transmitter:
     Args:
         config: what it does where nothing else is asked of it.
         codebooks: whose labels it knows; natural ones need none.
-        sender: encrypts and authenticates what is sent; None: it goes in clear.
+        sealer: encrypts and authenticates what is sent; None: it goes in clear.
 
     Raises:
-        ParameterError: a sender is combined with labels whose benefit depends on neighbours on the constellation, which
+        ParameterError: a sealer is combined with labels whose benefit depends on neighbours on the constellation, which
             encryption destroys.
     """
 
     def __init__(
-        self, config: TransmitConfig | None = None, codebooks: Sequence[Codebook] = (), sender: Sender | None = None
+        self, config: TransmitConfig | None = None, codebooks: Sequence[Codebook] = (), sealer: Sealer | None = None
     ):
         self.config = config or TransmitConfig()
-        if sender is not None and self.config.labels != NATURAL:
+        if sealer is not None and self.config.labels != NATURAL:
             raise ParameterError(
                 f"labels is {self.config.labels!r} with a key; encryption destroys the benefit of labels on the "
                 f"constellation: use labels {NATURAL!r}, or no key"
             )
-        self._sender = sender
+        self._sealer = sealer
         self._codebooks = {codebook.name: codebook for codebook in codebooks}
         self._profile = profile(self.config.profile)
 
@@ -146,7 +146,7 @@ class Transmitter:
     @property
     def tag_bits(self) -> int:
         """Bits of each packet's tag; 0: packets have CRCs."""
-        return 0 if self._sender is None else self._sender.tag_bits
+        return 0 if self._sealer is None else self._sealer.tag_bits
 
     def header(
         self, outline: Payload, layout_seed: int, mcs: np.ndarray, tokens_per_packet: int, labels: str | None = None,
@@ -169,12 +169,12 @@ class Transmitter:
 
     def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
         """A frame's header with its seal, and what its packets are bound to and encrypted with; asked for once each
-        time that the frame is sent. Without a sender, the header as it is.
+        time that the frame is sent. Without a sealer, the header as it is.
 
         Raises:
             KeyFileError: no epoch is left, or the counter cannot be written.
         """
-        return (header, header.identity) if self._sender is None else self._sender.sealed(header)
+        return (header, header.identity) if self._sealer is None else self._sealer.sealed(header)
 
     def identity(self, outline: Payload) -> PacketIdentity:
         """Identity that the CRCs of a frame's packets are bound to if no key protects them."""

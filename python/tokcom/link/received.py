@@ -112,11 +112,6 @@ class ReceivedPackets:
         return np.logical_or.reduce([each.sent for each in self.transmissions])
 
     @property
-    def times_sent(self) -> np.ndarray:
-        """int (n_packets,), transmissions of each packet."""
-        return np.sum([each.sent for each in self.transmissions], axis=0)
-
-    @property
     def n_bytes(self) -> int:
         """Bytes held in memory."""
         return sum(each.n_bytes for each in self.transmissions)

@@ -10,16 +10,15 @@ from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
 from tokcom.errors import BurstError, ParameterError
-from tokcom.frame import LOST, TokenFrame
+from tokcom.frame import LOST
+from tokcom.link.airtime import frame_samples
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.mcs import find_mcs
 from tokcom.models.zoo import codebook, load_context, load_recovery
 from tokcom.multiple_access.receiver import MultiUserObservation
 from tokcom.multiple_access.separation import SeparationSettings, Separator, Source
-from tokcom.phy.burst import plan_burst
 from tokcom.phy.numerology import CARRIERS
-from tokcom.phy.profile import profile
 from tokcom_lab.multiple_access.overlay import Overlay
 from tokcom_lab.multiple_access.scene import SAMPLE_RATE, Scene
 from tokcom_lab.multiple_access.sparse import matching_pursuit, message_passing
@@ -136,7 +135,7 @@ class Receivers:
         rows, total = [], 0
         for user, frame in enumerate(scene.frames):
             indices = np.full(len(frame.tokens) // 4, find_mcs(mcs).index, np.uint8)
-            length = tdma_airtime(frame, mcs)
+            length = frame_samples(frame, TransmitConfig(mcs))
             gain_db = 10 * np.log10(scene.plan.length / length)
             rng = np.random.default_rng([scene.seed, 3, user])
             signal = self._symbols.transmit(frame, 0, indices)
@@ -163,14 +162,6 @@ class Receivers:
                 said = self.prior.log_probabilities(shown[None], hidden[None], [Condition.of(frame)])
                 out[user, hidden] = (scores[hidden] + said).argmax(axis=1)
         return out
-
-
-def tdma_airtime(frame: TokenFrame, mcs: str) -> int:
-    """Samples of a burst of the air interface."""
-    sender = Transmitter(TransmitConfig(mcs))
-    packets = len(sender.packetize(frame))
-    header = sender.header(frame, 0, sender.choose_mcs(packets), sender.config.tokens_per_packet)
-    return plan_burst(header, profile(sender.config.profile)).length
 
 
 def _condition(header: object) -> Condition:

@@ -24,7 +24,7 @@ PATIENCE = 120.0
 MINUTE = 60.0
 
 
-def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, seed: int) -> dict:
+def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, visits: int, seed: int) -> dict:
     """Run the loopback in a separate process, its stream of bursts and silence paced to the sample rate.
 
     Parameters:
@@ -32,25 +32,26 @@ def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, se
         seconds: minimum duration of the measurement; longer if no picture has arrived by then.
         esn0_db: Es/N0 in dB of the channel, white noise with an offset of 2 kHz; 16-QAM 1/2, mode "context".
         window: pictures under way, at least 1; the next one starts when one has arrived.
+        visits: search passes per picture; 0: the encoder's own tokens.
         seed: seed of layout and noise.
 
     Returns:
-        sample_rate; seconds, duration of the measurement; frames_per_second at image_sink; latency_ms from image_source
-        to image_sink; cpu_cores in use; rss_mb_start, rss_mb_end and rss_mb_by_minute; drops in all queues; frames;
-        msps, million samples per second.
+        sample_rate; visits; seconds, duration of the measurement; frames_per_second at image_sink; latency_ms from
+        image_source to image_sink; cpu_cores in use; rss_mb_start, rss_mb_end and rss_mb_by_minute; drops in all
+        queues; frames; msps, million samples per second.
 
     Raises:
         TokcomError: pictures did not arrive.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_loopback, (sample_rate, seconds, esn0_db, window, seed))
+        return pool.apply(_loopback, (sample_rate, seconds, esn0_db, window, visits, seed))
 
 
-def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, seed: int) -> dict:
+def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, visits: int, seed: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         transmitter = tokcom.image_transmitter(
             repeat=True, interval=0, window=window, amplitude=AMPLITUDE, continuous=True, sample_rate=sample_rate,
-            seed=seed % 1024, visits=4,
+            seed=seed % 1024, visits=visits,
         )  # fmt: skip
         channel = tokcom.channel_model(sample_rate, seed, AMPLITUDE**2, esn0_db - ESN0_OVER_SNR_DB, CFO_HZ)
         receiver, sink, clock = tokcom.image_receiver(sample_rate), tokcom.image_sink(folder), Clock(folder)
@@ -83,6 +84,7 @@ def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, s
             latencies = clock.latencies()
             report = {
                 "sample_rate": sample_rate,
+                "visits": visits,
                 "seconds": round(wall, 3),
                 "frames_per_second": round(len(latencies) / wall, 2),
                 "latency_ms": {f"p{q}": round(1000 * float(np.percentile(latencies, q)), 1) for q in (50, 99)},

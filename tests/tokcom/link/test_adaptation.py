@@ -11,7 +11,7 @@ from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.security.keys import Key
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 FRAME = TokenFrame(
     np.random.default_rng(0).integers(0, 1024, 256).astype(np.int32), "caltech64", 1024, (16, 16), frame_id=9
@@ -53,7 +53,7 @@ def test_a_choice_is_summed_up_in_words():
 def test_with_a_key_airtime_and_bits_are_those_of_the_sealed_burst(tmp_path):
     adapter = LinkAdapter(AdaptationConfig("semantic"), None, Unasked(), load_residual("caltech64"), tag_bits=32)
     choice = adapter.choose(FRAME, 100, np.array([9.0]), bits=BITS)
-    transmitter = Transmitter(sender=Sender(Key(bytes(32)), tmp_path / "epochs"))
+    transmitter = Transmitter(sealer=Sealer(Key(bytes(32)), tmp_path / "epochs"))
     assert len(transmitter.transmit(FRAME, choice.layout_seed, choice.mcs)) == choice.airtime
     header, _ = transmitter.sealed(transmitter.header(FRAME, choice.layout_seed, choice.mcs, 4))
     assert sum(part.size for part in header.to_bits()) == choice.signalling_bits

@@ -19,7 +19,7 @@ from tokcom.packets.layout import pack, packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.security.keyring import Keyring
 from tokcom.security.keys import Key
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 BOOK = Codebook("random", 1024)
 
@@ -112,7 +112,7 @@ def test_every_link_brings_packets_that_make_the_frame(name):
         for arrival in carried(link, frame, 30.0, 1, mcs):
             got = assembler.add(arrival)
     assert got.frame == frame and not len(got.missing) and got.key == (None, 0, 8)
-    assert got.received.times_sent.tolist() == [1] * 16
+    assert sum(each.sent.astype(int) for each in got.received.transmissions).tolist() == [1] * 16
 
 
 def test_bits_are_put_together_as_tokens_are():
@@ -200,7 +200,7 @@ def test_a_receiver_adds_bursts_that_were_sent_again():
 
 def test_encrypted_transmissions_add_though_their_key_streams_differ(tmp_path):
     key = Key(bytes(range(32)))
-    sender = Transmitter(TransmitConfig("16qam-1/2"), sender=Sender(key, tmp_path / "epochs"))
+    sender = Transmitter(TransmitConfig("16qam-1/2"), sealer=Sealer(key, tmp_path / "epochs"))
     link, assembler, frame = BurstLink(sender, Receiver([BOOK], keys=Keyring([key]))), FrameAssembler(), a_frame(3)
     got = [assembler.add(*carried(link, frame, 3.5, seed)).packets_ok.mean() for seed in range(3)]
     received = assembler.get(((key.id, 0), 0, 3)).received

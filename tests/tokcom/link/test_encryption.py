@@ -22,7 +22,7 @@ from tokcom.security.frame_cipher import Direction, FrameCipher
 from tokcom.security.keyring import Keyring
 from tokcom.security.keys import Key
 from tokcom.security.replays import Replays
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -137,7 +137,7 @@ def on_air(*bursts, esn0_db=30.0):
 
 @pytest.fixture
 def transmitter(tmp_path):
-    return Transmitter(sender=Sender(KEY, tmp_path / "epochs"))
+    return Transmitter(sealer=Sealer(KEY, tmp_path / "epochs"))
 
 
 def test_who_has_the_key_reads_tokens_and_bits_and_who_has_not_is_told(transmitter):
@@ -250,7 +250,7 @@ def test_a_frame_sent_again_has_another_stream(transmitter):
 
 
 def test_nothing_is_sent_where_epochs_cannot_be_counted(tmp_path):
-    transmitter = Transmitter(sender=Sender(KEY, tmp_path / "epochs"))
+    transmitter = Transmitter(sealer=Sealer(KEY, tmp_path / "epochs"))
     transmitter.transmit(a_frame())
     (tmp_path / "epochs").write_text("32768\n", encoding="ascii")
     with pytest.raises(KeyFileError, match="all 32768 epochs"):
@@ -259,7 +259,7 @@ def test_nothing_is_sent_where_epochs_cannot_be_counted(tmp_path):
 
 def test_labels_that_encryption_would_undo_are_refused(tmp_path):
     with pytest.raises(ParameterError, match="labels is 'semantic' with a key"):
-        Transmitter(TransmitConfig(labels="semantic"), sender=Sender(KEY, tmp_path / "epochs"))
+        Transmitter(TransmitConfig(labels="semantic"), sealer=Sealer(KEY, tmp_path / "epochs"))
 
 
 def test_the_share_of_a_tag_is_that_among_all_tags():

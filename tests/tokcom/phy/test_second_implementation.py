@@ -15,7 +15,7 @@ from tokcom.link.bursts import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
 from tokcom.security.keys import Key
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 NOT_SENT = 15
 CARRIERS = np.array([k for k in range(-26, 27) if k])
@@ -382,22 +382,22 @@ def transmit(burst, profile):
     return np.append(preamble(profile), np.hstack([symbols[:, -16:], symbols]).ravel())
 
 
-def a_sender(burst):
+def a_sealer(burst):
     """One whose next epoch is that of a burst."""
     if burst.key is None:
         return None
     secret, direction, epoch, width = burst.key
     with TemporaryDirectory() as folder:
         Path(folder, "epochs").write_text(f"{epoch}\n", encoding="ascii")
-        return Sender(Key(secret), Path(folder, "epochs"), direction, width)
+        return Sealer(Key(secret), Path(folder, "epochs"), direction, width)
 
 
 def projects_own(burst, profile):
-    sender = a_sender(burst)
+    sealer = a_sealer(burst)
     if burst.payload == "bits":
         frame = BitFrame(burst.tokens, burst.codebook, burst.frame_id)
         config = TransmitConfig(bits_per_packet=burst.tokens_per_packet, profile=profile, stream_id=burst.stream_id)
-        return Transmitter(config, sender=sender).transmit(frame, mcs=burst.mcs.astype(np.uint8))
+        return Transmitter(config, sealer=sealer).transmit(frame, mcs=burst.mcs.astype(np.uint8))
     frame = TokenFrame(
         burst.tokens.astype(np.int32),
         codebook=burst.codebook,
@@ -419,7 +419,7 @@ def projects_own(burst, profile):
     )
     own = {burst.payload: TokenLabels(labels(burst))} if burst.payload != "natural" else {}
     codebook = Codebook(burst.codebook, burst.codebook_size, labels=own)
-    return Transmitter(config, [codebook], sender).transmit(frame, burst.layout_seed, mcs=burst.mcs.astype(np.uint8))
+    return Transmitter(config, [codebook], sealer).transmit(frame, burst.layout_seed, mcs=burst.mcs.astype(np.uint8))
 
 
 def a_burst(shape, mcs, seed=0, **fields):

@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 
 import click
 
-from tokcom.cli.options import Numbers, json_option, seed_option
+from tokcom.cli.options import Numbers, WholeNumbers, json_option, seed_option
 from tokcom.cli.output import console, progress_bar, show, write_json
 from tokcom.errors import TokcomError
 
@@ -105,13 +106,16 @@ def phy(
 @click.option("--seconds", default=60.0, show_default=True, help="Duration at each rate.")
 @click.option("--esn0-db", default=6.0, show_default=True)
 @click.option("--window", default=4, show_default=True, type=click.IntRange(1), help="Pictures under way.")
+@click.option(
+    "--visits", type=WholeNumbers(highest=64), default="0,4", show_default=True, help="Search passes per picture."
+)
 @seed_option
 @json_option("Write the figures as JSON")
 def flowgraph(
-    sample_rate: list[float], seconds: float, esn0_db: float, window: int, seed: int,
+    sample_rate: list[float], seconds: float, esn0_db: float, window: int, visits: list[int], seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Measure the whole loopback in real time: pictures per second, latency, processors, memory, drops (2 minutes)."""
+    """Measure the whole loopback in real time: pictures per second, latency, processors, memory, drops (4 minutes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom_lab.radio.flowgraph import loopback
 
@@ -123,9 +127,9 @@ def flowgraph(
             raise click.BadParameter(f"{rate:g} Hz; it must be 1e4 to 1e9", param_hint="--sample-rate")
     rows = []
     with gnu_radio_apart(), console.status("") as status:
-        for rate in sample_rate:
-            status.update(f"{rate:g} samples per second, {seconds:g} s")
-            rows.append(loopback(rate, seconds, esn0_db, window, seed))
+        for passes, rate in product(visits, sample_rate):
+            status.update(f"{rate:g} samples per second, {passes} search passes, {seconds:g} s")
+            rows.append(loopback(rate, seconds, esn0_db, window, passes, seed))
     if json_file is not None:
         write_json(rows, json_file)
         return

@@ -11,7 +11,7 @@ from tokcom.security.frame_cipher import Direction, FrameCipher
 from tokcom.security.keys import Key, load_key
 
 
-class Sender:
+class Sealer:
     """Encryption and authentication of one transmitter.
 
     Frame ids increase within an epoch. A frame whose id does not begins a new epoch: it is sent again, its source has
@@ -33,7 +33,7 @@ class Sender:
         self._begin_epoch()
 
     @classmethod
-    def of_file(cls, path: str | Path, direction: int = 0, tag_bits: int = TAG_BITS) -> "Sender":
+    def of_file(cls, path: str | Path, direction: int = 0, tag_bits: int = TAG_BITS) -> "Sealer":
         """With the key in a file; its epochs are counted beside it, in a file whose name ends in `.epochs` and the
         direction.
 

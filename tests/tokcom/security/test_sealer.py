@@ -9,7 +9,7 @@ from tokcom.packets.seal import Seal
 from tokcom.security.frame_cipher import Direction, FrameCipher
 from tokcom.security.keyring import Keyring
 from tokcom.security.keys import Key, new_key, save_key
-from tokcom.security.sender import Sender
+from tokcom.security.sealer import Sealer
 
 KEY = Key(bytes(range(32)))
 
@@ -23,17 +23,17 @@ def opened(keyring, header):
 
 
 def test_no_stream_and_frame_come_twice(tmp_path):
-    sender, seen = Sender(KEY, tmp_path / "epochs"), []
+    sealer, seen = Sealer(KEY, tmp_path / "epochs"), []
     for _ in range(2):
         for stream, frame in ((0, 0), (1, 0), (0, 1), (0, 1), (1, 0), (1, 0), (0, 0), (0, 5), (0, 4)):
-            seen.append((sender.sealed(a_header(stream, frame))[0].seal.epoch, stream, frame))
-        sender = Sender(KEY, tmp_path / "epochs")
+            seen.append((sealer.sealed(a_header(stream, frame))[0].seal.epoch, stream, frame))
+        sealer = Sealer(KEY, tmp_path / "epochs")
     assert len(set(seen)) == len(seen) and [epoch for epoch, *_ in seen[:4]] == [0, 0, 0, 1]
 
 
 def test_a_keyring_finds_what_a_sender_used(tmp_path):
     save_key(new_key(), tmp_path / "key")
-    header, identity = Sender.of_file(tmp_path / "key", 1).sealed(a_header())
+    header, identity = Sealer.of_file(tmp_path / "key", 1).sealed(a_header())
     for keyring in (Keyring.of_files([tmp_path / "key"]), Keyring.of_files(f"{tmp_path / 'key'}, ")):
         cipher, lengths = opened(keyring, header), np.full(64, 156)
         assert np.array_equal(cipher.bits(lengths), identity.cipher.bits(lengths))
@@ -52,7 +52,7 @@ def test_a_keyring_finds_what_a_sender_used(tmp_path):
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
 def test_a_header_that_was_changed_is_rejected(change, tmp_path):
-    header, _ = Sender(KEY, tmp_path / "epochs").sealed(a_header())
+    header, _ = Sealer(KEY, tmp_path / "epochs").sealed(a_header())
     keyring = Keyring([KEY])
     assert opened(keyring, header) is not None
     with pytest.raises(RejectedError, match=r"names key 0x2d14, and is not from a holder of it") as caught:
@@ -62,13 +62,13 @@ def test_a_header_that_was_changed_is_rejected(change, tmp_path):
 
 @pytest.mark.parametrize("change", [{"epoch": 1}, {"direction": 1}, {"tag_bits": 40}, {"header_tag": 5}])
 def test_a_seal_that_was_changed_is_rejected(change, tmp_path):
-    header, _ = Sender(KEY, tmp_path / "epochs").sealed(a_header())
+    header, _ = Sealer(KEY, tmp_path / "epochs").sealed(a_header())
     with pytest.raises(RejectedError, match="not from a holder"):
         opened(Keyring([KEY]), replace(header, seal=replace(header.seal, **change)))
 
 
 def test_shorter_tags_than_asked_for_are_rejected(tmp_path):
-    header, _ = Sender(KEY, tmp_path / "epochs", tag_bits=24).sealed(a_header())
+    header, _ = Sealer(KEY, tmp_path / "epochs", tag_bits=24).sealed(a_header())
     with pytest.raises(RejectedError, match="tags of 24 bits; this receiver asks for 32"):
         opened(Keyring([KEY]), header)
     assert opened(Keyring([KEY], tag_bits=24), header) is not None
@@ -111,5 +111,5 @@ def test_keys_of_one_id_are_refused():
 
 def test_a_direction_that_there_is_not_takes_no_epoch(tmp_path):
     with pytest.raises(ParameterError, match="direction is 2"):
-        Sender(KEY, tmp_path / "epochs", 2)
+        Sealer(KEY, tmp_path / "epochs", 2)
     assert not (tmp_path / "epochs").exists()
