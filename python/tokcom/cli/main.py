@@ -28,6 +28,7 @@ COMMANDS = {
     "residual-text": "tokcom_lab.cli.text_fits:residual_text",
     "send": "tokcom.cli.network:send",
     "serve": "tokcom.cli.edge:serve",
+    "sentence-code": "tokcom_lab.cli.sentences:sentence_code",
     "speech": "tokcom_lab.cli.speech:speech",
     "text": "tokcom.cli.text:text",
     "train": "tokcom_lab.cli.train:train",

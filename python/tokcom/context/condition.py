@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from tokcom.context.description import point_of, sentence_of
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 
@@ -51,8 +52,10 @@ class Condition:
 
     @classmethod
     def of(cls, frame: TokenFrame) -> "Condition":
-        """Make the condition sent with a frame: its label."""
-        return cls(label=frame.cmi) if frame.cmi is not None else NOTHING
+        """Make the condition sent with a frame: its label and its description."""
+        if not frame.description:
+            return cls(label=frame.cmi) if frame.cmi is not None else NOTHING
+        return cls(frame.cmi, sentence_of(frame.description), point_of(frame.description))
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -62,8 +62,14 @@ class Prior(ABC):
         return Prediction.dense(self.log_probabilities(tokens, wanted, conditions)).top(top)
 
     def usable(self, condition: Condition) -> Condition:
-        """Leave out the frame before if the prior does not use it: nothing that was sent depends on it."""
-        return condition if "before" in self.takes else replace(condition, before=None)
+        """Leave out the frame before and descriptions that the prior does not use: nothing that was sent depends on
+        them."""
+        unused = {"before", "text", "embedding"} & condition.kinds - self.takes
+        return replace(condition, **dict.fromkeys(unused)) if unused else condition
+
+    def told_with(self, frame: TokenFrame) -> Condition:
+        """Make the condition that was sent with a frame, as far as the prior uses it."""
+        return self.usable(Condition.of(frame))
 
     def require_fit(self, frame: TokenFrame, condition: Condition) -> None:
         """Raise ModelError unless the prior can work on the frame."""

@@ -92,7 +92,7 @@ class Recovery:
         Raises:
             ModelError: the prior does not fit the frame.
         """
-        return result_of(self.fill(frame, condition or Condition.of(frame), cancelled), lambda: self.prior)
+        return result_of(self.fill(frame, condition or self.prior.told_with(frame), cancelled), lambda: self.prior)
 
     def fill(
         self, frame: TokenFrame, condition: Condition, cancelled: Callable[[], bool] = lambda: False

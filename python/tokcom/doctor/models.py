@@ -36,7 +36,9 @@ def model(name: str, folder: Path) -> Finding:
         size = sum(path.stat().st_size for path in card.files())
     except (ModelError, OSError) as error:
         return Finding("Models", State.FAILURE, str(error), AGAIN)
-    missing = [part for part in ("tokenizer", "context") if part not in parts]
+    # Encoders of sounds belong to no tokenizer.
+    needed = () if "sounds" in parts else ("tokenizer", "context")
+    missing = [part for part in needed if part not in parts]
     if missing:
         remedy = f"train it: ./run train {'maskgit' if 'context' in missing else 'tokenizer'} --data DIR --model {name}"
         return Finding("Models", State.WARNING, f"{name} in {folder} has no {' and no '.join(missing)}", remedy)

@@ -164,7 +164,7 @@ class Transmitter:
             tokens_per_packet, bits_per_token(outline.codebook_size), mcs, outline.cmi, layout,
             layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
             BITS if bits else TOKENS, outline.quantizers, seal=seal, sizes=outline.sizes,
-            follows=outline.follows, companion=outline.companion,
+            follows=outline.follows, description=outline.description, companion=outline.companion,
         )  # fmt: skip
 
     def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
@@ -352,6 +352,7 @@ class Receiver:
             header.quantizers,
             header.sizes,
             header.follows,
+            header.description,
             companion=header.companion,
         )
 

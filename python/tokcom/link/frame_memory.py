@@ -67,7 +67,7 @@ class FrameMemory:
 
     def condition(self, stream: Hashable, frame: TokenFrame) -> Condition:
         """Make the condition of a frame: what was sent with it, and the frame before."""
-        return Condition(label=frame.cmi, before=self.before(stream, frame))
+        return replace(Condition.of(frame), before=self.before(stream, frame))
 
 
 def _shape(frame: TokenFrame) -> tuple[int, ...]:

@@ -183,6 +183,8 @@ class FrameRecovery:
         condition = left.condition or Condition.of(frame)
         if condition.before is not None and self.prior is not None:
             condition = self.prior.usable(condition)
+        elif left.condition is None and isinstance(self._prior, Prior):
+            condition = self._prior.usable(condition)
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:

@@ -54,9 +54,15 @@ def frame_panels(stages: Mapping[str, tuple[Mapping, np.ndarray]], side: int = 3
 
 def _sent(stages: Mapping, meta: Mapping, sent: np.ndarray | None, side: int) -> Panel:
     name = str(stages["sent"][0].get(keys.NAME, "")) if sent is not None else "not known here"
-    label = meta.get(keys.CMI_NAME)
-    caption = " · ".join(part for part in (name, f"label {label}" if label else "") if part)
+    label, sentence = (_said(stages, meta, key) for key in (keys.CMI_NAME, keys.SENTENCE))
+    told = f"“{sentence}”" if sentence else f"label {label}" if label else ""
+    caption = " · ".join(part for part in (name, told) if part)
     return Panel(None if sent is None else enlarge(sent, side), caption)
+
+
+def _said(stages: Mapping, meta: Mapping, key: str) -> str | None:
+    """Find what came with a frame, or was sent with it, where the transmitter's pictures are here."""
+    return meta.get(key) or (stages["tokenized"][0].get(key) if "tokenized" in stages else None)
 
 
 def _received(stages: Mapping, meta: Mapping, side: int) -> Panel:

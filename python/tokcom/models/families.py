@@ -78,6 +78,16 @@ FAMILIES: dict[str, Family] = {
         f"{_CONTEXT}.maskgit_network:MaskGitNetwork",
         f"{_CONTEXT}.maskgit:MaskGit",
     ),
+    "sentence-map": Family(
+        f"{_CONTEXT}.sentence_map:SentenceMapConfig",
+        f"{_CONTEXT}.sentence_map:SentenceMap",
+        f"{_CONTEXT}.sentence_map:SentenceMap",
+    ),
+    "sound-encoder": Family(
+        f"{_CONTEXT}.sound_encoder:SoundEncoderConfig",
+        f"{_CONTEXT}.sound_encoder:SoundEncoder",
+        f"{_CONTEXT}.sound_encoder:Sounds",
+    ),
     "following": Family(
         f"{_CONTEXT}.following_network:FollowingConfig",
         f"{_CONTEXT}.following_network:FollowingNetwork",

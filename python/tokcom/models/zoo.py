@@ -16,6 +16,7 @@ from safetensors.numpy import load_file as load_arrays
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.bounded_cache import BoundedCache
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.description import POINT_BYTES, of_point
 from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
 from tokcom.device import AUTO, ONNX, find_device, network_bytes, receiving_device, weights_dtype
@@ -27,6 +28,7 @@ from tokcom.models.card import Card
 from tokcom.models.families import family
 from tokcom.models.folders import DEFAULT_MODEL as DEFAULT_MODEL
 from tokcom.models.folders import PUBLISHED, list_models
+from tokcom.models.packages import has_sentences
 from tokcom.models.shipped_fits import with_fits
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook, codebook_name
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from tokcom.context.clap import Clap
     from tokcom.context.classifier import Classifier
     from tokcom.context.clip_text import ClipText
+    from tokcom.context.sound_encoder import Sounds
     from tokcom.offload.escalation import EscalatingRecovery
     from tokcom.source.frame_coder import FrameCoder
     from tokcom.tokenizers.video import VideoTokenizer
@@ -51,8 +54,12 @@ TEXT = "text"
 """Name of the part that encodes the sentences that the context model is told."""
 FOLLOWING = "following"
 """Name of the part that predicts tokens of a frame from those of the frame before."""
+CONDITIONS = "conditions"
+"""Name of the part that maps sentences to what the context is told, if that was trained with labels."""
 SMALL_CONTEXT = "small_context"
 """Name of the part that predicts them on a device too small for CONTEXT."""
+SOUNDS = "sounds10"
+"""Model whose encoder of sounds is used if no other is named."""
 CODED = "coded"
 """Name of the semantic labels for coded bits."""
 
@@ -285,10 +292,20 @@ def load_context(
         told = {"encoder": load_text_encoder(model, where)}
     if exact and entry["family"] == "llama":
         told["int8"] = False
+    if part == CONTEXT and CONDITIONS in card.content:
+        told = {"encoder": _embed} if has_sentences() else {}
+        told["mapping"] = _network(card, CONDITIONS, where)
     alone = family(entry["family"]).user()(_network(card, part, where), name, **told)
     if part != CONTEXT or FOLLOWING not in card.content:
         return alone
     return PictureOrVideo(alone, partial(_following, card, where, name))
+
+
+def load_network(model: str, part: str) -> "nn.Module":
+    """Load the network of one part on the CPU, without what belongs to it; raises as `load_tokenizer` does."""
+    import torch
+
+    return _network(model_card(model), part, torch.device("cpu"))
 
 
 def _following(card: Card, device: "torch.device", name: str) -> Prior:
@@ -300,6 +317,47 @@ def load_text_encoder(model: str, device: "str | torch.device" = AUTO) -> "ClipT
     sounds, too."""
     card = model_card(model)
     return family(card.part(TEXT)["family"]).user()(_network(card, TEXT, find_device(device)), card.name)
+
+
+def describe(sentence: str, n_bytes: int = POINT_BYTES) -> bytes:
+    """Describe a frame by the point of a sentence.
+
+    Args:
+        sentence: the sentence, or a few words.
+        n_bytes: bytes of the point's code, 1 to 8.
+
+    Raises:
+        ModelError: all-MiniLM-L6-v2 is not installed.
+        ParameterError: the sentence is empty, or no such number.
+    """
+    if not sentence.strip():
+        raise ParameterError("the sentence is empty; say what the picture shows")
+    return of_point(_embed([sentence])[0].numpy(), n_bytes)
+
+
+def describe_sound(path: "str | Path", model: str = SOUNDS, n_bytes: int = POINT_BYTES) -> bytes:
+    """Describe a frame by the point of a sound that belongs to it.
+
+    Args:
+        path: the file of the sound.
+        model: the model with the encoder of sounds, by name or folder.
+        n_bytes: bytes of the point's code, 1 to 8.
+
+    Raises:
+        ModelError: the model does not exist, is corrupt, or encodes no sounds.
+        SpeechError: the file cannot be read, or is empty.
+        ParameterError: there is no such number of bytes.
+    """
+    from tokcom.context.sound_encoder import LONGEST_S
+    from tokcom.tokenizers.sounds import read_sound
+
+    return of_point(load_sounds(model).embed(read_sound(path, LONGEST_S)), n_bytes)
+
+
+def load_sounds(model: str = SOUNDS, device: "str | torch.device" = AUTO) -> "Sounds":
+    """Load the encoder of sounds of a model, on a device of PyTorch's; raises as `load_tokenizer` does."""
+    card = model_card(model)
+    return family(card.part("sounds")["family"]).user()(_network(card, "sounds", find_device(device)), card.name)
 
 
 def _embed(texts: Sequence[str]) -> "torch.Tensor":
@@ -483,6 +541,9 @@ def _network(card: Card, part: str, device: "torch.device") -> "nn.Module":
     if part in TRAINED_BY:
         command = f"./run train {TRAINED_BY[part]} --model {card.name} --data DIR"
         card.require_bound(f"{part} was trained", entry, "tokenizer", command)
+    if part == CONDITIONS:
+        command = f"./run train conditions --model {card.name} --data DIR"
+        card.require_bound("map of sentences was trained", entry, CONTEXT, command)
     key = str(entry["sha256"]), str(entry["family"]), repr(entry["config"]), str(device)
 
     def in_use() -> "nn.Module":

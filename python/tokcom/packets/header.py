@@ -12,11 +12,12 @@ from math import prod
 import numpy as np
 
 from tokcom.errors import HeaderError, LockedError, ParameterError, RejectedError
-from tokcom.frame import BITS, MAX_DIMENSIONS, MAX_FOLLOWS, MAX_TOKENS, TOKENS
+from tokcom.frame import BITS, MAX_DESCRIPTION, MAX_DIMENSIONS, MAX_FOLLOWS, MAX_TOKENS, TOKENS
 from tokcom.packets.crc import Crc
 from tokcom.packets.elements import (
     CHECK,
     COMPANION,
+    CONDITION,
     FOLLOWS,
     KEY,
     MCS_MAP,
@@ -84,6 +85,7 @@ class BurstHeader:
         seal: the key that protects header and packets; None: none does.
         sizes: words of each quantizer, if they differ; empty if all have equally many.
         follows: frames back to the one that the frame continues, 0 to 255; 0 if it stands alone, and for bits.
+        description: description of the frame beyond its label, as in `TokenFrame`; none for bits.
         companion: frames back to the one that belongs to it, 0 to 255; 0 if none does, and for bits.
 
     Raises:
@@ -107,6 +109,7 @@ class BurstHeader:
     seal: Seal | None = None
     sizes: tuple[int, ...] = ()
     follows: int = 0
+    description: bytes = b""
     companion: int = 0
 
     def __post_init__(self) -> None:
@@ -125,6 +128,7 @@ class BurstHeader:
             ("layout_seed", self.layout_seed, 0, 0 if self.layout in OTHER_LAYOUTS else SEEDS - 1),
             ("cmi", 0 if self.cmi is None else self.cmi, 0, (1 << FIELDS["cmi"]) - 2),
             ("follows", self.follows, 0, 0 if bits else MAX_FOLLOWS),
+            ("the length of the description", len(self.description), 0, 0 if bits else MAX_DESCRIPTION),
             ("companion", self.companion, 0, 0 if bits else MAX_FOLLOWS),
         ):  # fmt: skip
             if not low <= value <= high:
@@ -279,6 +283,8 @@ class BurstHeader:
         if self.companion:
             elements.append(Element(COMPANION, bytes([self.companion]), optional=True))
         layout, told_follows = _layout_code(self.layout, self.layout_seed, self.follows)
+        if self.description:
+            elements.append(Element(CONDITION, self.description, optional=True))
         if self.follows and not told_follows:
             elements.append(Element(FOLLOWS, bytes([self.follows]), optional=True))
         told = join(elements)
@@ -374,8 +380,9 @@ class HeaderBase:
         if QUANTIZERS in elements:
             quantizers, sizes = grid[0], _sizes_of(elements[QUANTIZERS].value)
         follows = int.from_bytes(elements[FOLLOWS].value, "big") if FOLLOWS in elements else None
+        description = elements[CONDITION].value if CONDITION in elements else b""
         companion = int.from_bytes(elements[COMPANION].value, "big") if COMPANION in elements else 0
-        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows, companion=companion)
+        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows, description, companion)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
             raise HeaderError("contents", "the header is not in its shortest form")
@@ -413,7 +420,8 @@ class HeaderBase:
 
     def _header(
         self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
-        seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int | None = None, companion: int = 0,
+        seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int | None = None, description: bytes = b"",
+        companion: int = 0,
     ) -> BurstHeader:  # fmt: skip
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
@@ -423,7 +431,7 @@ class HeaderBase:
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
                 fields["cmi"] - 1 if fields["cmi"] else None, layout, seed,
                 NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
-                sizes, told_follows if follows is None else follows, companion=companion,
+                sizes, told_follows if follows is None else follows, description, companion,
             )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"the header's CRC holds but its values are impossible: {error}") from None

@@ -3,7 +3,6 @@
 import numpy as np
 
 from tokcom.adaptation.predictability import PASSES
-from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import FrameError
 from tokcom.frame import LOST, TokenFrame
@@ -31,7 +30,7 @@ def guess_errors(
     """
     if frame.lost.any():
         raise FrameError(f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; none may be")
-    condition = Condition.of(frame)
+    condition = prior.told_with(frame)
     prior.require_fit(frame, condition)
     whole = tokenizer.detokenize(frame).astype(np.float64)
     rows, columns = frame.grid

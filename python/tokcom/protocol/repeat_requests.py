@@ -6,7 +6,6 @@ from weakref import WeakSet
 
 import numpy as np
 
-from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import TokenFrame
@@ -30,7 +29,7 @@ def packet_doubts(prior: Prior, frame: TokenFrame, positions: np.ndarray, missin
     Raises:
         ModelError: the prior does not fit the frame.
     """
-    condition = Condition.of(frame)
+    condition = prior.told_with(frame)
     prior.require_fit(frame, condition)
     lost = frame.lost
     logs = prior.predict(frame.tokens[None], lost[None], [condition]).log_probability

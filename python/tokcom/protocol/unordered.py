@@ -7,7 +7,6 @@ surest of the assignment; at the end each packet's place is scored once more aga
 
 import numpy as np
 
-from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.layout import PADDING
@@ -36,7 +35,7 @@ class Placement:
     ):  # fmt: skip
         self._prior, self._outline, self._positions = prior, outline, positions
         self._turns, self._revisions = turns, revisions
-        self._condition = Condition.of(outline)
+        self._condition = prior.told_with(outline)
         prior.require_fit(outline, self._condition)
 
     def place(self, packets: np.ndarray, allowed: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.context.condition import Condition
+from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.prior import ANY, Prior
 from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
@@ -138,7 +138,7 @@ def require_fit(prior: Prior, frames: Sequence[TokenFrame]) -> None:
     if prior.order != ANY:
         raise ModelError(f"a prior of order {prior.order!r} cannot code blocks; it must be {ANY!r}")
     for frame in frames:
-        prior.require_fit(frame, Condition.of(frame))
+        prior.require_fit(frame, _condition(frame))
 
 
 def raw_bytes(tokens: int, width: int) -> int:
@@ -167,7 +167,7 @@ def encode_block(
     tokens = np.stack([frame.tokens for frame in frames])
     raw = tokens_to_bits(tokens[:, places].ravel(), bits_per_token(prior.codebook_size))
     check = tokens_to_bits(np.array([_check(frames, tokens[:, places])]), CHECK_BITS)
-    code = _code(tokens, list(map(Condition.of, frames)), places, prior, settings)
+    code = _code(tokens, list(map(_condition, frames)), places, prior, settings)
     coded = np.concatenate([[1], check, code])
     return np.packbits(coded if len(coded) < 1 + len(raw) else np.concatenate([[0], raw])).tobytes()
 
@@ -254,7 +254,7 @@ def _decoded(
     width = bits_per_token(prior.codebook_size)
     sections = Sections(len(places), width)
     spread = sections.spread(np.array([sections.read(coder) for _ in outlines]))
-    conditions = list(map(Condition.of, outlines))
+    conditions = list(map(_condition, outlines))
     seen = np.full((len(outlines), len(outlines[0].tokens)), LOST, np.int32)
     done = 0
     for turn in split_turns(places, settings.turns):
@@ -285,6 +285,11 @@ def _predicted(
         wanted[:, turn] = True
         found = prior.log_probabilities(seen[part], wanted, conditions[part])
         yield from enumerate(found.reshape(len(wanted), len(turn), -1), start)
+
+
+def _condition(frame: TokenFrame) -> Condition:
+    """Make the condition of a coded frame: its label, which is stored with it."""
+    return NOTHING if frame.cmi is None else Condition(frame.cmi)
 
 
 def _check(outlines: Sequence[TokenFrame], tokens: np.ndarray) -> int:

@@ -127,7 +127,8 @@ def code_frames(
         blocks.append(encode_block(group, places, prior, settings))
         progress(len(group))
     outlines = [
-        replace(frame, tokens=np.full_like(frame.tokens, LOST), frame_id=number) for number, frame in enumerate(frames)
+        replace(frame, tokens=np.full_like(frame.tokens, LOST), frame_id=number, description=b"")
+        for number, frame in enumerate(frames)
     ]
     return CodedFrames(tuple(outlines), tuple(names), settings.turns, frames_per_block, tuple(blocks))
 

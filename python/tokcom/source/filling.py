@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import TokenFrame
 from tokcom.tokenizers.vq import VQTokenizer
@@ -26,11 +25,12 @@ def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: VQTokenizer) ->
     Raises:
         ModelError: the prior does not fit the frame.
     """
-    prior.require_fit(frame, Condition.of(frame))
+    condition = prior.told_with(frame)
+    prior.require_fit(frame, condition)
     lost, network = frame.lost, tokenizer.network
     if not lost.any():
         return tokenizer.detokenize(frame)
-    logs = prior.log_probabilities(frame.tokens[None], lost[None], [Condition.of(frame)])
+    logs = prior.log_probabilities(frame.tokens[None], lost[None], [condition])
     codes = network.codebook.float()
     vectors = codes[torch.from_numpy(np.where(lost, 0, frame.tokens).astype(np.int64))]
     vectors[torch.from_numpy(lost)] = torch.from_numpy(np.exp(logs)) @ codes

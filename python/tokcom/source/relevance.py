@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from tokcom.context.classifier import Classifier
-from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
 from tokcom.source.order import halton_order
@@ -31,7 +30,7 @@ def spread_first(frame: TokenFrame, prior: Prior, count: int) -> tuple[np.ndarra
     found = np.full((len(frame.tokens), frame.codebook_size), -np.log(frame.codebook_size), np.float32)
     if wanted.any():
         seen = np.where(wanted, LOST, frame.tokens).astype(np.int32)
-        found[wanted] = prior.log_probabilities(seen[None], wanted[None], [Condition.of(frame)])
+        found[wanted] = prior.log_probabilities(seen[None], wanted[None], [prior.told_with(frame)])
     return first, found
 
 

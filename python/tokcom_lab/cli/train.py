@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("part", type=click.Choice(["tokenizer", "maskgit", "decoder", "classifier", "following"]))
+@click.argument(
+    "part", type=click.Choice(["tokenizer", "maskgit", "decoder", "classifier", "following", "conditions", "sounds"])
+)
 @click.option(
     "--data",
     required=True,
@@ -37,13 +39,14 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    help="Total number of steps. [default: 7000, 6000, 2200, 4000 and 1000; none for photographs]",
+    help="Total number of steps. [default: 7000, 6000, 2200, 4000, 1000, 200 and 400; none for photographs]",
 )
 @click.option("--minutes", type=float, help="Total number of minutes, instead of steps; schedules follow the clock.")
 @click.option(
     "--batch",
     type=click.IntRange(1),
-    help="Pictures per step. [default: 32; classifier 64, following 16; photographs 96, 256 on a GPU, else 8, 32]",
+    help="Pictures per step. [default: 32; classifier 64; following, conditions 16; photographs 96, 256 on a GPU, else "
+    "8, 32]",
 )
 @seed_option
 @click.option("--small", is_flag=True, help="Thumbnails: a maskgit small enough for a device, beside the model's own.")
@@ -63,7 +66,11 @@ if TYPE_CHECKING:
 @click.option("--semantic", type=float, help="Photographs: weight of the pooled features' distance. [default: 2]")
 @click.option("--sharpness", type=float, help="Photographs: target sharpness; 0 for no critic. [default: 1.1]")
 @click.option("--views", type=click.IntRange(1), help="Views per photograph, for maskgit. [default: 4]")
-@click.option("--sentences", type=click.Path(path_type=Path), help='Photographs: JSON of {"class": ["a sentence", …]}.')
+@click.option(
+    "--sentences",
+    type=click.Path(path_type=Path),
+    help='Photographs, conditions, sounds: JSON of {"class": ["a sentence", …]}.',
+)
 @click.option(
     "--photographs",
     "still",
@@ -94,6 +101,9 @@ def train(
 
     Part following predicts the frames of videos, --data, folders of frames in order, from those before them.
 
+    Part conditions maps sentences to what a maskgit that learnt labels is told; of each class's --sentences the last is
+    kept to measure with. Part sounds encodes sounds, --data with CLASS/FOLD-NAME.ogg, to the points of such sentences.
+
     With --size, tokenizer and maskgit are those of a model for photographs, trained on a GPU if there is one.
 
     Stopped by Ctrl-C or otherwise, the same command continues where it was.
@@ -103,6 +113,7 @@ def train(
 
     asked = {name: photographs[name] for name in PHOTOGRAPH_OPTIONS}
     given = {name: value for name, value in asked.items() if value is not None and value is not False}
+    sentences = given.pop("sentences", None) if part in ("conditions", "sounds") else None
     settings = _photograph_settings(part, given) if "size" in given else None
     if small and (part != "maskgit" or settings is not None):
         raise click.UsageError("--small goes with maskgit, without --size")
@@ -113,7 +124,7 @@ def train(
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
         default_steps, default_batch = {
             "tokenizer": (7000, 32), "maskgit": (6000, 32), "decoder": (2200, 32), "classifier": (4000, 64),
-            "following": (1000, 16),
+            "following": (1000, 16), "conditions": (200, 16), "sounds": (400, 32),
         }[part]  # fmt: skip
         steps = steps or (None if minutes else default_steps)
     else:
@@ -124,7 +135,21 @@ def train(
     command = recorded_command(steps=None if minutes else steps, batch=batch)
     videos = _video_settings(part, still)
     request = TrainingRequest(
-        data, models, model, work, steps, batch, seed, warm_start, command, minutes, settings, small, visits, videos
+        data,
+        models,
+        model,
+        work,
+        steps,
+        batch,
+        seed,
+        warm_start,
+        command,
+        minutes,
+        settings,
+        small,
+        visits,
+        videos,
+        sentences,
     )
     try:
         (TRAINERS if settings is None else PHOTOGRAPH_TRAINERS)[part](request, console)

@@ -15,7 +15,7 @@ from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError
 from tokcom.models.card import FORMAT, file_hash
 from tokcom.models.weights import not_finite
-from tokcom.models.zoo import CONTEXT, FREQUENCIES, SMALL_CONTEXT, TRAINED_BY
+from tokcom.models.zoo import CONDITIONS, CONTEXT, FREQUENCIES, SMALL_CONTEXT, TRAINED_BY
 from tokcom.offload.escalation import EscalationPolicy
 from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
@@ -50,7 +50,7 @@ def export_part(
 
     Args:
         folder: the model's folder, whose name is the model's.
-        part: "tokenizer", "context", "small_context", "following" or "classifier".
+        part: "tokenizer", "context", "small_context", "following", "conditions" or "classifier".
         family: name of the network's family in `models.zoo.FAMILIES`.
         network: the trained network; its `config` goes into the card.
         figures: figures measured on the test split with these half-precision weights.
@@ -78,6 +78,8 @@ def export_part(
     card["classes"] = list(classes)
     if part == "tokenizer":
         card.pop("labels", None)  # they belong to the previous codebook
+    if part == CONTEXT:
+        card.pop(CONDITIONS, None)
     training = {name: each for name, each in asdict(run).items() if each != ""} | {"hours": round(run.hours, 2)}
     if run.warm_start and part in card:
         training["continues"] = {"sha256": card[part]["sha256"], **card[part]["training"]}

@@ -1,6 +1,6 @@
 """Training runs of `tokcom train`: from a folder of pictures to a part of a model, in one call each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,25 +11,29 @@ from rich.progress import Progress
 
 from tokcom.context.classifier_network import ClassifierConfig
 from tokcom.context.following_network import FollowingConfig
-from tokcom.context.maskgit_network import MaskGitConfig
+from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
+from tokcom.context.sound_encoder import SoundEncoderConfig
 from tokcom.device import device_name
-from tokcom.errors import ParameterError
+from tokcom.errors import ModelError, ParameterError
 from tokcom.models.card import file_hash
 from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
 from tokcom.models.zoo import (
+    CONDITIONS,
     CONTEXT,
     FOLLOWING,
     SMALL_CONTEXT,
     load_context,
+    load_network,
     load_tokenizer,
     load_video_tokenizer,
     model_card,
 )
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
-from tokcom_lab.cache import key_of, tokens_content
+from tokcom_lab.cache import code_of, key_of, tokens_content
 from tokcom_lab.training.classifier import ClassifierTask
+from tokcom_lab.training.conditions import ClassSentences, ConditionsTask
 from tokcom_lab.training.dataset import Dataset, load_dataset
 from tokcom_lab.training.decoder import RATE, VISITS, DecoderTask
 from tokcom_lab.training.export import Run, export_part, half
@@ -40,7 +44,8 @@ from tokcom_lab.training.motion import pairs_of, photograph_pairs, video_tokens
 from tokcom_lab.training.picture_feed import class_weights
 from tokcom_lab.training.pyramid import PERCEPTUAL, SEMANTIC, SHARPNESS, PyramidTask
 from tokcom_lab.training.sentence_maskgit import SentenceMaskGitTask
-from tokcom_lab.training.sentences import class_phrasings, embedded, read_phrasings
+from tokcom_lab.training.sentences import class_phrasings, embedded, phrasings, read_phrasings
+from tokcom_lab.training.sounds import SoundsTask, load_sounds_of, sentences_about
 from tokcom_lab.training.tokenizer import TokenizerTask
 from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens, tokenized
 
@@ -50,6 +55,8 @@ SMALL_CROPS = 1
 """Squares cropped from every training picture for a small MaskGIT, which sees each only a few times."""
 SMALL_MASKGIT = (96, 2, 3)
 """Width, depth and heads of a MaskGIT for a device: 0.46 million parameters at 1024 words."""
+TOLD_PICTURES, MEASURED = 1000, 100
+"""Pictures on which a map of sentences, which is small, is trained and measured."""
 VIDEO_VISITS = 4
 """Search passes per frame of a video."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)
@@ -114,6 +121,7 @@ class TrainingRequest:
         visits: search passes per picture for MaskGIT's tokens; None for the value in the model's card, and for
             VIDEO_VISITS per frame of a video.
         videos: settings of a prior of videos; None for the usual ones.
+        sentences: JSON file of sentences about each class, for a map of conditions.
     """
 
     data: Path | tuple[Path, ...]
@@ -130,6 +138,7 @@ class TrainingRequest:
     small: bool = False
     visits: int | None = None
     videos: VideoSettings | None = None
+    sentences: Path | None = None
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -305,9 +314,71 @@ def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[s
     return _run(request, task, "context", "maskgit", data.classes, console, more=told)
 
 
+def train_conditions(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export the map from sentences to what the model's MaskGIT is told; return its figures on the test
+    split. Of the sentences about a class the last is measured with, the others are trained on.
+
+    Raises:
+        ModelError: the model has no context, or one whose classes are sentences.
+        DatasetError: a class has fewer than two sentences.
+    """
+    model = str(request.folder)
+    card, said = model_card(model), read_phrasings(request.sentences) if request.sentences else {}
+    trained, unseen = sentences_about(card.classes, said)
+    context = load_network(model, CONTEXT)
+    if not isinstance(context, MaskGitNetwork) or context.config.condition_dim:
+        raise ModelError(f"model {request.model}: only a MaskGIT whose classes are labels needs a map of sentences")
+    encoder = load_sentences()
+    data, test = (
+        _some_of(each, count, request.seed)
+        for each, count in zip(_pictures(request, console, crops=SMALL_CROPS), (TOLD_PICTURES, MEASURED), strict=True)
+    )
+    console.print(f"tokens of {request.model} (computed once and cached)")
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("pictures", total=len(data.labels) + len(test.labels))
+        tokens, test_tokens = (
+            tokenized(each, model, split, visits=0, advance=lambda done: bar.advance(row, done))
+            for each, split in ((data, "train"), (test, "test"))
+        )
+    seen = [[*own, *phrasings(name)] for name, own in zip(card.classes, trained, strict=True)]
+    sentences = ClassSentences(embedded(seen, encoder), encoder.embed(unseen))
+    bound = {CONTEXT: card.part(CONTEXT)["sha256"]}
+    task = ConditionsTask(
+        context, tokens, data.labels, test_tokens, test.labels, sentences, batch=request.batch, seed=request.seed,
+        codes=key_of(tokens_content(model, 0), bound, seen, code_of("tokcom.context.description")),
+    )  # fmt: skip
+    return _run(request, task, CONDITIONS, "sentence-map", card.classes, console, more=bound)
+
+
+def train_sounds(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export an encoder of sounds; return its figures on the sounds of the fold that is kept for that.
+
+    Raises:
+        DatasetError: there are no sounds, or a class has fewer than two sentences.
+        ParameterError: no sentences are given.
+    """
+    if request.sentences is None:
+        raise ParameterError("sounds are trained on sentences: name a JSON file of them by --sentences")
+    said, config = read_phrasings(request.sentences), SoundEncoderConfig()
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("sounds", total=None)
+        data, test = (
+            load_sounds_of(request.sources[0], measured, config.bands, lambda done: bar.advance(row, done))
+            for measured in (False, True)
+        )
+    seen, unseen = sentences_about(data.classes, said)
+    encoder = load_sentences()
+    task = SoundsTask(
+        data, test, embedded(seen, encoder), encoder.embed(unseen), batch=request.batch, seed=request.seed,
+        config=config,
+    )  # fmt: skip
+    return _run(request, task, "sounds", "sound-encoder", data.classes, console, modality="sound")
+
+
 TRAINERS = {
     "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
-    "following": train_following,
+    "following": train_following, "conditions": train_conditions,
+    "sounds": train_sounds,
 }  # fmt: skip
 PHOTOGRAPH_TRAINERS = {"tokenizer": train_pyramid, "maskgit": train_sentence_maskgit}
 """Trainers of the parts that differ for models for photographs."""
@@ -330,9 +401,15 @@ def _pictures(
     return data, test
 
 
+def _some_of(data: Dataset, count: int, seed: int) -> Dataset:
+    """Draw pictures at random."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(data.labels))[:count])
+    return replace(data, pictures=data.pictures[chosen], labels=data.labels[chosen])
+
+
 def _run(
     request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console,
-    search: dict | None = None, more: dict | None = None,
+    search: dict | None = None, more: dict | None = None, modality: str = "image",
 ) -> dict[str, float]:  # fmt: skip
     checkpoint = request.work / request.model / f"{task.name}.safetensors"
     if request.warm_start and not checkpoint.exists():
@@ -347,7 +424,7 @@ def _run(
         request.command, request.data_name, request.seed, progress.step, progress.seconds / 3600, request.warm_start,
         device_name(request.photographs.device) if request.photographs else "",
     )  # fmt: skip
-    export_part(request.folder, part, family, network, figures, run, classes, search, more)
+    export_part(request.folder, part, family, network, figures, run, classes, search, more, modality)
     weights = request.folder / f"{part}.safetensors"
     console.print(
         f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…", soft_wrap=True

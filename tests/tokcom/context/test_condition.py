@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tokcom.context.condition import NOTHING, Condition
+from tokcom.context.description import point_of
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 
@@ -22,6 +25,16 @@ def test_it_is_a_value():
 def test_what_travelled_with_a_frame_is_its_label():
     assert Condition.of(FRAME) == Condition(label=3)
     assert Condition.of(TokenFrame(np.array([1]), "two", 4)) is NOTHING and NOTHING.kinds == set()
+
+
+def test_a_description_travels_too():
+    sentence = replace(FRAME, description=b"\2a dog")
+    assert Condition.of(sentence) == Condition(3, text="a dog")
+    point = replace(FRAME, description=bytes([1, 5, 6]))
+    assert Condition.of(point) == Condition(3, embedding=point_of(bytes([1, 5, 6])))
+    # A later kind, or what is none, says nothing.
+    for unknown in (b"\x09abc", b"\1", b"\2", b"\2\xff", bytes([1] * 10)):
+        assert Condition.of(replace(FRAME, description=unknown)) == Condition(3)
 
 
 @pytest.mark.parametrize(

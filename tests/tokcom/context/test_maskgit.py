@@ -5,6 +5,7 @@ import torch
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.maskgit import MaskGit
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
+from tokcom.context.sentence_map import SentenceMap, SentenceMapConfig
 from tokcom.errors import ModelError
 from tokcom.frame import LOST, TokenFrame
 
@@ -70,6 +71,27 @@ def test_a_sentence_or_its_embedding_stands_for_a_class(frames):
     assert not np.array_equal(by_label, untold)
     prior.log_probabilities(tokens[:1], lost, [Condition(text="a dog")])
     assert asked == ["a dog"], "a sentence is encoded once"
+
+
+def test_a_map_turns_sentences_into_classes(frames):
+    """A map whose answer is always the vector of class 1 says what label 1 says, and beats another label."""
+    network, (tokens, _) = a_network(), frames
+    mapping = SentenceMap(SentenceMapConfig(16, 2, WIDTH)).requires_grad_(False)
+    for parameter in mapping.parameters():
+        parameter.zero_()
+    mapping.straight.bias.copy_(network.class_embedding.weight[1])
+    prior, lost = MaskGit(network, "tiny", lambda texts: torch.zeros(1, WIDTH), mapping), tokens == LOST
+    assert prior.takes == {"label", "embedding", "text"}
+    told = [Condition(2, embedding=np.ones(WIDTH)), Condition(1), Condition(text="a dog")]
+    assert np.array_equal(
+        prior.log_probabilities(tokens, lost, told), prior.log_probabilities(tokens, lost, [Condition(1)] * 3)
+    )
+
+
+def test_what_it_cannot_use_of_what_came_along_is_left_out():
+    frame = TokenFrame(np.zeros(PLACES, int), "tiny", WORDS, (4, 4), cmi=1, description=b"\2a dog")
+    assert MaskGit(a_network(), "tiny").told_with(frame) == Condition(1)
+    assert MaskGit(a_network(WIDTH), "tiny", len).told_with(frame) == Condition(1, "a dog")
 
 
 @pytest.mark.parametrize(

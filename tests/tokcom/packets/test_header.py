@@ -106,7 +106,7 @@ def headers(draw):
     if np.prod(grid) > FREE_TOKENS:
         mcs = np.where(mcs == MCS_NOT_SENT, 0, mcs)
     layout = "contiguous" if bits else draw(st.sampled_from(LAYOUTS))
-    numbers = st.sampled_from((4, 8, 13)) | st.integers(15, 255)
+    numbers = st.integers(8, 13) | st.integers(15, 255)
     unknown = draw(st.dictionaries(numbers, st.binary(max_size=9), max_size=2))
     return BurstHeader(
         draw(st.integers(0, 63)), draw(st.integers(0, FRAME_IDS - 1)), draw(st.integers(0, 2**32 - 1)), tuple(grid),
@@ -115,7 +115,8 @@ def headers(draw):
         "natural" if bits else draw(st.sampled_from(LABELS)), "bits" if bits else "tokens",
         grid[0] if not bits and draw(st.booleans()) else 1,
         join(Element(number, value, True) for number, value in unknown.items()),
-        draw(st.none() | SEALS), companion=0 if bits else draw(st.integers(0, 255)),
+        draw(st.none() | SEALS), description=b"" if bits else draw(st.binary(max_size=9)),
+        companion=0 if bits else draw(st.integers(0, 255)),
     )  # fmt: skip
 
 
@@ -205,7 +206,9 @@ def test_what_the_base_can_say_it_says(fields, expected):
         # Runs of as many bytes as packets by themselves.
         ({"grid": (16,), "mcs": [3, 3, 3, 15]}, 3, "12 33 3f"),
         # Kept as they came.
-        ({"elements": bytes.fromhex("a1 07 fa c8 01 02")}, 5, "a1 07 fa c8 01 02"),
+        ({"elements": bytes.fromhex("a9 07 fa c8 01 02")}, 5, "a9 07 fa c8 01 02"),
+        ({"description": b"\1\7\xfa"}, 4, "a3 01 07 fa"),
+        ({"description": bytes(range(1, 8)), "follows": 2}, 7, "a7 07 01 02 03 04 05 06 07 f1 02"),
         ({"grid": (5000,), "mcs": [6] * 1250, "elements": bytes.fromhex("d8")}, 4, "0a a7 07 d8"),
     ],
     ids=str,

@@ -52,6 +52,7 @@ class Burst:
     quantizers: int = 1
     words: tuple = ()
     follows: int = 0
+    description: bytes = b""
     companion: int = 0
     key: tuple | None = None  # secret, direction, epoch, bits of a tag
 
@@ -191,6 +192,8 @@ def extension_bytes(burst, tag=None):
         elements += element(2, map_value(mcs))
     if burst.quantizers > 1:
         elements += element(3, shape_value(burst.words))
+    if burst.description:
+        elements += element(4, burst.description, ignorable=True)
     if burst.companion:
         elements += element(5, [burst.companion], ignorable=True)
     if burst.key is not None:
@@ -408,6 +411,7 @@ def projects_own(burst, profile):
         quantizers=burst.quantizers,
         sizes=burst.words,
         follows=burst.follows,
+        description=burst.description,
         companion=burst.companion,
     )
     config = TransmitConfig(
@@ -477,6 +481,9 @@ BURSTS = {
     "a seed not in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1020),
     "a frame that follows two before": a_burst((16, 16), [6] * 64, follows=2),
     "a frame of a key that follows one long before": a_burst((16, 16), [6] * 64, follows=255, key=KEY),
+    "a point of a code": a_burst((16, 16), [6] * 64, description=bytes([1, 7, 255, 0, 9, 3, 200])),
+    "a sentence and a key": a_burst((16, 16), [6] * 64, description=b"\2a dog on the beach", key=KEY),
+    "the longest description": a_burst((16, 16), [6] * 64, description=bytes(range(240))),
     "a picture with a caption before it": a_burst((16, 16), [6] * 64, companion=1),
     "a frame of a key with a companion long before, which follows another": a_burst(
         (16, 16), [6] * 64, follows=2, companion=255, key=KEY
@@ -529,15 +536,19 @@ def test_the_header_of_the_example_has_the_documents_bits():
 
 
 @pytest.mark.parametrize(
-    ("burst", "told", "crc"),
+    ("burst", "told", "symbols", "crc"),
     [
-        (BURSTS["the document's example"], "14 61 D8 20 F0", 0x96FA),
-        (a_burst((4, 16, 16), [6] * 256, quantizers=4), "0B 03 0F 0F 18", 0xC919),
+        (BURSTS["the document's example"], "14 61 D8 20 F0", 4, 0x96FA),
+        (a_burst((4, 16, 16), [6] * 256, quantizers=4), "0B 03 0F 0F 18", 4, 0xC919),
+        (
+            a_burst((16, 16), [6] * 64, description=bytes.fromhex("01 5C 41 23 59 4F 20")),
+            "A7 07 01 5C 41 23 59 4F 20", 6, 0x5BFD,
+        ),
     ],
-)
-def test_the_extensions_of_the_example_have_the_documents_bytes(burst, told, crc):
+)  # fmt: skip
+def test_the_extensions_of_the_example_have_the_documents_bytes(burst, told, symbols, crc):
     bits = extension_bits(burst)
-    assert np.packbits(bits).tobytes() == bytes.fromhex(told) and extension_bytes(burst)[1] == 4
+    assert np.packbits(bits).tobytes() == bytes.fromhex(told) and extension_bytes(burst)[1] == symbols
     assert number_of(crc16(bits)) == crc
 
 

@@ -16,6 +16,7 @@ HERE = "tokcom_lab.cli.bench"
         "characters": f"{HERE}.characters:characters",
         "coding": f"{HERE}.radio:coding",
         "compress": f"{HERE}.compression:compress",
+        "conditions": f"{HERE}.conditions:conditions",
         "context": f"{HERE}.context:context",
         "device": f"{HERE}.device:device",
         "edge": f"{HERE}.edge:edge",
