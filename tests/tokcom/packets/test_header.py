@@ -206,9 +206,10 @@ def test_what_the_base_can_say_it_says(fields, expected):
         # Runs of as many bytes as packets by themselves.
         ({"grid": (16,), "mcs": [3, 3, 3, 15]}, 3, "12 33 3f"),
         # Kept as they came.
-        ({"elements": bytes.fromhex("a9 07 fa c8 01 02")}, 5, "a9 07 fa c8 01 02"),
+        ({"elements": bytes.fromhex("c9 07 fa c8 01 02")}, 5, "c9 07 fa c8 01 02"),
         ({"description": b"\1\7\xfa"}, 4, "a3 01 07 fa"),
         ({"description": bytes(range(1, 8)), "follows": 2}, 7, "a7 07 01 02 03 04 05 06 07 f1 02"),
+        ({"companion": 3}, 3, "a9 03"),
         ({"grid": (5000,), "mcs": [6] * 1250, "elements": bytes.fromhex("d8")}, 4, "0a a7 07 d8"),
     ],
     ids=str,
