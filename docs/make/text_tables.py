@@ -32,3 +32,18 @@ def text_sentences() -> str:
     curve = figures(FILE)["llm_viterbi_setting"]["curve"]
     rows = [[f"{point['esn0_db']:g}", *(f"{point[name]:.2f}" for name in names)] for point in curve]
     return markdown(["Es/N0 dB", *names.values()], rows)
+
+
+@table("text-policies")
+def text_policies() -> str:
+    """Make the table of airtime by policy."""
+    names = {"cqi": "`cqi`, Viterbi", "cqi-context": "`cqi`, language model", "semantic": "`semantic`"}
+    rows = {(row["esn0_db"], row["policy"]): row for row in figures("text-policies.json")["rows"]}
+    head = ["Es/N0 dB", *(f"{name}: ms, tokens wrong, exact" for name in names.values())]
+    head.append("airtime, `semantic` over `cqi`")
+    lines = []
+    for value in sorted({value for value, _ in rows}):
+        own = [rows[value, policy] for policy in names]
+        told = (f"{row['airtime_samples'] / 1000:.2f}, {row['ter']:.2%}, {row['exact_messages']:.0%}" for row in own)
+        lines.append([f"{value:g}", *told, f"{own[-1]['airtime_over_cqi'] - 1:+.0%}"])
+    return markdown(head, lines)

@@ -40,6 +40,8 @@ class TokenFrame:
         follows: frames back to the one that it continues, 1 to 255, as in a video; 0 if it stands alone.
         description: cross-modal information beyond the label, as `context.description` codes it, at most 240 bytes.
         thinning: rule that says which of the tokens are sent (`packets.thinning`), serialized; empty if all are.
+        companion: frames back to the one that belongs to it, 1 to 255, as a text that is a picture's caption; 0 if none
+            does.
 
     Raises:
         FrameError: the tokens are not such an array, lie outside the codebook or do not fill the grid.
@@ -57,6 +59,7 @@ class TokenFrame:
     follows: int = 0
     description: bytes = b""
     thinning: bytes = b""
+    companion: int = 0
 
     def __post_init__(self) -> None:
         tokens = np.asarray(self.tokens)
@@ -81,8 +84,9 @@ class TokenFrame:
             raise FrameError(f"the grid {grid} has {len(grid)} dimensions; a frame has at most {MAX_DIMENSIONS}")
         if self.quantizers not in (1, grid[0]):
             raise FrameError(f"quantizers is {self.quantizers}; it must be 1, or the first side of the grid {grid}")
-        if not 0 <= self.follows <= MAX_FOLLOWS:
-            raise FrameError(f"follows is {self.follows}; it must be 0 to {MAX_FOLLOWS}")
+        for name in ("follows", "companion"):
+            if not 0 <= getattr(self, name) <= MAX_FOLLOWS:
+                raise FrameError(f"{name} is {getattr(self, name)}; it must be 0 to {MAX_FOLLOWS}")
         if len(self.description) > MAX_DESCRIPTION:
             raise FrameError(
                 f"the description has {len(self.description)} bytes; at most {MAX_DESCRIPTION} are allowed"
@@ -149,7 +153,8 @@ class BitFrame:
     content: str
     frame_id: int = 0
 
-    codebook_size, modality, cmi, quantizers, sizes, follows, description, thinning = 2, BITS, None, 1, (), 0, b"", b""
+    codebook_size, modality, cmi, quantizers, sizes, follows = 2, BITS, None, 1, (), 0
+    description, thinning, companion = b"", b"", 0
 
     def __post_init__(self) -> None:
         outline = TokenFrame(self.bits, self.content, self.codebook_size, frame_id=self.frame_id)

@@ -83,7 +83,7 @@ def text_files(folders: Sequence[Path]) -> list[Path]:
 
 @dataclass(frozen=True)
 class MessageDraw:
-    """Which messages are cut from prose: `count` of `shortest` to `longest` tokens each, drawn from `seed`.
+    """Draw of messages that are cut from prose: `count` of `shortest` to `longest` tokens each, drawn from `seed`.
 
     Raises:
         ParameterError: `shortest` is above `longest`.

@@ -7,7 +7,6 @@ from gnuradio import gr, tokcom
 from tokcom.errors import ModelError, ParameterError
 from tokcom.models.zoo import codebook
 from tokcom.packets.layout import packet_layout, unpack
-from tokcom.packets.mcs_map import MCS_NOT_SENT
 
 CODEBOOK = codebook("caltech64").name
 
@@ -170,14 +169,6 @@ def test_settings_change_while_it_runs_or_stay_as_they_were(collector, pdu):
     assert block._settings["policy"] == "fixed" and block._settings["mcs"] == "64qam-3/4"
 
 
-def test_packets_that_are_not_sent_are_said_to_be():
-    from gnuradio.tokcom.semantic_mcs import summary
-
-    assert (
-        summary(np.array([8] * 40 + [10] * 20 + [MCS_NOT_SENT] * 4)) == "40 x 16qam-3/4, 20 x 64qam-2/3, 4 x not sent"
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -193,3 +184,29 @@ def test_packets_that_are_not_sent_are_said_to_be():
 def test_bad_parameters_stop_the_flowgraph_before_it_starts(arguments, error, message):
     with pytest.raises(error, match=message):
         tokcom.semantic_mcs(**arguments)
+
+
+def test_texts_are_chosen_for_by_their_language_model(tiny_text_model, tmp_path, pdu, send):
+    import json
+    import shutil
+
+    from tokcom.models.text import load_text_tokenizer
+    from tokcom.models.zoo import load_residual
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_text_model, folder)
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    card["context"]["residual"] = vars(load_residual("caltech64")) | {"context": card["context"]["sha256"]}
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    frame = load_text_tokenizer(str(folder)).tokenize("the rain on the other train stays", 7)
+    described = {
+        "frame_id": 7, "modality": "text", "codebook": frame.codebook, "codebook_size": frame.codebook_size,
+        "grid": frame.grid,
+    }  # fmt: skip
+    packetizer = tokcom.token_packetizer(3, layout="contiguous")
+    ((meta, packets),) = send(packetizer, [pdu(frame.tokens, **described)])
+    ((chosen, same),) = send(
+        tokcom.semantic_mcs("semantic", str(folder)), [pdu(packets.astype(np.int32), **meta)], "packets", "packets"
+    )
+    assert np.array_equal(same, packets) and chosen["layout"] == "contiguous"
+    assert len(chosen["mcs"]) == meta["packets"] == -(-len(frame.tokens) // 3)

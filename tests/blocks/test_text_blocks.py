@@ -127,3 +127,13 @@ def test_the_sink_writes_lines_with_marks(tmp_path, pdu, send):
     assert (block.texts_received, block.texts_refused, store.num_messages()) == (2, 1, 2)
     with pytest.raises(TextError, match="there is no folder"):
         tokcom.text_sink(str(tmp_path / "no" / "file.txt"))
+
+
+def test_a_text_does_not_command_the_terminal(tmp_path, pdu, send, capsys):
+    hostile = "a\x1b[2J\x9b5m\r\nforged\u2028line\u202e[sure?]\tb"
+    for path in (str(tmp_path / "received.txt"), "-"):
+        block = tokcom.text_sink(path)
+        send(block, [pdu(encoded(hostile), frame_id=1, unsure=np.array([0, 5], np.int32))], "texts", "delivered")
+    written = (tmp_path / "received.txt").read_text(encoding="utf-8"), capsys.readouterr().out
+    shown = r"[a\x1b[2J?]\x9b5m\r\nforged\u2028line\u202e[sure?]" + "\tb\n"
+    assert written == (shown, shown)

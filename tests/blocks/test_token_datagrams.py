@@ -1,6 +1,9 @@
 """A flowgraph that ends at a network and one that begins there, over loopback."""
 
+import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pmt
@@ -77,3 +80,30 @@ def test_a_start_that_fails_leaves_no_thread():
     with pytest.raises(TransportError, match="choose another port"):
         second.start()
     assert set(threading.enumerate()) <= before and second.stop() and first.stop()
+
+
+def test_frames_that_wait_are_bounded_in_bytes_and_number(monkeypatch):
+    block, slow = tokcom.token_datagram_source(0, mode="none", repeats="none"), threading.Event()
+    published = []
+    monkeypatch.setattr(block, "_publish", lambda received: (slow.wait(30), published.append(received.n_bytes)))
+    most = block._settings.max_bytes
+
+    async def deliver(*sizes):
+        block._worker, block._waiting, block._waiting_bytes = ThreadPoolExecutor(1), 0, 0
+        for size in sizes:
+            block._deliver(SimpleNamespace(n_bytes=size))
+        slow.set()
+        while block._waiting:
+            await asyncio.sleep(0)
+        block._worker.shutdown()
+
+    asyncio.run(deliver(most + 1, 1, 1))
+    # A single frame is taken, whatever it holds.
+    assert (published, block.frames_refused, block._waiting_bytes) == ([most + 1], 2, 0)
+    published.clear()
+    slow.clear()
+    asyncio.run(deliver(most // 2, most // 2, 1, 0))
+    assert published == [most // 2, most // 2, 0] and block.frames_refused == 3
+    published.clear()
+    asyncio.run(deliver(*[1] * 300))
+    assert len(published) == 256 and block.frames_refused == 3 + 44

@@ -71,6 +71,7 @@ TOKCOM = [
     ("groups of photographs", "residual --model mine --data data --group 2", "--group 2 is for frames of videos"),
     ("a folder that is no language model", "models import-text empty", "a folder of transformers holds a config.json"),
     ("certainty by a model of pictures", "calibrate-text --model caltech64", "is of modality 'image', not text"),
+    ("messages that fill no packets", "residual-text --shortest 9", "shortest is 9; it must be at least 48 tokens"),
     ("messages longer than the longest", "bench text --shortest 9 --longest 8", "shortest is 9, longest 8"),
     ("a diagram into no folder", "calibrate --model mine --data data --svg no/where.svg", "folder no does not exist"),
     ("a recording that is not there", "replay nowhere", "nowhere.sigmf-meta: no such file; a recording is a pair"),

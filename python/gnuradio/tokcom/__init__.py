@@ -19,6 +19,7 @@ __all__ = [
     "burst_demodulator",
     "burst_framer",
     "burst_sync",
+    "caption_join",
     "channel_model",
     "feedback_decoder",
     "feedback_encoder",

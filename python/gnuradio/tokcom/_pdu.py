@@ -246,6 +246,8 @@ def frame_keys(frame: Payload) -> dict:
     for key, value in ((keys.DESCRIPTION, frame.description), (keys.THINNING, frame.thinning)):
         if value:
             described[key] = vector_of(np.frombuffer(value, np.uint8))
+    if frame.companion:
+        described[keys.COMPANION] = frame.companion
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
 
 
@@ -271,6 +273,7 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         _optional(meta, keys.FOLLOWS, int, 0),
         _bytes_of(meta, keys.DESCRIPTION),
         _bytes_of(meta, keys.THINNING),
+        _optional(meta, keys.COMPANION, int, 0),
     )
 
 
@@ -384,6 +387,7 @@ def header_keys(header: BurstHeader) -> dict:
         keys.QUANTIZERS: (header.quantizers, 1),
         keys.SIZES: (header.sizes, ()),
         keys.FOLLOWS: (header.follows, 0),
+        keys.COMPANION: (header.companion, 0),
         keys.SEAL: (seal_value(header.seal), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
@@ -422,6 +426,7 @@ def header_of(meta: Mapping) -> BurstHeader:
         _optional(meta, keys.FOLLOWS, int, 0),
         _bytes_of(meta, keys.DESCRIPTION),
         _bytes_of(meta, keys.THINNING),
+        _optional(meta, keys.COMPANION, int, 0),
     )
 
 

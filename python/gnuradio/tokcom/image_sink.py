@@ -9,6 +9,7 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import PictureError
+from tokcom.metrics.frame_panels import caption_text
 from tokcom.metrics.frame_report import frame_report, reception_report, seconds_of
 from tokcom.recording.pictures import file_name, save_picture
 from tokcom.tokenizers.pictures import square
@@ -28,7 +29,9 @@ class image_sink(gr.basic_block):
     With `compare`, a frame is complete when all four of its pictures have arrived. They are named FRAME-NAME-STAGE.png,
     those of streams other than 0 sSTREAM-FRAME-NAME-STAGE.png, and each run starts over.
 
-    Without it, each recovered picture is saved alone, with the receiver's figures. They are named
+    The text that belongs to a picture, where Caption Join has added it, is among the figures.
+
+    Without `compare`, each recovered picture is saved alone, with the receiver's figures. They are named
     NUMBER-sSTREAM-fFRAME-recovered.png, with numbers that continue from run to run, so that no file is overwritten.
 
     A file that cannot be written is logged and counted in `write_errors`; its frame is delivered nevertheless.
@@ -124,6 +127,8 @@ class image_sink(gr.basic_block):
         else:
             name, number = "", f"{self._number:06d}-s{stream_id}-f{frame_id:04d}"
             figures = {"time": datetime.now(UTC).isoformat(timespec="milliseconds")} | reception_report(meta)
+        if keys.CAPTION in meta:
+            figures["caption"] = caption_text(meta)
         files = {stage: file_name(number, name, stage) for stage in pictures}
         told = {keys.FRAME_ID: frame_id, keys.STREAM_ID: stream_id, "files": files} | figures
         try:

@@ -11,7 +11,9 @@ from tokcom import keys
 from tokcom.errors import ParameterError, PictureError
 from tokcom.packets.header import FRAME_IDS
 from tokcom.tokenizers.camera import PREFIX, open_camera
+from tokcom.tokenizers.captions import load_caption
 from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures
+from tokcom.tokenizers.text import MODALITY as TEXT
 from tokcom.tokenizers.video_file import is_video, load_av, video_frames
 
 from ._pdu import Metadata, make_pdu, reason
@@ -28,7 +30,9 @@ class image_source(gr.basic_block):
 
     Input: message port "delivered", one message of any kind per delivered picture; PDUs of another stream or not of a
         picture are ignored.
-    Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id.
+    Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id. Message
+    port "captions", for Text Tokenizer: PDUs of u8 characters in UTF-8, each ahead of its picture and numbered with
+    the pictures; the picture's companion tells how far back its caption is.
 
     Parameters:
         path: a picture, a video (needs PyAV), a folder of pictures, or a list of these; "camera:0" or
@@ -40,14 +44,16 @@ class image_source(gr.basic_block):
             and the flowgraph continues after the last picture.
         patience: seconds to wait for a confirmation before the pictures under way count as lost.
         stream_id: stream number, for channels shared by several transmitters, 0 to 63, as in the Burst Framer.
+        captions: send the text beside each picture, if there is one: of photo.jpg, that in photo.txt, on one line and
+            of at most 2000 characters.
     """
 
     DELIVERED = pmt.intern("delivered")
-    PICTURES = pmt.intern("pictures")
+    PICTURES, CAPTIONS = pmt.intern("pictures"), pmt.intern("captions")
 
     def __init__(
         self, path: str | Sequence[str] = "", repeat: bool = False, interval: float = 0.0, window: int = 4,
-        patience: float = 60.0, stream_id: int = 0,
+        patience: float = 60.0, stream_id: int = 0, captions: bool = False,
     ):  # fmt: skip
         gr.basic_block.__init__(self, name="Image Source", in_sig=None, out_sig=None)
         if interval < 0:
@@ -63,7 +69,7 @@ class image_source(gr.basic_block):
             open_camera(self._camera_name).close()
             repeat = True
         self._files = [Path("camera")] if self._camera_name else _picture_files(path)
-        self._stream_id = stream_id
+        self._stream_id, self._captions, self._numbered = stream_id, captions, 0
         self._repeat, self._interval, self._window, self._patience = repeat, interval, window, patience
         self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = 0
         self._under_way: dict[int, None] = {}
@@ -72,6 +78,7 @@ class image_source(gr.basic_block):
         self._thread: threading.Thread | None = None
         self.message_port_register_in(self.DELIVERED)
         self.message_port_register_out(self.PICTURES)
+        self.message_port_register_out(self.CAPTIONS)
         self.set_msg_handler(self.DELIVERED, self._on_delivered)
 
     def start(self) -> bool:
@@ -147,8 +154,9 @@ class image_source(gr.basic_block):
                     return False
             else:
                 picture = load_picture(file) if self._camera is None else self._camera.read()
+            caption = self._caption(file) if self._captions and frames is None and self._camera is None else ""
             # Numbers wrap as on the air, so that both ends agree on them.
-            frame_id = self.frames_sent % FRAME_IDS
+            frame_id = (self._numbered + bool(caption)) % FRAME_IDS
             meta = {
                 keys.FRAME_ID: frame_id,
                 keys.STREAM_ID: self._stream_id,
@@ -156,6 +164,9 @@ class image_source(gr.basic_block):
                 keys.HEIGHT: picture.shape[0],
                 keys.WIDTH: picture.shape[1],
             }
+            if caption:
+                self._send_caption(caption, self._numbered % FRAME_IDS)
+                meta[keys.COMPANION] = 1
             pdu = make_pdu(pmt.make_dict(), meta, picture)
         except Exception as error:
             self.files_refused += 1
@@ -165,8 +176,22 @@ class image_source(gr.basic_block):
             with self._changed:
                 self._under_way[frame_id] = None
         self.frames_sent += 1
+        self._numbered += 1 + bool(caption)
         self.message_port_pub(self.PICTURES, pdu)
         return True
+
+    def _caption(self, file: Path) -> str:
+        """Read the text beside a picture; empty if there is none, or it cannot be read."""
+        try:
+            return load_caption(file)
+        except PictureError as error:
+            self.logger.warn(f"{error}; the picture goes without it")
+            return ""
+
+    def _send_caption(self, caption: str, frame_id: int) -> None:
+        meta = {keys.FRAME_ID: frame_id, keys.STREAM_ID: self._stream_id, keys.MODALITY: TEXT}
+        characters = np.frombuffer(caption.encode(), np.uint8)
+        self.message_port_pub(self.CAPTIONS, make_pdu(pmt.make_dict(), meta, characters))
 
     def _wait_until_under_way_below(self, limit: int) -> None:
         with self._changed:

@@ -16,7 +16,6 @@ from tokcom.frame import BitFrame, Payload
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_memory import FrameMemory
-from tokcom.mcs import find_mcs
 from tokcom.models.zoo import DEFAULT_MODEL, load_expectations
 from tokcom.packets.header import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack
@@ -157,7 +156,7 @@ class semantic_mcs(PduBlock):
         said = {
             keys.FRAME_ID: frame.frame_id,
             keys.POLICY: self._settings["policy"],
-            keys.MCS_SUMMARY: summary(choice.mcs),
+            keys.MCS_SUMMARY: choice.summary,
             keys.POWER_DB: choice.power_db,
             keys.ESN0_DB: choice.esn0_db,
             keys.OFFSET_DB: offset,
@@ -234,13 +233,6 @@ class semantic_mcs(PduBlock):
             self._loop.report(lost, packets, None if follows_target else sent.expected_lost)
         except Exception as error:
             self.refuse(error)
-
-
-def summary(mcs: np.ndarray) -> str:
-    """Summarise the numbers of packets by MCS."""
-    values, counts = np.unique(mcs, return_counts=True)
-    names = ["not sent" if value == MCS_NOT_SENT else find_mcs(int(value)).name for value in values]
-    return ", ".join(f"{count} x {name}" for name, count in zip(names, counts, strict=True))
 
 
 def readout(said: dict) -> str:

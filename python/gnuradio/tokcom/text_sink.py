@@ -8,6 +8,7 @@ from gnuradio import gr
 from tokcom import keys
 from tokcom.errors import TextError
 from tokcom.tokenizers.text import marked_parts
+from tokcom.tokenizers.visible import visible
 
 from ._pdu import open_pdu, reason
 
@@ -17,7 +18,8 @@ STANDARD_OUTPUT = "-"
 class text_sink(gr.basic_block):
     """Write received texts, a line each, with words that are not sure in brackets: [word?].
 
-    A text that cannot be written is logged and counted in `write_errors`.
+    Control characters and marks that turn the direction of writing are spelled out, as in "\\x1b", so that no received
+    text commands the terminal. A text that cannot be written is logged and counted in `write_errors`.
 
     Input: message port "texts", PDUs of u8 characters in UTF-8, with unsure where it is known.
     Output: message port "delivered": the metadata of each text that has come.
@@ -58,12 +60,14 @@ class text_sink(gr.basic_block):
 
     def _write(self, line: str) -> None:
         if self._path == STANDARD_OUTPUT:
-            print(line, file=sys.stdout, flush=True)
+            known = sys.stdout.encoding or "utf-8"
+            print(line.encode(known, "backslashreplace").decode(known), file=sys.stdout, flush=True)
             return
         with Path(self._path).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
 
 def _marked(text: bytes, unsure: np.ndarray) -> str:
-    """A text with words in brackets: `unsure` holds first byte and length of each."""
-    return "".join(part if sure else f"[{part}?]" for part, sure in marked_parts(text, unsure))
+    """A text with words in brackets, fit for a terminal: `unsure` holds first byte and length of each."""
+    parts = ((visible(part), sure) for part, sure in marked_parts(text, unsure))
+    return "".join(part if sure else f"[{part}?]" for part, sure in parts)

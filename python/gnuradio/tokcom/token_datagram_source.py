@@ -8,6 +8,7 @@ import pmt
 from gnuradio import gr
 
 from tokcom import keys
+from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.prior import Prior
 from tokcom.errors import ModelError, ParameterError, TokcomError
 from tokcom.frame import BITS, BitFrame
@@ -29,18 +30,22 @@ from tokcom.protocol.whole import FrameKeeper
 from tokcom.security.keys import load_key
 
 from ._network import NetworkThread
-from ._pdu import frame_keys, make_pdu, reason
+from ._pdu import frame_keys, make_pdu, reason, vector_of
 
+MAX_SECONDS = 10.0
+"""Seconds per frame for which a language model may fill in."""
 MAX_WAITING = 256
-"""Largest number of frames waiting to be made whole; those that come then are refused."""
+"""Largest number of frames waiting to be made whole; those that come then, or that would make them more than
+`ReceiverSettings.max_bytes` together, are refused."""
 
 
 class token_datagram_source(gr.basic_block):
     """Receive frames of tokens, or of bits, over UDP by the token protocol: a flowgraph may begin at a network.
 
     Output: message port "tokens", PDUs of s32 tokens, one frame each, -1 where a token is lost and nobody guesses it,
-    with modality, codebook, codebook_size, grid, cmi_name, packets and packets_lost in the metadata: for Token
-    Packetizer or Image Detokenizer. Message port "bits": the same of frames of bits.
+    with modality, codebook, codebook_size, grid, cmi_name, packets and packets_lost in the metadata, and the confidence
+    in each token where some were guessed: for Token Packetizer, Image Detokenizer or Text Detokenizer. Message port
+    "bits": the same of frames of bits.
 
     Parameters:
         port: UDP port to listen at.
@@ -76,7 +81,10 @@ class token_datagram_source(gr.basic_block):
         self._bind, self._alpha = (host, port), alpha
         self._books = {codebook(name).name: name for name in model_names(models)}
         self._classes = {book: model_card(name).classes for book, name in self._books.items()}
-        recovery = None if mode == "none" else load_recoveries(models, mode, server=server, told=self.logger.warn)
+        recovery = None
+        if mode != "none":
+            limits = ContextSettings(seconds=MAX_SECONDS)
+            recovery = load_recoveries(models, mode, server=server, told=self.logger.warn, context=limits)
         self._keeper = FrameKeeper(recovery, self._policy)
         if repeats == "context":
             for book in self._books:
@@ -106,7 +114,7 @@ class token_datagram_source(gr.basic_block):
     def start(self) -> bool:
         known = [codebook(name) for name in self._books.values()]
         # One worker keeps the frames in order.
-        self._worker, self._waiting = ThreadPoolExecutor(1), 0
+        self._worker, self._waiting, self._waiting_bytes = ThreadPoolExecutor(1), 0, 0
         thread, receiver = NetworkThread("datagram_source"), Receiver(known, self._settings)
         self._end = thread.begin(lambda: UdpReceiver(receiver, *self._bind, self._deliver, self._judge))
         self._thread = thread
@@ -124,14 +132,19 @@ class token_datagram_source(gr.basic_block):
         return await asyncio.get_running_loop().run_in_executor(None, self._keeper.wanted, question)
 
     def _deliver(self, received: ReceivedFrame) -> None:
-        if self._waiting >= MAX_WAITING:
-            self._refuse(f"{MAX_WAITING} wait already")
+        n_bytes = received.n_bytes
+        full = self._waiting_bytes + n_bytes > self._settings.max_bytes
+        if self._waiting >= MAX_WAITING or (self._waiting and full):
+            self._refuse(f"{self._waiting} of {self._waiting_bytes} bytes wait already")
             return
         self._waiting += 1
-        asyncio.get_running_loop().run_in_executor(self._worker, self._publish, received).add_done_callback(self._done)
+        self._waiting_bytes += n_bytes
+        published = asyncio.get_running_loop().run_in_executor(self._worker, self._publish, received)
+        published.add_done_callback(lambda _: self._done(n_bytes))
 
-    def _done(self, _: asyncio.Future) -> None:
+    def _done(self, n_bytes: int) -> None:
         self._waiting -= 1
+        self._waiting_bytes -= n_bytes
 
     def _refuse(self, why: str) -> None:
         self.frames_refused += 1
@@ -147,6 +160,8 @@ class token_datagram_source(gr.basic_block):
                 meta[keys.CMI_NAME] = classes[frame.cmi]
             if isinstance(frame, BitFrame):
                 meta[keys.PAYLOAD] = BITS
+            elif whole.guessed:
+                meta[keys.CONFIDENCE] = vector_of(whole.confidence)
             port = self.BITS if isinstance(frame, BitFrame) else self.TOKENS
             self.message_port_pub(port, make_pdu(pmt.make_dict(), meta, frame.tokens))
         except (TokcomError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tokcom.context.causal import CausalPrior
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ParameterError
@@ -24,11 +25,13 @@ def predictability(
     guess it.
 
     The tokens are divided at random into one group per pass; each group is masked once and predicted from all others.
+    A causal prior predicts each from those before it, in one pass.
 
     Args:
         prior: the receiver's prior.
         frame: a frame without lost tokens.
-        passes: evaluations of the prior, at least 1; with 1 every token is predicted from the condition alone.
+        passes: evaluations of a prior of any order, at least 1; with 1 every token is predicted from the condition
+            alone.
         seed: seed of the groups, together with the frame's number.
         condition: the receiver's side information; None for what is sent with the frame.
 
@@ -47,6 +50,8 @@ def predictability(
         raise FrameError(f"{int(frame.lost.sum())} tokens of frame {frame.frame_id} are lost; a whole frame is needed")
     condition = prior.usable(condition or Condition.of(frame))
     prior.require_fit(frame, condition)
+    if isinstance(prior, CausalPrior):
+        return _in_order(prior, frame, condition)
     n_tokens = len(frame.tokens)
     group = np.random.default_rng([seed, frame.frame_id]).permutation(n_tokens) % passes
     bits, guessed = np.empty(n_tokens, np.float32), np.empty(n_tokens, bool)
@@ -58,4 +63,15 @@ def predictability(
         places = np.nonzero(hidden)[1]
         bits[places] = -logs[np.arange(len(logs)), frame.tokens[places]] / np.log(2)
         guessed[places] = logs.argmax(axis=1) == frame.tokens[places]
+    return bits, guessed
+
+
+def _in_order(prior: CausalPrior, frame: TokenFrame, condition: Condition) -> tuple[np.ndarray, np.ndarray]:
+    """The same by a causal prior, given all tokens before each."""
+    bits, guessed, place = np.empty(len(frame.tokens), np.float32), np.empty(len(frame.tokens), bool), 0
+    for logs in prior.paths(condition).along(frame.tokens):
+        here = slice(place, place + len(logs))
+        bits[here] = -logs[np.arange(len(logs)), frame.tokens[here]] / np.log(2)
+        guessed[here] = logs.argmax(axis=1) == frame.tokens[here]
+        place = here.stop
     return bits, guessed

@@ -25,6 +25,7 @@ COMMANDS = {
     "repeat-risk": "tokcom_lab.cli.network:repeat_risk",
     "replay": "tokcom.cli.replay:replay",
     "residual": "tokcom_lab.cli.fits:residual",
+    "residual-text": "tokcom_lab.cli.text_fits:residual_text",
     "send": "tokcom.cli.network:send",
     "serve": "tokcom.cli.edge:serve",
     "sentence-code": "tokcom_lab.cli.sentences:sentence_code",

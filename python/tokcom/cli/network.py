@@ -18,8 +18,11 @@ from tokcom.models.folders import DEFAULT_MODEL
 TEXT = "text/utf-8"
 """Content of frames of bits that hold a text."""
 HANDSHAKE_S = 20.0
+MAX_SECONDS = 10.0
+"""Seconds per frame for which a language model may fill in."""
 MAX_WAITING = 256
-"""Frames that may wait to be made whole; of more, the oldest are dropped."""
+"""Frames that may wait to be made whole; of more, or of more than `ReceiverSettings.max_bytes` together, the oldest are
+dropped."""
 ROWS_KEPT = 4096
 """Frames of which `listen` keeps what it tells, for its page and its JSON; of more, the newest."""
 PORT = click.IntRange(1, 65535)
@@ -37,7 +40,10 @@ def _secret(key: Path | None) -> bytes:
 @click.command()
 @click.argument("what", nargs=-1, required=True)
 @click.option("--to", required=True, metavar="HOST:PORT", help="Where `tokcom listen`, or a relay ahead of it, is.")
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="A model of the zoo, by name or folder.")
+@click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True,
+    help="A model of the zoo, by name or folder: of pictures, or of text, as whose words texts then travel.",
+)  # fmt: skip
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each picture's class along.")
 @click.option("--visits", type=click.IntRange(0), help="Of the search for better tokens. [default: as the model says]")
 @click.option("--interval", default=0.0, show_default=True, type=click.FloatRange(0), help="Seconds between frames.")
@@ -58,9 +64,10 @@ def send(
     what: tuple[str, ...], to: str, model: str, labels: bool, visits: int | None, interval: float, rate: float | None,
     drop: str, indexed: str, deadline: float, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Send pictures (files) as tokens, or texts (whatever is no file) as bits, over UDP.
+    """Send pictures (files) as tokens, or texts (whatever is no file), over UDP.
 
-    Packets carry a class by how well the receiver can guess them; what is lost is asked for only where it cannot.
+    With a model of text, as smollm2, texts travel as its words, and its language model fills in what is lost; else as
+    bits. Packets carry a class by how well the receiver can guess them; what is lost is asked for only where it cannot.
     """
     from dataclasses import asdict
 
@@ -118,7 +125,7 @@ def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None,
     from tokcom.errors import TextError
     from tokcom.frame import BitFrame
 
-    coder = None
+    words, coder = _is_of_text(model), None
     for number, each in enumerate(what):
         # A text may be longer than any file's name.
         if not os.path.isfile(each):
@@ -128,11 +135,58 @@ def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None,
                 raise TextError(
                     f"character {error.start} of text {number + 1} is not UTF-8; convert the text"
                 ) from None
-            yield BitFrame.of_bytes(text, TEXT, number), None
+            if words:
+                coder = coder or _text_coder(model, device)
+                yield coder(each, number)
+            else:
+                yield BitFrame.of_bytes(text, TEXT, number), None
             continue
+        if words:
+            raise TextError(f"{each} is a file, and model {model} is of text; name a model of pictures with --model")
         if coder is None:
             coder = _picture_coder(model, labels, visits, device)
         yield coder(Path(each), number)
+
+
+def _is_of_text(model: str) -> bool:
+    """Whether a model's tokens are words of text; one that is not here is not, and is missed when it is needed."""
+    from tokcom.errors import ModelError
+    from tokcom.models.zoo import model_card
+    from tokcom.tokenizers.text import MODALITY
+
+    _make_ready(model)
+    try:
+        return model_card(model).content["modality"] == MODALITY
+    except ModelError:
+        return False
+
+
+def _make_ready(model: str) -> None:
+    """Make the model's folder, where it is made when it is first wanted."""
+    from tokcom.models.zoo import MADE, list_models, make_missing
+
+    if model in MADE and model not in list_models():
+        with progress_bar() as bar:
+            row = bar.add_task(f"making {model} ready", total=1.0)
+            make_missing(model, lambda share: bar.update(row, completed=share))
+
+
+def _text_coder(model: str, device: str) -> Callable:
+    from tokcom.adaptation.predictability import token_bits
+    from tokcom.frame import TokenFrame
+    from tokcom.models.text import load_text_tokenizer
+    from tokcom.models.zoo import load_context
+    from tokcom.packets.layout import SEEDS, packet_positions
+    from tokcom.protocol.priority import packet_bits
+
+    tokenizer, prior = load_text_tokenizer(model), load_context(model, device)
+
+    def code(text: str, number: int) -> tuple[TokenFrame, object]:
+        frame = tokenizer.tokenize(text, number)
+        positions = packet_positions(frame.grid, 4, seed=number % SEEDS)
+        return frame, packet_bits(token_bits(prior, frame), positions)
+
+    return code
 
 
 def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
@@ -160,14 +214,8 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
     return code
 
 
-def put_newest(queue: asyncio.Queue, item: object) -> int:
-    """Put an item into a queue; where there is no room, the oldest one makes some. Returns how many did."""
-    dropped = 0
-    while queue.full():
-        queue.get_nowait()
-        dropped += 1
-    queue.put_nowait(item)
-    return dropped
+def _marked(word: object) -> str:
+    return word.text if word.sure or word.text.isspace() else f"[{word.text}?]"
 
 
 @click.command()
@@ -206,9 +254,11 @@ def listen(
     """Receive what `tokcom send` sends; make it whole, save it, and show it on a page that follows."""
     from dataclasses import asdict
 
+    from tokcom.context.joint_decoding import ContextSettings
     from tokcom.errors import ModelError, PictureError
     from tokcom.frame import BitFrame
     from tokcom.models.fetching import MAX_ASKED, ModelFetcher
+    from tokcom.models.text import load_text_tokenizer
     from tokcom.models.zoo import (
         codebook,
         load_context,
@@ -219,7 +269,8 @@ def listen(
     )
     from tokcom.packets.codebook import Codebook
     from tokcom.protocol.formats import UNKNOWN
-    from tokcom.protocol.incoming import WaitSettings
+    from tokcom.protocol.frame_queue import FrameQueue
+    from tokcom.protocol.incoming import ReceivedFrame, WaitSettings
     from tokcom.protocol.live_page import LivePage
     from tokcom.protocol.receiver import Receiver, ReceiverSettings
     from tokcom.protocol.repeat_requests import RepeatPolicy
@@ -228,10 +279,13 @@ def listen(
     from tokcom.recording.pictures import PictureFolder
     from tokcom.security.signatures import read_signer
 
+    for name in model_names(models):
+        _make_ready(name)
     known = {codebook(name).name: name for name in model_names(models)}
+    readers = {book: load_text_tokenizer(name) for book, name in known.items() if _is_of_text(name)}
 
     def policy(book: str) -> RepeatPolicy | None:
-        if book not in known:
+        if book not in known or book in readers:
             return None
         try:
             return RepeatPolicy(load_context(known[book], device), load_repeat_risk(known[book]), alpha)
@@ -239,12 +293,16 @@ def listen(
             console.print(f"{error}; until then all lost packets are asked for")
             return None
 
-    recoveries = None if mode == "none" else load_recoveries(models, mode, device, server=server, told=console.print)
+    recoveries = None
+    if mode != "none":
+        limits = ContextSettings(seconds=MAX_SECONDS)
+        recoveries = load_recoveries(models, mode, device, server=server, told=console.print, context=limits)
     keeper = FrameKeeper(recoveries, policy)
     # Weights are read now, not while the first frame waits.
     for book in known:
         keeper.prepare(book)
-    pictures = None if out is None else PictureFolder(out, models, device)
+    of_pictures = [name for book, name in known.items() if book not in readers]
+    pictures = PictureFolder(out, of_pictures, device) if out is not None and of_pictures else None
     page = None if out is None else LivePage(out)
     settings = ReceiverSettings(repeats, WaitSettings(deadline_s=deadline), secret=_secret(key))
     receiver = Receiver([*map(codebook, known.values()), Codebook(TEXT, 2, "bits")], settings)
@@ -287,12 +345,15 @@ def listen(
         }  # fmt: skip
         if isinstance(frame, BitFrame):
             row["text"] = None if frame.lost.any() else frame.to_bytes().decode("utf-8", "replace")
+        elif frame.codebook in readers:
+            words = readers[frame.codebook].words(frame.tokens, whole.confidence)
+            row["text"] = "".join(map(_marked, words))
         met(frame.codebook)
         rows.append(row)
         shown += 1
         # A full disk ends no reception: the next frames may find room.
         try:
-            if pictures is not None and not isinstance(frame, BitFrame):
+            if pictures is not None and "text" not in row:
                 row["picture"] = pictures.save(frame, shown - 1)
             if page is not None:
                 page.write(rows, shown)
@@ -308,10 +369,12 @@ def listen(
             )
 
     async def run() -> None:
-        loop, queue = asyncio.get_running_loop(), asyncio.Queue(MAX_WAITING)
+        loop, came = asyncio.get_running_loop(), asyncio.Event()
+        waiting = FrameQueue(settings.max_bytes, MAX_WAITING)
 
-        def deliver(received: object) -> None:
-            receiver.counters.frames_dropped += put_newest(queue, received)
+        def deliver(received: ReceivedFrame) -> None:
+            receiver.counters.frames_dropped += waiting.put(received)
+            came.set()
 
         async def judge(question: object) -> object:
             return await loop.run_in_executor(None, keeper.wanted, question)
@@ -320,7 +383,10 @@ def listen(
         console.print(f"listening at {host}:{end.port}")
         try:
             while frames is None or shown < frames:
-                received = await queue.get()
+                while not waiting:
+                    came.clear()
+                    await came.wait()
+                received = waiting.popleft()
                 whole = await loop.run_in_executor(None, keeper.whole, received)
                 show(whole, received.delay_s)
             # The sender is told that the last frame has come.

@@ -108,6 +108,13 @@ class Choice:
     feasible: bool
     gap: float = 0.0
 
+    @property
+    def summary(self) -> str:
+        """The numbers of packets by MCS, in words."""
+        values, counts = np.unique(self.mcs, return_counts=True)
+        names = ["not sent" if value == MCS_NOT_SENT else find_mcs(int(value)).name for value in values]
+        return ", ".join(f"{count} x {name}" for name, count in zip(names, counts, strict=True))
+
 
 class LinkAdapter:
     """Link adapter: chooses the transmission parameters of frames.

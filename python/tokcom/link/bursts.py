@@ -174,6 +174,7 @@ class Transmitter:
             layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
             BITS if bits else TOKENS, outline.quantizers, seal=seal, sizes=outline.sizes,
             follows=outline.follows, description=outline.description, thinning=outline.thinning,
+            companion=outline.companion,
         )  # fmt: skip
 
     def sealed(self, header: BurstHeader) -> tuple[BurstHeader, PacketIdentity]:
@@ -364,6 +365,7 @@ class Receiver:
             header.follows,
             header.description,
             header.thinning,
+            header.companion,
         )
 
     def _codebook(self, header: BurstHeader) -> Codebook:

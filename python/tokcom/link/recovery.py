@@ -9,7 +9,9 @@ import numpy as np
 from tokcom.coding.list_decoding import ListDecision, ListSettings
 from tokcom.coding.token_steps import TokenSteps
 from tokcom.context.acceptance import Acceptance, log_odds_of
+from tokcom.context.causal import CausalPrior
 from tokcom.context.causal_beams import CausalBeams
+from tokcom.context.causal_filling import CausalFilling
 from tokcom.context.condition import Condition
 from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, Strategy
 from tokcom.context.masked_turns import MaskedTurns
@@ -123,7 +125,7 @@ class FrameRecovery:
             raise ParameterError("prior and frequencies of words belong to one codebook: name it in codebook=")
         self.mode, self._codebook, self._masked = mode, codebook, masked
         self._prior, self._loading = prior, Lock()
-        if mode == "mask":
+        if mode == "mask" and not isinstance(self.prior, CausalPrior):
             Recovery(self.prior, masked)
         self._context = context or ContextSettings()
         joint = STRATEGIES[self.prior.order] if mode == "context" else MaskedTurns
@@ -246,7 +248,11 @@ class FrameRecovery:
         self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
         """Let the prior guess the tokens that are still LOST."""
-        if not frame.lost.any() or self.prior is None or self.prior.order != ANY:
+        if not frame.lost.any() or self.prior is None:
             return frame, confidence
+        if isinstance(self.prior, CausalPrior):
+            filling = CausalFilling(self.prior, self._context.beam, self._context.reach, self._context.seconds)
+            whole, guesses = filling.fill(frame, condition, cancelled)
+            return whole, np.where(frame.lost, guesses, confidence)
         whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)
         return whole, np.where(frame.lost, guesses, confidence)

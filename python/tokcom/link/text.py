@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.errors import ParameterError
+from tokcom.link.adaptation import Choice, LinkAdapter
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
@@ -51,6 +52,15 @@ class ReceivedText:
         return [(word, bool(self.wrong[word.tokens].any())) for word in words]
 
 
+def transmit_config(mcs: str = "16qam-1/2", tokens_per_packet: int = TOKENS_PER_PACKET) -> TransmitConfig:
+    """Configuration of a transmitter of texts: in order, for a language model reads from the first word to the last.
+
+    Raises:
+        ParameterError: a parameter is out of its range.
+    """
+    return TransmitConfig(mcs, tokens_per_packet, layout=CONTIGUOUS)
+
+
 class TextLink:
     """Sends texts through noise to several receivers.
 
@@ -58,8 +68,9 @@ class TextLink:
         tokenizer: turns texts into tokens and back.
         codebook: of the tokens.
         recoveries: what makes frames whole, by the names of receivers.
-        mcs: of all packets.
-        tokens_per_packet: 1 to 64.
+        config: `transmit_config`, which the adapter shares; None: its defaults.
+        adapter: chooses the MCS of every packet and the power, for a channel that it knows; None: all packets have the
+            MCS of the configuration.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -67,14 +78,17 @@ class TextLink:
 
     def __init__(
         self, tokenizer: TextTokenizer, codebook: Codebook, recoveries: Mapping[str, FrameRecovery],
-        mcs: str = "16qam-1/2", tokens_per_packet: int = TOKENS_PER_PACKET,
+        config: TransmitConfig | None = None, adapter: LinkAdapter | None = None,
     ):  # fmt: skip
         if tokenizer.codebook != codebook.name:
             raise ParameterError(f"the tokenizer is of {tokenizer.codebook}, the codebook {codebook.name}")
-        self.tokenizer, self.recoveries = tokenizer, dict(recoveries)
-        # In order, for a language model reads from the first word to the last.
-        config = TransmitConfig(mcs, tokens_per_packet, layout=CONTIGUOUS)
-        self.link = SymbolLink(Transmitter(config), Receiver([codebook]))
+        self.tokenizer, self.codebook, self.recoveries = tokenizer, codebook, dict(recoveries)
+        self.adapter = adapter
+        self.link = SymbolLink(Transmitter(config or transmit_config()), Receiver([codebook]))
+
+    def adapted(self, adapter: LinkAdapter | None) -> "TextLink":
+        """Return the same link with another adapter, of the same configuration of the transmitter."""
+        return TextLink(self.tokenizer, self.codebook, self.recoveries, self.link.transmitter.config, adapter)
 
     def send(self, text: str, esn0_db: float, rng: np.random.Generator) -> "SentText":
         """A text behind the noise.
@@ -87,9 +101,12 @@ class TextLink:
         Raises:
             TextError: the text cannot be sent.
         """
-        frame = self.tokenizer.tokenize(text)
-        (arrival,) = self.link.receive(self.link.transmit(frame).in_noise(esn0_db, rng))
-        return SentText(self, frame.tokens, arrival)
+        frame, choice = self.tokenizer.tokenize(text), None
+        if self.adapter is not None:
+            choice = self.adapter.choose(frame, 0, np.array([esn0_db]))
+        mcs, power_db = (None, 0.0) if choice is None else (choice.mcs, choice.power_db)
+        (arrival,) = self.link.receive(self.link.transmit(frame, mcs=mcs).in_noise(esn0_db + power_db, rng))
+        return SentText(self, frame.tokens, arrival, choice)
 
 
 @dataclass(frozen=True)
@@ -100,11 +117,13 @@ class SentText:
         link: that it was sent by.
         tokens: int32 (n,), that were sent.
         arrival: what came (`link.arrival.Arrival`).
+        choice: of the link's adapter; None: it has none.
     """
 
     link: TextLink
     tokens: np.ndarray
     arrival: object
+    choice: Choice | None = None
 
     def received(self, receiver: str) -> ReceivedText:
         """Decode with one of the receivers."""

@@ -13,8 +13,11 @@ from tokcom.metrics.overlays import doubt_strip, enlarge, heat_map, loss_strip, 
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.tokenizers.pictures import square
+from tokcom.tokenizers.visible import visible
 
 TITLES = ("sent", "received", "recovered", "confidence")
+SHOWN = 80
+"""Characters of a text that are shown with its picture."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,24 @@ def _received(stages: Mapping, meta: Mapping, side: int) -> Panel:
     return Panel(mark(enlarge(picture, side), lost), caption)
 
 
+def caption_text(meta: Mapping) -> str:
+    """Return the text that belongs to a picture, on one line and without what would steer a terminal; empty without
+    one."""
+    caption = np.asarray(meta.get(keys.CAPTION, ()), np.uint8).tobytes()
+    return visible(" ".join(caption.decode("utf-8", "replace").split()))
+
+
 def _recovered_caption(stages: Mapping, meta: Mapping, recovered: np.ndarray, sent: np.ndarray | None) -> str:
     parts = []
+    caption = caption_text(meta)
+    if caption:
+        parts.append(f"“{caption if len(caption) <= SHOWN else caption[: SHOWN - 1] + '…'}”")
     if sent is not None:
         parts.append(f"PSNR {psnr_db(sent, recovered):.1f} dB")
     if "tokenized" in stages:
         wrong = token_error_rate(stages["tokenized"][0].get(keys.TOKENS), np.asarray(meta.get(keys.TOKENS)))
         parts.append(f"{100 * wrong:.1f}% of tokens wrong")
-    if not parts:
+    if len(parts) == bool(caption):
         still_open = meta.get(keys.PACKETS_OPEN)
         parts.append("all packets good" if still_open == 0 else f"{still_open} packets not declared good")
     return " · ".join(parts)

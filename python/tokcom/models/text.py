@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from tokcom.context.acceptance import Acceptance
 from tokcom.context.causal import CausalPrior
 from tokcom.errors import ModelError, ParameterError
+from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, LinkAdapter
 from tokcom.link.recovery import FrameRecovery
-from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, TextLink
-from tokcom.models.zoo import codebook, load_context, load_recovery, model_card, word_frequencies
+from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, TextLink, transmit_config
+from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, model_card, word_frequencies
 from tokcom.tokenizers.text import MODALITY, TextTokenizer
 
 DEFAULT_TEXT_MODEL = "smollm2"
@@ -62,13 +63,30 @@ def load_text_recoveries(
 
 def load_text_link(
     model: str = DEFAULT_TEXT_MODEL, receivers: Iterable[str] = RECEIVERS, mcs: str = "16qam-1/2",
-    tokens_per_packet: int = TOKENS_PER_PACKET, calibrated: bool = True,
+    tokens_per_packet: int = TOKENS_PER_PACKET, calibrated: bool = True, adaptation: AdaptationConfig | None = None,
 ) -> TextLink:  # fmt: skip
-    """A link for texts of a model, with the posteriors calibrated or as they are; raises as `load_text_recoveries` and
-    `link.text.TextLink` do."""
+    """Load a link for texts of a model.
+
+    Args:
+        model: the model, by name or folder.
+        receivers: of `link.text.RECEIVERS`.
+        mcs: of all packets, without adaptation.
+        tokens_per_packet: 1 to 64.
+        calibrated: whether posteriors are calibrated, or taken as they are.
+        adaptation: how the transmitter adapts to the channel and to the text; None: not at all.
+
+    Raises:
+        ModelError: there is no such model, it is broken, or lacks what the policy needs.
+        ParameterError: a parameter is out of its range.
+    """
     raw = {} if calibrated else {"acceptance": Acceptance(), "certainty": Acceptance()}
+    config, adapter = transmit_config(mcs, tokens_per_packet), None
+    residual = load_residual(model) if adaptation is not None and adaptation.policy in SEMANTIC else None
     recoveries = load_text_recoveries(model, receivers, **raw)
-    return TextLink(load_text_tokenizer(model), codebook(model), recoveries, mcs, tokens_per_packet)
+    if adaptation is not None:
+        prior = recoveries["context"].prior if "context" in recoveries else load_context(model)
+        adapter = LinkAdapter(adaptation, config, prior, residual)
+    return TextLink(load_text_tokenizer(model), codebook(model), recoveries, config, adapter)
 
 
 def load_exact_language(model: str = DEFAULT_TEXT_MODEL) -> tuple[CausalPrior, TextTokenizer]:

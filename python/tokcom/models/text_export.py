@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from safetensors.numpy import save_file as save_arrays
@@ -16,7 +15,7 @@ from tokcom.tokenizers.text import MODALITY
 
 def write_text_model(
     folder: Path, about: Mapping[str, str], vocabulary: str, network: nn.Module, frequencies: np.ndarray,
-    family: str = "llama", fitted: Mapping[str, dict] = MappingProxyType({}),
+    family: str = "llama",
 ) -> None:  # fmt: skip
     """Write a model's folder, whole or not at all.
 
@@ -27,8 +26,6 @@ def write_text_model(
         network: whose weights are kept in half precision, and whose `config` has its `codebook_size`.
         frequencies: float32 (codebook_size,), share of each word among all that are expected to be sent.
         family: of the network, as `models.families` names it.
-        fitted: entries of the card's context that were fitted to it, as `acceptance`; those that were fitted to other
-            weights are left out.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
@@ -52,8 +49,6 @@ def write_text_model(
         "context": part(family, "context.safetensors", dict(vars(config)), **bound),
         "labels": part("labels", "labels.safetensors", {}, **bound),
     }
-    own = card["context"]["sha256"]
-    card["context"] |= {name: entry for name, entry in fitted.items() if entry["context"] == own}
     (unfinished / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder)
 

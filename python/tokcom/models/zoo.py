@@ -30,6 +30,7 @@ from tokcom.models.families import family
 from tokcom.models.folders import DEFAULT_MODEL as DEFAULT_MODEL
 from tokcom.models.folders import PUBLISHED, list_models
 from tokcom.models.packages import has_sentences
+from tokcom.models.shipped_fits import with_fits
 from tokcom.packets.by_codebook import ByCodebook
 from tokcom.packets.codebook import Codebook, codebook_name
 from tokcom.packets.labels import CONTEXTUAL, SEMANTIC, TokenLabels
@@ -91,12 +92,12 @@ def model_card(model: str) -> Card:
     """
     models = list_models()
     if model in models:
-        return Card.read(models[model])
+        return with_fits(Card.read(models[model]))
     if os.sep in model or (Path(model) / "card.json").is_file():
-        return Card.read(Path(model))
+        return with_fits(Card.read(Path(model)))
     if model in MADE:
         make_missing(model)
-        return Card.read(list_models()[model])
+        return with_fits(Card.read(list_models()[model]))
     raise ModelError(
         f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS and the folder ./models are "
         "searched, too)"
@@ -449,6 +450,8 @@ def load_residual(model: str) -> ResidualModel:
         ModelError: the model does not exist, its card is invalid, or it has no such table.
     """
     card = model_card(model)
+    if card.content["modality"] == "text":
+        return _residual(card, CONTEXT, "residual-text")
     following = None
     if "residual" in card.content.get(FOLLOWING, {}):
         following = _residual(card, FOLLOWING, "residual --videos")

@@ -16,6 +16,7 @@ from tokcom.frame import BITS, MAX_DESCRIPTION, MAX_DIMENSIONS, MAX_FOLLOWS, MAX
 from tokcom.packets.crc import Crc
 from tokcom.packets.elements import (
     CHECK,
+    COMPANION,
     CONDITION,
     FOLLOWS,
     KEY,
@@ -89,6 +90,7 @@ class BurstHeader:
         description: description of the frame beyond its label, as in `TokenFrame`; none for bits.
         thinning: rule that says which tokens are sent (`packets.thinning`), serialized; empty if all are. They fill
             whole packets, the first ones; the others are not sent.
+        companion: frames back to the one that belongs to it, 0 to 255; 0 if none does, and for bits.
 
     Raises:
         ParameterError: a field is out of its range, or the frame is too large for the number of tokens sent.
@@ -113,6 +115,7 @@ class BurstHeader:
     follows: int = 0
     description: bytes = b""
     thinning: bytes = b""
+    companion: int = 0
 
     def __post_init__(self) -> None:
         grid = tuple(map(int, self.grid))
@@ -131,6 +134,7 @@ class BurstHeader:
             ("cmi", 0 if self.cmi is None else self.cmi, 0, (1 << FIELDS["cmi"]) - 2),
             ("follows", self.follows, 0, 0 if bits else MAX_FOLLOWS),
             ("the length of the description", len(self.description), 0, 0 if bits else MAX_DESCRIPTION),
+            ("companion", self.companion, 0, 0 if bits else MAX_FOLLOWS),
         ):  # fmt: skip
             if not low <= value <= high:
                 raise ParameterError(f"{name} is {value}; it must be {low} to {high}")
@@ -298,6 +302,8 @@ class BurstHeader:
             elements += [Element(KEY, seal.key_bytes()), Element(CHECK, seal.check_bytes())]
         if self.thinning:
             elements.append(Element(THINNING, self.thinning))
+        if self.companion:
+            elements.append(Element(COMPANION, bytes([self.companion]), optional=True))
         layout, told_follows = _layout_code(self.layout, self.layout_seed, self.follows)
         if self.description:
             elements.append(Element(CONDITION, self.description, optional=True))
@@ -400,7 +406,9 @@ class HeaderBase:
             quantizers, sizes = grid[0], _sizes_of(elements[QUANTIZERS].value)
         follows = int.from_bytes(elements[FOLLOWS].value, "big") if FOLLOWS in elements else None
         description = elements[CONDITION].value if CONDITION in elements else b""
-        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows, description, thinning)
+        companion = int.from_bytes(elements[COMPANION].value, "big") if COMPANION in elements else 0
+        told = description, thinning, companion
+        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows, *told)
         fields, told = header._told
         if fields != self.fields or came != told.ljust(len(came), b"\0"):
             raise HeaderError("contents", "the header is not in its shortest form")
@@ -446,7 +454,7 @@ class HeaderBase:
     def _header(
         self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
         seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int | None = None, description: bytes = b"",
-        thinning: bytes = b"",
+        thinning: bytes = b"", companion: int = 0,
     ) -> BurstHeader:  # fmt: skip
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
@@ -456,7 +464,7 @@ class HeaderBase:
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
                 fields["cmi"] - 1 if fields["cmi"] else None, layout, seed,
                 NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
-                sizes, told_follows if follows is None else follows, description, thinning,
+                sizes, told_follows if follows is None else follows, description, thinning, companion,
             )  # fmt: skip
         except ParameterError as error:
             raise HeaderError("contents", f"the header's CRC holds but its values are impossible: {error}") from None

@@ -23,11 +23,18 @@ class LivePage:
     """Writes index.html into a folder, again with every frame; a browser that shows it loads it once a second.
 
     Args:
-        folder: where the pictures are.
+        folder: where the pictures are, created if missing.
+
+    Raises:
+        PictureError: the folder cannot be created, or the page not written.
     """
 
     def __init__(self, folder: Path):
         self.path = folder / "index.html"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PictureError(f"{folder}: no page can be written here: {error.strerror}") from None
         self.write([])
 
     def write(self, rows: Sequence[dict], received: int = 0) -> None:

@@ -25,6 +25,7 @@ class WholeFrame:
         frame: LOST where nobody could guess.
         guessed: tokens that were guessed.
         packets, packets_lost: of the frame, and those that did not come.
+        confidence: float32 (n_tokens,), probability of each token; 1 for those that came, 0 for those still LOST.
         problem: why it is no better; empty: nothing.
     """
 
@@ -32,6 +33,7 @@ class WholeFrame:
     guessed: int
     packets: int
     packets_lost: int
+    confidence: np.ndarray
     problem: str = ""
 
 
@@ -81,10 +83,12 @@ class FrameKeeper:
             prior: Prior | None = None if policy is None else policy.prior
             if prior is not None:
                 frame = placed(received, prior)
-            left = int(frame.lost.sum())
+            left, confidence = int(frame.lost.sum()), np.where(frame.lost, 0, 1).astype(np.float32)
             if left and self._recovery is not None and isinstance(frame, TokenFrame):
-                frame = self._recovery.recover(frame).frame
-            return WholeFrame(frame, left - int(frame.lost.sum()), len(received.positions), lost)
+                recovered = self._recovery.recover(frame)
+                frame, confidence = recovered.frame, recovered.confidence
+            return WholeFrame(frame, left - int(frame.lost.sum()), len(received.positions), lost, confidence)
         except ModelError as error:
             problem = str(error)
-        return WholeFrame(frame, 0, len(received.positions), lost, problem)
+        known = np.where(frame.lost, 0, 1).astype(np.float32)
+        return WholeFrame(frame, 0, len(received.positions), lost, known, problem)

@@ -18,7 +18,7 @@ from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
-from tokcom.mcs import find_mcs, mcs_table
+from tokcom.mcs import USUAL_BITS, Mcs, find_mcs, mcs_table
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.zoo import codebook, load_recovery
 from tokcom.packets.layout import packet_layout
@@ -31,6 +31,8 @@ OFFSETS_DB = (-7.0, -6.0, -5.0, -4.0, -3.0)
 """Offsets in dB from the Es/N0 at which Viterbi decoding loses 10%."""
 FURTHER_DB = {"64qam-3/4": -1.0, "256qam-2/3": -1.5, "256qam-3/4": -2.0, "256qam-1/1": -5.5}
 """Further offsets in dB for the MCS on which context gains most."""
+HELD = 0.5
+"""Weight of the midpoints' variance about their common distance from the Viterbi thresholds, in frames."""
 EACH = 2
 """Number of offsets per frame and MCS, taken in turn: many frames are more informative than many levels."""
 
@@ -45,6 +47,7 @@ class ResidualData:
         bits: float (n, n_packets), mean bits per token of each packet.
         wrong: int (n, n_packets), number of wrong tokens of each packet.
         tokens: tokens per packet.
+        payload_bits: bits of tokens per packet.
     """
 
     mcs: np.ndarray
@@ -52,6 +55,7 @@ class ResidualData:
     bits: np.ndarray
     wrong: np.ndarray
     tokens: int
+    payload_bits: int = USUAL_BITS
 
 
 def measure_residual(
@@ -98,15 +102,20 @@ def _measure_one(
     layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
     bits = predictability(recovery.prior, frame, condition=told)[0][layout].mean(axis=1)
     mcs = np.full(len(layout), scheme.index, np.uint8)
-    for turn in range(EACH):
-        number = (frame.frame_id * EACH + turn + scheme.index) % len(OFFSETS_DB)
-        value = scheme.per10_esn0_db + OFFSETS_DB[number] + FURTHER_DB.get(name, 0.0)
+    for number, value in levels(scheme, frame.frame_id, EACH):
         rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
         (arrival,) = link.receive(link.transmit(frame, layout_seed, mcs).in_noise(value, rng))
         recovered = recovery.recover(arrival.frame, arrival.received, condition=told)
         wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, layout).sum(axis=1)
         rows.append((scheme.index, value, bits, wrong))
     return rows
+
+
+def levels(scheme: Mcs, frame_id: int, each: int) -> list[tuple[int, float]]:
+    """Numbers and Es/N0s in dB of the `each` OFFSETS_DB at which a frame is sent with an MCS."""
+    numbers = [(frame_id * each + turn + scheme.index) % len(OFFSETS_DB) for turn in range(each)]
+    further = FURTHER_DB.get(scheme.name, 0.0)
+    return [(number, scheme.per10_esn0_db + OFFSETS_DB[number] + further) for number in numbers]
 
 
 @cache
@@ -137,9 +146,13 @@ def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> Re
     sent = data.mcs != NOT_SENT
     bits, wrong = (torch.from_numpy(each.astype(np.float32)) for each in (data.bits, data.wrong))
     scheme = torch.from_numpy(np.searchsorted(measured, data.mcs[sent]))
-    level = torch.from_numpy(data.esn0_db[sent].astype(np.float32))[:, None]
+    # The model holds for packets of USUAL_BITS; the curves of others are shifted as the Viterbi decoder's are.
+    larger = [row.thresholds_db(data.payload_bits)[0] - row.per10_esn0_db for row in mcs_table()]
+    level = (data.esn0_db[sent] - np.array(larger)[data.mcs[sent]]).astype(np.float32)
+    level = torch.from_numpy(level)[:, None]
     start = [mcs_table()[index].per10_esn0_db - 7 for index in measured]
-    middle = torch.tensor(start, dtype=torch.float32, requires_grad=True)
+    first = torch.tensor(start, dtype=torch.float32)
+    middle = first.clone().requires_grad_()
     slope = torch.full((len(measured),), 0.7, requires_grad=True)
     shared = torch.tensor([-1.0, -1.0, -1.0, -0.5, -3.0, -1.0], requires_grad=True)
     optimizer = torch.optim.Adam([middle, slope, shared], lr=0.03)
@@ -153,8 +166,9 @@ def fit_residual(data: ResidualData, command: str = "", steps: int = 1500) -> Re
         rate[sent] = guess[sent] * ((1 - tail) * torch.sigmoid(below) + tail * torch.sigmoid(slower * below))
         rate = rate.clamp(1e-6, 1 - 1e-6)
         loss = -(wrong * rate.log() + (data.tokens - wrong) * (1 - rate).log()).mean()
-        # With few frames the slopes of individual MCS cannot be distinguished.
-        loss = loss + 0.5 * slope.var()
+        # With few frames the slopes of individual MCS cannot be distinguished, and their midpoints hardly: these are
+        # held at about the same distance from the Viterbi decoder's thresholds.
+        loss = loss + 0.5 * slope.var() + HELD / len(data.mcs) * (middle - first).var()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -180,8 +194,8 @@ def fit_rows(data: ResidualData, fitted: ResidualModel) -> list[dict]:
     for index in np.unique(data.mcs[data.mcs != NOT_SENT]):
         for value in np.unique(data.esn0_db[data.mcs == index]):
             here = np.flatnonzero((data.mcs == index) & (data.esn0_db == value))
-            levels = np.full(len(mcs_table()), value)
-            expected = [fitted.token_error_rates(data.bits[k], bits[k], levels)[:, index].mean() for k in here]
+            told = np.full(len(mcs_table()), value), data.payload_bits
+            expected = [fitted.token_error_rates(data.bits[k], bits[k], *told)[:, index].mean() for k in here]
             rows.append(
                 {"mcs": mcs_table()[index].name, "esn0_db": float(value), "frames": len(here),
                  "ter": float(data.wrong[here].mean() / data.tokens), "expected_ter": float(np.mean(expected))}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tokcom.adaptation.predictability import token_bits
+from tokcom.adaptation.predictability import predictability, token_bits
+from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
@@ -56,3 +57,37 @@ def test_frames_that_cannot_be_measured_are_refused():
         token_bits(Counting(), lost)
     with pytest.raises(ModelError):
         token_bits(Counting(), TokenFrame(np.zeros(4, np.int32), "other", 2, (4,)))
+
+
+class Repeating(CausalPrior):
+    """A token is that before it with probability 3/4; the first is 0 with probability 1/4."""
+
+    codebook, codebook_size, grid = "two", 2, None
+
+    def paths(self, condition):
+        return RepeatingPaths()
+
+
+class RepeatingPaths(Paths):
+    last = 1
+
+    @property
+    def log_probabilities(self):
+        return np.log(np.where(np.arange(2) == self.last, 0.75, 0.25)).astype(np.float32)[None]
+
+    def branch(self, parents, tokens):
+        raise NotImplementedError
+
+    select = branch
+
+    def follow(self, tokens, weigh=True):
+        self.last = int(tokens[-1])
+        return np.zeros(1)
+
+
+def test_a_causal_prior_measures_each_token_from_those_before():
+    tokens = np.array([0, 0, 1, 1, 1, 0], np.int32)
+    bits, guessed = predictability(Repeating(), TokenFrame(tokens, "two", 2, (6,)))
+    repeated = np.r_[1, tokens[:-1]] == tokens
+    assert guessed.tolist() == repeated.tolist()
+    assert bits == pytest.approx(np.where(repeated, -np.log2(0.75), 2.0), rel=1e-5)

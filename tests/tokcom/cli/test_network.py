@@ -71,12 +71,6 @@ def test_a_text_longer_than_names_of_files_is_a_text():
         next(network._frames(("ab\udcff",), "none", True, None, "cpu"))
 
 
-def test_the_oldest_of_too_many_frames_makes_room():
-    queue = asyncio.Queue(2)
-    assert [network.put_newest(queue, each) for each in range(4)] == [0, 0, 1, 1]
-    assert [queue.get_nowait() for _ in range(2)] == [2, 3]
-
-
 def free_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
@@ -195,3 +189,30 @@ def test_a_port_in_use_is_said():
         port = str(made.getsockname()[1])
         done = CliRunner().invoke(main, ["relay", "--port", port, "--to", "127.0.0.1:9", "--rate", "1"])
     assert done.exit_code == 1 and "choose another port" in done.output
+
+
+def test_texts_travel_as_words_of_a_model(tiny_text_model):
+    from tokcom.adaptation.predictability import token_bits
+    from tokcom.models.text import load_text_tokenizer
+    from tokcom.models.zoo import load_context
+
+    model, text = str(tiny_text_model), "the rain on the other train"
+    ((frame, bits),) = network._frames((text,), model, True, None, "cpu")
+    tokenizer = load_text_tokenizer(model)
+    assert tokenizer.detokenize(frame.tokens) == text and frame.codebook == tokenizer.codebook
+    assert bits.sum() == pytest.approx(token_bits(load_context(model, "cpu"), frame).sum(), rel=1e-4)
+    with pytest.raises(TextError, match=r"test_network.py is a file, and model .* is of text"):
+        next(network._frames((__file__,), model, True, None, "cpu"))
+
+
+def test_lost_words_are_filled_in_and_marked(tiny_text_model, tmp_path):
+    import numpy as np
+
+    from tokcom.models.text import load_text_tokenizer
+
+    frame = load_text_tokenizer(str(tiny_text_model)).tokenize("the rain on the other train")
+    holes = np.where(np.isin(np.arange(len(frame.tokens)), [4, 9]), -1, frame.tokens)
+    told = listened(tiny_text_model, tmp_path, frame.with_tokens(holes), options=["--repeats", "none"])
+    (row,) = told["frames"]
+    assert row["guessed"] > 0 and row["lost"] in (1, 2) and "?]" in row["text"]
+    assert "?]" in (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.link.adaptation import POLICIES, AdaptationConfig, LinkAdapter
+from tokcom.link.adaptation import POLICIES, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.models.zoo import load_residual
@@ -58,6 +58,12 @@ def test_packets_that_a_rule_leaves_out_stay_unsent_unless_the_policy_decides_it
     adapter = LinkAdapter(AdaptationConfig("semantic"), None, Unasked(), load_residual("caltech64"))
     with pytest.raises(ParameterError, match="frame 9 has a rule of what is sent"):
         adapter.choose(thinned, 100, np.array([9.0]), bits=BITS)
+
+
+def test_a_choice_is_summed_up_in_words():
+    mcs = np.array([8] * 40 + [10] * 20 + [MCS_NOT_SENT] * 4)
+    told = Choice(mcs, 0, 0.0, 9.0, 0.01, 1.0, 5000, 200, True).summary
+    assert told == "40 x 16qam-3/4, 20 x 64qam-2/3, 4 x not sent"
 
 
 def test_with_a_key_airtime_and_bits_are_those_of_the_sealed_burst(tmp_path):

@@ -33,3 +33,12 @@ def test_tokens_of_a_grid_are_outlined_and_those_of_a_row_are_in_a_strip():
 def test_tokens_of_more_dimensions_are_refused():
     with pytest.raises(FrameError, match=r"4 values do not fill a grid of \(1, 2, 2\)"):
         frame_panels(stages((1, 2, 2)), 16)
+
+
+def test_the_text_of_a_picture_is_shown_with_it():
+    described = stages((2, 2))
+    described["recovered"][0][keys.CAPTION] = np.frombuffer(b"a cat\n\x1b[2J on a mat\xff", np.uint8)
+    _, _, recovered, _ = frame_panels(described, 16)
+    assert recovered.caption.startswith("“a cat \\x1b[2J on a mat\ufffd” · None packets not declared good")
+    described["recovered"][0][keys.CAPTION] = np.full(100, ord("a"), np.uint8)
+    assert f"“{'a' * 79}…”" in frame_panels(described, 16)[2].caption

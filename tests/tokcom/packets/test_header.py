@@ -106,7 +106,7 @@ def headers(draw):
     if np.prod(grid) > FREE_TOKENS:
         mcs = np.where(mcs == MCS_NOT_SENT, 0, mcs)
     layout = "contiguous" if bits else draw(st.sampled_from(LAYOUTS))
-    numbers = st.just(5) | st.integers(9, 13) | st.integers(15, 255)
+    numbers = st.integers(9, 13) | st.integers(15, 255)
     unknown = draw(st.dictionaries(numbers, st.binary(max_size=9), max_size=2))
     return BurstHeader(
         draw(st.integers(0, 63)), draw(st.integers(0, FRAME_IDS - 1)), draw(st.integers(0, 2**32 - 1)), tuple(grid),
@@ -116,6 +116,7 @@ def headers(draw):
         grid[0] if not bits and draw(st.booleans()) else 1,
         join(Element(number, value, True) for number, value in unknown.items()),
         draw(st.none() | SEALS), description=b"" if bits else draw(st.binary(max_size=9)),
+        companion=0 if bits else draw(st.integers(0, 255)),
     )  # fmt: skip
 
 
@@ -217,9 +218,10 @@ def test_what_the_base_can_say_it_says(fields, expected):
             "12 60 f9 43 00 00 80",
         ),
         # Kept as they came.
-        ({"elements": bytes.fromhex("a9 07 fa c8 01 02")}, 5, "a9 07 fa c8 01 02"),
+        ({"elements": bytes.fromhex("c9 07 fa c8 01 02")}, 5, "c9 07 fa c8 01 02"),
         ({"description": b"\1\7\xfa"}, 4, "a3 01 07 fa"),
         ({"description": bytes(range(1, 8)), "follows": 2}, 7, "a7 07 01 02 03 04 05 06 07 f1 02"),
+        ({"companion": 3}, 3, "a9 03"),
         ({"grid": (5000,), "mcs": [6] * 1250, "elements": bytes.fromhex("d8")}, 4, "0a a7 07 d8"),
     ],
     ids=str,
@@ -368,6 +370,13 @@ def test_a_whole_base_that_makes_no_sense_is_named(changed, kind, message):
         ("40", {"shape": 0b101000100}, "not in its shortest form"),
         ("0a a7 07 43 00 00 80", {"shape": 0}, "must be sent whole"),
         ("43 00 00 6a", {"payload": 3, "layout": 1024}, "payload of bits"),
+        # Companions.
+        ("a9 01", {}, None),
+        ("a9 00", {}, "not in its shortest form"),
+        ("aa 00 01", {}, "not in its shortest form"),
+        ("aa 01 00", {}, "companion is 256"),
+        ("29 01", {}, "not in its shortest form"),
+        ("a9 01", {"payload": 3, "layout": 1024}, "companion is 1"),
         # Elements as such.
         ("14 60", {"mcs": 15}, "truncated"),
         ("7f", {}, "truncated in its first bytes"),
@@ -399,10 +408,10 @@ def test_an_element_that_must_be_known_and_is_not_is_named_with_its_frame():
 
 
 def test_an_element_that_may_be_passed_over_is_kept():
-    header = parse(bytes.fromhex("aa 07 08"))
-    assert header == a_header(elements=bytes.fromhex("aa 07 08")) != a_header() and comes_back(header)
+    header = parse(bytes.fromhex("ea 07 08"))
+    assert header == a_header(elements=bytes.fromhex("ea 07 08")) != a_header() and comes_back(header)
     # Bytes of zeros at its end are its own.
-    assert parse(bytes.fromhex("aa 07 00")).elements == bytes.fromhex("aa 07 00")
+    assert parse(bytes.fromhex("ea 07 00")).elements == bytes.fromhex("ea 07 00")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class Burst:
     follows: int = 0
     description: bytes = b""
     rule: bytes = b""
+    companion: int = 0
     key: tuple | None = None  # secret, direction, epoch, bits of a tag
 
     @property
@@ -195,6 +196,8 @@ def extension_bytes(burst, tag=None):
         elements += element(3, shape_value(burst.words))
     if burst.description:
         elements += element(4, burst.description, ignorable=True)
+    if burst.companion:
+        elements += element(5, [burst.companion], ignorable=True)
     if burst.key is not None:
         secret, direction, epoch, width = burst.key
         elements += element(6, [*hkdf(secret, "tokcom id", 2), 128 * direction + epoch // 256, epoch % 256])
@@ -468,6 +471,7 @@ def projects_own(burst, profile):
         follows=burst.follows,
         description=burst.description,
         thinning=burst.rule,
+        companion=burst.companion,
     )
     config = TransmitConfig(
         tokens_per_packet=burst.tokens_per_packet,
@@ -549,6 +553,10 @@ BURSTS = {
         (5, 7), [8] * 4 + [15] * 5, rule=bytes([3, 0, 16, 0xF0, 0xF3, 0x03, 0x1C, 0x40]), layout="contiguous"
     ),
     "a line of which a part is sent": a_burst((300,), [8] * 10 + [15] * 65, rule=bytes([0, 0, 40]), key=KEY),
+    "a picture with a caption before it": a_burst((16, 16), [6] * 64, companion=1),
+    "a frame of a key with a companion long before, which follows another": a_burst(
+        (16, 16), [6] * 64, follows=2, companion=255, key=KEY
+    ),
     "quantizers": a_burst((4, 6, 5), [4] * 30, quantizers=4, layout="importance"),
     "quantizers in a grid of the base": a_burst((8, 4), [4] * 8, quantizers=8, layout="contiguous"),
     "quantizers of different words": a_burst(

@@ -37,6 +37,7 @@ HERE = "tokcom_lab.cli.bench"
         "scale": f"{HERE}.edge:scale",
         "speech": f"{HERE}.speech:speech",
         "text": f"{HERE}.text:text",
+        "text-policies": f"{HERE}.text_policies:text_policies",
         "todma": f"{HERE}.todma:todma",
         "tokens": f"{HERE}.tokens:tokens",
         "video": f"{HERE}.video:video",
