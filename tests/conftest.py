@@ -1,6 +1,8 @@
 import gc
 import os
 import signal
+from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -21,127 +23,47 @@ QUICK = (
     "tests/wrong_uses/",
 )  # fmt: skip
 """Beginnings of the names of tests that --quick takes: some of every subject."""
-SLOW = (
-    "tests/blocks/test_pdu_blocks.py::test_metadata_is_forwarded_and_time_is_kept[burst_demodulator]",
-    "tests/blocks/test_pdu_blocks.py::test_pictures_of_several_models",
-    "tests/blocks/test_pdu_blocks.py::test_pictures_that_come_too_fast",
-    "tests/blocks/test_pdu_blocks.py::test_tokenizer_searches_as_the_library_does",
-    "tests/tokcom/adaptation/test_cqi.py::test_on_a_flat_channel_effective",
-    "tests/tokcom/adaptation/test_mcs.py::test_packets_fail_as_often",
-    "tests/tokcom/adaptation/test_mcs.py::test_where_a_tenth_of_packets_of_any_size_is_predicted_a_tenth_fails",
-    "tests/tokcom/adaptation/test_outer_loop.py::test_it_finds_the_target_on_bernoulli_losses[-4",
-    "tests/tokcom/adaptation/test_outer_loop.py::test_it_finds_the_target_on_bernoulli_losses[3",
-    "tests/tokcom/channel/test_fading.py::test_autocorrelation",
-    "tests/tokcom/channel/test_fading.py::test_magnitudes",
-    "tests/tokcom/channel/test_fading.py::test_the_fourth_moment",
-    "tests/tokcom/channel/test_model.py::test_the_stream_does_not_depend_on_cuts",
-    "tests/tokcom/channel/test_multipath.py::test_mean_power_of_the_taps_is_1_over_the_band_in_use",
-    "tests/tokcom/channel/test_oscillator.py::test_a_clock_offset_samples_tones",
-    "tests/tokcom/coding/test_list_decoding.py::test_a_proven_winner",
-    "tests/tokcom/coding/test_list_decoding.py::test_packets_whose_crcs_are_preset",
-    "tests/tokcom/coding/test_list_decoding.py::test_posteriors_count",
-    "tests/tokcom/coding/test_list_decoding.py::test_the_bound_holds",
-    "tests/tokcom/cli/test_text.py",
-    "tests/tokcom/coding/test_list_decoding.py::test_without_a_check_posteriors_are_exact",
-    "tests/tokcom/context/test_causal_beams.py",
-    "tests/tokcom/context/test_recovery.py::test_draws_follow",
-    "tests/tokcom/link/test_bursts.py::test_the_longest_bursts",
-    "tests/tokcom/link/test_bursts.py::test_three_paths",
-    "tests/tokcom/link/test_faults.py::test_a_flood",
-    "tests/tokcom/link/test_faults.py::test_bad_and_loud",
-    "tests/tokcom/link/test_faults.py::test_samples_missing",
-    "tests/tokcom/link/test_faults.py::test_two_bursts",
-    "tests/tokcom/link/test_recovery.py::test_acceptance_follows",
-    "tests/tokcom/link/test_recovery.py::test_packets_that_were_not_sent_are_guessed_beside",
-    "tests/tokcom/link/test_recovery.py::test_sound_packets_pass",
-    "tests/tokcom/link/test_recovery.py::test_what_no_code_word_explains",
-    "tests/tokcom/link/test_recovery_set.py::test_frames_that_wait",
-    "tests/tokcom/models/test_onnx_export.py",
-    "tests/tokcom_lab/edge/test_load.py",
-    "tests/tokcom/modulation/test_direct.py::test_confusion_of_squares",
-    "tests/tokcom/models/test_text.py",
-    "tests/tokcom/models/test_text_import.py",
-    "tests/tokcom/modulation/test_semantic.py::test_bisection_of_the_largest_codebook",
-    "tests/tokcom/phy/test_detector.py::test_the_metric_is_the_share",
-    "tests/tokcom/phy/test_fading.py::test_the_estimate_is_the_least",
-    "tests/tokcom/phy/test_header_codec.py::test_any_header_comes_back_at_any_scale",
-    "tests/tokcom/phy/test_searcher.py::test_a_burst_as_long",
-    "tests/tokcom/phy/test_searcher.py::test_bursts_are_found_among_impulses",
-    "tests/tokcom/phy/test_searcher.py::test_bursts_are_found_beside",
-    "tests/tokcom/phy/test_searcher.py::test_bursts_are_the_same_however",
-    "tests/tokcom/phy/test_searcher.py::test_memory_is_constant",
-    "tests/tokcom/phy/test_searcher.py::test_no_burst_is_found_where_none_is[hum]",
-    "tests/tokcom/phy/test_second_implementation.py::test_both_transmitters_send_the_same_samples[more cells",
-    "tests/tokcom/phy/test_second_implementation.py::test_both_transmitters_send_the_same_samples[the largest",
-    "tests/tokcom/phy/test_second_implementation.py::test_both_transmitters_send_the_same_samples[the longest ext",
-    "tests/tokcom/phy/test_tracking.py::test_a_steady_turn",
-    "tests/tokcom/phy/test_tracking.py::test_cells_that_are_not_known",
-    "tests/tokcom/recording/test_reader.py::test_chunks_hold_every_sample",
-    "tests/tokcom/source/test_blocks.py::test_a_decoder_that_is",
-    "tests/tokcom/source/test_blocks.py::test_damage",
-    "tests/tokcom/source/test_blocks.py::test_photographs",
-    "tests/tokcom/source/test_blocks.py::test_round_trip",
-    "tests/tokcom/test_house.py::test_importing_loads_no_more_than_it_needs[tokcom.models.zoo",
-    "tests/tokcom/test_processors.py::test_linear_algebra",
-    "tests/tokcom/test_processors.py::test_threads_that_wait",
-    "tests/tokcom/tokenizers/test_pictures.py::test_a_large_picture",
-    "tests/tokcom/tokenizers/test_pictures.py::test_a_photograph_of_108",
-    "tests/tokcom/tokenizers/test_rate_distortion.py::test_a_higher_rate",
-    "tests/tokcom/tokenizers/test_rate_distortion.py::test_what_it_finds",
-    "tests/tokcom_lab/air/test_genie.py",
-    "tests/tokcom_lab/air/test_paths.py::test_a_fading_path",
-    "tests/tokcom_lab/air/test_paths.py::test_powers_of_rayleigh",
-    "tests/tokcom_lab/air/test_sections.py",
-    "tests/tokcom_lab/case_study/test_picture_codecs.py::test_any_beginning",
-    "tests/tokcom_lab/case_study/test_picture_codecs.py::test_the_budget",
-    "tests/tokcom_lab/case_study/test_report.py",
-    "tests/tokcom_lab/case_study/test_schedule.py",
-    "tests/tokcom_lab/cli/test_bench",
-    "tests/tokcom_lab/cli/test_cli.py::test_calibrate",
-    "tests/tokcom_lab/cli/test_cli.py::test_models_map",
-    "tests/tokcom_lab/curves/test_adaptation_bench.py",
-    "tests/tokcom_lab/curves/test_context_curve.py",
-    "tests/tokcom_lab/curves/test_finite_length.py::test_the_bound_on",
-    "tests/tokcom_lab/curves/test_mapping_curve.py",
-    "tests/tokcom_lab/curves/test_packet_sizes.py::test_thresholds",
-    "tests/tokcom_lab/curves/test_photograph_quality.py",
-    "tests/tokcom_lab/curves/test_text_curve.py",
-    "tests/tokcom_lab/curves/test_waveform.py::test_bursts_lose",
-    "tests/tokcom_lab/curves/test_waveform.py::test_nothing",
-    "tests/tokcom_lab/curves/test_waveform.py::test_the_robust",
-    "tests/tokcom_lab/multiple_access/",
-    "tests/tokcom_lab/test_faults.py",
-    "tests/tokcom_lab/training/test_dataset.py::test_a_zip_holds",
-    "tests/tokcom_lab/training/test_dataset.py::test_several_sources",
-    "tests/tokcom_lab/training/test_labels.py::test_every_purpose",
-    "tests/tokcom_lab/training/test_losses.py::test_the_critic",
-    "tests/tokcom_lab/training/test_neighbours.py::test_what_neighbours_tell",
-    "tests/tokcom_lab/training/test_photograph_runs.py",
-    "tests/tokcom_lab/training/test_pyramid.py",
-    "tests/tokcom_lab/training/test_sentence_maskgit.py",
-    "tests/tokcom_lab/training/test_training.py",
-    "tests/wrong_uses/test_commands.py::test_another_users",
-    "tests/wrong_uses/test_commands.py::test_ctrl_c",
-    "tests/wrong_uses/test_commands.py::test_the_doctor_before",
-)  # fmt: skip
-"""And of those that it leaves out: they take a quarter of a second or more. Of several that fit, the longest counts."""
+SLOW = Path(__file__).with_name("slow.txt")
+"""And of those that it leaves out: tests whose variants together take `SLOW_S` or more. `./run test --find-slow` writes
+the file."""
+SLOW_S = 0.25
 
 
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="the tests that take about a minute together")
+    parser.addoption("--find-slow", action="store_true", help=f"write {SLOW.name}, which --quick leaves out")
 
 
-def is_quick(name):
-    beginnings = [each for each in (*QUICK, *SLOW) if name.startswith(each)]
-    return bool(beginnings) and max(beginnings, key=len) in QUICK
+def pytest_configure(config):
+    if config.getoption("--find-slow"):
+        config.pluginmanager.register(SlowTests())
+
+
+class SlowTests:
+    """Adds up how long each test takes, with all its variants, and writes the slow ones."""
+
+    def __init__(self):
+        self._seconds = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report):
+        self._seconds[report.nodeid.partition("[")[0]] += report.duration
+
+    def pytest_sessionfinish(self):
+        slow = sorted(name for name, seconds in self._seconds.items() if seconds >= SLOW_S and is_quick(name, ()))
+        SLOW.write_text("".join(f"{name}\n" for name in slow))
+
+
+def is_quick(name, slow):
+    return name.startswith(QUICK) and name.partition("[")[0] not in slow
 
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--quick"):
         return
+    slow = set(SLOW.read_text().splitlines())
     kept, left_out = [], []
     for item in items:
-        (kept if is_quick(item.nodeid) else left_out).append(item)
+        (kept if is_quick(item.nodeid, slow) else left_out).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
 

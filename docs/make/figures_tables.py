@@ -1,6 +1,6 @@
 """Tables of the link, the receiver's modes, the models and the flowgraph."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tables import figures, markdown, rate, table
 
@@ -156,13 +156,61 @@ def _by_labels(rows: Iterable[dict]) -> dict[tuple[str, float], dict[str, dict]]
     return found
 
 
+def _mapping() -> list[dict]:
+    return [row for file in ("mapping.json", "mapping-map.json") for row in figures(file)["mapping"]]
+
+
+def _over(labels: dict[str, dict], key: str, other: str) -> str:
+    return f"{labels['semantic'][key] / labels[other][key]:.2f}"
+
+
+@table("mapping-nearest")
+def mapping_nearest() -> str:
+    """Make the table of 1024-QAM whose receiver takes the nearest point."""
+    found = {
+        esn0_db: labels
+        for (scheme, esn0_db), labels in _by_labels(figures("mapping.json")["mapping"]).items()
+        if scheme == "1024qam"
+    }
+    measures = {
+        "cosine distance, semantic over natural": lambda labels: _over(labels, "embedding_distance", "natural"),
+        "semantic over random": lambda labels: _over(labels, "embedding_distance", "random"),
+        "Euclidean distance, semantic over natural": lambda labels: _over(labels, "euclidean_distance", "natural"),
+        "PSNR, semantic less natural, dB": _gained,
+    }
+    return _measures("1024-QAM, nearest point, Es/N0 dB", found, measures)
+
+
+@table("mapping-map")
+def mapping_map() -> str:
+    """Make the table of 1024-QAM whose receiver knows the context's prior."""
+    found = {esn0_db: labels for (_, esn0_db), labels in _by_labels(figures("mapping-map.json")["mapping"]).items()}
+    measures = {
+        "cosine distance, semantic over natural": lambda labels: _over(labels, "embedding_distance", "natural"),
+        "wrong tokens, natural and semantic": lambda labels: ", ".join(
+            f"{100 * labels[kind]['token_error_rate']:.1f}%" for kind in ("natural", "semantic")
+        ),
+        "PSNR, semantic less natural, dB": _gained,
+    }
+    return _measures("1024-QAM, MAP under the context's prior, Es/N0 dB", found, measures)
+
+
+def _gained(labels: dict[str, dict]) -> str:
+    return f"{labels['semantic']['psnr_db'] - labels['natural']['psnr_db']:.1f}"
+
+
+def _measures(title: str, found: dict[float, dict[str, dict]], measures: dict[str, Callable[[dict], str]]) -> str:
+    rows = [(name, *map(measure, found.values())) for name, measure in measures.items()]
+    return markdown((title, *(f"{esn0_db:g}" for esn0_db in found)), rows)
+
+
 @table("mapping-uncoded")
 def mapping_uncoded() -> str:
     """Make the table of labels without code."""
     kinds = ("natural", "random", "semantic")
     head = ["scheme", "Es/N0 dB", "wrong tokens: natural, random, semantic", "distance: natural", "random", "semantic"]
     rows = []
-    for (scheme, esn0_db), labels in _by_labels(figures("mapping.json")["mapping"]).items():
+    for (scheme, esn0_db), labels in _by_labels(_mapping()).items():
         if not scheme.startswith("coded "):
             wrong = ", ".join(f"{labels[kind]['token_error_rate']:.3f}" for kind in kinds)
             distance = [f"{labels[kind]['embedding_distance']:.3f}" for kind in kinds]

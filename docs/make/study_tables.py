@@ -2,10 +2,8 @@
 
 from tables import figures, markdown, table
 
-POLICIES, TODAY = "adaptation.json", "adaptation-today.json"
 
-
-def _policies(file: str = POLICIES) -> dict[tuple[str, float], dict[str, dict]]:
+def _policies(file: str = "adaptation.json") -> dict[tuple[str, float], dict[str, dict]]:
     found: dict[tuple[str, float], dict[str, dict]] = {}
     for row in figures(file)["adaptation"]:
         found.setdefault((row["channel"], row["esn0_db"]), {})[row["policy"]] = row
@@ -20,39 +18,36 @@ def _airtime(row: dict, places: int = 2) -> str:
     return f"{row['airtime_ms']:.2f}, {100 * row['ter']:.{places}f}%"
 
 
-@table("adaptation-today")
-def adaptation_today() -> str:
-    """Make the table of `semantic` and `cqi` with tokens of the current model."""
-    rows = []
-    for (channel, esn0_db), policies in _policies(TODAY).items():
-        cqi, semantic = policies["cqi"], policies["semantic"]
-        saved = _signed(100 * (semantic["airtime_ms"] / cqi["airtime_ms"] - 1), 1)
-        quality = f"{cqi['psnr_db']:.2f} → {semantic['psnr_db']:.2f}"
-        cells = [_airtime(policies[name]) for name in ("cqi", "semantic")]
-        rows.append((channel.upper(), f"{esn0_db:g}", *cells, f"{saved}%", quality))
-    head = ("channel", "Es/N0 dB", "`cqi`: ms, tokens wrong", "`semantic`", "airtime, `semantic` over `cqi`")
-    return markdown((*head, "PSNR dB, `cqi` → `semantic`"), rows)
-
-
 @table("adaptation")
 def adaptation() -> str:
     """Make the table of `semantic` at the errors of `cqi`."""
-    head = ("channel", "Es/N0 dB", "best `fixed`: ms, tokens wrong", "`cqi`", "`semantic`")
-    rows = []
-    for (channel, esn0_db), policies in _policies().items():
+    head = ("channel", "Es/N0 dB", "`cqi`: ms, tokens wrong", "`semantic`", "airtime, `semantic` over `cqi`")
+    rows, saved = [], []
+    for (channel, esn0_db), policies in _policies("adaptation-semantic.json").items():
         cqi, semantic = policies["cqi"], policies["semantic"]
-        saved = _signed(100 * (semantic["airtime_ms"] / cqi["airtime_ms"] - 1), 0)
-        cells = [_airtime(policies[name]) for name in ("fixed", "cqi", "semantic")]
+        saved.append(100 * (semantic["airtime_ms"] / cqi["airtime_ms"] - 1))
+        cells = [_airtime(policies[name]) for name in ("cqi", "semantic")]
         quality = f"{cqi['psnr_db']:.2f} → {semantic['psnr_db']:.2f}"
-        rows.append((channel.upper(), f"{esn0_db:g}", *cells, f"{saved}%", quality))
-    return markdown((*head, "airtime, `semantic` over `cqi`", "PSNR dB, `cqi` → `semantic`"), rows)
+        rows.append((channel.upper(), f"{esn0_db:g}", *cells, f"{_signed(saved[-1], 1)}%", quality))
+    rows.append(("mean", "", "", "", f"{_signed(sum(saved) / len(saved), 1)}%", ""))
+    return markdown((*head, "PSNR dB, `cqi` → `semantic`"), rows)
+
+
+@table("adaptation-fixed")
+def adaptation_fixed() -> str:
+    """Make the table of the best single MCS."""
+    rows = [
+        (channel.upper(), f"{esn0_db:g}", *(_airtime(policies[name]) for name in ("fixed", "cqi", "semantic")))
+        for (channel, esn0_db), policies in _policies().items()
+    ]
+    return markdown(("channel", "Es/N0 dB", "best `fixed`: ms, tokens wrong", "`cqi`", "`semantic`"), rows)
 
 
 @table("adaptation-strict")
 def adaptation_strict() -> str:
     """Make the table of `semantic` at the errors of `cqi-context`."""
     rows = []
-    for (channel, esn0_db), policies in _policies().items():
+    for (channel, esn0_db), policies in _policies("adaptation-strict.json").items():
         cqi, semantic = policies["cqi-context"], policies["semantic-strict"]
         saved = _signed(100 * (semantic["airtime_ms"] / cqi["airtime_ms"] - 1), 0)
         rows.append((channel.upper(), f"{esn0_db:g}", _airtime(cqi, 3), _airtime(semantic, 3), f"{saved}%"))
@@ -82,7 +77,7 @@ def outer_loop() -> str:
             f"{100 * row['per_without']:.1f}%",
             _signed(row["mean_offset_db"], 1),
         )
-        for row in figures(POLICIES)["outer_loop"]["points"]
+        for row in figures("adaptation.json")["outer_loop"]["points"]
     )
     return markdown(("mean Es/N0 dB", "packets lost", "inner loop alone", "mean offset dB"), rows)
 
@@ -230,3 +225,19 @@ def case_study_tokens() -> str:
         shares = [found[name][point]["ter_recovered"] for point in points]
         rows.append((f"`{name}`", *(_share(share, 3 if share >= 1e-3 else 4) for share in shares)))
     return markdown(("Es/N0 dB", *(f"{point:g}" for point in points)), rows)
+
+
+@table("case-study-reaches")
+def case_study_reaches() -> str:
+    """Make the table of Es/N0 from which schemes do on the link `k7` as repetition does."""
+    names = ("vqgan+r", "context", "context-nocmi", "list", "tokcom", "vqgan", "webp")
+    reaches = figures("case-study/k7-study.json")["reaches"]
+
+    def cell(value: float | None) -> str:
+        return "not up to 9 dB" if value is None else f"{value:.1f} dB"
+
+    rows = [
+        (title, *(cell(reaches[key][name]) for name in names))
+        for title, key in (("semantic score", "semantic"), ("PSNR", "psnr_db"))
+    ]
+    return markdown(("", *(f"`{name}`" for name in names)), rows)
