@@ -54,18 +54,22 @@ class MaskGitTask(Task):
         )  # fmt: skip
 
     def begin_like(self, larger: MaskGitNetwork) -> None:
-        """Start from the principal components of a larger network's words: its embeddings of tokens, labels and places,
-        and its head. The blocks in between stay random."""
+        """Start from the principal components of a larger network's words: its head and its embeddings of tokens, places,
+        and labels if it knows as many. The blocks in between stay random."""
         width = self.config.width
+        pairs = [
+            (self.model.token_embedding.weight, larger.token_embedding.weight),
+            (self.model.position_embedding, larger.position_embedding),
+            (self.model.head.weight, larger.head.weight),
+        ]
+        if self.config.num_classes == larger.config.num_classes:
+            pairs.append((self.model.class_embedding.weight, larger.class_embedding.weight))
         with torch.no_grad():
-            for own, other in (
-                (self.model.token_embedding.weight, larger.token_embedding.weight),
-                (self.model.position_embedding, larger.position_embedding),
-                (self.model.class_embedding.weight, larger.class_embedding.weight),
-                (self.model.head.weight, larger.head.weight),
-            ):
+            for own, other in pairs:
                 left, strength, _ = torch.linalg.svd(other.float(), full_matrices=False)
-                own.copy_((left * strength)[:, :width])
+                # A short list, as of few labels, has fewer components than the network is wide.
+                own.zero_()
+                own[:, : len(strength)] = (left * strength)[:, :width]
             self.model.head.bias.copy_(larger.head.bias)
 
     def settings(self) -> dict:

@@ -15,7 +15,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from tokcom.context.condition import Condition
-from tokcom.context.maskgit_network import MaskGitConfig
+from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import CheckpointError, DatasetError, ParameterError
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
@@ -208,6 +208,21 @@ def test_maskgit_learns_what_there_is_to_learn(tmp_path):
     before = task.measured()["bits_at_15"]
     train(task, steps=600, checkpoint=tmp_path / "run.safetensors", console=QUIET)
     assert before > 4.5 and task.measured()["bits_at_15"] < 2
+
+
+@pytest.mark.parametrize("classes", [3, 7])
+def test_a_small_network_begins_with_the_principal_components_of_a_larger_one(classes):
+    """Its words are as near each other as 16 dimensions allow; labels are taken over where there are as many."""
+    task = maskgit_task()
+    torch.manual_seed(7)
+    larger = MaskGitNetwork(replace(task.config, width=24, heads=2, num_classes=classes))
+    labels = task.model.class_embedding.weight.detach().clone()
+    task.begin_like(larger)
+    words, like = (each.token_embedding.weight.detach().double() for each in (task.model, larger))
+    energy, axes = torch.linalg.eigh(like @ like.T)
+    kept = axes[:, -task.config.width :]
+    assert torch.allclose(words @ words.T, kept @ torch.diag(energy[-task.config.width :]) @ kept.T, atol=1e-5)
+    assert torch.equal(task.model.class_embedding.weight, labels) == (classes != task.config.num_classes)
 
 
 def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, runs_in_small):
