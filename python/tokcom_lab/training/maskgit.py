@@ -54,8 +54,8 @@ class MaskGitTask(Task):
         )  # fmt: skip
 
     def begin_like(self, larger: MaskGitNetwork) -> None:
-        """Start from the principal components of a larger network's words: its head and its embeddings of tokens, places,
-        and labels if it knows as many. The blocks in between stay random."""
+        """Start from the principal components of a larger network's words: its head and its embeddings of tokens,
+        places, and labels if it knows as many. The blocks in between stay random."""
         width = self.config.width
         pairs = [
             (self.model.token_embedding.weight, larger.token_embedding.weight),
