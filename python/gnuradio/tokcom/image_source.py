@@ -69,9 +69,9 @@ class image_source(gr.basic_block):
             open_camera(self._camera_name).close()
             repeat = True
         self._files = [Path("camera")] if self._camera_name else _picture_files(path)
-        self._stream_id, self._captions, self._numbered = stream_id, captions, 0
+        self._stream_id, self._captions = stream_id, captions
         self._repeat, self._interval, self._window, self._patience = repeat, interval, window, patience
-        self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = 0
+        self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = self.captions_sent = 0
         self._under_way: dict[int, None] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -156,7 +156,8 @@ class image_source(gr.basic_block):
                 picture = load_picture(file) if self._camera is None else self._camera.read()
             caption = self._caption(file) if self._captions and frames is None and self._camera is None else ""
             # Numbers wrap as on the air, so that both ends agree on them.
-            frame_id = (self._numbered + bool(caption)) % FRAME_IDS
+            number = self.frames_sent + self.captions_sent
+            frame_id = (number + bool(caption)) % FRAME_IDS
             meta = {
                 keys.FRAME_ID: frame_id,
                 keys.STREAM_ID: self._stream_id,
@@ -165,7 +166,7 @@ class image_source(gr.basic_block):
                 keys.WIDTH: picture.shape[1],
             }
             if caption:
-                self._send_caption(caption, self._numbered % FRAME_IDS)
+                self._send_caption(caption, number % FRAME_IDS)
                 meta[keys.COMPANION] = 1
             pdu = make_pdu(pmt.make_dict(), meta, picture)
         except Exception as error:
@@ -176,7 +177,7 @@ class image_source(gr.basic_block):
             with self._changed:
                 self._under_way[frame_id] = None
         self.frames_sent += 1
-        self._numbered += 1 + bool(caption)
+        self.captions_sent += bool(caption)
         self.message_port_pub(self.PICTURES, pdu)
         return True
 
