@@ -391,6 +391,7 @@ def test_a_radio_without_a_pps_is_asked_for_none_and_its_oscillator_stays_out_of
 def test_what_runs_live_takes_the_newest_and_lets_nothing_pile_up(path, platform):
     """Sources that go on for ever wait for word of delivery, and queues behind radios and slow blocks are short."""
     flowgraph = platform.make_flow_graph(str(path))
+    flowgraph.rewrite()
     blocks = {block.name: block for block in flowgraph.blocks}
     live = "repeat: 'True'" in path.read_text() or "uhd_usrp_source" in path.read_text()
     for block in blocks.values():

@@ -77,6 +77,9 @@ def test_an_expected_picture_is_decoded_from_mean_codes(parts):
     class Sure:
         """A model that knows the tokens."""
 
+        def told_with(self, frame):
+            return NOTHING
+
         def require_fit(self, frame, condition):
             pass
 
