@@ -396,7 +396,7 @@ def test_what_runs_live_takes_the_newest_and_lets_nothing_pile_up(path, platform
     live = "repeat: 'True'" in path.read_text() or "uhd_usrp_source" in path.read_text()
     for block in blocks.values():
         if block.key in ("tokcom_image_source", "tokcom_image_transmitter"):
-            window = int(block.params["window"].get_value())
+            window = int(block.params["window"].evaluate())
             assert window >= 1 and "delivered" in [
                 c.sink_port.key for c in flowgraph.connections if c.sink_block is block
             ]
