@@ -243,9 +243,10 @@ def frame_keys(frame: Payload) -> dict:
         described[keys.SIZES] = frame.sizes
     if frame.follows:
         described[keys.FOLLOWS] = frame.follows
-    for key, value in ((keys.DESCRIPTION, frame.description), (keys.THINNING, frame.thinning)):
-        if value:
-            described[key] = vector_of(np.frombuffer(value, np.uint8))
+    if frame.description:
+        described[keys.DESCRIPTION] = _vector_value(frame.description)
+    if frame.thinning:
+        described[keys.THINNING] = _vector_value(frame.thinning)
     if frame.companion:
         described[keys.COMPANION] = frame.companion
     return described if frame.cmi is None else described | {keys.CMI: frame.cmi}
@@ -275,6 +276,11 @@ def frame_of(meta: Mapping, tokens: np.ndarray) -> Payload:
         _bytes_of(meta, keys.THINNING),
         _optional(meta, keys.COMPANION, int, 0),
     )
+
+
+def _vector_value(value: bytes) -> object:
+    """Make the value of a key that holds bytes; None for no bytes."""
+    return vector_of(np.frombuffer(value, np.uint8)) if value else None
 
 
 def _bytes_of(meta: Mapping, key: str) -> bytes:
@@ -389,13 +395,11 @@ def header_keys(header: BurstHeader) -> dict:
         keys.FOLLOWS: (header.follows, 0),
         keys.COMPANION: (header.companion, 0),
         keys.SEAL: (seal_value(header.seal), None),
+        keys.DESCRIPTION: (_vector_value(header.description), None),
+        keys.ELEMENTS: (_vector_value(header.elements), None),
+        keys.THINNING: (_vector_value(header.thinning), None),
     }
     described |= {key: value for key, (value, common) in usual.items() if value != common}
-    for key, value in (
-        (keys.DESCRIPTION, header.description), (keys.ELEMENTS, header.elements), (keys.THINNING, header.thinning),
-    ):  # fmt: skip
-        if value:
-            described[key] = vector_of(np.frombuffer(value, np.uint8))
     return described
 
 

@@ -10,7 +10,7 @@ import click
 from tokcom.cli.output import console, progress_bar
 from tokcom.errors import ParameterError, SourceError, TextError
 from tokcom.models.folders import DEFAULT_MODEL
-from tokcom.source.chooser import CHOICES, REGIONS
+from tokcom.source.choices import CHOICES, REGIONS
 
 if TYPE_CHECKING:
     from tokcom.source.container import CodedFrames

@@ -398,13 +398,14 @@ def load_chooser(model: str, choice: str) -> "TokenChooser":
 
     Args:
         model: a model of the zoo, by name or folder.
-        choice: one of `source.chooser.CHOICES`.
+        choice: one of `source.choices.CHOICES`.
 
     Raises:
         ModelError: there is no such model, or it lacks a part that the choice needs.
         ParameterError: there is no such choice.
     """
-    from tokcom.source.chooser import CHECKERBOARD, CHOICES, SPREAD, SURPRISE, TokenChooser
+    from tokcom.source.choices import CHECKERBOARD, CHOICES, SPREAD, SURPRISE
+    from tokcom.source.chooser import TokenChooser
 
     if choice in (SPREAD, CHECKERBOARD) or choice not in CHOICES:
         return TokenChooser(choice)

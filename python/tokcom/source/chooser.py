@@ -9,14 +9,12 @@ from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.thinning import Thinning
+from tokcom.source.choices import CHECKERBOARD, CHOICES, REGIONS, RELEVANCE, SPREAD, SURPRISE
 
 if TYPE_CHECKING:
     from tokcom.context.classifier import Classifier
     from tokcom.tokenizers.vq import VQTokenizer
 
-SPREAD, CHECKERBOARD, REGIONS, RELEVANCE, SURPRISE = CHOICES = (
-    "spread", "checkerboard", "regions", "relevance", "surprise",
-)  # fmt: skip
 RULES = {SPREAD: "spread", CHECKERBOARD: "checkerboard", REGIONS: "regions", RELEVANCE: "places", SURPRISE: "places"}
 """Rules of `packets.thinning` by which a choice is signalled."""
 FIRST = 2
@@ -28,9 +26,10 @@ class TokenChooser:
     """Chooses tokens of frames of one codebook.
 
     Args:
-        choice: one of CHOICES. "spread": evenly spread tokens; "checkerboard": one colour, then the other; "regions":
-            more tokens of the regions that matter to the class of the picture; "relevance": the tokens that matter to
-            it and that the receiver's model does not expect; "surprise": those that it does not expect.
+        choice: one of `source.choices.CHOICES`. "spread": evenly spread tokens; "checkerboard": one colour, then the
+            other; "regions": more tokens of the regions that matter to the class of the picture; "relevance": the
+            tokens that matter to it and that the receiver's model does not expect; "surprise": those that it does not
+            expect.
         prior: prior of the tokens; None for choices that need none.
         tokenizer: tokenizer of a picture, in PyTorch, on the CPU; None for choices without relevance.
         classifier: task that decides about relevance; None for choices without it.
