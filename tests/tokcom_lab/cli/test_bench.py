@@ -117,9 +117,10 @@ def test_the_fault_benchmark_says_what_it_promises():
 
 
 def test_the_flowgraph_benchmark_says_what_it_promises():
-    (row,) = bench("flowgraph", "--sample-rate", "5e5", "--seconds", "2", "--esn0-db", "12")
+    (row,) = bench("flowgraph", "--sample-rate", "5e5", "--seconds", "2", "--esn0-db", "12", "--visits", "0")
     promised = {
         "sample_rate",
+        "visits",
         "seconds",
         "frames_per_second",
         "latency_ms",
