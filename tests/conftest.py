@@ -25,7 +25,7 @@ QUICK = (
 """Beginnings of the names of tests that --quick takes: some of every subject."""
 SLOW = Path(__file__).with_name("slow.txt")
 """And of those that it leaves out: tests whose variants together take `SLOW_S` or more. `./run test --find-slow` writes
-the file."""
+the file; with --quick, it adds those that have become slow, as where a fixture was made by a test that is left out."""
 SLOW_S = 0.25
 
 
@@ -36,21 +36,22 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     if config.getoption("--find-slow"):
-        config.pluginmanager.register(SlowTests())
+        known = SLOW.read_text().splitlines() if config.getoption("--quick") else []
+        config.pluginmanager.register(SlowTests(known))
 
 
 class SlowTests:
     """Adds up how long each test takes, with all its variants, and writes the slow ones."""
 
-    def __init__(self):
-        self._seconds = defaultdict(float)
+    def __init__(self, known):
+        self._known, self._seconds = set(known), defaultdict(float)
 
     def pytest_runtest_logreport(self, report):
         self._seconds[report.nodeid.partition("[")[0]] += report.duration
 
     def pytest_sessionfinish(self):
-        slow = sorted(name for name, seconds in self._seconds.items() if seconds >= SLOW_S and is_quick(name, ()))
-        SLOW.write_text("".join(f"{name}\n" for name in slow))
+        slow = {name for name, seconds in self._seconds.items() if seconds >= SLOW_S and is_quick(name, ())}
+        SLOW.write_text("".join(f"{name}\n" for name in sorted(slow | self._known)))
 
 
 def is_quick(name, slow):
