@@ -27,9 +27,19 @@ def models() -> str:
 
 @table("edge-decisions")
 def decisions() -> str:
-    """Make the table of frames that stay on the device."""
+    """Make the table of frames that stay on the device, with the encoder's tokens."""
+    return _decisions(FILE)
+
+
+@table("edge-decisions-searched")
+def decisions_searched() -> str:
+    """Make the table of frames that stay on the device, with tokens that were searched for."""
+    return _decisions("edge-searched.json")
+
+
+def _decisions(file: str) -> str:
     rows = []
-    for row in figures(FILE)["decisions"]:
+    for row in figures(file)["decisions"]:
         value = row["esn0_db"]
         excess = "" if row["excess"] is None else f"{row['excess']:+.1%}"
         rows.append([
