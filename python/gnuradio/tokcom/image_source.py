@@ -166,7 +166,6 @@ class image_source(gr.basic_block):
                 keys.WIDTH: picture.shape[1],
             }
             if caption:
-                self._send_caption(caption, number % FRAME_IDS)
                 meta[keys.COMPANION] = 1
             pdu = make_pdu(pmt.make_dict(), meta, picture)
         except Exception as error:
@@ -177,7 +176,9 @@ class image_source(gr.basic_block):
             with self._changed:
                 self._under_way[frame_id] = None
         self.frames_sent += 1
-        self.captions_sent += bool(caption)
+        if caption:
+            self._send_caption(caption, number % FRAME_IDS)
+            self.captions_sent += 1
         self.message_port_pub(self.PICTURES, pdu)
         return True
 
