@@ -7,7 +7,9 @@ from PIL import Image
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.link.bursts import Receiver, Transmitter
-from tokcom.models.zoo import codebook, load_recovery, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_tokenizer
 from tokcom.tokenizers.pictures import load_picture, sample_pictures
 
 picture, out = [*sys.argv[1:], *[None, None]][:2]

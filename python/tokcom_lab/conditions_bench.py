@@ -20,7 +20,9 @@ from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import CONDITIONS, CONTEXT, codebook, model_card
+from tokcom.models.card import CONDITIONS, CONTEXT
+from tokcom.models.codebooks import codebook
+from tokcom.models.installed import model_card
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of
 from tokcom_lab.relevance_bench import Judge

@@ -15,7 +15,10 @@ from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import AdaptationConfig, Choice, LinkAdapter
-from tokcom.models.zoo import CONTEXT, codebook, load_context, load_residual, load_tokenizer
+from tokcom.models.card import CONTEXT
+from tokcom.models.codebooks import codebook
+from tokcom.models.fits import load_residual
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of, model_content
 
@@ -52,7 +55,7 @@ def sample_of(
         pictures: uint8 (n, size, size, 3).
         labels: int (n,).
         model: name or folder of the model.
-        part: the prior: `zoo.CONTEXT` or `zoo.SMALL_CONTEXT`.
+        part: the prior: `card.CONTEXT` or `card.SMALL_CONTEXT`.
         cache: folder of the cache.
         progress: called with the number of pictures done since the last call.
 

@@ -14,7 +14,8 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
 from tokcom.metrics.frame_panels import _said
-from tokcom.models.zoo import codebook, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout, unpack

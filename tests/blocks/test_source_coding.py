@@ -7,7 +7,9 @@ from gnuradio import tokcom
 from tokcom import keys
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.models.zoo import codebook, load_frame_coder, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.source_coding import load_frame_coder
+from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.tokenizers.pictures import load_picture, sample_pictures, square
 

@@ -8,7 +8,8 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST
 from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_thinner import FrameThinner
-from tokcom.models.zoo import load_chooser, load_tokenizer
+from tokcom.models.source_coding import load_chooser
+from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.thinning import sent_mask
 from tokcom.tokenizers.pictures import load_picture, sample_pictures, square
 

@@ -6,7 +6,8 @@ import pmt
 
 from tokcom import keys
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import DEFAULT_MODEL, load_detokenizers
+from tokcom.models.by_codebook import load_detokenizers
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.tokenizers.groups import frames_of
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 

@@ -6,7 +6,10 @@ import numpy as np
 from tokcom import keys
 from tokcom.context.classifier import class_label
 from tokcom.errors import ParameterError
-from tokcom.models.zoo import DEFAULT_MODEL, describe, load_classifier, load_tokenizer, model_card
+from tokcom.models.descriptions import describe
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom.tokenizers.pictures import square
 
 from ._background import BackgroundPduBlock

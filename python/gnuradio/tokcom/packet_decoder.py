@@ -8,7 +8,9 @@ from tokcom.context.description import sentence_of
 from tokcom.errors import LockedError, RejectedError
 from tokcom.frame import BITS
 from tokcom.link.bursts import Receiver
-from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card, model_names
+from tokcom.models.codebooks import codebook
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.installed import model_card, model_names
 from tokcom.packets import feedback
 from tokcom.packets.codebook import Codebook
 from tokcom.security.keyring import Keyring

@@ -5,7 +5,8 @@ import numpy as np
 from tokcom import keys
 from tokcom.frame import BITS
 from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.models.zoo import DEFAULT_MODEL, codebooks
+from tokcom.models.codebooks import codebooks
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.packets.labels import NATURAL
 from tokcom.packets.seal import TAG_BITS
 from tokcom.packets.thinning import packets_sent

@@ -16,7 +16,8 @@ from tokcom.frame import BitFrame, Payload
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
 from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_memory import FrameMemory
-from tokcom.models.zoo import DEFAULT_MODEL, load_expectations
+from tokcom.models.by_codebook import load_expectations
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.packets.header import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack
 from tokcom.packets.mcs_map import MCS_NOT_SENT

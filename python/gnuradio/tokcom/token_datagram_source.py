@@ -13,15 +13,12 @@ from tokcom.context.prior import Prior
 from tokcom.errors import ModelError, ParameterError, TokcomError
 from tokcom.frame import BITS, BitFrame
 from tokcom.link.modes import MODES
-from tokcom.models.zoo import (
-    DEFAULT_MODEL,
-    codebook,
-    load_context,
-    load_recoveries,
-    load_repeat_risk,
-    model_card,
-    model_names,
-)  # fmt: skip
+from tokcom.models.by_codebook import load_recoveries
+from tokcom.models.codebooks import codebook
+from tokcom.models.fits import load_repeat_risk
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.installed import model_card, model_names
+from tokcom.models.zoo import load_context
 from tokcom.protocol.incoming import ReceivedFrame, WaitSettings
 from tokcom.protocol.receiver import REPEATS, Question, Receiver, ReceiverSettings
 from tokcom.protocol.repeat_requests import RepeatPolicy

@@ -11,7 +11,8 @@ from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, compile_kernels
 from tokcom.link.recovery import LeftOver, RecoveredFrame
 from tokcom.link.stream_recovery import StreamRecovery
-from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
+from tokcom.models.by_codebook import load_recoveries
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.security.keyring import Keyring
 
 from ._background import BackgroundPduBlock

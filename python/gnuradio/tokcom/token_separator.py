@@ -4,8 +4,10 @@ import numpy as np
 import pmt
 
 from tokcom import keys
+from tokcom.models.codebooks import codebook
 from tokcom.models.folders import DEFAULT_MODEL
-from tokcom.models.zoo import codebook, load_context, model_names
+from tokcom.models.installed import model_names
+from tokcom.models.zoo import load_context
 from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.frames import FrameSeparator, KnownCodebook, SeparatedFrame
 from tokcom.multiple_access.plan import MultiUserPlan, require_port

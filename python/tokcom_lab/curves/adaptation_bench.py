@@ -25,7 +25,10 @@ from tokcom.link.recovery import FrameRecovery
 from tokcom.mcs import mcs_table
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.fits import load_residual
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost

@@ -19,7 +19,9 @@ from tokcom.link.known_noise import SymbolLink
 from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.mcs import Mcs, mcs_table
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import codebook, load_context, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.packets.bits import bits_per_token
 from tokcom.source.blocks import SourceSettings
 from tokcom.source.frame_coder import FrameCoder

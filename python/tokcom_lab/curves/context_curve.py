@@ -21,7 +21,8 @@ from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import RecoveredFrame
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.labels import NATURAL
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer

@@ -20,7 +20,8 @@ from tokcom.link.known_noise import SymbolLink
 from tokcom.link.recovery import FrameRecovery
 from tokcom.mcs import USUAL_BITS, Mcs, find_mcs, mcs_table
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.layout import packet_layout
 
 SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",

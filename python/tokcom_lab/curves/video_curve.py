@@ -17,7 +17,8 @@ from tokcom.link.recovery import LeftOver
 from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.layout import packet_positions
 from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer

@@ -15,7 +15,9 @@ from tokcom.link.airtime import frame_samples
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.mcs import find_mcs
-from tokcom.models.zoo import codebook, load_context, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.multiple_access.receiver import MultiUserObservation
 from tokcom.multiple_access.separation import SeparationSettings, Separator, Source
 from tokcom.phy.numerology import CARRIERS

@@ -162,8 +162,8 @@ def _texts(
     parts: list[str], texts: tuple[Path, ...], messages: tuple[Path, ...], mesh_compressor: Path | None, model: str,
     seed: int,
 ) -> dict:  # fmt: skip
+    from tokcom.models.installed import make_missing
     from tokcom.models.text import load_exact_language
-    from tokcom.models.zoo import make_missing
     from tokcom.source.messages import MessageCoder
     from tokcom_lab.curves.text_compression import NgramCoder, largest_difference, message_sizes, speed, text_sizes
     from tokcom_lab.text_messages import paragraphs, text_files
