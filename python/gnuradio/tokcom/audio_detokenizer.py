@@ -6,7 +6,7 @@ import numpy as np
 from tokcom import keys
 from tokcom.frame import LOST
 from tokcom.models.speech import DEFAULT_SPEECH_MODEL, load_speech_tokenizer
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.pitch import FRAME, RATE
 from tokcom.tokenizers.speech import SpeechDecoder
 

@@ -9,7 +9,7 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError, PictureError
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.camera import PREFIX, open_camera
 from tokcom.tokenizers.captions import load_caption
 from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures

@@ -18,7 +18,7 @@ from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_memory import FrameMemory
 from tokcom.models.by_codebook import load_expectations
 from tokcom.models.folders import DEFAULT_MODEL
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 

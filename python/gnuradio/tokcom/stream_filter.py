@@ -3,7 +3,7 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
-from tokcom.packets.header import FIELDS
+from tokcom.packets.header_fields import FIELDS
 
 from ._pdu import open_pdu, reason, required
 

@@ -10,7 +10,7 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError, TextError
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.text import MAX_CHARACTERS, MODALITY, bounded_lines, pieces
 
 from ._pdu import make_pdu, open_pdu, reason

@@ -10,7 +10,7 @@ from tokcom.frame import MAX_FOLLOWS, TokenFrame
 from tokcom.link.frame_memory import FrameMemory
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.models.zoo import load_video_tokenizer
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.groups import MAX_GROUP, joined
 from tokcom.tokenizers.pictures import square
 

@@ -25,7 +25,8 @@ from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.mcs import find_mcs
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, by_id, codebook_id
-from tokcom.packets.header import FRAME_IDS, MAX_BITS_PER_PACKET, BurstHeader
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.header_fields import FRAME_IDS, MAX_BITS_PER_PACKET
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL, TokenLabels
 from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions

@@ -9,7 +9,7 @@ from tokcom.frame import TokenFrame
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.crc import Crc
-from tokcom.packets.header import FIELDS
+from tokcom.packets.header_fields import FIELDS
 from tokcom.phy import grid
 from tokcom.phy.header_codec import CODE
 from tokcom.phy.profile import profile, profile_names

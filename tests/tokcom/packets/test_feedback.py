@@ -11,7 +11,7 @@ from tokcom.channel.awgn import awgn
 from tokcom.errors import FrameError, ParameterError
 from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.packets.feedback import BANDS, CODEBOOK, MCS, TOKENS, Feedback
-from tokcom.packets.header import FRAME_IDS, MAX_PACKETS
+from tokcom.packets.header_fields import FRAME_IDS, MAX_PACKETS
 
 CARRIERS = np.linspace(-3, 22, 52)
 

@@ -8,7 +8,8 @@ from scipy.signal import resample
 
 from tokcom.errors import ParameterError
 from tokcom.packets.crc import Crc
-from tokcom.packets.header import FIELDS, BurstHeader
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.header_fields import FIELDS
 from tokcom.phy import grid
 from tokcom.phy.burst import longest_burst, modulate, plan_burst
 from tokcom.phy.demodulator import demodulate_burst
