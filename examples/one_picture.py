@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
-from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import Transmitter
 from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery
 from tokcom.models.zoo import load_tokenizer

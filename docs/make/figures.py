@@ -9,7 +9,8 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import mcs_table
 from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery

@@ -15,9 +15,10 @@ from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.airtime import frame_samples
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.card import CONDITIONS, CONTEXT

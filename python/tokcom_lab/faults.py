@@ -8,7 +8,8 @@ import numpy as np
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.errors import HeaderError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver, Reception
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.elements import Element, join
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.header_base import HeaderBase

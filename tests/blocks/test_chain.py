@@ -8,7 +8,8 @@ from gnuradio import gr, tokcom
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.recovery import RecoverySettings
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models.codebooks import codebook
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.models.recovery import load_recovery

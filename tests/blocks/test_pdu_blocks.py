@@ -11,8 +11,9 @@ from gnuradio.tokcom._pdu import frame_keys, frame_of
 
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.frame_panels import _said
 from tokcom.models.codebooks import codebook
 from tokcom.models.zoo import load_tokenizer

@@ -6,8 +6,8 @@ from gnuradio import tokcom
 
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST
-from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_thinner import FrameThinner
+from tokcom.link.transmitter import TransmitConfig
 from tokcom.models.source_coding import load_chooser
 from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.thinning import sent_mask

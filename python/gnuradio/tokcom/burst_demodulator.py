@@ -5,7 +5,8 @@ import pmt
 
 from tokcom import keys
 from tokcom.errors import LockedError, ParameterError, RejectedError
-from tokcom.link.bursts import Receiver, compile_kernels
+from tokcom.link.bursts import compile_kernels
+from tokcom.link.receiver import Receiver
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.profile import profile
 from tokcom.phy.searcher import FoundBurst

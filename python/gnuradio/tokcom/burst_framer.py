@@ -6,8 +6,9 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
-from tokcom.link.bursts import TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.bursts import compile_kernels
 from tokcom.link.schedule import BurstSchedule
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 
 from ._pdu import labels_of, layout_of, make_pdu, mcs_of, open_pdu, outline_of, reason, required, seal_of
 from ._queue import BoundedQueue

@@ -4,7 +4,7 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.errors import ParameterError
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs
 from tokcom.packets import feedback
 from tokcom.packets.feedback import Feedback

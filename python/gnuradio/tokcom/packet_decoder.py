@@ -7,7 +7,7 @@ from tokcom import keys
 from tokcom.context.description import sentence_of
 from tokcom.errors import LockedError, RejectedError
 from tokcom.frame import BITS
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom.models.codebooks import codebook
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.models.installed import model_card, model_names

@@ -4,7 +4,7 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.frame import BITS
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models.codebooks import codebooks
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.packets.labels import NATURAL

@@ -14,8 +14,8 @@ from tokcom.context.condition import Condition
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import BitFrame, Payload
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
-from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_memory import FrameMemory
+from tokcom.link.transmitter import TransmitConfig
 from tokcom.models.by_codebook import load_expectations
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.packets.header_fields import FRAME_IDS

@@ -6,7 +6,7 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.frame import BitFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.layout import SEEDS, SPREAD
 
 from ._pdu import PduBlock, frame_keys, frame_of, required

@@ -8,7 +8,8 @@ from tokcom.coding.list_decoding import ListSettings
 from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.recovery import RecoverySettings
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, compile_kernels
+from tokcom.link.bursts import compile_kernels
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver, RecoveredFrame
 from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.models.by_codebook import load_recoveries

@@ -5,8 +5,8 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import BitFrame
-from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_thinner import FrameThinner
+from tokcom.link.transmitter import TransmitConfig
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.models.source_coding import load_chooser
 

@@ -44,7 +44,7 @@ def replay(
 
     After Ctrl-C, it shows the bursts found so far. In JSON, a lost token is -1.
     """
-    from tokcom.link.bursts import Receiver
+    from tokcom.link.receiver import Receiver
     from tokcom.models.by_codebook import load_recoveries
     from tokcom.models.codebooks import codebooks
     from tokcom.recording.pictures import PictureFolder

@@ -14,7 +14,7 @@ from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.header import FREE_TOKENS

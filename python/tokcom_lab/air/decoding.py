@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
 from tokcom.link.modes import MODES
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.recovery import load_recovery
 from tokcom_lab.air.bursts import CODEBOOK, Album, SentBurst, album, random_burst, send

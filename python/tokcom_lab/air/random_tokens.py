@@ -3,7 +3,7 @@
 import numpy as np
 
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom.models.recovery import load_recovery
 from tokcom_lab.air import impairments
 from tokcom_lab.air.bursts import TOKENS_PER_PACKET, noise_power, outcome, placed, receive, send

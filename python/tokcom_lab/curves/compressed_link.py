@@ -14,9 +14,10 @@ from tokcom.context.recovery import Recovery
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.airtime import frame_samples
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import Mcs, mcs_table
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.codebooks import codebook

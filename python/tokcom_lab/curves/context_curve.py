@@ -16,9 +16,11 @@ from tokcom.device import AUTO
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.arrival import Arrival
-from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.bursts import BurstLink, compile_kernels
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import RecoveredFrame
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.codebooks import codebook

@@ -15,9 +15,10 @@ from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import Transmitter
 from tokcom.mcs import USUAL_BITS, Mcs, find_mcs, mcs_table
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.codebooks import codebook

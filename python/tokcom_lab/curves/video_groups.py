@@ -11,10 +11,11 @@ from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import AdaptationConfig, LinkAdapter
-from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver
 from tokcom.link.stream_recovery import StreamRecovery
+from tokcom.link.transmitter import Transmitter
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.codebooks import codebook
 from tokcom.models.fits import load_residual

@@ -12,7 +12,7 @@ from gnuradio import blocks, gr, tokcom
 from gnuradio.tokcom._pdu import frame_keys, make_pdu
 
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Transmitter
+from tokcom.link.transmitter import Transmitter
 
 PATIENCE = 600
 

@@ -8,8 +8,9 @@ from tokcom.context.lookup import LookupPrior
 from tokcom.context.sampling import Sampling, continued
 from tokcom.errors import ModelError, TransportError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models.by_codebook import load_recoveries
 from tokcom.models.card import SMALL_CONTEXT
 from tokcom.models.codebooks import codebook

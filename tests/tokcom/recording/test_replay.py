@@ -7,7 +7,8 @@ import pytest
 
 from tokcom.errors import FrameError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery
 from tokcom.packets.codebook import Codebook
