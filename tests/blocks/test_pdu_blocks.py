@@ -7,7 +7,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import tokcom
-from gnuradio.tokcom._pdu import frame_keys, frame_of
+from gnuradio.tokcom._frame_keys import frame_keys, frame_of
 
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame

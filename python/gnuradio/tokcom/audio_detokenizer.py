@@ -10,7 +10,8 @@ from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.pitch import FRAME, RATE
 from tokcom.tokenizers.speech import SpeechDecoder
 
-from ._pdu import PduBlock, Unknown, frame_of
+from ._frame_keys import frame_of
+from ._pdu_block import PduBlock, Unknown
 
 QUEUE_SIZE = 64
 """Largest number of frames waiting."""

@@ -13,7 +13,9 @@ from tokcom.phy.searcher import FoundBurst
 from tokcom.phy.synchronization import Synchronization
 from tokcom.security.keyring import Keyring
 
-from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_of
+from ._burst_keys import header_keys, header_of
+from ._pdu import make_pdu, required, vector_of
+from ._pdu_block import PduBlock
 
 
 class burst_demodulator(PduBlock):

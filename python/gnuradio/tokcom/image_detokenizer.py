@@ -11,7 +11,9 @@ from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.tokenizers.groups import frames_of
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
-from ._pdu import PduBlock, Unknown, frame_keys, frame_of, vector_of
+from ._frame_keys import frame_keys, frame_of
+from ._pdu import vector_of
+from ._pdu_block import PduBlock, Unknown
 
 QUEUE_SIZE = 64
 """Largest number of frames waiting."""

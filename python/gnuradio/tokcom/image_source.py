@@ -16,7 +16,8 @@ from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictu
 from tokcom.tokenizers.text import MODALITY as TEXT
 from tokcom.tokenizers.video_file import is_video, load_av, video_frames
 
-from ._pdu import Metadata, make_pdu, reason
+from ._pdu import Metadata, make_pdu
+from ._pdu_block import reason
 
 MODALITY = "image"
 

@@ -13,7 +13,8 @@ from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom.tokenizers.pictures import square
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, picture_of, required
+from ._frame_keys import frame_keys, picture_of
+from ._pdu import required
 
 
 class image_tokenizer(BackgroundPduBlock):

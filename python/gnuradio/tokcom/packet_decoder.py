@@ -16,7 +16,10 @@ from tokcom.packets.codebook import Codebook
 from tokcom.security.keyring import Keyring
 from tokcom.source.frame_coder import coded_content
 
-from ._pdu import PduBlock, Unknown, frame_keys, header_of, make_pdu, vector_of
+from ._burst_keys import header_of
+from ._frame_keys import frame_keys
+from ._pdu import make_pdu, vector_of
+from ._pdu_block import PduBlock, Unknown
 
 
 class packet_decoder(PduBlock):

@@ -22,7 +22,10 @@ from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 
-from ._pdu import PduBlock, carriers_of, layout_of, make_pdu, open_pdu, outline_of, packet_rows, required, vector_of
+from ._burst_keys import carriers_of, layout_of, packet_rows
+from ._frame_keys import outline_of
+from ._pdu import make_pdu, open_pdu, required, vector_of
+from ._pdu_block import PduBlock
 
 
 class semantic_mcs(PduBlock):

@@ -10,7 +10,9 @@ from tokcom.models.source_coding import load_frame_coder
 from tokcom.packets.codebook import codebook_id
 
 from ._background import BackgroundPduBlock
-from ._pdu import Unknown, frame_keys, frame_of, required
+from ._frame_keys import frame_keys, frame_of
+from ._pdu import required
+from ._pdu_block import Unknown
 
 
 class source_decoder(BackgroundPduBlock):

@@ -7,7 +7,7 @@ from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.models.source_coding import load_frame_coder
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, frame_of
+from ._frame_keys import frame_keys, frame_of
 
 
 class source_encoder(BackgroundPduBlock):

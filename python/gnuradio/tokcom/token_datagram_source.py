@@ -26,8 +26,10 @@ from tokcom.protocol.udp import UdpReceiver, resolve
 from tokcom.protocol.whole import FrameKeeper
 from tokcom.security.keys import load_key
 
+from ._frame_keys import frame_keys
 from ._network import NetworkThread
-from ._pdu import frame_keys, make_pdu, reason, vector_of
+from ._pdu import make_pdu, vector_of
+from ._pdu_block import reason
 
 MAX_SECONDS = 10.0
 """Seconds per frame for which a language model may fill in."""

@@ -17,7 +17,10 @@ from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.security.keyring import Keyring
 
 from ._background import BackgroundPduBlock
-from ._pdu import Unknown, frame_of, header_of, misfit_of, vector_of
+from ._burst_keys import header_of, misfit_of
+from ._frame_keys import frame_of
+from ._pdu import vector_of
+from ._pdu_block import Unknown
 
 
 class token_recovery(BackgroundPduBlock):

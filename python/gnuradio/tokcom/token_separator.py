@@ -15,7 +15,8 @@ from tokcom.multiple_access.searcher import FoundMultiUserBurst
 from tokcom.multiple_access.separation import SeparationSettings
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, make_pdu, required, vector_of
+from ._frame_keys import frame_keys
+from ._pdu import make_pdu, required, vector_of
 from .stream_filter import streams_of
 
 DOUBTFUL = 0.9

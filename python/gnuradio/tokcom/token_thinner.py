@@ -11,7 +11,7 @@ from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.models.source_coding import load_chooser
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, frame_of
+from ._frame_keys import frame_keys, frame_of
 
 
 class token_thinner(BackgroundPduBlock):

@@ -15,7 +15,8 @@ from tokcom.tokenizers.groups import MAX_GROUP, joined
 from tokcom.tokenizers.pictures import square
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, picture_of, required
+from ._frame_keys import frame_keys, picture_of
+from ._pdu import required
 
 
 @dataclass

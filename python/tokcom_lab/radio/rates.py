@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, tokcom
-from gnuradio.tokcom._pdu import frame_keys, make_pdu
+from gnuradio.tokcom._frame_keys import frame_keys
+from gnuradio.tokcom._pdu import make_pdu
 
 from tokcom.frame import TokenFrame
 from tokcom.link.transmitter import Transmitter
