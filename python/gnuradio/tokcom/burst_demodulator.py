@@ -8,8 +8,8 @@ from tokcom.errors import LockedError, ParameterError, RejectedError
 from tokcom.link.bursts import compile_kernels
 from tokcom.link.receiver import Receiver
 from tokcom.packets.header import BurstHeader
+from tokcom.phy.found_burst import FoundBurst
 from tokcom.phy.profile import profile
-from tokcom.phy.searcher import FoundBurst
 from tokcom.phy.synchronization import Synchronization
 from tokcom.security.keyring import Keyring
 

@@ -6,8 +6,10 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.link.bursts import compile_kernels
+from tokcom.phy.found_burst import FoundBurst
 from tokcom.phy.hints import REMEDIES
-from tokcom.phy.searcher import BurstSearcher, FoundBurst, SearchCounters, compile_search
+from tokcom.phy.search_counters import SearchCounters
+from tokcom.phy.searcher import BurstSearcher, compile_search
 from tokcom.phy.stream_clock import StreamClock, stamp_of
 
 from ._burst_keys import header_keys

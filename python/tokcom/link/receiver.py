@@ -27,7 +27,8 @@ from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.seal import KeyHolder
 from tokcom.phy.demodulator import BurstQuality, DemodulatedBurst, demodulate_burst, retrain
-from tokcom.phy.searcher import BurstSearcher, FoundBurst
+from tokcom.phy.found_burst import FoundBurst
+from tokcom.phy.searcher import BurstSearcher
 
 Result = TypeVar("Result")
 
