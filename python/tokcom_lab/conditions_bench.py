@@ -85,10 +85,7 @@ class ConditionsBench:
         self._masked, self._recovery = Recovery(prior), recovery
         known = [codebook(model)]
         self._link = SymbolLink(Transmitter(TransmitConfig(MCS), known), Receiver(known), tested=True)
-        self.frames = [
-            TokenFrame(own.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, frame_id=number)
-            for number, own in enumerate(tokens)
-        ]
+        self.frames = tokenizer.frames(tokens)
         code = code_of("tokcom.context", "tokcom.link", "tokcom.coding"), code_of(__name__)
         parts = [model_card(model).part(name)["sha256"] for name in ("tokenizer", CONTEXT, CONDITIONS)]
         self._content = [parts, key_of(pictures, labels, tokens), judge.content, seed, code]

@@ -186,8 +186,7 @@ class _Bench:
         label = self.classifier.label(job.picture) if job.label is None else job.label
         # Searched for once, whatever the number of jobs that send the picture.
         (tokens,) = photograph_tokens(job.picture[None], self.settings.model)
-        names = self.tokenizer.codebook, self.tokenizer.codebook_size, self.tokenizer.grid
-        passage = _Passage(self, job, TokenFrame(tokens.ravel(), *names, "image", label))
+        passage = _Passage(self, job, self.tokenizer.frame(tokens, label))
         return [
             passage.coded(scheme) if scheme.codec else passage.tokens(scheme)
             for scheme in (SCHEMES[name] for name in job.schemes)

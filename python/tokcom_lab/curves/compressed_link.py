@@ -86,10 +86,7 @@ class CompressedLinkBench:
         progress: Callable[[int], None] = lambda done: None,
     ):  # fmt: skip
         self.pictures, self.tokenizer, self.model, self.seed = pictures, tokenizer, model, seed
-        self.frames = [
-            TokenFrame(own.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, frame_id=number)
-            for number, own in enumerate(tokens)
-        ]
+        self.frames = tokenizer.frames(tokens)
         self._prior = load_context(model, "cpu")
         self._recoveries = {scheme: load_recovery(model, scheme.split(", ")[1], "cpu") for scheme in SLOWEST}
         self._recoveries["raw, Viterbi"] = load_recovery(model, "keep", "cpu")
