@@ -35,7 +35,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if config.getoption("--find-slow"):
+    if config.getoption("--find-slow") and not hasattr(config, "workerinput"):
         known = SLOW.read_text().splitlines() if config.getoption("--quick") else []
         config.pluginmanager.register(SlowTests(known))
 
