@@ -57,6 +57,7 @@ ROOMS = {
         "photograph_tokens",
         "text_messages",
         "curves",
+        "predictability_samples",
         "leakage",
         "membership",
         "seal_cost",
