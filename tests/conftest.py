@@ -38,7 +38,7 @@ def pytest_configure(config):
     from tokcom.interruption import end_in_order
 
     end_in_order(lambda: pytest.exit("stopped by SIGTERM"))
-    if config.getoption("--find-slow"):
+    if config.getoption("--find-slow") and not hasattr(config, "workerinput"):
         known = SLOW.read_text().splitlines() if config.getoption("--quick") else []
         config.pluginmanager.register(SlowTests(known))
 

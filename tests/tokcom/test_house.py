@@ -58,6 +58,7 @@ ROOMS = {
         "photograph_tokens",
         "text_messages",
         "curves",
+        "predictability_samples",
         "leakage",
         "membership",
         "seal_cost",

@@ -156,12 +156,8 @@ def payload_spectra(
     samples."""
     symbols = n_header + np.arange(len(shifts))
     starts = first_symbol_start(sync.long_start, sync.profile) + SYMBOL_LENGTH * symbols - shifts
-    # A last window shifted beyond the end of the samples begins within its cyclic prefix instead.
-    over = np.maximum(starts + FFT_SIZE - len(samples), 0)
-    inside = (starts >= 0) & (over <= CYCLIC_PREFIX)
-    spectra = grid.carriers_of(samples, np.where(inside, starts - over, 0), frequency)
-    if over.any():
-        spectra *= np.exp(2j * np.pi / FFT_SIZE * np.outer(over, np.arange(FFT_SIZE))).astype(np.complex64)
+    inside = (starts >= 0) & (starts + FFT_SIZE - CYCLIC_PREFIX <= len(samples))
+    spectra = grid.carriers_of(samples, np.where(inside, starts, 0), frequency)
     # While samples were missing, the burst's time continued, and its phase with it.
     if shifts.any():
         spectra *= np.exp(-1j * frequency * shifts)[:, None].astype(np.complex64)

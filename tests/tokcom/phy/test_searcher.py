@@ -39,7 +39,14 @@ def turned(samples, frequency):
 
 
 def frames(found):
-    return [demodulate_burst(burst.samples, burst.sync).header.frame_id for burst in found]
+    return [demodulate_burst(guarded(burst.samples), burst.sync).header.frame_id for burst in found]
+
+
+def guarded(samples):
+    """The samples, in memory that holds no numbers beyond them."""
+    held = np.full(len(samples) + 100, np.nan, np.complex64)
+    held[: len(samples)] = samples
+    return held[: len(samples)]
 
 
 def false_header(elements=b"", **changed):
