@@ -93,7 +93,6 @@ class semantic_mcs(PduBlock):
         self._unreported: set[int] = set()
         self._cqi_state = ""
         self._configuring = threading.Lock()
-        self.last_choice: Choice | None = None
         self._configure()
         self.message_port_register_in(self.CQI)
         self.message_port_register_in(self.REPORTS)
@@ -151,7 +150,7 @@ class semantic_mcs(PduBlock):
             offset = min(offset, 0.0)
         choice = adapter.choose(frame, seed, known.carrier_esn0_db, offset, condition=self._told(frame))
         number = frame.frame_id % FRAME_IDS
-        self.last_choice = self._sent[number] = choice
+        self._sent[number] = choice
         if known.state == "fresh":
             # Losses are not informative about the offset if the channel was unknown.
             self._unreported.add(number)
