@@ -6,7 +6,7 @@ import numpy as np
 from tokcom import keys
 from tokcom.context.classifier import class_label
 from tokcom.errors import ParameterError
-from tokcom.models.descriptions import describe
+from tokcom.models.description_points import describe
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.models.installed import model_card
 from tokcom.models.zoo import load_classifier, load_tokenizer

@@ -1,4 +1,4 @@
-"""Descriptions of frames by the points of sentences and of sounds."""
+"""Points of sentences and of sounds, which describe frames."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
