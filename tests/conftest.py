@@ -35,6 +35,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    from tokcom.interruption import end_in_order
+
+    end_in_order(lambda: pytest.exit("stopped by SIGTERM"))
     if config.getoption("--find-slow") and not hasattr(config, "workerinput"):
         known = SLOW.read_text().splitlines() if config.getoption("--quick") else []
         config.pluginmanager.register(SlowTests(known))

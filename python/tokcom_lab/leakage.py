@@ -13,7 +13,7 @@ import torch
 
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.link.adaptation import AdaptationConfig, Choice, LinkAdapter
-from tokcom.link.bursts import TransmitConfig
+from tokcom.link.transmitter import TransmitConfig
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom_lab.predictability_samples import Sample
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from tokcom.adaptation.predictability import token_bits
 from tokcom.frame import TokenFrame
+from tokcom.models.card import CONTEXT
+from tokcom.models.codebooks import codebook
 from tokcom.models.text import load_text_tokenizer
-from tokcom.models.zoo import CONTEXT, codebook, load_context, load_tokenizer
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of, model_content
 
 BATCH = 16
@@ -41,7 +43,7 @@ def sample_of_pictures(
         pictures: uint8 (n, size, size, 3).
         labels: int (n,).
         model: name or folder of the model.
-        part: the prior: `zoo.CONTEXT` or `zoo.SMALL_CONTEXT`.
+        part: the prior: `card.CONTEXT` or `card.SMALL_CONTEXT`.
         cache: folder of the cache.
         progress: called with the number of pictures done since the last call.
 

@@ -49,6 +49,7 @@ ROOMS = {
     ),
     "tokcom_lab": (
         "cache",
+        "workers",
         "memory",
         "perceptual",
         "training",

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from tokcom.models.zoo import load_residual
+from tokcom.models.fits import load_residual
 
 
 @pytest.fixture(scope="session")

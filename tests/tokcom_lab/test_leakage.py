@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from tokcom.cli.main import main
 from tokcom.errors import DatasetError
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import load_residual
+from tokcom.models.fits import load_residual
 from tokcom_lab.leakage import accuracy, leakage, told_apart
 from tokcom_lab.photographs import photographs_by_class
 from tokcom_lab.predictability_samples import Sample

@@ -6,11 +6,15 @@ import numpy as np
 from tokcom import keys
 from tokcom.context.classifier import class_label
 from tokcom.errors import ParameterError
-from tokcom.models.zoo import DEFAULT_MODEL, describe, load_classifier, load_tokenizer, model_card
+from tokcom.models.description_points import describe
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom.tokenizers.pictures import square
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, picture_of, required
+from ._frame_keys import frame_keys, picture_of
+from ._pdu import required
 
 
 class image_tokenizer(BackgroundPduBlock):

@@ -12,11 +12,11 @@ from tokcom.packets.header import BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
 from tokcom.phy.burst import BurstPlan, first_symbol_start
+from tokcom.phy.cell_distances import KNOWN
 from tokcom.phy.channel_estimate import N_TAPS, ROUNDS, best_window, fit_channel
 from tokcom.phy.fading import follow_fading, from_header
 from tokcom.phy.header_codec import header_cells
 from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE, IDLE_CARRIERS, N_DATA, SYMBOL_LENGTH
-from tokcom.phy.payload_fit import KNOWN
 from tokcom.phy.profile import Profile
 from tokcom.phy.synchronization import Synchronization
 from tokcom.phy.tracking import track
@@ -63,7 +63,7 @@ class Observation:
         frequency: offset in rad/sample that has been corrected.
         cells: complex64 (n, 52), received cells; those of packets are derotated.
         known: complex64 (n, 52), values of the known cells, 0 for all others.
-        order: uint8 (n, 52), KNOWN, or levels per component of the constellation (`payload_fit.KNOWN`).
+        order: uint8 (n, 52), KNOWN, or levels per component of the constellation (`cell_distances.KNOWN`).
         loud: float64 (n,), factor by which a symbol's noise exceeds the median on the idle carriers, 1 for most.
         n_header: number of symbols of the header.
         channel: channel estimate from preamble and header.

@@ -11,8 +11,8 @@ from tokcom.cli.main import main
 from tokcom.errors import ModelError
 from tokcom.link.adaptation import AdaptationConfig
 from tokcom.mcs import find_mcs, mcs_table
+from tokcom.models.fits import load_residual
 from tokcom.models.text import load_text_link
-from tokcom.models.zoo import load_residual
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom_lab.curves.residual_fit import OFFSETS_DB, SCHEMES, levels
 from tokcom_lab.curves.text_curve import TextBench

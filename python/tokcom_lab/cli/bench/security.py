@@ -73,7 +73,7 @@ def leakage(
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Tell classes of pictures apart by the shape of their bursts alone (a quarter of an hour)."""
-    from tokcom.models.zoo import load_residual
+    from tokcom.models.fits import load_residual
     from tokcom_lab.leakage import leakage
 
     samples = _samples(data, classes, train, test, model, seed)
@@ -109,7 +109,7 @@ def leakage_text(
     """Tell kinds of texts of one length apart by the shape of their bursts alone (five minutes)."""
     from tokcom.errors import ParameterError
     from tokcom.link.text import transmit_config
-    from tokcom.models.zoo import load_residual
+    from tokcom.models.fits import load_residual
     from tokcom_lab.leakage import leakage
     from tokcom_lab.predictability_samples import sample_of_texts
 
