@@ -95,7 +95,7 @@ def leakage(
     show_default=True,
     help="File or folder of .txt, .md and .py, one kind of text; several times.",
 )
-@click.option("--train", default=60, show_default=True, type=click.IntRange(10), help="Texts per kind to learn from.")
+@click.option("--train", default=50, show_default=True, type=click.IntRange(10), help="Texts per kind to learn from.")
 @click.option("--test", default=60, show_default=True, type=click.IntRange(4), help="Other texts per kind.")
 @click.option("--tokens", default=48, show_default=True, type=click.IntRange(3, 4096), help="Length of every text.")
 @click.option("--esn0-db", type=Numbers(), default="4,7", show_default=True, help="Es/N0 of the channel.")
