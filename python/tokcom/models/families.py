@@ -160,7 +160,7 @@ FAMILIES: dict[str, Family] = {
     "tatitok": Family(
         f"{_TOKENIZERS}.titok_network:TiTokConfig",
         f"{_TOKENIZERS}.titok_network:TiTokNetwork",
-        f"{_CONTEXT}.described:described_tokenizer",
+        f"{_CONTEXT}.described:DescribedTokenizer",
         told_by_sentences=True,
     ),
     "clap": Family(f"{_CONTEXT}.clap:ClapShape", f"{_CONTEXT}.clap:ClapNetwork", f"{_CONTEXT}.clap:Clap"),
