@@ -171,6 +171,12 @@ FAMILIES: dict[str, Family] = {
         f"{_TOKENIZERS}.codec_networks:EncodecShape", f"{_TOKENIZERS}.codec_networks:EncodecNetwork", _CODEC
     ),
     "dac": Family(f"{_TOKENIZERS}.codec_networks:DacShape", f"{_TOKENIZERS}.codec_networks:DacNetwork", _CODEC),
+    "mimi": Family(
+        f"{_TOKENIZERS}.codec_networks:MimiShape",
+        f"{_TOKENIZERS}.codec_networks:MimiNetwork",
+        _CODEC,
+        full_precision=True,
+    ),
     "speech": Family(
         f"{_TOKENIZERS}.speech_network:SpeechConfig",
         f"{_TOKENIZERS}.speech_network:SpeechNetwork",
