@@ -66,6 +66,7 @@ TOKCOM = [
         f"bench conditions --data data --sentences {ROOT / 'python/tokcom_lab/training/caltech101.json'} --lost 1.5",
         "lost is 1.5; it must be above 0",
     ),
+    ("figures of a model of speech", "models measure speech8k --data data", "speech8k is of speech; only models of"),
     ("sentences' codes of a text", "sentence-code file --to tables.safetensors", "file: not WordNet's file of nouns"),
     ("calibrating a model that is not there", "calibrate --data data --model mine", "card.json: no such file"),
     ("groups of photographs", "residual --model mine --data data --group 2", "--group 2 is for frames of videos"),

@@ -130,7 +130,10 @@ def test_without_internet_the_files_and_the_command_are_named(monkeypatch):
     hub = type(sys)("huggingface_hub")
 
     def hf_hub_download(repository, file):
-        raise OSError("Connection refused.")
+        try:
+            raise OSError("Connection refused.")
+        except OSError as error:
+            raise FileNotFoundError("We cannot find the requested file.") from error
 
     hub.hf_hub_download = hf_hub_download
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
