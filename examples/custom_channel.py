@@ -7,7 +7,8 @@ complex samples to complex samples will do.
 import numpy as np
 
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 
 SAMPLE_RATE = 1e6

@@ -6,8 +6,11 @@ import numpy as np
 from PIL import Image
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
-from tokcom.link.bursts import Receiver, Transmitter
-from tokcom.models.zoo import codebook, load_recovery, load_tokenizer
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import Transmitter
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_tokenizer
 from tokcom.tokenizers.pictures import load_picture, sample_pictures
 
 picture, out = [*sys.argv[1:], *[None, None]][:2]

@@ -35,7 +35,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if config.getoption("--find-slow"):
+    from tokcom.interruption import end_in_order
+
+    end_in_order(lambda: pytest.exit("stopped by SIGTERM"))
+    if config.getoption("--find-slow") and not hasattr(config, "workerinput"):
         known = SLOW.read_text().splitlines() if config.getoption("--quick") else []
         config.pluginmanager.register(SlowTests(known))
 

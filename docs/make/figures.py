@@ -9,9 +9,12 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import mcs_table
-from tokcom.models.zoo import codebook, load_recovery, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_tokenizer
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.pictures import load_picture, sample_pictures, square
 

@@ -270,3 +270,26 @@ def flowgraph() -> str:
         speed = row["visits"], f"{row['sample_rate'] / 1e3:g} k", f"{row['frames_per_second']:.1f}", latency
         rows.append((*speed, row["cpu_cores"], memory, row["drops"]))
     return markdown((*head, "memory at the start / end, MB", "drops"), rows)
+
+
+@table("device")
+def device() -> str:
+    """Make the table of the networks' speeds by device."""
+    speeds = {(row["mode"], row["device"]): row for row in figures("device.json")["speeds"]}
+    names = {
+        "tokenize": "tokenize, without search",
+        "predict": "predict: one pass of the context model",
+        "search": "search, as the model's card sets it",
+    }
+    rows = []
+    for mode in dict.fromkeys(mode for mode, _ in speeds):
+        torch, onnx = (speeds.get((mode, name)) for name in ("cpu", "onnx"))
+        work = names.get(mode, f"mode {mode}" if "dB" in mode else mode)
+        rows.append((work, *_speed(torch), *(_speed(onnx) if onnx else ("", ""))))
+    head = ("work", "PyTorch, pictures/s", "processor ms", "ONNX Runtime, pictures/s", "processor ms")
+    return markdown(head, rows)
+
+
+def _speed(row: dict) -> tuple[str, str]:
+    milliseconds = row["processor_ms"]
+    return f"{row['pictures_per_s']:.3g}", f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"

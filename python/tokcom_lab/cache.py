@@ -18,8 +18,8 @@ import numpy as np
 
 from tokcom.device import AUTO, ONNX, precision, receiving_device, weights_dtype
 from tokcom.errors import TokcomError
-from tokcom.models.card import LABELS
-from tokcom.models.zoo import CONTEXT, model_card
+from tokcom.models.card import CONTEXT, LABELS
+from tokcom.models.installed import model_card
 
 FOLDER = Path(".cache/lab")
 RESULTS = "results.sqlite"

@@ -15,12 +15,15 @@ from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.airtime import frame_samples
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import CONDITIONS, CONTEXT, codebook, model_card
+from tokcom.models.card import CONDITIONS, CONTEXT
+from tokcom.models.codebooks import codebook
+from tokcom.models.installed import model_card
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of
 from tokcom_lab.relevance_bench import Judge
@@ -82,10 +85,7 @@ class ConditionsBench:
         self._masked, self._recovery = Recovery(prior), recovery
         known = [codebook(model)]
         self._link = SymbolLink(Transmitter(TransmitConfig(MCS), known), Receiver(known), tested=True)
-        self.frames = [
-            TokenFrame(own.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, frame_id=number)
-            for number, own in enumerate(tokens)
-        ]
+        self.frames = tokenizer.frames(tokens)
         code = code_of("tokcom.context", "tokcom.link", "tokcom.coding"), code_of(__name__)
         parts = [model_card(model).part(name)["sha256"] for name in ("tokenizer", CONTEXT, CONDITIONS)]
         self._content = [parts, key_of(pictures, labels, tokens), judge.content, seed, code]

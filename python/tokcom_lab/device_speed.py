@@ -11,7 +11,8 @@ from tokcom.context.condition import Condition
 from tokcom.device import ONNX, device_name, receiving_device
 from tokcom.link.bursts import compile_kernels
 from tokcom.link.recovery import FrameRecovery, LeftOver
-from tokcom.models.zoo import load_context, load_recovery, load_tokenizer
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.curves.context_curve import Bench
 
 

@@ -8,18 +8,12 @@ import numpy as np
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.errors import HeaderError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver, Reception
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.elements import Element, join
-from tokcom.packets.header import (
-    BASE_BITS,
-    CRC,
-    FIELDS,
-    FRAME_IDS,
-    VERSION,
-    BurstHeader,
-    HeaderBase,
-    extension_length,
-)
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.header_base import HeaderBase
+from tokcom.packets.header_fields import BASE_BITS, CRC, FIELDS, FRAME_IDS, VERSION, extension_length
 from tokcom.packets.labels import LABELS
 from tokcom.packets.layout import pack
 from tokcom.phy.burst import plan_burst

@@ -1,81 +1,26 @@
 """Information about content in the shape of bursts, for an observer without the key.
 
 Semantic MCS gives predictable packets less protection, and header and length of a burst are in clear. A classifier is
-trained on what can be seen from outside, and asked for the class of pictures that it has not seen.
+trained on what can be seen from outside, and asked for the class of pictures, or the kind of texts, that it has not
+seen.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from tokcom.adaptation.predictability import token_bits
 from tokcom.adaptation.residual import ResidualModel
-from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import AdaptationConfig, Choice, LinkAdapter
-from tokcom.models.zoo import CONTEXT, codebook, load_context, load_residual, load_tokenizer
+from tokcom.link.transmitter import TransmitConfig
 from tokcom.packets.mcs_map import MCS_NOT_SENT
-from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of, model_content
+from tokcom_lab.predictability_samples import Sample
 
 TAG_BITS = 32
 FOLDS = 5
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 BISECTIONS = 12
-BATCH = 16
-"""Pictures whose predictability is computed before the results are saved."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Pictures of some classes as they are sent.
-
-    Attributes:
-        tokens: int32 (n, rows, columns).
-        bits: float32 (n, n_tokens), predictability of each token without a label.
-        labels: int (n,), 0 to the number of classes - 1.
-    """
-
-    tokens: np.ndarray
-    bits: np.ndarray
-    labels: np.ndarray
-
-
-def sample_of(
-    pictures: np.ndarray, labels: np.ndarray, model: str, part: str = CONTEXT, *, cache: str | Path = FOLDER,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Sample:  # fmt: skip
-    """Tokens of pictures and their predictability, computed once and cached.
-
-    Args:
-        pictures: uint8 (n, size, size, 3).
-        labels: int (n,).
-        model: name or folder of the model.
-        part: the prior: `zoo.CONTEXT` or `zoo.SMALL_CONTEXT`.
-        cache: folder of the cache.
-        progress: called with the number of pictures done since the last call.
-
-    Raises:
-        ModelError: the model lacks a part.
-    """
-    tokenizer, prior = load_tokenizer(model, visits=0, device="cpu"), load_context(model, "cpu", part)
-    content = [model_content(model), part, code_of("tokcom.context", "tokcom.adaptation"), "leakage"]
-    names, made = [key_of(content, picture) for picture in pictures], {}
-    table = Table(Path(cache) / RESULTS, "leakage")
-    for name, _, data in table.find(names):
-        made[name] = np.frombuffer(data, np.float32)
-    unknown = [number for number, name in enumerate(names) if name not in made]
-    progress(len(names) - len(unknown))
-    tokens = np.concatenate([tokenizer.encode(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)])
-    for start in range(0, len(unknown), BATCH):
-        rows = unknown[start : start + BATCH]
-        new = {names[row]: token_bits(prior, _frame(tokens[row], model)).astype(np.float32) for row in rows}
-        table.add({name: ({}, bits.tobytes()) for name, bits in new.items()})
-        made |= new
-        progress(len(rows))
-    table.close()
-    return Sample(tokens, np.stack([made[name] for name in names]), np.asarray(labels))
 
 
 def observed(choice: Choice) -> np.ndarray:
@@ -83,6 +28,14 @@ def observed(choice: Choice) -> np.ndarray:
     (18,)."""
     packets = np.bincount(choice.mcs, minlength=MCS_NOT_SENT + 1)
     return np.array([*packets, choice.airtime, choice.signalling_bits], float)
+
+
+def told_apart(choices: Sequence[Choice]) -> float:
+    """Share of right answers of an observer who knows two of the frames and is asked which was sent, over all pairs:
+    1 if no two bursts have the same MCS in the same order and the same length, 1/2 if all have."""
+    shapes = Counter((choice.mcs.tobytes(), choice.airtime, choice.signalling_bits) for choice in choices)
+    total = len(choices) * (len(choices) - 1)
+    return 1 - sum(count * (count - 1) for count in shapes.values()) / total / 2
 
 
 def accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> float:
@@ -123,35 +76,36 @@ def accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test
 
 
 def leakage(
-    train: Sample, test: Sample, model: str, esn0_db: Sequence[float], *, bound: float = 0.02,
-    progress: Callable[[int], None] = lambda done: None,
+    train: Sample, test: Sample, residual: ResidualModel, esn0_db: Sequence[float], *,
+    config: TransmitConfig | None = None, bound: float = 0.02, progress: Callable[[int], None] = lambda done: None,
 ) -> list[dict]:  # fmt: skip
-    """Rate at which a classifier finds the class of pictures from the shape of their bursts, adapted to their content
-    and of one shape for all.
+    """Rate at which a classifier finds the kind of frames from the shape of their bursts, adapted to their content and
+    of one shape for all, and at which an observer who knows two frames of the test sample can tell which was sent.
 
-    The one shape is that of the smallest assumed predictability with which training pictures are expected to have no
+    The one shape is that of the smallest assumed predictability with which training frames are expected to have no
     more wrong tokens on average than with adapted shapes.
 
     Args:
-        train: pictures that the classifier learns from, and the shape is chosen with.
-        test: other pictures.
-        model: name or folder of the model.
+        train: frames that the classifier learns from, and the shape is chosen with.
+        test: other frames.
+        residual: errors that the policy expects.
         esn0_db: Es/N0 of the channel.
+        config: of the transmitter; None for that of pictures.
         bound: of the semantic policy.
         progress: called with the number of values of Es/N0 done since the last call.
     """
-    residual, rows = load_residual(model), []
+    rows = []
     for value in esn0_db:
-        adapted = _adapter(residual, bound)
-        inside, outside = _choices(adapted, train, model, value), _choices(adapted, test, model, value)
+        adapted = _adapter(residual, config, bound)
+        inside, outside = _choices(adapted, train, value), _choices(adapted, test, value)
         wrong = np.mean([each.expected_ter for each in inside])
         rows.append(_row("adapted", value, inside, train, outside, test))
         rows[-1]["expected_ter"] = round(float(np.mean([each.expected_ter for each in outside])), 5)
-        constant = _constant(residual, bound, train, model, value, wrong)
-        one, other = _choices(constant, train, model, value), _choices(constant, test, model, value)
+        constant = _constant(residual, config, bound, train, value, wrong)
+        one, other = _choices(constant, train, value), _choices(constant, test, value)
         rows.append(_row("constant", value, one, train, other, test))
         rows[-1] |= {
-            "expected_ter": round(float(_expected(constant, test, model, value)), 5),
+            "expected_ter": round(float(_expected(constant, test, value)), 5),
             "assumed_bits": constant.config.assumed_bits,
             "airtime_over_adapted": round(rows[-1]["airtime_samples"] / rows[-2]["airtime_samples"] - 1, 4),
         }
@@ -159,9 +113,11 @@ def leakage(
     return rows
 
 
-def _adapter(residual: ResidualModel, bound: float, assumed_bits: float | None = None) -> LinkAdapter:
-    config = AdaptationConfig("semantic", bound=bound, assumed_bits=assumed_bits)
-    return LinkAdapter(config, None, _Unasked(), residual, tag_bits=TAG_BITS)
+def _adapter(
+    residual: ResidualModel, config: TransmitConfig | None, bound: float, assumed_bits: float | None = None
+) -> LinkAdapter:
+    policy = AdaptationConfig("semantic", bound=bound, assumed_bits=assumed_bits)
+    return LinkAdapter(policy, config, _Unasked(), residual, tag_bits=TAG_BITS)
 
 
 class _Unasked:
@@ -169,35 +125,32 @@ class _Unasked:
 
 
 def _constant(
-    residual: ResidualModel, bound: float, sample: Sample, model: str, esn0_db: float, wrong: float
+    residual: ResidualModel, config: TransmitConfig | None, bound: float, sample: Sample, esn0_db: float, wrong: float
 ) -> LinkAdapter:
     """The adapter of one shape, the shortest with which a sample's expected share of wrong tokens is not above."""
     low, high = 0.05, 20.0
     for _ in range(BISECTIONS):
         middle = float(np.sqrt(low * high))
-        if _expected(_adapter(residual, bound, middle), sample, model, esn0_db) <= wrong:
+        if _expected(_adapter(residual, config, bound, middle), sample, esn0_db) <= wrong:
             high = middle
         else:
             low = middle
-    return _adapter(residual, bound, round(high, 3))
+    return _adapter(residual, config, bound, round(high, 3))
 
 
-def _expected(adapter: LinkAdapter, sample: Sample, model: str, esn0_db: float) -> float:
+def _expected(adapter: LinkAdapter, sample: Sample, esn0_db: float) -> float:
     """Expected share of wrong tokens where all frames of a sample are sent alike."""
-    choice, esn0 = _choices(adapter, sample, model, esn0_db, 1)[0], np.array([esn0_db])
+    choice, esn0 = _choices(adapter, sample, esn0_db, 1)[0], np.array([esn0_db])
     found = [
-        adapter.expected_ter(_frame(tokens, model), choice, esn0, bits)
-        for tokens, bits in zip(sample.tokens, sample.bits, strict=True)
+        adapter.expected_ter(frame, choice, esn0, bits) for frame, bits in zip(sample.frames, sample.bits, strict=True)
     ]
     return float(np.mean(found))
 
 
-def _choices(
-    adapter: LinkAdapter, sample: Sample, model: str, esn0_db: float, count: int | None = None
-) -> list[Choice]:
+def _choices(adapter: LinkAdapter, sample: Sample, esn0_db: float, count: int | None = None) -> list[Choice]:
     return [
-        adapter.choose(_frame(tokens, model), 0, np.array([esn0_db]), bits=bits)
-        for tokens, bits in zip(sample.tokens[:count], sample.bits[:count], strict=True)
+        adapter.choose(frame, 0, np.array([esn0_db]), bits=bits)
+        for frame, bits in zip(sample.frames[:count], sample.bits[:count], strict=True)
     ]
 
 
@@ -213,14 +166,9 @@ def _row(
         "accuracy": round(found, 4),
         "chance": round(chance, 4),
         "standard_error": round(float(np.sqrt(found * (1 - found) / len(test))), 4),
+        "pairs": round(told_apart(test), 4),
         "airtime_samples": round(float(np.mean([each.airtime for each in test])), 1),
     }
-
-
-def _frame(tokens: np.ndarray, model: str) -> TokenFrame:
-    """A frame without a class label, which would stand in the header."""
-    book = codebook(model)
-    return TokenFrame(tokens.ravel().astype(np.int32), book.name, book.size, tokens.shape, book.modality)
 
 
 def _fitted(features: np.ndarray, labels: np.ndarray, penalty: float) -> torch.Tensor:

@@ -6,7 +6,6 @@ Both need a Python package and a file of weights, which the user provides; witho
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,12 +15,6 @@ from tokcom.errors import ModelError
 
 LPIPS_WEIGHTS = "lpips-alex.safetensors"
 CLIP_WEIGHTS = "clip-ViT-B-32.safetensors"
-
-
-class Likeness(Protocol):
-    """Measure of similarity of two pictures, uint8 (height, width, 3)."""
-
-    def __call__(self, sent: np.ndarray, received: np.ndarray) -> float: ...
 
 
 class Lpips:

@@ -8,7 +8,8 @@ import numpy as np
 
 from tokcom.context.classifier import Classifier
 from tokcom.errors import DatasetError, PictureError
-from tokcom.models.zoo import load_classifier, model_card
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_classifier
 from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, sample_pictures, square
 from tokcom_lab.training.dataset import SPLITS, load_dataset
 

@@ -9,7 +9,9 @@ from tokcom.context.prior import CAUSAL, Prior
 from tokcom.errors import ModelError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import CONTEXT, load_context, load_tokenizer, model_card
+from tokcom.models.card import CONTEXT
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.photographs import Photographs
 

@@ -135,10 +135,7 @@ class RelevanceBench:
     ):  # fmt: skip
         self.pictures, self.labels, self.judge, self.seed = pictures, labels, judge, seed
         self.tokenizer, self.prior = tokenizer, prior
-        self.frames = [
-            TokenFrame(own.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, frame_id=number)
-            for number, own in enumerate(tokens)
-        ]
+        self.frames = tokenizer.frames(tokens)
         self._classifier = classifier
         code = code_of("tokcom.source", "tokcom.context", "tokcom.tokenizers"), code_of(__name__)
         self.content = [key_of(pictures, labels, tokens), tokenizer.codebook, prior.codebook, judge.content, seed, code]

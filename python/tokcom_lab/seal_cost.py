@@ -11,7 +11,8 @@ from tokcom.channel.awgn import awgn
 from tokcom.coding.list_decoding import ListSettings
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.universal_hash import UniversalHash
 from tokcom.security.frame_cipher import Direction, FrameCipher

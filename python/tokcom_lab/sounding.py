@@ -8,7 +8,7 @@ import numpy as np
 
 from tokcom.context.sound_encoder import LONGEST_S
 from tokcom.errors import DatasetError
-from tokcom.models.zoo import SOUNDS, load_sounds
+from tokcom.models.description_points import SOUNDS, load_sounds
 from tokcom.tokenizers.sounds import SUFFIXES, read_sound
 from tokcom_lab.training.sounds import MEASURED_FOLD
 

@@ -28,6 +28,31 @@ def pdu():
     return make
 
 
+@pytest.fixture(scope="session")
+def frame():
+    """A photograph's tokens, with a class label."""
+    from tokcom.models.zoo import load_tokenizer
+    from tokcom.tokenizers.pictures import load_picture, sample_pictures, square
+
+    tokenizer = load_tokenizer("caltech64", 0, "cpu")
+    picture = square(load_picture(sample_pictures()[3]), tokenizer.image_size)
+    return tokenizer.tokenize(picture, cmi=7, frame_id=5)
+
+
+@pytest.fixture
+def tokens_pdu(pdu):
+    """Makes the PDU of a frame with that label, with other tokens if given."""
+
+    def make(frame, tokens=None, **more):
+        meta = {
+            "frame_id": frame.frame_id, "modality": frame.modality, "codebook": frame.codebook,
+            "codebook_size": frame.codebook_size, "grid": frame.grid, "cmi": 7, "cmi_name": "x", "name": "cat",
+        }  # fmt: skip
+        return pdu(frame.tokens if tokens is None else tokens, **meta | more)
+
+    return make
+
+
 @pytest.fixture
 def send():
     """Posts PDUs to a block in a strict flowgraph that runs to its end; returns (metadata, array) of what came out."""

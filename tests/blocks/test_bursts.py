@@ -11,9 +11,10 @@ from gnuradio import blocks, gr, tokcom
 
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
-from tokcom.models.zoo import codebook
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebook
 from tokcom.packets.elements import NAMES, QUANTIZERS
 
 CODEBOOK = codebook("caltech64").name

@@ -9,7 +9,7 @@ from gnuradio import gr, tokcom
 from PIL import Image
 
 from tokcom.errors import ParameterError
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 
 TEXT = "the rain on the other train"
 

@@ -8,8 +8,12 @@ from gnuradio import gr, tokcom
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.recovery import RecoverySettings
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
-from tokcom.models.zoo import DEFAULT_MODEL, codebook, load_recovery, load_tokenizer
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebook
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_tokenizer
 from tokcom.tokenizers.pictures import load_picture
 
 SEED = 3

@@ -6,7 +6,7 @@ import pytest
 from gnuradio import gr, tokcom
 
 from tokcom.errors import KeyFileError, ParameterError
-from tokcom.models.zoo import codebook
+from tokcom.models.codebooks import codebook
 from tokcom.packets import feedback
 from tokcom.packets.layout import packet_layout, unpack
 from tokcom.security.keys import load_key, new_key, save_key

@@ -9,7 +9,7 @@ import pytest
 from gnuradio import blocks, gr, tokcom
 
 from tokcom.errors import ParameterError
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom.tokenizers.pictures import load_picture, square
 

@@ -7,7 +7,7 @@ from gnuradio import blocks, gr, tokcom
 
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import codebook
+from tokcom.models.codebooks import codebook
 from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.frames import FrameSeparator, KnownCodebook, modulate_frame
 from tokcom.multiple_access.plan import MultiUserPlan

@@ -8,7 +8,7 @@ import pytest
 from gnuradio import gr, tokcom
 
 from tokcom.frame import BitFrame, TokenFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import codebook_id
 
 DONE = pmt.cons(pmt.intern("done"), pmt.from_long(1))

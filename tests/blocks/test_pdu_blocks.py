@@ -6,14 +6,17 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import tokcom
-from gnuradio.tokcom._pdu import frame_keys, frame_of
+from gnuradio.tokcom._frame_keys import frame_keys, frame_of
 
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models import descriptions
-from tokcom.models.zoo import codebook, describe_sound, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.description_points import describe_sound
+from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout, unpack

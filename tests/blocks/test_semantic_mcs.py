@@ -5,7 +5,7 @@ import pytest
 from gnuradio import gr, tokcom
 
 from tokcom.errors import ModelError, ParameterError
-from tokcom.models.zoo import codebook
+from tokcom.models.codebooks import codebook
 from tokcom.packets.layout import packet_layout, unpack
 
 CODEBOOK = codebook("caltech64").name
@@ -190,8 +190,8 @@ def test_texts_are_chosen_for_by_their_language_model(tiny_text_model, tmp_path,
     import json
     import shutil
 
+    from tokcom.models.fits import load_residual
     from tokcom.models.text import load_text_tokenizer
-    from tokcom.models.zoo import load_residual
 
     folder = tmp_path / "model"
     shutil.copytree(tiny_text_model, folder)

@@ -10,7 +10,8 @@ from gnuradio import blocks, gr, tokcom
 
 from tokcom.errors import ParameterError, RecordingError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.recording.reader import open_recording
 from tokcom.recording.replay import replay

@@ -7,34 +7,15 @@ from gnuradio import tokcom
 from tokcom import keys
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.models.zoo import codebook, load_frame_coder, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.source_coding import load_frame_coder
 from tokcom.packets.codebook import codebook_id
-from tokcom.tokenizers.pictures import load_picture, sample_pictures, square
 
 pytest.importorskip("constriction")
 
 BOOK = codebook("caltech64")
 TURNS = 3
 """Fewer than usual: it takes less time."""
-
-
-@pytest.fixture(scope="module")
-def frame():
-    tokenizer = load_tokenizer("caltech64", 0, "cpu")
-    picture = square(load_picture(sample_pictures()[3]), tokenizer.image_size)
-    return tokenizer.tokenize(picture, cmi=7, frame_id=5)
-
-
-@pytest.fixture
-def tokens_pdu(pdu):
-    def make(frame, **more):
-        meta = {
-            "frame_id": frame.frame_id, "modality": frame.modality, "codebook": frame.codebook,
-            "codebook_size": frame.codebook_size, "grid": frame.grid, "cmi": 7, "cmi_name": "x", "name": "cat",
-        }  # fmt: skip
-        return pdu(frame.tokens, **meta | more)
-
-    return make
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from gnuradio import gr, tokcom
 
 from tokcom.errors import ParameterError, TransportError
-from tokcom.models.zoo import codebook
+from tokcom.models.codebooks import codebook
 
 BOOK = codebook("caltech64")
 

@@ -7,8 +7,8 @@ from gnuradio import blocks, gr, tokcom
 
 from tokcom.errors import ParameterError
 from tokcom.frame import BitFrame, TokenFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.models.zoo import codebook
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebook
 
 BOOK = codebook("caltech64")
 RNG = np.random.default_rng(3)

@@ -10,7 +10,8 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST
 from tokcom.link.packets import MixedPackets
-from tokcom.models.zoo import codebook, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import pack, packet_layout

@@ -6,30 +6,10 @@ from gnuradio import tokcom
 
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST
-from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_thinner import FrameThinner
-from tokcom.models.zoo import load_chooser, load_tokenizer
+from tokcom.link.transmitter import TransmitConfig
+from tokcom.models.source_coding import load_chooser
 from tokcom.packets.thinning import sent_mask
-from tokcom.tokenizers.pictures import load_picture, sample_pictures, square
-
-
-@pytest.fixture(scope="module")
-def frame():
-    tokenizer = load_tokenizer("caltech64", 0, "cpu")
-    picture = square(load_picture(sample_pictures()[3]), tokenizer.image_size)
-    return tokenizer.tokenize(picture, cmi=7, frame_id=5)
-
-
-@pytest.fixture
-def tokens_pdu(pdu):
-    def make(frame, tokens=None, **more):
-        meta = {
-            "frame_id": frame.frame_id, "modality": frame.modality, "codebook": frame.codebook,
-            "codebook_size": frame.codebook_size, "grid": frame.grid, "cmi": 7, "name": "cat",
-        }  # fmt: skip
-        return pdu(frame.tokens if tokens is None else tokens, **meta | more)
-
-    return make
 
 
 @pytest.mark.parametrize("choice", ["checkerboard", "regions"])

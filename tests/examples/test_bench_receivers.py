@@ -11,10 +11,8 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, gr, tokcom
-from PyQt5.QtCore import QEventLoop, QTimer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PATIENCE = 60_000
 
 
 class Radio(gr.hier_block2):
@@ -57,16 +55,6 @@ UHD = SimpleNamespace(
 SOAPY = SimpleNamespace(source=Radio, sink=Antenna)
 
 
-def until(condition):
-    """Let the window live until a condition holds; returns whether it did."""
-    loop, looking = QEventLoop(), QTimer()
-    looking.timeout.connect(lambda: condition() and loop.quit())
-    looking.start(20)
-    QTimer.singleShot(PATIENCE, loop.quit)
-    loop.exec_()
-    return condition()
-
-
 @pytest.fixture
 def example(qt, tmp_path, monkeypatch):
     """Makes the flowgraph of an example whose radio is not one."""
@@ -86,7 +74,7 @@ def example(qt, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "radio"), [("usrp_rx", "usrp_source"), ("soapy_rx", "radio")])
-def test_a_bench_receiver_shows_pictures_spectrum_and_constellation(name, radio, example, tmp_path):
+def test_a_bench_receiver_shows_pictures_spectrum_and_constellation(name, radio, example, tmp_path, until):
     _, flowgraph = example(name, out_folder=str(tmp_path / "out"), streams="3")
     source, drawn = getattr(flowgraph, radio), flowgraph._constellation_win
     flowgraph.show()
@@ -115,7 +103,7 @@ def test_a_bench_receiver_shows_pictures_spectrum_and_constellation(name, radio,
     assert flowgraph.width() <= room.width() and flowgraph.height() <= room.height()
 
 
-def run_to_the_end(flowgraph, kept):
+def run_to_the_end(flowgraph, kept, until):
     flowgraph.start()
     assert until(lambda: len(kept.data()) >= 60_000)
     flowgraph.stop()
@@ -123,10 +111,10 @@ def run_to_the_end(flowgraph, kept):
     return np.array(kept.data(), np.complex64), kept.tags()
 
 
-def test_a_usrp_sends_bursts_in_periods_of_its_clock(example):
+def test_a_usrp_sends_bursts_in_periods_of_its_clock(example, until):
     module, flowgraph = example("usrp_tx", period=0.5)
     module.snippets_main_after_init(flowgraph)
-    samples, tags = run_to_the_end(flowgraph, flowgraph.usrp_sink.kept)
+    samples, tags = run_to_the_end(flowgraph, flowgraph.usrp_sink.kept, until)
     times = [tag.value for tag in tags if str(tag.key) == "tx_time"]
     assert len(times) >= 2 and np.mean(np.abs(samples) ** 2) > 0.01
     seconds = [pmt.to_uint64(pmt.tuple_ref(t, 0)) + pmt.to_double(pmt.tuple_ref(t, 1)) for t in times]
@@ -134,9 +122,9 @@ def test_a_usrp_sends_bursts_in_periods_of_its_clock(example):
     assert seconds[0] > 500 and np.allclose(slots, np.round(slots)) and slots.min() >= 1
 
 
-def test_a_radio_without_bursts_gets_a_stream_that_goes_on(example):
+def test_a_radio_without_bursts_gets_a_stream_that_goes_on(example, until):
     _, flowgraph = example("soapy_tx")
-    samples, _ = run_to_the_end(flowgraph, flowgraph.radio.kept)
+    samples, _ = run_to_the_end(flowgraph, flowgraph.radio.kept, until)
     assert (samples == 0).any() and len(samples) >= 60_000
 
 

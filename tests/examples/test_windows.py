@@ -9,12 +9,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from PyQt5.QtCore import QEventLoop, QTimer
 
 from tokcom.models.packages import has_sentences
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PATIENCE = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +50,7 @@ def window(qt, script, tmp_path, monkeypatch):
         flowgraph.close()
 
 
-def until(condition):
-    """Let the window live until a condition holds; returns whether it did."""
-    loop, looking = QEventLoop(), QTimer()
-    looking.timeout.connect(lambda: condition() and loop.quit())
-    looking.start(20)
-    QTimer.singleShot(PATIENCE, loop.quit)
-    loop.exec_()
-    return condition()
-
-
-def test_a_first_link_shows_pictures_and_fits_its_window(window):
+def test_a_first_link_shows_pictures_and_fits_its_window(window, until):
     flowgraph = window("first_link")
     view = flowgraph.image_view
     assert until(lambda: view.frames_shown >= 3)
@@ -74,7 +62,7 @@ def test_a_first_link_shows_pictures_and_fits_its_window(window):
     assert flowgraph.width() >= min(1120, room.width() - 20) and flowgraph.height() >= min(650, room.height() - 60)
 
 
-def test_sliders_turn_the_channel_while_pictures_come(window):
+def test_sliders_turn_the_channel_while_pictures_come(window, until):
     flowgraph = window("impairments")
     view = flowgraph.image_view
     assert until(lambda: view.frames_shown >= 2)
@@ -92,7 +80,7 @@ def test_sliders_turn_the_channel_while_pictures_come(window):
     assert until(lambda: view.frames_shown >= turned + 2) and view.frames_refused == 0
 
 
-def test_what_is_recorded_is_replayed(script, window, tmp_path):
+def test_what_is_recorded_is_replayed(script, window, tmp_path, until):
     recording = tmp_path / "out" / "recording"
     run = subprocess.run(
         [sys.executable, str(script("record"))], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -132,7 +120,7 @@ def test_without_a_recording_replay_says_so_and_ends(script, name, said, tmp_pat
     assert run.returncode == 1 and said in run.stderr and "Traceback" not in run.stderr
 
 
-def test_a_sentence_goes_with_a_picture_and_one_of_two_receivers_takes_it(window):
+def test_a_sentence_goes_with_a_picture_and_one_of_two_receivers_takes_it(window, until):
     if not has_sentences():
         pytest.skip("the package of requirements/sentences.txt is not installed")
     flowgraph = window("cross_modal")
@@ -144,7 +132,7 @@ def test_a_sentence_goes_with_a_picture_and_one_of_two_receivers_takes_it(window
     assert flowgraph.image_tokenizer._told == ({}, b"")
 
 
-def test_two_transmitters_at_once_are_shown_each_in_its_own_window(window):
+def test_two_transmitters_at_once_are_shown_each_in_its_own_window(window, until):
     flowgraph = window("todma_loopback")
     views = flowgraph.image_view_0, flowgraph.image_view_1
     assert until(lambda: min(view.frames_shown for view in views) >= 1)

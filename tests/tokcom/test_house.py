@@ -49,6 +49,7 @@ ROOMS = {
     ),
     "tokcom_lab": (
         "cache",
+        "workers",
         "memory",
         "perceptual",
         "training",
@@ -57,6 +58,7 @@ ROOMS = {
         "photograph_tokens",
         "text_messages",
         "curves",
+        "predictability_samples",
         "leakage",
         "membership",
         "seal_cost",

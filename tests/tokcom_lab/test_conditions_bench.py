@@ -6,7 +6,10 @@ import torch
 
 from tokcom.context.description import WIDTH, of_point
 from tokcom.context.sentence_map import SentenceMap, SentenceMapConfig
-from tokcom.models.zoo import CONDITIONS, CONTEXT, load_context, load_recovery, load_tokenizer, model_card
+from tokcom.models.card import CONDITIONS, CONTEXT
+from tokcom.models.installed import model_card
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.conditions_bench import (
     AIR_KINDS,
     ENERGY,

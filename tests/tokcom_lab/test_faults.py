@@ -1,7 +1,7 @@
 import pytest
 
 from tokcom.channel.model import ChannelSettings
-from tokcom.packets.header import FIELDS
+from tokcom.packets.header_fields import FIELDS
 from tokcom_lab import faults
 from tokcom_lab.faults import SAMPLE_RATE, random_headers, soak
 

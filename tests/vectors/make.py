@@ -14,7 +14,7 @@ import numpy as np
 from sigmf import SigMFFile
 
 from tokcom.frame import BitFrame, Payload, TokenFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.elements import Element
 from tokcom.packets.header import BurstHeader

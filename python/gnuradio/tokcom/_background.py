@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pmt
 
-from ._pdu import PduBlock, open_pdu
+from ._pdu import open_pdu
+from ._pdu_block import PduBlock
 from ._queue import BoundedQueue
 
 

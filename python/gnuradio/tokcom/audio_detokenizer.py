@@ -6,11 +6,12 @@ import numpy as np
 from tokcom import keys
 from tokcom.frame import LOST
 from tokcom.models.speech import DEFAULT_SPEECH_MODEL, load_speech_tokenizer
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.pitch import FRAME, RATE
 from tokcom.tokenizers.speech import SpeechDecoder
 
-from ._pdu import PduBlock, Unknown, frame_of
+from ._frame_keys import frame_of
+from ._pdu_block import PduBlock, Unknown
 
 QUEUE_SIZE = 64
 """Largest number of frames waiting."""

@@ -3,7 +3,8 @@ from gnuradio import gr
 
 from tokcom.tokenizers.sounds import SoundWriter
 
-from ._pdu import open_pdu, reason
+from ._pdu import open_pdu
+from ._pdu_block import reason
 
 
 class audio_sink(gr.basic_block):

@@ -8,7 +8,7 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError, SpeechError
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.pitch import FRAME, RATE
 from tokcom.tokenizers.sounds import read_sound
 from tokcom.tokenizers.speech import MODALITY

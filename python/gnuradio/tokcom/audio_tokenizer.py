@@ -6,10 +6,11 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import ParameterError, SpeechError
 from tokcom.models.speech import DEFAULT_SPEECH_MODEL, load_speech_tokenizer
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.speech import SpeechEncoder, checked
 
-from ._pdu import PduBlock, frame_keys
+from ._frame_keys import frame_keys
+from ._pdu_block import PduBlock
 
 
 class audio_tokenizer(PduBlock):

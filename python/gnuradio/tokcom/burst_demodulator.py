@@ -5,14 +5,17 @@ import pmt
 
 from tokcom import keys
 from tokcom.errors import LockedError, ParameterError, RejectedError
-from tokcom.link.bursts import Receiver, compile_kernels
+from tokcom.link.bursts import compile_kernels
+from tokcom.link.receiver import Receiver
 from tokcom.packets.header import BurstHeader
+from tokcom.phy.found_burst import FoundBurst
 from tokcom.phy.profile import profile
-from tokcom.phy.searcher import FoundBurst
 from tokcom.phy.synchronization import Synchronization
 from tokcom.security.keyring import Keyring
 
-from ._pdu import PduBlock, header_keys, header_of, make_pdu, required, vector_of
+from ._burst_keys import header_keys, header_of
+from ._pdu import make_pdu, required, vector_of
+from ._pdu_block import PduBlock
 
 
 class burst_demodulator(PduBlock):

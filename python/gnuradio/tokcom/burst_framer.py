@@ -6,10 +6,14 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
-from tokcom.link.bursts import TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.bursts import compile_kernels
 from tokcom.link.schedule import BurstSchedule
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 
-from ._pdu import labels_of, layout_of, make_pdu, mcs_of, open_pdu, outline_of, reason, required, seal_of
+from ._burst_keys import labels_of, layout_of, mcs_of, seal_of
+from ._frame_keys import outline_of
+from ._pdu import make_pdu, open_pdu, required
+from ._pdu_block import reason
 from ._queue import BoundedQueue
 
 LEAD_SECONDS = 0.1

@@ -6,11 +6,15 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.link.bursts import compile_kernels
+from tokcom.phy.found_burst import FoundBurst
 from tokcom.phy.hints import REMEDIES
-from tokcom.phy.searcher import BurstSearcher, FoundBurst, SearchCounters, compile_search
+from tokcom.phy.search_counters import SearchCounters
+from tokcom.phy.searcher import BurstSearcher, compile_search
 from tokcom.phy.stream_clock import StreamClock, stamp_of
 
-from ._pdu import header_keys, make_pdu, reason
+from ._burst_keys import header_keys
+from ._pdu import make_pdu
+from ._pdu_block import reason
 
 
 class burst_sync(gr.sync_block):

@@ -7,9 +7,10 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 
-from ._pdu import open_pdu, reason, required, vector_of
+from ._pdu import open_pdu, required, vector_of
+from ._pdu_block import reason
 from ._recent import FrameKey, RecentFrames, frame_key
 
 REMEMBERED, REMEMBERED_BYTES = 64, 64 << 20

@@ -6,7 +6,9 @@ from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.packets.feedback import Feedback
 
-from ._pdu import PduBlock, frame_of, vector_of
+from ._frame_keys import frame_of
+from ._pdu import vector_of
+from ._pdu_block import PduBlock
 
 
 class feedback_decoder(PduBlock):

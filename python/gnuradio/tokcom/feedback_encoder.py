@@ -4,12 +4,15 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.errors import ParameterError
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs
 from tokcom.packets import feedback
 from tokcom.packets.feedback import Feedback
 
-from ._pdu import PduBlock, carriers_of, frame_keys, required, vector_of
+from ._burst_keys import carriers_of
+from ._frame_keys import frame_keys
+from ._pdu import required, vector_of
+from ._pdu_block import PduBlock
 
 
 class feedback_encoder(PduBlock):

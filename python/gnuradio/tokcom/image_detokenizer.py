@@ -6,11 +6,14 @@ import pmt
 
 from tokcom import keys
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import DEFAULT_MODEL, load_detokenizers
+from tokcom.models.by_codebook import load_detokenizers
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.tokenizers.groups import frames_of
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
-from ._pdu import PduBlock, Unknown, frame_keys, frame_of, vector_of
+from ._frame_keys import frame_keys, frame_of
+from ._pdu import vector_of
+from ._pdu_block import PduBlock, Unknown
 
 QUEUE_SIZE = 64
 """Largest number of frames waiting."""

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from gnuradio import gr
 
-from tokcom.models.zoo import DEFAULT_MODEL
+from tokcom.models.folders import DEFAULT_MODEL
 
 from .image_detokenizer import image_detokenizer
 from .token_receiver import token_receiver

@@ -14,7 +14,9 @@ from tokcom.metrics.frame_report import frame_report, reception_report, seconds_
 from tokcom.recording.pictures import file_name, save_picture
 from tokcom.tokenizers.pictures import square
 
-from ._pdu import open_pdu, picture_of, reason, required
+from ._frame_keys import picture_of
+from ._pdu import open_pdu, required
+from ._pdu_block import reason
 from ._recent import FrameKey, RecentFrames, frame_key
 
 STAGES = ("sent", "tokenized", "lost", "recovered")

@@ -9,14 +9,15 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError, PictureError
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.camera import PREFIX, open_camera
 from tokcom.tokenizers.captions import load_caption
 from tokcom.tokenizers.pictures import find_pictures, load_picture, sample_pictures
 from tokcom.tokenizers.text import MODALITY as TEXT
 from tokcom.tokenizers.video_file import is_video, load_av, video_frames
 
-from ._pdu import Metadata, make_pdu, reason
+from ._pdu import Metadata, make_pdu
+from ._pdu_block import reason
 
 MODALITY = "image"
 

@@ -9,11 +9,14 @@ from tokcom import keys
 from tokcom.context.classifier import class_label
 from tokcom.errors import ParameterError, TokcomError
 from tokcom.models.descriptions import describe_for
-from tokcom.models.zoo import DEFAULT_MODEL, load_classifier, load_tokenizer, model_card
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom.tokenizers.pictures import square
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, picture_of, required
+from ._frame_keys import frame_keys, picture_of
+from ._pdu import required
 
 REMEMBERED = 64
 """Sentences of pictures whose descriptions are kept."""

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from gnuradio import gr
 
 from tokcom.errors import ParameterError
-from tokcom.models.zoo import DEFAULT_MODEL
+from tokcom.models.folders import DEFAULT_MODEL
 
 from .image_detokenizer import image_detokenizer
 from .image_source import image_source

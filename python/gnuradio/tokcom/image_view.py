@@ -13,7 +13,9 @@ from tokcom.metrics.link_figures import LinkFigures, frame_figures
 from tokcom.metrics.tokens import token_error_rate
 from tokcom.tokenizers.pictures import square
 
-from ._pdu import open_pdu, picture_of, reason
+from ._frame_keys import picture_of
+from ._pdu import open_pdu
+from ._pdu_block import reason
 from ._qt import require_qt
 from ._queue import BoundedQueue
 from ._recent import RecentFrames, frame_key

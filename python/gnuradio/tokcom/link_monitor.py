@@ -13,7 +13,8 @@ from tokcom.metrics.figures_csv import FiguresFile
 from tokcom.metrics.link_figures import LinkFigures, frame_figures
 from tokcom.metrics.tokens import token_error_rate
 
-from ._pdu import Metadata, open_pdu, reason, required
+from ._pdu import Metadata, open_pdu, required
+from ._pdu_block import reason
 from ._recent import RecentFrames, frame_key
 
 REMEMBERED, REMEMBERED_BYTES = 256, 64 << 20

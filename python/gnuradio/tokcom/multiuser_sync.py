@@ -7,7 +7,8 @@ from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.plan import MultiUserPlan
 from tokcom.multiple_access.searcher import MultiUserSearcher
 
-from ._pdu import make_pdu, reason
+from ._pdu import make_pdu
+from ._pdu_block import reason
 
 
 class multiuser_sync(gr.sync_block):

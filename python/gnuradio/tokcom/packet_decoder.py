@@ -6,14 +6,19 @@ import pmt
 from tokcom import keys
 from tokcom.errors import LockedError, RejectedError
 from tokcom.frame import BITS
-from tokcom.link.bursts import Receiver
-from tokcom.models.zoo import DEFAULT_MODEL, codebook, model_card, model_names
+from tokcom.link.receiver import Receiver
+from tokcom.models.codebooks import codebook
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.installed import model_card, model_names
 from tokcom.packets import feedback
 from tokcom.packets.codebook import Codebook
 from tokcom.security.keyring import Keyring
 from tokcom.source.frame_coder import coded_content
 
-from ._pdu import PduBlock, Unknown, frame_keys, header_of, make_pdu, vector_of
+from ._burst_keys import header_of
+from ._frame_keys import frame_keys
+from ._pdu import make_pdu, vector_of
+from ._pdu_block import PduBlock, Unknown
 
 
 class packet_decoder(PduBlock):

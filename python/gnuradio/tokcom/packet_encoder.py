@@ -4,24 +4,18 @@ import numpy as np
 
 from tokcom import keys
 from tokcom.frame import BITS
-from tokcom.link.bursts import TransmitConfig, Transmitter
-from tokcom.models.zoo import DEFAULT_MODEL, codebooks
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebooks
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.packets.labels import NATURAL
 from tokcom.packets.seal import TAG_BITS
 from tokcom.packets.thinning import packets_sent
 from tokcom.security.sealer import Sealer
 
-from ._pdu import (
-    PduBlock,
-    layout_of,
-    mcs_of,
-    outline_of,
-    packet_rows,
-    payload_of,
-    required,
-    seal_value,
-    vector_of,
-)
+from ._burst_keys import layout_of, mcs_of, packet_rows, seal_value
+from ._frame_keys import outline_of, payload_of
+from ._pdu import required, vector_of
+from ._pdu_block import PduBlock
 
 
 class packet_encoder(PduBlock):

@@ -14,14 +14,18 @@ from tokcom.context.condition import Condition
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import BitFrame, Payload
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
-from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_memory import FrameMemory
-from tokcom.models.zoo import DEFAULT_MODEL, load_expectations
-from tokcom.packets.header import FRAME_IDS
+from tokcom.link.transmitter import TransmitConfig
+from tokcom.models.by_codebook import load_expectations
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.packets.layout import SPREAD, unpack
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 
-from ._pdu import PduBlock, carriers_of, layout_of, make_pdu, open_pdu, outline_of, packet_rows, required, vector_of
+from ._burst_keys import carriers_of, layout_of, packet_rows
+from ._frame_keys import outline_of
+from ._pdu import make_pdu, open_pdu, required, vector_of
+from ._pdu_block import PduBlock
 
 
 class semantic_mcs(PduBlock):
@@ -89,7 +93,6 @@ class semantic_mcs(PduBlock):
         self._unreported: set[int] = set()
         self._cqi_state = ""
         self._configuring = threading.Lock()
-        self.last_choice: Choice | None = None
         self._configure()
         self.message_port_register_in(self.CQI)
         self.message_port_register_in(self.REPORTS)
@@ -147,7 +150,7 @@ class semantic_mcs(PduBlock):
             offset = min(offset, 0.0)
         choice = adapter.choose(frame, seed, known.carrier_esn0_db, offset, condition=self._told(frame))
         number = frame.frame_id % FRAME_IDS
-        self.last_choice = self._sent[number] = choice
+        self._sent[number] = choice
         if known.state == "fresh":
             # Losses are not informative about the offset if the channel was unknown.
             self._unreported.add(number)

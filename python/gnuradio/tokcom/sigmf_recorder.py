@@ -12,7 +12,8 @@ from tokcom.recording.metadata import BurstAnnotation, RecordingInfo, require_fr
 from tokcom.recording.queued_writer import QueuedWriter
 from tokcom.recording.writer import SigmfWriter, require_free
 
-from ._pdu import reason, required
+from ._pdu import required
+from ._pdu_block import reason
 
 NOTED = {
     keys.FRAME_ID: int, keys.STREAM_ID: int, keys.PROFILE: str, keys.PACKETS: int, keys.PACKETS_LOST: int,

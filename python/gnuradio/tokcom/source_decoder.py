@@ -5,11 +5,14 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import FrameError
 from tokcom.frame import BitFrame
-from tokcom.models.zoo import DEFAULT_MODEL, load_frame_coder
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.source_coding import load_frame_coder
 from tokcom.packets.codebook import codebook_id
 
 from ._background import BackgroundPduBlock
-from ._pdu import Unknown, frame_keys, frame_of, required
+from ._frame_keys import frame_keys, frame_of
+from ._pdu import required
+from ._pdu_block import Unknown
 
 
 class source_decoder(BackgroundPduBlock):

@@ -3,10 +3,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from tokcom import keys
-from tokcom.models.zoo import DEFAULT_MODEL, load_frame_coder
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.source_coding import load_frame_coder
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, frame_of
+from ._frame_keys import frame_keys, frame_of
 
 
 class source_encoder(BackgroundPduBlock):

@@ -3,9 +3,10 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
-from tokcom.packets.header import FIELDS
+from tokcom.packets.header_fields import FIELDS
 
-from ._pdu import open_pdu, reason, required
+from ._pdu import open_pdu, required
+from ._pdu_block import reason
 
 STREAM_IDS = 1 << FIELDS["stream_id"]
 

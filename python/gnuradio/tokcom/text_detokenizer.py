@@ -6,7 +6,9 @@ import pmt
 from tokcom import keys
 from tokcom.models.text import DEFAULT_TEXT_MODEL, load_text_tokenizer
 
-from ._pdu import PduBlock, Unknown, frame_of, vector_of
+from ._frame_keys import frame_of
+from ._pdu import vector_of
+from ._pdu_block import PduBlock, Unknown
 
 QUEUE_SIZE = 64
 """Largest number of frames waiting."""

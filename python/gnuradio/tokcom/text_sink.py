@@ -10,7 +10,8 @@ from tokcom.errors import TextError
 from tokcom.tokenizers.text import marked_parts
 from tokcom.tokenizers.visible import visible
 
-from ._pdu import open_pdu, reason
+from ._pdu import open_pdu
+from ._pdu_block import reason
 
 STANDARD_OUTPUT = "-"
 

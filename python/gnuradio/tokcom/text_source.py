@@ -10,10 +10,11 @@ from gnuradio import gr
 
 from tokcom import keys
 from tokcom.errors import ParameterError, TextError
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.text import MAX_CHARACTERS, MODALITY, bounded_lines, pieces
 
-from ._pdu import make_pdu, open_pdu, reason
+from ._pdu import make_pdu, open_pdu
+from ._pdu_block import reason
 
 STANDARD_INPUT, UDP = "-", "udp:"
 LONGEST_DATAGRAM = 65_507

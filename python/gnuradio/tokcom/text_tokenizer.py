@@ -6,7 +6,9 @@ from tokcom import keys
 from tokcom.errors import TextError
 from tokcom.models.text import DEFAULT_TEXT_MODEL, load_text_tokenizer
 
-from ._pdu import PduBlock, frame_keys, required
+from ._frame_keys import frame_keys
+from ._pdu import required
+from ._pdu_block import PduBlock
 
 
 class text_tokenizer(PduBlock):

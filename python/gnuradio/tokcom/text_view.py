@@ -8,7 +8,8 @@ from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.tokenizers.text import marked_parts
 
-from ._pdu import open_pdu, reason
+from ._pdu import open_pdu
+from ._pdu_block import reason
 from ._qt import require_qt
 from ._queue import BoundedQueue
 

@@ -8,8 +8,9 @@ from tokcom.protocol.sender import DROPS, Sender, SenderSettings
 from tokcom.protocol.udp import UdpSender, parse_address
 from tokcom.security.keys import load_key
 
+from ._frame_keys import frame_of
 from ._network import NetworkThread
-from ._pdu import PduBlock, frame_of
+from ._pdu_block import PduBlock
 
 
 class token_datagram_sink(PduBlock):

@@ -13,15 +13,12 @@ from tokcom.context.prior import Prior
 from tokcom.errors import ModelError, ParameterError, TokcomError
 from tokcom.frame import BITS, BitFrame
 from tokcom.link.modes import MODES
-from tokcom.models.zoo import (
-    DEFAULT_MODEL,
-    codebook,
-    load_context,
-    load_recoveries,
-    load_repeat_risk,
-    model_card,
-    model_names,
-)  # fmt: skip
+from tokcom.models.by_codebook import load_recoveries
+from tokcom.models.codebooks import codebook
+from tokcom.models.fits import load_repeat_risk
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.installed import model_card, model_names
+from tokcom.models.zoo import load_context
 from tokcom.protocol.incoming import ReceivedFrame, WaitSettings
 from tokcom.protocol.receiver import REPEATS, Question, Receiver, ReceiverSettings
 from tokcom.protocol.repeat_requests import RepeatPolicy
@@ -29,8 +26,10 @@ from tokcom.protocol.udp import UdpReceiver, resolve
 from tokcom.protocol.whole import FrameKeeper
 from tokcom.security.keys import load_key
 
+from ._frame_keys import frame_keys
 from ._network import NetworkThread
-from ._pdu import frame_keys, make_pdu, reason, vector_of
+from ._pdu import make_pdu, vector_of
+from ._pdu_block import reason
 
 MAX_SECONDS = 10.0
 """Seconds per frame for which a language model may fill in."""

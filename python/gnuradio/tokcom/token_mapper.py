@@ -5,7 +5,9 @@ import numpy as np
 from tokcom import keys
 from tokcom.link.packets import MixedPackets
 
-from ._pdu import PduBlock, mcs_of, required, seal_of
+from ._burst_keys import mcs_of, seal_of
+from ._pdu import required
+from ._pdu_block import PduBlock
 
 
 class token_mapper(PduBlock):

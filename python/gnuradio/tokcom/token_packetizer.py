@@ -6,10 +6,12 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.frame import BitFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.layout import SEEDS, SPREAD
 
-from ._pdu import PduBlock, frame_keys, frame_of, required
+from ._frame_keys import frame_keys, frame_of
+from ._pdu import required
+from ._pdu_block import PduBlock
 
 
 class token_packetizer(PduBlock):

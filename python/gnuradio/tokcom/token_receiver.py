@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 from gnuradio import gr
 
-from tokcom.models.zoo import DEFAULT_MODEL
+from tokcom.models.folders import DEFAULT_MODEL
 
 from .burst_demodulator import burst_demodulator
 from .burst_sync import burst_sync

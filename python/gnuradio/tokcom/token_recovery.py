@@ -8,14 +8,19 @@ from tokcom.coding.list_decoding import ListSettings
 from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.recovery import RecoverySettings
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, compile_kernels
+from tokcom.link.bursts import compile_kernels
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver, RecoveredFrame
 from tokcom.link.stream_recovery import StreamRecovery
-from tokcom.models.zoo import DEFAULT_MODEL, load_recoveries
+from tokcom.models.by_codebook import load_recoveries
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.security.keyring import Keyring
 
 from ._background import BackgroundPduBlock
-from ._pdu import Unknown, frame_of, header_of, misfit_of, vector_of
+from ._burst_keys import header_of, misfit_of
+from ._frame_keys import frame_of
+from ._pdu import vector_of
+from ._pdu_block import Unknown
 
 
 class token_recovery(BackgroundPduBlock):

@@ -4,8 +4,10 @@ import numpy as np
 import pmt
 
 from tokcom import keys
+from tokcom.models.codebooks import codebook
 from tokcom.models.folders import DEFAULT_MODEL
-from tokcom.models.zoo import codebook, load_context, model_names
+from tokcom.models.installed import model_names
+from tokcom.models.zoo import load_context
 from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.frames import FrameSeparator, KnownCodebook, SeparatedFrame
 from tokcom.multiple_access.plan import MultiUserPlan, require_port
@@ -13,7 +15,8 @@ from tokcom.multiple_access.searcher import FoundMultiUserBurst
 from tokcom.multiple_access.separation import SeparationSettings
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, make_pdu, required, vector_of
+from ._frame_keys import frame_keys
+from ._pdu import make_pdu, required, vector_of
 from .stream_filter import streams_of
 
 DOUBTFUL = 0.9

@@ -13,7 +13,8 @@ from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.frames import modulate_frame
 from tokcom.multiple_access.plan import MultiUserPlan, require_port
 
-from ._pdu import PduBlock, frame_of
+from ._frame_keys import frame_of
+from ._pdu_block import PduBlock
 
 QUEUE_SIZE = 64
 """Largest number of frames waiting."""

@@ -5,12 +5,13 @@ import numpy as np
 from tokcom import keys
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import BitFrame
-from tokcom.link.bursts import TransmitConfig
 from tokcom.link.frame_thinner import FrameThinner
-from tokcom.models.zoo import DEFAULT_MODEL, load_chooser
+from tokcom.link.transmitter import TransmitConfig
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.source_coding import load_chooser
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, frame_of
+from ._frame_keys import frame_keys, frame_of
 
 
 class token_thinner(BackgroundPduBlock):

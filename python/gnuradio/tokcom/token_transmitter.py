@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from gnuradio import blocks, gr
 
 from tokcom.errors import ParameterError
-from tokcom.models.zoo import DEFAULT_MODEL
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.packets.labels import NATURAL
 from tokcom.packets.layout import SPREAD
 

@@ -7,7 +7,9 @@ from tokcom import keys
 from tokcom.errors import RecordingError
 from tokcom.recording.video import VideoWriter
 
-from ._pdu import open_pdu, picture_of, reason
+from ._frame_keys import picture_of
+from ._pdu import open_pdu
+from ._pdu_block import reason
 
 
 class video_sink(gr.basic_block):

@@ -8,13 +8,15 @@ from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.frame import MAX_FOLLOWS, TokenFrame
 from tokcom.link.frame_memory import FrameMemory
-from tokcom.models.zoo import DEFAULT_MODEL, load_video_tokenizer
-from tokcom.packets.header import FRAME_IDS
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.zoo import load_video_tokenizer
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.groups import MAX_GROUP, joined
 from tokcom.tokenizers.pictures import square
 
 from ._background import BackgroundPduBlock
-from ._pdu import frame_keys, picture_of, required
+from ._frame_keys import frame_keys, picture_of
+from ._pdu import required
 
 
 @dataclass

@@ -63,8 +63,8 @@ def serve(
     from tokcom.errors import KeyFileError
     from tokcom.interruption import interruption
     from tokcom.models.edge import load_edge_models
+    from tokcom.models.installed import model_names
     from tokcom.models.shelf import ModelShelf
-    from tokcom.models.zoo import model_names
     from tokcom.offload.address import public_key
     from tokcom.offload.server import EdgeServer, ServerSettings
     from tokcom.security.agreement import load_private_key, public_text
@@ -114,7 +114,7 @@ def _serve_by_ray(models: str, address: str, replicas: int, seconds: float | Non
 
     from tokcom.interruption import interruption
     from tokcom.models.edge import load_priors
-    from tokcom.models.zoo import model_card, model_names
+    from tokcom.models.installed import model_card, model_names
     from tokcom.offload import ray_service
 
     folders = {name: str(model_card(name).folder.resolve()) for name in model_names(models)}

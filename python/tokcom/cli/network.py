@@ -151,7 +151,7 @@ def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None,
 def _is_of_text(model: str) -> bool:
     """Whether a model's tokens are words of text; one that is not here is not, and is missed when it is needed."""
     from tokcom.errors import ModelError
-    from tokcom.models.zoo import model_card
+    from tokcom.models.installed import model_card
     from tokcom.tokenizers.text import MODALITY
 
     _make_ready(model)
@@ -163,7 +163,8 @@ def _is_of_text(model: str) -> bool:
 
 def _make_ready(model: str) -> None:
     """Make the model's folder, where it is made when it is first wanted."""
-    from tokcom.models.zoo import MADE, list_models, make_missing
+    from tokcom.models.folders import list_models
+    from tokcom.models.installed import MADE, make_missing
 
     if model in MADE and model not in list_models():
         with progress_bar() as bar:
@@ -191,7 +192,8 @@ def _text_coder(model: str, device: str) -> Callable:
 
 def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
     from tokcom.frame import TokenFrame
-    from tokcom.models.zoo import load_classifier, load_context, load_tokenizer, model_card
+    from tokcom.models.installed import model_card
+    from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
     from tokcom.packets.layout import SEEDS, packet_positions
     from tokcom.protocol.importance import guess_errors
     from tokcom.protocol.priority import packet_bits
@@ -257,16 +259,14 @@ def listen(
     from tokcom.context.joint_decoding import ContextSettings
     from tokcom.errors import ModelError, PictureError
     from tokcom.frame import BitFrame
+    from tokcom.models.by_codebook import load_recoveries
+    from tokcom.models.codebooks import codebook
     from tokcom.models.fetching import MAX_ASKED, ModelFetcher
+    from tokcom.models.fits import load_repeat_risk
+    from tokcom.models.installed import model_names
+    from tokcom.models.recovery import load_recovery
     from tokcom.models.text import load_text_tokenizer
-    from tokcom.models.zoo import (
-        codebook,
-        load_context,
-        load_recoveries,
-        load_recovery,
-        load_repeat_risk,
-        model_names,
-    )
+    from tokcom.models.zoo import load_context
     from tokcom.packets.codebook import Codebook
     from tokcom.protocol.formats import UNKNOWN
     from tokcom.protocol.frame_queue import FrameQueue

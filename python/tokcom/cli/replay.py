@@ -44,8 +44,9 @@ def replay(
 
     After Ctrl-C, it shows the bursts found so far. In JSON, a lost token is -1.
     """
-    from tokcom.link.bursts import Receiver
-    from tokcom.models.zoo import codebooks, load_recoveries
+    from tokcom.link.receiver import Receiver
+    from tokcom.models.by_codebook import load_recoveries
+    from tokcom.models.codebooks import codebooks
     from tokcom.recording.pictures import PictureFolder
     from tokcom.recording.reader import open_recording
     from tokcom.recording.replay import burst_row, replay

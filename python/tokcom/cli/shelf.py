@@ -77,8 +77,8 @@ def sign(model: str, key: str) -> None:
 def verify(model: str, signers: tuple[str, ...]) -> None:
     """Check that a model's files are those of its card, and who has signed it."""
     from tokcom.models.card import file_hash
+    from tokcom.models.installed import model_card
     from tokcom.models.shelf import CARD, verify_folder
-    from tokcom.models.zoo import model_card
     from tokcom.security.signatures import read_signer, signer_text
 
     folder = model_card(model).folder
@@ -94,7 +94,7 @@ def remove(model: str, yes: bool) -> None:
     """Delete a model's folder."""
     import shutil
 
-    from tokcom.models.zoo import model_card
+    from tokcom.models.installed import model_card
 
     folder = model_card(model).folder
     yes or click.confirm(f"delete {folder}?", abort=True)

@@ -88,8 +88,8 @@ def compress(
 
 
 def _message_coder(model: str) -> "MessageCoder":
+    from tokcom.models.installed import make_missing
     from tokcom.models.text import load_exact_language
-    from tokcom.models.zoo import make_missing
     from tokcom.source.messages import MessageCoder
 
     with progress_bar() as bar:
@@ -110,8 +110,8 @@ def _compress_message(message: str, model: str) -> None:
 
 
 def _compress_texts(files: tuple[Path, ...], output: Path, model: str) -> None:
+    from tokcom.models.installed import make_missing
     from tokcom.models.text import load_exact_language
-    from tokcom.models.zoo import make_missing
     from tokcom.source.text_file import code_text, texts_to_bytes
 
     found = []
@@ -143,7 +143,8 @@ def _compress_texts(files: tuple[Path, ...], output: Path, model: str) -> None:
 def _compress_pictures(
     files: tuple[Path, ...], output: Path, model: str, turns: int, visits: int | None, n_bytes: int | None, choice: str
 ) -> None:  # fmt: skip
-    from tokcom.models.zoo import load_chooser, load_context, load_tokenizer
+    from tokcom.models.source_coding import load_chooser
+    from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom.packets.bits import bits_per_token
     from tokcom.source.blocks import SourceSettings
     from tokcom.source.container import FRAMES_PER_BLOCK, code_frames, to_bytes
@@ -220,7 +221,8 @@ def decompress(files: tuple[Path, ...], folder: Path, message: str | None, model
 
 def _write_pictures(path: Path, coded: "CodedFrames", folder: Path) -> bool:
     """Write a file's pictures and report those that cannot be decoded; return whether all were written."""
-    from tokcom.models.zoo import load_context, load_tokenizer, model_of
+    from tokcom.models.codebooks import model_of
+    from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom.recording.pictures import file_name, save_picture
     from tokcom.source.filling import expected_picture
 
@@ -246,8 +248,8 @@ def _write_pictures(path: Path, coded: "CodedFrames", folder: Path) -> bool:
 
 def _write_texts(path: Path, codebook: str, texts: "list[CodedText]", folder: Path) -> bool:
     """Write a file's texts and report those that cannot be decoded; return whether all were written whole."""
+    from tokcom.models.codebooks import model_of
     from tokcom.models.text import load_exact_language
-    from tokcom.models.zoo import model_of
     from tokcom.recording.pictures import file_name
 
     whole = 0

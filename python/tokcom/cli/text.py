@@ -41,8 +41,8 @@ def text(
     from tokcom.errors import TextError
     from tokcom.link.adaptation import AdaptationConfig
     from tokcom.link.text import RECEIVERS
+    from tokcom.models.installed import make_missing
     from tokcom.models.text import load_text_link
-    from tokcom.models.zoo import make_missing
     from tokcom.tokenizers.text import MAX_CHARACTERS
 
     noise_variance(esn0_db)

@@ -78,14 +78,9 @@ class Paths(ABC):
 
 
 class CausalPrior(Prior):
-    """A prior that predicts each token from those before it.
-
-    Attributes:
-        longest: largest number of tokens that it reads; None for any.
-    """
+    """A prior that predicts each token from those before it."""
 
     order: ClassVar[str] = CAUSAL
-    longest: int | None = None
     takes: frozenset[str] = frozenset()
 
     @abstractmethod

@@ -12,8 +12,6 @@ from tokcom.context.condition import Condition
 from tokcom.context.int8 import to_int8
 from tokcom.context.llama_network import LlamaNetwork
 from tokcom.device import network_bytes
-from tokcom.errors import ModelError
-from tokcom.frame import TokenFrame
 
 IDLE_NODES = 64
 """Nodes of paths that ended which are kept before they are cleared away."""
@@ -45,14 +43,6 @@ class LanguageModel(CausalPrior):
 
     def paths(self, condition: Condition) -> Paths:
         return _Tree(self)
-
-    def require_fit(self, frame: TokenFrame, condition: Condition) -> None:
-        super().require_fit(frame, condition)
-        if len(frame.tokens) > self.longest:
-            raise ModelError(
-                f"frame {frame.frame_id} has {len(frame.tokens)} tokens; this model reads at most {self.longest}: send "
-                "shorter texts"
-            )
 
 
 class _Tree(Paths):

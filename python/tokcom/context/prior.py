@@ -24,6 +24,7 @@ class Prior(ABC):
         codebook: name of the codebook.
         codebook_size: number of words in it.
         grid: shape of the frames; None for any.
+        longest: largest number of tokens of a frame; None for any.
         num_classes: number of labels; 0 for none.
         takes: names of the fields of a `Condition` that it uses.
         at_once: frames that it predicts together in about the time of one.
@@ -34,6 +35,7 @@ class Prior(ABC):
     codebook: str
     codebook_size: int
     grid: tuple[int, ...] | None
+    longest: int | None = None
     num_classes: int = 0
     takes: frozenset[str] = frozenset({"label"})
     at_once: int = 1
@@ -104,4 +106,9 @@ class Prior(ABC):
         if condition.label is not None and condition.label >= self.num_classes:
             raise ModelError(
                 f"frame {frame.frame_id} has CMI label {condition.label}; this model knows 0 to {self.num_classes - 1}"
+            )
+        if self.longest is not None and len(frame.tokens) > self.longest:
+            raise ModelError(
+                f"frame {frame.frame_id} has {len(frame.tokens)} tokens; this model reads at most {self.longest}: send "
+                "shorter texts"
             )

@@ -12,8 +12,7 @@ from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.context.transformer_networks import CausalNetwork, MaskedNetwork, TransformerConfig
 from tokcom.device import network_bytes
-from tokcom.errors import ModelError
-from tokcom.frame import LOST, TokenFrame
+from tokcom.frame import LOST
 
 AT_ONCE = {"cpu": 1, "cuda": 16}
 """Frames per call of a masked network, by type of device."""
@@ -38,14 +37,6 @@ class _OfTransformers(Prior):
         self.n_bytes = network_bytes(network)
         self._never = torch.zeros(self.codebook_size, device=self.device)
         self._never[list(config.unused)] = -torch.inf
-
-    def require_fit(self, frame: TokenFrame, condition: Condition) -> None:
-        super().require_fit(frame, condition)
-        if len(frame.tokens) > self.longest:
-            raise ModelError(
-                f"frame {frame.frame_id} has {len(frame.tokens)} tokens; this model reads at most {self.longest}: send "
-                "shorter texts"
-            )
 
     def normalized(self, logits: Tensor) -> Tensor:
         """Log-probabilities of words that texts have, (..., codebook_size)."""

@@ -14,8 +14,6 @@ from tokcom.doctor.python import numbers
 
 OLDEST, NEWEST = (3, 10, 1), (3, 10, 12)
 """Versions of GNU Radio that the blocks are written for."""
-NUMPY_2 = (3, 10, 12)
-"""First version that is built for NumPy 2."""
 BLOCK_FILES = "tokcom_*.block.yml"
 EXPORT = "start it by ./run grc or ./run exec, or export what CMake printed at the end of the installation"
 UHD_PATIENCE = 20.0

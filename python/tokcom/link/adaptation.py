@@ -14,10 +14,11 @@ from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.bits import bits_per_token
-from tokcom.packets.header import CRC, FREE_TOKENS
+from tokcom.packets.header import FREE_TOKENS
+from tokcom.packets.header_fields import CRC
 from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
 from tokcom.packets.seal import Seal

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tokcom.errors import HeaderError, ParameterError
 from tokcom.frame import Payload, TokenFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.thinning import REGIONS_PER_SIDE, Thinning, packets_sent, rule_bytes
 from tokcom.phy.burst import plan_burst

@@ -9,7 +9,7 @@ import numpy as np
 from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.groups import frames_of, is_group
 
 COLUMNS = 32

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.airtime import tokens_in_airtime, tokens_in_bits
-from tokcom.link.bursts import TransmitConfig
+from tokcom.link.transmitter import TransmitConfig
 from tokcom.source.chooser import TokenChooser
 
 

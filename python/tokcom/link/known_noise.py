@@ -7,10 +7,11 @@ import numpy as np
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.frame import LOST, Payload
 from tokcom.link.arrival import Arrival
-from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import PlainTransmission, ReceivedPackets
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import Transmitter
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.layout import SPREAD, pack, packet_positions
 from tokcom.packets.mcs_map import MCS_NOT_SENT

@@ -15,7 +15,7 @@ MAX_BYTES = 4 << 30
 
 
 class RecoverySet:
-    """Recovery of frames of several codebooks, usable in a `link.bursts.Receiver` in place of a `FrameRecovery`.
+    """Recovery of frames of several codebooks, usable in a `link.receiver.Receiver` in place of a `FrameRecovery`.
 
     Args:
         loaders: the codebooks, each with a function that loads its recovery.

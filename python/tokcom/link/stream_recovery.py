@@ -8,7 +8,7 @@ from tokcom.frame import TokenFrame
 from tokcom.link.frame_memory import FrameMemory
 from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame
 from tokcom.link.recovery_set import RecoverySet
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.tokenizers.groups import last_number
 
 

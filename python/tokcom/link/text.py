@@ -7,9 +7,10 @@ import numpy as np
 
 from tokcom.errors import ParameterError
 from tokcom.link.adaptation import Choice, LinkAdapter
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import CONTIGUOUS
 from tokcom.tokenizers.text import TextTokenizer, Word

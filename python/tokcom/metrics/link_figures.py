@@ -12,7 +12,7 @@ from tokcom.errors import FrameError, ParameterError
 from tokcom.mcs import mcs_table
 from tokcom.metrics.hints import hint_of
 from tokcom.metrics.tokens import token_error_rate
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 
 RATE_SECONDS = 5.0

@@ -10,6 +10,16 @@ from tokcom.errors import ModelError
 FORMAT = 1
 LABELS = "labels"
 """Key of a card's labels, other numbers for the words of its codebook."""
+CONTEXT = "context"
+"""Name of the part that predicts tokens."""
+SMALL_CONTEXT = "small_context"
+"""Name of the part that predicts them on a device too small for CONTEXT."""
+FOLLOWING = "following"
+"""Name of the part that predicts tokens of a frame from those of the frame before."""
+TEXT = "text"
+"""Name of the part that encodes the sentences that the context model is told."""
+CONDITIONS = "conditions"
+"""Name of the part that maps sentences to what the context is told, if that was trained with labels."""
 
 
 @dataclass(frozen=True)

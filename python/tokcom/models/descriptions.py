@@ -4,9 +4,10 @@ from pathlib import Path
 
 from tokcom.context.description import POINT, SENTENCE, of_sentence
 from tokcom.errors import ModelError, ParameterError
-from tokcom.models.card import Card
+from tokcom.models.card import CONDITIONS, CONTEXT, Card
+from tokcom.models.description_points import SOUNDS, describe, describe_sound
 from tokcom.models.families import family
-from tokcom.models.zoo import CONDITIONS, CONTEXT, SOUNDS, describe, describe_sound, model_card
+from tokcom.models.installed import model_card
 
 TOLD = ("tokenizer", CONTEXT)
 """Parts that may be told a sentence."""

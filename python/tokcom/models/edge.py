@@ -9,20 +9,12 @@ from tokcom.device import AUTO
 from tokcom.errors import ModelError, ParameterError
 from tokcom.link.modes import DEFAULT_MODE, WITH_PRIOR
 from tokcom.link.recovery import FrameRecovery
+from tokcom.models.card import CONTEXT, SMALL_CONTEXT
+from tokcom.models.fits import load_acceptance
+from tokcom.models.installed import model_card, model_names
+from tokcom.models.recovery import load_recovery, recovery_settings
 from tokcom.models.text import TEXT_FAMILY
-from tokcom.models.zoo import (
-    CONTEXT,
-    SMALL_CONTEXT,
-    codebook,
-    load_acceptance,
-    load_certainty,
-    load_context,
-    load_recovery,
-    load_tokenizer,
-    model_card,
-    model_names,
-    word_frequencies,
-)  # fmt: skip
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.offload.address import EdgeAddress
 from tokcom.offload.escalation import EscalatingRecovery, EscalationPolicy
 from tokcom.offload.inference_prior import remote_prior
@@ -103,7 +95,7 @@ def load_edge_recovery(
 
     Args:
         model: the model, by name or folder.
-        mode, device, settings: as in `zoo.load_recovery`.
+        mode, device, settings: as in `recovery.load_recovery`.
         server: address of the server, as in `EdgeAddress.of`.
         told: called with a sentence when the server fails, and when it answers again.
 
@@ -115,10 +107,7 @@ def load_edge_recovery(
     if mode not in WITH_PRIOR:
         return load_recovery(model, mode, device, **settings)
     policy = load_policy(model) if mode == DEFAULT_MODE else None
-    common = {"codebook": codebook(model).name} | settings
-    if mode == DEFAULT_MODE:
-        fitted = {"acceptance": load_acceptance(model), "certainty": load_certainty(model)}
-        common = {"frequencies": word_frequencies(model)} | fitted | common
+    common = recovery_settings(model, mode) | settings
     if policy is None:
         return FrameRecovery(mode, partial(load_edge_prior, model, device, address, told), **common)
     small: Prior = load_context(model, device, SMALL_CONTEXT)

@@ -19,8 +19,9 @@ from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.device import ONNX
 from tokcom.errors import ModelError
 from tokcom.frame import LOST
-from tokcom.models.card import LABELS, file_hash
-from tokcom.models.zoo import CONTEXT, SMALL_CONTEXT, load_context, load_tokenizer, model_card
+from tokcom.models.card import CONTEXT, LABELS, SMALL_CONTEXT, file_hash
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.onnx_runtime import METADATA
 from tokcom.tokenizers import onnx_tokenizer
 from tokcom.tokenizers.vq import VQTokenizer
@@ -138,7 +139,7 @@ def export_context(model: str, path: Path, part: str = CONTEXT) -> None:
     Args:
         model: name or folder of the model.
         path: the file.
-        part: `zoo.CONTEXT` or `zoo.SMALL_CONTEXT`.
+        part: `card.CONTEXT` or `card.SMALL_CONTEXT`.
 
     Raises:
         ModelError: the model is missing, broken or of another family, or onnx or onnxscript is not installed.

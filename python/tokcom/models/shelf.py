@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tokcom.errors import KeyFileError, ModelError
 from tokcom.models.card import LABELS, Card, file_hash
-from tokcom.models.zoo import codebook, model_card
+from tokcom.models.codebooks import codebook
+from tokcom.models.installed import model_card
 from tokcom.offload.files import MAX_FILE, ModelEntry, ModelFile, Piece
 from tokcom.packets.codebook import DIGITS
 from tokcom.security.agreement import PrivateKey

@@ -1,7 +1,8 @@
 """Models of speech."""
 
 from tokcom.errors import ModelError
-from tokcom.models.zoo import load_tokenizer, model_card
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_tokenizer
 from tokcom.tokenizers.speech import MODALITY, SpeechTokenizer
 
 DEFAULT_SPEECH_MODEL = "speech8k"

@@ -8,7 +8,11 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, LinkAdapter
 from tokcom.link.recovery import FrameRecovery
 from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, TextLink, transmit_config
-from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, model_card, word_frequencies
+from tokcom.models.codebooks import codebook, word_frequencies
+from tokcom.models.fits import load_residual
+from tokcom.models.installed import model_card
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.tokenizers.text import MODALITY, TextTokenizer
 
 DEFAULT_TEXT_MODEL = "smollm2"

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from tokcom.errors import ModelError
+from tokcom.models.installed import model_card
 from tokcom.models.shelf import Delivery, model_entry
-from tokcom.models.zoo import model_card
 from tokcom.offload.connection import EdgeConnection
 from tokcom.offload.files import (
     CATALOGUE,

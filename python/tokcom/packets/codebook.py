@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tokcom.errors import ParameterError
-from tokcom.packets.labels import TokenLabels
+from tokcom.errors import FrameError, ParameterError
+from tokcom.packets.labels import NATURAL, TokenLabels
 
 DIGITS = 8
 """Hexadecimal digits of the content's hash at the end of a codebook's name."""
@@ -32,6 +32,21 @@ class Codebook:
     def id(self) -> int:
         """Id in a burst header, 32 bits."""
         return codebook_id(self.name)
+
+    def labels_of(self, kind: str, frame_id: int) -> TokenLabels | None:
+        """Look up the labels of a frame's tokens, of `packets.labels.LABELS`; None for natural ones.
+
+        Raises:
+            FrameError: the codebook has no such labels.
+        """
+        if kind == NATURAL:
+            return None
+        if kind not in self.labels:
+            raise FrameError(
+                f"frame {frame_id} needs {kind} labels, but its codebook {self.name} has none; "
+                "run `./run models map NAME`"
+            )
+        return self.labels[kind]
 
 
 def codebook_name(model: str, content: Iterable[str]) -> str:

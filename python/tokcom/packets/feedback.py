@@ -12,7 +12,7 @@ from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.header import FRAME_IDS, MAX_PACKETS
+from tokcom.packets.header_fields import FRAME_IDS, MAX_PACKETS
 
 MODALITY = "feedback"
 CODEBOOK = Codebook("feedback", 256, MODALITY)

@@ -1,10 +1,9 @@
 """Burst header: the information a receiver needs to decode a burst to a frame (docs/air-interface.md, "Header").
 
-It has a base of fixed length, sufficient for common frames, and otherwise an extension with typed elements
-(`elements`): shapes, MCS that differ from packet to packet, and future additions.
+It has a base of fixed length (`header_fields`), sufficient for common frames, and otherwise an extension with typed
+elements (`elements`): shapes, MCS that differ from packet to packet, and future additions.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -13,7 +12,7 @@ import numpy as np
 
 from tokcom.errors import HeaderError, LockedError, ParameterError, RejectedError
 from tokcom.frame import BITS, MAX_DESCRIPTION, MAX_DIMENSIONS, MAX_FOLLOWS, MAX_TOKENS, TOKENS
-from tokcom.packets.crc import Crc
+from tokcom.packets.element_numbers import numbers_bytes, sizes_bytes
 from tokcom.packets.elements import (
     CHECK,
     COMPANION,
@@ -29,37 +28,33 @@ from tokcom.packets.elements import (
     join,
     split,
 )
-from tokcom.packets.identity import NUMBER_BITS, PacketIdentity
+from tokcom.packets.header_fields import (
+    BASE_BITS,
+    FIELDS,
+    FRAME_IDS,
+    MAX_BITS_PER_PACKET,
+    MAX_EXTENSION_SYMBOLS,
+    MAX_PACKETS,
+    MAX_TOKEN_BITS,
+    MAX_TOKENS_PER_PACKET,
+    OTHER_LAYOUTS,
+    PLAIN_BITS,
+    VERSION,
+    base_bits,
+    base_bytes,
+    extension_bits,
+    extension_bytes,
+    extension_length,
+    layout_code,
+    shape_field,
+)
+from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import LABELS, NATURAL
-from tokcom.packets.layout import CONTIGUOUS, IMPORTANCE, LAYOUTS, SEEDS, SPREAD, packet_positions
-from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, mcs_of, share_of, two_groups
+from tokcom.packets.layout import CONTIGUOUS, LAYOUTS, SEEDS, SPREAD, packet_positions
+from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, share_of
 from tokcom.packets.seal import KeyHolder, Seal
 from tokcom.packets.thinning import packets_sent
 
-VERSION = 1
-FIELDS = {
-    "version": 3, "stream_id": 6, "frame_id": 20, "codebook_id": 32, "payload": 2, "layout": 11, "tokens_per_packet": 6,
-    "token_bits": 5, "shape": 9, "cmi": 12, "mcs": 4, "share": 5, "extension_symbols": 7,
-}  # fmt: skip
-"""Bits of each field of the base, in transmission order, most significant bit first."""
-CRC = Crc.named("crc16")
-BASE_BITS = sum(FIELDS.values()) + CRC.width
-"""Bits of the base with its CRC-16."""
-FRAME_IDS = 1 << FIELDS["frame_id"]
-"""Modulus of the frame number."""
-MAX_PACKETS = 1 << NUMBER_BITS
-MAX_TOKENS_PER_PACKET = 1 << FIELDS["tokens_per_packet"]
-MAX_TOKEN_BITS = 18
-MAX_BITS_PER_PACKET = MAX_TOKENS_PER_PACKET << FIELDS["token_bits"]
-"""Largest packet of a payload of bits, whose size uses both fields together."""
-PLAIN_BITS = len(LABELS)
-"""Code of a payload of bits; the code of tokens is that of their labels."""
-OTHER_LAYOUTS = {CONTIGUOUS: SEEDS, IMPORTANCE: SEEDS + 1}
-"""Codes of the layouts without a seed; the code of "spread" is its seed."""
-FOLLOWING = SEEDS + len(OTHER_LAYOUTS)
-"""First of the codes of layouts of a frame that follows the one before: those without a seed, then "spread", as far as
-the field reaches."""
-MAX_EXTENSION_SYMBOLS = (1 << FIELDS["extension_symbols"]) - 1
 FREE_TOKENS, TOKENS_PER_TOKEN_SENT = 1024, 8
 """Limit on a frame's tokens: a fixed number, plus a number per token sent in the burst. A header's announcement costs
 the receiver time and memory."""
@@ -212,7 +207,7 @@ class BurstHeader:
     def sealed_bytes(self) -> bytes:
         """Bytes covered by the header's tag: base and extension without their CRCs, with the tag itself as zeros."""
         fields, elements = self._tell(replace(self.seal, header_tag=0))
-        return _base_bytes(fields) + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
+        return base_bytes(fields) + elements.ljust(extension_bytes(fields["extension_symbols"]), b"\0")
 
     def opened(self, keys: KeyHolder | None) -> PacketIdentity:
         """The same, with the cipher of its packets, if a key protects them.
@@ -262,7 +257,7 @@ class BurstHeader:
     @property
     def extension_symbols(self) -> int:
         """OFDM symbols of one copy of the extension; 0 without an extension."""
-        return self._told[0]["extension_symbols"]
+        return self.contents[0]["extension_symbols"]
 
     @property
     def bits(self) -> int:
@@ -276,23 +271,23 @@ class BurstHeader:
         Raises:
             ParameterError: the elements do not fit in the longest extension.
         """
-        fields, elements = self._told
-        return _base_bits(fields), _extension_bits(elements, fields["extension_symbols"])
+        fields, elements = self.contents
+        return base_bits(fields), extension_bits(elements, fields["extension_symbols"])
 
     @cached_property
-    def _told(self) -> tuple[dict[str, int], bytes]:
-        """The base's fields, and the elements."""
+    def contents(self) -> tuple[dict[str, int], bytes]:
+        """The base's fields, and the serialized elements."""
         return self._tell(self.seal)
 
     def _tell(self, seal: Seal | None) -> tuple[dict[str, int], bytes]:
-        shape = _shape_field(self.grid)
+        shape = shape_field(self.grid)
         mcs = self.mcs[: self.n_described]
         share = share_of(mcs)
         elements = split(self.elements)
         if shape is None:
-            elements.append(Element(SHAPE, _groups_of(self.grid)))
+            elements.append(Element(SHAPE, numbers_bytes(self.grid)))
         if self.quantizers > 1:
-            elements.append(Element(QUANTIZERS, _sizes_bytes(self.sizes)))
+            elements.append(Element(QUANTIZERS, sizes_bytes(self.sizes)))
         if share is None:
             value = map_of(mcs)
             if len(value) > 255:
@@ -304,7 +299,7 @@ class BurstHeader:
             elements.append(Element(THINNING, self.thinning))
         if self.companion:
             elements.append(Element(COMPANION, bytes([self.companion]), optional=True))
-        layout, told_follows = _layout_code(self.layout, self.layout_seed, self.follows)
+        layout, told_follows = layout_code(self.layout, self.layout_seed, self.follows)
         if self.description:
             elements.append(Element(CONDITION, self.description, optional=True))
         if self.follows and not told_follows:
@@ -325,270 +320,6 @@ class BurstHeader:
             "extension_symbols": symbols,
         }  # fmt: skip
         return fields, told
-
-
-@dataclass(frozen=True)
-class HeaderBase:
-    """Base of a header whose CRC holds: its fields, checked as far as possible without the extension."""
-
-    fields: dict[str, int]
-
-    @classmethod
-    def from_bits(cls, bits: np.ndarray) -> "HeaderBase":
-        """Parse BASE_BITS bits.
-
-        Raises:
-            HeaderError: the CRC fails, the version is unknown, or a field has an invalid value.
-        """
-        if not CRC.check(bits[None])[0]:
-            raise HeaderError("crc", "the header's CRC fails")
-        number = int.from_bytes(np.packbits(bits).tobytes(), "big") >> -len(bits) % 8 + CRC.width
-        fields = {}
-        for name, width in reversed(FIELDS.items()):
-            fields[name] = number & ((1 << width) - 1)
-            number >>= width
-        if fields["version"] != VERSION:
-            raise HeaderError(
-                "version", f"the header has version {fields['version']}; this receiver knows version {VERSION}"
-            )
-        base = cls(fields)
-        symbols, mcs = base.extension_symbols, fields["mcs"]
-        if symbols == 1 or (mcs == MCS_NOT_SENT and (not symbols or fields["share"])):
-            raise HeaderError(
-                "contents", f"MCS {mcs}, share {fields['share']} and an extension of {symbols} symbols do not agree"
-            )
-        if symbols:
-            base._header((1,), np.zeros(1, np.uint8))
-        elif base._whole._told[0] != fields:
-            # A receiver rebuilds the header's waveform from its contents, so there must be only one form.
-            raise HeaderError("contents", "the header is not in its shortest form")
-        return base
-
-    @property
-    def extension_symbols(self) -> int:
-        """OFDM symbols of one copy of the extension; 0 without an extension."""
-        return self.fields["extension_symbols"]
-
-    def header(self, extension: np.ndarray | None = None) -> BurstHeader:
-        """Parse the header, with the bits of its extension (and their CRC) if it has one.
-
-        Raises:
-            HeaderError: the extension's CRC fails, it has a mandatory element that is unknown, or its content is
-                impossible or not in its shortest form.
-        """
-        if not self.extension_symbols:
-            return self._whole
-        if extension is None or not CRC.check(extension[None])[0]:
-            raise HeaderError("crc", "the header extension's CRC fails")
-        came = np.packbits(extension[: -CRC.width]).tobytes()
-        elements = {element.number: element for element in split(came)}
-        unknown = [element for number, element in elements.items() if number not in NAMES]
-        needed = [str(element.number) for element in unknown if not element.optional]
-        if needed:
-            raise HeaderError(
-                "element",
-                f"frame {self.fields['frame_id']} of stream {self.fields['stream_id']}, codebook "
-                f"0x{self.fields['codebook_id']:08x}, needs element {', '.join(needed)} of its header, which this "
-                "receiver does not know",
-            )
-        grid = _shape_of(elements[SHAPE].value) if SHAPE in elements else self._plain_grid
-        n_packets = self._n_packets(grid)
-        thinning = elements[THINNING].value if THINNING in elements else b""
-        described = self._n_described(thinning, grid)
-        if MCS_MAP in elements:
-            mcs = mcs_of(elements[MCS_MAP].value, described)
-        else:
-            mcs = self._plain_mcs(described)
-        mcs = np.pad(mcs, (0, n_packets - described), constant_values=MCS_NOT_SENT)
-        seal = Seal.from_bytes(*(elements[number].value if number in elements else None for number in (KEY, CHECK)))
-        quantizers, sizes = 1, ()
-        if QUANTIZERS in elements:
-            quantizers, sizes = grid[0], _sizes_of(elements[QUANTIZERS].value)
-        follows = int.from_bytes(elements[FOLLOWS].value, "big") if FOLLOWS in elements else None
-        description = elements[CONDITION].value if CONDITION in elements else b""
-        companion = int.from_bytes(elements[COMPANION].value, "big") if COMPANION in elements else 0
-        told = description, thinning, companion
-        header = self._header(grid, mcs, quantizers, join(unknown), seal, sizes, follows, *told)
-        fields, told = header._told
-        if fields != self.fields or came != told.ljust(len(came), b"\0"):
-            raise HeaderError("contents", "the header is not in its shortest form")
-        return header
-
-    @cached_property
-    def _whole(self) -> BurstHeader:
-        """Make the header from the base alone."""
-        return self._header(self._plain_grid, self._plain_mcs(self._n_packets(self._plain_grid)))
-
-    @property
-    def _plain_grid(self) -> tuple[int, ...]:
-        """Decode the base's shape."""
-        shape = self.fields["shape"]
-        return (1 << (shape >> 4 & 15), 1 << (shape & 15)) if shape >> 8 else (shape + 1,)
-
-    def _plain_mcs(self, n_packets: int) -> np.ndarray:
-        """Decode the base's MCS of every packet."""
-        if self.fields["mcs"] == MCS_NOT_SENT:
-            raise HeaderError("contents", "the header announces an MCS map but has none")
-        return two_groups(self.fields["mcs"], self.fields["share"], n_packets)
-
-    def _n_packets(self, grid: tuple[int, ...]) -> int:
-        """Compute and check the number of packets, before anything of that size is allocated."""
-        packets = -(-prod(grid) // self._size[0])
-        if not 1 <= packets <= MAX_PACKETS:
-            raise HeaderError("contents", f"the header announces {packets} packets; a frame has 1 to {MAX_PACKETS}")
-        return packets
-
-    def _n_described(self, thinning: bytes, grid: tuple[int, ...]) -> int:
-        """Compute the number of packets whose MCS the header tells."""
-        try:
-            return packets_sent(thinning, grid, self._size[0])
-        except ParameterError as error:
-            raise HeaderError("contents", f"the header's rule of what is sent: {error}") from None
-
-    @property
-    def _size(self) -> tuple[int, int]:
-        """Decode tokens per packet and bits per token."""
-        tokens, bits = self.fields["tokens_per_packet"], self.fields["token_bits"]
-        return ((tokens << 5 | bits) + 1, 1) if self.fields["payload"] == PLAIN_BITS else (tokens + 1, bits + 1)
-
-    def _header(
-        self, grid: tuple[int, ...], mcs: np.ndarray, quantizers: int = 1, elements: bytes = b"",
-        seal: Seal | None = None, sizes: tuple[int, ...] = (), follows: int | None = None, description: bytes = b"",
-        thinning: bytes = b"", companion: int = 0,
-    ) -> BurstHeader:  # fmt: skip
-        fields = self.fields
-        bits = fields["payload"] == PLAIN_BITS
-        layout, seed, told_follows = _layout_of(fields["layout"])
-        try:
-            return BurstHeader(
-                fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,
-                fields["cmi"] - 1 if fields["cmi"] else None, layout, seed,
-                NATURAL if bits else LABELS[fields["payload"]], BITS if bits else TOKENS, quantizers, elements, seal,
-                sizes, told_follows if follows is None else follows, description, thinning, companion,
-            )  # fmt: skip
-        except ParameterError as error:
-            raise HeaderError("contents", f"the header's CRC holds but its values are impossible: {error}") from None
-
-
-def _layout_code(layout: str, seed: int, follows: int) -> tuple[int, bool]:
-    """Encode a layout, and whether the code also tells that the frame follows the one before."""
-    code = OTHER_LAYOUTS.get(layout, seed)
-    if follows != 1:
-        return code, False
-    following = FOLLOWING + (code - SEEDS if layout in OTHER_LAYOUTS else len(OTHER_LAYOUTS) + seed)
-    return (following, True) if following < 1 << FIELDS["layout"] else (code, False)
-
-
-def _layout_of(code: int) -> tuple[str, int, int]:
-    """Decode a layout, its seed, and by how many frames the frame follows another, 0 or 1."""
-    named = {number: name for name, number in OTHER_LAYOUTS.items()}
-    follows = int(code >= FOLLOWING)
-    if follows:
-        number = code - FOLLOWING
-        code = SEEDS + number if number < len(OTHER_LAYOUTS) else number - len(OTHER_LAYOUTS)
-    return (named[code], 0, follows) if code in named else (SPREAD, code, follows)
-
-
-def extension_length(symbols: int) -> int:
-    """Compute the bits of an extension of `symbols` OFDM symbols, CRC included: 16 per symbol, minus 6 of the tail
-    (rate 1/3, BPSK)."""
-    return 8 * extension_bytes(symbols) + CRC.width if symbols else 0
-
-
-def extension_bytes(symbols: int) -> int:
-    """Compute the bytes of elements in an extension of `symbols` OFDM symbols, at least 2."""
-    return 2 * symbols - 3
-
-
-def _base_bits(fields: Mapping[str, int]) -> np.ndarray:
-    """uint8 (BASE_BITS,) of the base's fields, with their CRC."""
-    bits = np.unpackbits(np.frombuffer(_base_bytes(fields), np.uint8))
-    return CRC.append(bits[None, : BASE_BITS - CRC.width])[0]
-
-
-def _base_bytes(fields: Mapping[str, int]) -> bytes:
-    """The base's fields, and zero bits up to a whole byte."""
-    number, size = 0, BASE_BITS - CRC.width
-    for name, width in FIELDS.items():
-        number = number << width | int(fields[name])
-    return (number << -size % 8).to_bytes(-(-size // 8), "big")
-
-
-def _extension_bits(elements: bytes, symbols: int) -> np.ndarray:
-    """Serialize the extension with its CRC, uint8; empty if it has no symbols."""
-    if not symbols:
-        return np.zeros(0, np.uint8)
-    whole = elements.ljust(extension_bytes(symbols), b"\0")
-    return CRC.append(np.unpackbits(np.frombuffer(whole, np.uint8))[None])[0]
-
-
-def _shape_field(grid: tuple[int, ...]) -> int | None:
-    """Encode a shape in the base: a line of up to 256, or a grid whose sides are powers of two; None for others."""
-    if len(grid) == 1:
-        return grid[0] - 1 if grid[0] <= 256 else None
-    if len(grid) == 2 and all(side & side - 1 == 0 and side < 1 << 16 for side in grid):
-        return 256 | grid[0].bit_length() - 1 << 4 | grid[1].bit_length() - 1
-    return None
-
-
-def _groups_of(numbers: tuple[int, ...]) -> bytes:
-    """Encode each number minus one in groups of 7 bits, most significant first; all but a number's last have their top
-    bit set."""
-    out = []
-    for number in numbers:
-        rest = number - 1
-        groups = [rest & 127]
-        while rest := rest >> 7:
-            groups.append(rest & 127 | 128)
-        out += reversed(groups)
-    return bytes(out)
-
-
-def _numbers_of(value: bytes) -> tuple[int, ...] | None:
-    """Decode numbers from bytes: the inverse of `_groups_of`; None if the bytes are not valid."""
-    numbers, number = [], 0
-    for byte in value:
-        number = number << 7 | byte & 127
-        if not byte & 128:
-            numbers.append(number + 1)
-            number = 0
-    return tuple(numbers) if value == _groups_of(tuple(numbers)) else None
-
-
-def _shape_of(value: bytes) -> tuple[int, ...]:
-    """Decode sides from bytes: the inverse of `_groups_of`.
-
-    Raises:
-        HeaderError: the bytes are not a valid shape.
-    """
-    sides = _numbers_of(value[: 3 * MAX_DIMENSIONS + 1])
-    if sides is None or not 1 <= len(sides) <= MAX_DIMENSIONS:
-        raise HeaderError("contents", f"the shape {value.hex(' ')} is not a grid of up to {MAX_DIMENSIONS} dimensions")
-    return sides
-
-
-def _sizes_of(value: bytes) -> tuple[int, ...]:
-    """Decode the number of words of each quantizer from bytes.
-
-    Raises:
-        HeaderError: the bytes are not valid.
-    """
-    sizes = _numbers_of(value)
-    if sizes is None:
-        raise HeaderError("contents", f"the words of quantizers {value.hex(' ')} cannot be read")
-    return sizes
-
-
-def _sizes_bytes(sizes: tuple[int, ...]) -> bytes:
-    """Encode the number of words of each quantizer.
-
-    Raises:
-        ParameterError: they do not fit in an element.
-    """
-    value = _groups_of(sizes)
-    if len(value) > 255:
-        raise ParameterError(f"the words of {len(sizes)} quantizers take {len(value)} bytes of a header, at most 255")
-    return value
 
 
 def _check_unknown(elements: bytes) -> None:

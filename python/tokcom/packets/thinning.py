@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from tokcom.errors import ParameterError
-from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
+from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.halton import halton_order
 
 RULES = "spread", "checkerboard", "regions", "places"
@@ -187,18 +187,3 @@ def _rank_by_regions(order: np.ndarray, levels: np.ndarray) -> np.ndarray:
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return rank * len(order) + place
-
-
-def most_tokens(rule: str, grid: tuple[int, ...], codebook_size: int, bits: int) -> int:
-    """Compute the number of tokens that a budget in bits holds, the rule included.
-
-    Raises:
-        ParameterError: it holds none.
-    """
-    count = (bits - 8 * rule_bytes(rule, grid)) // bits_per_token(codebook_size)
-    if count < 1:
-        raise ParameterError(
-            f"a budget of {bits} bits holds no token; the rule {rule!r} takes {8 * rule_bytes(rule, grid)} bits, a "
-            f"token {bits_per_token(codebook_size)}"
-        )
-    return min(count, prod(grid))

@@ -7,7 +7,8 @@ import numpy as np
 
 from tokcom.errors import BurstError, HeaderError
 from tokcom.mcs import mcs_table
-from tokcom.packets.header import MAX_EXTENSION_SYMBOLS, BurstHeader
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.header_fields import MAX_EXTENSION_SYMBOLS
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
 from tokcom.phy.header_codec import header_cells, header_symbols

@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 
 from tokcom.kernels import kernel
+from tokcom.phy.cell_distances import excess
 from tokcom.phy.fading import FadingChannel, follow_fading, from_header
 from tokcom.phy.gaps import find_gaps
+from tokcom.phy.noise_levels import noise_levels
 from tokcom.phy.numerology import CARRIERS
 from tokcom.phy.observation import NUMBERS, Observation, known_products, shifted, turns
-from tokcom.phy.payload_fit import excess, noise_levels
 from tokcom.phy.tracking import track
 
 MISFIT_SHARE = 0.1

@@ -117,11 +117,17 @@ def ofdm_symbols(cells: np.ndarray) -> np.ndarray:
 
 def carriers_of(samples: np.ndarray, starts: np.ndarray, frequency: float) -> np.ndarray:
     """Compute spectra, complex64 (n, 64), of the 64 samples from each start, corrected for a frequency offset and
-    scaled so that the noise power per carrier equals that per sample."""
+    scaled so that the noise power per carrier equals that per sample.
+
+    A window that reaches beyond the end of the samples begins within its cyclic prefix instead.
+    """
+    over = np.maximum(starts + FFT_SIZE - len(samples), 0)
     windows = np.empty((len(starts), FFT_SIZE), np.complex64)
-    _derotated_windows(samples, starts, frequency, windows)
+    _derotated_windows(samples, starts - over, frequency, windows)
     spectrum = fft.fft(windows, axis=1, overwrite_x=True)
     spectrum *= np.float32(1 / np.sqrt(FFT_SIZE))
+    if over.any():
+        spectrum *= np.exp(2j * np.pi / FFT_SIZE * np.outer(over, np.arange(FFT_SIZE))).astype(np.complex64)
     return spectrum
 
 

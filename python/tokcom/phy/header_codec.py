@@ -7,7 +7,9 @@ import numpy as np
 from tokcom.coding.convolutional import ConvolutionalCode
 from tokcom.coding.viterbi import viterbi
 from tokcom.errors import HeaderError
-from tokcom.packets.header import BASE_BITS, BurstHeader, HeaderBase, extension_length
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.header_base import HeaderBase
+from tokcom.packets.header_fields import BASE_BITS, extension_length
 from tokcom.phy import grid
 from tokcom.phy.numerology import N_DATA
 from tokcom.phy.profile import Profile

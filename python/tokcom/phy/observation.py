@@ -12,11 +12,11 @@ from tokcom.packets.header import BurstHeader
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy import grid
 from tokcom.phy.burst import BurstPlan, first_symbol_start
+from tokcom.phy.cell_distances import KNOWN
 from tokcom.phy.channel_estimate import N_TAPS, ROUNDS, best_window, fit_channel
 from tokcom.phy.fading import follow_fading, from_header
 from tokcom.phy.header_codec import header_cells
 from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE, IDLE_CARRIERS, N_DATA, SYMBOL_LENGTH
-from tokcom.phy.payload_fit import KNOWN
 from tokcom.phy.profile import Profile
 from tokcom.phy.synchronization import Synchronization
 from tokcom.phy.tracking import track
@@ -63,7 +63,7 @@ class Observation:
         frequency: offset in rad/sample that has been corrected.
         cells: complex64 (n, 52), received cells; those of packets are derotated.
         known: complex64 (n, 52), values of the known cells, 0 for all others.
-        order: uint8 (n, 52), KNOWN, or levels per component of the constellation (`payload_fit.KNOWN`).
+        order: uint8 (n, 52), KNOWN, or levels per component of the constellation (`cell_distances.KNOWN`).
         loud: float64 (n,), factor by which a symbol's noise exceeds the median on the idle carriers, 1 for most.
         n_header: number of symbols of the header.
         channel: channel estimate from preamble and header.
@@ -156,12 +156,8 @@ def payload_spectra(
     samples."""
     symbols = n_header + np.arange(len(shifts))
     starts = first_symbol_start(sync.long_start, sync.profile) + SYMBOL_LENGTH * symbols - shifts
-    # A last window shifted beyond the end of the samples begins within its cyclic prefix instead.
-    over = np.maximum(starts + FFT_SIZE - len(samples), 0)
-    inside = (starts >= 0) & (over <= CYCLIC_PREFIX)
-    spectra = grid.carriers_of(samples, np.where(inside, starts - over, 0), frequency)
-    if over.any():
-        spectra *= np.exp(2j * np.pi / FFT_SIZE * np.outer(over, np.arange(FFT_SIZE))).astype(np.complex64)
+    inside = (starts >= 0) & (starts + FFT_SIZE - CYCLIC_PREFIX <= len(samples))
+    spectra = grid.carriers_of(samples, np.where(inside, starts, 0), frequency)
     # While samples were missing, the burst's time continued, and its phase with it.
     if shifts.any():
         spectra *= np.exp(-1j * frequency * shifts)[:, None].astype(np.complex64)

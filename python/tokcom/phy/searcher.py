@@ -8,10 +8,9 @@ from functools import cache
 import numpy as np
 
 from tokcom.errors import HeaderError
-from tokcom.kernels import kernel
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import longest_burst
-from tokcom.phy.demodulator import LARGEST_SAMPLE, burst_end, header_end, receive_header
+from tokcom.phy.demodulator import burst_end, header_end, receive_header
 from tokcom.phy.detector import (
     BACKOFF,
     BLOCK,
@@ -23,6 +22,7 @@ from tokcom.phy.detector import (
     long_training,
     places,
 )
+from tokcom.phy.found_burst import FoundBurst
 from tokcom.phy.hints import (
     CLEAR,
     CLIPPED,
@@ -35,20 +35,17 @@ from tokcom.phy.hints import (
     rate_offset,
     what_is_wrong,
 )
-from tokcom.phy.impulses import AHEAD, ImpulseFinder, loud_samples
+from tokcom.phy.impulses import AHEAD
 from tokcom.phy.narrowband import LAG, LEFT_OVER, TonePredictor, excise, find_tones, unforeseen, without_tones
-from tokcom.phy.numerology import SHORT_PERIOD, SYMBOL_LENGTH
-from tokcom.phy.profile import Profile, profile, profile_names
+from tokcom.phy.numerology import SHORT_PERIOD
+from tokcom.phy.preambles import explains, is_edge, is_sidelobe, overlaps
+from tokcom.phy.profile import profile, profile_names
+from tokcom.phy.recent_samples import CHUNK, LONGEST_LAG, RecentSamples
+from tokcom.phy.search_counters import SearchCounters
 from tokcom.phy.synchronization import Synchronization
 
-CHUNK = 8192
-"""Samples processed at a time."""
 MAX_PENDING = 16
 """Largest number of bursts under way at a time; more are counted and dropped."""
-LONGEST_LAG = SYMBOL_LENGTH
-"""Longest lag of the detectors in samples: a long symbol with its guard."""
-HISTORY = LONGEST_LAG + BLOCK
-"""Samples of history: that lag plus the predictor's, in whole blocks."""
 DELAY = (AHEAD + 1) * BLOCK
 """Delay of the detector in samples, needed to tell impulses from bursts."""
 SEEK_TONE_DB, BURST_TONE_DB = 10.0, 13.0
@@ -57,77 +54,6 @@ detector saw one, and in a burst."""
 LONG_SHARE, REPEATED_SHARE = 0.2, 0.3
 """Smallest metric of a long training, which measures a single path, relative to that of its short training and of its
 own repetition."""
-SAME_PREAMBLE = 32
-"""Distance in samples within which two long trainings are paths of one."""
-SIDELOBE = 0.7
-"""Relative metric below which a second preamble within the span of the first is its sidelobe."""
-DC_SHARE = 1.0 / 4096
-"""Weight of each sample in the running mean, which is subtracted to remove DC and the local oscillator's leakage."""
-LARGEST_STEP = 8.0
-"""Magnitude, relative to the usual, to which samples are limited in the mean: an impulse must not move it for long."""
-LARGEST_GROWTH = 2.0
-"""Magnitude, relative to the usual, to which samples are limited in the usual magnitude itself: a strong burst must not
-shift the mean either, or a weak one after it would suffer from a DC offset that is not there."""
-
-
-@dataclass(frozen=True)
-class FoundBurst:
-    """Burst cut out of the stream.
-
-    Attributes:
-        samples: complex64, from a little before the preamble to the burst's end.
-        sync: position of the burst in these samples.
-        position: index, in the stream, of the burst's first sample.
-        header: header of the burst; None if still to be decoded.
-        tones: number of tones removed, each counted once per thousand samples.
-        clipped: share of the samples at the receiver's limits.
-    """
-
-    samples: np.ndarray
-    sync: Synchronization
-    position: int
-    header: BurstHeader | None = None
-    tones: int = 0
-    clipped: float = 0.0
-
-    @property
-    def length(self) -> int:
-        """Length of the burst itself in samples."""
-        return len(self.samples) - (self.sync.long_start - self.sync.profile.long_start)
-
-
-@dataclass
-class SearchCounters:
-    """Counters of events in the stream."""
-
-    samples: int = 0
-    bad_samples: int = 0
-    """Samples that were NaN, infinite or impossibly large, replaced by 0."""
-    blanked_samples: int = 0
-    """Samples of impulses, replaced by 0."""
-    candidates: int = 0
-    """Candidates for a training."""
-    preambles: int = 0
-    """Candidates with a long training."""
-    bursts: int = 0
-    """Preambles with a valid header."""
-    headers_failed: dict[str, int] = field(
-        default_factory=lambda: {"crc": 0, "version": 0, "element": 0, "contents": 0}
-    )
-    dropped: int = 0
-    """Bursts dropped because too many were under way."""
-    hints: dict[str, int] = field(default_factory=dict)
-    """Number of times each of `hints.REMEDIES` applied."""
-
-    def __str__(self) -> str:
-        failed = ", ".join(f"{count} {kind}" for kind, count in self.headers_failed.items())
-        return (
-            f"{self.samples} samples ({self.bad_samples} bad, {self.blanked_samples} blanked), "
-            f"{self.preambles} preambles, {self.bursts} bursts ({self.dropped} given up), failed headers: {failed}"
-            + "".join(f", {count} x {hint}" for hint, count in self.hints.items())
-        )
-
-
 STRONG = 0.5
 """Metric of a short training from which a missing long one is reported."""
 RISE_BLOCKS, RISE = 16, 4.0
@@ -185,8 +111,7 @@ class BurstSearcher:
         self._spacings = np.array([each.long_spacing for each in self._profiles])
         longest = max(longest_burst(each) for each in self._profiles)
         preamble = max(each.preamble_length for each in self._profiles)
-        self._reach = longest + preamble + 4 * self.MARGIN
-        self._buffer = np.zeros(2 * self._reach + 2 * CHUNK, np.complex64)
+        self._samples = RecentSamples(longest + preamble + 4 * self.MARGIN)
         self.counters = SearchCounters()
         self.last_error = ""
         """Error of the last complete header that was invalid."""
@@ -196,19 +121,12 @@ class BurstSearcher:
         """Reset the search to a stream that continues at sample `position`; counters are kept."""
         self._detectors = [ShortTrainingDetector(each) for each in self._profiles]
         self._long_detectors = [LongTrainingDetector(each) for each in self._profiles]
-        self._used = HISTORY  # zeros before the first sample
-        self._buffer[: self._used] = 0
-        self._origin = position - HISTORY
+        self._samples.reset(position)
         self._scanned = position
-        self._measured = position
-        self._mean = np.zeros(9)
-        self._impulses = ImpulseFinder()
-        self._blanks = np.zeros((2, 0), np.int64)
         self._predictor = TonePredictor()
         self._factors = np.zeros(LONGEST_LAG // BLOCK, np.complex64)
-        self._levels = np.full(
-            2 * RISE_BLOCKS, np.inf
-        )  # the signal at the start of the stream does not count as a rise
+        # The signal at the start of the stream does not count as a rise.
+        self._levels = np.full(2 * RISE_BLOCKS, np.inf)
         self._rate_offset = 0.0
         self._next_rise = self._next_search = self._next_suspect = position
         self._steps: list[Step] = []
@@ -225,18 +143,14 @@ class BurstSearcher:
         return found
 
     def _push_chunk(self, samples: np.ndarray) -> list[FoundBurst]:
-        self._make_room(len(samples))
-        place = self._buffer[self._used : self._used + len(samples)]
+        bad, energies = self._samples.push(samples)
         self.counters.samples += len(samples)
-        energies = np.empty(len(samples) // BLOCK + 1)
-        bad, blocks = _clean(samples, place, self._mean, energies, LARGEST_SAMPLE, DC_SHARE)
         self.counters.bad_samples += bad
-        self._used += len(samples)
-        self._find_rises(energies[:blocks])
-        self._find_impulses(energies[:blocks])
+        self._find_rises(energies)
+        self.counters.blanked_samples += self._samples.find_impulses(energies)
         self._scan()
         found = []
-        while self._steps and self._steps[0].ready <= self._end:
+        while self._steps and self._steps[0].ready <= self._samples.end:
             step = heapq.heappop(self._steps)
             if step.stage == SEEK:
                 self._seek_long_training(step)
@@ -248,35 +162,10 @@ class BurstSearcher:
                 found.append(self._cut_out(step))
         return found
 
-    @property
-    def _end(self) -> int:
-        """Index in the stream after the last sample present."""
-        return self._origin + self._used
-
-    def _make_room(self, count: int) -> None:
-        if self._used + count > len(self._buffer):
-            drop = self._used - self._reach
-            self._buffer[: self._reach] = self._buffer[drop : self._used]
-            self._origin += drop
-            self._used = self._reach
-            self._blanks = self._blanks[:, self._blanks[0] >= self._origin]
-
-    def _view(self, first: int, stop: int, known: int) -> np.ndarray:
-        """Return samples without the impulses known when the stream has reached `known`; possibly a view of the
-        buffer."""
-        view = self._buffer[first - self._origin : stop - self._origin]
-        if self._blanks.size:
-            places, known_at = self._blanks
-            inside = places[(places >= first) & (places < stop) & (known_at <= known)]
-            if inside.size:
-                view = view.copy()
-                view[inside - first] = 0
-        return view
-
     def _find_rises(self, energies: np.ndarray) -> None:
         """Note the start of signals: without a preamble there, it may be one in another form (`hints`)."""
         levels = np.concatenate([self._levels, energies])
-        origin = self._measured - len(self._levels) * BLOCK
+        origin = self._samples.measured - len(self._levels) * BLOCK
         block = 0
         while block >= 0:
             block = first_rise(levels, (self._next_rise - origin) // BLOCK, RISE_BLOCKS, RISE)
@@ -290,40 +179,23 @@ class BurstSearcher:
         heapq.heappush(self._steps, Step(place + SUSPECT_SPAN + DELAY, EXPLAIN, place, 0))
 
     def _explain(self, step: Step) -> None:
-        first = max(step.place - self.MARGIN, self._origin)
+        first = max(step.place - self.MARGIN, self._samples.origin)
         stop = step.place + SUSPECT_SPAN
         if step.place < self._next_search or any(first <= known.long_start < stop for known in self._recent):
             return
         self._next_search = step.place + SUSPECT_PAUSE
-        hint = what_is_wrong(self._view(first, stop, step.ready), self._profiles)
+        hint = what_is_wrong(self._samples.view(first, stop, step.ready), self._profiles)
         if hint:
             self._note(hint)
 
     def _note(self, hint: str) -> None:
         self.counters.hints[hint] = self.counters.hints.get(hint, 0) + 1
 
-    def _impulses_within(self, first: int, stop: int, known: int) -> bool:
-        """Tell whether impulses within these samples have become known since the stream reached `known`."""
-        places, known_at = self._blanks
-        return bool(np.any((places >= first) & (places < stop) & (known_at > stop) & (known_at <= known)))
-
-    def _find_impulses(self, energies: np.ndarray) -> None:
-        for block, power in zip(*self._impulses.push(energies), strict=True):
-            start = self._measured + int(block) * BLOCK
-            first = max(start - BLOCK, self._origin)
-            # The block's neighbours may hold the impulse's edges.
-            places = first + loud_samples(self._view(first, start + 2 * BLOCK, -1), power)
-            places = np.setdiff1d(places, self._blanks[0])
-            known_at = np.full(len(places), start + (AHEAD + 1) * BLOCK)
-            self._blanks = np.concatenate([self._blanks, [places, known_at]], axis=1)
-            self.counters.blanked_samples += len(places)
-        self._measured += len(energies) * BLOCK
-
     def _scan(self) -> None:
-        stop = self._measured - DELAY
+        stop = self._samples.measured - DELAY
         if stop <= self._scanned:
             return
-        samples = self._view(self._scanned - LONGEST_LAG, stop, stop + DELAY)
+        samples = self._samples.view(self._scanned - LONGEST_LAG, stop, stop + DELAY)
         sums = block_sums(samples[LONGEST_LAG - SHORT_PERIOD :])
         factors = self._predictor.push(sums)
         both = np.concatenate([self._factors, factors])
@@ -331,7 +203,7 @@ class BurstSearcher:
         if both.any():
             tonal = factors != 0
             whole = sums[2]
-            samples = unforeseen(self._view(self._scanned - LONGEST_LAG - LAG, stop, stop + DELAY), both, BLOCK)
+            samples = unforeseen(self._samples.view(self._scanned - LONGEST_LAG - LAG, stop, stop + DELAY), both, BLOCK)
             sums = block_sums(samples[LONGEST_LAG - SHORT_PERIOD :])
             sums[2] += LEFT_OVER * whole * tonal
             sums[3] = tonal
@@ -350,18 +222,18 @@ class BurstSearcher:
         each = self._profiles[step.profile]
         first, stop = places(each, step.what)
         short = step.what.lag == SHORT_PERIOD
-        if short and any(_explains(known, step.what, each) for known in self._decoded):
+        if short and any(explains(known, step.what, each) for known in self._decoded):
             return
         middle = (first + stop - each.preamble_length + each.long_start) // 2
-        if short and any(_is_edge(step.what, middle, known) for known in self._recent):
+        if short and any(is_edge(step.what, middle, known) for known in self._recent):
             return
         least = (LONG_SHARE if short else REPEATED_SHARE) * step.what.metric
-        if not short and any(known.metric > least and _overlaps(known, middle, each) for known in self._recent):
+        if not short and any(known.metric > least and overlaps(known, middle, each) for known in self._recent):
             return
-        first = max(first, self._origin)
+        first = max(first, self._samples.origin)
         # The first path may precede the strongest.
-        back = min(self.MARGIN, first - self._origin)
-        samples = self._view(first - back, stop, step.ready)
+        back = min(self.MARGIN, first - self._samples.origin)
+        samples = self._samples.view(first - back, stop, step.ready)
         if step.what.tonal:
             samples = without_tones(samples, find_tones(samples, SEEK_TONE_DB))
         sync = long_training(samples, back, each, step.what.frequency, least, step.what.lag)
@@ -371,7 +243,7 @@ class BurstSearcher:
                 self._suspect(step.place - each.window)
             return
         absolute = Synchronization(each, first - back + sync.long_start, sync.frequency, sync.metric)
-        if any(_is_sidelobe(absolute, known) for known in self._recent):
+        if any(is_sidelobe(absolute, known) for known in self._recent):
             return
         near = [known for known in self._recent[-MAX_PENDING:] if abs(known.long_start - absolute.long_start) < RECALL]
         self._recent = [*near, absolute]
@@ -381,7 +253,7 @@ class BurstSearcher:
     def _decode_header(self, step: Step) -> None:
         sync, stop = step.what, step.tried or step.ready
         first, local = self._local(sync)
-        if step.tried and not self._impulses_within(first, stop, step.ready):
+        if step.tried and not self._samples.impulses_within(first, stop, step.ready):
             self._fail_crc(first, stop, step.ready, local)
             return
         samples, _ = self._without_tones(first, stop, step.ready, local)
@@ -407,7 +279,7 @@ class BurstSearcher:
     def _fail_crc(self, first: int, stop: int, known: int, sync: Synchronization) -> None:
         self.counters.headers_failed["crc"] += 1
         if sync.metric > CLEAR and sync.long_start >= 0:
-            before, self._rate_offset = self._rate_offset, rate_offset(self._view(first, stop, known), sync)
+            before, self._rate_offset = self._rate_offset, rate_offset(self._samples.view(first, stop, known), sync)
             # Require two consecutive ones that agree: in noise, one of many may show anything.
             least, most = sorted((self._rate_offset, before), key=abs)
             if LARGEST_RATE_OFFSET < abs(least) and abs(most - least) < 0.2 * abs(most):
@@ -418,7 +290,7 @@ class BurstSearcher:
         first, local = self._local(sync)
         samples, tones = self._without_tones(first, step.ready, step.ready, local)
         position = sync.long_start + BACKOFF - sync.profile.long_start
-        clipped = clipped_share(self._buffer[max(position - self._origin, 0) : step.ready - self._origin])
+        clipped = clipped_share(self._samples.view(max(position, self._samples.origin), step.ready))
         if clipped > CLIPPED_SHARE:
             self._note(CLIPPED)
         return FoundBurst(samples.copy(), local, position, step.header, tones, clipped)
@@ -426,11 +298,11 @@ class BurstSearcher:
     def _without_tones(self, first: int, stop: int, known: int, sync: Synchronization) -> tuple[np.ndarray, int]:
         """Return a burst's samples without tones, and the number of tones. The short training, a line spectrum itself,
         is not used to find them."""
-        return excise(self._view(first, stop, known), sync.long_start - sync.profile.long_guard, BURST_TONE_DB)
+        return excise(self._samples.view(first, stop, known), sync.long_start - sync.profile.long_guard, BURST_TONE_DB)
 
     def _local(self, sync: Synchronization) -> tuple[int, Synchronization]:
         """Return the first sample to pass on for a burst, and its synchronization relative to it."""
-        first = max(sync.long_start - sync.profile.long_start - self.MARGIN, self._origin)
+        first = max(sync.long_start - sync.profile.long_start - self.MARGIN, self._samples.origin)
         return first, Synchronization(sync.profile, sync.long_start - first, sync.frequency, sync.metric)
 
     def _queue(
@@ -458,73 +330,3 @@ def compile_search() -> None:
     searcher = BurstSearcher()
     searcher.push(stream)
     excise(stream[-2000:].astype(np.complex64), 0, BURST_TONE_DB)
-
-
-def _explains(known: Synchronization, candidate: Candidate, sought: Profile) -> bool:
-    """Tell whether a candidate of the long detector is the shorter preamble of a burst with a decoded header."""
-    end = known.long_start - known.profile.long_guard
-    return known.profile.window < sought.window and candidate.end - sought.window < end <= candidate.end + BLOCK
-
-
-def _overlaps(known: Synchronization, long_start: int, sought: Profile) -> bool:
-    """Tell whether a known preamble overlaps the long training that begins at `long_start`."""
-    first = known.long_start - known.profile.long_start
-    stop = long_start + sought.preamble_length - sought.long_start
-    return first < stop and long_start < first + known.profile.preamble_length
-
-
-def _is_edge(candidate: Candidate, long_start: int, known: Synchronization) -> bool:
-    """Tell whether a candidate is the edge of a known preamble: a long training there would be its sidelobe."""
-    near = abs(long_start - known.long_start) < known.profile.preamble_length
-    return near and not candidate.tonal and candidate.metric < SIDELOBE * known.metric
-
-
-def _is_sidelobe(sync: Synchronization, known: Synchronization) -> bool:
-    """Tell whether a preamble is merely a sidelobe, in the detector, of a known one."""
-    apart = sync.long_start - known.long_start
-    span = known.profile.preamble_length
-    return abs(apart) < SAME_PREAMBLE or (abs(apart) < span and sync.metric < SIDELOBE * known.metric)
-
-
-@kernel
-def _clean(samples, out, state, energies, largest, share):
-    """Copy samples minus their running mean, which is constant over a block; return the number of invalid ones and the
-    number of completed blocks, whose energies are filled in.
-
-    state: real and imaginary part of the mean; usual magnitude of the result, which limits the influence of samples;
-        and, for the block in progress, its number of samples, their energy, the sums of their limited components and
-        magnitudes, and their largest magnitude.
-    """
-    bad = blocks = i = 0
-    real, imag, usual = state[0], state[1], state[2]
-    inside, energy, sum_real, sum_imag, sum_size, most = int(state[3]), state[4], state[5], state[6], state[7], state[8]
-    while i < samples.shape[0]:
-        stop = min(i + BLOCK - inside, samples.shape[0])
-        # Nothing is known of the first non-zero samples: they move the mean without limit.
-        limit = LARGEST_STEP * usual if usual > 0 else np.inf
-        growth = LARGEST_GROWTH * usual
-        mean_real, mean_imag = np.float32(real), np.float32(imag)
-        for k in range(i, stop):
-            a, b = samples[k].real, samples[k].imag
-            if not (abs(a) <= largest and abs(b) <= largest):
-                a, b = np.float32(0), np.float32(0)
-                bad += 1
-            a, b = a - mean_real, b - mean_imag
-            out[k] = complex(a, b)
-            energy += a * a + b * b
-            size = max(abs(a), abs(b))
-            sum_real += min(max(a, -limit), limit)
-            sum_imag += min(max(b, -limit), limit)
-            sum_size += min(size, growth)
-            most = max(most, size)
-        inside += stop - i
-        i = stop
-        if inside == BLOCK:
-            energies[blocks] = energy
-            blocks += 1
-            real += share * sum_real
-            imag += share * sum_imag
-            usual = usual + share * (sum_size - BLOCK * usual) if usual > 0 else most
-            inside, energy, sum_real, sum_imag, sum_size, most = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    state[:] = real, imag, usual, float(inside), energy, sum_real, sum_imag, sum_size, most
-    return bad, blocks

@@ -10,7 +10,9 @@ from PIL import Image
 from tokcom.device import AUTO
 from tokcom.errors import FrameError, PictureError
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import codebook, load_detokenizers, load_tokenizer
+from tokcom.models.by_codebook import load_detokenizers
+from tokcom.models.codebooks import codebook
+from tokcom.models.zoo import load_tokenizer
 
 LONGEST_NAME = 255
 """Longest file name that file systems accept, in bytes."""
@@ -67,7 +69,7 @@ class PictureFolder:
             raise PictureError(f"{folder}: pictures cannot be saved here: {error.strerror}") from None
 
     def add(self, model: str) -> None:
-        """Show frames of another model, too; raises as `zoo.codebook` does."""
+        """Show frames of another model, too; raises as `codebooks.codebook` does."""
         self._tokenizers.add(codebook(model), lambda: load_tokenizer(model, 0, self._device))
 
     def save(self, frame: TokenFrame, number: int) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tokcom.errors import TokcomError
-from tokcom.link.bursts import Receiver, Reception
+from tokcom.link.receiver import Receiver, Reception
 from tokcom.recording.reader import CHUNK, Recording
 
 

@@ -9,7 +9,7 @@ from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import codebook_id, codebook_name
-from tokcom.packets.header import MAX_BITS_PER_PACKET
+from tokcom.packets.header_fields import MAX_BITS_PER_PACKET
 from tokcom.source.blocks import DEFAULTS, MAX_BLOCKS, SourceSettings, decode_intact, encode, raw_bytes
 from tokcom.source.payload import as_bits, from_bits
 from tokcom.source.range_coder import DecisionEncoder

@@ -1,6 +1,7 @@
 """Base class of picture tokenizers, whichever runtime computes their networks."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,8 +52,17 @@ class PictureTokenizer(ABC):
         Raises:
             PictureError: the array is not a picture.
         """
-        tokens = self.encode(square(picture, self.image_size)[None])[0]
+        return self.frame(self.encode(square(picture, self.image_size)[None])[0], cmi, frame_id)
+
+    def frame(self, tokens: np.ndarray, cmi: int | None = None, frame_id: int = 0) -> TokenFrame:
+        """Make the frame of a picture's tokens, int (rows, columns)."""
         return TokenFrame(tokens.flatten(), self.codebook, self.codebook_size, self.grid, "image", cmi, frame_id)
+
+    def frames(self, tokens: np.ndarray, labels: Sequence[int | None] | None = None) -> list[TokenFrame]:
+        """Make the frames of several pictures' tokens, int (batch, rows, columns), numbered from 0; with the pictures'
+        class labels, if given."""
+        labels = [None] * len(tokens) if labels is None else labels
+        return [self.frame(own, label, number) for number, (own, label) in enumerate(zip(tokens, labels, strict=True))]
 
     def detokenize(self, frame: TokenFrame) -> np.ndarray:
         """Decode a frame to a picture, uint8 (image_size, image_size, 3); patches of lost tokens are plain grey. If

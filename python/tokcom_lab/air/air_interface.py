@@ -7,7 +7,8 @@ implemented a second time.
 import numpy as np
 
 from tokcom.errors import TokcomError
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.header import BurstHeader
 from tokcom.phy.burst import first_symbol_start, plan_burst
 from tokcom.phy.demodulator import DemodulatedBurst

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
-from tokcom.models.zoo import codebook, load_classifier, load_tokenizer
+from tokcom.link.receiver import Receiver, Reception
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebook
+from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.layout import pack, packet_layout

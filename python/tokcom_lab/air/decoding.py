@@ -4,10 +4,10 @@ from functools import cache
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
 from tokcom.link.modes import MODES
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
-from tokcom.models.zoo import load_recovery
+from tokcom.models.recovery import load_recovery
 from tokcom_lab.air.bursts import CODEBOOK, Album, SentBurst, album, random_burst, send
 from tokcom_lab.air.section import Settings
 

@@ -6,7 +6,7 @@ largest, and treats energy outside the cyclic prefix as noise of known power on 
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive
 from tokcom_lab.air.paths import Paths

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from tokcom.errors import TokcomError
-from tokcom.link.bursts import Receiver, Reception
+from tokcom.link.receiver import Receiver, Reception
 from tokcom_lab.air import impairments
 from tokcom_lab.air.bursts import CHUNK, noise_power, outcome, placed
 from tokcom_lab.air.decoding import PACKETS, burst_for, receiver_for

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom_lab.air import impairments
 from tokcom_lab.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive
 from tokcom_lab.air.paths import Paths

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom.packets.codebook import Codebook
 from tokcom.phy.numerology import CARRIERS, CYCLIC_PREFIX, FFT_SIZE
 from tokcom_lab.air.air_interface import carriers_of, payload_llrs, payload_windows

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom.phy.numerology import CYCLIC_PREFIX
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.air_interface import carriers_of, payload_windows

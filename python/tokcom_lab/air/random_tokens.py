@@ -3,8 +3,8 @@
 import numpy as np
 
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver
-from tokcom.models.zoo import load_recovery
+from tokcom.link.receiver import Receiver
+from tokcom.models.recovery import load_recovery
 from tokcom_lab.air import impairments
 from tokcom_lab.air.bursts import TOKENS_PER_PACKET, noise_power, outcome, placed, receive, send
 from tokcom_lab.air.decoding import PACKETS, photographs

@@ -1,11 +1,9 @@
 """Measurement of the sections, resumable, with figures beside those of another receiver."""
 
 import logging
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from tokcom.errors import ParameterError, TokcomError
@@ -20,6 +18,7 @@ from tokcom_lab.air.section import Counts, Settings
 from tokcom_lab.air.static import STATIC
 from tokcom_lab.air.tracking import TRACKING
 from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
+from tokcom_lab.workers import workers
 
 SECTIONS = {
     section.name: section
@@ -155,29 +154,23 @@ def _measured(settings: Settings, todo: Sequence[Piece], jobs: int) -> Iterator[
         for piece in todo:
             yield piece, measure(settings, piece)
         return
-    # A process that is forked after its parent has used threads of OpenMP hangs in list decoding.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _alone) as pool:
+    with workers(jobs, _use_one_thread) as pool:
         waiting, rest = {}, iter(todo)
-        try:
-            while True:
-                for piece in rest:
-                    waiting[pool.submit(measure, settings, piece)] = piece
-                    if len(waiting) >= 2 * jobs:
-                        break
-                if not waiting:
-                    return
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        while True:
+            for piece in rest:
+                waiting[pool.submit(measure, settings, piece)] = piece
+                if len(waiting) >= 2 * jobs:
+                    break
+            if not waiting:
+                return
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(future), future.result()
 
 
-def _alone() -> None:
-    """Use one thread per process, and leave Ctrl-C to the main process, which ends the others."""
+def _use_one_thread() -> None:
     import numba
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     numba.set_num_threads(1)
     torch.set_num_threads(1)
 

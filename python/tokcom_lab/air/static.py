@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.bursts import CODEBOOK, noise_power, outcome, placed, random_burst, receive

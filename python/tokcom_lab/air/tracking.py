@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom_lab.air import genie, impairments
 from tokcom_lab.air.bursts import CODEBOOK, COUNTED, noise_power, outcome, placed, random_burst, receive, tally
 from tokcom_lab.air.paths import PROFILES, Paths

@@ -22,7 +22,9 @@ from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.metrics.tokens import exact_recovery_rate, token_communication_efficiency, token_error_rate
-from tokcom.models.zoo import codebook, load_classifier, load_recovery, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom.packets.layout import SEEDS, packet_layout, unpack
 from tokcom_lab.cache import SELDOM, code_of, key_of, model_content, precision_content
 from tokcom_lab.case_study.links import (
@@ -184,8 +186,7 @@ class _Bench:
         label = self.classifier.label(job.picture) if job.label is None else job.label
         # Searched for once, whatever the number of jobs that send the picture.
         (tokens,) = photograph_tokens(job.picture[None], self.settings.model)
-        names = self.tokenizer.codebook, self.tokenizer.codebook_size, self.tokenizer.grid
-        passage = _Passage(self, job, TokenFrame(tokens.ravel(), *names, "image", label))
+        passage = _Passage(self, job, self.tokenizer.frame(tokens, label))
         return [
             passage.coded(scheme) if scheme.codec else passage.tokens(scheme)
             for scheme in (SCHEMES[name] for name in job.schemes)

@@ -11,9 +11,11 @@ from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.arrival import Arrival, Link, Signal
 from tokcom.link.assembly import Assembly
-from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter
+from tokcom.link.bursts import BurstLink
 from tokcom.link.known_noise import PlainLink, PlainSymbols
 from tokcom.link.packet_link import LinkConfig
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import pack, packet_layout, unpack

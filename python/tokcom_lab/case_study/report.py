@@ -13,7 +13,9 @@ from pyarrow import parquet
 
 from tokcom import __version__
 from tokcom.errors import TokcomError
-from tokcom.models.zoo import codebook, load_tokenizer, model_card
+from tokcom.models.codebooks import codebook
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.bits import bits_per_token
 from tokcom_lab.case_study.cells import Cell, Job, StudySettings
 from tokcom_lab.case_study.figures import draw_figure

@@ -35,7 +35,7 @@ def escalation(
     import numpy as np
 
     from tokcom.context.acceptance import Acceptance, fit_acceptance
-    from tokcom.models.zoo import CONTEXT, SMALL_CONTEXT
+    from tokcom.models.card import CONTEXT, SMALL_CONTEXT
     from tokcom.offload.escalation import fit_policy
     from tokcom_lab.edge.decisions import decision_rows, decoded, edge_bench
     from tokcom_lab.training.export import export_escalation

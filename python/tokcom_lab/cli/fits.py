@@ -27,7 +27,8 @@ def calibrate(
     """Calibrate packets' posteriors on the training split, write the result to the model's card, check it on the test
     split."""
     from tokcom.context.acceptance import Acceptance, fit_acceptance
-    from tokcom.models.zoo import load_recovery, load_tokenizer
+    from tokcom.models.recovery import load_recovery
+    from tokcom.models.zoo import load_tokenizer
     from tokcom_lab.curves.calibration import outcomes, reliability
     from tokcom_lab.curves.context_curve import Bench
     from tokcom_lab.curves.context_plot import draw_reliability
@@ -73,7 +74,8 @@ def residual(
     """Fit the errors after context decoding on the training split, and write the result to the model's card."""
     if group > 1 and not videos:
         raise click.UsageError(f"--group {group} is for frames of videos: add --videos")
-    from tokcom.models.zoo import CONTEXT, FOLLOWING, load_classifier, load_tokenizer
+    from tokcom.models.card import CONTEXT, FOLLOWING
+    from tokcom.models.zoo import load_classifier, load_tokenizer
     from tokcom_lab.curves.adaptation_bench import prepare
     from tokcom_lab.curves.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
     from tokcom_lab.curves.video_groups import frames_to_fit

@@ -36,7 +36,9 @@ def measure(
     """
     from tokcom.context.prior import ANY
     from tokcom.errors import ModelError
-    from tokcom.models.zoo import CONTEXT, load_context, load_tokenizer, model_card
+    from tokcom.models.card import CONTEXT
+    from tokcom.models.installed import model_card
+    from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom_lab.cli.fits import calibrate
     from tokcom_lab.cli.labels import map_labels
     from tokcom_lab.photographs import class_names, load_photographs

@@ -29,7 +29,7 @@ def calibrate_text(
 ) -> None:  # fmt: skip
     """Calibrate packets' and words' posteriors on the training split of texts, write the result to the model's card,
     check it on the test split (an hour; an interrupted run resumes)."""
-    from tokcom.models.zoo import model_card
+    from tokcom.models.installed import model_card
     from tokcom_lab.curves.calibration import reliability
     from tokcom_lab.curves.text_calibration import calibrations, word_outcomes
     from tokcom_lab.curves.text_curve import TextBench
@@ -66,7 +66,7 @@ def residual_text(
     model's card (half an hour; an interrupted run resumes)."""
     from tokcom.errors import ParameterError
     from tokcom.link.text import TOKENS_PER_PACKET
-    from tokcom.models.zoo import model_card
+    from tokcom.models.installed import model_card
     from tokcom_lab.curves.residual_fit import SCHEMES, fit_residual, fit_rows
     from tokcom_lab.curves.text_curve import TextBench
     from tokcom_lab.curves.text_residual import EACH, PACKETS, measure_text_residual

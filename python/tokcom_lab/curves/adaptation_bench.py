@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +17,22 @@ from tokcom.channel.multipath import load_profile
 from tokcom.device import AUTO
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import SEMANTIC, AdaptationConfig, Choice, LinkAdapter
-from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import Transmitter
 from tokcom.mcs import mcs_table
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_context, load_recovery, load_residual, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.fits import load_residual
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, model_content, precision_content
 from tokcom_lab.curves.effective_snr import carrier_gains, carrier_response, packets_lost
 from tokcom_lab.photograph_tokens import photograph_tokens
+from tokcom_lab.workers import workers
 
 CHANNELS = ("awgn", "epa")
 SAMPLE_RATE = 1e6
@@ -131,12 +134,7 @@ class Material:
 def prepare(model: str, pictures: np.ndarray, labels: Sequence[int | None], device: str = AUTO) -> Material:
     """Compute tokens and predictability of pictures; device as for `device.receiving_device`."""
     tokenizer, context = load_tokenizer(model, 0, device), load_context(model, device)
-    frames = []
-    tokens = photograph_tokens(pictures, model)
-    for number, (ids, label) in enumerate(zip(tokens, labels, strict=True)):
-        frames.append(
-            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
-        )
+    frames = tokenizer.frames(photograph_tokens(pictures, model), labels)
     return Material(tuple(frames), tuple(token_bits(context, frame) for frame in frames), pictures)
 
 
@@ -178,7 +176,7 @@ class AdaptationBench:
     ) -> Iterator[AdaptationPoint]:  # fmt: skip
         """Measure contenders by name, after those whose token error rates are their limits."""
         chosen = [each for each in CONTENDERS if each.name in policies]
-        with ProcessPoolExecutor(self.jobs, get_context("spawn"), _work_alone) as pool:
+        with workers(self.jobs, torch.set_num_threads, 1) as pool:
             for channel in channels:
                 for value in esn0_db:
                     for each in chosen:
@@ -406,10 +404,6 @@ def _link(model: str) -> SymbolLink:
 @cache
 def _tokenizer(model: str, device: str) -> PictureTokenizer:
     return load_tokenizer(model, 0, device)
-
-
-def _work_alone() -> None:
-    torch.set_num_threads(1)
 
 
 def _decode_one(model, device, frame, choice, channel, value, seed, split, mode, picture) -> tuple:

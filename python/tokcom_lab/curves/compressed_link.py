@@ -14,12 +14,15 @@ from tokcom.context.recovery import Recovery
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.airtime import frame_samples
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import Mcs, mcs_table
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import codebook, load_context, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.packets.bits import bits_per_token
 from tokcom.source.blocks import SourceSettings
 from tokcom.source.frame_coder import FrameCoder
@@ -83,10 +86,7 @@ class CompressedLinkBench:
         progress: Callable[[int], None] = lambda done: None,
     ):  # fmt: skip
         self.pictures, self.tokenizer, self.model, self.seed = pictures, tokenizer, model, seed
-        self.frames = [
-            TokenFrame(own.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, frame_id=number)
-            for number, own in enumerate(tokens)
-        ]
+        self.frames = tokenizer.frames(tokens)
         self._prior = load_context(model, "cpu")
         self._recoveries = {scheme: load_recovery(model, scheme.split(", ")[1], "cpu") for scheme in SLOWEST}
         self._recoveries["raw, Viterbi"] = load_recovery(model, "keep", "cpu")

@@ -14,14 +14,17 @@ from tokcom.context.prior import Prior
 from tokcom.context.recovery import Recovery
 from tokcom.device import AUTO
 from tokcom.errors import ParameterError
-from tokcom.frame import LOST, TokenFrame
+from tokcom.frame import LOST
 from tokcom.link.arrival import Arrival
-from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.bursts import BurstLink, compile_kernels
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import RecoveredFrame
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.labels import NATURAL
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.vq import VQTokenizer
@@ -95,10 +98,7 @@ class Bench:
         self._codebooks = [codebook(model)]
         self._transmitter = Transmitter(TransmitConfig(MCS, labels=labels), self._codebooks)
         tokens = photograph_tokens(photographs.pictures, model, visits=visits)
-        self.frames = [
-            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
-            for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
-        ]
+        self.frames = tokenizer.frames(tokens, photographs.labels)
 
     def received(self, number: int, esn0_db: float, cmi: bool, draw: int = 0) -> Arrival | None:
         """Simulate the reception of one frame's packets; None if its burst was lost. All modes get the same noise, each

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tokcom.errors import TokcomError
 from tokcom.link.modes import MODES
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import load_recovery
+from tokcom.models.recovery import load_recovery
 from tokcom_lab.curves.context_curve import Bench, ContextPoint
 from tokcom_lab.curves.finite_length import packet_error_bound
 

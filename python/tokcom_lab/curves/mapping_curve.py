@@ -17,7 +17,9 @@ from tokcom.link.bursts import compile_kernels
 from tokcom.link.modes import MODES
 from tokcom.link.uncoded import UncodedLink
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import codebook, load_context, load_labels, load_recovery
+from tokcom.models.codebooks import codebook, load_labels
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.modulation.direct import SCHEMES
 from tokcom.modulation.semantic import cosine_distances
 from tokcom.packets.labels import CONTEXTUAL, NATURAL, SEMANTIC, TokenLabels

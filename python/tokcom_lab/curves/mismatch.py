@@ -20,8 +20,9 @@ from tokcom.context.onnx_prior import OnnxPrior
 from tokcom.context.prior import Prior
 from tokcom.errors import SourceError, TokcomError
 from tokcom.frame import LOST, TokenFrame
+from tokcom.models.codebooks import codebook
 from tokcom.models.onnx_export import export_context
-from tokcom.models.zoo import codebook, load_context
+from tokcom.models.zoo import load_context
 from tokcom.packets.halton import halton_order
 from tokcom.source.blocks import SourceSettings, encode_block
 from tokcom.source.container import CodedFrames, from_bytes, to_bytes

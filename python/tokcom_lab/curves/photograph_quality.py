@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from tokcom.device import AUTO, find_device
 from tokcom.errors import ParameterError
 from tokcom.metrics.pictures import psnr_db, ssim
+from tokcom.models.installed import model_card
 from tokcom.models.published import load_efficientnet_lite
-from tokcom.models.zoo import load_context, load_tokenizer, model_card
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.tokenizers.vq_network import as_input
 from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.training.dataset import load_dataset

@@ -1,10 +1,8 @@
 """Measurement and fit of the errors after context decoding: `adaptation.residual.ResidualModel`."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -15,13 +13,16 @@ from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import Transmitter
 from tokcom.mcs import USUAL_BITS, Mcs, find_mcs, mcs_table
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.layout import packet_layout
+from tokcom_lab.workers import workers
 
 SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",
            "256qam-2/3", "256qam-3/4", "256qam-1/1")  # fmt: skip
@@ -75,7 +76,7 @@ def measure_residual(
         conditions: the receiver's side information on each frame; None for what is sent with it.
     """
     rows, told = [], [Condition.of(frame) for frame in frames] if conditions is None else conditions
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with workers(jobs, torch.set_num_threads, 1) as pool:
         cases = list(zip(frames, told, strict=True))
         rows += [_guess_one(model, *case, device) for case in cases]
         work = [pool.submit(_measure_one, model, *case, name, seed, device) for case in cases for name in SCHEMES]

@@ -9,8 +9,8 @@ import numpy as np
 
 from tokcom.context.acceptance import Acceptance, log_odds_of
 from tokcom.link.text import RECEIVERS, TOKENS_PER_PACKET, SentText
+from tokcom.models.installed import model_card
 from tokcom.models.text import load_text_link
-from tokcom.models.zoo import model_card
 from tokcom.tokenizers.text import SURE
 from tokcom_lab.cache import FOLDER, RESULTS, SELDOM, Table, code_of, key_of, precision_content
 from tokcom_lab.curves.calibration import wilson

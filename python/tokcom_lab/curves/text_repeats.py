@@ -17,7 +17,7 @@ from tokcom.link.known_noise import PlainLink
 from tokcom.link.packet_link import LinkConfig
 from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery
-from tokcom.models.zoo import load_recovery
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.layout import CONTIGUOUS
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom_lab.cache import code_of

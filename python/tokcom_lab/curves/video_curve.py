@@ -11,13 +11,15 @@ from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.adaptation import AdaptationConfig, LinkAdapter
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver
 from tokcom.link.stream_recovery import StreamRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
-from tokcom.models.zoo import codebook, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.layout import packet_positions
 from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer

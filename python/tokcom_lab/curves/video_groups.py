@@ -11,12 +11,16 @@ from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import AdaptationConfig, LinkAdapter
-from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver
 from tokcom.link.stream_recovery import StreamRecovery
+from tokcom.link.transmitter import Transmitter
 from tokcom.metrics.pictures import psnr_db
-from tokcom.models.zoo import codebook, load_recovery, load_residual, load_video_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.fits import load_residual
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_video_tokenizer
 from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.groups import frames_of, joined
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer

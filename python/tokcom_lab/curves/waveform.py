@@ -8,8 +8,9 @@ import numpy as np
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Reception, TransmitConfig, Transmitter
 from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.link.receiver import Receiver, Reception
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import Mcs, mcs_table
 from tokcom.packets.codebook import Codebook
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB

@@ -9,14 +9,10 @@ import numpy as np
 
 from tokcom.context.acceptance import Acceptance
 from tokcom.link.recovery import FrameRecovery
-from tokcom.models.zoo import (
-    load_acceptance,
-    load_classifier,
-    load_context,
-    load_tokenizer,
-    model_card,
-    word_frequencies,
-)
+from tokcom.models.codebooks import word_frequencies
+from tokcom.models.fits import load_acceptance
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.offload.escalation import EscalationPolicy, doubt_of
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of
 from tokcom_lab.curves.context_curve import MCS, Bench
@@ -63,7 +59,7 @@ def decoded(
 
     Args:
         bench: the frames.
-        part: the prior: `zoo.CONTEXT` or `zoo.SMALL_CONTEXT`.
+        part: the prior: `card.CONTEXT` or `card.SMALL_CONTEXT`.
         esn0_db: Es/N0 in dB.
         acceptance: calibration of posteriors; None for that in the model's card.
         cache: folder of the cache.

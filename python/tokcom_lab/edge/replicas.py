@@ -10,7 +10,8 @@ import numpy as np
 from tokcom.context.condition import NOTHING
 from tokcom.frame import LOST
 from tokcom.models.edge import load_priors
-from tokcom.models.zoo import load_context, model_card
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_context
 from tokcom.offload import ray_service
 from tokcom.offload.inference_prior import InferencePrior
 from tokcom_lab.edge.load import questions

@@ -12,10 +12,13 @@ from tokcom.context.recovery import Recovery
 from tokcom.errors import BurstError, ParameterError
 from tokcom.frame import LOST
 from tokcom.link.airtime import frame_samples
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs
-from tokcom.models.zoo import codebook, load_context, load_recovery
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.multiple_access.receiver import MultiUserObservation
 from tokcom.multiple_access.separation import SeparationSettings, Separator, Source
 from tokcom.phy.numerology import CARRIERS

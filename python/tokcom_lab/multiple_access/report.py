@@ -9,7 +9,6 @@ import numpy as np
 
 from tokcom.device import AUTO
 from tokcom.errors import TokcomError
-from tokcom.frame import TokenFrame
 from tokcom.metrics.pictures import psnr_db
 from tokcom.multiple_access.codebook import ModulationCodebook
 from tokcom.multiple_access.plan import MultiUserPlan
@@ -94,10 +93,7 @@ class TodmaBench:
     ):  # fmt: skip
         self.photographs, self.tokenizer, self.seed = photographs, tokenizer, seed
         tokens = photograph_tokens(photographs.pictures, model)
-        self.frames = [
-            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
-            for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
-        ]
+        self.frames = tokenizer.frames(tokens, photographs.labels)
         self.receivers = Receivers(model, device)
         self._store = None if kept is None else Table(kept / RESULTS, "scenes")
         self._content = [

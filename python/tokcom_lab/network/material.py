@@ -36,11 +36,7 @@ class Material:
     def of(cls, photographs: Photographs, model: str, visits: int, device: str) -> "Material":
         """Tokenize photographs; `visits` of the search for better tokens to each."""
         tokenizer = load_tokenizer(model, visits, device)
-        tokens = tokenizer.encode(photographs.pictures)
-        frames = [
-            TokenFrame(ids.ravel(), tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number)
-            for number, (ids, label) in enumerate(zip(tokens, photographs.labels, strict=True))
-        ]
+        frames = tokenizer.frames(tokenizer.encode(photographs.pictures), photographs.labels)
         return cls(photographs, frames, load_context(model, device), tokenizer)
 
     @cached_property

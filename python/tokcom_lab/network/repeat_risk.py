@@ -8,7 +8,9 @@ import numpy as np
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.context.recovery import Recovery
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter
+from tokcom.link.bursts import BurstLink
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.layout import SEEDS, packet_positions
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.protocol.path import Path, PathSettings

@@ -1,6 +1,5 @@
 """Measurement of the whole loopback in real time: throughput, latency and load."""
 
-import multiprocessing
 import tempfile
 import threading
 import time
@@ -14,6 +13,7 @@ from tokcom import keys
 from tokcom.errors import TokcomError
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom_lab.memory import resident_mb
+from tokcom_lab.workers import workers
 
 AMPLITUDE = 0.25
 CFO_HZ = 2000.0
@@ -43,8 +43,8 @@ def loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, vi
     Raises:
         TokcomError: pictures did not arrive.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_loopback, (sample_rate, seconds, esn0_db, window, visits, seed))
+    with workers(1) as pool:
+        return pool.submit(_loopback, sample_rate, seconds, esn0_db, window, visits, seed).result()
 
 
 def _loopback(sample_rate: float, seconds: float, esn0_db: float, window: int, visits: int, seed: int) -> dict:

@@ -1,6 +1,5 @@
 """Speed of the blocks, in separate flowgraphs on a given number of processors."""
 
-import multiprocessing
 import os
 import threading
 import time
@@ -9,18 +8,20 @@ from collections.abc import Callable
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, tokcom
-from gnuradio.tokcom._pdu import frame_keys, make_pdu
+from gnuradio.tokcom._frame_keys import frame_keys
+from gnuradio.tokcom._pdu import make_pdu
 
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Transmitter
+from tokcom.link.transmitter import Transmitter
+from tokcom_lab.workers import workers
 
 PATIENCE = 600
 
 
 def on_processors(count: int, measure: Callable[..., float], *arguments: object) -> float:
     """Run a measurement in a process restricted to `count` processors."""
-    with multiprocessing.get_context("spawn").Pool(1, _keep_to, (count,)) as pool:
-        return pool.apply(measure, arguments)
+    with workers(1, _keep_to, count) as pool:
+        return pool.submit(measure, *arguments).result()
 
 
 def _keep_to(count: int) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 from tokcom.errors import ParameterError
 from tokcom.link.modes import WITH_PRIOR
 from tokcom.link.recovery import FrameRecovery
+from tokcom.models.installed import model_card
+from tokcom.models.recovery import load_recovery
 from tokcom.models.speech import load_speech_tokenizer
-from tokcom.models.zoo import load_recovery, model_card
 from tokcom_lab.cache import model_content
 from tokcom_lab.speech.bench import SpeechMaterial
 from tokcom_lab.speech.dataset import Speech, load_speech

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from tokcom.context.speech_prior_network import SpeechPriorConfig
 from tokcom.models.card import file_hash
+from tokcom.models.installed import model_card
 from tokcom.models.speech import load_speech_tokenizer
 from tokcom.models.weights import read_weights
-from tokcom.models.zoo import model_card
 from tokcom.tokenizers.speech import MODALITY
 from tokcom.tokenizers.speech_network import SpeechConfig
 from tokcom_lab.cache import FOLDER, keep_array, key_of

@@ -25,6 +25,7 @@ import numpy as np
 from tokcom.errors import DatasetError, PictureError
 from tokcom.tokenizers.pictures import EXTENSIONS, is_hidden, load_picture, resample, square
 from tokcom_lab.cache import FOLDER, code_of, key_of
+from tokcom_lab.workers import workers
 
 SPLITS = ("train", "test")
 SMALLEST_CROP = 0.7
@@ -90,7 +91,7 @@ def _prepare(sources: Sequence[Path], split: str, size: int, crops: int, seed: i
         for source in sources
         for name, content in _entries(source, split, classes)
     )  # fmt: skip
-    with ProcessPoolExecutor() as pool:
+    with workers(start=None) as pool:
         readable = _readable(pool, jobs, broken)
         first = next(readable, None)
         if first is None:

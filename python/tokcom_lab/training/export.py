@@ -13,9 +13,10 @@ from torch import nn
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError
-from tokcom.models.card import FORMAT, file_hash
+from tokcom.models.card import CONDITIONS, CONTEXT, FORMAT, SMALL_CONTEXT, file_hash
+from tokcom.models.codebooks import FREQUENCIES
+from tokcom.models.networks import TRAINED_BY
 from tokcom.models.weights import not_finite
-from tokcom.models.zoo import CONDITIONS, CONTEXT, FREQUENCIES, SMALL_CONTEXT, TRAINED_BY
 from tokcom.offload.escalation import EscalationPolicy
 from tokcom.protocol.repeat_risk import TABLES, RepeatRisk
 from tokcom_lab.training.loop import TRAINING_STATE
@@ -51,7 +52,7 @@ def export_part(
     Args:
         folder: the model's folder, whose name is the model's.
         part: "tokenizer", "context", "small_context", "following", "conditions" or "classifier".
-        family: name of the network's family in `models.zoo.FAMILIES`.
+        family: name of the network's family in `models.families.FAMILIES`.
         network: the trained network; its `config` goes into the card.
         figures: figures measured on the test split with these half-precision weights.
         run: record of the training.

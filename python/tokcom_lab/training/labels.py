@@ -13,7 +13,9 @@ from tokcom.context.prior import Prior
 from tokcom.device import AUTO
 from tokcom.frame import LOST
 from tokcom.mcs import find_mcs
-from tokcom.models.zoo import CODED, load_context, load_tokenizer, model_card
+from tokcom.models.codebooks import CODED
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.modulation.direct import SCHEMES, DirectMapping
 from tokcom.modulation.semantic import (
     LARGEST_IMPROVED,

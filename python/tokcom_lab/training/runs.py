@@ -15,20 +15,12 @@ from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.context.sound_encoder import SoundEncoderConfig
 from tokcom.device import device_name
 from tokcom.errors import ModelError, ParameterError
-from tokcom.models.card import file_hash
+from tokcom.models.card import CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, file_hash
+from tokcom.models.installed import model_card
+from tokcom.models.networks import load_network
 from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
-from tokcom.models.zoo import (
-    CONDITIONS,
-    CONTEXT,
-    FOLLOWING,
-    SMALL_CONTEXT,
-    load_context,
-    load_network,
-    load_tokenizer,
-    load_video_tokenizer,
-    model_card,
-)
+from tokcom.models.zoo import load_context, load_tokenizer, load_video_tokenizer
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom_lab.cache import code_of, key_of, tokens_content

@@ -14,8 +14,8 @@ from tokcom.cli.main import main
 def recording(tiny_model, tmp_path):
     """A recording of two pictures of the tiny model, one packet of the second not sent, and one burst of another."""
     from tokcom.frame import TokenFrame
-    from tokcom.link.bursts import TransmitConfig, Transmitter
-    from tokcom.models.zoo import codebook
+    from tokcom.link.transmitter import TransmitConfig, Transmitter
+    from tokcom.models.codebooks import codebook
     from tokcom.packets.mcs_map import MCS_NOT_SENT
     from tokcom.recording.metadata import RecordingInfo
     from tokcom.recording.writer import SigmfWriter

@@ -107,7 +107,7 @@ def picture(model, number):
     import numpy as np
 
     from tokcom.frame import TokenFrame
-    from tokcom.models.zoo import codebook
+    from tokcom.models.codebooks import codebook
 
     book = codebook(str(model))
     return TokenFrame(np.arange(16), book.name, book.size, (4, 4), cmi=1, frame_id=number)
@@ -126,8 +126,8 @@ def test_a_model_that_is_missing_is_named_or_fetched(tiny_model, make_tiny_model
     pytest.importorskip("zmq")
     import numpy as np
 
+    from tokcom.models.codebooks import codebook
     from tokcom.models.shelf import ModelShelf
-    from tokcom.models.zoo import codebook
     from tokcom.offload.server import EdgeServer
     from tokcom_lab.training.export import export_labels
 

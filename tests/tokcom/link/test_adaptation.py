@@ -7,9 +7,10 @@ from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.adaptation import POLICIES, AdaptationConfig, Choice, LinkAdapter
-from tokcom.link.bursts import Receiver, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import Transmitter
 from tokcom.mcs import find_mcs, mcs_table
-from tokcom.models.zoo import load_residual
+from tokcom.models.fits import load_residual
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.airtime import frame_samples, tokens_in_airtime, tokens_in_bits
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.frame_thinner import FrameThinner
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.thinning import RULES, rule_bytes, sent_mask
 from tokcom.source.chooser import TokenChooser

@@ -10,10 +10,12 @@ from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.arrival import Arrival
 from tokcom.link.assembly import TRANSMISSIONS, Assembly, FrameAssembler
-from tokcom.link.bursts import BurstLink, Receiver, TransmitConfig, Transmitter
+from tokcom.link.bursts import BurstLink
 from tokcom.link.known_noise import PlainLink, SymbolLink
 from tokcom.link.packet_link import LinkConfig
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import pack, packet_layout
 from tokcom.packets.mcs_map import MCS_NOT_SENT

@@ -13,9 +13,11 @@ from tokcom.context.prediction import Prediction
 from tokcom.context.prior import Prior
 from tokcom.errors import BurstError, FrameError, ParameterError, TokcomError
 from tokcom.frame import LOST, BitFrame, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter, compile_kernels
+from tokcom.link.bursts import compile_kernels
 from tokcom.link.packets import MixedPackets
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import mcs_table
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.identity import PacketIdentity

@@ -9,10 +9,11 @@ from tokcom.context.prediction import Prediction
 from tokcom.errors import FrameError, KeyFileError, LockedError, ParameterError
 from tokcom.frame import BitFrame, TokenFrame
 from tokcom.link.assembly import FrameAssembler
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import ReceivedPackets
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.bits import tokens_to_bits
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.identity import PacketIdentity

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.crc import Crc
-from tokcom.packets.header import FIELDS
+from tokcom.packets.header_fields import FIELDS
 from tokcom.phy import grid
 from tokcom.phy.header_codec import CODE
 from tokcom.phy.profile import profile, profile_names

@@ -4,7 +4,7 @@ import pytest
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.link.frame_memory import FrameMemory
-from tokcom.packets.header import FRAME_IDS
+from tokcom.packets.header_fields import FRAME_IDS
 
 
 def a_frame(number, follows=0, codebook="video", grid=(4,)):

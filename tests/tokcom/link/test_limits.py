@@ -5,7 +5,8 @@ import pytest
 
 from tokcom.channel.model import ChannelModel, ChannelSettings
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.phy.numerology import MAX_PAYLOAD_SYMBOLS, SYMBOL_LENGTH
 

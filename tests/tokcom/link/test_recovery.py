@@ -11,10 +11,11 @@ from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ModelError, ParameterError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.modes import MODES
 from tokcom.link.packets import MixedPackets
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.layout import packet_layout

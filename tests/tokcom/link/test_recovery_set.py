@@ -7,9 +7,10 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.context.prior import Prior
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery, LeftOver
 from tokcom.link.recovery_set import RecoverySet
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
 

@@ -8,9 +8,10 @@ from tokcom.context.description import POINT, SENTENCE, of_point, point_of
 from tokcom.errors import ModelError, ParameterError, SpeechError
 from tokcom.models import descriptions
 from tokcom.models.card import Card
+from tokcom.models.description_points import load_sounds
 from tokcom.models.descriptions import describe_for, description_form
+from tokcom.models.installed import model_card
 from tokcom.models.public.catalogue import public_model
-from tokcom.models.zoo import load_sounds, model_card
 from tokcom.tokenizers.sounds import SAMPLE, read_sound
 
 

@@ -8,10 +8,16 @@ from tokcom.context.lookup import LookupPrior
 from tokcom.context.sampling import Sampling, continued
 from tokcom.errors import ModelError, TransportError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.by_codebook import load_recoveries
+from tokcom.models.card import SMALL_CONTEXT
+from tokcom.models.codebooks import codebook
 from tokcom.models.edge import load_edge_models, load_policy
-from tokcom.models.zoo import SMALL_CONTEXT, codebook, load_context, load_recoveries, load_recovery, model_card
+from tokcom.models.installed import model_card
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.offload.continuation import DraftingPrior
 from tokcom.offload.escalation import EscalationPolicy
 from tokcom.offload.server import EdgeServer

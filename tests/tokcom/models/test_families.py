@@ -11,8 +11,9 @@ import torch
 
 from tokcom.errors import ModelError
 from tokcom.models import families
+from tokcom.models.codebooks import codebook
 from tokcom.models.families import FAMILIES, Family, family
-from tokcom.models.zoo import codebook, load_tokenizer
+from tokcom.models.zoo import load_tokenizer
 
 
 def bring(monkeypatch, **others):

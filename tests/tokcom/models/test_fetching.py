@@ -2,9 +2,9 @@ import threading
 
 import pytest
 
+from tokcom.models.codebooks import codebook
 from tokcom.models.fetching import MAX_ASKED, ModelFetcher
 from tokcom.models.shelf import ModelShelf
-from tokcom.models.zoo import codebook
 from tokcom.offload.server import EdgeServer
 
 pytest.importorskip("zmq")

@@ -19,9 +19,10 @@ from tokcom.doctor.finding import State
 from tokcom.doctor.models import model as model_finding
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST
-from tokcom.link.bursts import Transmitter
+from tokcom.link.transmitter import Transmitter
 from tokcom.models.card import Card
-from tokcom.models.zoo import codebook, load_classifier, load_context, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.recording.metadata import RecordingInfo
 from tokcom.recording.writer import SigmfWriter
 from tokcom.tokenizers.onnx_tokenizer import OnnxTokenizer

@@ -8,9 +8,10 @@ from click.testing import CliRunner
 
 from tokcom.cli.main import main
 from tokcom.errors import ModelError, TransportError
+from tokcom.models.codebooks import codebook, model_of
 from tokcom.models.shelf import CARD, SIGNATURE, Delivery, ModelShelf, model_entry, sign_model, verify_folder
 from tokcom.models.travel import available, find_entry, pull, push
-from tokcom.models.zoo import codebook, load_context, model_of
+from tokcom.models.zoo import load_context
 from tokcom.offload import files
 from tokcom.offload.server import EdgeServer
 from tokcom.security.agreement import PrivateKey, save_private_key

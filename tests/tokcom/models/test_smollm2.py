@@ -6,8 +6,10 @@ import torch
 from tokcom.context.llama_network import LlamaConfig, LlamaNetwork
 from tokcom.errors import ModelError
 from tokcom.models import smollm2
+from tokcom.models.codebooks import word_frequencies
+from tokcom.models.installed import make_missing, model_card
 from tokcom.models.text import load_text_tokenizer
-from tokcom.models.zoo import load_context, make_missing, model_card, word_frequencies
+from tokcom.models.zoo import load_context
 
 CONFIG = LlamaConfig(262, 24, 2, 6, 2, 32, 64, 1e4, 1e-5)
 

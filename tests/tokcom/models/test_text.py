@@ -9,9 +9,11 @@ import pytest
 from tokcom.context.language_model import LanguageModel
 from tokcom.errors import ModelError, ParameterError, TextError
 from tokcom.link.text import RECEIVERS, TextLink
+from tokcom.models.codebooks import codebook, word_frequencies
+from tokcom.models.installed import model_card
 from tokcom.models.text import load_text_link, load_text_recoveries, load_text_tokenizer
 from tokcom.models.word_frequencies import expected_frequencies
-from tokcom.models.zoo import codebook, load_context, model_card, word_frequencies
+from tokcom.models.zoo import load_context
 from tokcom.packets.codebook import Codebook
 
 TEXT = "the rain on the other train, here and there ñ 1"

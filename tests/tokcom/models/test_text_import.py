@@ -16,9 +16,10 @@ from tokcom.context.prior import ANY, CAUSAL  # noqa: E402
 from tokcom.errors import ModelError, ParameterError  # noqa: E402
 from tokcom.frame import LOST  # noqa: E402
 from tokcom.link.recovery import FrameRecovery  # noqa: E402
+from tokcom.models.codebooks import word_frequencies  # noqa: E402
 from tokcom.models.text import load_text_link  # noqa: E402
 from tokcom.models.text_import import import_text_model  # noqa: E402
-from tokcom.models.zoo import load_context, word_frequencies  # noqa: E402
+from tokcom.models.zoo import load_context  # noqa: E402
 
 TEXT = "the rain on the other train"
 WORDS, ENDS = 300, {"bos_token_id": 0, "eos_token_id": 0}

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tokcom.channel.awgn import awgn
 from tokcom.errors import FrameError, ParameterError
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.feedback import BANDS, CODEBOOK, MCS, TOKENS, Feedback
-from tokcom.packets.header import FRAME_IDS, MAX_PACKETS
+from tokcom.packets.header_fields import FRAME_IDS, MAX_PACKETS
 
 CARRIERS = np.linspace(-3, 22, 52)
 

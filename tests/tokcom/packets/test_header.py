@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 
 from tokcom.errors import HeaderError, ParameterError
 from tokcom.packets.elements import MCS_MAP, QUANTIZERS, SHAPE, Element, join
-from tokcom.packets.header import (
-    BASE_BITS,
-    FIELDS,
-    FRAME_IDS,
-    FREE_TOKENS,
-    MAX_PACKETS,
-    BurstHeader,
-    HeaderBase,
-    extension_bytes,
-    extension_length,
-)
+from tokcom.packets.header import FREE_TOKENS, BurstHeader
+from tokcom.packets.header_base import HeaderBase
+from tokcom.packets.header_fields import BASE_BITS, FIELDS, FRAME_IDS, MAX_PACKETS, extension_bytes, extension_length
 from tokcom.packets.labels import LABELS
 from tokcom.packets.layout import LAYOUTS, SEEDS
 from tokcom.packets.mcs_map import LIGHTER, MCS_COUNT, MCS_NOT_SENT, SHARES, two_groups

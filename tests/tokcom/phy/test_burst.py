@@ -7,7 +7,9 @@ from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import BurstError, HeaderError, ParameterError
 from tokcom.mcs import find_mcs
 from tokcom.packets.crc import Crc
-from tokcom.packets.header import FIELDS, BurstHeader, HeaderBase, extension_length
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.header_base import HeaderBase
+from tokcom.packets.header_fields import FIELDS, extension_length
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.burst import first_symbol_start, longest_burst, modulate, packet_symbols, plan_burst
 from tokcom.phy.header_codec import header_cells

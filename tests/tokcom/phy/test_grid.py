@@ -154,6 +154,19 @@ def test_noise_keeps_its_power():
     assert np.allclose(np.sum(np.abs(spectra) ** 2, axis=1), np.sum(np.abs(noise.reshape(100, 64)) ** 2, axis=1))
 
 
+@pytest.mark.parametrize("missing", [1, 4, 16])
+def test_windows_stay_within_the_samples(missing):
+    """A window of a symbol whose last samples are missing begins earlier, in its cyclic prefix."""
+    rng = np.random.default_rng(1)
+    symbols = grid.ofdm_symbols(rng.choice([-1, 1], (2, 48)).astype(np.complex64))
+    symbols *= np.exp(0.1j * np.arange(160)).astype(np.complex64)
+    held = np.r_[symbols[:-missing], np.full(64, np.nan, np.complex64)]
+    starts = np.array([16, 96])
+    assert np.allclose(
+        grid.carriers_of(held[: 160 - missing], starts, 0.1), grid.carriers_of(symbols, starts, 0.1), atol=1e-5
+    )
+
+
 def test_no_symbols_are_no_samples():
     empty = grid.spread(np.zeros(0, np.complex64))
     assert empty.shape == (0, 48) and grid.ofdm_symbols(empty).size == 0

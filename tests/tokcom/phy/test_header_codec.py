@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokcom.errors import HeaderError
-from tokcom.packets.header import BASE_BITS, BurstHeader
+from tokcom.packets.header import BurstHeader
+from tokcom.packets.header_fields import BASE_BITS
 from tokcom.phy import grid
 from tokcom.phy.header_codec import (
     CODE,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tokcom.frame import BitFrame, TokenFrame
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
 from tokcom.security.keys import Key

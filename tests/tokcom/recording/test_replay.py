@@ -7,8 +7,10 @@ import pytest
 
 from tokcom.errors import FrameError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
-from tokcom.models.zoo import codebook, load_recovery
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebook
+from tokcom.models.recovery import load_recovery
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.labels import TokenLabels
 from tokcom.packets.mcs_map import MCS_NOT_SENT

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tokcom.errors import ParameterError
-from tokcom.models.zoo import load_chooser, load_context, load_tokenizer
+from tokcom.models.source_coding import load_chooser
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.packets.thinning import Thinning
 from tokcom.source.chooser import CHOICES, RULES, TokenChooser
 

@@ -5,7 +5,7 @@ import pytest
 
 from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, BitFrame
-from tokcom.models.zoo import load_frame_coder
+from tokcom.models.source_coding import load_frame_coder
 from tokcom.packets.codebook import codebook_id
 from tokcom.source.blocks import SourceSettings, encode
 from tokcom.source.frame_coder import FrameCoder, coded_content

@@ -3,7 +3,8 @@ import pytest
 
 from tokcom.errors import SourceError
 from tokcom.frame import LOST, BitFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.packets.codebook import Codebook
 from tokcom.source.blocks import SourceSettings, decode, encode
 from tokcom.source.payload import as_bits, from_bits, packet_bits

@@ -29,6 +29,17 @@ def test_tokens_of_any_picture_fill_the_grid(tokenizer, picture):
     assert tokenizer.detokenize(frame).shape == (16, 16, 3)
 
 
+def test_frames_of_many_pictures_are_those_of_each(tokenizer):
+    pictures = np.random.default_rng(1).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    tokens = tokenizer.encode(pictures)
+    for labels in (None, [1, None, 2]):
+        for number, (frame, picture) in enumerate(zip(tokenizer.frames(tokens, labels), pictures, strict=True)):
+            label = None if labels is None else labels[number]
+            alone = tokenizer.tokenize(picture, cmi=label, frame_id=number)
+            np.testing.assert_array_equal(frame.tokens, alone.tokens)
+            assert (frame.cmi, frame.frame_id, frame.grid) == (label, number, alone.grid)
+
+
 def test_the_nearest_code_is_chosen(tokenizer):
     latents = torch.nn.functional.normalize(torch.randn(50, 8), dim=1)
     distance = torch.cdist(latents, tokenizer.network.codebook)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tokcom.link.bursts import TransmitConfig, Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.phy.burst import plan_burst
 from tokcom.phy.numerology import CARRIERS, FFT_SIZE
 from tokcom_lab.air.air_interface import carriers_of, payload_windows, value_cells

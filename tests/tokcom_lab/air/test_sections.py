@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tokcom.link.bursts import Receiver
+from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
 from tokcom_lab.air import accepted_wrong, impairments
 from tokcom_lab.air.air_interface import payload_windows

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tokcom.cli.main import main
-from tokcom.models.zoo import load_labels
+from tokcom.models.codebooks import load_labels
 
 
 def test_link_prints_json():

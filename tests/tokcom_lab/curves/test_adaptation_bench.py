@@ -4,10 +4,11 @@ import pytest
 from tokcom.adaptation.residual import NOT_SENT, ResidualModel
 from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
-from tokcom.link.bursts import Receiver, Transmitter
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import Transmitter
 from tokcom.mcs import find_mcs, mcs_table
-from tokcom.models.zoo import codebook
+from tokcom.models.codebooks import codebook
 from tokcom_lab.curves.adaptation_bench import LARGEST_BOUND, NEGLIGIBLE, carriers_at, largest_bound, outer_loop
 from tokcom_lab.curves.adaptation_plot import draw_airtime
 from tokcom_lab.curves.effective_snr import carrier_gains, packets_lost

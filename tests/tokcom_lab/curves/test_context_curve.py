@@ -11,7 +11,10 @@ from tokcom.context.prior import Prior
 from tokcom.errors import DatasetError, TokcomError
 from tokcom.frame import LOST
 from tokcom.link.modes import MODES
-from tokcom.models.zoo import DEFAULT_MODEL, codebook, load_classifier, load_context, load_recovery, load_tokenizer
+from tokcom.models.codebooks import codebook
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom_lab.curves.calibration import Outcomes, outcomes, reliability, threshold_curve, wilson
 from tokcom_lab.curves.context_curve import Bench, ContextPoint, context_curve, esn0_at_per, model_figures
 from tokcom_lab.curves.context_plot import COLOURS, draw_context_curve, draw_received, draw_reliability

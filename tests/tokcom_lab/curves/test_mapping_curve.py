@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from tokcom.errors import ParameterError
-from tokcom.models.zoo import DEFAULT_MODEL, load_classifier, load_tokenizer
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.zoo import load_classifier, load_tokenizer
 from tokcom_lab.curves.mapping_curve import MappingBench, labels_of, mapping_curve
 from tokcom_lab.curves.mapping_plot import draw_errors
 from tokcom_lab.photographs import load_photographs

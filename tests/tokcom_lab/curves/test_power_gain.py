@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tokcom.frame import TokenFrame
-from tokcom.models.zoo import DEFAULT_MODEL, load_residual
+from tokcom.models.fits import load_residual
+from tokcom.models.folders import DEFAULT_MODEL
 from tokcom_lab.curves.adaptation_bench import Material
 from tokcom_lab.curves.power_gain import power_gain
 

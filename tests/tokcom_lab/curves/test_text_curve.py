@@ -11,8 +11,8 @@ from tokcom.cli.main import main
 from tokcom.context.acceptance import Acceptance
 from tokcom.errors import DatasetError, ModelError, ParameterError
 from tokcom.link.text import TextLink
+from tokcom.models.fits import load_acceptance, load_certainty
 from tokcom.models.text import load_text_link
-from tokcom.models.zoo import load_acceptance, load_certainty
 from tokcom_lab.curves.calibration import wilson
 from tokcom_lab.curves.sentence_blocks import BlockErrors, block_errors, block_figures, esn0_at_bler, sentences_of
 from tokcom_lab.curves.text_curve import Message, TextBench, esn0_at_ter, summary

@@ -11,8 +11,8 @@ from tokcom.cli.main import main
 from tokcom.errors import ModelError
 from tokcom.link.adaptation import AdaptationConfig
 from tokcom.mcs import find_mcs, mcs_table
+from tokcom.models.fits import load_residual
 from tokcom.models.text import load_text_link
-from tokcom.models.zoo import load_residual
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom_lab.curves.residual_fit import OFFSETS_DB, SCHEMES, levels
 from tokcom_lab.curves.text_curve import TextBench
@@ -20,18 +20,6 @@ from tokcom_lab.curves.text_policies import POLICIES, policy_rows
 from tokcom_lab.curves.text_residual import PACKETS, measure_text_residual
 
 PROSE = "The rain on the other train stays there, and the others are here."
-
-
-@pytest.fixture(scope="module")
-def folder(tiny_text_model, tmp_path_factory):
-    """A copy of the model, with the residual errors of a model of pictures, which need not be right for it."""
-    folder = tmp_path_factory.mktemp("policies") / "model"
-    shutil.copytree(tiny_text_model, folder)
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    entry = vars(load_residual("caltech64")) | {"context": card["context"]["sha256"]}
-    card["context"]["residual"] = entry
-    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
-    return folder
 
 
 def test_every_level_is_measured_in_turn():
@@ -62,9 +50,9 @@ def test_residual_errors_are_measured_once_and_go_into_the_card(tiny_text_model,
     assert (found.tokens, found.payload_bits) == (3, 27)
 
 
-def test_policies_are_compared_on_the_same_texts(folder, tmp_path):
-    bench = TextBench(str(folder), ["keep", "context"], kept=tmp_path)
-    residual, texts = load_residual(str(folder)), [PROSE, f"On the other train. {PROSE}"]
+def test_policies_are_compared_on_the_same_texts(adaptive_text_model, tmp_path):
+    bench = TextBench(str(adaptive_text_model), ["keep", "context"], kept=tmp_path)
+    residual, texts = load_residual(str(adaptive_text_model)), [PROSE, f"On the other train. {PROSE}"]
     clean = policy_rows(bench, residual, 0.02, texts, [34.0])
     assert [row["policy"] for row in clean] == list(POLICIES)
     assert all(row["ter"] == 0 and row["exact_messages"] == 1 for row in clean[:2])
@@ -74,8 +62,8 @@ def test_policies_are_compared_on_the_same_texts(folder, tmp_path):
     assert policy_rows(bench, residual, 0.02, texts, [34.0]) == clean
 
 
-def test_packets_that_the_receiver_can_guess_may_stay_unsent(folder):
-    link = load_text_link(str(folder), ["context"], adaptation=AdaptationConfig("semantic", bound=0.9))
+def test_packets_that_the_receiver_can_guess_may_stay_unsent(adaptive_text_model):
+    link = load_text_link(str(adaptive_text_model), ["context"], adaptation=AdaptationConfig("semantic", bound=0.9))
     sent = link.send(PROSE, 20.0, np.random.default_rng(0))
     received = sent.received("context")
     unsent = sent.choice.mcs == MCS_NOT_SENT
@@ -88,9 +76,13 @@ def test_packets_that_the_receiver_can_guess_may_stay_unsent(folder):
     assert not wrong[robust].any()
 
 
-def test_the_command_tells_what_was_chosen(folder):
-    done = CliRunner().invoke(main, ["text", PROSE, "--model", str(folder), "--esn0-db", "12", "--policy", "cqi"])
+def test_the_command_tells_what_was_chosen(adaptive_text_model):
+    done = CliRunner().invoke(
+        main, ["text", PROSE, "--model", str(adaptive_text_model), "--esn0-db", "12", "--policy", "cqi"]
+    )
     assert done.exit_code == 0, done.output
     assert "policy cqi: " in done.output and " samples at 0.0 dB\n" in done.output
-    done = CliRunner().invoke(main, ["text", PROSE, "--model", str(folder), "--esn0-db", "12", "--policy", "semantic"])
+    done = CliRunner().invoke(
+        main, ["text", PROSE, "--model", str(adaptive_text_model), "--esn0-db", "12", "--policy", "semantic"]
+    )
     assert done.exit_code == 0 and "% of tokens wrong\n" in done.output

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from tokcom.cli.main import main
 from tokcom.context.joint_decoding import ContextSettings
+from tokcom.models.recovery import load_recovery
 from tokcom.models.text import load_text_tokenizer
-from tokcom.models.zoo import load_recovery
 from tokcom_lab.curves.text_repeats import CODES, TRANSMISSIONS, deliver
 
 PROSE = "The rain on the other train stays there, and the others are here."

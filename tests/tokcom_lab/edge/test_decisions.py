@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tokcom.context.acceptance import Acceptance
-from tokcom.models.zoo import CONTEXT
+from tokcom.models.card import CONTEXT
 from tokcom.offload.escalation import EscalationPolicy
 from tokcom_lab.edge import decisions
 from tokcom_lab.edge.decisions import Decoded, decision_rows, decoded

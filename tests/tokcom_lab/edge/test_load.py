@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokcom.models.zoo import CONTEXT
+from tokcom.models.card import CONTEXT
 from tokcom_lab.edge.load import killed_row, load_rows
 
 pytest.importorskip("zmq")

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("ray", reason="the packages of requirements/replicas.txt are not installed")
 pytest.importorskip("tritonclient", reason="the packages of requirements/inference.txt are not installed")
 
-from tokcom.models.zoo import CONTEXT
+from tokcom.models.card import CONTEXT
 from tokcom_lab.edge.replicas import replicas_row
 
 

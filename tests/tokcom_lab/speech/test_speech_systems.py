@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tokcom.errors import ModelError
+from tokcom.models.recovery import load_recovery
 from tokcom.models.speech import load_speech_tokenizer
-from tokcom.models.zoo import load_recovery
 from tokcom.tokenizers.codec2 import Codec2Tokenizer
 from tokcom.tokenizers.sounds import read_sound
 from tokcom_lab.speech.bench import CLEAN, SpeechPoint, needed_esn0_db

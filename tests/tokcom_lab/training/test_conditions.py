@@ -15,7 +15,10 @@ from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import ModelError, ParameterError
 from tokcom.frame import LOST
 from tokcom.models import zoo
-from tokcom.models.zoo import CONDITIONS, CONTEXT, load_context, load_network, load_tokenizer, model_card
+from tokcom.models.card import CONDITIONS, CONTEXT
+from tokcom.models.installed import model_card
+from tokcom.models.networks import load_network
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.training.conditions import ClassSentences, ConditionsTask
 from tokcom_lab.training.export import Run, export_part
 from tokcom_lab.training.loop import train

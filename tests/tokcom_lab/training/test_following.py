@@ -10,7 +10,8 @@ from rich.console import Console
 
 from tokcom.context.following_network import FollowingConfig
 from tokcom.context.maskgit_network import MaskGitNetwork
-from tokcom.models.zoo import load_context, load_tokenizer, model_card
+from tokcom.models.installed import model_card
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.training.dataset import load_dataset
 from tokcom_lab.training.following import FollowingTask
 from tokcom_lab.training.motion import moving_photographs, pairs_of, video_tokens, videos

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from tokcom.models.zoo import DEFAULT_MODEL, load_labels, load_tokenizer
+from tokcom.models.codebooks import load_labels
+from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.models.zoo import load_tokenizer
 from tokcom.modulation.direct import SCHEMES, DirectMapping
 from tokcom.modulation.semantic import cosine_distances, expected_distance
 from tokcom_lab.training.labels import (

@@ -9,7 +9,7 @@ from rich.console import Console
 from tokcom.context.description import POINT, WIDTH, of_point
 from tokcom.context.sound_encoder import RATE, SoundEncoderConfig
 from tokcom.errors import DatasetError
-from tokcom.models.zoo import describe_sound, load_sounds
+from tokcom.models.description_points import describe_sound, load_sounds
 from tokcom.tokenizers.sounds import read_sound
 from tokcom_lab.training.export import Run, export_part
 from tokcom_lab.training.loop import train

@@ -25,6 +25,7 @@ HERE = "tokcom_lab.cli.bench"
         "keys": f"{HERE}.security:keys",
         "large": f"{HERE}.large:large",
         "leakage": f"{HERE}.security:leakage",
+        "leakage-text": f"{HERE}.security:leakage_text",
         "membership": f"{HERE}.security:membership",
         "mapping": f"{HERE}.tokens:mapping",
         "photographs": f"{HERE}.tokens:photographs",

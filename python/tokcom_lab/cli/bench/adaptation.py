@@ -99,7 +99,7 @@ def power(
     """Measure the energy that a power per packet would save over one per burst if signalling were free (a few
     minutes)."""
     from tokcom.channel.awgn import noise_variance
-    from tokcom.models.zoo import load_residual
+    from tokcom.models.fits import load_residual
     from tokcom_lab.curves.adaptation_bench import prepare
     from tokcom_lab.curves.power_gain import power_gain
 

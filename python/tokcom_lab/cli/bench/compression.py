@@ -14,9 +14,7 @@ from tokcom_lab.cli.bench.material import many_pictures, photographs_of, with_to
 from tokcom_lab.cli.options import data_option, images_option
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from tokcom.frame import TokenFrame
+    pass
 
 PARTS = "tokens", "mismatch", "text", "messages", "link"
 
@@ -110,26 +108,15 @@ def _known(json_file: "click.utils.LazyFile | None") -> dict:
     return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
 
 
-def _frames(tokens: "np.ndarray", model: str) -> "list[TokenFrame]":
-    from tokcom.frame import TokenFrame
-    from tokcom.models.zoo import load_tokenizer
-
-    of = load_tokenizer(model, 0)
-    return [
-        TokenFrame(ids.ravel(), of.codebook, of.codebook_size, of.grid, frame_id=number)
-        for number, ids in enumerate(tokens)
-    ]
-
-
 def _tokens(data: Path | None, images: int, model: str, turns: int, independent: list[int], seed: int) -> dict:
-    from tokcom.models.zoo import load_context
+    from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom.source.blocks import SourceSettings
     from tokcom_lab.curves.compression import independent_bits, token_bits
     from tokcom_lab.photograph_tokens import photograph_tokens
 
     prior = load_context(model, "cpu")
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
-    frames = _frames(photograph_tokens(photographs.pictures, model), model)
+    frames = load_tokenizer(model, 0).frames(photograph_tokens(photographs.pictures, model))
     few = frames[: -(-len(frames) // 8)]
     with progress_bar() as bar:
         row = bar.add_task("coding", total=len(frames))
@@ -151,7 +138,7 @@ def _mismatch(data: Path | None, blocks: int, model: str, turns: int, seed: int)
 
     tokenizer, pictures = load_tokenizer(model, 0), many_pictures(data, blocks, model, seed)
     parts = np.array_split(pictures, -(-len(pictures) // 64))
-    frames = _frames(np.concatenate([tokenizer.encode(part) for part in parts]), model)
+    frames = tokenizer.frames(np.concatenate([tokenizer.encode(part) for part in parts]))
     with progress_bar() as bar:
         row = bar.add_task("machines", total=len(frames) * (1 + len(DECODERS)))
         found = count_mismatches(frames, model, turns, progress=lambda done: bar.advance(row, done))
@@ -162,8 +149,8 @@ def _texts(
     parts: list[str], texts: tuple[Path, ...], messages: tuple[Path, ...], mesh_compressor: Path | None, model: str,
     seed: int,
 ) -> dict:  # fmt: skip
+    from tokcom.models.installed import make_missing
     from tokcom.models.text import load_exact_language
-    from tokcom.models.zoo import make_missing
     from tokcom.source.messages import MessageCoder
     from tokcom_lab.curves.text_compression import NgramCoder, largest_difference, message_sizes, speed, text_sizes
     from tokcom_lab.text_messages import paragraphs, text_files

@@ -53,8 +53,10 @@ def conditions(
 
     from tokcom.channel.awgn import noise_variance
     from tokcom.errors import DatasetError, ParameterError
+    from tokcom.models.installed import model_card
     from tokcom.models.published import load_sentences
-    from tokcom.models.zoo import load_context, load_recovery, load_tokenizer, model_card
+    from tokcom.models.recovery import load_recovery
+    from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom_lab.conditions_bench import AIR_KINDS, ConditionsBench, Points, air_table, losses_table
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import photographs_by_class

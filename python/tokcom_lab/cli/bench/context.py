@@ -112,7 +112,9 @@ def accept(
 ) -> None:  # fmt: skip
     """Measure lost against wrong packets, over the posterior from which packets are accepted."""
     from tokcom.context.acceptance import Acceptance
-    from tokcom.models.zoo import load_acceptance, load_recovery, load_tokenizer
+    from tokcom.models.fits import load_acceptance
+    from tokcom.models.recovery import load_recovery
+    from tokcom.models.zoo import load_tokenizer
     from tokcom_lab.curves import context_curve
     from tokcom_lab.curves.calibration import threshold_curve
 

@@ -44,7 +44,7 @@ def edge(
 
     Interrupted, it goes on with the frames that are not yet decoded.
     """
-    from tokcom.models.zoo import SMALL_CONTEXT
+    from tokcom.models.card import SMALL_CONTEXT
     from tokcom_lab.edge.fuzz import fuzzed
     from tokcom_lab.edge.load import killed_row, load_rows
 
@@ -79,8 +79,8 @@ def edge(
 def _decisions(
     data: Path, model: str, images: int, esn0_db: list[float], visits: int, seed: int, counted
 ) -> list[dict]:
+    from tokcom.models.card import CONTEXT, SMALL_CONTEXT
     from tokcom.models.edge import load_policy
-    from tokcom.models.zoo import CONTEXT, SMALL_CONTEXT
     from tokcom_lab.edge.decisions import decision_rows, decoded, edge_bench
 
     bench = edge_bench(data, model, images, "test", visits, seed)
@@ -115,7 +115,7 @@ def replicas(
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Kill one of several replicas behind Ray Serve while devices ask them (some minutes)."""
-    from tokcom.models.zoo import SMALL_CONTEXT
+    from tokcom.models.card import SMALL_CONTEXT
     from tokcom_lab.edge.replicas import replicas_row
 
     with progress_bar() as bar:
@@ -150,8 +150,8 @@ def _language(model: str, prompts: int, words: int, seed: int, counted) -> list[
     import numpy as np
 
     from tokcom.context.lookup import LookupPrior
+    from tokcom.models.codebooks import word_frequencies
     from tokcom.models.text import load_exact_language
-    from tokcom.models.zoo import word_frequencies
     from tokcom_lab.edge.writing import Writing, writing_rows
     from tokcom_lab.text_messages import OWN_PROSE, MessageDraw, cut_messages, paragraphs, split, text_files
 
@@ -193,7 +193,9 @@ def scale(
     minutes)."""
     from dataclasses import asdict
 
-    from tokcom.models.zoo import SMALL_CONTEXT, load_context, model_card
+    from tokcom.models.card import SMALL_CONTEXT
+    from tokcom.models.installed import model_card
+    from tokcom.models.zoo import load_context
     from tokcom.offload.messages import EXACT, answer_bytes
     from tokcom_lab.edge.load import LOST_SHARE
     from tokcom_lab.edge.scale import HOURS, Network, cache_rows, collision_rows, question_row, update_row

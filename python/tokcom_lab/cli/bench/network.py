@@ -44,7 +44,7 @@ def network(
 
     Networks are simulated, but for the goodput, which is measured on loopback; nothing leaves this machine.
     """
-    from tokcom.models.zoo import load_repeat_risk
+    from tokcom.models.fits import load_repeat_risk
     from tokcom_lab.network.goodput import goodput
     from tokcom_lab.network.latency import latency_rows
     from tokcom_lab.network.loss import fountain_rows, token_rows

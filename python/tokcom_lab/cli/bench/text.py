@@ -43,7 +43,7 @@ def text(
     """Errors of text over Es/N0 with four receivers, K=7, AWGN (hours; an interrupted run resumes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom.errors import ParameterError
-    from tokcom.models.zoo import load_certainty
+    from tokcom.models.fits import load_certainty
     from tokcom_lab.curves.sentence_blocks import block_errors, block_figures, sentences_of
     from tokcom_lab.curves.text_curve import TextBench, summary
     from tokcom_lab.text_messages import OWN_PROSE, cut_messages, paragraphs, split, text_files

@@ -33,7 +33,7 @@ def text_policies(
     """Airtime and errors of text by policy, AWGN that the transmitter knows (half an hour; an interrupted run
     resumes)."""
     from tokcom.channel.awgn import noise_variance
-    from tokcom.models.zoo import load_residual
+    from tokcom.models.fits import load_residual
     from tokcom_lab.curves.text_curve import TextBench
     from tokcom_lab.curves.text_policies import POLICIES, policy_rows
     from tokcom_lab.text_messages import OWN_PROSE, cut_messages, paragraphs, split, text_files

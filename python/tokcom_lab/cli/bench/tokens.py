@@ -150,7 +150,7 @@ def photographs(
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure a model for photographs, judged by EfficientNet-Lite2, which was not used in its training."""
-    from tokcom.models.zoo import model_card
+    from tokcom.models.installed import model_card
     from tokcom_lab.curves.photograph_quality import photograph_quality
 
     with progress_bar() as bar:

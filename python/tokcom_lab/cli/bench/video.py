@@ -46,7 +46,8 @@ def video(
     airtime of groups of frames, and what arrives; the same rate by H.264 and AV1; errors over Es/N0; PSNR with packets
     lost; how long damage lasts.
     """
-    from tokcom.models.zoo import load_context, load_residual, load_tokenizer, load_video_tokenizer
+    from tokcom.models.fits import load_residual
+    from tokcom.models.zoo import load_context, load_tokenizer, load_video_tokenizer
     from tokcom.packets.bits import bits_per_token
     from tokcom_lab.curves import video_curve as curves
     from tokcom_lab.curves.video_codecs import CODECS, best_within

@@ -14,9 +14,12 @@ from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.description import sentence_of
 from tokcom.context.recovery import Recovery
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.bursts import Receiver, TransmitConfig, Transmitter
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebook
 from tokcom.models.descriptions import describe_for
-from tokcom.models.zoo import codebook, load_context, load_recovery, load_tokenizer
+from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context, load_tokenizer
 
 pytest.importorskip("diffusers", reason="the packages of requirements/large.txt are not installed")
 transformers = pytest.importorskip("transformers", reason="the packages of requirements/large.txt are not installed")
