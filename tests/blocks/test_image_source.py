@@ -141,6 +141,17 @@ def test_a_file_name_that_is_no_text_is_sent_all_the_same(tmp_path):
     assert [meta["name"] for meta in echo.metas] == ["caf?"]
 
 
+def test_the_text_beside_a_picture_is_its_sentence(tmp_path):
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (2, 2)).save(tmp_path / f"{name}.png")
+    (tmp_path / "a.txt").write_text("a black\n square", encoding="utf-8")
+    (tmp_path / "b.txt").write_bytes(b"\xff")
+    source, echo = tokcom.image_source(str(tmp_path), sentences=True), Echo()
+    flowgraph(source, echo).run()
+    assert [meta.get("sentence") for meta in echo.metas] == ["a black square", None, None]
+    assert not any("companion" in meta for meta in echo.metas) and source.captions_sent == 0
+
+
 def test_numbers_go_round_as_on_the_air_and_the_window_goes_on(folder):
     """The receiver says 0 after 1,048,575, and the source goes on at once."""
 

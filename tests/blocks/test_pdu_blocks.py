@@ -1,6 +1,5 @@
 """Each message block: what it adds to a frame, and what it does with a bad one."""
 
-import sys
 import threading
 
 import numpy as np
@@ -14,13 +13,15 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.link.packets import MixedPackets
 from tokcom.link.receiver import Receiver
 from tokcom.link.transmitter import TransmitConfig, Transmitter
-from tokcom.metrics.frame_panels import _said
+from tokcom.models import descriptions
 from tokcom.models.codebooks import codebook
+from tokcom.models.description_points import describe_sound
 from tokcom.models.zoo import load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout, unpack
 from tokcom.packets.mcs_map import MCS_NOT_SENT
+from tokcom.tokenizers.sounds import SAMPLE
 
 CODEBOOK = codebook("caltech64").name
 
@@ -121,10 +122,14 @@ def test_tokenizer_sends_the_label(pdu, send):
     assert isinstance(out["cmi"], int)
 
 
-def test_a_description_goes_through_all_blocks(pdu, send, monkeypatch):
+@pytest.fixture
+def said(monkeypatch):
+    """Sentences are described by their lengths."""
+    monkeypatch.setattr(descriptions, "describe", lambda sentence: b"\1" + bytes([len(sentence), 255, 0]))
+
+
+def test_a_description_goes_through_all_blocks(pdu, send, said):
     """From the tokenizer to the header's metadata and back, and to the receiver if it may use it."""
-    module = sys.modules[tokcom.image_tokenizer.__module__]
-    monkeypatch.setattr(module, "describe", lambda sentence: b"\1" + bytes([len(sentence), 255, 0]))
     data, meta = GOOD["image_tokenizer"]
     block = tokcom.image_tokenizer(cmi="none", visits=0, sentence="a dog")
     ((out, tokens),) = send(block, [pdu(data, **meta)])
@@ -137,9 +142,46 @@ def test_a_description_goes_through_all_blocks(pdu, send, monkeypatch):
     assert "description" not in out and "sentence" not in out
 
 
-def test_a_sentence_that_came_as_words_is_shown():
-    assert _said({}, {"sentence": "a dog"}, "sentence") == "a dog"
-    assert _said({"tokenized": ({"sentence": "a cat"}, None)}, {}, "sentence") == "a cat"
+def test_a_sentence_that_cannot_be_sent_leaves_the_one_before(pdu, send, said, monkeypatch, capfd):
+    data, meta = GOOD["image_tokenizer"]
+    block = tokcom.image_tokenizer(cmi="none", visits=0, sentence="a dog")
+
+    def refuse(sentence):
+        raise ModelError("not installed")
+
+    monkeypatch.setattr(descriptions, "describe", refuse)
+    block.set_sentence("a cat")
+    ((out, _),) = send(block, [pdu(data, **meta)])
+    assert out["sentence"] == "a dog" and "sentence refused: not installed" in "".join(capfd.readouterr())
+
+
+def test_a_sound_describes_pictures_until_a_sentence_does(pdu, send, said):
+    data, meta = GOOD["image_tokenizer"]
+    block = tokcom.image_tokenizer(cmi="none", visits=0, sound=str(SAMPLE))
+    block.set_sentence("a dog")
+    ((out, _),) = send(block, [pdu(data, **meta)])
+    assert out["description"].tolist() == [1, 5, 255, 0] and out["sentence"] == "a dog" and "sound" not in out
+    block.set_sentence("")
+    ((out, _),) = send(block, [pdu(data, **meta)])
+    assert out["description"].tolist() == list(describe_sound(SAMPLE))
+    assert out["sound"] == "speech.wav" and "sentence" not in out
+
+
+def test_a_picture_with_a_sentence_of_its_own(pdu, send, said, capfd):
+    """It takes the place of the parameter's; one that cannot be sent, or is no sentence, does not stop the picture."""
+    data, meta = GOOD["image_tokenizer"]
+    block = tokcom.image_tokenizer(cmi="none", visits=0, sentence="a dog")
+    described = [pdu(data, **meta, sentence=each) for each in ("a black cat", 7)] + [pdu(data, **meta)]
+    (own, bad, usual) = (out for out, _ in send(block, described))
+    assert own["description"].tolist() == [1, 11, 255, 0] and own["sentence"] == "a black cat"
+    assert "description" not in bad and "sentence" not in bad and usual["description"].tolist() == [1, 5, 255, 0]
+    assert block.sentences_refused == 1 and block.frames_refused == 0
+    assert "picture sent without its sentence (1 so far): the PDU's key 'sentence' is 7" in "".join(capfd.readouterr())
+
+
+def test_a_model_that_takes_no_descriptions_is_named(tiny_model):
+    with pytest.raises(ModelError, match="model tiny takes no sentences"):
+        tokcom.image_tokenizer(str(tiny_model), sentence="a dog")
 
 
 def test_tokenizer_searches_as_the_library_does(pdu, send):

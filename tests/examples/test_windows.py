@@ -129,7 +129,7 @@ def test_a_sentence_goes_with_a_picture_and_one_of_two_receivers_takes_it(window
     figures = without.figures(), told.figures()
     assert all(0.6 < each["per"] < 0.95 for each in figures) and without.frames_refused == told.frames_refused == 0
     flowgraph.set_sentence("")
-    assert flowgraph.image_tokenizer._told is None
+    assert flowgraph.image_tokenizer._told == ({}, b"")
 
 
 def test_two_transmitters_at_once_are_shown_each_in_its_own_window(window, until):

@@ -31,9 +31,9 @@ class image_source(gr.basic_block):
 
     Input: message port "delivered", one message of any kind per delivered picture; PDUs of another stream or not of a
         picture are ignored.
-    Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id. Message
-    port "captions", for Text Tokenizer: PDUs of u8 characters in UTF-8, each ahead of its picture and numbered with
-    the pictures; the picture's companion tells how far back its caption is.
+    Output: message port "pictures", PDUs of u8 RGB values with height, width, name, frame_id and stream_id, and
+    sentence if `sentences` is set. Message port "captions", for Text Tokenizer: PDUs of u8 characters in UTF-8, each
+    ahead of its picture and numbered with the pictures; the picture's companion tells how far back its caption is.
 
     Parameters:
         path: a picture, a video (needs PyAV), a folder of pictures, or a list of these; "camera:0" or
@@ -47,6 +47,8 @@ class image_source(gr.basic_block):
         stream_id: stream number, for channels shared by several transmitters, 0 to 63, as in the Burst Framer.
         captions: send the text beside each picture, if there is one: of photo.jpg, that in photo.txt, on one line and
             of at most 2000 characters.
+        sentences: put that text into the picture's metadata as its sentence, by which Image Tokenizer describes the
+            picture to the receiver's context model.
     """
 
     DELIVERED = pmt.intern("delivered")
@@ -55,6 +57,7 @@ class image_source(gr.basic_block):
     def __init__(
         self, path: str | Sequence[str] = "", repeat: bool = False, interval: float = 0.0, window: int = 4,
         patience: float = 60.0, stream_id: int = 0, captions: bool = False,
+        sentences: bool = False,
     ):  # fmt: skip
         gr.basic_block.__init__(self, name="Image Source", in_sig=None, out_sig=None)
         if interval < 0:
@@ -70,7 +73,7 @@ class image_source(gr.basic_block):
             open_camera(self._camera_name).close()
             repeat = True
         self._files = [Path("camera")] if self._camera_name else _picture_files(path)
-        self._stream_id, self._captions = stream_id, captions
+        self._stream_id, self._captions, self._sentences = stream_id, captions, sentences
         self._repeat, self._interval, self._window, self._patience = repeat, interval, window, patience
         self.frames_sent = self.frames_delivered = self.frames_missing = self.files_refused = self.captions_sent = 0
         self._under_way: dict[int, None] = {}
@@ -155,7 +158,8 @@ class image_source(gr.basic_block):
                     return False
             else:
                 picture = load_picture(file) if self._camera is None else self._camera.read()
-            caption = self._caption(file) if self._captions and frames is None and self._camera is None else ""
+            text = self._caption(file) if frames is None and self._camera is None else ""
+            caption = text if self._captions else ""
             # Numbers wrap as on the air, so that both ends agree on them.
             number = self.frames_sent + self.captions_sent
             frame_id = (number + bool(caption)) % FRAME_IDS
@@ -168,6 +172,8 @@ class image_source(gr.basic_block):
             }
             if caption:
                 meta[keys.COMPANION] = 1
+            if text and self._sentences:
+                meta[keys.SENTENCE] = text
             pdu = make_pdu(pmt.make_dict(), meta, picture)
         except Exception as error:
             self.files_refused += 1
@@ -184,7 +190,9 @@ class image_source(gr.basic_block):
         return True
 
     def _caption(self, file: Path) -> str:
-        """Read the text beside a picture; empty if there is none, or it cannot be read."""
+        """Read the text beside a picture; empty if it is not wanted, there is none, or it cannot be read."""
+        if not (self._captions or self._sentences):
+            return ""
         try:
             return load_caption(file)
         except PictureError as error:

@@ -56,6 +56,8 @@ class image_transmitter(gr.hier_block2):
         key: file of the key that encrypts bursts, from `tokcom keys new`; empty to send them in clear.
         direction: 0 or 1; two ends that both transmit with one key use one each.
         sentence: what the pictures show, in words, sent along in a few bytes, as in Image Tokenizer; empty for none.
+        sound: file of a sound that belongs to the pictures, in place of a sentence; empty for none.
+        sentences: tell the receiver the text beside each picture, if there is one, as in Image Source.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class image_transmitter(gr.hier_block2):
         length_tag: str = "packet_len", continuous: bool = False, sample_rate: float = 1e6, seed: int = 0,
         visits: int = -1, patience: float = 60.0, queue_size: int = 64, tx_time: float = 0.0, period: float = 0.0,
         device: str = "auto", key: str = "", direction: int = 0, sentence: str = "",
+        sound: str = "", sentences: bool = False,
     ):  # fmt: skip
         gr.hier_block2.__init__(
             self, "TokCom Image Transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
@@ -73,8 +76,8 @@ class image_transmitter(gr.hier_block2):
             raise ParameterError(
                 f"interval is {interval} and window {window}: pictures would accumulate; one must be above 0"
             )
-        self.image_source = image_source(images, repeat, interval, window, patience, stream_id)
-        self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size, device, sentence)
+        self.image_source = image_source(images, repeat, interval, window, patience, stream_id, sentences=sentences)
+        self.image_tokenizer = image_tokenizer(model, cmi, visits, queue_size, device, sentence, sound)
         self.image_detokenizer = image_detokenizer(model, device)
         self.token_transmitter = token_transmitter(
             mcs, amplitude, profile, stream_id, tokens_per_packet, seed=seed, padding=padding, length_tag=length_tag,

@@ -4,7 +4,6 @@ import numpy as np
 import pmt
 
 from tokcom import keys
-from tokcom.context.description import sentence_of
 from tokcom.errors import LockedError, RejectedError
 from tokcom.frame import BITS
 from tokcom.link.receiver import Receiver
@@ -28,8 +27,7 @@ class packet_decoder(PduBlock):
 
     Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with the fields of the burst's header.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
-        and packets_lost added, the sentence if the frame came with one, and the LLRs if packets were lost: Token
-        Recovery decodes them again. Message port
+        and packets_lost added, and the LLRs if packets were lost: Token Recovery decodes them again. Message port
     "bits": frames of bits of any kind, PDUs of s32 bits, -1 where lost, with the same keys. Message port "feedback":
     reports of a receiver, for Feedback Decoder.
 
@@ -94,6 +92,4 @@ class packet_decoder(PduBlock):
         classes = self._classes.get(frame.codebook, ())
         if frame.cmi is not None and frame.cmi < len(classes):
             added[keys.CMI_NAME] = classes[frame.cmi]
-        if (sentence := sentence_of(frame.description)) is not None:
-            added[keys.SENTENCE] = sentence
         return added, frame.tokens

@@ -84,7 +84,10 @@ def show_public(installed: Collection[str]) -> None:
         )  # fmt: skip
     if table.row_count:
         Console().print(table)
-        click.echo("memory: of the weights, on the processors. GFLOP, s: per pass of the context model, about, here")
+        click.echo(
+            "GB: on disk, once imported. memory: of the weights, on the processors. GFLOP, s: per pass of the context "
+            "model, about, here"
+        )
 
 
 def public_rows(installed: Collection[str]) -> list[dict]:
@@ -117,7 +120,7 @@ def public_rows(installed: Collection[str]) -> list[dict]:
 
 def _show_licence(model: "PublicModel") -> None:
     click.echo(f"{model.name}: {model.description}.", err=True)
-    click.echo(f"Weights: {model.licence}; trained on {model.data}.", err=True)
+    click.echo(f"Licence of the weights: {model.licence}. Training data: {model.data}.", err=True)
     for entry in model.parts.values():
         size = "" if entry.bytes is None else f" ({entry.bytes / 1e9:.2f} GB)"
         click.echo(f"  {entry.place}{size}", err=True)

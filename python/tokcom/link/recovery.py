@@ -188,7 +188,7 @@ class FrameRecovery:
         self._require_fit(frame, condition)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
         if received is None:
-            guessed = yield from self._guessed(frame, known, condition, cancelled)
+            guessed = yield from self._guessed(frame, known, left.condition and condition, cancelled)
             return RecoveredFrame(*guessed, np.zeros(0, bool))
         positions = received.positions
         packets = np.where(positions == PADDING, 0, frame.tokens[positions])
@@ -210,7 +210,7 @@ class FrameRecovery:
             unknown = ~received.sent[:, None] & (self.mode == "list") | (decision.tokens >= frame.limits[positions])
             whole = frame.with_tokens(unpack(np.where(unknown, LOST, decision.tokens), positions))
             confidence = unpack(np.where(unknown, np.float32(0), self._calibrated(decision.confidence)), positions)
-        guessed = yield from self._guessed(whole, confidence, condition, cancelled)
+        guessed = yield from self._guessed(whole, confidence, left.condition and condition, cancelled)
         return RecoveredFrame(*guessed, ok, passes, log_odds)
 
     def _calibrated(self, confidence: np.ndarray) -> np.ndarray:
@@ -245,11 +245,14 @@ class FrameRecovery:
         return 5 * codebook_size
 
     def _guessed(
-        self, frame: TokenFrame, confidence: np.ndarray, condition: Condition, cancelled: Callable[[], bool]
+        self, frame: TokenFrame, confidence: np.ndarray, condition: Condition | None, cancelled: Callable[[], bool]
     ) -> Asking[tuple[TokenFrame, np.ndarray]]:
-        """Let the prior guess the tokens that are still LOST."""
+        """Let the prior, which may only be loaded now, guess the tokens that are still LOST; condition None is what was
+        sent with the frame."""
         if not frame.lost.any() or self.prior is None:
             return frame, confidence
+        if condition is None:
+            condition = self.prior.told_with(frame)
         if isinstance(self.prior, CausalPrior):
             filling = CausalFilling(self.prior, self._context.beam, self._context.reach, self._context.seconds)
             whole, guesses = filling.fill(frame, condition, cancelled)

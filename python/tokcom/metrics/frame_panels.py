@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom import keys
+from tokcom.context.description import sentence_of
 from tokcom.errors import FrameError
 from tokcom.frame import LOST
 from tokcom.metrics.overlays import doubt_strip, enlarge, heat_map, loss_strip, outline_tokens
@@ -54,10 +55,17 @@ def frame_panels(stages: Mapping[str, tuple[Mapping, np.ndarray]], side: int = 3
 
 def _sent(stages: Mapping, meta: Mapping, sent: np.ndarray | None, side: int) -> Panel:
     name = str(stages["sent"][0].get(keys.NAME, "")) if sent is not None else "not known here"
-    label, sentence = (_said(stages, meta, key) for key in (keys.CMI_NAME, keys.SENTENCE))
-    told = f"“{sentence}”" if sentence else f"label {label}" if label else ""
-    caption = " · ".join(part for part in (name, told) if part)
+    caption = " · ".join(part for part in (name, _told(stages, meta)) if part)
     return Panel(None if sent is None else enlarge(sent, side), caption)
+
+
+def _told(stages: Mapping, meta: Mapping) -> str:
+    """Say what came with a frame beside its tokens; empty if nothing did."""
+    sentence, sound, label = (_said(stages, meta, key) for key in (keys.SENTENCE, keys.SOUND, keys.CMI_NAME))
+    received = sentence_of(np.asarray(meta.get(keys.DESCRIPTION, ()), np.uint8).tobytes())
+    if received or sentence:
+        return f"“{visible(received or sentence)}”"
+    return f"sound {sound}" if sound else f"label {label}" if label else ""
 
 
 def _said(stages: Mapping, meta: Mapping, key: str) -> str | None:

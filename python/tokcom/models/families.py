@@ -160,7 +160,7 @@ FAMILIES: dict[str, Family] = {
     "tatitok": Family(
         f"{_TOKENIZERS}.titok_network:TiTokConfig",
         f"{_TOKENIZERS}.titok_network:TiTokNetwork",
-        f"{_CONTEXT}.described:described_tokenizer",
+        f"{_CONTEXT}.described:DescribedTokenizer",
         told_by_sentences=True,
     ),
     "clap": Family(f"{_CONTEXT}.clap:ClapShape", f"{_CONTEXT}.clap:ClapNetwork", f"{_CONTEXT}.clap:Clap"),
@@ -171,6 +171,12 @@ FAMILIES: dict[str, Family] = {
         f"{_TOKENIZERS}.codec_networks:EncodecShape", f"{_TOKENIZERS}.codec_networks:EncodecNetwork", _CODEC
     ),
     "dac": Family(f"{_TOKENIZERS}.codec_networks:DacShape", f"{_TOKENIZERS}.codec_networks:DacNetwork", _CODEC),
+    "mimi": Family(
+        f"{_TOKENIZERS}.codec_networks:MimiShape",
+        f"{_TOKENIZERS}.codec_networks:MimiNetwork",
+        _CODEC,
+        full_precision=True,
+    ),
     "speech": Family(
         f"{_TOKENIZERS}.speech_network:SpeechConfig",
         f"{_TOKENIZERS}.speech_network:SpeechNetwork",

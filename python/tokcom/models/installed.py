@@ -34,9 +34,12 @@ def model_card(model: str) -> Card:
     if model in MADE:
         make_missing(model)
         return with_fits(Card.read(list_models()[model]))
+    from tokcom.models.public.catalogue import public_models
+
+    fetched = f"; `./run models fetch {model}` fetches it" if model in public_models() else ""
     raise ModelError(
         f"no model {model!r}; installed: {', '.join(models) or 'none'} ($TOKCOM_MODELS and the folder ./models are "
-        "searched, too)"
+        f"searched, too){fetched}"
     )
 
 

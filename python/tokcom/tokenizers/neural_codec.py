@@ -1,10 +1,10 @@
-"""Sound as words of a public codec's residual quantizers, and back: EnCodec, DAC.
+"""Sound as words of a public codec's residual quantizers, and back: EnCodec, DAC, Mimi.
 
 Défossez et al., "High fidelity neural audio compression" (2022); Kumar et al., "High-fidelity audio compression with
-improved RVQGAN", NeurIPS 2023.
+improved RVQGAN", NeurIPS 2023; Défossez et al., "Moshi: a speech-text foundation model for real-time dialogue" (2024).
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -15,8 +15,6 @@ from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import LOST, TokenFrame
 
 MODALITY = "audio"
-MAX_SECONDS = 600
-"""Longest signal of one frame of tokens."""
 FADE = 0.5
 """Factor on the vectors of a column that is lost, for each column since the last that came."""
 
@@ -29,8 +27,10 @@ class CodecConfig(Protocol):
         quantizers: residual quantizers in use.
         rate: samples per second.
         hop: samples per column of words.
+        max_seconds: longest signal of one frame of tokens.
     """
 
+    max_seconds: ClassVar[int]
     codebook_size: int
     quantizers: int
     rate: int
@@ -51,7 +51,7 @@ class NeuralCodec:
         config = network.config
         self.network, self.codebook = network, codebook
         self.codebook_size, self.quantizers = config.codebook_size, config.quantizers
-        self.rate, self.hop = config.rate, config.hop
+        self.rate, self.hop, self.max_seconds = config.rate, config.hop, config.max_seconds
         self.n_bytes = network_bytes(network)
 
     @property
@@ -69,7 +69,7 @@ class NeuralCodec:
         Raises:
             ParameterError: it is empty, too long, or not a 1-D array of finite numbers.
         """
-        longest = MAX_SECONDS * self.rate
+        longest = self.max_seconds * self.rate
         if signal.ndim != 1 or not np.issubdtype(signal.dtype, np.floating) or not 1 <= len(signal) <= longest:
             raise ParameterError(
                 f"a signal must be a 1-D array of 1 to {longest} floats, not {signal.dtype} of shape {signal.shape}"
@@ -95,7 +95,7 @@ class NeuralCodec:
         fits = (frame.codebook, frame.codebook_size, frame.grid[0]) == (
             self.codebook, self.codebook_size, self.quantizers,
         )  # fmt: skip
-        if not fits or len(frame.grid) != 2 or frame.grid[1] * self.hop > (MAX_SECONDS + 1) * self.rate:
+        if not fits or len(frame.grid) != 2 or frame.grid[1] * self.hop > (self.max_seconds + 1) * self.rate:
             raise FrameError(
                 f"frame {frame.frame_id} ({frame.codebook}, {frame.codebook_size} words, grid {frame.grid}) is not "
                 f"this tokenizer's ({self.codebook}, {self.codebook_size} words, grid {self.quantizers} x columns)"

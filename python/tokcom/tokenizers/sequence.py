@@ -1,14 +1,9 @@
 """Pictures as sequences of tokens that belong to no place, as TiTok's."""
 
-from collections.abc import Callable
-from copy import copy
-
 import numpy as np
-from torch import Tensor
 
 from tokcom.frame import LOST
 from tokcom.tokenizers.picture_tokenizer import LOST_GREY
-from tokcom.tokenizers.titok_network import TiTokNetwork
 from tokcom.tokenizers.vq import VQTokenizer
 
 FILLINGS = 4
@@ -37,28 +32,3 @@ class SequenceTokenizer(VQTokenizer):
         filled[:, lost] = rng.integers(0, self.codebook_size, (FILLINGS, int(lost.sum())))
         known = 1 - lost.mean()
         return np.round(known * self.decode(filled).mean(0) + (1 - known) * LOST_GREY).astype(np.uint8)
-
-
-class DescribedTokenizer(SequenceTokenizer):
-    """Tokenizer whose decoder is told a sentence about the picture, the empty one unless `described` names another.
-
-    Args:
-        network: the network, in evaluation mode; it runs on the device that holds it.
-        codebook: identity of its codebook.
-        features: function that returns the features of a sentence's words, (1, text_places, text_width).
-    """
-
-    text = ""
-
-    def __init__(self, network: TiTokNetwork, codebook: str, features: Callable[[str], Tensor]):
-        super().__init__(network, codebook)
-        self._features = features
-
-    def described(self, text: str) -> "DescribedTokenizer":
-        """Make a tokenizer that decodes pictures of which a sentence is known."""
-        other = copy(self)
-        other.text = text
-        return other
-
-    def _pictures(self, tokens: Tensor) -> Tensor:
-        return self.network.decode(tokens, self._features(self.text))

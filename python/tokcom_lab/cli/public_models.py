@@ -35,6 +35,7 @@ def measure(
     and `./run models map`. A large model takes a GPU, or hours.
     """
     from tokcom.context.prior import ANY
+    from tokcom.errors import ModelError
     from tokcom.models.card import CONTEXT
     from tokcom.models.installed import model_card
     from tokcom.models.zoo import load_context, load_tokenizer
@@ -45,6 +46,8 @@ def measure(
     from tokcom_lab.training.export import export_figures
 
     card = model_card(name)
+    if card.content["modality"] != "image":
+        raise ModelError(f"model {name} is of {card.content['modality']}; only models of pictures are measured here")
     folder = card.folder
     photographs = load_photographs(
         data, images, load_tokenizer(str(folder), 0).image_size, class_names(name, device), seed

@@ -16,7 +16,7 @@ def run(*arguments):
 def test_a_licence_must_be_accepted():
     """Without a terminal nobody can be asked: an option accepts it."""
     result = run("fetch", "vqgan-maskgit")
-    assert result.exit_code == 2 and "Weights: MIT; trained on ImageNet-1k." in result.output
+    assert result.exit_code == 2 and "Licence of the weights: MIT. Training data: ImageNet-1k." in result.output
     assert "call again with --accept-licence" in result.output
 
 

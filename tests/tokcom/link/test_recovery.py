@@ -1,5 +1,7 @@
 """The four modes beside each other, on frames whose statistics a model knows exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,15 @@ def heard(header, llrs, misfit=None):
 
 def recovery(mode, **settings):
     return FrameRecovery(mode, Markov(), **settings)
+
+
+@pytest.mark.parametrize("description", [b"\2a dog", b"\1\5\6"], ids=["sentence", "point"])
+def test_a_prior_that_is_loaded_late_leaves_out_descriptions_that_it_does_not_use(description):
+    sent = replace(chain(3), description=description)
+    frame = sent.with_tokens(np.where(np.arange(N) % 3, sent.tokens, LOST))
+    found = FrameRecovery("list", Markov, codebook="chain").recover(frame)
+    expected = recovery("list").recover(replace(frame, description=b""))
+    assert np.array_equal(found.frame.tokens, expected.frame.tokens) and not found.frame.lost.any()
 
 
 @pytest.fixture(scope="module")

@@ -42,3 +42,24 @@ def test_the_text_of_a_picture_is_shown_with_it():
     assert recovered.caption.startswith("“a cat \\x1b[2J on a mat\ufffd” · None packets not declared good")
     described["recovered"][0][keys.CAPTION] = np.full(100, ord("a"), np.uint8)
     assert f"“{'a' * 79}…”" in frame_panels(described, 16)[2].caption
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"description": np.frombuffer(b"\2a dog", np.uint8), "cmi_name": "cat"}, "“a dog”"),
+        ({"cmi_name": "cat"}, "label cat"),
+        ({"description": np.frombuffer(b"\1abc", np.uint8)}, ""),
+        ({"description": np.frombuffer(b"\2a\x1b[2J", np.uint8)}, ""),
+    ],
+)
+def test_what_came_with_a_picture_is_shown(told, shown):
+    described = stages((2, 2))
+    described["recovered"][0].update(told)
+    assert frame_panels(described, 16)[0].caption.removeprefix("not known here").removeprefix(" · ") == shown
+
+
+def test_what_was_sent_with_a_picture_is_shown_where_it_is_known():
+    for told, shown in (({"sentence": "a cat"}, "“a cat”"), ({"sound": "cat.wav"}, "sound cat.wav")):
+        described = stages((2, 2)) | {"tokenized": (told | {keys.TOKENS: np.arange(4)}, PICTURE)}
+        assert frame_panels(described, 16)[0].caption == f"not known here · {shown}"

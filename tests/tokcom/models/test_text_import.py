@@ -27,9 +27,15 @@ SHAPE = {
     "vocab_size": WORDS, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
     "max_position_embeddings": 64,
 }  # fmt: skip
+QWEN = SHAPE | {**ENDS, "vocab_size": WORDS + 4, "num_key_value_heads": 1, "tie_word_embeddings": True}
+"""Its tokenizer names no token that begins a text and has fewer words than its network."""
+NEVER = {"qwen2": [0, 1, *range(WORDS + 1, WORDS + 4)], "qwen3": [0, *range(WORDS, WORDS + 4)]}
+"""Control words and unused ones, where there are more than one; the tokenizer of qwen2 adds a word of its own."""
 CONFIGS = {
     "gpt2": lambda: transformers.GPT2Config(vocab_size=WORDS, n_positions=64, n_embd=24, n_layer=2, n_head=2, **ENDS),
     "llama": lambda: transformers.LlamaConfig(**SHAPE, **ENDS),
+    "qwen2": lambda: transformers.Qwen2Config(**QWEN),
+    "qwen3": lambda: transformers.Qwen3Config(**QWEN, head_dim=16),
     "bert": lambda: transformers.BertConfig(**SHAPE),
     "roberta": lambda: transformers.RobertaConfig(**SHAPE, pad_token_id=1),
 }
@@ -49,7 +55,8 @@ def folders(tiny_text_model, tmp_path_factory):
             each.data = torch.randn_like(each) * 0.3
         model.save_pretrained(folder)
         special = {"mask_token": "<|none|>", "cls_token": "<|end|>", "sep_token": "<|end|>"}
-        special = special if kind in MASKED else {"bos_token": "<|end|>", "eos_token": "<|end|>"}
+        if kind not in MASKED:
+            special = dict.fromkeys(["eos_token"] if "qwen" in kind else ["bos_token", "eos_token"], "<|end|>")
         file = str(tiny_text_model / "tokenizer.json")
         transformers.PreTrainedTokenizerFast(tokenizer_file=file, **special).save_pretrained(folder)
         made[kind] = folder, model
@@ -81,13 +88,15 @@ def test_probabilities_are_those_of_the_model_that_was_imported(folders, importe
         asked, places = np.pad(tokens, ((0, 0), (1, 0))), np.nonzero(wanted)
     with torch.no_grad():
         logits = model(input_ids=torch.tensor(asked, dtype=torch.int64)).logits[places]
-    logits[:, 0] = -torch.inf  # a control word that texts do not have
-    assert np.allclose(found[:, 1:], logits.log_softmax(-1).numpy()[:, 1:], atol=0.05)
-    assert (found[:, 0] == -np.inf).all()
+    never = NEVER.get(kind, [0])
+    logits[:, never] = -torch.inf
+    expected = np.delete(logits.log_softmax(-1).numpy(), never, 1)
+    assert np.allclose(np.delete(found, never, 1), expected, atol=0.05)
+    assert (found[:, never] == -np.inf).all()
     assert word_frequencies(imported[kind]).sum() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3"])
 def test_paths_that_change_places_are_read_like_whole_texts(imported, kind):
     prior, rng = load_context(imported[kind], "cpu"), np.random.default_rng(1)
     paths, texts = prior.paths(NOTHING), np.zeros((1, 0), np.int64)
@@ -107,7 +116,7 @@ def test_paths_that_change_places_are_read_like_whole_texts(imported, kind):
         assert np.allclose(alone[-1][1:], predicted[1:], atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3"])
 def test_what_follows_a_fork_leaves_the_other_alone(imported, kind):
     paths = load_context(imported[kind], "cpu").paths(NOTHING)
     paths.follow(np.array([5, 6]))

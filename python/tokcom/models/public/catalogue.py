@@ -51,7 +51,8 @@ class PublicPart:
     @property
     def place(self) -> str:
         """Location of its files, for people."""
-        return f"{', '.join(self.files)} of {self.repository or self.elsewhere}"
+        where = f"{self.repository} (Hugging Face)" if self.repository else self.elsewhere
+        return f"{', '.join(self.files)} of {where}"
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,16 @@ def fetch_files(model: PublicModel, progress: Callable[[str], None] = lambda ste
         try:
             found[part] = [Path(hf_hub_download(entry.repository, file)) for file in entry.files]
         except Exception as error:  # of its own, of its HTTP client, and of the disk
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = _reason(error)
             raise ModelError(f"{entry.place} cannot be fetched: {reason.rstrip('.')}. {by_hand(model)}") from None
     return found
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of the error that led to another one, which the hub's do not tell."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def by_hand(model: PublicModel, parts: Collection[str] | None = None) -> str:

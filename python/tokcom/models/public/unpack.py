@@ -75,9 +75,12 @@ def _flax(path: Path) -> object:
         return torch.from_numpy(np.frombuffer(raw, np.dtype(name)).copy()).reshape(shape)
 
     size = path.stat().st_size
-    content = msgpack.unpackb(
-        path.read_bytes(), ext_hook=extension, raw=False, strict_map_key=False, max_ext_len=size, max_bin_len=size
-    )
+    try:
+        content = msgpack.unpackb(
+            path.read_bytes(), ext_hook=extension, raw=False, strict_map_key=False, max_ext_len=size, max_bin_len=size
+        )
+    except (msgpack.ExtraData, msgpack.FormatError, msgpack.StackError, UnicodeDecodeError) as error:
+        raise ValueError(f"it is neither a pickle of PyTorch nor a whole table of Flax ({error})") from None
     return _joined(content)
 
 

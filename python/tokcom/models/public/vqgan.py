@@ -10,6 +10,8 @@ from tokcom.models.public.layout import Converted, numbers
 
 PARTS = ("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")
 """Beginnings of the names of the network's tensors; others are of its training."""
+VQMODEL = "vqmodel."
+"""Beginning of the names of Janus's tokenizer's tensors, in a file that holds other networks, too."""
 _NAMES = (
     (r"\.mid\.block_1\.", ".mid_block.resnets.0."),
     (r"\.mid\.block_2\.", ".mid_block.resnets.1."),
@@ -63,6 +65,24 @@ def from_llamagen(tensors: Mapping[str, Tensor], image_size: int = 256) -> Conve
 
     own = {taming(name): each for name, each in tensors.items() if name != "quantize.codebook_used"}
     converted = from_taming(own, image_size)
+    return replace(converted, config=converted.config | {"unit_vectors": True})
+
+
+def from_janus(tensors: Mapping[str, Tensor], image_size: int = 384) -> Converted:
+    """Convert the tensors of Janus's VQ tokenizer as transformers keeps it: LlamaGen's, with the names of VQGAN, but
+    with the decoder's levels counted from the smallest.
+
+    Args:
+        tensors: tensors of the file by name, those of Janus's other networks among them.
+        image_size: side of its pictures in pixels.
+    """
+    found = {name.partition(VQMODEL)[2]: each for name, each in tensors.items() if VQMODEL in name}
+    last = numbers(found, "decoder.up") - 1
+
+    def taming(name: str) -> str:
+        return re.sub(r"^decoder\.up\.(\d+)", lambda level: f"decoder.up.{last - int(level[1])}", name)
+
+    converted = from_taming({taming(name): each for name, each in found.items()}, image_size)
     return replace(converted, config=converted.config | {"unit_vectors": True})
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tokcom.errors import ModelError
+from tokcom.models.installed import model_card
 from tokcom.models.public.catalogue import PublicModel, PublicPart, public_model, public_models
 from tokcom.models.public.fetching import by_hand, fetch_files
 from tokcom.models.public.importing import files_of, import_model
@@ -42,6 +43,11 @@ def test_the_papers_networks_are_pinned():
 def test_an_unknown_model_is_named():
     with pytest.raises(ModelError, match="no public model 'vqgan' in the catalogue; it has vqgan-maskgit, "):
         public_model("vqgan")
+
+
+def test_a_model_that_can_be_fetched_is_named():
+    with pytest.raises(ModelError, match=r"no model 'mimi'; installed: caltech64.*; `./run models fetch mimi` fetches"):
+        model_card("mimi")
 
 
 def test_files_are_matched_by_their_names():
@@ -130,7 +136,10 @@ def test_without_internet_the_files_and_the_command_are_named(monkeypatch):
     hub = type(sys)("huggingface_hub")
 
     def hf_hub_download(repository, file):
-        raise OSError("Connection refused.")
+        try:
+            raise OSError("Connection refused.")
+        except OSError as error:
+            raise FileNotFoundError("We cannot find the requested file.") from error
 
     hub.hf_hub_download = hf_hub_download
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)

@@ -66,6 +66,8 @@ def test_damaged_and_foreign_files_are_named(tmp_path):
         path.write_bytes(content)
         with pytest.raises((ValueError, RuntimeError, OSError)):
             read_tensors(path)
+    with pytest.raises(ValueError, match="neither a pickle of PyTorch nor a whole table of Flax"):
+        read_tensors(tmp_path / "2")
     with pytest.raises(ModelError, match="0: the weights cannot be read: "):
         read_checkpoint(tmp_path / "0")
 

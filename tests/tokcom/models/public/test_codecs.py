@@ -80,6 +80,47 @@ def test_dac(bring, tmp_path):
     assert expected.std() > 1e-3 and codec.detokenize(frame) == pytest.approx(expected, abs=1e-4)
 
 
+MIMI = {
+    "encoder.encoder_seanet.": "encoder.", "encoder.encoder_transformer.": "encoder_transformer.",
+    "encoder.downsample.": "downsample.", "decoder.upsample.": "upsample.",
+    "decoder.decoder_transformer.": "decoder_transformer.", "decoder.decoder_seanet.": "decoder.",
+}  # fmt: skip
+"""Names in transformers' network, and in Mimi's file."""
+
+
+def test_mimi(bring, tmp_path):
+    """The file keeps sums of words' vectors and how often each word was used."""
+    shape = transformers.MimiConfig(
+        hidden_size=32, num_filters=4, upsampling_ratios=[5, 2], codebook_size=16, codebook_dim=12,
+        vector_quantization_hidden_dimension=12, num_quantizers=6, upsample_groups=32, num_hidden_layers=2,
+        intermediate_size=48, num_attention_heads=4, num_key_value_heads=4, sampling_rate=16_000,
+    )  # fmt: skip
+    network = randomised(transformers.MimiModel(shape), 3)
+    rng = torch.Generator().manual_seed(4)
+    state = network.state_dict()
+    for name, each in state.items():
+        if name.endswith("cluster_usage"):
+            each.copy_(2.0 ** torch.randint(-1, 9, each.shape, generator=rng))
+            state[name.replace("cluster_usage", "embed_sum")].mul_(each[:, None])
+    named = {}
+    for name, each in state.items():
+        new = next((MIMI[start] + name.removeprefix(start) for start in MIMI if name.startswith(start)), name)
+        named[new] = each.clone()
+    assert len(named) == len(state)
+    path = tmp_path / "model.safetensors"
+    save_file(named, path)
+    settings = {"rate": 16_000, "quantizers": 4, "head_width": 8}
+    codec = load_tokenizer(bring(tokenizer=("mimi", path, settings)), device="cpu")
+    frame = codec.tokenize(a_signal(), 3)
+    assert frame.grid == (4, 21) and frame.quantizers == 4 and codec.bit_rate == 4 * 4 * 800
+    padded = torch.from_numpy(np.pad(a_signal(), (0, 17)))[None, None]
+    with torch.no_grad():
+        codes = network.encode(padded, num_quantizers=4).audio_codes
+        expected = network.decode(codes).audio_values[0, 0].numpy()
+    assert len(codes.unique()) > 6 and np.array_equal(frame.tokens, codes.flatten())
+    assert expected.std() > 1e-3 and codec.detokenize(frame) == pytest.approx(expected, abs=1e-4)
+
+
 def test_lost_words(bring, encodec, tmp_path):
     """A lost word takes those of finer quantizers with it; lost columns repeat what came, and fade; else silence."""
     path = encodec_file(encodec, tmp_path / "model.safetensors")

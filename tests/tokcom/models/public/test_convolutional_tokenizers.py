@@ -256,3 +256,24 @@ def test_llamagen_vq(bring, random_tensors, tmp_path):
     codebook = F.normalize(t["quantize.embedding.weight"], dim=1)
     latents = F.normalize(encode_taming(t, as_floats(pictures(), -1)), dim=1)
     require_same(folder, nearest(latents, codebook).numpy(), lambda ids: decode_taming(t, ids, codebook), -1)
+
+
+def test_janus_vq(bring, random_tensors, tmp_path):
+    """Transformers' own computation, but for unit vectors in its search, as in the code of Janus's authors."""
+    transformers = pytest.importorskip("transformers", reason="requirements/large.txt is not installed")
+    shape = transformers.models.janus.configuration_janus.JanusVQVAEConfig(
+        base_channels=32, channel_multiplier=(1, 2), num_res_blocks=1, latent_channels=DIM, embed_dim=DIM,
+        num_embeddings=WORDS, num_patches=SIDE // 2,
+    )  # fmt: skip
+    network = transformers.JanusVQVAE(shape).eval()
+    t = random_tensors({name: tuple(each.shape) for name, each in network.state_dict().items()}, seed=6)
+    t["quantize.embedding.weight"] = (t["quantize.embedding.weight"] * torch.linspace(0.5, 4, WORDS)[:, None]).half()
+    network.load_state_dict(t)
+    path = tmp_path / "model.safetensors"
+    others = {"model.language_model.norm.weight": torch.ones(3), "model.vision_model.down.0": torch.ones(3)}
+    save_file({f"model.vqmodel.{name}": each for name, each in t.items()} | others, path)
+    folder = bring(tokenizer=("janus-vq", path, {"image_size": SIDE}))
+    with torch.no_grad():
+        latents = F.normalize(network.quant_conv(network.encoder(as_floats(pictures(), -1))), dim=1)
+        tokens = nearest(latents, F.normalize(t["quantize.embedding.weight"].float(), dim=1)).numpy()
+        require_same(folder, tokens, lambda ids: network.decode(ids.flatten(1)), -1)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from tokcom.context.condition import NOTHING, Condition
+from tokcom.context.description import sentence_of
+from tokcom.context.recovery import Recovery
 from tokcom.frame import LOST, TokenFrame
+from tokcom.link.receiver import Receiver
+from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.models.codebooks import codebook
+from tokcom.models.descriptions import describe_for
+from tokcom.models.recovery import load_recovery
 from tokcom.models.zoo import load_context, load_tokenizer
 
 pytest.importorskip("diffusers", reason="the packages of requirements/large.txt are not installed")
@@ -121,16 +129,22 @@ def maskgen_logits(t, ids, features, embedding):
     return (norm(x) * (1 + scale) + shift) @ t["embeddings.weight"][:WORDS].T
 
 
-def test_maskgen(bring, random_tensors, text_part, encoded, tmp_path):
+@pytest.fixture
+def context_part(random_tensors, tmp_path):
+    """MaskGen's file, and its tensors."""
     shapes = {"embeddings.weight": (WORDS + 1002, WIDTH), "pos_embed": (1, N, WIDTH)}
     layers = {"text_embed_proj": (WIDTH, TEXT), "cond_pooled_proj": (WIDTH, TEXT + SCORE)}
     shapes |= shapes_of(layers | {"norm.linear": (2 * WIDTH, WIDTH)})
     for layer in range(DEPTH):
         shapes |= block_shapes(f"blocks.{layer}", layer == DEPTH - 1)
-    t, path = random_tensors(shapes), tmp_path / "model.safetensors"
+    t, path = random_tensors(shapes), tmp_path / "maskgen.safetensors"
     save_file(t | {"lm_head.weight": t["embeddings.weight"].clone()}, path)
-    settings = {"embedding": TEXT, "head_width": WIDTH // HEADS}
-    prior = load_context(bring(text=text_part, context=("maskgen", path, settings)), "cpu")
+    return ("maskgen", path, {"embedding": TEXT, "head_width": WIDTH // HEADS}), t
+
+
+def test_maskgen(bring, text_part, context_part, encoded):
+    part, t = context_part
+    prior = load_context(bring(text=text_part, context=part), "cpu")
     tokens = np.array([[3, LOST, 20, LOST, LOST, 7]])
     lost = tokens == LOST
     for condition, words in ((Condition(text="B"), ["b</w>"]), (NOTHING, [])):
@@ -189,11 +203,17 @@ def tatitok_decoded(t, tokens, told):
     return F.conv2d(x, t["decoder.conv_out.weight"], t["decoder.conv_out.bias"], padding=1)
 
 
-def test_a_decoder_that_is_told_a_sentence(bring, random_tensors, text_part, encoded, tmp_path):
-    t, path = random_tensors(tatitok_shapes()), tmp_path / "model.safetensors"
+@pytest.fixture
+def tokenizer_part(random_tensors, tmp_path):
+    """TA-TiTok's file, and its tensors."""
+    t, path = random_tensors(tatitok_shapes()), tmp_path / "tatitok.safetensors"
     save_file(t, path)
-    settings = {"unit_vectors": False, "image_size": SIDE, "head_width": WIDTH // HEADS}
-    tokenizer = load_tokenizer(bring(tokenizer=("titok", path, settings), text=text_part), device="cpu")
+    return ("titok", path, {"unit_vectors": False, "image_size": SIDE, "head_width": WIDTH // HEADS}), t
+
+
+def test_a_decoder_that_is_told_a_sentence(bring, tokenizer_part, text_part, encoded):
+    part, t = tokenizer_part
+    tokenizer = load_tokenizer(bring(tokenizer=part, text=text_part), device="cpu")
     tokens = np.random.default_rng(0).integers(0, WORDS, N)
     pictures = {}
     for text, words in (("", []), ("a", ["a</w>"])):
@@ -206,3 +226,27 @@ def test_a_decoder_that_is_told_a_sentence(bring, random_tensors, text_part, enc
     assert not np.array_equal(pictures[""], pictures["a"])
     frame = tokenizer.tokenize(pictures["a"])
     assert frame.grid == (N,) and tokenizer.detokenize(frame).shape == (SIDE, SIDE, 3)
+
+
+def test_a_sentence_reaches_context_model_and_decoder_over_the_air(bring, tokenizer_part, context_part, text_part):
+    """Half of the packets are not sent; the receiver fills in and shows what one told the sentence otherwise does."""
+    folder = bring(tokenizer=tokenizer_part[0], context=context_part[0], text=text_part)
+    tokenizer, book = load_tokenizer(folder, device="cpu"), codebook(folder)
+    sent = TokenFrame(np.arange(N), book.name, WORDS, (N,), description=describe_for(folder, "a b"))
+    transmitter = Transmitter(TransmitConfig("qpsk-1/2", tokens_per_packet=1))
+    mcs = transmitter.choose_mcs(N, N // 2)
+    with torch.inference_mode():
+        recovery = load_recovery(folder, "mask", "cpu")
+        (found,) = Receiver([book], recovery).receive(np.pad(transmitter.transmit(sent, mcs=mcs), 500))
+        assert sentence_of(found.frame.description) == "a b" and found.frame.lost.sum() == N // 2
+        prior = Recovery(recovery.prior)
+        plain = replace(found.frame, description=b"")
+        told, _ = prior.recover(plain, condition=Condition(text="a b"))
+        untold, _ = prior.recover(plain)
+    got = found.recovered.frame
+    assert np.array_equal(got.tokens, told.tokens) and not np.array_equal(got.tokens, untold.tokens)
+    shown = tokenizer.detokenize(got)
+    assert np.array_equal(shown, tokenizer.described("a b").detokenize(replace(got, description=b"")))
+    assert not np.array_equal(shown, tokenizer.detokenize(replace(got, description=b"")))
+    other = tokenizer.described("b")
+    assert np.array_equal(shown, other.detokenize(got)) and other.text == "b"

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.frame import LOST, TokenFrame
+from tokcom.link.recovery import FrameRecovery
 from tokcom.models.zoo import load_context
 
 WORDS, CLASSES, SIDE, WIDTH, DEPTH, HEADS = 20, 5, 3, 32, 2, 4
@@ -102,3 +103,16 @@ def test_paths_branch_and_follow(rar):
     for row, way in enumerate((ways[2], ways[0])):
         logs = logits_of(t, way, 1).log_softmax(-1).numpy()
         assert followed[row] == pytest.approx(logs[np.arange(4, N), way[4:]].sum(), abs=1e-3)
+
+
+def test_a_lost_token_is_filled_in_by_what_precedes_and_what_follows(rar):
+    t, prior = rar
+    tokens, place = np.random.default_rng(2).integers(0, WORDS, N), 3
+    frame = TokenFrame(np.where(np.arange(N) == place, LOST, tokens), prior.codebook, WORDS, prior.grid, cmi=2)
+    scores = []
+    for word in range(WORDS):
+        tokens[place] = word
+        scores.append(logits_of(t, tokens, 2).log_softmax(-1).numpy()[np.arange(N), tokens].sum())
+    found = FrameRecovery("mask", prior).recover(frame)
+    assert np.ptp(scores) > 1 and found.frame.tokens[place] == np.argmax(scores)
+    assert np.array_equal(np.delete(found.frame.tokens, place), np.delete(frame.tokens, place))
