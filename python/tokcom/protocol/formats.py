@@ -11,6 +11,7 @@ from tokcom.frame import BITS, LOST, MAX_DIMENSIONS, MAX_TOKENS, TOKENS, BitFram
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.layout import CONTIGUOUS, LAYOUTS, SEEDS, SPREAD, packet_positions
+from tokcom.protocol.frame_elements import NO_ELEMENTS, FrameElements
 
 MAX_FORMATS = 16
 UNKNOWN = "unknown-"
@@ -104,8 +105,9 @@ class FrameFormat:
         return packet_positions(grid, self.tokens_per_packet, self.layout, seed % SEEDS, self.quantizers)
 
     def empty_frame(
-        self, grid: tuple[int, ...], codebook: Codebook | None, label: int | None, frame_id: int
-    ) -> Payload:
+        self, grid: tuple[int, ...], codebook: Codebook | None, label: int | None, frame_id: int,
+        elements: FrameElements = NO_ELEMENTS,
+    ) -> Payload:  # fmt: skip
         """A frame of this format without a token yet; of a codebook that is not known here, under a name that tells its
         id.
 
@@ -123,7 +125,10 @@ class FrameFormat:
                 "both ends must hold the same model"
             )
         modality = "unknown" if codebook is None else codebook.modality
-        return TokenFrame(tokens, name, size, grid, modality, label, frame_id, self.quantizers)
+        return TokenFrame(
+            tokens, name, size, grid, modality, label, frame_id, self.quantizers, follows=elements.follows,
+            description=elements.description, companion=elements.companion,
+        )  # fmt: skip
 
     def encode(self) -> bytes:
         """Bytes of the format in a request to connect."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from tokcom.protocol.datagrams import CLASSES
 from tokcom.protocol.formats import FrameFormat
+from tokcom.protocol.frame_elements import NO_ELEMENTS, FrameElements
 from tokcom.protocol.sections import Section, head_bytes, index_bytes
 
 ALL_INDEXED, SOME_INDEXED, NONE_INDEXED = "all", "quarter", "none"
@@ -29,7 +30,7 @@ class OutgoingFrame:
     Attributes:
         frame_id: its whole number.
         format_id, form: its format.
-        grid, label: of the frame.
+        grid, label, elements: of the frame.
         payloads: uint8 (n_packets, packet_bytes), all of its packets.
         classes: uint8 (n_packets,), class of each.
         deadline: when nobody wants it any more, in seconds.
@@ -45,6 +46,7 @@ class OutgoingFrame:
     payloads: np.ndarray
     classes: np.ndarray
     deadline: float
+    elements: FrameElements = NO_ELEMENTS
     left: int = 0
     sent_at: np.ndarray = field(init=False)
 
@@ -59,7 +61,7 @@ class OutgoingFrame:
     @property
     def head_bytes(self) -> int:
         """Bytes of a section ahead of its packets."""
-        return head_bytes(self.form, self.label is not None)
+        return head_bytes(self.form, self.label is not None, self.elements.encode())
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +186,8 @@ def sections_of(batches: Iterable[Batch], now: float) -> list[Section]:
         frame.sent_at[batch.rows] = now
         indices, end = batch.rows if batch.indexed else None, frame.left == 0
         payloads = frame.payloads[batch.rows]
-        sections.append(
-            Section(frame.format_id, frame.frame_id & 0xFFFF, frame.grid, indices, payloads, frame.label, end)
+        section = Section(
+            frame.format_id, frame.frame_id & 0xFFFF, frame.grid, indices, payloads, frame.label, end, frame.elements
         )
+        sections.append(section)
     return sections

@@ -13,6 +13,7 @@ from tokcom.packets.layout import pack
 from tokcom.protocol import datagrams as wire
 from tokcom.protocol.copa import Copa
 from tokcom.protocol.formats import MAX_FORMATS, FrameFormat
+from tokcom.protocol.frame_elements import FrameElements
 from tokcom.protocol.outgoing import ALL_INDEXED, INDEXED, OutgoingFrame, SendQueue, sections_of
 from tokcom.protocol.priority import classes_of, kept_packets
 from tokcom.protocol.sections import encode_section, payloads_of
@@ -214,8 +215,9 @@ class Sender:
         sorted_by_class = bits is not None and self.settings.indexed == ALL_INDEXED
         classes = classes_of(bits) if sorted_by_class else np.zeros(len(payloads), np.uint8)
         out = OutgoingFrame(
-            frame.frame_id, format_id, form, frame.grid, frame.cmi, payloads, classes, now + self.settings.deadline_s
-        )
+            frame.frame_id, format_id, form, frame.grid, frame.cmi, payloads, classes, now + self.settings.deadline_s,
+            FrameElements.of_frame(frame),
+        )  # fmt: skip
         rows = np.flatnonzero((packets != LOST).all(axis=1))
         if self.connected:
             # Half of the deadline is left for the way, and for what is asked for again.
