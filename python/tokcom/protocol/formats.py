@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -19,6 +20,8 @@ UNKNOWN = "unknown-"
 MAX_PACKETS = 1 << 16
 MAX_TOKENS_PER_PACKET = 2048
 MAX_TOKEN_BITS = 18
+MAX_KEPT_TOKENS = 4096
+"""Tokens of the largest frames whose layouts are kept."""
 _HEAD = struct.Struct(">BIBHBB")
 _KINDS = (TOKENS, BITS)
 
@@ -101,8 +104,10 @@ class FrameFormat:
         return n_packets
 
     def positions(self, grid: tuple[int, ...], seed: int) -> np.ndarray:
-        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries."""
-        return packet_positions(grid, self.tokens_per_packet, self.layout, seed % SEEDS, self.quantizers)
+        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries; read-only."""
+        outline = grid, self.tokens_per_packet, self.layout, seed % SEEDS, self.quantizers
+        # Frames of a stream have the same layouts again and again; those of large frames would take too much memory.
+        return _kept_positions(*outline) if prod(grid) <= MAX_KEPT_TOKENS else packet_positions(*outline)
 
     def empty_frame(
         self, grid: tuple[int, ...], codebook: Codebook | None, label: int | None, frame_id: int,
@@ -157,3 +162,10 @@ class FrameFormat:
             return cls(codebook, token_bits, grid, per_packet, layout, payload, quantizers), end
         except (IndexError, ParameterError) as error:
             raise DatagramError(f"a format is absurd: {error}") from None
+
+
+@lru_cache(maxsize=SEEDS)
+def _kept_positions(*outline: object) -> np.ndarray:
+    positions = packet_positions(*outline)
+    positions.flags.writeable = False
+    return positions
