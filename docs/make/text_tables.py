@@ -25,6 +25,20 @@ def text_long() -> str:
     return text(LONG)
 
 
+@table("text-reliability")
+def text_reliability() -> str:
+    """Make the table of calibrated posteriors of words."""
+    rows = figures("text-reliability.json")["reliability"]
+    head = ("posterior (mean)", "correct", "95% interval", "words")
+    return markdown(
+        head,
+        (
+            (f"{row['posterior']:.4f}", f"{row['right']:.4f}", f"{row['low']:.4f} to {row['high']:.4f}", row["packets"])
+            for row in rows
+        ),
+    )
+
+
 @table("text-sentences")
 def text_sentences() -> str:
     """Make the table of block error rates in the setting of LLM-Viterbi."""

@@ -13,6 +13,7 @@ BEGIN = """
 import os, signal, subprocess, sys
 from tokcom.interruption import end_in_order
 from tokcom_lab.workers import workers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
 end_in_order()
 """
 POOL = """
@@ -30,10 +31,12 @@ subprocess.run([sys.executable, "-c", "import os, signal; print(os.getpid(), flu
 def test_children_end_with_their_parent(work, number):
     command = [sys.executable, "-c", BEGIN + work]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
-        child = int(parent.stdout.readline())
-        assert child != parent.pid
-        parent.send_signal(number)
-        assert parent.communicate(timeout=120)[0] == ""
+        try:
+            assert int(parent.stdout.readline()) != parent.pid
+            parent.send_signal(number)
+            assert parent.communicate(timeout=120)[0] == ""
+        finally:
+            parent.kill()
     assert parent.returncode == (128 + signal.SIGTERM if number == signal.SIGTERM else -signal.SIGINT)
 
 

@@ -17,7 +17,7 @@ SHARED = (
     (keys.FOLLOWS, "follows", int, 0), (keys.DESCRIPTION, "description", bytes, b""),
     (keys.THINNING, "thinning", bytes, b""), (keys.COMPANION, "companion", int, 0),
 )  # fmt: skip
-"""What frames and burst headers have in common: key, attribute, type, and the value for which there is no key."""
+"""Metadata common to frames and burst headers: key, attribute, type, and the value for which there is no key."""
 
 
 def frame_keys(frame: Payload) -> dict:

@@ -45,6 +45,10 @@ def _secret(key: Path | None) -> bytes:
     help="A model of the zoo, by name or folder: of pictures, or of text, as whose words texts then travel.",
 )  # fmt: skip
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each picture's class along.")
+@click.option(
+    "--captions/--no-captions", default=False, show_default=True,
+    help="Send the text beside each picture along: of photo.jpg, that in photo.txt.",
+)  # fmt: skip
 @click.option("--visits", type=click.IntRange(0), help="Of the search for better tokens. [default: as the model says]")
 @click.option("--interval", default=0.0, show_default=True, type=click.FloatRange(0), help="Seconds between frames.")
 @click.option("--rate", type=click.FloatRange(1), help="Bytes per second at most; the surest packets are dropped.")
@@ -61,8 +65,9 @@ def _secret(key: Path | None) -> bytes:
 @device_option
 @json_option("Write what was sent as JSON")
 def send(
-    what: tuple[str, ...], to: str, model: str, labels: bool, visits: int | None, interval: float, rate: float | None,
-    drop: str, indexed: str, deadline: float, key: Path | None, device: str, json_file: click.utils.LazyFile | None,
+    what: tuple[str, ...], to: str, model: str, labels: bool, captions: bool, visits: int | None, interval: float,
+    rate: float | None, drop: str, indexed: str, deadline: float, key: Path | None, device: str,
+    json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Send pictures (files) as tokens, or texts (whatever is no file), over UDP.
 
@@ -79,7 +84,7 @@ def send(
     settings = SenderSettings(
         deadline_s=deadline, max_rate=rate, drop=drop, indexed=indexed, secret=_secret(key)
     )  # fmt: skip
-    frames = _frames(what, model, labels, visits, device)
+    frames = _frames(what, model, labels, captions, visits, device)
 
     async def run() -> dict:
         loop, end = asyncio.get_running_loop(), UdpSender(Sender(settings), host, port)
@@ -88,7 +93,8 @@ def send(
                 task = bar.add_task("sent", total=len(what))
                 # Tokens are made beside the loop, which has datagrams to send meanwhile.
                 while (made := await loop.run_in_executor(None, next, frames, None)) is not None:
-                    end.offer(*made)
+                    for frame, bits in made:
+                        end.offer(frame, bits)
                     bar.advance(task)
                     await _connected(end)
                     await asyncio.sleep(interval)
@@ -120,32 +126,50 @@ def send(
     )
 
 
-def _frames(what: tuple[str, ...], model: str, labels: bool, visits: int | None, device: str):
-    """Frames with the surprise of their packets, one after the other."""
+def _frames(what: tuple[str, ...], model: str, labels: bool, captions: bool, visits: int | None, device: str):
+    """The frames of each argument, with the surprise of their packets: a caption goes ahead of its picture."""
+    from dataclasses import replace
+
     from tokcom.errors import TextError
     from tokcom.frame import BitFrame
 
-    words, coder = _is_of_text(model), None
-    for number, each in enumerate(what):
+    words, coder, number = _is_of_text(model), None, 0
+    for place, each in enumerate(what):
+        made = []
         # A text may be longer than any file's name.
         if not os.path.isfile(each):
             try:
                 text = each.encode()
             except UnicodeEncodeError as error:
-                raise TextError(
-                    f"character {error.start} of text {number + 1} is not UTF-8; convert the text"
-                ) from None
+                raise TextError(f"character {error.start} of text {place + 1} is not UTF-8; convert the text") from None
             if words:
                 coder = coder or _text_coder(model, device)
-                yield coder(each, number)
+                made.append(coder(each, number))
             else:
-                yield BitFrame.of_bytes(text, TEXT, number), None
-            continue
-        if words:
+                made.append((BitFrame.of_bytes(text, TEXT, number), None))
+        elif words:
             raise TextError(f"{each} is a file, and model {model} is of text; name a model of pictures with --model")
-        if coder is None:
-            coder = _picture_coder(model, labels, visits, device)
-        yield coder(Path(each), number)
+        else:
+            coder = coder or _picture_coder(model, labels, visits, device)
+            caption = _caption(Path(each)) if captions else ""
+            if caption:
+                made.append((BitFrame.of_bytes(caption.encode(), TEXT, number), None))
+            picture, bits = coder(Path(each), number + bool(caption))
+            made.append((replace(picture, companion=int(bool(caption))), bits))
+        number += len(made)
+        yield made
+
+
+def _caption(picture: Path) -> str:
+    """The text beside a picture; empty if there is none, or it cannot be read."""
+    from tokcom.errors import PictureError
+    from tokcom.tokenizers.captions import load_caption
+
+    try:
+        return load_caption(picture)
+    except PictureError as error:
+        console.print(f"{error}; the picture goes without it")
+        return ""
 
 
 def _is_of_text(model: str) -> bool:
@@ -268,6 +292,7 @@ def listen(
     from tokcom.models.text import load_text_tokenizer
     from tokcom.models.zoo import load_context
     from tokcom.packets.codebook import Codebook
+    from tokcom.protocol.caption_pairs import CaptionPairs
     from tokcom.protocol.formats import UNKNOWN
     from tokcom.protocol.frame_queue import FrameQueue
     from tokcom.protocol.incoming import ReceivedFrame, WaitSettings
@@ -306,7 +331,7 @@ def listen(
     page = None if out is None else LivePage(out)
     settings = ReceiverSettings(repeats, WaitSettings(deadline_s=deadline), secret=_secret(key))
     receiver = Receiver([*map(codebook, known.values()), Codebook(TEXT, 2, "bits")], settings)
-    rows, shown, strangers = deque(maxlen=ROWS_KEPT), 0, set()
+    rows, shown, strangers, pairs = deque(maxlen=ROWS_KEPT), 0, set(), CaptionPairs()
 
     def learn(folder: str) -> None:
         book = codebook(folder)
@@ -336,7 +361,12 @@ def listen(
                 "model from a machine that has it; --pull ADDRESS does so by itself"
             )
 
-    def show(whole: WholeFrame, delay_s: float) -> None:
+    def captioned(row: dict, text: str) -> None:
+        row["caption"] = text
+        if pictures is not None and row.get("picture"):
+            pictures.save_caption(row["picture"], text)
+
+    def show(whole: WholeFrame, session: object, delay_s: float) -> None:
         nonlocal shown
         frame, problem = whole.frame, whole.problem
         row = {
@@ -355,6 +385,10 @@ def listen(
         try:
             if pictures is not None and "text" not in row:
                 row["picture"] = pictures.save(frame, shown - 1)
+            if row.get("text"):
+                pairs.add_text(session, frame.frame_id, row["text"])
+            elif "text" not in row:
+                pairs.add_picture(session, frame.frame_id, frame.companion, partial(captioned, row))
             if page is not None:
                 page.write(rows, shown)
         except PictureError as error:
@@ -363,6 +397,7 @@ def listen(
             row["problem"] = problem
         if json_file is None:
             content = repr(row["text"]) if row.get("text") is not None else row.get("picture") or ""
+            content += f" {row['caption']!r}" if "caption" in row else ""
             click.echo(
                 f"frame {frame.frame_id}: {whole.packets_lost} of {whole.packets} packets lost, {whole.guessed} tokens "
                 f"guessed, {row['ms']:g} ms {content} {problem}".rstrip()
@@ -388,7 +423,7 @@ def listen(
                     await came.wait()
                 received = waiting.popleft()
                 whole = await loop.run_in_executor(None, keeper.whole, received)
-                show(whole, received.delay_s)
+                show(whole, received.source, received.delay_s)
             # The sender is told that the last frame has come.
             await asyncio.sleep(0.1)
         finally:

@@ -1,4 +1,4 @@
-"""What was fitted to a model's weights, from its card: calibrations, residual errors, risks of repeats."""
+"""Fits to a model's weights, from its card: calibrations, residual errors, risks of repeats."""
 
 from dataclasses import replace
 

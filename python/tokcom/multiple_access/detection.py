@@ -30,6 +30,8 @@ TURNS = 3
 LEAST = np.float32(-80)
 """Log-probability of what no combination within REACH has."""
 SLOTS_PER_TASK = 8
+ROWS = 32
+"""Words of the first transmitter that are paired with all of the second at a time."""
 MAX_USERS = 4
 
 
@@ -86,13 +88,19 @@ def _slot_posteriors(words: np.ndarray, received: np.ndarray, log_priors: np.nda
 
 def _pair(first: np.ndarray, second: np.ndarray, score_1: np.ndarray, score_2: np.ndarray) -> np.ndarray:
     """Log of the marginals of exp(score_1[a] + score_2[b] - 2 first[a] second[b]), float32 (2, words)."""
-    cross = (-2 * first) @ second.T
-    row_best, column_best = np.empty(len(first), np.float32), np.empty(len(second), np.float32)
-    _best_of(cross, score_1, score_2, row_best, column_best)
+    doubled, other = -2 * first, np.ascontiguousarray(second.T)
+    row_best, column_best = np.empty(len(first), np.float32), np.full(len(second), -np.inf, np.float32)
+    # A few rows at a time stay in the processor's cache.
+    cross, here = np.empty((ROWS, len(second)), np.float32), np.empty(len(second), np.float32)
+    for start in range(0, len(first), ROWS):
+        part = slice(start, start + ROWS)
+        some = np.matmul(doubled[part], other, out=cross[: len(doubled[part])])
+        _best_of(some, score_1[part], score_2, row_best[part], here)
+        np.maximum(column_best, here, out=column_best)
     best = row_best.max()
     rows, columns = (np.flatnonzero(each > best - REACH) for each in (row_best, column_best))
     # Within reach is usually a small block of all pairs.
-    block = cross[np.ix_(rows, columns)]
+    block = doubled[rows] @ second[columns].T
     block += (score_1[rows] - best)[:, None]
     block += score_2[columns]
     np.exp(block, out=block)

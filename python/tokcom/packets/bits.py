@@ -27,8 +27,9 @@ def tokens_to_bits(tokens: np.ndarray, width: int) -> np.ndarray:
     if tokens.size and (tokens.min() < 0 or tokens.max() >> width):
         bad = tokens.min() if tokens.min() < 0 else tokens.max()
         raise FrameError(f"token {bad} does not fit in {width} bits")
-    bits = (tokens[..., None] >> np.arange(width - 1, -1, -1)) & 1
-    return bits.reshape(*tokens.shape[:-1], -1).astype(np.uint8)
+    octets = np.ascontiguousarray(tokens, ">u4" if width <= 32 else ">u8")[..., None].view(np.uint8)
+    bits = np.unpackbits(octets, axis=-1)
+    return bits[..., bits.shape[-1] - width :].reshape(*tokens.shape[:-1], -1)
 
 
 def bits_to_tokens(bits: np.ndarray, width: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def excess(
 
 
 @kernel
-def nearest_level(value, levels, half):
+def nearest_level(value: float, levels: int, half: float) -> float:
     """Compute the distance of a component from its nearest level."""
     rank = np.floor((value / half + levels) / 2)
     rank = min(max(rank, 0.0), levels - 1.0)

@@ -26,7 +26,7 @@ FARTHEST = 0.6
 
 
 @kernel
-def chain_levels(likelihood):
+def chain_levels(likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Estimate log2 of the noise of each symbol, (n,), relative to the usual, and of each carrier along the symbols,
     (n, 52), relative to that of the symbols; return them and the evidence."""
     said = np.empty_like(likelihood)

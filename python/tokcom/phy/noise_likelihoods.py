@@ -13,9 +13,13 @@ USUAL = 2
 
 
 @kernel
-def fill_likelihoods(cells, reference, noise, known, order, out, nearest, apart):
+def fill_likelihoods(
+    cells: np.ndarray, reference: np.ndarray, noise: np.ndarray, known: np.ndarray, order: np.ndarray,
+    out: np.ndarray, nearest: np.ndarray, apart: np.ndarray,
+) -> None:  # fmt: skip
     """Fill in the log-likelihood of every cell at all levels of noise, (n, 52, levels), its squared distance from the
-    nearest point and the squared distance between points, in noise variances, (n, 52) each; 0 for known cells."""
+    nearest point and the squared distance between points, in noise variances, (n, 52) each; 0 for known cells. The
+    other arguments are as for `cell_distances.excess`."""
     n, k, factors = out.shape
     work, likelihoods = np.empty((HALF_DISTANCES.shape[0], k), np.float32), np.empty((factors, k), np.float32)
     places, squared = np.empty(k, np.int64), np.empty(k)

@@ -17,6 +17,7 @@ from tokcom.packets.layout import SEEDS, SPREAD, pack
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.protocol import datagrams as wire
 from tokcom.protocol.formats import FrameFormat
+from tokcom.protocol.frame_elements import FrameElements
 from tokcom.protocol.sections import Section, decode_sections, encode_section, payloads_of, tokens_of
 from tokcom.protocol.sequence import NUMBERS
 
@@ -78,14 +79,14 @@ class DatagramLink:
         if mcs is not None:
             sent &= np.asarray(mcs) != MCS_NOT_SENT
         rows = np.flatnonzero(sent)
+        frame_id, seed = frame.frame_id % NUMBERS, layout_seed % SEEDS
+        elements = FrameElements.of_frame(frame, None if seed == frame_id % SEEDS else seed)
         nonce, cookie, key = self._key(self._stream)
         out = [wire.encode_connect(nonce, cookie, [form], key)]
         for start in range(0, len(rows), self._section_packets):
             part = rows[start : start + self._section_packets]
             end = start + self._section_packets >= len(rows)
-            section = Section(
-                0, frame.frame_id % NUMBERS, frame.grid, part, payloads[part], frame.cmi, end, layout_seed % SEEDS
-            )
+            section = Section(0, frame_id, frame.grid, part, payloads[part], frame.cmi, end, elements)
             self._sent += 1
             out.append(wire.encode_data(self._stream, self._sent % NUMBERS, 0, encode_section(section, form), key))
         return out
@@ -129,7 +130,7 @@ class DatagramLink:
 
     def _outline(self, stream: int, section: Section, form: FrameFormat) -> tuple[Payload, np.ndarray]:
         """Outline and positions, the same objects for all packets of a frame."""
-        key = stream, section.frame_id, section.grid, section.layout_seed, section.label, form
+        key = stream, section.frame_id, section.grid, section.elements, section.label, form
         if key not in self._outlines:
             n_tokens = prod(section.grid)
             if n_tokens > self._max_tokens:
@@ -137,7 +138,7 @@ class DatagramLink:
                     f"frame {section.frame_id} has {n_tokens} tokens; this end takes at most {self._max_tokens}"
                 )
             book = self._codebooks.get(form.codebook_id)
-            outline = form.empty_frame(section.grid, book, section.label, section.frame_id)
+            outline = form.empty_frame(section.grid, book, section.label, section.frame_id, section.elements)
             self._outlines[key] = outline, form.positions(section.grid, section.layout_seed)
             self._outline_bytes += _bytes_of(*self._outlines[key])
             while len(self._outlines) > 1 and (

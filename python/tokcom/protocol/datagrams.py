@@ -239,12 +239,16 @@ def decode_feedback(datagram: bytes) -> Feedback:
         if len(body) - at < _WANTED.size:
             raise DatagramError("a report ends amid the packets wanted")
         frame_id, first, length = _WANTED.unpack_from(body, at)
+        if not length:
+            wanted.setdefault(frame_id, ())
+            at += _WANTED.size
+            continue
         bitmap = np.frombuffer(body[at + _WANTED.size : at + _WANTED.size + length], np.uint8)
         at += _WANTED.size + length
         if len(bitmap) != length:
             raise DatagramError("a report ends amid the packets wanted")
         marked = np.flatnonzero(np.unpackbits(bitmap, bitorder="little")) + first
-        if (len(marked) and marked[-1] >= 1 << 16) or (length and not len(marked)):
+        if not len(marked) or marked[-1] >= 1 << 16:
             raise DatagramError(f"packets of frame {frame_id} are wanted that no frame has")
         wanted[frame_id] = wanted.get(frame_id, ()) + tuple(marked.tolist())
     if at != len(body):

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -11,6 +12,7 @@ from tokcom.frame import BITS, LOST, MAX_DIMENSIONS, MAX_TOKENS, TOKENS, BitFram
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import Codebook, codebook_id
 from tokcom.packets.layout import CONTIGUOUS, LAYOUTS, SEEDS, SPREAD, packet_positions
+from tokcom.protocol.frame_elements import NO_ELEMENTS, FrameElements
 
 MAX_FORMATS = 16
 UNKNOWN = "unknown-"
@@ -18,6 +20,8 @@ UNKNOWN = "unknown-"
 MAX_PACKETS = 1 << 16
 MAX_TOKENS_PER_PACKET = 2048
 MAX_TOKEN_BITS = 18
+MAX_KEPT_TOKENS = 4096
+"""Tokens of the largest frames whose layouts are kept."""
 _HEAD = struct.Struct(">BIBHBB")
 _KINDS = (TOKENS, BITS)
 
@@ -100,12 +104,15 @@ class FrameFormat:
         return n_packets
 
     def positions(self, grid: tuple[int, ...], seed: int) -> np.ndarray:
-        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries."""
-        return packet_positions(grid, self.tokens_per_packet, self.layout, seed % SEEDS, self.quantizers)
+        """int32 (n_packets, tokens_per_packet): which tokens each packet of a frame carries; read-only."""
+        outline = grid, self.tokens_per_packet, self.layout, seed % SEEDS, self.quantizers
+        # Frames of a stream have the same layouts again and again; those of large frames would take too much memory.
+        return _kept_positions(*outline) if prod(grid) <= MAX_KEPT_TOKENS else packet_positions(*outline)
 
     def empty_frame(
-        self, grid: tuple[int, ...], codebook: Codebook | None, label: int | None, frame_id: int
-    ) -> Payload:
+        self, grid: tuple[int, ...], codebook: Codebook | None, label: int | None, frame_id: int,
+        elements: FrameElements = NO_ELEMENTS,
+    ) -> Payload:  # fmt: skip
         """A frame of this format without a token yet; of a codebook that is not known here, under a name that tells its
         id.
 
@@ -123,7 +130,10 @@ class FrameFormat:
                 "both ends must hold the same model"
             )
         modality = "unknown" if codebook is None else codebook.modality
-        return TokenFrame(tokens, name, size, grid, modality, label, frame_id, self.quantizers)
+        return TokenFrame(
+            tokens, name, size, grid, modality, label, frame_id, self.quantizers, follows=elements.follows,
+            description=elements.description, companion=elements.companion,
+        )  # fmt: skip
 
     def encode(self) -> bytes:
         """Bytes of the format in a request to connect."""
@@ -152,3 +162,10 @@ class FrameFormat:
             return cls(codebook, token_bits, grid, per_packet, layout, payload, quantizers), end
         except (IndexError, ParameterError) as error:
             raise DatagramError(f"a format is absurd: {error}") from None
+
+
+@lru_cache(maxsize=SEEDS)
+def _kept_positions(*outline: object) -> np.ndarray:
+    positions = packet_positions(*outline)
+    positions.flags.writeable = False
+    return positions

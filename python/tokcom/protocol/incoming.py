@@ -70,6 +70,7 @@ class ReceivedFrame:
         delay_s: from its first packet to now, in seconds.
         rounds: how often packets of it were asked for.
         unplaced: its packets without index, int (count, tokens_per_packet) each, in the order of the datagrams.
+        source: the session that it came in.
     """
 
     outline: Payload
@@ -78,6 +79,7 @@ class ReceivedFrame:
     delay_s: float
     rounds: int
     unplaced: tuple[np.ndarray, ...] = ()
+    source: Hashable = None
 
     @property
     def frame(self) -> Payload:
@@ -197,7 +199,8 @@ class IncomingFrames:
         n_tokens = int(np.prod(section.grid))
         if n_tokens > self._max_tokens:
             raise DatagramError(f"frame {frame_id} has {n_tokens} tokens; this end takes at most {self._max_tokens}")
-        outline = form.empty_frame(section.grid, self._codebooks.get(form.codebook_id), section.label, frame_id)
+        book = self._codebooks.get(form.codebook_id)
+        outline = form.empty_frame(section.grid, book, section.label, frame_id, section.elements)
         frame = IncomingFrame(
             outline, form.positions(section.grid, section.layout_seed), 0, now, now, now + self._settings.deadline_s
         )
@@ -235,4 +238,6 @@ class IncomingFrames:
         assembly = self._assembler.pop((self._source, 0, frame_id))
         unplaced = tuple(tokens for _, tokens in sorted(frame.unplaced, key=lambda each: each[0]))
         self.n_bytes -= frame.n_bytes
-        return ReceivedFrame(frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced)
+        return ReceivedFrame(
+            frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced, self._source
+        )

@@ -41,7 +41,8 @@ class LivePage:
         """Show the newest of `received` frames.
 
         Args:
-            rows: `frame`, `packets`, `lost`, `guessed` and `ms` of each, and its `picture` or `text`.
+            rows: `frame`, `packets`, `lost`, `guessed` and `ms` of each, and its `picture`, with or without
+                `caption`, or its `text`.
             received: frames in all.
 
         Raises:
@@ -62,6 +63,7 @@ class LivePage:
         shown = ""
         if row.get("picture"):
             shown = f'<img src="{html.escape(row["picture"])}" alt="frame {row["frame"]}">'
+            shown += f"<p>{html.escape(row['caption'])}</p>" if row.get("caption") else ""
         elif row.get("text"):
             shown = f"<blockquote>{html.escape(row['text'])}</blockquote>"
         lost = f'<span class="lost">{row["lost"]} of {row["packets"]} packets lost</span>'

@@ -8,6 +8,7 @@ import numpy as np
 
 from tokcom.protocol.datagrams import CLASSES
 from tokcom.protocol.formats import FrameFormat
+from tokcom.protocol.frame_elements import NO_ELEMENTS, FrameElements
 from tokcom.protocol.sections import Section, head_bytes, index_bytes
 
 ALL_INDEXED, SOME_INDEXED, NONE_INDEXED = "all", "quarter", "none"
@@ -29,12 +30,13 @@ class OutgoingFrame:
     Attributes:
         frame_id: its whole number.
         format_id, form: its format.
-        grid, label: of the frame.
+        grid, label, elements: of the frame.
         payloads: uint8 (n_packets, packet_bytes), all of its packets.
         classes: uint8 (n_packets,), class of each.
         deadline: when nobody wants it any more, in seconds.
         left: packets of the first round that have not gone out yet.
         sent_at: float (n_packets,), when each went out last, in seconds; infinite before.
+        packet_bytes: of a packet with its index; head_bytes: of a section ahead of its packets.
     """
 
     frame_id: int
@@ -45,21 +47,16 @@ class OutgoingFrame:
     payloads: np.ndarray
     classes: np.ndarray
     deadline: float
+    elements: FrameElements = NO_ELEMENTS
     left: int = 0
     sent_at: np.ndarray = field(init=False)
+    packet_bytes: int = field(init=False)
+    head_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.sent_at = np.full(len(self.payloads), np.inf)
-
-    @property
-    def packet_bytes(self) -> int:
-        """Bytes of a packet with its index."""
-        return self.form.packet_bytes + index_bytes(len(self.payloads))
-
-    @property
-    def head_bytes(self) -> int:
-        """Bytes of a section ahead of its packets."""
-        return head_bytes(self.form, self.label is not None)
+        self.packet_bytes = self.form.packet_bytes + index_bytes(len(self.payloads))
+        self.head_bytes = head_bytes(self.form, self.label is not None, self.elements.encode())
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +67,12 @@ class Batch:
     rows: np.ndarray
     again: bool = False
     indexed: bool = True
+    n_bytes: int = field(init=False)
+    """Bytes of its section."""
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of its section."""
-        return self.frame.head_bytes + len(self.rows) * self.frame.packet_bytes
+    def __post_init__(self) -> None:
+        n_bytes = self.frame.head_bytes + len(self.rows) * self.frame.packet_bytes
+        object.__setattr__(self, "n_bytes", n_bytes)
 
 
 class SendQueue:
@@ -106,8 +104,9 @@ class SendQueue:
         self.frames[frame.frame_id] = frame
         self._kept_bytes += frame.payloads.nbytes
         frame.left = len(rows)
-        for priority in range(CLASSES):
-            self._put(frame, rows[frame.classes[rows] == priority], 1 + priority)
+        classes = frame.classes[rows]
+        for priority in np.flatnonzero(np.bincount(classes)):
+            self._put(frame, rows[classes == priority], 1 + priority)
         while self._kept_bytes > self._max_bytes and len(self.frames) > 1:
             self._forget(next(iter(self.frames)))
 
@@ -184,7 +183,8 @@ def sections_of(batches: Iterable[Batch], now: float) -> list[Section]:
         frame.sent_at[batch.rows] = now
         indices, end = batch.rows if batch.indexed else None, frame.left == 0
         payloads = frame.payloads[batch.rows]
-        sections.append(
-            Section(frame.format_id, frame.frame_id & 0xFFFF, frame.grid, indices, payloads, frame.label, end)
+        section = Section(
+            frame.format_id, frame.frame_id & 0xFFFF, frame.grid, indices, payloads, frame.label, end, frame.elements
         )
+        sections.append(section)
     return sections

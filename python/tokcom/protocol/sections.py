@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.errors import DatagramError, ParameterError
+from tokcom.frame import BITS
 from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.layout import SEEDS
 from tokcom.protocol.formats import FrameFormat
+from tokcom.protocol.frame_elements import NO_ELEMENTS, FrameElements
 
 FRAME_IDS = 1 << 16
 """Frames are counted modulo this."""
 MAX_SECTION_PACKETS = 255
 MAX_SECTIONS = 64
 """Sections in a datagram, at most: each may begin a frame, which takes far more memory than its bytes."""
-UNORDERED, LABEL, END, SEED = 8, 4, 2, 1
+UNORDERED, LABEL, END, ELEMENTS = 8, 4, 2, 1
 """Flags of a section."""
 _HEAD = struct.Struct(">BHB")
 
@@ -34,7 +36,7 @@ class Section:
         payloads: uint8 (count, packet_bytes).
         label: class label of the frame (CMI), 0 to 65535; None where it has none.
         end: nothing more of the frame is sent unless it is asked for.
-        seed: of the packets' layout, 0 to 65535; None: the frame's number.
+        elements: facts about the frame that are seldom needed.
     """
 
     format_id: int
@@ -44,12 +46,12 @@ class Section:
     payloads: np.ndarray
     label: int | None = None
     end: bool = False
-    seed: int | None = None
+    elements: FrameElements = NO_ELEMENTS
 
     @property
     def layout_seed(self) -> int:
         """Seed of the packets' layout, modulo `layout.SEEDS`."""
-        return (self.frame_id if self.seed is None else self.seed) % SEEDS
+        return (self.frame_id if self.elements.seed is None else self.elements.seed) % SEEDS
 
 
 def payloads_of(packets: np.ndarray, token_bits: int) -> np.ndarray:
@@ -62,9 +64,9 @@ def tokens_of(payloads: np.ndarray, tokens_per_packet: int, token_bits: int) -> 
     return bits_to_tokens(np.unpackbits(payloads, axis=1)[:, : tokens_per_packet * token_bits], token_bits)
 
 
-def head_bytes(form: FrameFormat, label: bool) -> int:
+def head_bytes(form: FrameFormat, label: bool, elements: bytes = b"") -> int:
     """Bytes of a section ahead of its packets."""
-    return _HEAD.size + (0 if form.grid else 3) + (2 if label else 0)
+    return _HEAD.size + (0 if form.grid else 3) + (2 if label else 0) + (1 + len(elements) if elements else 0)
 
 
 def index_bytes(n_packets: int) -> int:
@@ -81,19 +83,20 @@ def encode_section(section: Section, form: FrameFormat) -> bytes:
     count = len(section.payloads)
     if not 1 <= count <= MAX_SECTION_PACKETS:
         raise ParameterError(f"a section has {count} packets; it must have 1 to {MAX_SECTION_PACKETS}")
-    for name, value in (("label", section.label), ("seed", section.seed)):
+    for name, value in (("label", section.label), ("seed", section.elements.seed)):
         if value is not None and not 0 <= value < 1 << 16:
             raise ParameterError(f"the {name} is {value}; it must be 0 to 65535")
+    elements = section.elements.encode()
     flags = UNORDERED * (section.indices is None) | LABEL * (section.label is not None) | END * section.end
-    flags |= SEED * (section.seed is not None)
+    flags |= ELEMENTS * bool(elements)
     parts = [_HEAD.pack(section.format_id << 4 | flags, section.frame_id, count)]
     n_tokens = int(np.prod(section.grid))
     if not form.grid:
         parts.append(n_tokens.to_bytes(3, "big"))
     if section.label is not None:
         parts.append(section.label.to_bytes(2, "big"))
-    if section.seed is not None:
-        parts.append(section.seed.to_bytes(2, "big"))
+    if elements:
+        parts.append(bytes([len(elements)]) + elements)
     rows = section.payloads
     if section.indices is not None:
         width = index_bytes(form.packets(n_tokens))
@@ -136,13 +139,16 @@ def _decode_section(data: memoryview, at: int, formats: Sequence[FrameFormat]) -
     if not grid:
         grid = (int.from_bytes(_take(data, at, 3), "big"),)
         at += 3
-    label = seed = None
+    label, elements = None, NO_ELEMENTS
     if kind & LABEL:
         label = int.from_bytes(_take(data, at, 2), "big")
         at += 2
-    if kind & SEED:
-        seed = int.from_bytes(_take(data, at, 2), "big")
-        at += 2
+    if kind & ELEMENTS:
+        length = _take(data, at, 1)[0]
+        elements = FrameElements.decode(bytes(_take(data, at + 1, length)))
+        at += 1 + length
+        if form.payload == BITS and elements.of_tokens:
+            raise DatagramError("a section of bits has elements that only frames of tokens have")
     try:
         n_packets = form.packets(int(np.prod(grid)))
     except ParameterError as error:
@@ -157,7 +163,7 @@ def _decode_section(data: memoryview, at: int, formats: Sequence[FrameFormat]) -
             raise DatagramError(f"packet {indices.max()} of a frame that has {n_packets}")
     if count > n_packets:
         raise DatagramError(f"a section has {count} packets of a frame that has {n_packets}")
-    section = Section(kind >> 4, frame_id, grid, indices, rows[:, width:], label, bool(kind & END), seed)
+    section = Section(kind >> 4, frame_id, grid, indices, rows[:, width:], label, bool(kind & END), elements)
     return section, at + count * stride
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.errors import DatagramError, FrameError, ParameterError, TokcomError
-from tokcom.frame import LOST, BitFrame, Payload
+from tokcom.frame import BitFrame, Payload
 from tokcom.packets.layout import pack
 from tokcom.protocol import datagrams as wire
 from tokcom.protocol.copa import Copa
 from tokcom.protocol.formats import MAX_FORMATS, FrameFormat
+from tokcom.protocol.frame_elements import FrameElements
 from tokcom.protocol.outgoing import ALL_INDEXED, INDEXED, OutgoingFrame, SendQueue, sections_of
 from tokcom.protocol.priority import classes_of, kept_packets
 from tokcom.protocol.sections import encode_section, payloads_of
@@ -24,6 +25,8 @@ DROPS = (SUREST, RANDOM)
 BITS_PER_PACKET = 256
 """Size of the packets of a frame of bits."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.2, 1.6
+BURST, LATE_BURST = 2, 10
+"""Datagrams of full size that go out at once after a rest, and where a timer was late (RFC 9002, section 7.7)."""
 SILENCE_S = 3.0
 """Without a report for so long while datagrams are under way, the sender begins with a new session."""
 
@@ -145,6 +148,7 @@ class Sender:
         self.settings = settings or SenderSettings()
         self._nonces = nonces or (lambda: secrets.token_bytes(wire.NONCE_BYTES))
         self._formats: list[FrameFormat] = []
+        self._known_formats: dict[tuple, tuple[int, FrameFormat]] = {}
         self._session: _Session | None = None
         self._asking: _Session | None = None
         self._queue = SendQueue(self.settings.section_packets, self.settings.max_bytes, self.settings.indexed)
@@ -154,10 +158,11 @@ class Sender:
         # Time since which datagrams have been under way without any report; None if no datagram is under way.
         self._silent_since: float | None = None
         self.congestion = Copa()
-        self._bucket = TokenBucket(1e6, 2 * self.settings.mtu)
+        self._bucket = TokenBucket(1e6, BURST * self.settings.mtu)
         self._limit = None
         if self.settings.max_rate is not None:
-            self._limit = TokenBucket(self.settings.max_rate, 2 * self.settings.mtu)
+            self._limit = TokenBucket(self.settings.max_rate, BURST * self.settings.mtu)
+        self._paced_until = np.inf
         self._rng = np.random.default_rng(self.settings.seed)
         self.counters, self.refused = SenderCounters(), ""
 
@@ -214,9 +219,10 @@ class Sender:
         sorted_by_class = bits is not None and self.settings.indexed == ALL_INDEXED
         classes = classes_of(bits) if sorted_by_class else np.zeros(len(payloads), np.uint8)
         out = OutgoingFrame(
-            frame.frame_id, format_id, form, frame.grid, frame.cmi, payloads, classes, now + self.settings.deadline_s
-        )
-        rows = np.flatnonzero((packets != LOST).all(axis=1))
+            frame.frame_id, format_id, form, frame.grid, frame.cmi, payloads, classes, now + self.settings.deadline_s,
+            FrameElements.of_frame(frame),
+        )  # fmt: skip
+        rows = np.flatnonzero((packets >= 0).all(axis=1)) if frame.lost.any() else np.arange(len(packets))
         if self.connected:
             # Half of the deadline is left for the way, and for what is asked for again.
             room = max(self.rate * self.settings.deadline_s / 2 - self._queue.n_bytes, 0)
@@ -232,14 +238,18 @@ class Sender:
             self._queue.add(out, rows)
 
     def _format_of(self, frame: Payload) -> tuple[int, FrameFormat]:
-        per_packet = BITS_PER_PACKET if isinstance(frame, BitFrame) else self.settings.tokens_per_packet
-        form = FrameFormat.of_frame(frame, per_packet, self.settings.layout)
-        form.packets(len(frame.tokens))
-        if form not in self._formats:
-            if len(self._formats) == MAX_FORMATS:
-                raise FrameError(f"a sender has frames of at most {MAX_FORMATS} formats; begin another sender")
-            self._formats.append(form)
-        return self._formats.index(form), form
+        outline = type(frame), frame.codebook, frame.codebook_size, frame.grid[1:] and frame.grid, frame.quantizers
+        known = self._known_formats.get(outline)
+        if known is None:
+            per_packet = BITS_PER_PACKET if isinstance(frame, BitFrame) else self.settings.tokens_per_packet
+            form = FrameFormat.of_frame(frame, per_packet, self.settings.layout)
+            if form not in self._formats:
+                if len(self._formats) == MAX_FORMATS:
+                    raise FrameError(f"a sender has frames of at most {MAX_FORMATS} formats; begin another sender")
+                self._formats.append(form)
+            known = self._known_formats[outline] = self._formats.index(form), form
+        known[1].packets(len(frame.tokens))
+        return known
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take a datagram that came from the receiver; one that cannot be used is counted in `counters.refused`."""
@@ -366,12 +376,21 @@ class Sender:
         if session is None or len(self._formats) > session.formats:
             return out
         self._bucket.rate = max(self.congestion.datagrams_per_s * self.settings.mtu, 1.0)
+        self._make_up(now)
         while self._queue and self._may_send(now):
             datagram = self._next_datagram(now)
             if datagram is None:
                 break
             out.append(datagram)
         return out
+
+    def _make_up(self, now: float) -> None:
+        """Let as much more go at once as could have gone since the time at which `poll` should have been called."""
+        late_s, self._paced_until = max(now - self._paced_until, 0.0), np.inf
+        for bucket in (self._bucket, self._limit):
+            if bucket is not None:
+                more = min(late_s * bucket.rate, (LATE_BURST - BURST) * self.settings.mtu)
+                bucket.burst = BURST * self.settings.mtu + more
 
     def _handshake(self, now: float) -> list[bytes]:
         asking = self._asking
@@ -397,9 +416,13 @@ class Sender:
                 self._land(next(iter(self._under_way)))
                 self.counters.datagrams_lost += 1
 
+    def _fits_window(self) -> bool:
+        """Whether the window has room for a datagram of full size."""
+        return not self._flying or self._flying + self.settings.mtu <= self.congestion.window * self.settings.mtu
+
     def _may_send(self, now: float) -> bool:
         size = self.settings.mtu
-        if self._flying + size > self.congestion.window * size and self._flying:
+        if not self._fits_window():
             return False
         return self._bucket.wait(size, now) <= 0 and (self._limit is None or self._limit.wait(size, now) <= 0)
 
@@ -435,9 +458,10 @@ class Sender:
         elif self._formats and self._session is None:
             times.append(now)
         if self._session is not None and self._queue and len(self._formats) <= self._session.formats:
-            if self._flying + self.settings.mtu <= self.congestion.window * self.settings.mtu or not self._flying:
+            if self._fits_window():
                 waits = [each.wait(self.settings.mtu, now) for each in (self._bucket, self._limit) if each is not None]
-                times.append(now + max(waits))
+                self._paced_until = now + max(waits)
+                times.append(self._paced_until)
         if self._under_way:
             oldest = next(iter(self._under_way.values()))[0]
             times.append(oldest + max(4 * self.congestion.smoothed_rtt_s, 0.25) + 1e-3)

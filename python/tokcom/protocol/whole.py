@@ -9,8 +9,10 @@ import numpy as np
 from tokcom.context.prior import Prior
 from tokcom.errors import ModelError
 from tokcom.frame import Payload, TokenFrame
-from tokcom.link.recovery import FrameRecovery
+from tokcom.link.frame_memory import FrameMemory
+from tokcom.link.recovery import FrameRecovery, LeftOver
 from tokcom.link.recovery_set import RecoverySet
+from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.protocol.incoming import ReceivedFrame
 from tokcom.protocol.receiver import Question
 from tokcom.protocol.repeat_requests import RepeatPolicy
@@ -38,7 +40,8 @@ class WholeFrame:
 
 
 class FrameKeeper:
-    """Decides which missing packets to request, and makes frames whole.
+    """Decides which missing packets to request, and makes frames whole; frames that continue another are predicted
+    from that, if it came in the same session.
 
     Args:
         recovery: guesses lost tokens; None: they stay LOST.
@@ -49,7 +52,9 @@ class FrameKeeper:
     def __init__(
         self, recovery: FrameRecovery | RecoverySet | None, policies: Callable[[str], RepeatPolicy | None]
     ):  # fmt: skip
-        self._recovery, self._find = recovery, policies
+        self._memory = FrameMemory()
+        self._recovery = None if recovery is None else StreamRecovery(recovery, self._memory)
+        self._find = policies
         self._policies: dict[str, RepeatPolicy | None] = {}
         self._lock = Lock()
 
@@ -85,8 +90,10 @@ class FrameKeeper:
                 frame = placed(received, prior)
             left, confidence = int(frame.lost.sum()), np.where(frame.lost, 0, 1).astype(np.float32)
             if left and self._recovery is not None and isinstance(frame, TokenFrame):
-                recovered = self._recovery.recover(frame)
+                recovered = self._recovery.recover(received.source, LeftOver(frame))
                 frame, confidence = recovered.frame, recovered.confidence
+            elif isinstance(frame, TokenFrame):
+                self._memory.keep(received.source, frame)
             return WholeFrame(frame, left - int(frame.lost.sum()), len(received.positions), lost, confidence)
         except ModelError as error:
             problem = str(error)

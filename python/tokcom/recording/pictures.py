@@ -91,3 +91,15 @@ class PictureFolder:
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"
         save_picture(picture, path)
         return path.name
+
+    def save_caption(self, picture: str, caption: str) -> None:
+        """Write the caption of a picture that was saved, as NUMBER-FRAME.txt beside it.
+
+        Raises:
+            PictureError: the file cannot be written.
+        """
+        path = (self._folder / picture).with_suffix(".txt")
+        try:
+            path.write_text(caption + "\n", encoding="utf-8")
+        except OSError as error:
+            raise PictureError(f"{path}: the caption cannot be saved: {error.strerror or error}") from None

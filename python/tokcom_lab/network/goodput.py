@@ -12,8 +12,9 @@ from tokcom.frame import TokenFrame
 from tokcom.packets.codebook import Codebook
 from tokcom.protocol.incoming import WaitSettings
 from tokcom.protocol.receiver import Receiver, ReceiverSettings
-from tokcom.protocol.sender import Sender, SenderSettings
+from tokcom.protocol.sender import Sender, SenderCounters, SenderSettings
 from tokcom.protocol.udp import UdpReceiver, UdpSender
+from tokcom_lab.network.bare_udp import exchange
 from tokcom_lab.network.material import Progress
 
 BOOK = Codebook("goodput", 1024)
@@ -21,6 +22,8 @@ PACKETS = 64
 AHEAD_BYTES = 1 << 18
 WARM = 200_000
 """Packets before memory is looked at first."""
+BARE_DATAGRAMS = 4000
+"""Largest number of datagrams exchanged without the protocol."""
 
 
 def rss_mb() -> float:
@@ -34,7 +37,10 @@ def goodput(packets: int, progress: Progress = lambda done: None) -> dict:
 
     Returns:
         packets_per_s, packets (that came), lost (share), cpu_packets_per_s (by processor time of the busier end),
-        rss_mb_start and rss_mb_end of the receiver.
+        sender_cpu_us and receiver_cpu_us (processor time per packet), packets_per_datagram; of_bare: packets per second
+        relative to those that asyncio could carry in datagrams of the same size, measured just after without the
+        protocol, and bare_cpu_us, processor time per packet of its busier end; rss_mb_start and rss_mb_end of the
+        receiver.
 
     Raises:
         TransportError: the receiver does not answer.
@@ -45,22 +51,26 @@ def goodput(packets: int, progress: Progress = lambda done: None) -> dict:
     try:
         if not here.poll(60):
             raise TransportError("the receiver's process does not start")
-        seconds, cpu_s = asyncio.run(_send(here.recv(), packets, progress))
+        seconds, cpu_s, sent = asyncio.run(_send(here.recv(), packets, progress))
         if not here.poll(60):
             raise TransportError("the receiver's process does not end")
         found = here.recv()
     finally:
         process.join(5)
         process.kill()
-    came = found.pop("packets")
-    busier = max(cpu_s, found.pop("cpu_s"))
+    came, receiver_s = found.pop("packets"), found.pop("cpu_s")
+    per_datagram = sent.packets / sent.datagrams
+    bare = exchange(min(sent.datagrams, BARE_DATAGRAMS), round(sent.bytes / sent.datagrams))
     return {
-        "packets_per_s": came / seconds, "packets": came, "lost": 1 - came / packets,
-        "cpu_packets_per_s": came / busier,
+        "packets_per_s": came / seconds, "packets": came, "lost": 1 - came / (packets // PACKETS * PACKETS),
+        "cpu_packets_per_s": came / max(cpu_s, receiver_s),
+        "sender_cpu_us": 1e6 * cpu_s / came, "receiver_cpu_us": 1e6 * receiver_s / came,
+        "packets_per_datagram": per_datagram, "of_bare": came / seconds / (bare.datagrams_per_s * per_datagram),
+        "bare_cpu_us": 1e6 * bare.cpu_s / per_datagram,
     } | found  # fmt: skip
 
 
-async def _send(port: int, packets: int, progress: Progress) -> tuple[float, float]:
+async def _send(port: int, packets: int, progress: Progress) -> tuple[float, float, SenderCounters]:
     end = UdpSender(Sender(SenderSettings(section_packets=PACKETS, deadline_s=60)), "127.0.0.1", port)
     tokens = np.random.default_rng(0).integers(0, BOOK.size, (64, 256))
     started, cpu = time.perf_counter(), time.process_time()
@@ -73,7 +83,7 @@ async def _send(port: int, packets: int, progress: Progress) -> tuple[float, flo
             await asyncio.sleep(0)
     while not end.sender.idle:
         await asyncio.sleep(0.001)
-    taken = time.perf_counter() - started, time.process_time() - cpu
+    taken = time.perf_counter() - started, time.process_time() - cpu, end.sender.counters
     await end.finish(2)
     end.close()
     return taken

@@ -65,10 +65,30 @@ def test_texts_are_sent(tmp_path):
 
 def test_a_text_longer_than_names_of_files_is_a_text():
     long = "many words " * 500
-    ((frame, bits),) = network._frames((long,), "none", True, None, "cpu")
+    (((frame, bits),),) = network._frames((long,), "none", True, False, None, "cpu")
     assert frame.to_bytes().decode() == long and bits is None
     with pytest.raises(TextError, match="character 2 of text 1 is not UTF-8"):
-        next(network._frames(("ab\udcff",), "none", True, None, "cpu"))
+        next(network._frames(("ab\udcff",), "none", True, False, None, "cpu"))
+
+
+def test_a_caption_goes_ahead_of_its_picture(tiny_model, tmp_path, capsys):
+    from PIL import Image
+
+    for name in ("told", "plain", "broken"):
+        Image.new("RGB", (40, 30), "red").save(tmp_path / f"{name}.png")
+    (tmp_path / "told.txt").write_text("a red\n picture\n")
+    (tmp_path / "broken.txt").write_bytes(b"\xff")
+    what = ("text", *(str(tmp_path / f"{name}.png") for name in ("told", "plain", "broken")))
+
+    def frames(captions):
+        groups = network._frames(what, str(tiny_model), True, captions, None, "cpu")
+        return [(frame.frame_id, frame.modality, frame.companion) for group in groups for frame, _ in group]
+
+    pictures = [(1, "image", 0), (2, "image", 0), (3, "image", 0)]
+    assert frames(False) == [(0, "bits", 0), *pictures]
+    captioned = [(1, "bits", 0), (2, "image", 1), (3, "image", 0), (4, "image", 0)]
+    assert frames(True) == [(0, "bits", 0), *captioned]
+    assert "not UTF-8" in capsys.readouterr().err
 
 
 def free_port():
@@ -120,6 +140,19 @@ def test_what_comes_is_shown_and_saved(tiny_model, tmp_path):
     page = (tmp_path / "index.html").read_text()
     assert (tmp_path / rows[1]["picture"]).is_file() and rows[1]["picture"] in page
     assert "2 frames received" in page and "&lt;hello&gt;" in page and "<hello>" not in page
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_caption_is_shown_and_saved_with_its_picture(late, tiny_model, tmp_path):
+    from dataclasses import replace
+
+    text, frame = BitFrame.of_bytes("größer <b>".encode(), TEXT, 5), replace(picture(tiny_model, 6), companion=1)
+    report = listened(tiny_model, tmp_path, *((frame, text) if late else (text, frame)))
+    rows = {row["frame"]: row for row in report["frames"]}
+    assert rows[6]["caption"] == rows[5]["text"] == "größer <b>" and "caption" not in rows[5]
+    file = (tmp_path / rows[6]["picture"]).with_suffix(".txt")
+    assert file.read_text(encoding="utf-8").strip() == "größer <b>"
+    assert "<p>größer &lt;b&gt;</p>" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_model_that_is_missing_is_named_or_fetched(tiny_model, make_tiny_model, tmp_path, monkeypatch):
@@ -197,12 +230,12 @@ def test_texts_travel_as_words_of_a_model(tiny_text_model):
     from tokcom.models.zoo import load_context
 
     model, text = str(tiny_text_model), "the rain on the other train"
-    ((frame, bits),) = network._frames((text,), model, True, None, "cpu")
+    (((frame, bits),),) = network._frames((text,), model, True, False, None, "cpu")
     tokenizer = load_text_tokenizer(model)
     assert tokenizer.detokenize(frame.tokens) == text and frame.codebook == tokenizer.codebook
     assert bits.sum() == pytest.approx(token_bits(load_context(model, "cpu"), frame).sum(), rel=1e-4)
     with pytest.raises(TextError, match=r"test_network.py is a file, and model .* is of text"):
-        next(network._frames((__file__,), model, True, None, "cpu"))
+        next(network._frames((__file__,), model, True, False, None, "cpu"))
 
 
 def test_lost_words_are_filled_in_and_marked(tiny_text_model, tmp_path):

@@ -85,6 +85,38 @@ def parse_connect(datagram):
     return nonce, cookie, formats
 
 
+def parse_elements(data, form):
+    if not data.left():
+        raise Malformed("no elements")
+    lengths, found, before = {4: (1, 240), 5: (1, 1), 9: (2, 2), 14: (1, 1)}, {}, 0
+    while data.left():
+        first = data.number(1)
+        ignored, number, length = first // 128, first // 8 % 16, first % 8
+        if number == 15:
+            number = data.number(1)
+            if number < 15:
+                raise Malformed("number")
+        if length == 7:
+            length = data.number(1)
+            if length < 7:
+                raise Malformed("length")
+        value = data.take(length)
+        if number <= before:
+            raise Malformed("order")
+        before = number
+        if number not in lengths:
+            if not ignored:
+                raise Malformed("unknown element")
+            continue
+        low, high = lengths[number]
+        if not low <= length <= high or (number in (5, 14) and value == bytes(1)):
+            raise Malformed("element")
+        if number != 9 and form["payload"] == "bits":
+            raise Malformed("element of tokens")
+        found[number] = value
+    return found
+
+
 def parse_sections(body, formats):
     data, sections = Bytes(body), []
     while data.left():
@@ -94,7 +126,7 @@ def parse_sections(body, formats):
         form = formats[kind // 16]
         n_tokens = math.prod(form["grid"]) if form["grid"] else data.number(3)
         label = data.number(2) if kind // 4 % 2 else None
-        seed = data.number(2) if kind % 2 else None
+        elements = parse_elements(Bytes(data.take(data.number(1))), form) if kind % 2 else {}
         in_frame = packets_of(form, n_tokens)
         if count > in_frame:
             raise Malformed("too many packets")
@@ -111,7 +143,7 @@ def parse_sections(body, formats):
                 "frame": frame,
                 "tokens": n_tokens,
                 "label": label,
-                "seed": seed,
+                "elements": elements,
                 "end": bool(kind // 2 % 2),
                 "packets": packets,
             }

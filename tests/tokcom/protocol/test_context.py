@@ -1,5 +1,6 @@
 """What a model does for a network: which packets are asked for, and where those without index belong."""
 
+from dataclasses import replace
 from threading import Thread
 
 import numpy as np
@@ -191,6 +192,30 @@ def test_a_keeper_guesses_what_lacks():
     assert keeper.wanted(Question(0, 0, strange)).tolist() == list(range(2, 16))
     left = keeper.whole(ReceivedFrame(strange.outline, POSITIONS, strange, 0.1, 0))
     assert left.frame.lost.sum() == 56 and left.problem
+
+
+class Before(Ramp):
+    """Expects the tokens of the frame before."""
+
+    takes = frozenset({"label", "before"})
+
+    def log_probabilities(self, tokens, wanted, conditions):
+        expected = [
+            (np.zeros(64, int) if each.before is None else each.before.tokens)[want]
+            for want, each in zip(wanted, conditions, strict=True)
+        ]
+        return np.log(np.eye(SIZE)[np.concatenate(expected)] * 0.9 + 0.1 / SIZE).astype(np.float32)
+
+
+def test_a_frame_that_continues_another_is_predicted_from_it():
+    keeper = FrameKeeper(FrameRecovery("mask", Before()), {"ramp": policy(0.3)}.get)
+    first = replace(ramp_frame(), tokens=np.random.default_rng(1).integers(0, SIZE, 64))
+    whole = assembly(np.arange(16), first)
+    keeper.whole(ReceivedFrame(whole.outline, POSITIONS, whole, 0.1, 0, source="one"))
+    here = assembly([0, 1], replace(first, frame_id=1, follows=1))
+    for source, same in (("one", True), ("another", False)):
+        guessed = keeper.whole(ReceivedFrame(here.outline, POSITIONS, here, 0.1, 0, source=source)).frame
+        assert np.array_equal(guessed.tokens, first.tokens) == same
 
 
 class Neighbours(Prior):

@@ -13,6 +13,7 @@ from tokcom.errors import DatagramError
 from tokcom.packets.layout import LAYOUTS
 from tokcom.protocol import datagrams as d
 from tokcom.protocol.formats import FrameFormat
+from tokcom.protocol.frame_elements import FrameElements
 from tokcom.protocol.sections import Section, decode_sections, encode_section, payloads_of, tokens_of
 
 _spec = importlib.util.spec_from_file_location("second_parser", Path(__file__).with_name("second_parser.py"))
@@ -32,6 +33,14 @@ def formats(draw):
 
 
 @st.composite
+def frame_elements(draw, payload):
+    seed = draw(st.one_of(st.none(), st.integers(0, 65535)))
+    if payload == "bits":
+        return FrameElements(seed=seed)
+    return FrameElements(draw(st.binary(max_size=240)), draw(st.integers(0, 255)), draw(st.integers(0, 255)), seed)
+
+
+@st.composite
 def sections(draw, forms):
     number = draw(st.integers(0, len(forms) - 1))
     form = forms[number]
@@ -43,10 +52,8 @@ def sections(draw, forms):
     indices = draw(st.sampled_from((None, np.sort(rng.permutation(n_packets)[:count]))))
     label = draw(st.one_of(st.none(), st.integers(0, 65535)))
     payloads = payloads_of(tokens, form.token_bits)
-    seed = draw(st.one_of(st.none(), st.integers(0, 65535)))
-    return Section(
-        number, draw(st.integers(0, 65535)), grid, indices, payloads, label, draw(st.booleans()), seed
-    ), tokens
+    frame_id, end, elements = draw(st.integers(0, 65535)), draw(st.booleans()), draw(frame_elements(form.payload))
+    return Section(number, frame_id, grid, indices, payloads, label, end, elements), tokens
 
 
 @settings(max_examples=60, deadline=None)
@@ -68,8 +75,13 @@ def test_both_parsers_read_the_same(data):
     assert len(own) == len(found) == len(drawn)
     for mine, other, (sent, tokens) in zip(own, found, drawn, strict=True):
         form = forms[sent.format_id]
-        assert (mine.frame_id, mine.label, mine.seed) == (other["frame"], other["label"], other["seed"])
-        assert mine.end == other["end"]
+        assert (mine.frame_id, mine.label, mine.end) == (other["frame"], other["label"], other["end"])
+        values = {number: int.from_bytes(value, "big") for number, value in other["elements"].items() if number != 4}
+        assert (
+            mine.elements
+            == sent.elements
+            == FrameElements(other["elements"].get(4, b""), values.get(5, 0), values.get(14, 0), values.get(9))
+        )
         assert math.prod(mine.grid) == other["tokens"]
         indices = [index for index, _ in other["packets"]]
         assert indices == ([None] * len(indices) if mine.indices is None else mine.indices.tolist())

@@ -1,10 +1,13 @@
 """Senders and receivers over simulated networks: what arrives, what is asked for, and what hostile peers achieve."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokcom.errors import FrameError
 from tokcom.frame import BitFrame, TokenFrame
 from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import pack
@@ -170,6 +173,19 @@ def test_bits_and_lines_travel_too():
         simulation.run(simulation.now + 1)
     got = delivered(simulation)
     assert got[0].frame.to_bytes() == b"any bytes" and got[1].frame == line
+
+
+def test_what_a_frame_says_beside_its_tokens_travels_too():
+    told = [replace(frame, follows=1, companion=200, description=bytes([1, 2, 3])) for frame in frames(3)]
+    sender, receiver = Sender(SenderSettings()), Receiver([BOOK])
+    simulation = Simulation({HERE: sender}, receiver, Path(PathSettings(loss=0.3)), Path(PathSettings()))
+    for frame in told:
+        sender.offer(frame, 0)
+    simulation.run(3)
+    for frame_id, received in delivered(simulation).items():
+        assert replace(told[frame_id], tokens=received.frame.tokens) == received.frame
+    with pytest.raises(FrameError, match="frame 0 is thinned"):
+        sender.offer(replace(frames(1)[0], thinning=b"rule"), 0)
 
 
 # Hostile peers.
