@@ -12,7 +12,8 @@ from tokcom.protocol.token_bucket import TokenBucket
 
 SUREST, RANDOM, TAIL = "surest", "random", "tail"
 DROPS = (SUREST, RANDOM, TAIL)
-"""Policies of a full queue: drop a datagram of the surest class held, a random one, or the latest."""
+"""Policies of a full queue: drop a datagram of the surest class held, which is also the last to go on; a random one; or
+the latest."""
 
 
 @dataclass
@@ -93,10 +94,12 @@ class DropQueue:
         self.counters.dropped[priority] += 1
 
     def _next(self) -> deque:
-        return min((queue for queue in self._waiting if queue), key=lambda queue: queue[0][0])
+        held = [queue for queue in self._waiting if queue]
+        # A sure packet that goes ahead of others takes the place of one of them, which is then dropped.
+        return held[0] if self._drop == SUREST else min(held, key=lambda queue: queue[0][0])
 
     def poll(self, now: float) -> list[tuple[bytes, Hashable]]:
-        """Datagrams that go on now, in the order in which they came, and where to."""
+        """Datagrams that go on now, and where to: in the order in which they came, with "surest" class by class."""
         out = []
         while len(self):
             queue = self._next()

@@ -1,10 +1,12 @@
 """Photographs sent by the token protocol over simulated paths."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from tokcom.packets.codebook import Codebook
+from tokcom.packets.layout import SPREAD
 from tokcom.protocol.incoming import ReceivedFrame, WaitSettings
 from tokcom.protocol.path import Path, PathSettings
 from tokcom.protocol.receiver import Question, Receiver, ReceiverSettings
@@ -16,6 +18,8 @@ from tokcom_lab.network.material import Material
 INTERVAL_S = 0.04
 """From one picture to the next."""
 DEADLINE_S = 0.5
+SESSION_PICTURES = 4
+"""Pictures of a session through an overloaded relay, and sessions at once: a handshake costs a fifth of a picture."""
 QUEUE_S = 0.1
 """Capacity of a relay's queue, in seconds of its rate."""
 
@@ -51,9 +55,9 @@ def send_all(
 
 
 def overloaded(
-    material: Material, bits: list[np.ndarray], factor: float, drop: str, seed: int
+    material: Material, bits: list[np.ndarray], factor: float, drop: str, seed: int, layouts: list[str] | None = None
 ) -> dict[int, ReceivedFrame]:
-    """Each picture a session of its own, through a relay that carries 1 / factor of their bytes.
+    """Sessions of SESSION_PICTURES pictures, as many at once, through a relay that carries 1 / factor of their bytes.
 
     Args:
         material: what is sent.
@@ -61,39 +65,44 @@ def overloaded(
         factor: of the overload.
         drop: one of `relay.DROPS`.
         seed: of random dropping.
+        layouts: of each picture's packets; None: "spread" of all.
     """
-    senders = {("host", i): Sender(SenderSettings()) for i in range(len(material.frames))}
+    layouts = layouts or [SPREAD] * len(bits)
+    block = SESSION_PICTURES**2
+    session_of = [number // block * SESSION_PICTURES + number % SESSION_PICTURES for number in range(len(bits))]
+    senders = {("host", each): Sender(SenderSettings()) for each in session_of}
     books = [Codebook(material.tokenizer.codebook, material.tokenizer.codebook_size)]
     settings = ReceiverSettings(
         "none", WaitSettings(deadline_s=DEADLINE_S, wait_s=0.2), max_host_sessions=1 << 14, max_sessions=1 << 14
     )
     receiver = Receiver(books, settings)
-    # A flow's datagrams, and those of its handshake.
-    flow = _flow_bytes(material)
-    rate = flow / INTERVAL_S / factor
-    relay = DropQueue(rate, int(rate * QUEUE_S), drop, flow, seed)
+    picture = _session_bytes(material) / SESSION_PICTURES
+    rate = picture / INTERVAL_S / factor
+    relay = DropQueue(rate, int(rate * QUEUE_S), drop, picture, seed)
     paths = Path(PathSettings(delay_s=0.01)), Path(PathSettings(delay_s=0.01))
     simulation = Simulation(senders, receiver, *paths, relay=relay)
-    for number, (frame, own) in enumerate(zip(material.frames, bits, strict=True)):
-        sender = senders["host", number]
+    for number, (frame, own, layout) in enumerate(zip(material.frames, bits, layouts, strict=True)):
+        sender = senders["host", session_of[number]]
         simulation.at(
-            number * INTERVAL_S, lambda s=sender, f=frame, b=own: s.offer(f, simulation.now, b)
+            number * INTERVAL_S, lambda s=sender, f=frame, b=own, k=layout: s.offer(f, simulation.now, b, k)
         )  # fmt: skip
     simulation.run(len(material.frames) * INTERVAL_S + 8)
     return {each.received.outline.frame_id: each.received for each in simulation.deliveries}
 
 
-def _flow_bytes(material: Material) -> int:
+def _session_bytes(material: Material) -> int:
+    """Bytes of a session that nothing is lost of: its handshake and its pictures."""
     sender, receiver, now = Sender(SenderSettings()), Receiver(), 0.0
     total = 0
-    sender.offer(material.frames[0], now)
-    while not sender.finished and now < 5:
-        for datagram in sender.poll(now):
-            total += len(datagram)
-            reply = receiver.receive(datagram, "host", now)
-            if reply is not None:
-                sender.receive(reply, now)
-        for report, _ in receiver.poll(now):
-            sender.receive(report, now)
-        now += 0.005
+    for frame in material.frames[:1] * SESSION_PICTURES:
+        sender.offer(replace(frame, frame_id=total), now)
+        while not sender.finished and now < 5:
+            for datagram in sender.poll(now):
+                total += len(datagram)
+                reply = receiver.receive(datagram, "host", now)
+                if reply is not None:
+                    sender.receive(reply, now)
+            for report, _ in receiver.poll(now):
+                sender.receive(report, now)
+            now += 0.005
     return total

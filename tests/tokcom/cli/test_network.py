@@ -82,7 +82,7 @@ def test_a_caption_goes_ahead_of_its_picture(tiny_model, tmp_path, capsys):
 
     def frames(captions):
         groups = network._frames(what, str(tiny_model), True, captions, None, "cpu")
-        return [(frame.frame_id, frame.modality, frame.companion) for group in groups for frame, _ in group]
+        return [(frame.frame_id, frame.modality, frame.companion) for group in groups for frame, *_ in group]
 
     pictures = [(1, "image", 0), (2, "image", 0), (3, "image", 0)]
     assert frames(False) == [(0, "bits", 0), *pictures]
