@@ -25,6 +25,30 @@ def text_long() -> str:
     return text(LONG)
 
 
+@table("characters")
+def characters() -> str:
+    """Make the table of energy per character."""
+    names = {
+        "ascii": "ASCII, Viterbi", "zstd": "zstd with a dictionary, Viterbi",
+        "arithmetic": "arithmetic code of the language model, Viterbi", "frequencies": "tokens, words' frequencies",
+        "context": "tokens, language model",
+    }  # fmt: skip
+    schemes = figures("characters.json")["schemes"]
+    head = ("scheme", "bits per character", "Es/N0 dB for one message in ten wrong", "energy per character over N0, dB")
+    return markdown(
+        head,
+        (
+            (
+                label,
+                f"{schemes[name]['bits_per_character']:.2f}",
+                f"{schemes[name]['esn0_db_at_message_error_10']:.2f}",
+                f"{schemes[name]['es_per_character_db']:.2f}",
+            )
+            for name, label in names.items()
+        ),
+    )
+
+
 @table("text-reliability")
 def text_reliability() -> str:
     """Make the table of calibrated posteriors of words."""

@@ -12,7 +12,7 @@ def draw_characters(curve: Sequence[dict], path: Path) -> None:
 
     plt.switch_backend("Agg")
     with plt.rc_context({"svg.hashsalt": "tokcom", "font.size": 9}):
-        figure, axis = plt.subplots(figsize=(6.4, 3.6))
+        figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
         for name, label in (RIVALS | OURS).items():
             own = sorted((each for each in curve if each["scheme"] == name), key=lambda each: each["esn0_db"])
             axis.plot(
@@ -22,6 +22,6 @@ def draw_characters(curve: Sequence[dict], path: Path) -> None:
         axis.set_xlabel("energy per character over N0 in dB")
         axis.set_ylabel("messages not received word for word")
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
-        figure.savefig(path, bbox_inches="tight", facecolor="white", metadata={"Date": None})
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+        figure.savefig(path, facecolor="white", metadata={"Date": None})
         plt.close(figure)
