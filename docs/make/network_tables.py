@@ -19,3 +19,23 @@ def goodput() -> str:
         ["receiver's memory, start and end", f"{found['rss_mb_start']:.1f}, {found['rss_mb_end']:.1f} MB"],
     ]
     return markdown(["", ""], rows)
+
+
+NAMES = {
+    "none": "no overload",
+    "surest": "easiest to predict (`surest`), by the cost of a guess to the picture",
+    "surest, cheapest layout": "easiest to predict, cheapest layout",
+    "surest by bits": "easiest to predict, by surprise only",
+    "random": "random",
+    "tail": "tail drop",
+}
+
+
+@table("network-overload")
+def overload() -> str:
+    """Make the table of pictures through an overloaded relay, by what it drops first."""
+    rows = [
+        [NAMES[row["drop"]], f"{row['packets_lost']:.0%}", f"{row['psnr_db']:.2f}", f"{row['lost_db']:.2f}"]
+        for row in figures("network-overload.json")["overload"]
+    ]
+    return markdown(["dropped first", "packets lost", "PSNR dB", "loss of PSNR, dB"], rows)

@@ -60,17 +60,13 @@ def _secret(key: Path | None) -> bytes:
     "--indexed", type=click.Choice(["all", "quarter", "none"]), default="all", show_default=True,
     help="Which packets travel with their index.",
 )  # fmt: skip
-@click.option(
-    "--layout", type=click.Choice(["spread", "cheapest"]), default="spread", show_default=True,
-    help="Which tokens of a picture travel together. cheapest: as it costs the picture least if a relay drops a third.",
-)  # fmt: skip
 @click.option("--deadline", default=2.0, show_default=True, type=click.FloatRange(0.01), help="Seconds for a frame.")
 @key_option
 @device_option
 @json_option("Write what was sent as JSON")
 def send(
     what: tuple[str, ...], to: str, model: str, labels: bool, captions: bool, visits: int | None, interval: float,
-    rate: float | None, drop: str, indexed: str, layout: str, deadline: float, key: Path | None, device: str,
+    rate: float | None, drop: str, indexed: str, deadline: float, key: Path | None, device: str,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Send pictures (files) as tokens, or texts (whatever is no file), over UDP.
@@ -88,7 +84,7 @@ def send(
     settings = SenderSettings(
         deadline_s=deadline, max_rate=rate, drop=drop, indexed=indexed, secret=_secret(key)
     )  # fmt: skip
-    frames = _frames(what, model, labels, captions, visits, device, layout == "cheapest")
+    frames = _frames(what, model, labels, captions, visits, device)
 
     async def run() -> dict:
         loop, end = asyncio.get_running_loop(), UdpSender(Sender(settings), host, port)
@@ -97,8 +93,8 @@ def send(
                 task = bar.add_task("sent", total=len(what))
                 # Tokens are made beside the loop, which has datagrams to send meanwhile.
                 while (made := await loop.run_in_executor(None, next, frames, None)) is not None:
-                    for frame, bits, *chosen in made:
-                        end.offer(frame, bits, *chosen)
+                    for frame, bits in made:
+                        end.offer(frame, bits)
                     bar.advance(task)
                     await _connected(end)
                     await asyncio.sleep(interval)
@@ -130,12 +126,8 @@ def send(
     )
 
 
-def _frames(
-    what: tuple[str, ...], model: str, labels: bool, captions: bool, visits: int | None, device: str,
-    cheapest: bool = False,
-):  # fmt: skip
-    """The frames of each argument, with the surprise of their packets and, of a picture, their layout: a caption goes
-    ahead of its picture."""
+def _frames(what: tuple[str, ...], model: str, labels: bool, captions: bool, visits: int | None, device: str):
+    """The frames of each argument, with the surprise of their packets: a caption goes ahead of its picture."""
     from dataclasses import replace
 
     from tokcom.errors import TextError
@@ -158,12 +150,12 @@ def _frames(
         elif words:
             raise TextError(f"{each} is a file, and model {model} is of text; name a model of pictures with --model")
         else:
-            coder = coder or _picture_coder(model, labels, visits, device, cheapest)
+            coder = coder or _picture_coder(model, labels, visits, device)
             caption = _caption(Path(each)) if captions else ""
             if caption:
                 made.append((BitFrame.of_bytes(caption.encode(), TEXT, number), None))
-            picture, bits, chosen = coder(Path(each), number + bool(caption))
-            made.append((replace(picture, companion=int(bool(caption))), bits, chosen))
+            picture, bits = coder(Path(each), number + bool(caption))
+            made.append((replace(picture, companion=int(bool(caption))), bits))
         number += len(made)
         yield made
 
@@ -222,12 +214,12 @@ def _text_coder(model: str, device: str) -> Callable:
     return code
 
 
-def _picture_coder(model: str, labels: bool, visits: int | None, device: str, cheapest: bool) -> Callable:
+def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
     from tokcom.frame import TokenFrame
     from tokcom.models.installed import model_card
     from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
-    from tokcom.packets.layout import SEEDS, SPREAD, packet_positions
-    from tokcom.protocol.importance import cheapest_layout, guess_errors
+    from tokcom.packets.layout import SEEDS, packet_positions
+    from tokcom.protocol.importance import guess_errors
     from tokcom.protocol.priority import packet_bits
     from tokcom.tokenizers.pictures import load_picture, square
 
@@ -235,18 +227,15 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str, ch
     has_classes = labels and "classifier" in model_card(model).content
     classifier = load_classifier(model, device) if has_classes else None
 
-    def code(path: Path, number: int) -> tuple[TokenFrame, object, str]:
+    def code(path: Path, number: int) -> tuple[TokenFrame, object]:
         picture = square(load_picture(path), tokenizer.image_size)
         label = None if classifier is None else classifier.label(picture)
         tokens = tokenizer.encode(picture[None])[0].ravel()
         frame = TokenFrame(
             tokens, tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number
         )  # fmt: skip
-        if cheapest:
-            chosen, costs = cheapest_layout(prior, tokenizer, frame)
-            return frame, costs, chosen
         positions = packet_positions(frame.grid, 4, seed=number % SEEDS)
-        return frame, packet_bits(guess_errors(prior, tokenizer, frame), positions), SPREAD
+        return frame, packet_bits(guess_errors(prior, tokenizer, frame), positions)
 
     return code
 

@@ -12,10 +12,10 @@ from tokcom.protocol.relay import DROPS, RANDOM, SUREST, TAIL
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 from tokcom_lab.network.simulated import overloaded
 
-SUREST_SPREAD = "surest, spread"
-"""The same queue with the layout "spread" for every picture, and classes by what a guess of each token alone costs."""
+CHEAPEST = "surest, cheapest layout"
+"""The same queue, with the layout of each picture and the ranks of its packets by `cheapest_layout`."""
 SUREST_BY_BITS = "surest by bits"
-"""The same with classes by surprise alone, not by what a guess costs the picture."""
+"""The same queue with classes by surprise alone, not by what a guess costs the picture."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def importance(material: Material, progress: Progress = lambda done: None) -> di
     by_error = Ranked(errors, spread)
     chosen = Ranked([costs for _, costs in cheapest], [layout for layout, _ in cheapest])
     return {
-        SUREST: chosen, SUREST_SPREAD: by_error, SUREST_BY_BITS: Ranked(bits, spread), RANDOM: by_error, TAIL: by_error,
+        SUREST: by_error, CHEAPEST: chosen, SUREST_BY_BITS: Ranked(bits, spread), RANDOM: by_error, TAIL: by_error,
     }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def overload_rows(
         progress: called with the number of frames done since the last call.
 
     Returns:
-        drop, psnr_db, lost_db (against "none"), packets_lost (share), undecodable (share); "contiguous" of "surest" is
+        drop, psnr_db, lost_db (against "none"), packets_lost (share), undecodable (share); "contiguous" of CHEAPEST is
         the share of pictures with that layout.
     """
     whole = np.array([material.psnr_db(frame) for frame in material.frames])
@@ -75,7 +75,7 @@ def overload_rows(
                 lost.append(1 - received.packets_ok.mean())
         row = {"drop": drop, "psnr_db": float(np.mean(psnr)), "lost_db": float(whole.mean() - np.mean(psnr))}
         row |= {"packets_lost": float(np.mean(lost)), "undecodable": 1 - len(got) / len(material.frames)}
-        if drop == SUREST:
+        if drop == CHEAPEST:
             row["contiguous"] = float(np.mean([layout != SPREAD for layout in ranked.layouts]))
         rows.append(row)
     return rows
