@@ -56,7 +56,7 @@ WIRED = [
     ),
     ("pictures without their size", "image_tokenizer", BYTES, "lacks the key 'height'; is the block before this one"),
     ("tokens from a block of bytes", "token_packetizer", BYTES, "does not hold int32 values; check what is connected"),
-    ("tokens that nobody described", "token_packetizer", TOKENS, "lacks the key 'grid'"),
+    ("tokens that nobody described", "token_packetizer", TOKENS, "lacks the key 'codebook'"),
     ("packets that are none", "packet_encoder", TOKENS, "lacks the key 'packets'"),
     ("bits that nobody coded", "token_mapper", BYTES, "lacks the key 'codebook_size'"),
     ("samples that Burst Sync did not cut", "burst_demodulator", SAMPLES, "lacks the key 'profile'"),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from secrets import randbits
+from weakref import finalize
 
 from tokcom.errors import MessageError, TransportError
 from tokcom.offload.address import EdgeAddress, use_keys, zmq_module
@@ -65,6 +66,8 @@ class EdgeConnection(ServerConnection):
         except zmq.ZMQError as error:
             self._socket.close()
             raise TransportError(f"ZeroMQ address {self.address.endpoint!r}: {error}") from None
+        # A prior is dropped without a word, and its connection with it: the socket must not outlive them.
+        finalize(self, self._socket.close)
 
     def models(self) -> list[ServedModel]:
         """Ask for the models that the server has.

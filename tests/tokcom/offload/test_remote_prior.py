@@ -1,3 +1,6 @@
+import gc
+import warnings
+
 import numpy as np
 import pytest
 
@@ -148,3 +151,16 @@ def test_settings_are_checked(counting_prior):
         RemotePrior("tcp://127.0.0.1:9", counting_prior(), deadline_s=0)
     with pytest.raises(ModelError, match="is of codebook"):
         RemotePrior("tcp://127.0.0.1:9", counting_prior(), codebook="another@00000003")
+
+
+def test_a_forgotten_prior_leaves_no_socket_behind(counting_prior):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        remote = RemotePrior("tcp://127.0.0.1:9", counting_prior(), deadline_s=0.02)
+        socket = remote.connection._socket
+        del remote
+        gc.collect()
+        assert socket.closed
+        del socket
+        gc.collect()
+    assert not [each for each in caught if issubclass(each.category, ResourceWarning)]
