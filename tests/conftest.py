@@ -1,6 +1,7 @@
 import gc
 import os
 import signal
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def pytest_collection_finish():
     """Take what the tests were made of from the garbage collector, which would look at all of it again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Stop the flowgraphs that a failed test leaves running. Its traceback holds them; collected as garbage later, they
+    would wait for their threads, and these for the interpreter's lock, which the collector has."""
+    report = yield
+    radio = sys.modules.get("gnuradio.gr")
+    if report.failed and radio is not None:
+        for flowgraph in [each for each in gc.get_objects() if isinstance(each, radio.top_block)]:
+            flowgraph.stop()
+            flowgraph.wait()
+    return report
 
 
 # No window.
