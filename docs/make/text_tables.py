@@ -49,6 +49,33 @@ def characters() -> str:
     )
 
 
+@table("repeats")
+def repeats() -> str:
+    """Make the table of airtime with repeat requests."""
+    curve = {(row["esn0_db"], row["scheme"]): row for row in figures("repeats.json")["curve"]}
+    head = [
+        "Es/N0 dB",
+        "symbols per character, CRC",
+        "posterior",
+        "rounds, CRC",
+        "posterior",
+        "tokens wrong, CRC",
+        "posterior",
+    ]
+    rows = []
+    for value in sorted({value for value, _ in curve}):
+        both = [curve[value, name] for name in ("crc", "posterior")]
+        rows.append(
+            [
+                f"{value:g}",
+                *(f"{row['symbols_per_character']:.2f}" for row in both),
+                *(f"{row['rounds']:.1f}" for row in both),
+                *(rate(row["ter"]) for row in both),
+            ]
+        )
+    return markdown(head, rows)
+
+
 @table("text-reliability")
 def text_reliability() -> str:
     """Make the table of calibrated posteriors of words."""
