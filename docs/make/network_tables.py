@@ -24,7 +24,6 @@ def goodput() -> str:
 NAMES = {
     "none": "no overload",
     "surest": "easiest to predict (`surest`), by the cost of a guess to the picture",
-    "surest, cheapest layout": "easiest to predict, cheapest layout",
     "surest by bits": "easiest to predict, by surprise only",
     "random": "random",
     "tail": "tail drop",

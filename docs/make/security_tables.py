@@ -11,12 +11,12 @@ def leakage() -> str:
     rows = []
     for name in ("leakage", "leakage-text"):
         report = figures(f"{name}.json")
-        chance = f"{len(report['classes'])} classes of pictures" if name == "leakage" else "pages and docstrings"
+        kind = f"{len(report['classes'])} classes of pictures" if name == "leakage" else "pages and docstrings"
         for row in report["leakage"]:
             more = row.get("airtime_over_adapted")
             rows.append(
                 (
-                    f"{chance}, {row['esn0_db']:g} dB",
+                    f"{kind}, {row['esn0_db']:g} dB",
                     SHAPES[row["shape"]],
                     f"{row['accuracy']:.0%} ± {row['standard_error']:.0%}, by chance {row['chance']:.0%}",
                     f"{row['pairs']:.1%}",

@@ -9,7 +9,6 @@ import numpy as np
 from tokcom.adaptation.predictability import token_bits
 from tokcom.frame import TokenFrame
 from tokcom.models.card import CONTEXT
-from tokcom.models.codebooks import codebook
 from tokcom.models.text import load_text_tokenizer
 from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, key_of, model_content
@@ -50,12 +49,9 @@ def sample_of_pictures(
     Raises:
         ModelError: the model lacks a part.
     """
-    tokenizer, book = load_tokenizer(model, visits=0, device="cpu"), codebook(model)
+    tokenizer = load_tokenizer(model, visits=0, device="cpu")
     tokens = np.concatenate([tokenizer.encode(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)])
-    # Without a class label, which would stand in the header.
-    frames = [
-        TokenFrame(each.ravel().astype(np.int32), book.name, book.size, each.shape, book.modality) for each in tokens
-    ]
+    frames = [tokenizer.frame(each) for each in tokens]
     return Sample(frames, _predictability(frames, model, part, cache, progress), np.asarray(labels))
 
 

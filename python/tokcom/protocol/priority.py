@@ -4,8 +4,6 @@ import numpy as np
 
 from tokcom.errors import ParameterError
 
-DROPPED_FIRST = 2
-"""The class of the surest third."""
 DSCP = {0: 34, 1: 36, 2: 38, 3: 38}
 """Differentiated services code point by class: AF41, AF42, AF43 (RFC 2597), of one queue and rising drop precedence."""
 

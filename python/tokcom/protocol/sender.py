@@ -192,9 +192,7 @@ class Sender:
         paced = self.congestion.datagrams_per_s * self.settings.mtu / 2
         return paced if self.settings.max_rate is None else min(paced, self.settings.max_rate)
 
-    def offer(
-        self, frame: Payload, now: float, bits: np.ndarray | None = None, layout: str | None = None
-    ) -> None:  # fmt: skip
+    def offer(self, frame: Payload, now: float, bits: np.ndarray | None = None) -> None:
         """Queue a frame.
 
         Where more waits than the rate can carry in half the deadline, packets are dropped: the surest, or random ones.
@@ -205,13 +203,12 @@ class Sender:
             now: seconds, of a clock that does not jump.
             bits: float (n_packets,), surprise of each packet, or what it costs to guess it, in any measure; None: all
                 are of class 0.
-            layout: of its packets; None: the sender's.
 
         Raises:
             FrameError: it is no such frame as can be sent.
             ParameterError: bits are not one for each packet.
         """
-        format_id, form = self._format_of(frame, layout or self.settings.layout)
+        format_id, form = self._format_of(frame)
         positions = form.positions(frame.grid, frame.frame_id)
         packets = pack(frame.tokens, positions)
         payloads = payloads_of(np.maximum(packets, 0), form.token_bits)
@@ -240,13 +237,12 @@ class Sender:
         if len(rows):
             self._queue.add(out, rows)
 
-    def _format_of(self, frame: Payload, layout: str) -> tuple[int, FrameFormat]:
-        grid = frame.grid[1:] and frame.grid
-        outline = type(frame), frame.codebook, frame.codebook_size, grid, frame.quantizers, layout
+    def _format_of(self, frame: Payload) -> tuple[int, FrameFormat]:
+        outline = type(frame), frame.codebook, frame.codebook_size, frame.grid[1:] and frame.grid, frame.quantizers
         known = self._known_formats.get(outline)
         if known is None:
             per_packet = BITS_PER_PACKET if isinstance(frame, BitFrame) else self.settings.tokens_per_packet
-            form = FrameFormat.of_frame(frame, per_packet, layout)
+            form = FrameFormat.of_frame(frame, per_packet, self.settings.layout)
             if form not in self._formats:
                 if len(self._formats) == MAX_FORMATS:
                     raise FrameError(f"a sender has frames of at most {MAX_FORMATS} formats; begin another sender")

@@ -152,9 +152,9 @@ class UdpSender(_Endpoint):
         self._class = -1
         super().__init__(_open(family, None))
 
-    def offer(self, frame: Payload, bits: np.ndarray | None = None, layout: str | None = None) -> None:
+    def offer(self, frame: Payload, bits: np.ndarray | None = None) -> None:
         """Queue a frame; see `Sender.offer`."""
-        self.sender.offer(frame, self._loop.time(), bits, layout)
+        self.sender.offer(frame, self._loop.time(), bits)
         self.pump()
 
     def _take(self, datagram: bytes, address: tuple) -> None:

@@ -1,46 +1,28 @@
 """A relay that is asked for more than it can carry: which packets it drops, and what pictures lose by it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tokcom.adaptation.predictability import token_bits
-from tokcom.packets.layout import SEEDS, SPREAD, packet_positions
-from tokcom.protocol.importance import cheapest_layout, guess_errors
+from tokcom.packets.layout import SEEDS, packet_positions
+from tokcom.protocol.importance import guess_errors
 from tokcom.protocol.priority import packet_bits
-from tokcom.protocol.relay import DROPS, RANDOM, SUREST, TAIL
+from tokcom.protocol.relay import RANDOM, SUREST, TAIL
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 from tokcom_lab.network.simulated import overloaded
 
-CHEAPEST = "surest, cheapest layout"
-"""The same queue, with the layout of each picture and the ranks of its packets by `cheapest_layout`."""
 SUREST_BY_BITS = "surest by bits"
 """The same queue with classes by surprise alone, not by what a guess costs the picture."""
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """Importance of the packets of each photograph, float (n_packets,), and their layouts."""
-
-    costs: list[np.ndarray]
-    layouts: list[str]
-
-
-def importance(material: Material, progress: Progress = lambda done: None) -> dict[str, Ranked]:
-    """Rank the packets of each photograph, by what is dropped first."""
-    errors, bits, cheapest = [], [], []
+def importance(material: Material, progress: Progress = lambda done: None) -> dict[str, list[np.ndarray]]:
+    """float (n_packets,) of each photograph, by what is dropped first: importance of its packets."""
+    errors, bits = [], []
     for frame in material.frames:
         positions = packet_positions(frame.grid, TOKENS_PER_PACKET, seed=frame.frame_id % SEEDS)
         errors.append(packet_bits(guess_errors(material.prior, material.tokenizer, frame), positions))
         bits.append(packet_bits(token_bits(material.prior, frame), positions))
-        cheapest.append(cheapest_layout(material.prior, material.tokenizer, frame, TOKENS_PER_PACKET))
         progress(1)
-    spread = [SPREAD] * len(errors)
-    by_error = Ranked(errors, spread)
-    chosen = Ranked([costs for _, costs in cheapest], [layout for layout, _ in cheapest])
-    return {
-        SUREST: by_error, CHEAPEST: chosen, SUREST_BY_BITS: Ranked(bits, spread), RANDOM: by_error, TAIL: by_error,
-    }  # fmt: skip
+    return {SUREST: errors, SUREST_BY_BITS: bits, RANDOM: errors, TAIL: errors}
 
 
 def overload_rows(
@@ -55,14 +37,12 @@ def overload_rows(
         progress: called with the number of frames done since the last call.
 
     Returns:
-        drop, psnr_db, lost_db (against "none"), packets_lost (share), undecodable (share); "contiguous" of CHEAPEST is
-        the share of pictures with that layout.
+        drop, psnr_db, lost_db (against "none"), packets_lost (share), undecodable (share).
     """
     whole = np.array([material.psnr_db(frame) for frame in material.frames])
     rows = [{"drop": "none", "psnr_db": float(whole.mean()), "lost_db": 0.0, "packets_lost": 0.0, "undecodable": 0.0}]
-    for drop, ranked in importance(material, progress).items():
-        policy = drop if drop in DROPS else SUREST
-        got = overloaded(material, ranked.costs, factor, policy, seed, ranked.layouts)
+    for drop, scores in importance(material, progress).items():
+        got = overloaded(material, scores, factor, SUREST if drop == SUREST_BY_BITS else drop, seed)
         psnr, lost = [], []
         for frame in material.frames:
             progress(1)
@@ -75,7 +55,5 @@ def overload_rows(
                 lost.append(1 - received.packets_ok.mean())
         row = {"drop": drop, "psnr_db": float(np.mean(psnr)), "lost_db": float(whole.mean() - np.mean(psnr))}
         row |= {"packets_lost": float(np.mean(lost)), "undecodable": 1 - len(got) / len(material.frames)}
-        if drop == CHEAPEST:
-            row["contiguous"] = float(np.mean([layout != SPREAD for layout in ranked.layouts]))
         rows.append(row)
     return rows

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from tokcom.packets.codebook import Codebook
-from tokcom.packets.layout import SPREAD
 from tokcom.protocol.incoming import ReceivedFrame, WaitSettings
 from tokcom.protocol.path import Path, PathSettings
 from tokcom.protocol.receiver import Question, Receiver, ReceiverSettings
@@ -55,7 +54,7 @@ def send_all(
 
 
 def overloaded(
-    material: Material, bits: list[np.ndarray], factor: float, drop: str, seed: int, layouts: list[str] | None = None
+    material: Material, bits: list[np.ndarray], factor: float, drop: str, seed: int
 ) -> dict[int, ReceivedFrame]:
     """Sessions of SESSION_PICTURES pictures, as many at once, through a relay that carries 1 / factor of their bytes.
 
@@ -65,9 +64,7 @@ def overloaded(
         factor: of the overload.
         drop: one of `relay.DROPS`.
         seed: of random dropping.
-        layouts: of each picture's packets; None: "spread" of all.
     """
-    layouts = layouts or [SPREAD] * len(bits)
     block = SESSION_PICTURES**2
     session_of = [number // block * SESSION_PICTURES + number % SESSION_PICTURES for number in range(len(bits))]
     senders = {("host", each): Sender(SenderSettings()) for each in session_of}
@@ -81,10 +78,10 @@ def overloaded(
     relay = DropQueue(rate, int(rate * QUEUE_S), drop, picture, seed)
     paths = Path(PathSettings(delay_s=0.01)), Path(PathSettings(delay_s=0.01))
     simulation = Simulation(senders, receiver, *paths, relay=relay)
-    for number, (frame, own, layout) in enumerate(zip(material.frames, bits, layouts, strict=True)):
+    for number, (frame, own) in enumerate(zip(material.frames, bits, strict=True)):
         sender = senders["host", session_of[number]]
         simulation.at(
-            number * INTERVAL_S, lambda s=sender, f=frame, b=own, k=layout: s.offer(f, simulation.now, b, k)
+            number * INTERVAL_S, lambda s=sender, f=frame, b=own: s.offer(f, simulation.now, b)
         )  # fmt: skip
     simulation.run(len(material.frames) * INTERVAL_S + 8)
     return {each.received.outline.frame_id: each.received for each in simulation.deliveries}

@@ -6,9 +6,7 @@ import pytest
 from tokcom.context.prior import Prior
 from tokcom.errors import FrameError
 from tokcom.frame import LOST, TokenFrame
-from tokcom.packets.layout import CONTIGUOUS, SPREAD, packet_positions
-from tokcom.protocol.importance import cheapest_layout, guess_errors
-from tokcom.protocol.priority import DROPPED_FIRST, classes_of
+from tokcom.protocol.importance import guess_errors
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 
@@ -42,19 +40,6 @@ FRAME = TokenFrame(np.arange(16), "grey", 16, (4, 4))
 def test_errors_are_those_of_the_guess():
     errors = guess_errors(Threes(), Greys(), FRAME, passes=4)
     assert errors == pytest.approx((10.0 * (np.arange(16) - 3)) ** 2)
-
-
-def test_the_layout_is_the_one_whose_surest_third_costs_least():
-    # Two rows that are guessed without error: contiguous packets of four hold nothing else, spread ones hold others.
-    tokens = np.where(np.arange(16) // 4 % 2, 3, 12)
-    layout, costs = cheapest_layout(Threes(), Greys(), FRAME.with_tokens(tokens))
-    assert layout == CONTIGUOUS and costs.tolist() == [32400, 0, 32400, 0]
-    # One token of each spread packet is guessed wrong less than others.
-    places = packet_positions((4, 4), 4, SPREAD, 0)
-    tokens = np.full(16, 15)
-    tokens[places[2]] = 3
-    layout, costs = cheapest_layout(Threes(), Greys(), FRAME.with_tokens(tokens))
-    assert layout == SPREAD and np.flatnonzero(classes_of(costs) == DROPPED_FIRST).tolist() == [2]
 
 
 def test_a_frame_with_losses_is_refused():

@@ -175,18 +175,6 @@ def test_bits_and_lines_travel_too():
     assert got[0].frame.to_bytes() == b"any bytes" and got[1].frame == line
 
 
-def test_each_frame_may_have_its_own_layout():
-    sender, receiver = Sender(SenderSettings()), Receiver([BOOK])
-    simulation = Simulation({HERE: sender}, receiver, Path(PathSettings()), Path(PathSettings()))
-    sent = frames(4)
-    for frame, layout in zip(sent, (None, "contiguous", "spread", "importance"), strict=True):
-        sender.offer(frame, 0, layout=layout)
-    simulation.run(2)
-    got = delivered(simulation)
-    assert all(got[frame.frame_id].frame == frame for frame in sent)
-    assert [got[i].positions[0].tolist() == [0, 1, 2, 3] for i in range(4)] == [False, True, False, False]
-
-
 def test_what_a_frame_says_beside_its_tokens_travels_too():
     told = [replace(frame, follows=1, companion=200, description=bytes([1, 2, 3])) for frame in frames(3)]
     sender, receiver = Sender(SenderSettings()), Receiver([BOOK])

@@ -35,8 +35,7 @@ def test_a_fountain_without_loss_decodes_everything(material):
 
 def test_overload(material):
     rows = overload_rows(material, 1.5, 0)
-    drops = ["none", "surest", "surest, cheapest layout", "surest by bits", "random", "tail"]
-    assert [row["drop"] for row in rows] == drops and 0 <= rows[2]["contiguous"] <= 1
+    assert [row["drop"] for row in rows] == ["none", "surest", "surest by bits", "random", "tail"]
     assert rows[0]["lost_db"] == 0
 
 
