@@ -104,9 +104,8 @@ class TodmaBench:
     def scene(self, case: str, users: int, length: int, esn0_db: float, number: int) -> Scene:
         """A scene; frames, channels and noise of one number are the same at every Es/N0 and length."""
         chosen = self._chosen(case, users, number)
-        codebook = ModulationCodebook(self.tokenizer.codebook_size, length)
         frames = tuple(replace(self.frames[i], frame_id=i) for i in chosen)
-        plan = MultiUserPlan(codebook, len(frames[0].tokens), case in ROTATED)
+        plan = MultiUserPlan(self._vectors(length), len(frames[0].tokens), case in ROTATED)
         return Scene(frames, plan, esn0_db, CASES[case], self.seed * 100_000 + number)
 
     def point(
@@ -140,7 +139,8 @@ class TodmaBench:
                             yield self.point(case, count, length, value, receiver, scenes, progress)
 
     def _row(self, case: str, users: int, length: int, esn0_db: float, receiver: str, number: int) -> dict:
-        key = key_of(self._content, case, users, length, esn0_db, receiver, number)
+        vectors = self._vectors(length).id
+        key = key_of(self._content, case, users, length, vectors, esn0_db, receiver, number)
         known = self._known(key)
         if known is not None:
             return known
@@ -150,6 +150,9 @@ class TodmaBench:
         row = self._figures(scene, received, time.process_time() - started)
         self._keep(key, row)
         return row
+
+    def _vectors(self, length: int) -> ModulationCodebook:
+        return ModulationCodebook(self.tokenizer.codebook_size, length)
 
     def _figures(self, scene: Scene, received: Received, seconds: float) -> dict:
         wrong = received.tokens != scene.tokens
