@@ -12,7 +12,7 @@ ESN0_DB = {8: 6.0, 12: 3.0, 16: 2.0}
 
 
 @click.command()
-@click.option("--steps", default=400, show_default=True, type=click.IntRange(10), help="Of the descent, per length.")
+@click.option("--steps", default=400, show_default=True, type=click.IntRange(20), help="Of the descent, per length.")
 @click.option(
     "--out",
     default="python/tokcom/multiple_access/vectors.safetensors",
@@ -28,8 +28,11 @@ def vectors(steps: int, out: Path, seed: int) -> None:
     """
     from safetensors.numpy import save_file
 
+    from tokcom.errors import ParameterError
     from tokcom_lab.multiple_access.fitting import fit_vectors
 
+    if not out.parent.is_dir():
+        raise ParameterError(f"there is no folder {out.parent} for the vectors; make it, or name another file by --out")
     fitted = {}
     with progress_bar() as bar:
         for length, esn0_db in ESN0_DB.items():

@@ -8,7 +8,7 @@ from tokcom.multiple_access.codebook import ModulationCodebook
 
 
 def test_rows_are_directions_of_equal_energy_without_preference():
-    vectors = ModulationCodebook(1024, 12).vectors
+    vectors = ModulationCodebook(1024, 12, 5).vectors
     np.testing.assert_allclose((np.abs(vectors) ** 2).sum(axis=1), 12, rtol=1e-6)
     # Random directions: no mean, white, and inner products of unit rows have variance 1 / 12.
     assert abs(vectors.mean()) < 0.03
@@ -24,6 +24,19 @@ def test_the_id_does_not_hang_on_the_last_bit():
     drawn /= np.sqrt((drawn**2).sum(axis=1, keepdims=True) / 8)
     digest = hashlib.sha256(np.rint(drawn * 256).astype("<i2").tobytes()).digest()
     assert book.id == int.from_bytes(digest[:4], "big")
+
+
+@pytest.mark.parametrize("length", [8, 12, 16])
+def test_seed_0_stands_for_fitted_vectors_where_there_are_any(length):
+    fitted, other = (ModulationCodebook(1024, length, seed).vectors for seed in (0, 1))
+    np.testing.assert_allclose((np.abs(fitted) ** 2).sum(axis=1), length, rtol=1e-6)
+    least = [
+        np.partition((rows.conj() @ rows.T).real[np.triu_indices(1024, 1)], -100)[-100:].mean()
+        for rows in (fitted, other)
+    ]
+    assert least[0] < 0.85 * least[1]
+    assert np.array_equal(ModulationCodebook(100, length).vectors, fitted[:100])
+    assert ModulationCodebook(1025, length).vectors.shape == (1025, length)
 
 
 def test_the_same_seed_brings_the_same_codebook_and_id():
