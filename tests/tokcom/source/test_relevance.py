@@ -60,7 +60,8 @@ def test_costs_of_guesses_by_hand(parts):
     first, second = 1, 3
     guesses = np.zeros((2, frame.codebook_size), np.float32)
     guesses[:, first], guesses[:, second] = 0.25, 0.75
-    errors = [((0.25 * codes[first] + 0.75 * codes[second] - codes[frame.tokens[place]]) ** 2).sum() for place in places]
+    expected = 0.25 * codes[first] + 0.75 * codes[second]
+    errors = [((expected - codes[frame.tokens[place]]) ** 2).sum() for place in places]
     np.testing.assert_allclose(distortion(frame, tokenizer)(places, guesses), errors, rtol=1e-5)
     change = margin_change(frame, tokenizer, classifier)[places] @ guesses[0]
     joined = np.array(errors) ** (1 - TASK) * change**TASK
