@@ -219,8 +219,8 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
     from tokcom.models.installed import model_card
     from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
     from tokcom.packets.layout import SEEDS, packet_positions
-    from tokcom.protocol.importance import guess_errors
-    from tokcom.protocol.priority import packet_bits
+    from tokcom.protocol.importance import packet_costs
+    from tokcom.source.filling import filled_picture
     from tokcom.tokenizers.pictures import load_picture, square
 
     tokenizer, prior = load_tokenizer(model, visits, device), load_context(model, device)
@@ -235,7 +235,7 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
             tokens, tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number
         )  # fmt: skip
         positions = packet_positions(frame.grid, 4, seed=number % SEEDS)
-        return frame, packet_bits(guess_errors(prior, tokenizer, frame), positions)
+        return frame, packet_costs(lambda each: filled_picture(each, prior, tokenizer), frame, positions, picture)
 
     return code
 
@@ -384,7 +384,8 @@ def listen(
         # A full disk ends no reception: the next frames may find room.
         try:
             if pictures is not None and "text" not in row:
-                row["picture"] = pictures.save(frame, shown - 1)
+                prior = keeper.prior_of(frame.codebook) if mode != "none" else None
+                row["picture"] = pictures.save(frame, shown - 1, whole.arrived, prior)
             if row.get("text"):
                 pairs.add_text(session, frame.frame_id, row["text"])
             elif "text" not in row:
@@ -423,7 +424,8 @@ def listen(
                     await came.wait()
                 received = waiting.popleft()
                 whole = await loop.run_in_executor(None, keeper.whole, received)
-                show(whole, received.source, received.delay_s)
+                # A model's pass for the picture must not hold up datagrams.
+                await loop.run_in_executor(None, show, whole, received.source, received.delay_s)
             # The sender is told that the last frame has come.
             await asyncio.sleep(0.1)
         finally:

@@ -70,7 +70,7 @@ def network(
             if not has_fountain:
                 console.print("raptorq is not installed: its rows are left out (pip install raptorq)")
             codes = len(OVERHEADS) * has_fountain
-            step = row("loss", len(LOSSES) * len(material.frames) * (3 + codes))
+            step = row("loss", len(LOSSES) * len(material.frames) * (4 + codes))
             report["loss"] = []
             for loss in LOSSES:
                 report["loss"] += token_rows(material, loss, seed, step)
