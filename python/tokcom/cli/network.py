@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -281,6 +281,7 @@ def listen(
     from dataclasses import asdict
 
     from tokcom.context.joint_decoding import ContextSettings
+    from tokcom.context.prior import Prior
     from tokcom.errors import ModelError, PictureError
     from tokcom.frame import BitFrame
     from tokcom.models.by_codebook import load_recoveries
@@ -361,6 +362,13 @@ def listen(
                 "model from a machine that has it; --pull ADDRESS does so by itself"
             )
 
+    @cache
+    def prior_of(book: str) -> Prior | None:
+        try:
+            return keeper.prior_of(book) or load_context(known[book], device)
+        except ModelError:
+            return None
+
     def captioned(row: dict, text: str) -> None:
         row["caption"] = text
         if pictures is not None and row.get("picture"):
@@ -384,7 +392,8 @@ def listen(
         # A full disk ends no reception: the next frames may find room.
         try:
             if pictures is not None and "text" not in row:
-                prior = keeper.prior_of(frame.codebook) if mode != "none" else None
+                guesses = mode != "none" and whole.guessed and frame.codebook in known
+                prior = prior_of(frame.codebook) if guesses else None
                 row["picture"] = pictures.save(frame, shown - 1, whole.arrived, prior)
             if row.get("text"):
                 pairs.add_text(session, frame.frame_id, row["text"])

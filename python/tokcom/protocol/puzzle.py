@@ -22,7 +22,7 @@ WEIGHTS = {1: 0.8, 2: 0.2, 4: 0.1, 5: 0.1, 8: 0.1}
 it, and each counts."""
 MAX_PLACES = 64
 """Packets of the largest puzzle: what is computed for it takes memory by their fourth power."""
-STARTS, SWEEPS, HOT, COLD = 4, 800, 8.0, 1.0
+STARTS, SWEEPS, HOT, COLD = 2, 800, 8.0, 1.0
 """Runs of the annealing, its length in tried exchanges of each two packets, and first and last temperature."""
 FORBIDDEN = -1e4
 

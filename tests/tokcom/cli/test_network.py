@@ -249,3 +249,25 @@ def test_lost_words_are_filled_in_and_marked(tiny_text_model, tmp_path):
     (row,) = told["frames"]
     assert row["guessed"] > 0 and row["lost"] in (1, 2) and "?]" in row["text"]
     assert "?]" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_lost_patches_show_what_the_model_expects(tiny_model, tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    from tokcom.frame import LOST
+    from tokcom.models.zoo import load_context, load_tokenizer
+    from tokcom.packets.layout import packet_positions
+    from tokcom.source.filling import filled_picture
+
+    whole = picture(tiny_model, 3)
+    tokens = whole.tokens.copy()
+    tokens[packet_positions((4, 4), 4, seed=3)[2]] = LOST
+    left = whole.with_tokens(tokens)
+    (row,) = listened(tiny_model, tmp_path, left, options=["--repeats", "none", "--device", "cpu"])["frames"]
+    assert (row["lost"], row["guessed"]) == (1, 4)
+    shown = np.asarray(Image.open(tmp_path / row["picture"]))
+    tokenizer = load_tokenizer(str(tiny_model), 0, "cpu")
+    expected = filled_picture(left, load_context(str(tiny_model), "cpu"), tokenizer)
+    np.testing.assert_allclose(shown.astype(int), expected, atol=1)
+    assert (shown != tokenizer.detokenize(left)).any()
