@@ -1,4 +1,4 @@
-"""What it costs a picture to lose packets: the importance of each, beyond its surprise.
+"""Costs of lost packets to a picture: the importance of each, beyond its surprise.
 
 Losses add up unevenly. A packet that is easy to predict from its neighbours is not if those are lost as well, and a
 token that is guessed wrong by another that looks alike costs nothing, however surprising it was. The packets to be

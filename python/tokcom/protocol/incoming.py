@@ -223,7 +223,7 @@ class IncomingFrames:
             frame.judge_at = now + self._patience_s(least)
 
     def _patience_s(self, least_s: float) -> float:
-        """How long packets may be late, at least `least_s`."""
+        """Time that packets may be late, at least `least_s`."""
         return max(least_s, GAPS * self._gap_s)
 
     def ask(self, frame_id: int, packets: np.ndarray, patience_s: float, now: float) -> None:

@@ -82,5 +82,5 @@ class SkippedFrames:
         return due
 
     def next_time(self) -> float | None:
-        """When `due` is to be called next, in seconds; None: nothing is sought."""
+        """Time of the next call of `due`, in seconds; None: nothing is sought."""
         return min((min(each.ask_at, each.end_at) for each in self._skipped.values()), default=None)
