@@ -18,8 +18,8 @@ from tokcom.packets.layout import PADDING
 REACH = 2
 """Steps of the grid over which tokens tell of each other."""
 WEIGHTS = {1: 0.8, 2: 0.2, 4: 0.1, 5: 0.1, 8: 0.1}
-"""Weights of what two tokens tell of each other, by the square of their distance: a token's neighbours tell much the same of
-it, and each counts."""
+"""Weights of what two tokens tell of each other, by the square of their distance: a token's neighbours tell much the
+same of it, and each counts."""
 MAX_PLACES = 64
 """Packets of the largest puzzle: what is computed for it takes memory by their fourth power."""
 STARTS, SWEEPS, HOT, COLD = 2, 800, 8.0, 1.0

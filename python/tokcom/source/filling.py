@@ -27,7 +27,7 @@ def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer)
     Raises:
         ModelError: the prior does not fit the frame.
     """
-    if hasattr(getattr(tokenizer, "network", None), "decode_vectors"):
+    if shows_mixtures(tokenizer):
         return expected_picture(frame, prior, tokenizer)
     condition = prior.told_with(frame)
     prior.require_fit(frame, condition)
@@ -36,6 +36,11 @@ def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer)
         logs = prior.log_probabilities(tokens[None], lost[None], [condition])
         tokens[lost] = prior.guesses(logs, np.flatnonzero(lost), len(tokens))
     return tokenizer.detokenize(frame.with_tokens(tokens))
+
+
+def shows_mixtures(tokenizer: PictureTokenizer) -> bool:
+    """Tell whether a tokenizer can show what lies between the words of its codebook: `expected_picture` takes it."""
+    return hasattr(getattr(tokenizer, "network", None), "decode_vectors")
 
 
 def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: "VQTokenizer") -> np.ndarray:
