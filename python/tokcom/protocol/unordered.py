@@ -78,20 +78,20 @@ class Placement:
     def _revised(
         self, told: np.ndarray, packets: np.ndarray, allowed: np.ndarray, place: np.ndarray
     ) -> np.ndarray:  # fmt: skip
-        """The places of highest pseudo-likelihood: packets are exchanged while that rises."""
+        """The places of highest pseudo-likelihood among those that come about as packets are exchanged."""
         best, most = place, -np.inf
-        for _ in range(self._revisions):
+        for turn in range(self._revisions + 1 if self._revisions else 0):
             tokens = told.astype(np.int32)
             for packet, where in zip(packets, place, strict=True):
                 self._put(tokens, packet, where)
             scores = self._held_out_scores(tokens, packets, allowed, place)
             likelihood = scores[np.arange(len(place)), place].sum()
-            if likelihood <= most:
+            if likelihood > most:
+                best, most = place, likelihood
+            revised, _ = _assign(scores)
+            if turn == self._revisions or (revised == place).all():
                 break
-            best, most = place, likelihood
-            place, _ = _assign(scores)
-            if (place == best).all():
-                break
+            place = revised
         return best
 
     def _put(self, tokens: np.ndarray, packet: np.ndarray, where: int) -> None:
