@@ -80,7 +80,7 @@ def _given_back(costs: Callable[[np.ndarray], np.ndarray], n_packets: int, count
     """float64 (n_packets,): costs of packets that are given back, the costliest first, until `count` are left; those
     given back earlier cost more."""
     found, lost = np.zeros(n_packets), np.arange(n_packets)
-    step, above = max(1, -(-(n_packets - count) // STEPS)), 0.0
+    step = max(1, -(-(n_packets - count) // STEPS))
     while True:
         now = costs(lost)
         found[lost] = now[lost]
@@ -90,8 +90,7 @@ def _given_back(costs: Callable[[np.ndarray], np.ndarray], n_packets: int, count
         lost = lost[order[min(step, len(lost) - count) :]]
     # What was given back early has to stay above what was lost to the end.
     given = np.setdiff1d(np.arange(n_packets), lost)
-    above = found[lost].max(initial=0.0)
-    found[given] = above + np.maximum(found[given], 0.0) + 1.0
+    found[given] = found[lost].max(initial=0.0) + np.maximum(found[given], 0.0) + 1.0
     return found
 
 
