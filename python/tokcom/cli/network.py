@@ -51,7 +51,7 @@ def _secret(key: Path | None) -> bytes:
 )  # fmt: skip
 @click.option("--visits", type=click.IntRange(0), help="Of the search for better tokens. [default: as the model says]")
 @click.option(
-    "--exchanges", default=5, show_default=True, type=click.IntRange(0, 100),
+    "--exchanges", default=4, show_default=True, type=click.IntRange(0, 100),
     help="Rounds that improve the choice of a picture's packets to be dropped first; each takes 7 passes of the model.",
 )  # fmt: skip
 @click.option("--interval", default=0.0, show_default=True, type=click.FloatRange(0), help="Seconds between frames.")

@@ -14,7 +14,7 @@ from tokcom.frame import LOST, TokenFrame
 
 SHARE = 3
 """One packet of this number is dropped first."""
-STEPS, ROUNDS, GROUPS = 16, 5, 6
+STEPS, ROUNDS, GROUPS = 16, 4, 6
 """Steps in which packets are given back to a picture that has lost all; rounds in which they are exchanged after that,
 and groups in which those that are not lost are tried in each."""
 
@@ -23,8 +23,9 @@ def packet_costs(
     show: Callable[[TokenFrame], np.ndarray], frame: TokenFrame, positions: np.ndarray,
     picture: np.ndarray | None = None, rounds: int = ROUNDS, seed: int = 0,
 ) -> np.ndarray:  # fmt: skip
-    """float64 (n_packets,): what the loss of each packet costs the picture, in squared 8-bit steps per pixel of its
-    patches, if a third of the packets is lost: those that cost least together.
+    """float64 (n_packets,): what the loss of each packet costs the picture, in squared 8-bit steps per pixel of a
+    patch, if a third of the packets is lost: those that cost least together. Errors of patches whose tokens are there
+    count for lost ones beside them.
 
     The third is found by giving back to a picture that has lost everything what it misses most, step by step. Packets
     are exchanged after that, by their cost in either state, and the best third seen is kept. The number of pictures
@@ -50,12 +51,14 @@ def packet_costs(
     least = _patch_errors(whole, reference, frame.grid)
     used = positions >= 0
 
-    def costs(lost: np.ndarray) -> np.ndarray:
-        """float64 (n_packets,), those of packets that are lost together."""
+    def costs(lost: np.ndarray) -> tuple[np.ndarray, float]:
+        """float64 (n_packets,), those of packets that are lost together, and the picture's whole cost."""
         tokens = frame.tokens.copy()
         tokens[positions[lost][used[lost]]] = LOST
-        errors = _patch_errors(show(frame.with_tokens(tokens)), reference, frame.grid) - least
-        return np.where(used, errors[positions], 0.0).sum(axis=1)
+        left = frame.with_tokens(tokens)
+        errors = _patch_errors(show(left), reference, frame.grid) - least
+        own = _shared(errors, left.lost, frame.grid)
+        return np.where(used, own[positions], 0.0).sum(axis=1), float(errors.sum())
 
     count = len(positions) // SHARE
     found = _given_back(costs, len(positions), count)
@@ -63,26 +66,28 @@ def packet_costs(
     best, fewest = found, np.inf
     for number in range(rounds + 1):
         lost = np.argsort(found, kind="stable")[:count]
-        now = costs(lost)
-        if now[lost].sum() <= fewest:
-            best, fewest = found, now[lost].sum()
+        now, total = costs(lost)
+        if total <= fewest:
+            best, fewest = found, total
         if number == rounds:
             break
         others = rng.permutation(np.setdiff1d(np.arange(len(positions)), lost))
         for group in np.array_split(others, min(GROUPS, max(len(others), 1))):
-            now[group] = costs(np.concatenate([lost, group]))[group]
+            now[group] = costs(np.concatenate([lost, group]))[0][group]
         # Half of the old costs damps exchanges to and fro.
         found = now if number == 0 else (found + now) / 2
     return best
 
 
-def _given_back(costs: Callable[[np.ndarray], np.ndarray], n_packets: int, count: int) -> np.ndarray:
+def _given_back(
+    costs: Callable[[np.ndarray], tuple[np.ndarray, float]], n_packets: int, count: int
+) -> np.ndarray:  # fmt: skip
     """float64 (n_packets,): costs of packets that are given back, the costliest first, until `count` are left; those
     given back earlier cost more."""
     found, lost = np.zeros(n_packets), np.arange(n_packets)
     step = max(1, -(-(n_packets - count) // STEPS))
     while True:
-        now = costs(lost)
+        now, _ = costs(lost)
         found[lost] = now[lost]
         if len(lost) <= count:
             break
@@ -92,6 +97,22 @@ def _given_back(costs: Callable[[np.ndarray], np.ndarray], n_packets: int, count
     given = np.setdiff1d(np.arange(n_packets), lost)
     found[given] = found[lost].max(initial=0.0) + np.maximum(found[given], 0.0) + 1.0
     return found
+
+
+def _shared(errors: np.ndarray, lost: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """float64 (n_tokens,): errors of lost tokens, and their shares of the errors of patches beside them that are not
+    lost: a decoder shows each token beyond its own patch."""
+    gone = lost.reshape(grid).astype(np.float64)
+    beside = _around(gone)
+    spilt = np.where(lost.reshape(grid) | (beside == 0), 0.0, errors.reshape(grid) / np.maximum(beside, 1))
+    return np.where(lost, errors + _around(spilt).ravel(), 0.0)
+
+
+def _around(values: np.ndarray) -> np.ndarray:
+    """Sum of each place and the eight beside it."""
+    rows, columns = values.shape
+    padded = np.pad(values, 1)
+    return sum(padded[row : row + rows, column : column + columns] for row in range(3) for column in range(3))
 
 
 def _patch_errors(picture: np.ndarray, reference: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
