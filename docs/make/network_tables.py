@@ -23,10 +23,11 @@ def goodput() -> str:
 
 NAMES = {
     "none": "no overload",
-    "surest": "easiest to predict (`surest`), by the cost of a guess to the picture",
+    "surest": "easiest to predict (`surest`), chosen together by their cost to the picture",
     "surest by bits": "easiest to predict, by surprise only",
     "random": "random",
-    "tail": "tail drop",
+    "tail": "tail drop, the surest of each picture sent last",
+    "tail, unsorted": "tail drop, of a sender without classes",
 }
 
 

@@ -14,7 +14,12 @@ SUREST_BY_BITS = "surest by bits"
 """The same queue with classes by surprise alone, not by what a guess costs the picture."""
 
 
-def importance(material: Material, progress: Progress = lambda done: None) -> dict[str, list[np.ndarray]]:
+UNSORTED_TAIL = "tail, unsorted"
+"""The latest datagrams are dropped, of a sender that knows no classes: others send the surest of a picture last."""
+POLICIES = {SUREST_BY_BITS: SUREST, UNSORTED_TAIL: TAIL}
+
+
+def importance(material: Material, progress: Progress = lambda done: None) -> dict[str, list[np.ndarray | None]]:
     """float (n_packets,) of each photograph, by what is dropped first: importance of its packets."""
     costs, bits = [], []
     for frame in material.frames:
@@ -22,7 +27,8 @@ def importance(material: Material, progress: Progress = lambda done: None) -> di
         costs.append(packet_costs(material.filled, frame, positions, material.photographs.pictures[frame.frame_id]))
         bits.append(packet_bits(token_bits(material.prior, frame), positions))
         progress(1)
-    return {SUREST: costs, SUREST_BY_BITS: bits, RANDOM: costs, TAIL: costs}
+    unknown = [None] * len(costs)
+    return {SUREST: costs, SUREST_BY_BITS: bits, RANDOM: costs, TAIL: costs, UNSORTED_TAIL: unknown}
 
 
 def overload_rows(
@@ -42,7 +48,7 @@ def overload_rows(
     whole = np.array([material.psnr_db(frame) for frame in material.frames])
     rows = [{"drop": "none", "psnr_db": float(whole.mean()), "lost_db": 0.0, "packets_lost": 0.0, "undecodable": 0.0}]
     for drop, scores in importance(material, progress).items():
-        got = overloaded(material, scores, factor, SUREST if drop == SUREST_BY_BITS else drop, seed)
+        got = overloaded(material, scores, factor, POLICIES.get(drop, drop), seed)
         psnr, lost = [], []
         for frame in material.frames:
             progress(1)

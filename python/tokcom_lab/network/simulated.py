@@ -54,13 +54,13 @@ def send_all(
 
 
 def overloaded(
-    material: Material, bits: list[np.ndarray], factor: float, drop: str, seed: int
+    material: Material, bits: list[np.ndarray | None], factor: float, drop: str, seed: int
 ) -> dict[int, ReceivedFrame]:
     """SESSIONS at once, each of SESSION_PICTURES pictures, through a relay that carries 1 / factor of their bytes.
 
     Args:
         material: what is sent.
-        bits: surprise of each picture's packets.
+        bits: importance of each picture's packets; None: unknown.
         factor: of the overload.
         drop: one of `relay.DROPS`.
         seed: of random dropping.

@@ -88,7 +88,7 @@ def network(
             step = row("order", len(cases) * len(few.frames))
             report["unordered"] = [unordered_row(few, window, indexed, seed, step) for window, indexed in cases]
         if "overload" in parts:
-            step = row("overload", 5 * len(material.frames))
+            step = row("overload", 6 * len(material.frames))
             report["overload"] = overload_rows(material, FACTOR, seed, step)
         if "latency" in parts:
             step = row("latency", 3 * len(material.frames))
