@@ -23,10 +23,11 @@ def goodput() -> str:
 
 NAMES = {
     "none": "no overload",
-    "surest": "easiest to predict (`surest`), by the cost of a guess to the picture",
+    "surest": "easiest to predict (`surest`), chosen together by their cost to the picture",
     "surest by bits": "easiest to predict, by surprise only",
     "random": "random",
-    "tail": "tail drop",
+    "tail": "tail drop, the surest of each picture sent last",
+    "tail, unsorted": "tail drop, of a sender without classes",
 }
 
 
@@ -38,3 +39,34 @@ def overload() -> str:
         for row in figures("network-overload.json")["overload"]
     ]
     return markdown(["dropped first", "packets lost", "PSNR dB", "loss of PSNR, dB"], rows)
+
+
+@table("network-loss")
+def losses() -> str:
+    """Make the table of pictures over a path with bursts of losses."""
+    found: dict[str, list[dict]] = {}
+    for row in figures("network-loss.json")["loss"]:
+        found.setdefault(row["scheme"], []).append(row)
+    rows = []
+    for scheme, own in found.items():
+        overheads = list(dict.fromkeys(f"{row['overhead']:.2f}" for row in own))
+        undecodable = " / ".join(f"{100 * row['undecodable']:.0f}" for row in own[1:]) + "%"
+        cells = [scheme, ", ".join(overheads), *(f"{row['psnr_db']:.2f}" for row in own), undecodable]
+        rows.append([f"**{cell}**" for cell in cells] if scheme == "mask" else cells)
+    shares = [f"{row['loss']:.0%}" for row in next(iter(found.values()))]
+    head = ["scheme", "overhead", f"PSNR dB at {shares[0]}", *shares[1:]]
+    return markdown([*head, f"undecodable at {' / '.join(share.rstrip('%') for share in shares[1:])}%"], rows)
+
+
+@table("network-order")
+def order() -> str:
+    """Make the table of packets without index that are put in the wrong place."""
+    rows = [
+        [
+            f"{row['window']} packets" if row["window"] < 64 else "the whole frame",
+            str(row["indexed"]),
+            f"{row['misplaced']:.1%}",
+        ]
+        for row in figures("network-order.json")["unordered"]
+    ]
+    return markdown(["order unknown within", "packets that keep their index", "misplaced"], rows)

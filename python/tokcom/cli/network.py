@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -50,6 +50,10 @@ def _secret(key: Path | None) -> bytes:
     help="Send the text beside each picture along: of photo.jpg, that in photo.txt.",
 )  # fmt: skip
 @click.option("--visits", type=click.IntRange(0), help="Of the search for better tokens. [default: as the model says]")
+@click.option(
+    "--exchanges", default=4, show_default=True, type=click.IntRange(0, 100),
+    help="Rounds that improve the choice of a picture's packets to be dropped first; each takes 7 passes of the model.",
+)  # fmt: skip
 @click.option("--interval", default=0.0, show_default=True, type=click.FloatRange(0), help="Seconds between frames.")
 @click.option("--rate", type=click.FloatRange(1), help="Bytes per second at most; the surest packets are dropped.")
 @click.option(
@@ -65,8 +69,8 @@ def _secret(key: Path | None) -> bytes:
 @device_option
 @json_option("Write what was sent as JSON")
 def send(
-    what: tuple[str, ...], to: str, model: str, labels: bool, captions: bool, visits: int | None, interval: float,
-    rate: float | None, drop: str, indexed: str, deadline: float, key: Path | None, device: str,
+    what: tuple[str, ...], to: str, model: str, labels: bool, captions: bool, visits: int | None, exchanges: int,
+    interval: float, rate: float | None, drop: str, indexed: str, deadline: float, key: Path | None, device: str,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Send pictures (files) as tokens, or texts (whatever is no file), over UDP.
@@ -84,7 +88,7 @@ def send(
     settings = SenderSettings(
         deadline_s=deadline, max_rate=rate, drop=drop, indexed=indexed, secret=_secret(key)
     )  # fmt: skip
-    frames = _frames(what, model, labels, captions, visits, device)
+    frames = _frames(what, model, labels, captions, visits, exchanges, device)
 
     async def run() -> dict:
         loop, end = asyncio.get_running_loop(), UdpSender(Sender(settings), host, port)
@@ -126,7 +130,9 @@ def send(
     )
 
 
-def _frames(what: tuple[str, ...], model: str, labels: bool, captions: bool, visits: int | None, device: str):
+def _frames(
+    what: tuple[str, ...], model: str, labels: bool, captions: bool, visits: int | None, exchanges: int, device: str
+):  # fmt: skip
     """The frames of each argument, with the surprise of their packets: a caption goes ahead of its picture."""
     from dataclasses import replace
 
@@ -150,7 +156,7 @@ def _frames(what: tuple[str, ...], model: str, labels: bool, captions: bool, vis
         elif words:
             raise TextError(f"{each} is a file, and model {model} is of text; name a model of pictures with --model")
         else:
-            coder = coder or _picture_coder(model, labels, visits, device)
+            coder = coder or _picture_coder(model, labels, visits, exchanges, device)
             caption = _caption(Path(each)) if captions else ""
             if caption:
                 made.append((BitFrame.of_bytes(caption.encode(), TEXT, number), None))
@@ -214,18 +220,25 @@ def _text_coder(model: str, device: str) -> Callable:
     return code
 
 
-def _picture_coder(model: str, labels: bool, visits: int | None, device: str) -> Callable:
+def _picture_coder(model: str, labels: bool, visits: int | None, exchanges: int, device: str) -> Callable:
+    from numpy import ndarray
+
+    from tokcom.adaptation.predictability import token_bits
     from tokcom.frame import TokenFrame
     from tokcom.models.installed import model_card
     from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
     from tokcom.packets.layout import SEEDS, packet_positions
-    from tokcom.protocol.importance import guess_errors
+    from tokcom.protocol.importance import packet_costs
     from tokcom.protocol.priority import packet_bits
+    from tokcom.source.filling import filled_picture
     from tokcom.tokenizers.pictures import load_picture, square
 
     tokenizer, prior = load_tokenizer(model, visits, device), load_context(model, device)
     has_classes = labels and "classifier" in model_card(model).content
     classifier = load_classifier(model, device) if has_classes else None
+
+    def show(frame: TokenFrame) -> ndarray:
+        return filled_picture(frame, prior, tokenizer)
 
     def code(path: Path, number: int) -> tuple[TokenFrame, object]:
         picture = square(load_picture(path), tokenizer.image_size)
@@ -235,7 +248,9 @@ def _picture_coder(model: str, labels: bool, visits: int | None, device: str) ->
             tokens, tokenizer.codebook, tokenizer.codebook_size, tokenizer.grid, "image", label, number
         )  # fmt: skip
         positions = packet_positions(frame.grid, 4, seed=number % SEEDS)
-        return frame, packet_bits(guess_errors(prior, tokenizer, frame), positions)
+        if len(frame.grid) != 2:  # tokens without a place in the picture
+            return frame, packet_bits(token_bits(prior, frame), positions)
+        return frame, packet_costs(show, frame, positions, picture, exchanges)
 
     return code
 
@@ -281,6 +296,7 @@ def listen(
     from dataclasses import asdict
 
     from tokcom.context.joint_decoding import ContextSettings
+    from tokcom.context.prior import Prior
     from tokcom.errors import ModelError, PictureError
     from tokcom.frame import BitFrame
     from tokcom.models.by_codebook import load_recoveries
@@ -361,6 +377,13 @@ def listen(
                 "model from a machine that has it; --pull ADDRESS does so by itself"
             )
 
+    @cache
+    def prior_of(book: str) -> Prior | None:
+        try:
+            return keeper.prior_of(book) or load_context(known[book], device)
+        except ModelError:
+            return None
+
     def captioned(row: dict, text: str) -> None:
         row["caption"] = text
         if pictures is not None and row.get("picture"):
@@ -384,7 +407,9 @@ def listen(
         # A full disk ends no reception: the next frames may find room.
         try:
             if pictures is not None and "text" not in row:
-                row["picture"] = pictures.save(frame, shown - 1)
+                guesses = mode != "none" and whole.guessed and frame.codebook in known
+                prior = prior_of(frame.codebook) if guesses else None
+                row["picture"] = pictures.save(frame, shown - 1, whole.arrived, prior)
             if row.get("text"):
                 pairs.add_text(session, frame.frame_id, row["text"])
             elif "text" not in row:
@@ -423,7 +448,8 @@ def listen(
                     await came.wait()
                 received = waiting.popleft()
                 whole = await loop.run_in_executor(None, keeper.whole, received)
-                show(whole, received.source, received.delay_s)
+                # A model's pass for the picture must not hold up datagrams.
+                await loop.run_in_executor(None, show, whole, received.source, received.delay_s)
             # The sender is told that the last frame has come.
             await asyncio.sleep(0.1)
         finally:

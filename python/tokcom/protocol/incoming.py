@@ -14,6 +14,7 @@ from tokcom.packets.codebook import Codebook
 from tokcom.protocol.formats import FrameFormat
 from tokcom.protocol.sections import FRAME_IDS, Section, tokens_of
 from tokcom.protocol.sequence import whole_number
+from tokcom.protocol.skipped_frames import SkippedFrames
 
 GAPS = 3.0
 """The wait for a frame's next packets, in multiples of the recent gap between packets of a frame."""
@@ -133,6 +134,7 @@ class IncomingFrames:
         late: packets that came after their frame was done.
         n_bytes: what the frames hold.
         frames: those that are not done, by their number.
+        skipped: those of which nothing has come.
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class IncomingFrames:
         self._source, self._formats, self._codebooks = source, formats, codebooks
         self._assembler, self._settings, self._max_tokens = assembler, settings, max_tokens
         self.frames: OrderedDict[int, IncomingFrame] = OrderedDict()
+        self.skipped = SkippedFrames(settings.rounds, settings.deadline_s)
         self._done: OrderedDict[int, float] = OrderedDict()
         self._newest = 0
         self.late = self.n_bytes = 0
@@ -207,6 +210,7 @@ class IncomingFrames:
         self.frames[frame_id] = frame
         self.n_bytes += frame.n_bytes
         self._newest = max(self._newest, frame_id)
+        self.skipped.begin(frame_id, len(frame.positions), self._patience_s(self._settings.wait_s), now)
         return frame
 
     def _plan(self, frame: IncomingFrame, now: float) -> None:
@@ -216,7 +220,11 @@ class IncomingFrames:
             frame.judge_at = now
         elif not (frame.rounds and frame.wanted):
             least = self._settings.ended_wait_s if frame.ended else self._settings.wait_s
-            frame.judge_at = now + max(least, GAPS * self._gap_s)
+            frame.judge_at = now + self._patience_s(least)
+
+    def _patience_s(self, least_s: float) -> float:
+        """Time that packets may be late, at least `least_s`."""
+        return max(least_s, GAPS * self._gap_s)
 
     def ask(self, frame_id: int, packets: np.ndarray, patience_s: float, now: float) -> None:
         """Note that packets of a frame are asked for; after `patience_s` they are asked for again."""

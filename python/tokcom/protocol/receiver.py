@@ -83,6 +83,7 @@ class ReceiverCounters:
         sessions: accepted; turned_away: for want of room.
         frames: handed on; frames_whole of them with all their packets; frames_dropped: for want of room.
         packets_wanted: asked for again.
+        frames_sought: requests for frames of which nothing had come.
         reports, report_bytes: sent.
         moved: times that a sender's address changed within a session.
     """
@@ -100,6 +101,7 @@ class ReceiverCounters:
     frames_whole: int = 0
     frames_dropped: int = 0
     packets_wanted: int = 0
+    frames_sought: int = 0
     reports: int = 0
     report_bytes: int = 0
     moved: int = 0
@@ -346,6 +348,14 @@ class Receiver:
         session.report_at = now
         self.counters.packets_wanted += len(wanted)
 
+    def _seek(self, session: _Session, now: float) -> None:
+        """Request the frames of which nothing has come: all their packets, since no model knows anything of them."""
+        for frame_id, packets in session.frames.skipped.due(session.patience_s, now):
+            session.wanted[frame_id] = tuple(range(packets)), TOLD_TWICE
+            self._bound_wanted(session)
+            session.report_at = now
+            self.counters.frames_sought += 1
+
     def _finish(self, session: _Session, frame_id: int, now: float) -> None:
         whole = session.frames.frames[frame_id].whole
         received = session.frames.take(frame_id, now)
@@ -376,6 +386,8 @@ class Receiver:
         return out
 
     def _move_frames(self, session: _Session, now: float) -> None:
+        if self.settings.repeats != NONE:
+            self._seek(session, now)
         for frame_id, frame in list(session.frames.frames.items()):
             if frame.whole or frame.deadline <= now:
                 self._finish(session, frame_id, now)
@@ -434,6 +446,8 @@ class Receiver:
             times.append(session.heard_at + self.settings.idle_s)
             if session.report_at is not None:
                 times.append(session.report_at)
+            if self.settings.repeats != NONE:
+                times.append(session.frames.skipped.next_time() or session.heard_at + self.settings.idle_s)
             for frame in session.frames.frames.values():
                 times.append(frame.deadline if frame.judge_at is None else min(frame.judge_at, frame.deadline))
         return min(times) if times else None

@@ -2,7 +2,8 @@
 
 Places are dealt out by the Hungarian method: of all ways to place the packets, the one whose tokens the prior finds
 likeliest together. Each turn scores every packet at every open place, given those that are settled, and settles the
-surest of the assignment; at the end each packet's place is scored once more against its neighbours'.
+surest of the assignment. Where no place is known and the order tells little, there is nothing to begin with; pictures
+are then arranged like a jigsaw puzzle. At the end each packet's place is scored against its neighbours'.
 """
 
 import numpy as np
@@ -11,9 +12,12 @@ from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.layout import PADDING
 from tokcom.protocol.incoming import ReceivedFrame
+from tokcom.protocol.puzzle import arrange, is_puzzle
 from tokcom.scientific import linear_sum_assignment
 
 TURNS, REVISIONS = 8, 4
+FEW_PLACES = 4
+"""Places per packet up to which turns find them without any token in a known place."""
 
 
 class Placement:
@@ -46,8 +50,18 @@ class Placement:
             allowed: bool (n, n_packets), where each may be.
             known: int32 (n_tokens,), tokens that came with their index; None: those of the outline.
         """
-        tokens = (self._outline.tokens if known is None else known).astype(np.int32).copy()
-        place = np.full(len(packets), -1)
+        told = self._outline.tokens if known is None else known
+        grid, positions = self._outline.grid, self._positions
+        unknown = (told == LOST).all() and allowed.sum() > FEW_PLACES * len(packets)
+        if unknown and is_puzzle(grid, positions):
+            seed = self._outline.frame_id
+            place = arrange(self._prior, grid, self._condition, packets, positions, allowed, seed)
+        else:
+            place = self._in_turns(told, packets, allowed)
+        return self._revised(told, packets, allowed, place)
+
+    def _in_turns(self, told: np.ndarray, packets: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        tokens, place = told.astype(np.int32), np.full(len(packets), -1)
         for turn in range(self._turns):
             open_packets = np.flatnonzero(place < 0)
             if not len(open_packets):
@@ -59,16 +73,26 @@ class Placement:
             for number in surest:
                 place[open_packets[number]] = chosen[number]
                 self._put(tokens, packets[open_packets[number]], chosen[number])
-        for _ in range(self._revisions):
-            scores = self._held_out_scores(tokens, packets, allowed, place)
-            revised, _ = _assign(scores)
-            if (revised == place).all():
-                break
-            tokens = (self._outline.tokens if known is None else known).astype(np.int32).copy()
-            place = revised
+        return place
+
+    def _revised(
+        self, told: np.ndarray, packets: np.ndarray, allowed: np.ndarray, place: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        """The places of highest pseudo-likelihood among those that come about as packets are exchanged."""
+        best, most = place, -np.inf
+        for turn in range(self._revisions + 1 if self._revisions else 0):
+            tokens = told.astype(np.int32)
             for packet, where in zip(packets, place, strict=True):
                 self._put(tokens, packet, where)
-        return place
+            scores = self._held_out_scores(tokens, packets, allowed, place)
+            likelihood = scores[np.arange(len(place)), place].sum()
+            if likelihood > most:
+                best, most = place, likelihood
+            revised, _ = _assign(scores)
+            if turn == self._revisions or (revised == place).all():
+                break
+            place = revised
+        return best
 
     def _put(self, tokens: np.ndarray, packet: np.ndarray, where: int) -> None:
         places = self._positions[where]

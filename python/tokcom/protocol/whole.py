@@ -28,6 +28,7 @@ class WholeFrame:
         guessed: tokens that were guessed.
         packets, packets_lost: of the frame, and those that did not come.
         confidence: float32 (n_tokens,), probability of each token; 1 for those that came, 0 for those still LOST.
+        arrived: the frame with the tokens that came, in their places.
         problem: why it is no better; empty: nothing.
     """
 
@@ -36,6 +37,7 @@ class WholeFrame:
     packets: int
     packets_lost: int
     confidence: np.ndarray
+    arrived: Payload
     problem: str = ""
 
 
@@ -62,6 +64,11 @@ class FrameKeeper:
         """Load what is needed for frames of a codebook now."""
         self._policy(codebook)
 
+    def prior_of(self, codebook: str) -> Prior | None:
+        """The prior of a codebook's tokens; None where its model is not here."""
+        policy = self._policy(codebook)
+        return None if policy is None else policy.prior
+
     def _policy(self, codebook: str) -> RepeatPolicy | None:
         with self._lock:
             if codebook not in self._policies:
@@ -79,7 +86,8 @@ class FrameKeeper:
     def whole(self, received: ReceivedFrame) -> WholeFrame:
         """Frame as far as it has arrived, completed by its model if that is available."""
         policy = self._policy(received.outline.codebook)
-        frame, problem = received.frame, ""
+        frame = arrived = received.frame
+        problem = ""
         came = int(received.packets_ok.sum()) + sum(map(len, received.unplaced))
         lost = len(received.positions) - came
         if policy is not None and not lost:
@@ -87,15 +95,15 @@ class FrameKeeper:
         try:
             prior: Prior | None = None if policy is None else policy.prior
             if prior is not None:
-                frame = placed(received, prior)
+                frame = arrived = placed(received, prior)
             left, confidence = int(frame.lost.sum()), np.where(frame.lost, 0, 1).astype(np.float32)
             if left and self._recovery is not None and isinstance(frame, TokenFrame):
                 recovered = self._recovery.recover(received.source, LeftOver(frame))
                 frame, confidence = recovered.frame, recovered.confidence
             elif isinstance(frame, TokenFrame):
                 self._memory.keep(received.source, frame)
-            return WholeFrame(frame, left - int(frame.lost.sum()), len(received.positions), lost, confidence)
+            return WholeFrame(frame, left - int(frame.lost.sum()), len(received.positions), lost, confidence, arrived)
         except ModelError as error:
             problem = str(error)
         known = np.where(frame.lost, 0, 1).astype(np.float32)
-        return WholeFrame(frame, 0, len(received.positions), lost, known, problem)
+        return WholeFrame(frame, 0, len(received.positions), lost, known, arrived, problem)

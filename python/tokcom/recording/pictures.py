@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tokcom.context.prior import Prior
 from tokcom.device import AUTO
-from tokcom.errors import FrameError, PictureError
+from tokcom.errors import FrameError, ModelError, PictureError
 from tokcom.frame import TokenFrame
 from tokcom.models.by_codebook import load_detokenizers
 from tokcom.models.codebooks import codebook
 from tokcom.models.zoo import load_tokenizer
+from tokcom.source.filling import expected_picture, shows_mixtures
 
 LONGEST_NAME = 255
 """Longest file name that file systems accept, in bytes."""
@@ -72,8 +74,18 @@ class PictureFolder:
         """Show frames of another model, too; raises as `codebooks.codebook` does."""
         self._tokenizers.add(codebook(model), lambda: load_tokenizer(model, 0, self._device))
 
-    def save(self, frame: TokenFrame, number: int) -> str | None:
+    def save(
+        self, frame: TokenFrame, number: int, arrived: TokenFrame | None = None, prior: Prior | None = None
+    ) -> str | None:  # fmt: skip
         """Write the picture of a frame as NUMBER-FRAME.png.
+
+        Args:
+            frame: made whole, or as it is.
+            number: in the file's name.
+            arrived: the same with the tokens that came alone, LOST elsewhere, and prior, which predicts them: a
+                mixture of what it expects has a smaller error than the tokens that it finds likeliest. None: the tokens
+                of `frame` are shown.
+            prior: of the codebook.
 
         Returns:
             The file's name; None if no model here has the frame's codebook and grid.
@@ -85,8 +97,11 @@ class PictureFolder:
         if tokenizer is None:
             return None
         try:
-            picture = tokenizer.detokenize(frame)
-        except FrameError:
+            # Frames that follow another are predicted from that, which is not here.
+            alone = arrived is not None and prior is not None and not frame.follows
+            guessed = alone and arrived.lost.any() and shows_mixtures(tokenizer)
+            picture = expected_picture(arrived, prior, tokenizer) if guessed else tokenizer.detokenize(frame)
+        except (FrameError, ModelError):
             return None
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"
         save_picture(picture, path)

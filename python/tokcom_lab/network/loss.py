@@ -16,12 +16,15 @@ SYMBOL_BYTES, SYMBOLS = 8, 5
 
 
 def token_rows(material: Material, loss: float, seed: int, progress: Progress = lambda done: None) -> list[dict]:
-    """Rows of the schemes that send tokens: "keep", "mask" (no repeats), "full ARQ"."""
+    """Rows of the schemes that send tokens: "keep", "mask", "mask, likeliest tokens" (no repeats), "full ARQ"."""
     path = PathSettings(loss, BURST, DELAY_S) if loss else PathSettings(delay_s=DELAY_S)
     rows = []
     content = len(material.frames[1:]) * material.packets * _packet_bytes(material)
     got, sender, _ = send_all(material, path, PathSettings(delay_s=DELAY_S), "none", seed)
-    for scheme in ("keep", "mask"):
+    shown = {
+        "keep": material.psnr_db, "mask": material.filled_psnr_db, "mask, likeliest tokens": material.likeliest_psnr_db
+    }  # fmt: skip
+    for scheme, psnr_db in shown.items():
         psnr, undecodable = [], 0
         for frame in material.frames[1:]:
             progress(1)
@@ -29,8 +32,7 @@ def token_rows(material: Material, loss: float, seed: int, progress: Progress = 
                 undecodable += 1
                 psnr.append(material.grey_psnr_db(frame.frame_id))
                 continue
-            received = got[frame.frame_id][1].frame
-            psnr.append(material.psnr_db(received) if scheme == "keep" else material.guessed_psnr_db(received))
+            psnr.append(psnr_db(got[frame.frame_id][1].frame))
         rows.append(_row(scheme, loss, psnr, undecodable, sender.counters.bytes / content - 1))
     got, sender, _ = send_all(material, path, path, "all", seed)
     psnr, undecodable = [], 0

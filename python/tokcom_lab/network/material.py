@@ -11,6 +11,7 @@ from tokcom.context.recovery import Recovery
 from tokcom.frame import TokenFrame
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_tokenizer
+from tokcom.source.filling import filled_picture
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom_lab.photographs import Photographs
 
@@ -62,8 +63,18 @@ class Material:
     def _psnr_db(self, frame: TokenFrame) -> float:
         return psnr_db(self.photographs.pictures[frame.frame_id], self.tokenizer.detokenize(frame))
 
-    def guessed_psnr_db(self, frame: TokenFrame) -> float:
-        """The same with lost tokens guessed by the prior."""
+    def filled_psnr_db(self, frame: TokenFrame) -> float:
+        """The same with what the prior expects in place of lost tokens."""
+        if not frame.lost.any():
+            return self.psnr_db(frame)
+        return psnr_db(self.photographs.pictures[frame.frame_id], self.filled(frame))
+
+    def filled(self, frame: TokenFrame) -> np.ndarray:
+        """A frame as the receiver shows it, uint8 (size, size, 3)."""
+        return filled_picture(frame, self.prior, self.tokenizer)
+
+    def likeliest_psnr_db(self, frame: TokenFrame) -> float:
+        """The same with the prior's likeliest tokens in place of lost ones, found in turns."""
         return self.psnr_db(Recovery(self.prior).recover(frame)[0])
 
     def grey_psnr_db(self, number: int) -> float:

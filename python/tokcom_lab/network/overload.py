@@ -4,7 +4,7 @@ import numpy as np
 
 from tokcom.adaptation.predictability import token_bits
 from tokcom.packets.layout import SEEDS, packet_positions
-from tokcom.protocol.importance import guess_errors
+from tokcom.protocol.importance import packet_costs
 from tokcom.protocol.priority import packet_bits
 from tokcom.protocol.relay import RANDOM, SUREST, TAIL
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
@@ -14,15 +14,21 @@ SUREST_BY_BITS = "surest by bits"
 """The same queue with classes by surprise alone, not by what a guess costs the picture."""
 
 
-def importance(material: Material, progress: Progress = lambda done: None) -> dict[str, list[np.ndarray]]:
+UNSORTED_TAIL = "tail, unsorted"
+"""The latest datagrams are dropped, of a sender that knows no classes: others send the surest of a picture last."""
+POLICIES = {SUREST_BY_BITS: SUREST, UNSORTED_TAIL: TAIL}
+
+
+def importance(material: Material, progress: Progress = lambda done: None) -> dict[str, list[np.ndarray | None]]:
     """float (n_packets,) of each photograph, by what is dropped first: importance of its packets."""
-    errors, bits = [], []
+    costs, bits = [], []
     for frame in material.frames:
         positions = packet_positions(frame.grid, TOKENS_PER_PACKET, seed=frame.frame_id % SEEDS)
-        errors.append(packet_bits(guess_errors(material.prior, material.tokenizer, frame), positions))
+        costs.append(packet_costs(material.filled, frame, positions, material.photographs.pictures[frame.frame_id]))
         bits.append(packet_bits(token_bits(material.prior, frame), positions))
         progress(1)
-    return {SUREST: errors, SUREST_BY_BITS: bits, RANDOM: errors, TAIL: errors}
+    unknown = [None] * len(costs)
+    return {SUREST: costs, SUREST_BY_BITS: bits, RANDOM: costs, TAIL: costs, UNSORTED_TAIL: unknown}
 
 
 def overload_rows(
@@ -42,7 +48,7 @@ def overload_rows(
     whole = np.array([material.psnr_db(frame) for frame in material.frames])
     rows = [{"drop": "none", "psnr_db": float(whole.mean()), "lost_db": 0.0, "packets_lost": 0.0, "undecodable": 0.0}]
     for drop, scores in importance(material, progress).items():
-        got = overloaded(material, scores, factor, SUREST if drop == SUREST_BY_BITS else drop, seed)
+        got = overloaded(material, scores, factor, POLICIES.get(drop, drop), seed)
         psnr, lost = [], []
         for frame in material.frames:
             progress(1)
@@ -51,7 +57,7 @@ def overload_rows(
                 psnr.append(material.grey_psnr_db(frame.frame_id))
                 lost.append(1.0)
             else:
-                psnr.append(material.guessed_psnr_db(received.frame))
+                psnr.append(material.filled_psnr_db(received.frame))
                 lost.append(1 - received.packets_ok.mean())
         row = {"drop": drop, "psnr_db": float(np.mean(psnr)), "lost_db": float(whole.mean() - np.mean(psnr))}
         row |= {"packets_lost": float(np.mean(lost)), "undecodable": 1 - len(got) / len(material.frames)}

@@ -17,8 +17,8 @@ from tokcom_lab.network.material import Material
 INTERVAL_S = 0.04
 """From one picture to the next."""
 DEADLINE_S = 0.5
-SESSION_PICTURES = 4
-"""Pictures of a session through an overloaded relay, and sessions at once: a handshake costs a fifth of a picture."""
+SESSIONS, SESSION_PICTURES = 4, 8
+"""Sessions at once through an overloaded relay, and pictures of each: a handshake costs a fifth of a picture."""
 QUEUE_S = 0.1
 """Capacity of a relay's queue, in seconds of its rate."""
 
@@ -54,19 +54,19 @@ def send_all(
 
 
 def overloaded(
-    material: Material, bits: list[np.ndarray], factor: float, drop: str, seed: int
+    material: Material, bits: list[np.ndarray | None], factor: float, drop: str, seed: int
 ) -> dict[int, ReceivedFrame]:
-    """Sessions of SESSION_PICTURES pictures, as many at once, through a relay that carries 1 / factor of their bytes.
+    """SESSIONS at once, each of SESSION_PICTURES pictures, through a relay that carries 1 / factor of their bytes.
 
     Args:
         material: what is sent.
-        bits: surprise of each picture's packets.
+        bits: importance of each picture's packets; None: unknown.
         factor: of the overload.
         drop: one of `relay.DROPS`.
         seed: of random dropping.
     """
-    block = SESSION_PICTURES**2
-    session_of = [number // block * SESSION_PICTURES + number % SESSION_PICTURES for number in range(len(bits))]
+    block = SESSIONS * SESSION_PICTURES
+    session_of = [number // block * SESSIONS + number % SESSIONS for number in range(len(bits))]
     senders = {("host", each): Sender(SenderSettings()) for each in session_of}
     books = [Codebook(material.tokenizer.codebook, material.tokenizer.codebook_size)]
     settings = ReceiverSettings(

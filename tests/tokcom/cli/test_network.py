@@ -65,10 +65,10 @@ def test_texts_are_sent(tmp_path):
 
 def test_a_text_longer_than_names_of_files_is_a_text():
     long = "many words " * 500
-    (((frame, bits),),) = network._frames((long,), "none", True, False, None, "cpu")
+    (((frame, bits),),) = network._frames((long,), "none", True, False, None, 0, "cpu")
     assert frame.to_bytes().decode() == long and bits is None
     with pytest.raises(TextError, match="character 2 of text 1 is not UTF-8"):
-        next(network._frames(("ab\udcff",), "none", True, False, None, "cpu"))
+        next(network._frames(("ab\udcff",), "none", True, False, None, 0, "cpu"))
 
 
 def test_a_caption_goes_ahead_of_its_picture(tiny_model, tmp_path, capsys):
@@ -81,7 +81,7 @@ def test_a_caption_goes_ahead_of_its_picture(tiny_model, tmp_path, capsys):
     what = ("text", *(str(tmp_path / f"{name}.png") for name in ("told", "plain", "broken")))
 
     def frames(captions):
-        groups = network._frames(what, str(tiny_model), True, captions, None, "cpu")
+        groups = network._frames(what, str(tiny_model), True, captions, None, 0, "cpu")
         return [(frame.frame_id, frame.modality, frame.companion) for group in groups for frame, *_ in group]
 
     pictures = [(1, "image", 0), (2, "image", 0), (3, "image", 0)]
@@ -230,12 +230,12 @@ def test_texts_travel_as_words_of_a_model(tiny_text_model):
     from tokcom.models.zoo import load_context
 
     model, text = str(tiny_text_model), "the rain on the other train"
-    (((frame, bits),),) = network._frames((text,), model, True, False, None, "cpu")
+    (((frame, bits),),) = network._frames((text,), model, True, False, None, 0, "cpu")
     tokenizer = load_text_tokenizer(model)
     assert tokenizer.detokenize(frame.tokens) == text and frame.codebook == tokenizer.codebook
     assert bits.sum() == pytest.approx(token_bits(load_context(model, "cpu"), frame).sum(), rel=1e-4)
     with pytest.raises(TextError, match=r"test_network.py is a file, and model .* is of text"):
-        next(network._frames((__file__,), model, True, False, None, "cpu"))
+        next(network._frames((__file__,), model, True, False, None, 0, "cpu"))
 
 
 def test_lost_words_are_filled_in_and_marked(tiny_text_model, tmp_path):
@@ -249,3 +249,25 @@ def test_lost_words_are_filled_in_and_marked(tiny_text_model, tmp_path):
     (row,) = told["frames"]
     assert row["guessed"] > 0 and row["lost"] in (1, 2) and "?]" in row["text"]
     assert "?]" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_lost_patches_show_what_the_model_expects(tiny_model, tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    from tokcom.frame import LOST
+    from tokcom.models.zoo import load_context, load_tokenizer
+    from tokcom.packets.layout import packet_positions
+    from tokcom.source.filling import filled_picture
+
+    whole = picture(tiny_model, 3)
+    tokens = whole.tokens.copy()
+    tokens[packet_positions((4, 4), 4, seed=3)[2]] = LOST
+    left = whole.with_tokens(tokens)
+    (row,) = listened(tiny_model, tmp_path, left, options=["--repeats", "none", "--device", "cpu"])["frames"]
+    assert (row["lost"], row["guessed"]) == (1, 4)
+    shown = np.asarray(Image.open(tmp_path / row["picture"]))
+    tokenizer = load_tokenizer(str(tiny_model), 0, "cpu")
+    expected = filled_picture(left, load_context(str(tiny_model), "cpu"), tokenizer)
+    np.testing.assert_allclose(shown.astype(int), expected, atol=1)
+    assert (shown != tokenizer.detokenize(left)).any()

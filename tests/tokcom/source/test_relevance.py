@@ -9,7 +9,7 @@ from tokcom.frame import LOST
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.packets.halton import halton_order
 from tokcom.packets.thinning import region_of
-from tokcom.source.filling import expected_picture
+from tokcom.source.filling import expected_picture, filled_picture
 from tokcom.source.relevance import (
     TASK,
     distortion,
@@ -112,3 +112,20 @@ def test_an_expected_picture_is_decoded_from_mean_codes(parts):
     gone = frame.with_tokens(np.where(np.arange(16) % 3, frame.tokens, LOST))
     found = expected_picture(gone, Sure(), tokenizer)
     np.testing.assert_allclose(found.astype(int), tokenizer.detokenize(frame), atol=1)
+
+
+def test_a_tokenizer_of_words_alone_shows_the_likeliest(parts):
+    frame, prior, tokenizer, _ = parts
+
+    class Words:
+        """Shows nothing between the words."""
+
+        detokenize = staticmethod(tokenizer.detokenize)
+
+    lost = frame.with_tokens(np.where(np.arange(16) % 3, frame.tokens, LOST))
+    tokens = lost.tokens.copy()
+    logs = prior.log_probabilities(lost.tokens[None], lost.lost[None], [prior.told_with(lost)])
+    tokens[lost.lost] = logs.argmax(axis=1)
+    shown = filled_picture(lost, prior, Words())
+    np.testing.assert_array_equal(shown, tokenizer.detokenize(frame.with_tokens(tokens)))
+    np.testing.assert_array_equal(filled_picture(lost, prior, tokenizer), expected_picture(lost, prior, tokenizer))

@@ -70,7 +70,7 @@ def network(
             if not has_fountain:
                 console.print("raptorq is not installed: its rows are left out (pip install raptorq)")
             codes = len(OVERHEADS) * has_fountain
-            step = row("loss", len(LOSSES) * len(material.frames) * (3 + codes))
+            step = row("loss", len(LOSSES) * len(material.frames) * (4 + codes))
             report["loss"] = []
             for loss in LOSSES:
                 report["loss"] += token_rows(material, loss, seed, step)
@@ -88,7 +88,7 @@ def network(
             step = row("order", len(cases) * len(few.frames))
             report["unordered"] = [unordered_row(few, window, indexed, seed, step) for window, indexed in cases]
         if "overload" in parts:
-            step = row("overload", 5 * len(material.frames))
+            step = row("overload", 6 * len(material.frames))
             report["overload"] = overload_rows(material, FACTOR, seed, step)
         if "latency" in parts:
             step = row("latency", 3 * len(material.frames))
