@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from tokcom.cli.main import main
 from tokcom.context.acceptance import Acceptance
+from tokcom.context.joint_decoding import ContextSettings
 from tokcom.models.recovery import load_recovery
 from tokcom.models.text import load_text_tokenizer
 from tokcom_lab.curves.text_repeats import ROUNDS, SCHEMES, Judge, deliver
@@ -23,7 +24,7 @@ def frame(tiny_text_model):
 
 @pytest.fixture(scope="module")
 def recovery(tiny_text_model):
-    return load_recovery(str(tiny_text_model), "context", acceptance=Acceptance())
+    return load_recovery(str(tiny_text_model), "context", acceptance=Acceptance(), context=ContextSettings(beam=8))
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -56,7 +57,7 @@ def test_parts_of_packets_take_less_airtime_than_whole_ones(frame, recovery):
 
 
 def test_a_judge_asks_for_more_of_what_it_is_less_sure_of_and_of_noisier_packets():
-    log_odds = np.array([np.inf, 6.0, 5.0, 2.0, -3.0, -50.0])
+    log_odds = np.array([np.inf, 5.0, 4.5, 2.0, -3.0, -50.0])
     shares = JUDGE.share(log_odds, 54, 3.0)
     assert (shares[:2] == 0).all() and (np.diff(shares[1:]) >= 0).all() and shares[-1] == 1
     assert np.allclose(shares * JUDGE.parts, np.round(shares * JUDGE.parts)) and shares[2] > 0
