@@ -13,6 +13,7 @@ import numpy as np
 
 from tokcom.channel.awgn import noise_variance
 from tokcom.context.acceptance import Acceptance, log_odds_of
+from tokcom.context.joint_decoding import ContextSettings
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery
@@ -26,6 +27,8 @@ from tokcom_lab.curves.text_curve import TextBench
 TOKENS_PER_PACKET = 3
 ROUNDS = 12
 """Largest number of transmissions of a packet, or of parts of it."""
+SEARCH = ContextSettings(beam=16, reach=10.0)
+"""Of a receiver that can ask again, and decodes the whole message after every round."""
 AIRTIME = 1.2
 """Airtime at which Es/N0s are compared, over that of packets with a CRC that are sent once."""
 
@@ -66,7 +69,7 @@ class Judge:
     """
 
     accept: float = 0.995
-    nepers: float = 0.12
+    nepers: float = 0.1
     parts: int = 6
 
     def share(self, log_odds: np.ndarray, stages: int, esn0_db: float) -> np.ndarray:
@@ -156,7 +159,7 @@ def repeat_figures(
         esn0_db: Es/N0 in dB.
         progress: called with the number of messages done since the last call.
     """
-    recovery = load_recovery(bench.model, "context", acceptance=Acceptance())
+    recovery = load_recovery(bench.model, "context", acceptance=Acceptance(), context=SEARCH)
     frames = [bench.link.tokenizer.tokenize(text) for text in texts]
     found: dict[tuple[float, str], list[Delivered]] = {(value, name): [] for value in esn0_db for name in SCHEMES}
     for number, frame in enumerate(frames):
