@@ -13,12 +13,11 @@ import numpy as np
 
 from tokcom.channel.awgn import noise_variance
 from tokcom.context.acceptance import Acceptance, log_odds_of
-from tokcom.context.joint_decoding import ContextSettings
 from tokcom.frame import LOST, TokenFrame
 from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.recovery import load_recovery
-from tokcom.packets.layout import CONTIGUOUS, pack, packet_positions
+from tokcom.packets.layout import CONTIGUOUS, pack, packet_positions, unpack
 from tokcom_lab.cache import code_of
 from tokcom_lab.curves.coded_parts import STEPS_PER_SYMBOL, CodedParts, ReceivedParts
 from tokcom_lab.curves.crossing import esn0_at
@@ -27,8 +26,6 @@ from tokcom_lab.curves.text_curve import TextBench
 TOKENS_PER_PACKET = 3
 ROUNDS = 12
 """Largest number of transmissions of a packet, or of parts of it."""
-SEARCH = ContextSettings(beam=16, reach=10.0)
-"""Of a receiver that can ask again, and decodes the whole message after every round."""
 AIRTIME = 1.2
 """Airtime at which Es/N0s are compared, over that of packets with a CRC that are sent once."""
 
@@ -68,7 +65,7 @@ class Judge:
         parts: of a packet, which are counted: it is asked for at least one, and at most all of them.
     """
 
-    accept: float = 0.995
+    accept: float = 0.999
     nepers: float = 0.1
     parts: int = 6
 
@@ -123,13 +120,13 @@ def deliver(
         received = ReceivedPackets(positions, (ReceivedParts(air.link, heard),))
         if scheme.part is not None:
             found, good = received.decode()
-            # A packet whose CRC has held is not decoded again.
-            tokens, share = np.where(wanted[:, None], found, tokens), np.full(len(packets), scheme.part)
+            share = np.full(len(packets), scheme.part)
         else:
-            tokens, log_odds = _by_posterior(received, frame, recovery)
+            found, log_odds = _by_posterior(received, frame, np.where(wanted[:, None], LOST, tokens), recovery)
             share = judge.share(log_odds, air.stages, esn0_db)
             good = share == 0
-        # What was good enough once is not asked for again, though what came later may cast doubt on it.
+        # A packet that was good enough once is not decoded again.
+        tokens = np.where(wanted[:, None], found, tokens)
         wanted &= ~good
     wrong = int((tokens != packets)[positions >= 0].sum())
     symbols = int(before.sum()) // STEPS_PER_SYMBOL
@@ -137,10 +134,10 @@ def deliver(
 
 
 def _by_posterior(
-    received: ReceivedPackets, frame: TokenFrame, recovery: FrameRecovery
+    received: ReceivedPackets, frame: TokenFrame, known: np.ndarray, recovery: FrameRecovery
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Tokens of all packets, and the log-odds of each packet."""
-    outline = frame.with_tokens(np.full_like(frame.tokens, LOST))
+    """Tokens of all packets, and the log-odds of each packet; `known` are those that are decided, or LOST."""
+    outline = frame.with_tokens(unpack(known, received.positions))
     recovered = recovery.recover(outline, received)
     positions = received.positions
     return np.where(positions >= 0, recovered.frame.tokens[positions], 0), recovered.log_odds
@@ -159,7 +156,7 @@ def repeat_figures(
         esn0_db: Es/N0 in dB.
         progress: called with the number of messages done since the last call.
     """
-    recovery = load_recovery(bench.model, "context", acceptance=Acceptance(), context=SEARCH)
+    recovery = load_recovery(bench.model, "context", acceptance=Acceptance())
     frames = [bench.link.tokenizer.tokenize(text) for text in texts]
     found: dict[tuple[float, str], list[Delivered]] = {(value, name): [] for value in esn0_db for name in SCHEMES}
     for number, frame in enumerate(frames):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @messages_options(20, longest=50)
 @click.option("--esn0-db", type=Numbers(), default="0,1,2,3,4,5,6,7", show_default=True)
 @click.option(
-    "--accept", default=0.995, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    "--accept", default=0.999, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Posterior of a packet that is enough.",
 )  # fmt: skip
 @click.option("--model", default="smollm2", show_default=True, help="A model of text, by name or folder.")
