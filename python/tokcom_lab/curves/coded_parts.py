@@ -1,7 +1,7 @@
 """Packets whose trellis steps are sent a part at a time, from a circular buffer.
 
-Steps that were sent before are sent again once all have been; what was received of a step adds up (Chase, 1985), level
-by level of the constellation, as if its symbols had been.
+Steps that were sent before are sent again once all have been. What was received of a step adds up (Chase, 1985), level by
+level of the constellation: sums of single bits' LLRs would lose up to a dB.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class CodedParts:
         self._order = np.argsort(spread, kind="stable")
 
     def nothing(self, n_packets: int) -> np.ndarray:
-        """What is received of packets of which nothing was sent, float32 (n_packets, stages, 4)."""
+        """Make the log-likelihoods of packets of which nothing was sent, float32 (n_packets, stages, 4)."""
         return np.zeros((n_packets, self.stages, 4), np.float32)
 
     def send(

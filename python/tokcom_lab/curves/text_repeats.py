@@ -32,7 +32,7 @@ AIRTIME = 1.2
 
 @dataclass(frozen=True)
 class Scheme:
-    """How packets are sent, judged and asked for again.
+    """Rule by which packets are sent, judged and asked for again.
 
     Attributes:
         label: what it is.
@@ -57,7 +57,7 @@ SCHEMES = {
 
 @dataclass(frozen=True)
 class Judge:
-    """How much of a packet a receiver asks for, by its posterior.
+    """Share of a packet that a receiver asks for, by its posterior.
 
     Attributes:
         accept: posterior of a packet that is enough.
