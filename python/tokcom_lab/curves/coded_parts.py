@@ -1,7 +1,7 @@
 """Packets whose trellis steps are sent a part at a time, from a circular buffer.
 
-Steps that were sent before are sent again once all have been. What was received of a step adds up (Chase, 1985), level by
-level of the constellation: sums of single bits' LLRs would lose up to a dB.
+Steps that were sent before are sent again once all have been. What was received of a step adds up (Chase, 1985), level
+by level of the constellation: sums of single bits' LLRs would lose how the bits of a component depend on each other.
 """
 
 from dataclasses import dataclass
