@@ -47,8 +47,8 @@ def rivals() -> str:
 def targets() -> str:
     """Two and three transmitters, by carriers per token."""
     rows = []
-    for name in ("todma.json", "todma-short.json", "todma-three.json"):
-        for point in figures(name)["points"]:
+    for name in ("todma", "todma-genie", "todma-short", "todma-short-genie", "todma-three"):
+        for point in figures(f"{name}.json")["points"]:
             what = f"{point['users']}, {point['length']}, {point['esn0_db']:g} dB"
             rows.append((what, NAMES[point["receiver"]], *_row(point)))
     return markdown(("transmitters, carriers, Es/N0", "receiver", *HEAD), rows)

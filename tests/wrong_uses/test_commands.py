@@ -25,6 +25,7 @@ TRAIN = "train tokenizer --model mine"
 TOKCOM = [
     ("a command that does not exist", "lnik", "No such command 'lnik'"),
     ("an option that does not exist", "link --colour red", "No such option: --colour"),
+    ("no folder for the vectors", "models vectors --out nowhere/v.safetensors", "there is no folder nowhere"),
     ("nothing to compress", "compress", "name the files to compress, or give a --message"),
     ("a message and files", "compress --message hello notes.txt", "File 'notes.txt' does not exist"),
     ("a picture of no bytes", "compress --bytes 0", "0 is not in the range"),

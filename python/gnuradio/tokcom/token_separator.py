@@ -41,7 +41,8 @@ class token_separator(BackgroundPduBlock):
         length: carriers of a token, 2 to 64.
         n_tokens: tokens of a frame, 1 to 4096.
         codebook_size: modulation vectors, 2 to 4096.
-        codebook_seed: of the modulation vectors, the same everywhere.
+        codebook_seed: of the modulation vectors, the same everywhere; 0: fitted ones, if there are any of this
+            length.
         rotate: turn the symbols of each port in its own way, which tells tokens apart where channels are alike; the
             same everywhere.
         expected: ports that are expected to send, between commas; empty: any.

@@ -38,7 +38,8 @@ class token_spreader(PduBlock):
         length: carriers of a token, 2 to 64; more are safer and slower.
         n_tokens: tokens of a frame, 1 to 4096.
         codebook_size: modulation vectors, as many as the tokens' codebook has words, 2 to 4096.
-        codebook_seed: of the modulation vectors, the same everywhere.
+        codebook_seed: of the modulation vectors, the same everywhere; 0: fitted ones, if there are any of this
+            length.
         rotate: turn the symbols of each port in its own way, which tells tokens apart where channels are alike; the
             same everywhere.
         amplitude: root mean square of a burst's samples, above 0.

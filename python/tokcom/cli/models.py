@@ -27,6 +27,7 @@ from tokcom.errors import TokcomError
         "push": "tokcom.cli.shelf:push_model",
         "remove": "tokcom.cli.shelf:remove",
         "sign": "tokcom.cli.shelf:sign",
+        "vectors": "tokcom_lab.cli.vectors:vectors",
         "verify": "tokcom.cli.shelf:verify",
     },
 )

@@ -36,8 +36,9 @@ MAX_USERS = 4
 
 
 def tuple_posteriors(
-    values: np.ndarray, channels: np.ndarray, noise: np.ndarray, vectors: np.ndarray, log_priors: np.ndarray
-) -> np.ndarray:
+    values: np.ndarray, channels: np.ndarray, noise: np.ndarray, vectors: np.ndarray, log_priors: np.ndarray,
+    among: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Posteriors of every transmitter's token in every slot, given what was received and all priors.
 
     Args:
@@ -46,6 +47,7 @@ def tuple_posteriors(
         noise: float32 (slots, length), variance of the noise.
         vectors: complex64 (words, length), the codebook of modulation vectors.
         log_priors: float32 (users, slots, words), natural logarithms.
+        among: bool (users, slots, words), words that pairs are made of; None: all. More than two users ignore it.
 
     Returns:
         float32 (users, slots, words), natural log-probabilities. For one and two users exact but for words all of
@@ -66,7 +68,8 @@ def tuple_posteriors(
             words = h[:, slot, None] * vectors
             flat = np.ascontiguousarray(words).view(np.float32)
             received = np.ascontiguousarray(y[slot]).view(np.float32)
-            out[:, slot] = _slot_posteriors(flat, received, log_priors[:, slot])
+            chosen = None if among is None else among[:, slot]
+            out[:, slot] = _slot_posteriors(flat, received, log_priors[:, slot], chosen)
 
     tasks = [slice(first, first + SLOTS_PER_TASK) for first in range(0, slots, SLOTS_PER_TASK)]
     if len(tasks) == 1:
@@ -76,18 +79,29 @@ def tuple_posteriors(
     return out
 
 
-def _slot_posteriors(words: np.ndarray, received: np.ndarray, log_priors: np.ndarray) -> np.ndarray:
+def _slot_posteriors(
+    words: np.ndarray, received: np.ndarray, log_priors: np.ndarray, among: np.ndarray | None
+) -> np.ndarray:
     """Detect one slot: words are float32 (users, words, 2 * length), whitened and through the channels."""
     single = 2 * words @ received - (words**2).sum(axis=2) + log_priors
     if len(words) == 1:
         return _normalized(single)
     if len(words) == 2:
-        return _pair(words[0], words[1], single[0], single[1])
+        if among is None:
+            return np.stack(_pair(words[0], words[1], single[0], single[1]))
+        places = [np.flatnonzero(each) for each in among]
+        chosen = [each[some] for each, some in zip((*words, *single), places * 2, strict=True)]
+        out = np.full(log_priors.shape, LEAST, np.float32)
+        for user, found in enumerate(_pair(*chosen)):
+            out[user, places[user]] = found
+        return out
     return _more(words, received, log_priors)
 
 
-def _pair(first: np.ndarray, second: np.ndarray, score_1: np.ndarray, score_2: np.ndarray) -> np.ndarray:
-    """Log of the marginals of exp(score_1[a] + score_2[b] - 2 first[a] second[b]), float32 (2, words)."""
+def _pair(
+    first: np.ndarray, second: np.ndarray, score_1: np.ndarray, score_2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logs of the two marginals of exp(score_1[a] + score_2[b] - 2 first[a] second[b]), float32."""
     doubled, other = -2 * first, np.ascontiguousarray(second.T)
     row_best, column_best = np.empty(len(first), np.float32), np.full(len(second), -np.inf, np.float32)
     # A few rows at a time stay in the processor's cache.
@@ -104,10 +118,10 @@ def _pair(first: np.ndarray, second: np.ndarray, score_1: np.ndarray, score_2: n
     block += (score_1[rows] - best)[:, None]
     block += score_2[columns]
     np.exp(block, out=block)
-    out = np.full((2, len(first)), LEAST, np.float32)
-    for user, places, axis in ((0, rows, 1), (1, columns, 0)):
+    out = np.full(len(first), LEAST, np.float32), np.full(len(second), LEAST, np.float32)
+    for each, places, axis in ((out[0], rows, 1), (out[1], columns, 0)):
         share = block.sum(axis=axis)
-        out[user, places] = np.maximum(np.log(np.maximum(share, 1e-37)) - np.log(share.sum()), LEAST)
+        each[places] = np.maximum(np.log(np.maximum(share, 1e-37)) - np.log(share.sum()), LEAST)
     return out
 
 

@@ -10,7 +10,7 @@ from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.multiple_access.burst import modulate_user
-from tokcom.multiple_access.header import CODEBOOK_ID_MASK, FRAME_IDS, UserHeader
+from tokcom.multiple_access.header import CODEBOOK_ID_MASK, FRAME_IDS, VECTORS_MASK, UserHeader
 from tokcom.multiple_access.plan import MultiUserPlan
 from tokcom.multiple_access.receiver import HeardUser, MultiUserObservation, observe
 from tokcom.multiple_access.searcher import FoundMultiUserBurst
@@ -60,8 +60,8 @@ class SeparatedBurst:
     passes: int
 
 
-def header_of(frame: TokenFrame) -> UserHeader:
-    """The header of a frame.
+def header_of(plan: MultiUserPlan, frame: TokenFrame) -> UserHeader:
+    """The header of a frame in a burst of a plan.
 
     Raises:
         FrameError: the frame is no grid of rows and columns.
@@ -70,7 +70,8 @@ def header_of(frame: TokenFrame) -> UserHeader:
     if len(frame.grid) > 2:
         raise FrameError(f"frame {frame.frame_id} has a grid of {frame.grid}; multiple access sends rows and columns")
     grid = frame.grid if len(frame.grid) == 2 else (1, *frame.grid)
-    return UserHeader(frame.frame_id % FRAME_IDS, codebook_id(frame.codebook) & CODEBOOK_ID_MASK, grid, frame.cmi)
+    named = codebook_id(frame.codebook) & CODEBOOK_ID_MASK
+    return UserHeader(frame.frame_id % FRAME_IDS, named, grid, frame.cmi, plan.codebook.id & VECTORS_MASK)
 
 
 def modulate_frame(plan: MultiUserPlan, port: int, frame: TokenFrame) -> np.ndarray:
@@ -89,7 +90,7 @@ def modulate_frame(plan: MultiUserPlan, port: int, frame: TokenFrame) -> np.ndar
             f"frame {frame.frame_id} has tokens of {frame.codebook_size} words; the codebook of modulation vectors has "
             f"{plan.codebook.size}"
         )
-    return modulate_user(plan, port, header_of(frame), frame.tokens)
+    return modulate_user(plan, port, header_of(plan, frame), frame.tokens)
 
 
 class FrameSeparator:
@@ -131,6 +132,9 @@ class FrameSeparator:
             if known is None:
                 hints.append(f"port {user.port} sends tokens of a codebook that is not known here")
                 continue
+            if user.header.vectors != self.plan.codebook.id & VECTORS_MASK:
+                hints.append(f"port {user.port} sends other modulation vectors: another seed or codebook_size there?")
+                continue
             if np.prod(user.header.grid) != self.plan.n_slots:
                 hints.append(f"port {user.port} announces a grid of {user.header.grid}, which does not fill the burst")
                 continue
@@ -171,7 +175,9 @@ class FrameSeparator:
 def one_at_a_time(observed: MultiUserObservation) -> np.ndarray:
     """int32 (users, n_slots): the likeliest token of each user if the others' signals are taken for noise."""
     matched = observed.channels.conj() * observed.values / observed.noise
-    scores = (matched @ observed.plan.codebook.vectors.conj().T).real
+    vectors = observed.plan.codebook.vectors
+    energies = (np.abs(observed.channels) ** 2 / observed.noise) @ (np.abs(vectors) ** 2).T
+    scores = 2 * (matched @ vectors.conj().T).real - energies
     return scores.argmax(axis=2).astype(np.int32)
 
 

@@ -94,8 +94,10 @@ class MultiUserPlan:
     @cached_property
     def slot_cells(self) -> np.ndarray:
         """int64 (n_slots, length): cell of each symbol of each slot; cells count carrier by carrier through one payload
-        symbol after the other. The symbols of a slot lie far apart in time and frequency."""
-        return np.arange(self.codebook.length) * self.n_slots + np.arange(self.n_slots)[:, None]
+        symbol after the other. The symbols of a slot lie at equal distances over all carriers."""
+        places = np.arange(self.codebook.length) * self.n_slots + np.arange(self.n_slots)[:, None]
+        carriers, symbols = np.divmod(places, self.payload_symbols)
+        return symbols * len(CARRIERS) + carriers
 
     def turns(self, port: int) -> np.ndarray:
         """complex64 (n_slots, length): factors of a port's symbols; ones where the plan is not rotated."""

@@ -16,7 +16,7 @@ from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.prior import ANY, Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST
-from tokcom.multiple_access.detection import tuple_posteriors
+from tokcom.multiple_access.detection import LEAST, tuple_posteriors
 from tokcom.multiple_access.receiver import MultiUserObservation
 
 EMPTY_BYTES = 64 << 20
@@ -34,7 +34,6 @@ class SeparationSettings:
         inform: posterior from which a token is shown to the prior.
         settle: posterior from which a slot is not looked at again.
         weight: of the prior's log-probabilities; below 1 the prior is believed less than it says.
-        compare: decide without priors, too, to see what they are worth.
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -46,7 +45,6 @@ class SeparationSettings:
     inform: float = 0.9
     settle: float = 0.999
     weight: float = 1.0
-    compare: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("rounds", 0), ("sweeps", 0), ("turns", 1)):
@@ -78,13 +76,11 @@ class SeparatedTokens:
         tokens: int32 (users, n_slots), the likeliest.
         confidence: float32 (users, n_slots), their posteriors.
         passes: frames that priors were asked for.
-        alone: int32 (users, n_slots), the likeliest without any prior; None where that was not asked for.
     """
 
     tokens: np.ndarray
     confidence: np.ndarray
     passes: int
-    alone: np.ndarray | None = None
 
 
 class Separator:
@@ -157,7 +153,7 @@ class _Work:
         self.tokens = np.zeros((self.users, self.slots), np.int32)
         self.confidence = np.zeros((self.users, self.slots), np.float32)
         self.passes = 0
-        self.alone: np.ndarray | None = None
+        self.possible: np.ndarray | None = None
         self.outset = [
             None if source.prior is None else parent.outset(source, self.slots) * np.float32(self.settings.weight)
             for source in sources
@@ -165,28 +161,27 @@ class _Work:
 
     def separated(self) -> SeparatedTokens:
         known = [user for user, source in enumerate(self.sources) if source.prior is not None]
-        if self.settings.compare or not known:
-            self.decide(np.arange(self.slots))
-            self.alone = self.tokens.copy()
+        for user in known:
+            self.log_priors[user] = self.outset[user]
+        self.decide(np.arange(self.slots))
         if known:
-            for user in known:
-                self.log_priors[user] = self.outset[user]
-            self.decide(np.arange(self.slots))
             for _ in range(self.settings.rounds):
                 if not self.round(known):
                     break
             for _ in range(self.settings.sweeps):
                 if not self.sweep(known):
                     break
-        return SeparatedTokens(self.tokens, self.confidence, self.passes, self.alone)
+        return SeparatedTokens(self.tokens, self.confidence, self.passes)
 
     def decide(self, slots: np.ndarray) -> None:
-        """Decide slots with the priors of now."""
+        """Decide slots with the priors of now, among the words that came within reach the first time."""
         observed = self.observed
         found = tuple_posteriors(
             observed.values[slots], observed.channels[:, slots], observed.noise[slots], self.vectors,
-            self.log_priors[:, slots],
+            self.log_priors[:, slots], None if self.possible is None else self.possible[:, slots],
         )  # fmt: skip
+        if self.possible is None:
+            self.possible = found > LEAST
         self.tokens[:, slots] = found.argmax(axis=2)
         self.confidence[:, slots] = np.exp(np.take_along_axis(found, self.tokens[:, slots, None], 2)[..., 0])
 

@@ -30,8 +30,8 @@ def draw_scenes(bench: TodmaBench, length: int, esn0_db: float, path: Path) -> N
     axes = [column.subplots(ROWS, 2) for column in columns]
     for number in range(ROWS):
         scene = bench.scene("usual", 2, length, esn0_db, number)
-        received = bench.receivers.receive("todma", scene)
-        stages = (scene.tokens, one_at_a_time(scene.observe())[:2], received.alone, received.tokens)
+        alone, together = (bench.receivers.receive(name, scene).tokens for name in ("pair", "todma"))
+        stages = (scene.tokens, one_at_a_time(scene.observe())[:2], alone, together)
         for stage, tokens in zip(axes, stages, strict=True):
             grids = np.asarray(tokens).reshape(-1, *bench.tokenizer.grid)
             for axis, picture in zip(stage[number], bench.tokenizer.decode(grids), strict=True):

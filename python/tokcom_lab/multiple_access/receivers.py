@@ -20,7 +20,7 @@ from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery
 from tokcom.models.zoo import load_context
 from tokcom.multiple_access.receiver import MultiUserObservation
-from tokcom.multiple_access.separation import SeparationSettings, Separator, Source
+from tokcom.multiple_access.separation import Separator, Source
 from tokcom.phy.numerology import CARRIERS
 from tokcom_lab.multiple_access.overlay import Overlay
 from tokcom_lab.multiple_access.scene import SAMPLE_RATE, Scene
@@ -45,14 +45,12 @@ class Received:
         airtime: samples that all users together are on the air.
         confidence: float32 (users, n_slots), posteriors; None where there are none.
         headers_lost: users whose header did not arrive.
-        alone: int32 (users, n_slots), of "todma" before any prior was asked: what "pair" says.
     """
 
     tokens: np.ndarray
     airtime: int
     confidence: np.ndarray | None = None
     headers_lost: int = 0
-    alone: np.ndarray | None = None
 
 
 def require_receiver(name: str) -> None:
@@ -80,7 +78,7 @@ class Receivers:
     def __init__(self, model: str, device: str):
         self.prior: Prior = load_context(model, device)
         self._fill = Recovery(self.prior)
-        self._separator = Separator(SeparationSettings(compare=True))
+        self._separator = Separator()
         self._symbols = SymbolLink(Transmitter(TransmitConfig()), Receiver([codebook(model)]))
         self._recoveries = {
             mode: load_recovery(model, name, device) for mode, name in zip(TDMA_MODES, ("keep", "context"), strict=True)
@@ -105,7 +103,7 @@ class Receivers:
             return Received(np.zeros_like(scene.tokens), scene.plan.length, headers_lost=len(scene.frames))
 
     def _shared(self, name: str, scene: Scene, observed: MultiUserObservation) -> Received:
-        tokens, alone = np.zeros_like(scene.tokens), None
+        tokens = np.zeros_like(scene.tokens)
         confidence = None
         ports = [user.port for user in observed.users if user.port < len(tokens)]
         rows = [row for row, user in enumerate(observed.users) if user.port < len(tokens)]
@@ -114,8 +112,8 @@ class Receivers:
             found = self._separator.separate(
                 observed, [Source(prior, _condition(user.header)) for user in observed.users]
             )
-            got, confidence, alone = found.tokens, np.zeros(tokens.shape, np.float32), np.zeros_like(tokens)
-            confidence[ports], alone[ports] = found.confidence[rows], found.alone[rows]
+            got, confidence = found.tokens, np.zeros(tokens.shape, np.float32)
+            confidence[ports] = found.confidence[rows]
         else:
             detect: Callable = message_passing if name == "amp" else matching_pursuit
             got = detect(observed)
@@ -130,7 +128,7 @@ class Receivers:
                 )
         tokens[ports] = got[rows]
         lost = len(tokens) - sum(user.header is not None for user in observed.users if user.port < len(tokens))
-        return Received(tokens, scene.plan.length, confidence, lost, alone)
+        return Received(tokens, scene.plan.length, confidence, lost)
 
     def _one_after_the_other(self, name: str, scene: Scene) -> Received:
         """TDMA: a burst of the air interface each, with as much energy as the shared burst; the channel is known."""
@@ -158,7 +156,7 @@ class Receivers:
             h = gains[scene.plan.slot_cells % len(CARRIERS)]
             vectors = scene.plan.codebook.vectors
             y = h * vectors[frame.tokens] + awgn(np.zeros(h.shape, np.complex64), scene.esn0_db, rng)
-            scores = 2 * np.real((h * y) @ vectors.conj().T) / scene.noise
+            scores = (2 * np.real((h * y) @ vectors.conj().T) - h**2 @ (np.abs(vectors) ** 2).T) / scene.noise
             for part in range(GENIE_PARTS):
                 hidden = slots % GENIE_PARTS == (part + slots // GENIE_PARTS * 5) % GENIE_PARTS
                 shown = np.where(hidden, LOST, frame.tokens).astype(np.int32)

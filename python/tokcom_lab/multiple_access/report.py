@@ -51,7 +51,7 @@ class TodmaPoint:
         swapped: share of tokens that came out as another transmitter's of the same slot.
         airtime_ms: of all transmitters together, at 1 MS/s.
         psnr_db: mean PSNR of the pictures.
-        seconds: processor time per scene, from cells to tokens; None where it was not taken alone.
+        seconds: processor time per scene, from samples to tokens.
         expected: share of wrong tokens that the posteriors expect; None where there are none.
         headers_lost: share of users whose header did not arrive.
         scenes: how many.
@@ -66,7 +66,7 @@ class TodmaPoint:
     swapped: float
     airtime_ms: float
     psnr_db: float
-    seconds: float | None
+    seconds: float
     expected: float | None
     headers_lost: float
     scenes: int
@@ -104,9 +104,8 @@ class TodmaBench:
     def scene(self, case: str, users: int, length: int, esn0_db: float, number: int) -> Scene:
         """A scene; frames, channels and noise of one number are the same at every Es/N0 and length."""
         chosen = self._chosen(case, users, number)
-        codebook = ModulationCodebook(self.tokenizer.codebook_size, length)
         frames = tuple(replace(self.frames[i], frame_id=i) for i in chosen)
-        plan = MultiUserPlan(codebook, len(frames[0].tokens), case in ROTATED)
+        plan = MultiUserPlan(self._vectors(length), len(frames[0].tokens), case in ROTATED)
         return Scene(frames, plan, esn0_db, CASES[case], self.seed * 100_000 + number)
 
     def point(
@@ -140,22 +139,22 @@ class TodmaBench:
                             yield self.point(case, count, length, value, receiver, scenes, progress)
 
     def _row(self, case: str, users: int, length: int, esn0_db: float, receiver: str, number: int) -> dict:
-        def key(name: str) -> str:
-            return key_of(self._content, case, users, length, esn0_db, name, number)
-
-        known = self._known(key(receiver))
+        vectors = self._vectors(length).id
+        key = key_of(self._content, case, users, length, vectors, esn0_db, receiver, number)
+        known = self._known(key)
         if known is not None:
             return known
         scene = self.scene(case, users, length, esn0_db, number)
         started = time.process_time()
         received = self.receivers.receive(receiver, scene)
         row = self._figures(scene, received, time.process_time() - started)
-        self._keep(key(receiver), row)
-        if received.alone is not None and receiver != "pair":
-            self._keep(key("pair"), self._figures(scene, replace(received, tokens=received.alone), None))
+        self._keep(key, row)
         return row
 
-    def _figures(self, scene: Scene, received: Received, seconds: float | None) -> dict:
+    def _vectors(self, length: int) -> ModulationCodebook:
+        return ModulationCodebook(self.tokenizer.codebook_size, length)
+
+    def _figures(self, scene: Scene, received: Received, seconds: float) -> dict:
         wrong = received.tokens != scene.tokens
         swapped = np.zeros_like(wrong)
         for user in range(len(wrong)):
@@ -166,11 +165,10 @@ class TodmaBench:
             psnr_db(self.photographs.pictures[frame.frame_id], picture)
             for frame, picture in zip(scene.frames, shown, strict=True)
         ]
-        trusted = received.confidence is not None and received.tokens is not received.alone
         return {
             "ter": float(wrong.mean()), "swapped": float(swapped.mean()), "airtime_ms": airtime_ms(received.airtime),
             "psnr_db": float(np.mean(quality)), "seconds": seconds, "headers_lost": received.headers_lost / len(wrong),
-            "expected": float(1 - received.confidence.mean()) if trusted else None,
+            "expected": float(1 - received.confidence.mean()) if received.confidence is not None else None,
         }  # fmt: skip
 
     def _known(self, key: str) -> dict | None:

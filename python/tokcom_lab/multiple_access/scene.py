@@ -133,7 +133,7 @@ class Scene:
         total = np.zeros(n, np.complex128)
         shift = rng.uniform(-0.5, 0.5) * 1000
         for user in range(users):
-            burst = modulate_cells(self.plan, user % PORTS, header_of(self.frames[user]), cells[user])
+            burst = modulate_cells(self.plan, user % PORTS, header_of(self.plan, self.frames[user]), cells[user])
             heard = np.zeros(n, np.complex128)
             late = round(around.timing * user / max(users - 1, 1))
             for offset, gain in zip(offsets, gains[user], strict=True):

@@ -56,11 +56,12 @@ def message_passing(observed: MultiUserObservation) -> np.ndarray:
     share = np.full((users, slots, len(vectors)), 1 / len(vectors), np.float32)
     residue, spread = y.copy(), np.ones((slots, length))
     power = np.abs(h) ** 2
+    squares = (np.abs(vectors) ** 2).T
     for _ in range(AMP_ITERATIONS):
         # Pseudo-data of each section: its own mean plus the matched residue, in noise of the residue's variance.
         mean = h * np.einsum("ksw,wl->ksl", share, vectors)
         inner = np.einsum("ksl,wl->ksw", (h.conj() * (residue + mean) / spread).astype(np.complex64), vectors.conj())
-        scores = 2 * inner.real
+        scores = 2 * inner.real - (power / spread).astype(np.float32) @ squares
         scores -= scores.max(axis=2, keepdims=True)
         new = np.exp(scores)
         new /= new.sum(axis=2, keepdims=True)

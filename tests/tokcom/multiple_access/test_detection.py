@@ -44,6 +44,14 @@ def test_posteriors_are_those_of_enumeration(users):
     np.testing.assert_allclose(np.exp(found), np.exp(wanted), atol=2e-3)
 
 
+def test_words_among_which_all_likely_ones_are_suffice():
+    book, h, _, noise, y, priors = slots(np.random.default_rng(6), 2, words=40)
+    every = tuple_posteriors(y, h, noise, book, priors)
+    among = every > np.log(1e-4)
+    assert among.mean() < 0.8
+    np.testing.assert_allclose(np.exp(tuple_posteriors(y, h, noise, book, priors, among)), np.exp(every), atol=6e-3)
+
+
 def test_four_are_told_apart_without_noise():
     book, h, tokens, noise, y, priors = slots(np.random.default_rng(9), 4, words=32, length=16, esn0_db=20)
     even = np.full_like(priors, -np.log(32))

@@ -9,10 +9,10 @@ from tokcom.multiple_access.header import CELLS, UserHeader, decode_header
 
 @given(
     st.integers(0, 65535), st.integers(0, (1 << 24) - 1), st.integers(1, 64), st.integers(1, 64),
-    st.none() | st.integers(0, 4094),
+    st.none() | st.integers(0, 4094), st.integers(0, 3),
 )  # fmt: skip
-def test_what_was_sent_is_what_is_read(frame_id, codebook, rows, columns, cmi):
-    header = UserHeader(frame_id, codebook, (rows, columns), cmi)
+def test_what_was_sent_is_what_is_read(frame_id, codebook, rows, columns, cmi, vectors):
+    header = UserHeader(frame_id, codebook, (rows, columns), cmi, vectors)
     assert decode_header(header.to_symbols()) == header
 
 
