@@ -53,26 +53,13 @@ def characters() -> str:
 def repeats() -> str:
     """Make the table of airtime with repeat requests."""
     curve = {(row["esn0_db"], row["scheme"]): row for row in figures("repeats.json")["curve"]}
-    head = [
-        "Es/N0 dB",
-        "symbols per character, CRC",
-        "posterior",
-        "rounds, CRC",
-        "posterior",
-        "tokens wrong, CRC",
-        "posterior",
-    ]
+    names = {"arq": "CRC, alone", "crc": "CRC, added up", "crc-parts": "CRC, thirds", "posterior": "posterior"}
+    head = ["Es/N0 dB", *(f"{name}: symbols per character, rounds, tokens wrong" for name in names.values())]
     rows = []
     for value in sorted({value for value, _ in curve}):
-        both = [curve[value, name] for name in ("crc", "posterior")]
-        rows.append(
-            [
-                f"{value:g}",
-                *(f"{row['symbols_per_character']:.2f}" for row in both),
-                *(f"{row['rounds']:.1f}" for row in both),
-                *(rate(row["ter"]) for row in both),
-            ]
-        )
+        own = [curve[value, name] for name in names]
+        told = (f"{row['symbols_per_character']:.2f}, {row['rounds']:.1f}, {rate(row['ter'])}" for row in own)
+        rows.append([f"{value:g}", *told])
     return markdown(head, rows)
 
 

@@ -26,7 +26,7 @@ class CausalFilling:
         seconds: time per frame; once it is spent, the rest stays LOST. None: no limit.
     """
 
-    def __init__(self, prior: CausalPrior, beam: int = 24, reach: float = 12.0, seconds: float | None = None):
+    def __init__(self, prior: CausalPrior, beam: int = 40, reach: float = 14.0, seconds: float | None = None):
         self.prior, self._beam, self._reach, self._seconds = prior, beam, reach, seconds
 
     def fill(

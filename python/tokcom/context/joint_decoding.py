@@ -118,8 +118,8 @@ class ContextSettings:
     settle: float = 0.99999
     seconds: float | None = None
     top: int = 1024
-    beam: int = 24
-    reach: float = 12.0
+    beam: int = 40
+    reach: float = 14.0
 
     def __post_init__(self) -> None:
         if not self.reach > 0:

@@ -1,8 +1,8 @@
 """Repeat requests for text: by a CRC, or by the posterior of a decoder that needs none.
 
-Packets are sent until the receiver has what it wants of them; all transmissions of a packet are added (Chase, 1985).
 With a CRC, packets are asked for again whose CRC fails after the Viterbi decoder. Without one, nothing but tokens is on
-the air, the language model takes part in the decoding, and packets are asked for again whose posterior is too low.
+the air, the language model takes part in the decoding, and packets are asked for again whose posterior is too low: as
+many of their coded bits as the posterior lets expect to be needed. A CRC cannot tell how much is missing.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,26 +11,69 @@ from functools import partial
 
 import numpy as np
 
-from tokcom.context.joint_decoding import ContextSettings
-from tokcom.frame import TokenFrame
-from tokcom.link.known_noise import PlainLink
-from tokcom.link.packet_link import LinkConfig
+from tokcom.channel.awgn import noise_variance
+from tokcom.context.acceptance import Acceptance, log_odds_of
+from tokcom.frame import LOST, TokenFrame
 from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery
 from tokcom.models.recovery import load_recovery
-from tokcom.packets.layout import CONTIGUOUS
-from tokcom.packets.mcs_map import MCS_NOT_SENT
+from tokcom.packets.layout import CONTIGUOUS, pack, packet_positions, unpack
 from tokcom_lab.cache import code_of
+from tokcom_lab.curves.coded_parts import STEPS_PER_SYMBOL, CodedParts, ReceivedParts
 from tokcom_lab.curves.crossing import esn0_at
 from tokcom_lab.curves.text_curve import TextBench
 
-MODULATION, TOKENS_PER_PACKET = "16qam", 3
-CODES = {"crc": "k7", "posterior": "k7-bare"}
-"""Rows of codes.json by scheme: CRC-16, and no check."""
-TRANSMISSIONS = 6
-"""Largest number per packet."""
+TOKENS_PER_PACKET = 3
+ROUNDS = 12
+"""Largest number of transmissions of a packet, or of parts of it."""
 AIRTIME = 1.2
 """Airtime at which Es/N0s are compared, over that of packets with a CRC that are sent once."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Rule by which packets are sent, judged and asked for again.
+
+    Attributes:
+        label: what it is.
+        code: row of codes.json: CRC-16, or no check.
+        part: share of a packet's trellis steps that is sent when it is asked for again; None: what its posterior says.
+        combined: what was received before is kept, and added up.
+    """
+
+    label: str
+    code: str = "k7"
+    part: float | None = 1.0
+    combined: bool = True
+
+
+SCHEMES = {
+    "arq": Scheme("CRC, alone", combined=False),
+    "crc": Scheme("CRC, added up"),
+    "crc-parts": Scheme("CRC, thirds", part=1 / 3),
+    "posterior": Scheme("posterior, parts", "k7-bare", None),
+}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Share of a packet that a receiver asks for, by its posterior.
+
+    Attributes:
+        accept: posterior of a packet that is enough.
+        nepers: log-odds that each trellis step adds, at an Es/N0 of 1.
+        parts: of a packet, which are counted: it is asked for at least one, and at most all of them.
+    """
+
+    accept: float = 0.999
+    nepers: float = 0.1
+    parts: int = 6
+
+    def share(self, log_odds: np.ndarray, stages: int, esn0_db: float) -> np.ndarray:
+        """float (n_packets,): share of each packet's trellis steps, `stages`, that is asked for; 0: it is good."""
+        missing = np.maximum(log_odds_of(np.array(self.accept)) - log_odds, 0)
+        steps = missing / self.nepers * noise_variance(esn0_db)
+        return np.minimum(np.ceil(steps / stages * self.parts), self.parts) / self.parts
 
 
 @dataclass(frozen=True)
@@ -52,77 +95,85 @@ class Delivered:
 
 
 def deliver(
-    frame: TokenFrame, scheme: str, recovery: FrameRecovery, esn0_db: float, rng: np.random.Generator
+    frame: TokenFrame, scheme: Scheme, recovery: FrameRecovery, judge: Judge, esn0_db: float, rng: np.random.Generator
 ) -> Delivered:  # fmt: skip
-    """Send a frame until the receiver is content, at most TRANSMISSIONS times.
+    """Send a frame until the receiver is content, in at most ROUNDS rounds.
 
     Args:
         frame: the text.
-        scheme: of CODES.
-        recovery: of mode "context", for the scheme "posterior".
+        scheme: one of SCHEMES.
+        recovery: of mode "context", its posteriors not calibrated, for schemes without a CRC.
+        judge: of packets without a CRC.
         esn0_db: Es/N0 in dB.
         rng: of the noise.
     """
-    link = PlainLink(LinkConfig(CODES[scheme], MODULATION, TOKENS_PER_PACKET), frame.codebook_size, layout=CONTIGUOUS)
-    received, tokens, wanted, symbols, rounds = None, None, None, 0, 0
-    while rounds < TRANSMISSIONS and (wanted is None or wanted.any()):
-        mcs = None if wanted is None else np.where(wanted, 0, MCS_NOT_SENT)
-        signal = link.transmit(frame, mcs=mcs).in_noise(esn0_db, rng)
-        (arrival,) = link.receive(signal)
-        received = arrival.received if received is None else received.with_more(arrival.received)
-        symbols, rounds = symbols + signal.symbols.size, rounds + 1
-        if scheme == "crc":
+    air = CodedParts(scheme.code, frame.codebook_size, TOKENS_PER_PACKET)
+    positions = packet_positions(frame.grid, TOKENS_PER_PACKET, CONTIGUOUS, 0)
+    packets = pack(frame.tokens, positions)
+    heard, before = air.nothing(len(packets)), np.zeros(len(packets), int)
+    tokens, share, wanted, rounds = np.zeros_like(packets), np.ones(len(packets)), np.ones(len(packets), bool), 0
+    while rounds < ROUNDS and wanted.any():
+        count = STEPS_PER_SYMBOL * np.ceil(share * wanted * air.stages / STEPS_PER_SYMBOL - 1e-9).astype(int)
+        arrived = air.send(packets, before, count, esn0_db, rng)
+        heard = heard + arrived if scheme.combined else arrived
+        before, rounds = before + count, rounds + 1
+        received = ReceivedPackets(positions, (ReceivedParts(air.link, heard),))
+        if scheme.part is not None:
             found, good = received.decode()
-            # A packet whose CRC has held is not decoded again.
-            tokens = found if wanted is None else np.where(wanted[:, None], found, tokens)
+            share = np.full(len(packets), scheme.part)
         else:
-            tokens, good = _by_posterior(received, signal.outline, recovery)
-        # What was good enough once is not asked for again, though what came later may cast doubt on it.
-        wanted = ~good if wanted is None else wanted & ~good
-    used = received.positions >= 0
-    sent = np.where(used, frame.tokens[received.positions], 0)
-    return Delivered(symbols, len(frame.tokens), int((tokens != sent)[used].sum()), rounds, int(wanted.sum()))
+            found, log_odds = _by_posterior(received, frame, np.where(wanted[:, None], LOST, tokens), recovery)
+            share = judge.share(log_odds, air.stages, esn0_db)
+            good = share == 0
+        # A packet that was good enough once is not decoded again.
+        tokens = np.where(wanted[:, None], found, tokens)
+        wanted &= ~good
+    wrong = int((tokens != packets)[positions >= 0].sum())
+    symbols = int(before.sum()) // STEPS_PER_SYMBOL
+    return Delivered(symbols, len(frame.tokens), wrong, rounds, int(wanted.sum()))
 
 
 def _by_posterior(
-    received: ReceivedPackets, outline: TokenFrame, recovery: FrameRecovery
+    received: ReceivedPackets, frame: TokenFrame, known: np.ndarray, recovery: FrameRecovery
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Tokens of all packets, and the log-odds of each packet; `known` are those that are decided, or LOST."""
+    outline = frame.with_tokens(unpack(known, received.positions))
     recovered = recovery.recover(outline, received)
     positions = received.positions
-    return np.where(positions >= 0, recovered.frame.tokens[positions], 0), recovered.packets_ok
+    return np.where(positions >= 0, recovered.frame.tokens[positions], 0), recovered.log_odds
 
 
 def repeat_figures(
-    bench: TextBench, accept: float, texts: Sequence[str], esn0_db: Sequence[float],
+    bench: TextBench, judge: Judge, texts: Sequence[str], esn0_db: Sequence[float],
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict:  # fmt: skip
-    """Airtime and residual errors over Es/N0, and the Es/N0 that both schemes need for the same airtime.
+    """Airtime and residual errors over Es/N0, and the Es/N0 that the schemes need for the same airtime.
 
     Args:
         bench: keeps what was measured.
-        accept: posterior of a packet that is enough.
+        judge: of packets without a CRC.
         texts: the messages.
         esn0_db: Es/N0 in dB.
         progress: called with the number of messages done since the last call.
     """
-    recovery = load_recovery(bench.model, "context", context=ContextSettings(accept=accept))
+    recovery = load_recovery(bench.model, "context", acceptance=Acceptance())
     frames = [bench.link.tokenizer.tokenize(text) for text in texts]
-    found: dict[tuple[float, str], list[Delivered]] = {(value, name): [] for value in esn0_db for name in CODES}
+    found: dict[tuple[float, str], list[Delivered]] = {(value, name): [] for value in esn0_db for name in SCHEMES}
     for number, frame in enumerate(frames):
-        for (value, scheme), own in found.items():
+        for (value, name), own in found.items():
             rng = np.random.default_rng([bench.seed, number, round(value * 1000) & 0xFFFFFFFF])
-            content = [code_of(__name__), accept, texts[number], number, value, scheme]
-            figures = bench.remembered(content, partial(_figures_of, frame, scheme, recovery, value, rng))
-            own.append(Delivered(**figures))
+            content = [code_of(__name__), asdict(judge), texts[number], number, value, name]
+            measure = partial(_figures_of, frame, SCHEMES[name], recovery, judge, value, rng)
+            own.append(Delivered(**bench.remembered(content, measure)))
             progress(1)
     characters = sum(map(len, texts))
-    curve = [_point(value, scheme, own, characters) for (value, scheme), own in found.items()]
+    curve = [_point(value, name, own, characters) for (value, name), own in found.items()]
     airtime = AIRTIME * sum(map(_once, frames)) / characters
     reached = {
-        scheme: esn0_at(
-            ((each["esn0_db"], each["symbols_per_character"]) for each in curve if each["scheme"] == scheme), airtime
+        name: esn0_at(
+            ((each["esn0_db"], each["symbols_per_character"]) for each in curve if each["scheme"] == name), airtime
         )
-        for scheme in CODES
+        for name in SCHEMES
     }
     return {"curve": curve, "symbols_per_character": airtime, "esn0_db_at_that_airtime": reached}
 
@@ -145,6 +196,5 @@ def _point(esn0_db: float, scheme: str, found: Sequence[Delivered], characters: 
 
 def _once(frame: TokenFrame) -> int:
     """Symbols of a message's packets with a CRC, sent once."""
-    config = LinkConfig(CODES["crc"], MODULATION, TOKENS_PER_PACKET)
-    bits = config.codec(frame.codebook_size).coded_length
-    return -(-len(frame.tokens) // TOKENS_PER_PACKET) * -(-bits // config.constellation().bits_per_symbol)
+    air = CodedParts(SCHEMES["crc"].code, frame.codebook_size, TOKENS_PER_PACKET)
+    return -(-len(frame.tokens) // TOKENS_PER_PACKET) * -(-air.stages // STEPS_PER_SYMBOL)

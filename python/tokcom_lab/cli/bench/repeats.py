@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @prose_option
 @messages_options(20, longest=50)
-@click.option("--esn0-db", type=Numbers(), default="-1,0,1,2,3,4,5,6", show_default=True)
+@click.option("--esn0-db", type=Numbers(), default="0,1,2,3,4,5,6,7", show_default=True)
 @click.option(
     "--accept", default=0.999, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Posterior of a packet that is enough.",
@@ -30,11 +30,11 @@ def repeats(
     data: tuple[Path, ...], draw: MessageDraw, esn0_db: list[float], accept: float, model: str,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Airtime of text with repeat requests, by CRC and by posterior without a CRC (an hour; an interrupted run
+    """Airtime of text with repeat requests, by CRC and by posterior without a CRC (half an hour; an interrupted run
     resumes)."""
     from tokcom.channel.awgn import noise_variance
     from tokcom_lab.curves.text_curve import TextBench
-    from tokcom_lab.curves.text_repeats import CODES, repeat_figures
+    from tokcom_lab.curves.text_repeats import SCHEMES, Judge, repeat_figures
     from tokcom_lab.text_messages import OWN_PROSE, cut_messages, paragraphs, split, text_files
 
     for value in esn0_db:
@@ -43,8 +43,8 @@ def repeats(
     prose = split(paragraphs(text_files(list(data) or OWN_PROSE)), training=False)
     texts = cut_messages(prose, bench.link.tokenizer, draw)
     with progress_bar() as bar:
-        row = bar.add_task("messages", total=len(texts) * len(esn0_db) * len(CODES))
-        found = repeat_figures(bench, accept, texts, esn0_db, lambda done: bar.advance(row, done))
+        row = bar.add_task("messages", total=len(texts) * len(esn0_db) * len(SCHEMES))
+        found = repeat_figures(bench, Judge(accept), texts, esn0_db, lambda done: bar.advance(row, done))
     if json_file is not None:
         write_json({"command": recorded_command()} | found, json_file)
     else:
