@@ -21,7 +21,6 @@ from tokcom.mcs import USUAL_BITS, Mcs, find_mcs, mcs_table
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery
-from tokcom.packets.layout import packet_layout
 from tokcom_lab.workers import workers
 
 SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",
@@ -89,7 +88,7 @@ def measure_residual(
 
 def _guess_one(model: str, frame: TokenFrame, told: Condition, device: str) -> tuple:
     """Compute the row of one frame whose tokens are guessed, an eighth of them at a time."""
-    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
+    layout = _link(model).transmitter.positions(frame, frame.frame_id)
     bits, guessed = predictability(_recovery(model, device).prior, frame, condition=told)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
@@ -100,7 +99,7 @@ def _measure_one(
     """Compute rows of index, Es/N0 in dB, bits per token and wrong tokens by packet, for one frame and MCS."""
     link, recovery, scheme, rows = _link(model), _recovery(model, device), find_mcs(name), []
     layout_seed = frame.frame_id
-    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
+    layout = link.transmitter.positions(frame, layout_seed)
     bits = predictability(recovery.prior, frame, condition=told)[0][layout].mean(axis=1)
     mcs = np.full(len(layout), scheme.index, np.uint8)
     for number, value in levels(scheme, frame.frame_id, EACH):
