@@ -17,6 +17,7 @@ from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery
+from tokcom.phy.numerology import ESN0_OVER_SNR_DB
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom.tokenizers.video import VideoTokenizer
 from tokcom_lab.curves.video_curve import MCS
@@ -67,7 +68,7 @@ def speed(
                 frame = moving.tokenize(picture, before, frame_id=number, picture_before=earlier)
             with _timed(spent, "transmit"):
                 burst = link.transmit(frame, number)
-            heard = awgn(np.pad(burst, GAP), esn0_db, rng)
+            heard = awgn(np.pad(burst, GAP), esn0_db - ESN0_OVER_SNR_DB, rng)
             with _timed(spent, "receive"):
                 (came,) = link.receive(heard)
             with _timed(spent, "recover"):
