@@ -25,9 +25,9 @@ from tokcom.metrics.pictures import psnr_db
 from tokcom.models.published import load_efficientnet_lite
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.thinning import Thinning, rule_bytes, sent_mask
-from tokcom.source.chooser import FIRST
+from tokcom.source.chooser import TokenChooser
 from tokcom.source.filling import expected_picture
-from tokcom.source.relevance import most_relevant, relevant_regions, spread_first, surprise, token_relevance
+from tokcom.source.relevance import sent_first
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import as_input
 from tokcom_lab.cache import FOLDER, RESULTS, Table, code_of, keep_array, key_of
@@ -36,7 +36,9 @@ from tokcom_lab.case_study.picture_codecs import load_codec
 SIDE = 128
 """Side in pixels to which pictures are resampled for the judge."""
 WEIGHT_DECAY, EPOCHS = 1e-3, 300
-TOKEN_RULES = "relevance", "relevance, regions", "predictability", "low variance", "random", "checkerboard", "spread"
+CHOSEN = {"relevance": "relevance", "relevance, regions": "regions", "distortion": "distortion", "surprise": "surprise"}
+"""The choices of `source.choices` that are measured, by the rule's name here."""
+TOKEN_RULES = *CHOSEN, "low variance", "random", "checkerboard", "spread"
 CODECS = "webp", "avif"
 
 
@@ -136,11 +138,11 @@ class RelevanceBench:
         self.pictures, self.labels, self.judge, self.seed = pictures, labels, judge, seed
         self.tokenizer, self.prior = tokenizer, prior
         self.frames = tokenizer.frames(tokens)
-        self._classifier = classifier
+        self._choosers = {rule: TokenChooser(each, prior, tokenizer, classifier) for rule, each in CHOSEN.items()}
         code = code_of("tokcom.source", "tokcom.context", "tokcom.tokenizers"), code_of(__name__)
         self.content = [key_of(pictures, labels, tokens), tokenizer.codebook, prior.codebook, judge.content, seed, code]
         self._random = np.random.default_rng(seed).random((len(tokens), prod(tokenizer.grid)))
-        self._known: dict[tuple[int, int], dict[str, np.ndarray]] = {}
+        self._ranked: dict[tuple[str, int], np.ndarray | None] = {}
 
     @property
     def all_bits(self) -> int:
@@ -158,25 +160,13 @@ class RelevanceBench:
         if rule in ("checkerboard", "spread"):
             return Thinning(rule, count)
         if rule == "random":
-            return most_relevant(self._random[number], count)
+            return sent_first(np.argsort(self._random[number]), count)
         if rule == "low variance":
-            return most_relevant(_variances(self.pictures[number], self.tokenizer.grid), count)
-        known = self._values(number, count // FIRST)
-        if rule == "relevance, regions":
-            return relevant_regions(known["relevance"], self.tokenizer.grid, count)
-        return most_relevant(known[rule], count, known["first"])
-
-    def _values(self, number: int, first: int) -> dict[str, np.ndarray]:
-        """Compute relevance and surprise of a frame's tokens, given the first ones of the spread."""
-        if (number, first) not in self._known:
-            frame = self.frames[number]
-            places, predictions = spread_first(frame, self.prior, first)
-            self._known[number, first] = {
-                "first": places,
-                "relevance": token_relevance(frame, predictions, self.tokenizer, self._classifier),
-                "predictability": surprise(frame, predictions),
-            }
-        return self._known[number, first]
+            return sent_first(np.argsort(-_variances(self.pictures[number], self.tokenizer.grid)), count)
+        chooser, frame = self._choosers[rule], self.frames[number]
+        if (rule, number) not in self._ranked:
+            self._ranked[rule, number] = chooser.ranked(frame)
+        return chooser.thinning(frame, count, self._ranked[rule, number])
 
     def sent(self, rule: str, share: float) -> RelevancePoint:
         """Send a share of the tokens without losses; the bits are those of the rule and of the tokens."""

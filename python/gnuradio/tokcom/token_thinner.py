@@ -30,9 +30,10 @@ class token_thinner(BackgroundPduBlock):
     Parameters:
         model: a model of the zoo, by name or folder, whose networks choose.
         choice: "spread": evenly spread tokens; "checkerboard": one colour, then the other; "regions": more tokens of
-            the regions that matter to the class of the picture; "relevance": tokens that matter to it and that the
-            context model does not expect; "surprise": those that it does not expect. The first two need no network;
-            the last two are signalled by a map of a bit per token.
+            the regions that matter to the class of the picture; "relevance": tokens whose guess by the receiver's model
+            would change the picture and its class most; "distortion": the picture alone; "surprise": tokens that the
+            model expects least. The first two need no network; the last three are signalled by a map of one bit per
+            token.
         bits: largest number of bits of tokens and rule per frame, channel code not counted; 0 for no such budget.
         airtime: largest duration of a burst in seconds, with preamble and header; 0 for no such budget. Exactly one of
             the two budgets must be above 0.

@@ -44,7 +44,7 @@ def load_chooser(model: str, choice: str) -> "TokenChooser":
         ModelError: there is no such model, or it lacks a part that the choice needs.
         ParameterError: there is no such choice.
     """
-    from tokcom.source.choices import CHECKERBOARD, CHOICES, SPREAD, SURPRISE
+    from tokcom.source.choices import CHECKERBOARD, CHOICES, DISTORTION, SPREAD, SURPRISE
     from tokcom.source.chooser import TokenChooser
 
     if choice in (SPREAD, CHECKERBOARD) or choice not in CHOICES:
@@ -52,4 +52,5 @@ def load_chooser(model: str, choice: str) -> "TokenChooser":
     prior = load_context(model, "cpu")
     if choice == SURPRISE:
         return TokenChooser(choice, prior)
-    return TokenChooser(choice, prior, load_tokenizer(model, 0, "cpu"), load_classifier(model, "cpu"))
+    tokenizer = load_tokenizer(model, 0, "cpu")
+    return TokenChooser(choice, prior, tokenizer, None if choice == DISTORTION else load_classifier(model, "cpu"))

@@ -39,15 +39,16 @@ def thin_to_bytes(
         raise ParameterError(
             f"a frame of {len(frame.tokens)} tokens must be coded whole; at most {MAX_THINNED} can be thinned"
         )
+    ranked = chooser.ranked(frame)
     found, low, high = None, 1, len(frame.tokens) - 1
     while low <= high:
         middle = (low + high) // 2
-        thinned = chooser.thin(frame, middle)
+        thinned = chooser.thin(frame, middle, ranked)
         if coded_bytes(thinned, prior, settings) <= n_bytes:
             found, low = thinned, middle + 1
         else:
             high = middle - 1
     if found is None:
-        least = coded_bytes(chooser.thin(frame, 1), prior, settings)
+        least = coded_bytes(chooser.thin(frame, 1, ranked), prior, settings)
         raise ParameterError(f"{n_bytes} bytes hold no token of a frame; one token and its rule take {least}")
     return found

@@ -1,9 +1,9 @@
-"""Relevance of tokens to a task: how much its decision changes if the receiver's model guesses a token.
+"""What it costs to guess a token: information, squared error of the picture, or relevance to a task.
 
 The task is the class of the picture by a network that the transmitter has. To first order, replacing a token's code
-vector e by that of word w changes the network's margin by its gradient times (w - e). Its absolute value, averaged over
-words with the prior's probabilities, joins both reasons to send a token: that the task needs it, and that the model
-does not expect it.
+vector e by that of word w changes the network's margin by its gradient times (w - e). The mean of its absolute value
+over words, with the prior's probabilities, is the task's share in a token's relevance; the other is the error of the
+picture, because what is recognised of a blurred picture is not what its gradient says.
 """
 
 import numpy as np
@@ -14,44 +14,64 @@ from tokcom.context.prior import Prior
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.halton import halton_order
 from tokcom.packets.thinning import DENSITIES, REGIONS_PER_SIDE, Thinning, region_of
+from tokcom.source.ranking import Cost
 from tokcom.tokenizers.vq import VQTokenizer
 
-
-def spread_first(frame: TokenFrame, prior: Prior, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Predict tokens from the first places of the Halton order.
-
-    Returns:
-        int64 (count,), these places; and float32 (n_tokens, codebook_size), log-probabilities of all tokens, which are
-        those of an even guess for the places themselves.
-    """
-    first = halton_order(frame.grid)[:count]
-    wanted = np.ones(len(frame.tokens), bool)
-    wanted[first] = False
-    found = np.full((len(frame.tokens), frame.codebook_size), -np.log(frame.codebook_size), np.float32)
-    if wanted.any():
-        seen = np.where(wanted, LOST, frame.tokens).astype(np.int32)
-        found[wanted] = prior.log_probabilities(seen[None], wanted[None], [prior.told_with(frame)])
-    return first, found
+TASK = 0.3
+"""Exponent of the task's share in relevance; that of the picture's error is 1 - TASK."""
 
 
-def surprise(frame: TokenFrame, predictions: np.ndarray) -> np.ndarray:
-    """Compute the information of each token in nats, float32 (n_tokens,)."""
-    return -predictions[np.arange(len(frame.tokens)), frame.tokens]
+def surprise(frame: TokenFrame) -> Cost:
+    """Make the cost that is the information of a token, in nats."""
+
+    def cost(places: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        return -np.log(probabilities[np.arange(len(places)), frame.tokens[places]] + 1e-30)
+
+    return cost
 
 
-def token_relevance(
-    frame: TokenFrame, predictions: np.ndarray, tokenizer: VQTokenizer, classifier: Classifier
-) -> np.ndarray:  # fmt: skip
-    """Compute the relevance of each token to the class of the picture.
+def distortion(frame: TokenFrame, tokenizer: VQTokenizer) -> Cost:
+    """Make the cost that is the squared error of a token's code vector if its expectation takes its place.
 
     Args:
         frame: a whole frame.
-        predictions: from `spread_first`.
-        tokenizer: the tokenizer, in PyTorch, on the CPU.
+        tokenizer: its tokenizer, in PyTorch, on the CPU.
+    """
+    codes = tokenizer.network.codebook.float().numpy()
+
+    def cost(places: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        return np.square(probabilities @ codes - codes[frame.tokens[places]]).sum(1)
+
+    return cost
+
+
+def relevance(frame: TokenFrame, tokenizer: VQTokenizer, classifier: Classifier) -> Cost:
+    """Make the cost that joins the squared error of a token's code vector and the expected change of a task's margin.
+
+    Args:
+        frame: a whole frame.
+        tokenizer: its tokenizer, in PyTorch, on the CPU.
+        classifier: the task.
+    """
+    change, error = margin_change(frame, tokenizer, classifier), distortion(frame, tokenizer)
+
+    def cost(places: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        expected = (probabilities * change[places]).sum(1)
+        return error(places, probabilities) ** (1 - TASK) * expected**TASK
+
+    return cost
+
+
+def margin_change(frame: TokenFrame, tokenizer: VQTokenizer, classifier: Classifier) -> np.ndarray:
+    """Compute how much the margin between the most likely class and the others changes if a word replaces a token.
+
+    Args:
+        frame: a whole frame.
+        tokenizer: its tokenizer, in PyTorch, on the CPU.
         classifier: the task.
 
     Returns:
-        float32 (n_tokens,), expected absolute change of the margin between the most likely class and the others.
+        float32 (n_tokens, codebook_size), the absolute change to first order.
     """
     network = tokenizer.network
     codes = network.codebook.float()
@@ -63,28 +83,34 @@ def token_relevance(
         others = torch.cat((logits[:likeliest], logits[likeliest + 1 :]))
         (gradient,) = torch.autograd.grad(logits[likeliest] - others.logsumexp(0), vectors)
     along = gradient.reshape(len(tokens), -1) @ codes.T
-    change = (along - along.gather(1, tokens[:, None])).abs()
-    return (torch.from_numpy(predictions).exp() * change).sum(1).numpy()
+    return (along - along.gather(1, tokens[:, None])).abs().numpy()
 
 
-def most_relevant(values: np.ndarray, count: int, first: np.ndarray | None = None) -> Thinning:
-    """Make the rule that sends the tokens of the largest values, as a map.
+def relevance_from_spread(
+    frame: TokenFrame, prior: Prior, count: int, tokenizer: VQTokenizer, classifier: Classifier
+) -> np.ndarray:  # fmt: skip
+    """Compute the relevance of all tokens if the first `count` places of the Halton order are sent.
 
-    Args:
-        values: float (n_tokens,), relevance, or any other reason to send a token.
-        count: number of tokens.
-        first: places that are sent in any case, at most `count`.
+    Returns:
+        float32 (n_tokens,); at the places sent, as if the guess were even.
     """
-    ranked = np.array(values, float)
-    if first is not None:
-        ranked[first] = np.inf
-    places = np.sort(np.argsort(-ranked, kind="stable")[:count])
-    return Thinning("places", count, places=tuple(places.tolist()))
+    open_ = np.ones(len(frame.tokens), bool)
+    open_[halton_order(frame.grid)[:count]] = False
+    probabilities = np.full((len(open_), frame.codebook_size), 1 / frame.codebook_size, np.float32)
+    if open_.any():
+        seen = np.where(open_, LOST, frame.tokens).astype(np.int32)
+        probabilities[open_] = np.exp(prior.log_probabilities(seen[None], open_[None], [prior.told_with(frame)]))
+    return relevance(frame, tokenizer, classifier)(np.arange(len(open_)), probabilities)
 
 
-def relevant_regions(relevance: np.ndarray, grid: tuple[int, ...], count: int) -> Thinning:
+def sent_first(ranked: np.ndarray, count: int) -> Thinning:
+    """Make the rule that sends the first `count` of ranked places, as a map."""
+    return Thinning("places", count, places=tuple(np.sort(ranked[:count]).tolist()))
+
+
+def relevant_regions(values: np.ndarray, grid: tuple[int, ...], count: int) -> Thinning:
     """Make the rule that sends more tokens of relevant regions, a quarter of the regions for each level."""
-    mean = np.bincount(region_of(grid), relevance) / np.bincount(region_of(grid))
+    mean = np.bincount(region_of(grid), values) / np.bincount(region_of(grid))
     levels = np.empty(len(mean), int)
     levels[np.argsort(-mean, kind="stable")] = np.arange(len(mean)) * len(DENSITIES) // REGIONS_PER_SIDE**2
     return Thinning("regions", count, levels=tuple(levels.tolist()))

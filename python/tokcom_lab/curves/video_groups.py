@@ -34,7 +34,7 @@ VISITS = 4
 
 @dataclass(frozen=True)
 class Sending:
-    """How frames of videos are sent: frames per burst, tokens per packet, Es/N0, and the expected share of wrong tokens
+    """Settings of a link for videos: frames per burst, tokens per packet, Es/N0, and the expected share of wrong tokens
     within which the policy "semantic" stays."""
 
     group: int

@@ -32,7 +32,8 @@ def test_what_is_refused(tiny_model):
     for arguments, message in (
         (("best",), "choice is 'best'; it must be one of spread, checkerboard"),
         (("surprise",), "needs a context model"),
-        (("regions", prior), "needs a tokenizer and a classifier"),
+        (("distortion", prior), "needs a tokenizer of pictures"),
+        (("regions", prior, load_tokenizer(str(tiny_model), 0, "cpu")), "needs a classifier of pictures"),
     ):  # fmt: skip
         with pytest.raises(ParameterError, match=message):
             TokenChooser(*arguments)

@@ -10,7 +10,16 @@ from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.packets.halton import halton_order
 from tokcom.packets.thinning import region_of
 from tokcom.source.filling import expected_picture
-from tokcom.source.relevance import most_relevant, relevant_regions, spread_first, surprise, token_relevance
+from tokcom.source.relevance import (
+    TASK,
+    distortion,
+    margin_change,
+    relevance,
+    relevance_from_spread,
+    relevant_regions,
+    sent_first,
+    surprise,
+)
 
 
 @pytest.fixture
@@ -22,21 +31,10 @@ def parts(tiny_model):
     return tokenizer.tokenize(picture), load_context(name, "cpu"), tokenizer, load_classifier(name, "cpu")
 
 
-def test_predictions_are_the_models_given_the_first_places(parts):
-    frame, prior, _, _ = parts
-    first, logs = spread_first(frame, prior, 5)
-    np.testing.assert_array_equal(first, halton_order(frame.grid)[:5])
-    wanted = ~np.isin(np.arange(16), first)
-    seen = np.where(wanted, LOST, frame.tokens).astype(np.int32)
-    np.testing.assert_array_equal(logs[wanted], prior.log_probabilities(seen[None], wanted[None], [NOTHING]))
-    np.testing.assert_allclose(surprise(frame, logs)[first], np.log(frame.codebook_size), rtol=1e-6)
-
-
-def test_relevance_is_the_expected_change_of_the_margin(parts):
+def test_margins_change_by_the_gradient(parts):
     """The gradient, by finite differences in double precision."""
-    frame, prior, tokenizer, classifier = parts
-    _, logs = spread_first(frame, prior, 0)
-    found = token_relevance(frame, logs, tokenizer, classifier)
+    frame, _, tokenizer, classifier = parts
+    found = margin_change(frame, tokenizer, classifier)
     codes, step = tokenizer.network.codebook.double(), 1e-5
     network, task = deepcopy(tokenizer.network).double(), deepcopy(classifier.network).double()
     tokens = frame.tokens.astype(np.int64)
@@ -53,14 +51,39 @@ def test_relevance_is_the_expected_change_of_the_margin(parts):
         moved = vectors.clone()
         moved[place] += step * (codes[word] - codes[tokens[place]])
         changes.append((margin(moved) - margin(vectors)) / step)
-    expected = float(np.exp(logs[place].astype(float)) @ np.abs(changes))
-    assert found[place] == pytest.approx(expected, rel=0.02, abs=1e-6)
+    np.testing.assert_allclose(found[place], np.abs(changes), rtol=0.02, atol=1e-5)
 
 
-def test_maps_hold_the_largest_values_and_the_first_places():
-    values = np.arange(16.0)
-    assert most_relevant(values, 4).places == (12, 13, 14, 15)
-    assert most_relevant(values, 4, np.array([3, 0])).places == (0, 3, 14, 15)
+def test_costs_of_guesses_by_hand(parts):
+    frame, _, tokenizer, classifier = parts
+    codes, places = tokenizer.network.codebook.numpy(), np.array([2, 11])
+    first, second = 1, 3
+    guesses = np.zeros((2, frame.codebook_size), np.float32)
+    guesses[:, first], guesses[:, second] = 0.25, 0.75
+    expected = 0.25 * codes[first] + 0.75 * codes[second]
+    errors = [((expected - codes[frame.tokens[place]]) ** 2).sum() for place in places]
+    np.testing.assert_allclose(distortion(frame, tokenizer)(places, guesses), errors, rtol=1e-5)
+    change = margin_change(frame, tokenizer, classifier)[places] @ guesses[0]
+    joined = np.array(errors) ** (1 - TASK) * change**TASK
+    np.testing.assert_allclose(relevance(frame, tokenizer, classifier)(places, guesses), joined, rtol=1e-4)
+    sure = np.full((2, frame.codebook_size), 1 / frame.codebook_size, np.float32)
+    np.testing.assert_allclose(surprise(frame)(places, sure), np.log(frame.codebook_size), rtol=1e-5)
+
+
+def test_relevance_of_regions_looks_from_spread_places(parts):
+    frame, prior, tokenizer, classifier = parts
+    found = relevance_from_spread(frame, prior, 5, tokenizer, classifier)
+    open_ = ~np.isin(np.arange(16), halton_order(frame.grid)[:5])
+    seen = np.where(open_, LOST, frame.tokens).astype(np.int32)
+    guesses = np.exp(prior.log_probabilities(seen[None], open_[None], [NOTHING]))
+    expected = relevance(frame, tokenizer, classifier)(np.flatnonzero(open_), guesses)
+    np.testing.assert_allclose(found[open_], expected, rtol=1e-5)
+    whole = relevance_from_spread(frame, prior, 16, tokenizer, classifier)
+    assert (whole[~open_] == found[~open_]).all() and np.isfinite(whole).all()
+
+
+def test_maps_hold_the_first_places():
+    assert sent_first(np.array([15, 0, 12, 3]), 3).places == (0, 12, 15)
 
 
 def test_relevant_regions_come_first():
