@@ -204,6 +204,8 @@ def extension_bytes(burst, tag=None):
         elements += element(7, [width, *(digest(burst)[:4] if tag is None else tag)])
     if burst.rule:
         elements += element(8, burst.rule)
+    if burst.layout == "frames":
+        elements += element(9, [])
     if burst.follows and layout_number(burst) < 1026:
         elements += element(14, [burst.follows], ignorable=True)
     symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
@@ -334,7 +336,7 @@ def whole_layout(burst):
     if burst.layout == "importance":
         return np.array(sorted(range(count), key=lambda position: importance(position, burst)))
     outputs = np.random.PCG64(burst.layout_seed).random_raw(count)
-    if len(burst.shape) != 3 or burst.quantizers > 1:
+    if burst.layout != "frames" or len(burst.shape) != 3 or burst.quantizers > 1:
         return np.argsort(outputs, kind="stable")
     frames, waiting = [], count // burst.shape[0]
     for number in range(burst.shape[0]):
@@ -497,6 +499,8 @@ def projects_own(burst, profile):
 
 
 def a_burst(shape, mcs, seed=0, **fields):
+    if len(shape) == 3 and fields.get("quantizers", 1) == 1:
+        fields = {"layout": "frames"} | fields
     burst = Burst(np.zeros(0), shape, np.asarray(mcs), **fields)
     tokens = np.random.default_rng(seed).integers(burst.codebook_size, size=prod(shape))
     if burst.words:
