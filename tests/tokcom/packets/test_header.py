@@ -394,7 +394,9 @@ def test_an_extension_of_more_symbols_than_it_needs_is_refused():
 
 
 def test_an_element_that_must_be_known_and_is_not_is_named_with_its_frame():
-    with pytest.raises(HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 10, 200") as caught:
+    with pytest.raises(
+        HeaderError, match=r"frame 77 of stream 5, codebook 0x12345678, needs element 10, 200"
+    ) as caught:
         parse(bytes.fromhex("51 07 78 c8"))
     assert caught.value.kind == "element"
 
