@@ -68,6 +68,12 @@ TOKCOM = [
     ),
     ("figures of a model of speech", "models measure speech8k --data data", "speech8k is of speech; only models of"),
     ("sentences' codes of a text", "sentence-code file --to tables.safetensors", "file: not WordNet's file of nouns"),
+    ("Lyra without its networks", "bench speech --systems lyra", "the system lyra needs the folder of its networks"),
+    (
+        "Lyra in an empty folder",
+        "bench speech --systems lyra --lyra empty",
+        "soundstream_encoder.tflite: there is no such file",
+    ),
     ("calibrating a model that is not there", "calibrate --data data --model mine", "card.json: no such file"),
     ("groups of photographs", "residual --model mine --data data --group 2", "--group 2 is for frames of videos"),
     ("a folder that is no language model", "models import-text empty", "a folder of transformers holds a config.json"),

@@ -12,8 +12,8 @@ STEPS = 16
 """A sixteenth of the tokens is ranked at a time; more steps, each of which evaluates the model, hardly rank better."""
 
 Cost = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""What it costs to guess tokens: takes int64 (n,) places and float32 (n, codebook_size) probabilities of the tokens
-there, returns float (n,)."""
+"""Cost of guessing tokens: takes int64 (n,) places and float32 (n, codebook_size) probabilities of the tokens there,
+returns float (n,)."""
 
 
 def ranked_places(frame: TokenFrame, prior: Prior, cost: Cost, count: int | None = None) -> np.ndarray:

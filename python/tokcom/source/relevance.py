@@ -1,4 +1,4 @@
-"""What it costs to guess a token: information, squared error of the picture, or relevance to a task.
+"""Cost of guessing a token: its information, the squared error of the picture, or its relevance to a task.
 
 The task is the class of the picture by a network that the transmitter has. To first order, replacing a token's code
 vector e by that of word w changes the network's margin by its gradient times (w - e). The mean of its absolute value

@@ -12,18 +12,22 @@ from tokcom.link.recovery import FrameRecovery
 from tokcom.models.installed import model_card
 from tokcom.models.recovery import load_recovery
 from tokcom.models.speech import load_speech_tokenizer
+from tokcom.tokenizers.lyra import LyraTokenizer
 from tokcom_lab.cache import model_content
 from tokcom_lab.speech.bench import SpeechMaterial
 from tokcom_lab.speech.dataset import Speech, load_speech
 from tokcom_lab.speech.digits import DigitRecognizer, digits_of
 from tokcom_lab.speech.figure import draw_spectrograms
 from tokcom_lab.speech.quality import PER_SPEAKER, estoi_of, excerpts, spread
-from tokcom_lab.speech.systems import DROP, Codec2System, SpeechSystem, TokenSystem
+from tokcom_lab.speech.systems import DROP, Codec2System, LyraSystem, SpeechSystem, TokenSystem
 
 WORDS = 128
 """Words of the pitch in the cached recordings."""
 CODEC2 = {"1300": ("bpsk", "3/4"), "700C": ("bpsk", "1/2")}
 """Modulation and code rate of Codec2's modes: about as many symbols per packet as the tokens'."""
+LYRA = "lyra"
+LYRA_SENT = "16qam", "1/2"
+"""Modulation and code rate of Lyra at 3.2 kbit/s, chosen likewise."""
 CONCEALING = {DROP: DROP, "mask": "context"}
 """Receivers of tokens that conceal losses, and the system that brings them into the measurement."""
 
@@ -46,9 +50,19 @@ def bench_material(folder: Path, per_speaker: int, digits: int) -> SpeechMateria
 
 
 def bench_systems(
-    model: str, names: Sequence[str], frames: int
+    model: str, names: Sequence[str], frames: int, lyra: Path | None = None
 ) -> tuple[list[SpeechSystem], list[SpeechSystem]]:  # fmt: skip
-    """Systems by name: receivers of tokens and modes of Codec2; and those that conceal lost packets."""
+    """Systems by name: receivers of tokens, modes of Codec2, and Lyra; and those that conceal lost packets.
+
+    Args:
+        model: a model of speech, by name or folder.
+        names: of the systems.
+        frames: frames of 40 ms per frame of tokens.
+        lyra: folder of Lyra's networks, where it is among them.
+    """
+    others = {name: Codec2System(name, *CODEC2[name]) for name in names if name in CODEC2}
+    if LYRA in names:
+        others[LYRA] = LyraSystem(LyraTokenizer(lyra), *LYRA_SENT)
     tokenizer = load_speech_tokenizer(model)
 
     @cache
@@ -60,9 +74,9 @@ def bench_systems(
         content = model_content(model) if informed else [model_card(model).part("tokenizer")["sha256"]]
         return TokenSystem(tokenizer, receiver, recovery(receiver), frames, content=content)
 
-    chosen = [Codec2System(name, *CODEC2[name]) if name in CODEC2 else tokens(name) for name in names]
+    chosen = [others[name] if name in others else tokens(name) for name in names]
     concealing = [tokens(receiver) for receiver, wanted in CONCEALING.items() if wanted in names]
-    return chosen, [*concealing, *(each for each in chosen if isinstance(each, Codec2System))]
+    return chosen, [*concealing, *others.values()]
 
 
 def picture_of(path: Path, folder: Path, systems: Sequence[SpeechSystem], esn0_db: float, seed: int) -> None:

@@ -1,24 +1,29 @@
-"""Systems that bring speech through noise: tokens with several receivers, and Codec2, all with K=7 and packets of
-80 ms."""
+"""Systems that bring speech through noise: tokens with several receivers, Codec2 and Lyra, all with K=7 and
+packets of 80 ms."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.known_noise import PlainLink
 from tokcom.link.packet_link import LinkConfig
 from tokcom.link.recovery import FrameRecovery
+from tokcom.packets.bits import bits_to_tokens, tokens_to_bits
 from tokcom.packets.layout import CONTIGUOUS, SPREAD
 from tokcom.tokenizers.codec2 import Codec2Tokenizer
-from tokcom.tokenizers.pitch import FRAME
+from tokcom.tokenizers.lyra import LyraDecoder, LyraTokenizer
+from tokcom.tokenizers.pitch import FRAME, RATE
 from tokcom.tokenizers.speech import SpeechDecoder, SpeechTokenizer
 
 PACKET_FRAMES = 2
 """Frames of 40 ms per packet."""
+LYRA_WIDTH = 4
+"""Bits per word of Lyra's."""
 DROP = "drop"
 """Receiver that discards packets whose CRC fails; the decoder goes on with the sound before."""
 
@@ -106,8 +111,50 @@ class TokenSystem(SpeechSystem):
         return np.concatenate([*heard, decoder.finish()])[: len(signal)]
 
 
-class Codec2System(SpeechSystem):
-    """Bits of Codec2; a packet whose CRC fails is replaced by the one before.
+class BitSystem(SpeechSystem):
+    """Bits of a codec; in place of a packet whose CRC fails, the sound before goes on and fades.
+
+    Args:
+        name: for tables.
+        bit_rate: bits per second of the codec.
+        bits: per frame of the codec, which is a whole part of a packet.
+        frames: of the codec per packet.
+        modulation, rate: of all packets.
+    """
+
+    def __init__(self, name: str, bit_rate: float, bits: int, frames: int, modulation: str, rate: str):
+        self.name, self.content, self.bit_rate, self._frames = name, [name, modulation, rate], bit_rate, frames
+        config = LinkConfig("k7", modulation, frames * bits, rate=rate)
+        self._link = PlainLink(config, 2, layout=CONTIGUOUS)
+        self.symbols = -(-config.codec(2).coded_length // config.constellation().bits_per_symbol)
+
+    @abstractmethod
+    def encode(self, signal: np.ndarray) -> np.ndarray:
+        """Bits of a signal of whole packets, uint8 (frames, bits)."""
+
+    @abstractmethod
+    def decode(self, bits: np.ndarray, usable: np.ndarray) -> np.ndarray:
+        """The signal of bits, float32 (n,), without the codec's delay; `usable`, bool (frames,), says which came."""
+
+    def through_noise(self, signal: np.ndarray, esn0_db: float, rng: np.random.Generator) -> np.ndarray:
+        bits = self._encoded(signal)
+        frame = BitFrame(bits.ravel().astype(np.int32), self.name)
+        (arrival,) = self._link.receive(self._link.transmit(frame).in_noise(esn0_db, rng))
+        received = arrival.frame.tokens.reshape(bits.shape)
+        usable = (received != LOST).all(1)
+        return self.decode(np.where(usable[:, None], received, 0), usable)[: len(signal)]
+
+    def through_losses(self, signal: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+        bits = self._encoded(signal)
+        usable = np.repeat(rng.random(len(bits) // self._frames) >= share, self._frames)
+        return self.decode(np.where(usable[:, None], bits, 0), usable)[: len(signal)]
+
+    def _encoded(self, signal: np.ndarray) -> np.ndarray:
+        return self.encode(np.pad(signal, (0, -len(signal) % (PACKET_FRAMES * FRAME))))
+
+
+class Codec2System(BitSystem):
+    """Bits of Codec2.
 
     Args:
         mode: of `codec2.MODES`, of 40 ms.
@@ -115,31 +162,40 @@ class Codec2System(SpeechSystem):
     """
 
     def __init__(self, mode: str, modulation: str, rate: str):
-        self.name, self.content = f"Codec2 {mode}", ["codec2", mode, modulation, rate]
         self._codec, self._delay = Codec2Tokenizer(mode), codec2_delay(mode)
-        self.bit_rate = self._codec.bit_rate
-        self._bits = PACKET_FRAMES * self._codec.mode.bits
-        config = LinkConfig("k7", modulation, self._bits, rate=rate)
-        self._link = PlainLink(config, 2, layout=CONTIGUOUS)
-        self.symbols = -(-config.codec(2).coded_length // config.constellation().bits_per_symbol)
+        bits = self._codec.mode.bits
+        super().__init__(f"Codec2 {mode}", self._codec.bit_rate, bits, PACKET_FRAMES, modulation, rate)
 
-    def through_noise(self, signal: np.ndarray, esn0_db: float, rng: np.random.Generator) -> np.ndarray:
-        bits = self._padded(signal)
-        frame = BitFrame(bits.ravel().astype(np.int32), self.name)
-        (arrival,) = self._link.receive(self._link.transmit(frame).in_noise(esn0_db, rng))
-        received = arrival.frame.tokens.reshape(bits.shape)
-        return self._heard(signal, received, (received != LOST).all(1))
+    def encode(self, signal: np.ndarray) -> np.ndarray:
+        return self._codec.encode(signal)
 
-    def through_losses(self, signal: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-        bits = self._padded(signal)
-        return self._heard(signal, bits, np.repeat(rng.random(len(bits) // PACKET_FRAMES) >= share, PACKET_FRAMES))
+    def decode(self, bits: np.ndarray, usable: np.ndarray) -> np.ndarray:
+        return np.pad(self._codec.decode(bits, usable)[self._delay :], (0, self._delay))
 
-    def _padded(self, signal: np.ndarray) -> np.ndarray:
-        return self._codec.encode(np.pad(signal, (0, -len(signal) % (PACKET_FRAMES * FRAME))))
 
-    def _heard(self, signal: np.ndarray, bits: np.ndarray, usable: np.ndarray) -> np.ndarray:
-        heard = self._codec.decode(np.where(usable[:, None], bits, 0), usable)
-        return np.pad(heard[self._delay :], (0, self._delay))[: len(signal)]
+class LyraSystem(BitSystem):
+    """Words of Lyra as bits, the signal brought to its 16 kHz and back.
+
+    Args:
+        tokenizer: the tokenizer.
+        modulation, rate: of all packets.
+    """
+
+    def __init__(self, tokenizer: LyraTokenizer, modulation: str, rate: str):
+        self._tokenizer = tokenizer
+        hops = PACKET_FRAMES * FRAME * (tokenizer.rate // RATE) // tokenizer.hop
+        bits = tokenizer.quantizers * LYRA_WIDTH
+        super().__init__(f"Lyra {tokenizer.bit_rate:.0f}", tokenizer.bit_rate, bits, hops, modulation, rate)
+
+    def encode(self, signal: np.ndarray) -> np.ndarray:
+        faster = resample_poly(signal, self._tokenizer.rate // RATE, 1)
+        frame = self._tokenizer.tokenize(np.clip(faster, -1, 1).astype(np.float32))
+        return tokens_to_bits(frame.tokens.reshape(frame.grid).T, LYRA_WIDTH)
+
+    def decode(self, bits: np.ndarray, usable: np.ndarray) -> np.ndarray:
+        words = np.where(usable[:, None], bits_to_tokens(bits.astype(np.int32), LYRA_WIDTH), LOST)
+        heard = LyraDecoder(self._tokenizer).push(words.T)
+        return resample_poly(heard, 1, self._tokenizer.rate // RATE).astype(np.float32)
 
 
 @cache

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from tokcom.errors import ModelError
+from tokcom.frame import LOST, TokenFrame
 from tokcom.models.recovery import load_recovery
 from tokcom.models.speech import load_speech_tokenizer
 from tokcom.tokenizers.codec2 import Codec2Tokenizer
 from tokcom.tokenizers.sounds import read_sound
+from tokcom_lab.speech import systems
 from tokcom_lab.speech.bench import CLEAN, SpeechPoint, needed_esn0_db
-from tokcom_lab.speech.systems import DROP, Codec2System, TokenSystem, codec2_delay
+from tokcom_lab.speech.systems import DROP, Codec2System, LyraSystem, TokenSystem, codec2_delay
 
 
 @pytest.mark.parametrize("receiver", [DROP, "keep", "list", "context"])
@@ -44,6 +46,39 @@ def test_codec2_without_noise_is_the_codec():
     assert np.corrcoef(heard[: len(alone)], alone[: len(heard)])[0, 1] > 0.9 and system.symbols == 168
     silent = system.through_noise(signal, -20.0, np.random.default_rng(0))
     assert np.square(silent).mean() < 0.1 * np.square(heard).mean()
+
+
+class Halves:
+    """A codec of Lyra's interface: a hop's words are the four bits of its level, and its samples the level."""
+
+    rate, hop, quantizers, bit_rate = 16_000, 320, 16, 3200.0
+
+    def tokenize(self, signal):
+        levels = np.round((signal.reshape(-1, 320).mean(1) + 1) * 7).astype(int)
+        return TokenFrame(np.tile(levels, 16), "lyra2-16", 16, (16, len(levels)), "speech", None, 0, 16)
+
+
+class HalvesDecoder:
+    def __init__(self, tokenizer):
+        pass
+
+    def push(self, words):
+        return np.repeat(np.where(words[0] == LOST, 0, words[-1] / 7 - 1), 320)
+
+
+def test_lyra_goes_through_bits_and_back(monkeypatch):
+    monkeypatch.setattr(systems, "LyraDecoder", HalvesDecoder)
+    system = LyraSystem(Halves(), "16qam", "1/2")
+    assert system.symbols == 139 and system.name == "Lyra 3200"
+    signal = np.repeat(np.array([1, -1, 1, 0], np.float32) / 7, 3200)[:12700]
+    heard = system.through_noise(signal, CLEAN, np.random.default_rng(0))
+    middle = np.arange(1600, 12700, 3200)
+    assert heard.shape == signal.shape and np.allclose(heard[middle], signal[middle], atol=0.01)
+    assert np.array_equal(heard, system.through_losses(signal, 0.0, np.random.default_rng(0)))
+    silent = system.through_noise(signal, -20.0, np.random.default_rng(0))
+    assert np.square(silent).mean() < 0.1 * np.square(heard).mean()
+    lost = np.abs(system.through_losses(signal, 0.5, np.random.default_rng(0)))[320::640] < 0.01
+    assert np.array_equal(lost[:15], np.random.default_rng(0).random(20)[:15] < 0.5)
 
 
 def test_the_needed_esn0_is_interpolated():

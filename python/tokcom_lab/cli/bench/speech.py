@@ -1,4 +1,4 @@
-"""`tokcom bench speech`: speech as tokens beside Codec2, over noise and losses."""
+"""`tokcom bench speech`: speech as tokens beside Codec2 and Lyra, over noise and losses."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from tokcom.cli.options import Names, Numbers, json_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 
 SYSTEMS = "drop", "keep", "list", "context", "700C", "1300"
+LYRA = "lyra"
+"""System whose networks the user has."""
 
 
 @click.command()
@@ -17,7 +19,11 @@ SYSTEMS = "drop", "keep", "list", "context", "700C", "1300"
     help="Recordings of `./run speech data`; the test split is measured.",
 )  # fmt: skip
 @click.option("--model", default="speech8k", show_default=True, help="A model of speech, by name or folder.")
-@click.option("--systems", type=Names(SYSTEMS), default=",".join(SYSTEMS), show_default=True)
+@click.option("--systems", type=Names((*SYSTEMS, LYRA)), default=",".join(SYSTEMS), show_default=True)
+@click.option(
+    "--lyra", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of Lyra v2's networks, which the system `lyra` needs.",
+)  # fmt: skip
 @click.option("--esn0-db", type=Numbers(), default="-5,-4,-3,-2,-1,0,1,2", show_default=True)
 @click.option("--per-speaker", default=1, show_default=True, type=click.IntRange(1), help="Excerpts per speaker.")
 @click.option("--digits", default=20, show_default=True, type=click.IntRange(0), help="Digits to recognise.")
@@ -31,8 +37,8 @@ SYSTEMS = "drop", "keep", "list", "context", "700C", "1300"
 @seed_option
 @json_option("Write the figures as JSON")
 def speech(
-    data: Path, model: str, systems: list[str], esn0_db: list[float], per_speaker: int, digits: int, frames: int,
-    picture: Path | None, picture_esn0_db: float, seed: int, json_file: click.utils.LazyFile | None,
+    data: Path, model: str, systems: list[str], lyra: Path | None, esn0_db: list[float], per_speaker: int, digits: int,
+    frames: int, picture: Path | None, picture_esn0_db: float, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """ESTOI, log-spectral distance and digits recognised over Es/N0, AWGN, packets of 80 ms, K=7 (half an hour)."""
     from tokcom.channel.awgn import noise_variance
@@ -41,13 +47,15 @@ def speech(
     from tokcom_lab.speech.computing import computing
     from tokcom_lab.speech.material import bench_material, bench_systems, picture_of
 
+    if LYRA in systems and lyra is None:
+        raise click.UsageError("the system lyra needs the folder of its networks: --lyra FOLDER (see docs/speech.md)")
     for value in (*esn0_db, picture_esn0_db):
         noise_variance(value)
     if picture is not None:
-        picture_of(picture, data, bench_systems(model, systems, frames)[0], picture_esn0_db, seed)
+        picture_of(picture, data, bench_systems(model, systems, frames, lyra)[0], picture_esn0_db, seed)
         return
+    chosen, concealing = bench_systems(model, systems, frames, lyra)
     material = bench_material(data, per_speaker, digits)
-    chosen, concealing = bench_systems(model, systems, frames)
     with progress_bar() as bar:
         row = bar.add_task("points", total=len(chosen) * (len(esn0_db) + 1))
         figures = summary(curve(chosen, material, esn0_db, seed, lambda: bar.advance(row)))
