@@ -58,24 +58,59 @@ def codecs() -> str:
     return markdown(("codec, budget", "bits per frame", "PSNR dB"), rows)
 
 
+@table("video-still")
+def still() -> str:
+    """Make the table of still regions, which are held where the picture before is known."""
+    rows = [
+        (
+            row["scheme"], f"{row['bits_per_token']:.2f}", f"{row['psnr_db']:.2f}", f"{row['flicker']:.2f}",
+        )
+        for row in figures("video-still.json")
+        if row["part"] == "schemes"
+    ]  # fmt: skip
+    return markdown(("tokens", "bits per token", "PSNR dB", "flicker"), rows)
+
+
 @table("video-groups")
 def groups() -> str:
-    """Make the table of frames that are sent in groups, and of still regions."""
-    content = figures("video-groups.json")
-    by = {row["scheme"]: row for row in content if row["part"] == "schemes"}
-    rows = [(scheme, 1, row["airtime_ms"]) for scheme, row in by.items()]
-    rows += [
-        (row["scheme"], row["group"], row["airtime_ms"])
-        for row in content
-        if row["part"] == "airtime" and row["group"] > 1
-    ]
-    shortest = by["frame by frame"]["airtime_ms"]
-    cells = [
-        (
-            scheme, str(group), f"{by[scheme]['bits_per_token']:.2f}", f"{by[scheme]['psnr_db']:.2f}",
-            f"{by[scheme]['flicker']:.2f}", f"{airtime:.2f}", f"{100 * (airtime / shortest - 1):+.0f}%",
-        )
-        for scheme, group, airtime in rows
-    ]  # fmt: skip
-    head = ("tokens", "frames per burst", "bits per token", "PSNR dB", "flicker", "airtime per frame, ms", "difference")
-    return markdown(head, cells)
+    """Make the table of airtime, with that of frames by themselves at the PSNR of groups, by linear interpolation."""
+    content = [row for row in figures("video-groups.json") if row["part"] == "airtime"]
+    alone = [row for row in content if row["scheme"] == "frame by frame" and row["received"]]
+    cells = []
+    for row in content:
+        name = row["scheme"] if row["weight"] == 1 else f"{row['scheme']}, a bit weighs {row['weight']:g} times as much"
+        came = ("", "", "")
+        if row["received"]:
+            came = f"{100 * row['ter']:.2f}%", f"{row['psnr_db']:.2f}", ""
+            if row["scheme"] == "following":
+                equal = _at(row["psnr_db"], [(each["psnr_db"], each["received_airtime_ms"]) for each in alone])
+                came = *came[:2], f"{100 * (row['received_airtime_ms'] / equal - 1):+.0f}%"
+        cells.append(
+            (
+                name, str(row["group"]), str(row["tokens_per_packet"]), f"{row['airtime_ms']:.2f}",
+                f"{100 * row['expected_ter']:.2f}%", f"{row['whole_psnr_db']:.2f}", *came,
+            )
+        )  # fmt: skip
+    head = (
+        "tokens",
+        "frames per burst",
+        "tokens per packet",
+        "airtime per frame, ms",
+        "wrong, expected",
+        "PSNR dB if none is",
+    )
+    return markdown((*head, "wrong, received", "PSNR dB, received", "airtime at equal PSNR"), cells)
+
+
+def _at(place: float, points: list[tuple[float, float]]) -> float:
+    """Interpolate between the two points nearest to a place, or go on beyond them."""
+    (x, y), (u, v) = sorted(points, key=lambda point: abs(point[0] - place))[:2]
+    return y + (place - x) * (v - y) / (u - x)
+
+
+@table("video-speed")
+def speed() -> str:
+    """Make the table of the time that each stage takes."""
+    (row,) = [row for row in figures("video-speed.json") if row["part"] == "speed"]
+    head = (*(f"{name}, ms" for name in row["core_ms"]), "frames per second")
+    return markdown(head, [(*(f"{value:.1f}" for value in row["core_ms"].values()), f"{row['frames_per_s']:.1f}")])

@@ -13,6 +13,8 @@ LOST = -1
 MAX_CODEBOOK_SIZE = 1 << 18
 MAX_TOKENS = 1 << 20
 MAX_DIMENSIONS = 4
+GROUP_DIMENSIONS = 3
+"""Sides of the grid of a group of a video's frames, whose first side is time; without residual quantizers."""
 MAX_FOLLOWS = 255
 MAX_DESCRIPTION = 240
 """Bytes of the longest description: what a header's extension has room for, beside other elements."""

@@ -7,7 +7,7 @@ from tokcom import keys
 from tokcom.errors import ParameterError
 from tokcom.frame import BitFrame
 from tokcom.link.transmitter import TransmitConfig, Transmitter
-from tokcom.packets.layout import SEEDS, SPREAD
+from tokcom.packets.layout import SEEDED, SEEDS, SPREAD
 
 from ._frame_keys import frame_keys, frame_of
 from ._pdu import required
@@ -50,7 +50,7 @@ class token_packetizer(PduBlock):
             per_packet = required(meta, keys.TOKENS_PER_PACKET, int)
             transmitter = Transmitter(replace(transmitter.config, bits_per_packet=per_packet))
         layout = transmitter.layout(frame)
-        seed = (self._seed + frame.frame_id) % SEEDS if layout == SPREAD else 0
+        seed = (self._seed + frame.frame_id) % SEEDS if layout in SEEDED else 0
         packets = transmitter.packetize(frame, seed)
         return frame_keys(frame) | {
             keys.PACKETS: len(packets),

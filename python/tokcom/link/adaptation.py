@@ -19,7 +19,7 @@ from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.header import FREE_TOKENS
 from tokcom.packets.header_fields import CRC
-from tokcom.packets.layout import PADDING, SEEDS, SPREAD, packet_positions
+from tokcom.packets.layout import PADDING, SEEDED, SEEDS, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT
 from tokcom.packets.seal import Seal
 from tokcom.packets.thinning import packets_sent
@@ -255,7 +255,7 @@ class _Solver:
         self.symbols = symbols
         transmitter = parent.transmitter
         shape = frame.grid, transmitter.per_packet(frame), transmitter.layout(frame)
-        searched = SPREAD in shape and parent.config.assumed_bits is None
+        searched = transmitter.layout(frame) in SEEDED and parent.config.assumed_bits is None
         self.seeds = (layout_seed + np.arange(parent.config.layouts if searched else 1)) % SEEDS
         layouts = np.stack([_positions(*shape, int(seed), frame.quantizers) for seed in self.seeds])
         used = layouts != PADDING

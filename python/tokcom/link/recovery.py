@@ -1,7 +1,7 @@
 """Recovery of frames with failed packets, in one of the modes of `modes`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -13,7 +13,7 @@ from tokcom.context.causal import CausalPrior
 from tokcom.context.causal_beams import CausalBeams
 from tokcom.context.causal_filling import CausalFilling
 from tokcom.context.condition import Condition
-from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, Strategy
+from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, JointDecision, Strategy
 from tokcom.context.masked_turns import MaskedTurns
 from tokcom.context.prediction import Prediction
 from tokcom.context.prior import ANY, CAUSAL, Prior
@@ -24,6 +24,7 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.link.modes import DEFAULT_MODE, WITH_PRIOR, require_mode
 from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import PADDING, unpack
+from tokcom.tokenizers.groups import frames_of, is_group
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,23 @@ class LeftOver:
 
 @dataclass(frozen=True)
 class _OpenPackets:
-    """Decodes packets of a frame, as strategies ask for it (`context.joint_decoding.CodedPacketDecoder`)."""
+    """Decodes packets of a frame, as strategies ask for it (`context.joint_decoding.CodedPacketDecoder`): `own`, int
+    (n,), are the numbers of the frame's packets among those received."""
 
     received: ReceivedPackets
     lists: ListSettings
+    own: np.ndarray
 
     def __call__(self, rows: np.ndarray, priors: Prediction) -> ListDecision:
-        return self.received.list_decode(rows, priors, self.lists)
+        return self.received.list_decode(self.own[rows], priors, self.lists)
 
     def token_steps(self, row: int, log_frequencies: np.ndarray) -> TokenSteps:
-        return self.received.token_steps(row, log_frequencies)
+        return self.received.token_steps(int(self.own[row]), log_frequencies)
 
     def believed(
         self, rows: np.ndarray, tokens: np.ndarray, log_prior: np.ndarray, log_odds: np.ndarray
     ) -> np.ndarray:  # fmt: skip
-        return self.received.believed(rows, tokens, log_prior, log_odds)
+        return self.received.believed(self.own[rows], tokens, log_prior, log_odds)
 
 
 class FrameRecovery:
@@ -202,9 +205,8 @@ class FrameRecovery:
             kept = np.where(ok[:, None], packets, np.where(unusable, LOST, kept)).astype(np.int32)
             whole, confidence = frame.with_tokens(unpack(kept, positions)), known
         else:
-            decision = yield from self._joint.decode(
-                frame, positions, packets, ok, _OpenPackets(received, self._lists), condition, cancelled
-            )
+            decide = self._in_turn if self._has_turns(frame, positions) else self._jointly
+            decision = yield from decide(frame, packets, ok, received, condition, cancelled)
             ok, passes, log_odds = decision.accepted, decision.passes, decision.log_odds
             # Without a transmission and without a prior nothing is known.
             unknown = ~received.sent[:, None] & (self.mode == "list") | (decision.tokens >= frame.limits[positions])
@@ -212,6 +214,45 @@ class FrameRecovery:
             confidence = unpack(np.where(unknown, np.float32(0), self._calibrated(decision.confidence)), positions)
         guessed = yield from self._guessed(whole, confidence, left.condition and condition, cancelled)
         return RecoveredFrame(*guessed, ok, passes, log_odds)
+
+    def _has_turns(self, frame: TokenFrame, positions: np.ndarray) -> bool:
+        """Whether a frame is a group of which each frame has packets of its own."""
+        if self.mode != "context" or not is_group(frame) or "before" not in self.prior.takes:
+            return False
+        number = _frame_numbers(frame, positions)
+        return bool(((number == number[:, :1]) | (positions == PADDING)).all())
+
+    def _jointly(
+        self, frame: TokenFrame, packets: np.ndarray, ok: np.ndarray, received: ReceivedPackets, condition: Condition,
+        cancelled: Callable[[], bool],
+    ) -> Asking[JointDecision]:  # fmt: skip
+        return self._joint.decode(
+            frame, received.positions, packets, ok, _OpenPackets(received, self._lists, np.arange(len(ok))), condition,
+            cancelled,
+        )  # fmt: skip
+
+    def _in_turn(
+        self, group: TokenFrame, packets: np.ndarray, ok: np.ndarray, received: ReceivedPackets, condition: Condition,
+        cancelled: Callable[[], bool],
+    ) -> Asking[JointDecision]:  # fmt: skip
+        """Decode the frames of a group one after the other, each in view of the one before as it was decoded."""
+        numbers, parts, found = _frame_numbers(group, received.positions)[:, 0], [], []
+        for number, frame in enumerate(frames_of(group)):
+            own = np.flatnonzero(numbers == number)
+            positions = received.positions[own]
+            positions = np.where(positions == PADDING, PADDING, positions - number * len(frame.tokens))
+            decision = yield from self._joint.decode(
+                frame, positions, packets[own], ok[own], _OpenPackets(received, self._lists, own), condition, cancelled
+            )
+            condition = replace(condition, before=frame.with_tokens(unpack(decision.tokens, positions)))
+            parts.append(own)
+            found.append(decision)
+        order = np.argsort(np.concatenate(parts))
+        joined = (
+            np.concatenate([getattr(each, name) for each in found])[order]
+            for name in ("tokens", "confidence", "accepted", "log_odds")
+        )
+        return JointDecision(*joined, passes=sum(each.passes for each in found))
 
     def _calibrated(self, confidence: np.ndarray) -> np.ndarray:
         if self._certainty is None:
@@ -259,3 +300,8 @@ class FrameRecovery:
             return whole, np.where(frame.lost, guesses, confidence)
         whole, guesses = yield from Recovery(self.prior, self._masked).fill(frame, condition, cancelled)
         return whole, np.where(frame.lost, guesses, confidence)
+
+
+def _frame_numbers(group: TokenFrame, positions: np.ndarray) -> np.ndarray:
+    """Find the frame of a group that each position is in."""
+    return positions // (len(group.tokens) // group.grid[0])

@@ -19,13 +19,14 @@ from tokcom.packets.header import BurstHeader
 from tokcom.packets.header_fields import FRAME_IDS, MAX_BITS_PER_PACKET
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import NATURAL
-from tokcom.packets.layout import CONTIGUOUS, SEEDS, SPREAD, pack, packet_positions
+from tokcom.packets.layout import CONTIGUOUS, FRAMES, SEEDED, SEEDS, SPREAD, pack, packet_positions
 from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.packets.seal import Seal
 from tokcom.packets.thinning import packets_sent, sent_mask
 from tokcom.phy.burst import modulate
 from tokcom.phy.profile import profile
 from tokcom.security.sealer import Sealer
+from tokcom.tokenizers.groups import is_group
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,10 @@ class Transmitter:
         return self.config.bits_per_packet if isinstance(outline, BitFrame) else self.config.tokens_per_packet
 
     def layout(self, outline: Payload) -> str:
-        """Return the layout of a frame."""
-        return CONTIGUOUS if isinstance(outline, BitFrame) else self.config.layout
+        """Return the layout of a frame: of a group, that of its frames."""
+        if isinstance(outline, BitFrame):
+            return CONTIGUOUS
+        return FRAMES if self.config.layout == SPREAD and is_group(outline) else self.config.layout
 
     def choose_mcs(self, n_packets: int, n_sent: int | None = None) -> np.ndarray:
         """Return the configured MCS for every packet, uint8 (n_packets,); for those after the first `n_sent`, if given,
@@ -158,7 +161,7 @@ class Transmitter:
         return BurstHeader(
             self.config.stream_id, outline.frame_id % FRAME_IDS, codebook_id(outline.codebook), outline.grid,
             tokens_per_packet, bits_per_token(outline.codebook_size), mcs, outline.cmi, layout,
-            layout_seed % SEEDS if layout == SPREAD else 0, NATURAL if bits else labels or self.config.labels,
+            layout_seed % SEEDS if layout in SEEDED else 0, NATURAL if bits else labels or self.config.labels,
             BITS if bits else TOKENS, outline.quantizers, seal=seal, sizes=outline.sizes,
             follows=outline.follows, description=outline.description, thinning=outline.thinning,
             companion=outline.companion,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from tokcom.errors import HeaderError, ParameterError
 
-SHAPE, MCS_MAP, QUANTIZERS, CONDITION, COMPANION, KEY, CHECK, THINNING, FOLLOWS = 1, 2, 3, 4, 5, 6, 7, 8, 14
+SHAPE, MCS_MAP, QUANTIZERS, CONDITION, COMPANION, KEY, CHECK, THINNING, LAYOUT, FOLLOWS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 14
 NAMES = {
     SHAPE: "shape", MCS_MAP: "MCS map", QUANTIZERS: "quantizers", CONDITION: "condition", COMPANION: "companion",
-    KEY: "key", CHECK: "check", THINNING: "thinning", FOLLOWS: "follows",
+    KEY: "key", CHECK: "check", THINNING: "thinning", LAYOUT: "layout", FOLLOWS: "follows",
 }  # fmt: skip
 """The elements that this receiver knows, by number."""
 OPTIONAL = 0x80

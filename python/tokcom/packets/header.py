@@ -19,6 +19,7 @@ from tokcom.packets.elements import (
     CONDITION,
     FOLLOWS,
     KEY,
+    LAYOUT,
     MCS_MAP,
     NAMES,
     QUANTIZERS,
@@ -50,7 +51,7 @@ from tokcom.packets.header_fields import (
 )
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.labels import LABELS, NATURAL
-from tokcom.packets.layout import CONTIGUOUS, LAYOUTS, SEEDS, SPREAD, packet_positions
+from tokcom.packets.layout import CONTIGUOUS, FRAMES, LAYOUTS, SEEDS, SPREAD, packet_positions
 from tokcom.packets.mcs_map import MCS_COUNT, MCS_NOT_SENT, map_of, share_of
 from tokcom.packets.seal import KeyHolder, Seal
 from tokcom.packets.thinning import packets_sent
@@ -299,6 +300,8 @@ class BurstHeader:
             elements.append(Element(THINNING, self.thinning))
         if self.companion:
             elements.append(Element(COMPANION, bytes([self.companion]), optional=True))
+        if self.layout == FRAMES:
+            elements.append(Element(LAYOUT, b""))
         layout, told_follows = layout_code(self.layout, self.layout_seed, self.follows)
         if self.description:
             elements.append(Element(CONDITION, self.description, optional=True))

@@ -15,6 +15,7 @@ from tokcom.packets.elements import (
     CONDITION,
     FOLLOWS,
     KEY,
+    LAYOUT,
     MCS_MAP,
     NAMES,
     QUANTIZERS,
@@ -26,6 +27,7 @@ from tokcom.packets.elements import (
 from tokcom.packets.header import BurstHeader
 from tokcom.packets.header_fields import CRC, MAX_PACKETS, PLAIN_BITS, VERSION, fields_of, layout_of, shape_of
 from tokcom.packets.labels import LABELS, NATURAL
+from tokcom.packets.layout import FRAMES
 from tokcom.packets.mcs_map import MCS_NOT_SENT, mcs_of, two_groups
 from tokcom.packets.seal import Seal
 from tokcom.packets.thinning import packets_sent
@@ -104,6 +106,8 @@ class HeaderBase:
         }  # fmt: skip
         if QUANTIZERS in value:
             told |= {"quantizers": grid[0], "sizes": sizes_of(value[QUANTIZERS])}
+        if LAYOUT in value:
+            told["layout"] = FRAMES
         if FOLLOWS in value:
             told["follows"] = int.from_bytes(value[FOLLOWS], "big")
         header = self._header(grid, mcs, **told)
@@ -153,6 +157,7 @@ class HeaderBase:
         fields = self.fields
         bits = fields["payload"] == PLAIN_BITS
         layout, seed, follows = layout_of(fields["layout"])
+        layout = told.pop("layout", layout)
         try:
             return BurstHeader(
                 fields["stream_id"], fields["frame_id"], fields["codebook_id"], grid, *self._size, mcs,

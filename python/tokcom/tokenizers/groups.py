@@ -6,10 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from tokcom.errors import FrameError
-from tokcom.frame import MAX_TOKENS, TokenFrame
+from tokcom.frame import GROUP_DIMENSIONS, MAX_TOKENS, TokenFrame
 
-GROUP_DIMENSIONS = 3
-"""Sides of the grid of a group of pictures."""
 MAX_GROUP = 16
 """Largest number of frames in a group."""
 

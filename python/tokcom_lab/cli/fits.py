@@ -63,13 +63,15 @@ def calibrate(
 @images_option(15, "Photographs, or frames or groups of videos.")
 @click.option("--videos", is_flag=True, help="DATA holds train/VIDEO/*: fit frames that are predicted from others.")
 @click.option("--group", default=1, show_default=True, type=click.IntRange(1, 16), help="Frames of a video per burst.")
+@click.option("--tokens-per-packet", default=4, show_default=True, type=click.IntRange(1, 64), help="Size of packets.")
+@click.option("--levels", default=2, show_default=True, type=click.IntRange(1, 5), help="Es/N0s per frame and MCS.")
 @jobs_option(2)
 @device_option
 @seed_option
 @json_option("Write table and fit as JSON")
 def residual(
-    data: Path, model: str, models: Path, images: int, videos: bool, group: int, jobs: int, device: str, seed: int,
-    json_file: click.utils.LazyFile | None,
+    data: Path, model: str, models: Path, images: int, videos: bool, group: int, tokens_per_packet: int, levels: int,
+    jobs: int, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Fit the errors after context decoding on the training split, and write the result to the model's card."""
     if group > 1 and not videos:
@@ -77,7 +79,7 @@ def residual(
     from tokcom.models.card import CONTEXT, FOLLOWING
     from tokcom.models.zoo import load_classifier, load_tokenizer
     from tokcom_lab.curves.adaptation_bench import prepare
-    from tokcom_lab.curves.residual_fit import EACH, SCHEMES, fit_residual, fit_rows, measure_residual
+    from tokcom_lab.curves.residual_fit import SCHEMES, fit_residual, fit_rows, measure_residual
     from tokcom_lab.curves.video_groups import frames_to_fit
     from tokcom_lab.photograph_tokens import photograph_tokens
     from tokcom_lab.photographs import load_photographs
@@ -97,8 +99,8 @@ def residual(
             photographs = load_photographs(data, images, size, classifier, seed, "train")
             photograph_tokens(photographs.pictures, folder, progress=done)
             frames = prepare(folder, photographs.pictures, photographs.labels, device).frames
-        row = bar.add_task("frames", total=len(frames) * len(SCHEMES) * EACH)
-        found = measure_residual(folder, frames, seed, jobs, done, device, conditions)
+        row = bar.add_task("frames", total=len(frames) * len(SCHEMES) * levels)
+        found = measure_residual(folder, frames, seed, jobs, done, device, conditions, tokens_per_packet, levels)
     fitted = fit_residual(found, recorded_command())
     export_residual(models / model, fitted, FOLLOWING if videos else CONTEXT)
     show(fit_rows(found, fitted), f"{model}, training split, {len(frames)} frames", json_file)

@@ -16,12 +16,12 @@ from tokcom.frame import TokenFrame
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import FrameRecovery
-from tokcom.link.transmitter import Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import USUAL_BITS, Mcs, find_mcs, mcs_table
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery
-from tokcom.packets.layout import packet_layout
+from tokcom.packets.bits import bits_per_token
 from tokcom_lab.workers import workers
 
 SCHEMES = ("qpsk-1/2", "qpsk-3/4", "16qam-1/2", "16qam-2/3", "16qam-3/4", "64qam-1/2", "64qam-2/3", "64qam-3/4",
@@ -62,9 +62,10 @@ class ResidualData:
 def measure_residual(
     model: str, frames: Sequence[TokenFrame], seed: int = 0, jobs: int = 2,
     progress: Callable[[int], None] = lambda done: None, device: str = "cpu",
-    conditions: Sequence[Condition] | None = None,
+    conditions: Sequence[Condition] | None = None, tokens_per_packet: int = TOKENS_PER_PACKET,
+    each: int = EACH,
 ) -> ResidualData:  # fmt: skip
-    """Send every frame with each of SCHEMES at EACH of the OFFSETS_DB, in white Gaussian noise.
+    """Send every frame with each of SCHEMES at some of the OFFSETS_DB, in white Gaussian noise.
 
     Args:
         model: name or folder of the model.
@@ -74,41 +75,50 @@ def measure_residual(
         progress: called with the number of decodings done since the last call.
         device: where the context model runs, as in `device.receiving_device`.
         conditions: the receiver's side information on each frame; None for what is sent with it.
+        tokens_per_packet: tokens per packet.
+        each: number of offsets per frame and MCS.
     """
     rows, told = [], [Condition.of(frame) for frame in frames] if conditions is None else conditions
     with workers(jobs, torch.set_num_threads, 1) as pool:
         cases = list(zip(frames, told, strict=True))
-        rows += [_guess_one(model, *case, device) for case in cases]
-        work = [pool.submit(_measure_one, model, *case, name, seed, device) for case in cases for name in SCHEMES]
+        rows += [_guess_one(model, *case, tokens_per_packet, device) for case in cases]
+        work = [
+            pool.submit(_measure_one, model, *case, tokens_per_packet, name, each, seed, device)
+            for case in cases
+            for name in SCHEMES
+        ]
         for job in work:
             rows += job.result()
-            progress(EACH)
+            progress(each)
     mcs, values, bits, wrong = (np.array(column) for column in zip(*rows, strict=True))
-    return ResidualData(mcs, values, bits, wrong, TOKENS_PER_PACKET)
+    payload_bits = tokens_per_packet * bits_per_token(frames[0].codebook_size)
+    return ResidualData(mcs, values, bits, wrong, tokens_per_packet, payload_bits)
 
 
-def _guess_one(model: str, frame: TokenFrame, told: Condition, device: str) -> tuple:
+def _guess_one(model: str, frame: TokenFrame, told: Condition, per_packet: int, device: str) -> tuple:
     """Compute the row of one frame whose tokens are guessed, an eighth of them at a time."""
-    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, frame.frame_id)
+    layout = _link(model, per_packet).transmitter.positions(frame, frame.frame_id)
     bits, guessed = predictability(_recovery(model, device).prior, frame, condition=told)
     return NOT_SENT, 0.0, bits[layout].mean(axis=1), (~guessed[layout]).sum(axis=1)
 
 
 def _measure_one(
-    model: str, frame: TokenFrame, told: Condition, name: str, seed: int, device: str
+    model: str, frame: TokenFrame, told: Condition, per_packet: int, name: str, each: int, seed: int,
+    device: str,
 ) -> list[tuple]:  # fmt: skip
     """Compute rows of index, Es/N0 in dB, bits per token and wrong tokens by packet, for one frame and MCS."""
-    link, recovery, scheme, rows = _link(model), _recovery(model, device), find_mcs(name), []
+    link, recovery, scheme, rows = _link(model, per_packet), _recovery(model, device), find_mcs(name), []
     layout_seed = frame.frame_id
-    layout = packet_layout(len(frame.tokens), TOKENS_PER_PACKET, layout_seed)
+    layout = link.transmitter.positions(frame, layout_seed)
     bits = predictability(recovery.prior, frame, condition=told)[0][layout].mean(axis=1)
     mcs = np.full(len(layout), scheme.index, np.uint8)
-    for number, value in levels(scheme, frame.frame_id, EACH):
+    larger = scheme.thresholds_db(per_packet * bits_per_token(frame.codebook_size))[0] - scheme.per10_esn0_db
+    for number, value in levels(scheme, frame.frame_id, each):
         rng = np.random.default_rng([seed, frame.frame_id, scheme.index, number])
-        (arrival,) = link.receive(link.transmit(frame, layout_seed, mcs).in_noise(value, rng))
+        (arrival,) = link.receive(link.transmit(frame, layout_seed, mcs).in_noise(value + larger, rng))
         recovered = recovery.recover(arrival.frame, arrival.received, condition=told)
         wrong = wrong_by_packet(frame.tokens, recovered.frame.tokens, layout).sum(axis=1)
-        rows.append((scheme.index, value, bits, wrong))
+        rows.append((scheme.index, value + larger, bits, wrong))
     return rows
 
 
@@ -120,8 +130,8 @@ def levels(scheme: Mcs, frame_id: int, each: int) -> list[tuple[int, float]]:
 
 
 @cache
-def _link(model: str) -> SymbolLink:
-    return SymbolLink(Transmitter(), Receiver([codebook(model)]))
+def _link(model: str, per_packet: int) -> SymbolLink:
+    return SymbolLink(Transmitter(TransmitConfig(tokens_per_packet=per_packet)), Receiver([codebook(model)]))
 
 
 @cache

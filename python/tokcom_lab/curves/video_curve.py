@@ -23,7 +23,9 @@ from tokcom.models.recovery import load_recovery
 from tokcom.packets.layout import packet_positions
 from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
+from tokcom.tokenizers.rate_distortion import RateDistortionSearch
 from tokcom.tokenizers.video import VideoTokenizer
+from tokcom.tokenizers.vq import VQTokenizer
 
 ALONE, FOLLOWING, REPEATED = "frame by frame", "following", "repeat the frame before"
 """Schemes: every frame by itself; in view of the one before; lost tokens are those of the frame before."""
@@ -77,6 +79,20 @@ def tokenized(
         frames.append(tokenize(picture, frames[-1] if frames else None, number))
         done(1)
     return Clip(name, pictures, tuple(frames))
+
+
+def weighed(tokenizer: VQTokenizer, weight: float) -> VQTokenizer:
+    """Make the same tokenizer with a bit in its search weighing `weight` times as much."""
+    own = tokenizer.search
+    if weight == 1 or own is None:
+        return tokenizer
+    search = RateDistortionSearch(own.network, own.prior, weight * own.rate)
+    return VQTokenizer(tokenizer.network, tokenizer.codebook, search, tokenizer.visits)
+
+
+def alone_way(tokenizer: PictureTokenizer) -> Tokenize:
+    """Make the function for `tokenized` that has every frame stand alone."""
+    return lambda picture, before, number: tokenizer.tokenize(picture, frame_id=number)
 
 
 def following_way(tokenizer: VideoTokenizer) -> Tokenize:

@@ -15,7 +15,7 @@ from tokcom.link.known_noise import SymbolLink
 from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver
 from tokcom.link.stream_recovery import StreamRecovery
-from tokcom.link.transmitter import Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.codebooks import codebook
 from tokcom.models.fits import load_residual
@@ -33,62 +33,91 @@ VISITS = 4
 
 
 @dataclass(frozen=True)
+class Sending:
+    """Settings of a link for videos: frames per burst, tokens per packet, Es/N0, and the expected share of wrong tokens
+    within which the policy "semantic" stays."""
+
+    group: int
+    tokens_per_packet: int
+    esn0_db: float
+    bound: float
+
+
+@dataclass(frozen=True)
 class VideoAirtime:
     """Airtime of a scheme under the policy "semantic", and what arrives.
 
     Attributes:
         scheme: as in `video_curve.VideoQuality`.
+        weight: of a bit in the search for tokens, relative to the model's own.
         group: frames per burst.
+        tokens_per_packet: tokens per packet.
         airtime_ms: mean airtime per frame.
         expected_ter: mean share of wrong tokens that the transmitter expected.
         esn0_db: Es/N0.
+        whole_psnr_db: mean PSNR to the original if all tokens are right.
         received: number of frames that were sent and recovered; the figures below are theirs.
-        received_expected_ter: as `expected_ter`.
+        received_airtime_ms, received_expected_ter: as above.
         ter: mean share of wrong tokens.
         psnr_db: mean PSNR to the original.
     """
 
     scheme: str
+    weight: float
     group: int
+    tokens_per_packet: int
     airtime_ms: float
     expected_ter: float
     esn0_db: float
+    whole_psnr_db: float
     received: int
+    received_airtime_ms: float | None
     received_expected_ter: float | None
     ter: float | None
     psnr_db: float | None
 
 
 def airtime(
-    scheme: str, clips: Sequence[Clip], model: str, tokenizer: PictureTokenizer, group: int, esn0_db: float,
-    bound: float, received: int, seed: int = 0, device: str = "auto", done: Callable[[int], None] = lambda _: None,
+    scheme: str, clips: Sequence[Clip], model: str, tokenizer: PictureTokenizer, sending: Sending, received: int,
+    weight: float = 1.0, seed: int = 0, device: str = "auto", done: Callable[[int], None] = lambda _: None,
 ) -> VideoAirtime:  # fmt: skip
     """Choose by the policy "semantic" how clips are sent in groups, the first frame of each clip being known; send the
     first `received` clips through white Gaussian noise, each group predicted from what was recovered before."""
-    recovery = load_recovery(model, "context", device)
-    adapter = LinkAdapter(AdaptationConfig("semantic", bound=bound), None, recovery.prior, load_residual(model))
-    link = SymbolLink(Transmitter(), Receiver([codebook(model)]), tested=True)
-    carriers, chosen, rows = np.full(len(CARRIERS), esn0_db), [], []
+    recovery, config = (
+        load_recovery(model, "context", device),
+        TransmitConfig(tokens_per_packet=sending.tokens_per_packet),
+    )
+    adapter = LinkAdapter(
+        AdaptationConfig("semantic", bound=sending.bound), config, recovery.prior, load_residual(model)
+    )
+    link = SymbolLink(Transmitter(config), Receiver([codebook(model)]), tested=True)
+    carriers, chosen, rows = np.full(len(CARRIERS), sending.esn0_db), [], []
     for number, clip in enumerate(clips):
         streams = StreamRecovery(recovery)
         streams.memory.keep(0, clip.frames[0])
         done(1)
-        for frame, told in grouped(clip, group):
-            choice, pictures = adapter.choose(frame, frame.frame_id, carriers, condition=told), frames_of(frame)
-            spent = 1000 * choice.airtime / SAMPLE_RATE / len(pictures)
-            chosen += [(spent, choice.expected_ter)] * len(pictures)
-            done(len(pictures))
+        for frame, told in grouped(clip, sending.group):
+            choice, frames = adapter.choose(frame, frame.frame_id, carriers, condition=told), frames_of(frame)
+            spent = 1000 * choice.airtime / SAMPLE_RATE / len(frames)
+            chosen += [
+                (spent, choice.expected_ter, psnr_db(clip.pictures[each.frame_id], tokenizer.detokenize(each)))
+                for each in frames
+            ]
+            done(len(frames))
             if number >= received:
                 continue
             rng = np.random.default_rng([seed, number, frame.frame_id])
-            (came,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(esn0_db, rng))
+            (came,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(sending.esn0_db, rng))
             found = frames_of(streams.recover(0, LeftOver(came.frame, came.received)).frame)
-            for sent, shown in zip(pictures, found, strict=True):
+            for sent, shown in zip(frames, found, strict=True):
                 quality = psnr_db(clip.pictures[sent.frame_id], tokenizer.detokenize(shown))
-                rows.append((choice.expected_ter, np.mean(shown.tokens != sent.tokens), quality))
-    figures = [float(np.mean(column)) for column in zip(*rows, strict=True)] or [None] * 3
-    spent, expected = (float(np.mean(column)) for column in zip(*chosen, strict=True))
-    return VideoAirtime(scheme, group, spent, expected, esn0_db, len(rows), *figures)
+                rows.append((spent, choice.expected_ter, np.mean(shown.tokens != sent.tokens), quality))
+    figures = [float(np.mean(column)) for column in zip(*rows, strict=True)] or [None] * 4
+    spent, expected, whole = (float(np.mean(column)) for column in zip(*chosen, strict=True))
+    return VideoAirtime(
+        scheme, weight, sending.group, sending.tokens_per_packet, spent, expected, sending.esn0_db, whole, len(rows),
+        *figures,
+    )  # fmt: skip
 
 
 def grouped(clip: Clip, group: int) -> list[tuple[TokenFrame, Condition]]:

@@ -7,6 +7,7 @@ import pytest
 
 from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.list_decoding import ListSettings
+from tokcom.context.condition import Condition
 from tokcom.context.joint_decoding import ContextSettings
 from tokcom.context.prior import Prior
 from tokcom.errors import FrameError, ModelError, ParameterError
@@ -402,3 +403,52 @@ def test_words_that_a_quantizer_has_not_are_never_believed_and_help_to_decode():
     header = transmitter.header(frame, 0, mcs, 4)
     _, ok = receiver.decode((2.0 * bits - 1).astype(np.float32), header)
     assert ok.tolist() == [True] * 16 + [False] * 8
+
+
+class Stays(Prior):
+    """Each token is that of the frame before with probability 0.9, else any; it remembers what it was asked."""
+
+    codebook, codebook_size, grid = "chain", SIZE, None
+    takes = frozenset({"before"})
+
+    def __init__(self):
+        self.seen, self.lengths = [], set()
+
+    def log_probabilities(self, tokens, wanted, conditions):
+        found = []
+        for line, condition in zip(tokens, conditions, strict=True):
+            before = np.resize(condition.before.tokens, len(line))
+            self.seen.append(condition.before.tokens.tolist())
+            self.lengths.add(len(line))
+            same = np.eye(SIZE)[before[line == LOST]]
+            found.append(np.log(STAY * same + (1 - STAY) / SIZE))
+        return np.concatenate(found).astype(np.float32)
+
+
+def a_group(rng):
+    """A frame, and a group of three that follow it."""
+    frames = [rng.integers(0, SIZE, 48)]
+    for _ in range(3):
+        frames.append(np.where(rng.random(48) < STAY, frames[-1], rng.integers(0, SIZE, 48)))
+    first = TokenFrame(frames[0], BOOK.name, SIZE, (6, 8), frame_id=2)
+    return first, replace(first, tokens=np.concatenate(frames[1:]), grid=(3, 6, 8), frame_id=3, follows=1)
+
+
+def test_the_frames_of_a_group_are_decoded_in_turn():
+    """Each in view of the one before as it was decoded."""
+    first, group = a_group(np.random.default_rng(6))
+    llrs, header, left = received(group, 3.0)
+    assert left.lost.reshape(3, -1).any(axis=1).all()
+    prior = Stays()
+    found = FrameRecovery("context", prior).recover(left, heard(header, llrs), condition=Condition(before=first))
+    assert np.array_equal(found.frame.tokens, group.tokens) and found.packets_ok.all() and prior.lengths == {48}
+    before = [first.tokens.tolist(), *group.tokens.reshape(3, -1)[:2].tolist()]
+    assert [each for number, each in enumerate(prior.seen) if each not in prior.seen[:number]] == before
+
+
+def test_a_group_with_packets_of_several_frames_is_decoded_as_a_whole():
+    first, group = a_group(np.random.default_rng(6))
+    llrs, header, left = received(group, 3.0, tokens_per_packet=5)
+    prior = Stays()
+    found = FrameRecovery("context", prior).recover(left, heard(header, llrs), condition=Condition(before=first))
+    assert prior.lengths == {144} and not found.frame.lost.any()

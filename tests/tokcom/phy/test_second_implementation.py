@@ -204,6 +204,8 @@ def extension_bytes(burst, tag=None):
         elements += element(7, [width, *(digest(burst)[:4] if tag is None else tag)])
     if burst.rule:
         elements += element(8, burst.rule)
+    if burst.layout == "frames":
+        elements += element(9, [])
     if burst.follows and layout_number(burst) < 1026:
         elements += element(14, [burst.follows], ignorable=True)
     symbols = next(S for S in (0, *range(2, 128)) if max(2 * S - 3, 0) >= len(elements))
@@ -333,7 +335,18 @@ def whole_layout(burst):
         return np.arange(count)
     if burst.layout == "importance":
         return np.array(sorted(range(count), key=lambda position: importance(position, burst)))
-    return np.argsort(np.random.PCG64(burst.layout_seed).random_raw(count), kind="stable")
+    outputs = np.random.PCG64(burst.layout_seed).random_raw(count)
+    if burst.layout != "frames" or len(burst.shape) != 3 or burst.quantizers > 1:
+        return np.argsort(outputs, kind="stable")
+    frames, waiting = [], count // burst.shape[0]
+    for number in range(burst.shape[0]):
+        own = range(number * waiting, (number + 1) * waiting)
+        frames.append(sorted(own, key=lambda position: outputs[position]))
+    packets, n = [], burst.tokens_per_packet
+    while any(frames):
+        packets += [position for frame in frames for position in frame[:n]]
+        frames = [frame[n:] for frame in frames]
+    return np.array(packets)
 
 
 def importance(position, burst):
@@ -486,6 +499,8 @@ def projects_own(burst, profile):
 
 
 def a_burst(shape, mcs, seed=0, **fields):
+    if len(shape) == 3 and fields.get("quantizers", 1) == 1:
+        fields = {"layout": "frames"} | fields
     burst = Burst(np.zeros(0), shape, np.asarray(mcs), **fields)
     tokens = np.random.default_rng(seed).integers(burst.codebook_size, size=prod(shape))
     if burst.words:
@@ -539,6 +554,7 @@ BURSTS = {
     "the last seed in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1019),
     "a seed not in the base that follows another": a_burst((16, 16), [6] * 64, follows=1, layout_seed=1020),
     "a group of three frames that follows": a_burst((3, 16, 16), [6] * 192, follows=1),
+    "a group whose frames do not fill their packets": a_burst((3, 5, 7), [6] * 27),
     "a frame that follows two before": a_burst((16, 16), [6] * 64, follows=2),
     "a frame of a key that follows one long before": a_burst((16, 16), [6] * 64, follows=255, key=KEY),
     "a point of a code": a_burst((16, 16), [6] * 64, description=bytes([1, 7, 255, 0, 9, 3, 200])),

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from tokcom.context.condition import NOTHING
-from tokcom.models.zoo import load_tokenizer
+from tokcom.models.zoo import load_tokenizer, load_video_tokenizer
 from tokcom_lab.curves import video_curve as curves
 from tokcom_lab.curves.video_codecs import best_within, coded
+from tokcom_lab.curves.video_speed import speed
 
 
 @pytest.fixture
@@ -55,6 +56,25 @@ def test_damage_ends_with_the_first_whole_frame(clip, tiny_video_model):
     missing = curves.spread_of_damage(shown, str(tiny_video_model), clip[1], "cpu")
     assert len(missing) == 11 and missing[0] == 0 and missing[9:] == [0, 0]
     assert max(map(abs, missing[1:9])) > 0
+
+
+def test_a_bit_may_weigh_more_in_the_search(tiny_video_model):
+    usual = load_tokenizer(str(tiny_video_model), 1)
+    dearer = curves.weighed(usual, 3.0)
+    assert dearer.search.rate == pytest.approx(3 * usual.search.rate) and dearer.visits == usual.visits
+    picture = np.random.default_rng(1).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    assert curves.alone_way(dearer)(picture, None, 4).frame_id == 4
+    assert curves.weighed(usual, 1) is usual
+
+
+def test_the_slower_end_sets_the_speed(clip, tiny_video_model):
+    moving = load_video_tokenizer(str(tiny_video_model), 0)
+    found = speed(clip[0].pictures, str(tiny_video_model), moving, clip[1], 30.0, device="cpu")
+    stages = found.core_ms
+    assert list(stages) == ["tokenize", "transmit", "receive", "recover", "detokenize"] and min(stages.values()) >= 0
+    ends = stages["tokenize"] + stages["transmit"], stages["receive"] + stages["recover"] + stages["detokenize"]
+    assert found.frames_per_s == pytest.approx(1000 / max(ends))
+    assert (found.frames, found.visits, found.ter) == (10, 0, 0)
 
 
 def test_video_codecs_get_better_with_their_budget():

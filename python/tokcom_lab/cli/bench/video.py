@@ -9,7 +9,10 @@ import click
 from tokcom.cli.options import Names, Numbers, WholeNumbers, device_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 
-PARTS = ("schemes", "airtime", "codecs", "curve", "loss", "damage")
+PARTS = ("schemes", "airtime", "codecs", "curve", "loss", "damage", "speed")
+USUAL_TOKENS = 4
+"""Tokens per packet of frames that stand alone; for the first of the weights, those of groups are reckoned as well."""
+SPEED_ESN0_DB = 8.0
 COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker")
 
 
@@ -27,7 +30,15 @@ COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker
 @click.option("--esn0-db", type=Numbers(), default="1,1.5,2,2.5,3", show_default=True, help="Of the curve.")
 @click.option("--airtime-esn0-db", default=8.0, show_default=True, help="Es/N0 in dB at which airtime is reckoned.")
 @click.option("--bound", default=0.02, show_default=True, help="Share of tokens that may be wrong, for the airtime.")
-@click.option("--groups", type=WholeNumbers(1, 16), default="1,4", show_default=True, help="Frames per burst.")
+@click.option("--groups", type=WholeNumbers(1, 16), default="1,8", show_default=True, help="Frames per burst.")
+@click.option("--tokens-per-packet", default=8, show_default=True, type=click.IntRange(1, 64), help="Of groups.")
+@click.option(
+    "--weights",
+    type=Numbers(),
+    default="1,8",
+    show_default=True,
+    help="Frame by frame, for the airtime: a bit's weights in the search, relative to the model's.",
+)
 @click.option("--received", default=2, show_default=True, type=click.IntRange(0), help="Videos sent in groups.")
 @click.option("--lost", default=0.2, show_default=True, type=click.FloatRange(0, 1), help="Share of packets lost.")
 @model_option
@@ -36,22 +47,24 @@ COLUMNS = ("part", "scheme", "bits_per_token", "psnr_db", "airtime_ms", "flicker
 @json_option("Write the figures as JSON")
 def video(
     data: tuple[Path, ...], frames: int, visits: int, parts: list[str], esn0_db: list[float], airtime_esn0_db: float,
-    bound: float, groups: list[int], received: int, lost: float, model: str, device: str, seed: int,
-    json_file: click.utils.LazyFile | None,
+    bound: float, groups: list[int], tokens_per_packet: int, weights: list[float], received: int, lost: float,
+    model: str, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure videos of the test split: every frame by itself, or in view of the one before, and video codecs (an hour
     for ten videos).
 
     Tokens without losses: bits per token to the receiver, PSNR, flicker, airtime under the policy "semantic"; the
     airtime of groups of frames, and what arrives; the same rate by H.264 and AV1; errors over Es/N0; PSNR with packets
-    lost; how long damage lasts.
+    lost; how long damage lasts; frames per second, end to end.
     """
     from tokcom.models.fits import load_residual
     from tokcom.models.zoo import load_context, load_tokenizer, load_video_tokenizer
     from tokcom.packets.bits import bits_per_token
+    from tokcom.tokenizers.vq import VQTokenizer
     from tokcom_lab.curves import video_curve as curves
     from tokcom_lab.curves.video_codecs import CODECS, best_within
-    from tokcom_lab.curves.video_groups import airtime
+    from tokcom_lab.curves.video_groups import Sending, airtime
+    from tokcom_lab.curves.video_speed import speed
     from tokcom_lab.training.dataset import load_dataset
     from tokcom_lab.training.motion import videos
 
@@ -66,29 +79,39 @@ def video(
 
     with progress_bar() as bar:
         total = sum(map(len, shown.values()))
-        passes = 2 + 2 * ("schemes" in parts) + (1 + len(groups)) * ("airtime" in parts)
+        passes = 2 + 2 * ("schemes" in parts) + len(groups) * ("airtime" in parts)
+        passes += (2 * len(weights) + 1) * ("airtime" in parts)
         passes += 3 * len(esn0_db) * ("curve" in parts) + 2 * ("loss" in parts)
         row = bar.add_task("frames", total=total * passes)
 
         def done(count: int) -> None:
             bar.advance(row, count)
 
-        ways = {
-            curves.FOLLOWING: curves.following_way(moving),
-            curves.ALONE: lambda picture, before, number: single.tokenize(picture, frame_id=number),
-        }
-        clips = {
-            scheme: [curves.tokenized(name, pictures, way, done) for name, pictures in shown.items()]
-            for scheme, way in ways.items()
-        }
+        def clips_of(tokenizer: VQTokenizer) -> list[curves.Clip]:
+            if tokenizer is single and curves.ALONE in clips:
+                done(total)
+                return clips[curves.ALONE]
+            way = curves.alone_way(tokenizer)
+            return [curves.tokenized(name, pictures, way, done) for name, pictures in shown.items()]
+
+        way, clips = curves.following_way(moving), {}
+        clips[curves.FOLLOWING] = [curves.tokenized(name, pictures, way, done) for name, pictures in shown.items()]
+        clips[curves.ALONE] = clips_of(single)
         if "schemes" in parts:
             for scheme, own in clips.items():
                 found = curves.quality(scheme, own, single, prior, residual, airtime_esn0_db, bound, done)
                 add("schemes", asdict(found))
         if "airtime" in parts:
-            for scheme, group in [(curves.ALONE, 1), *((curves.FOLLOWING, group) for group in groups)]:
-                settings = group, airtime_esn0_db, bound, received, seed, device, done
-                add("airtime", asdict(airtime(scheme, clips[scheme], model, single, *settings)))
+            for group in groups:
+                sending = Sending(group, tokens_per_packet, airtime_esn0_db, bound)
+                own = curves.FOLLOWING, clips[curves.FOLLOWING], model, single, sending
+                add("airtime", asdict(airtime(*own, received, 1.0, seed, device, done)))
+            for weight in weights:
+                own = clips_of(curves.weighed(single, weight))
+                for size in sorted({USUAL_TOKENS, tokens_per_packet if weight == weights[0] else USUAL_TOKENS}):
+                    sending = Sending(1, size, airtime_esn0_db, bound)
+                    case = curves.ALONE, own, model, single, sending, received if size == USUAL_TOKENS else 0
+                    add("airtime", asdict(airtime(*case, weight, seed, device, done)))
         if "curve" in parts:
             cases = {
                 curves.FOLLOWING: clips[curves.FOLLOWING],
@@ -102,6 +125,9 @@ def video(
             for scheme in (curves.FOLLOWING, curves.REPEATED):
                 own = clips[curves.FOLLOWING]
                 add("loss", asdict(curves.losses(scheme, own, model, single, lost, seed, device, done)))
+        if "speed" in parts:
+            pictures = next(iter(shown.values()))
+            add("speed", asdict(speed(pictures, model, moving, single, SPEED_ESN0_DB, seed, device)))
     if "codecs" in parts:
         per_frame, count = single.grid[0] * single.grid[1], sum(map(len, shown.values()))
         budgets = {"all bits of the tokens": per_frame * bits_per_token(single.codebook_size)}
