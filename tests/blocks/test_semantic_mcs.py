@@ -190,13 +190,15 @@ def test_texts_are_chosen_for_by_their_language_model(tiny_text_model, tmp_path,
     import json
     import shutil
 
-    from tokcom.models.fits import load_residual
+    from tokcom.models.installed import model_card
     from tokcom.models.text import load_text_tokenizer
 
     folder = tmp_path / "model"
     shutil.copytree(tiny_text_model, folder)
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card["context"]["residual"] = vars(load_residual("caltech64")) | {"context": card["context"]["sha256"]}
+    card["context"]["residual"] = model_card("caltech64").part("context")["residual"] | {
+        "context": card["context"]["sha256"]
+    }
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     frame = load_text_tokenizer(str(folder)).tokenize("the rain on the other train stays", 7)
     described = {

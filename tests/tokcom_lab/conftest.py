@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from tokcom.models.fits import load_residual
+from tokcom.models.installed import model_card
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +13,8 @@ def adaptive_text_model(tiny_text_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adaptive") / "model"
     shutil.copytree(tiny_text_model, folder)
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card["context"]["residual"] = vars(load_residual("caltech64")) | {"context": card["context"]["sha256"]}
+    card["context"]["residual"] = model_card("caltech64").part("context")["residual"] | {
+        "context": card["context"]["sha256"]
+    }
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return folder

@@ -47,7 +47,7 @@ def parse_format(data):
     if dimensions > 4:
         raise Malformed("dimensions")
     grid = [data.number(3) for _ in range(dimensions)]
-    if kind // 16 > 1 or kind % 16 > 2 or not 1 <= bits <= 18 or not 1 <= tokens <= 2048:
+    if kind // 16 > 1 or kind % 16 > 3 or not 1 <= bits <= 18 or not 1 <= tokens <= 2048:
         raise Malformed("format")
     if any(not 1 <= side <= 2**20 for side in grid) or quantizers < 1:
         raise Malformed("grid")
@@ -55,7 +55,7 @@ def parse_format(data):
         raise Malformed("quantizers")
     form = {
         "payload": ("tokens", "bits")[kind // 16],
-        "layout": ("spread", "contiguous", "importance")[kind % 16],
+        "layout": ("spread", "contiguous", "importance", "frames")[kind % 16],
         "codebook": codebook, "bits": bits, "tokens": tokens, "quantizers": quantizers, "grid": grid,
     }  # fmt: skip
     if grid:
