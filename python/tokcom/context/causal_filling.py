@@ -8,6 +8,7 @@ import numpy as np
 
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import Condition
+from tokcom.context.joint_decoding import ContextSettings
 from tokcom.frame import LOST, TokenFrame
 
 READ_ON = 12
@@ -26,7 +27,10 @@ class CausalFilling:
         seconds: time per frame; once it is spent, the rest stays LOST. None: no limit.
     """
 
-    def __init__(self, prior: CausalPrior, beam: int = 40, reach: float = 14.0, seconds: float | None = None):
+    def __init__(
+        self, prior: CausalPrior, beam: int = ContextSettings.beam, reach: float = ContextSettings.reach,
+        seconds: float | None = None,
+    ):  # fmt: skip
         self.prior, self._beam, self._reach, self._seconds = prior, beam, reach, seconds
 
     def fill(

@@ -335,29 +335,15 @@ class MixedTransmission:
 
 
 @dataclass(frozen=True, eq=False)
-class PlainTransmission:
-    """A `Transmission` of packets that are all coded alike, in noise that is known.
+class AlikePackets:
+    """The part of a `Transmission` that all have whose packets are coded alike, in noise that is known.
 
     Attributes:
         link: how they are coded.
-        sent: bool (n_packets,), which were sent.
-        llrs: float32 (packets sent, coded_length).
     """
 
     link: PacketLink
-    sent: np.ndarray
-    llrs: np.ndarray
     own_steps = 0
-
-    @property
-    def n_bytes(self) -> int:
-        return self.llrs.nbytes + self.sent.nbytes
-
-    def decode(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.link.decode(self._of_all)
-
-    def steps(self, rows: np.ndarray) -> np.ndarray:
-        return np.where(self.sent[rows, None, None], self.link.steps(self._of_all[rows]), np.float32(0))
 
     def fit_of(self, rows: np.ndarray, tokens: np.ndarray) -> None:
         return None
@@ -372,6 +358,29 @@ class PlainTransmission:
 
     def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
         return self.link.token_steps(steps, log_frequencies)
+
+
+@dataclass(frozen=True, eq=False)
+class PlainTransmission(AlikePackets):
+    """A `Transmission` of packets that are all coded alike, in noise that is known.
+
+    Attributes:
+        sent: bool (n_packets,), which were sent.
+        llrs: float32 (packets sent, coded_length).
+    """
+
+    sent: np.ndarray
+    llrs: np.ndarray
+
+    @property
+    def n_bytes(self) -> int:
+        return self.llrs.nbytes + self.sent.nbytes
+
+    def decode(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.link.decode(self._of_all)
+
+    def steps(self, rows: np.ndarray) -> np.ndarray:
+        return np.where(self.sent[rows, None, None], self.link.steps(self._of_all[rows]), np.float32(0))
 
     @cached_property
     def _of_all(self) -> np.ndarray:

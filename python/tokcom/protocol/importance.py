@@ -11,9 +11,8 @@ import numpy as np
 
 from tokcom.errors import FrameError
 from tokcom.frame import LOST, TokenFrame
+from tokcom.protocol.priority import CLASSES
 
-SHARE = 3
-"""One packet of this number is dropped first."""
 STEPS, ROUNDS, GROUPS = 16, 4, 6
 """Steps in which packets are given back to a picture that has lost all; rounds in which they are exchanged after that,
 and groups in which those that are not lost are tried in each."""
@@ -60,7 +59,7 @@ def packet_costs(
         own = _shared(errors, left.lost, frame.grid)
         return np.where(used, own[positions], 0.0).sum(axis=1), float(errors.sum())
 
-    count = len(positions) // SHARE
+    count = len(positions) // CLASSES
     found = _given_back(costs, len(positions), count)
     rng = np.random.default_rng([seed, frame.frame_id])
     best, fewest = found, np.inf

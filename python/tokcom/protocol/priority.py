@@ -4,6 +4,8 @@ import numpy as np
 
 from tokcom.errors import ParameterError
 
+CLASSES = 3
+"""Classes of a frame's packets, of equal size."""
 DSCP = {0: 34, 1: 36, 2: 38, 3: 38}
 """Differentiated services code point by class: AF41, AF42, AF43 (RFC 2597), of one queue and rising drop precedence."""
 
@@ -17,7 +19,7 @@ def classes_of(bits: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(-np.asarray(bits, float), kind="stable")
     classes = np.empty(len(order), np.uint8)
-    classes[order] = np.arange(len(order)) * 3 // max(len(order), 1)
+    classes[order] = np.arange(len(order)) * CLASSES // max(len(order), 1)
     return classes
 
 

@@ -446,8 +446,9 @@ class Receiver:
             times.append(session.heard_at + self.settings.idle_s)
             if session.report_at is not None:
                 times.append(session.report_at)
-            if self.settings.repeats != NONE:
-                times.append(session.frames.skipped.next_time() or session.heard_at + self.settings.idle_s)
+            seek_at = session.frames.skipped.next_time()
+            if self.settings.repeats != NONE and seek_at is not None:
+                times.append(seek_at)
             for frame in session.frames.frames.values():
                 times.append(frame.deadline if frame.judge_at is None else min(frame.judge_at, frame.deadline))
         return min(times) if times else None

@@ -36,15 +36,30 @@ def ranked_places(frame: TokenFrame, prior: Prior, cost: Cost, count: int | None
     """
     size = len(frame.tokens)
     count = size if count is None else min(count, size)
-    step, condition = -(-size // STEPS), prior.told_with(frame)
-    prior.require_fit(frame, condition)
+    step = -(-size // STEPS)
+    prior.require_fit(frame, prior.told_with(frame))
     ranked = halton_order(frame.grid)[: min(step, count)]
     while len(ranked) < count:
-        open_ = np.ones(size, bool)
-        open_[ranked] = False
-        seen = np.where(open_, LOST, frame.tokens).astype(np.int32)
-        places = np.flatnonzero(open_)
-        found = cost(places, np.exp(prior.log_probabilities(seen[None], open_[None], [condition])))
+        places, probabilities = guesses_from(frame, prior, ranked)
+        found = cost(places, probabilities)
         dearest = np.argsort(-found, kind="stable")[: min(step, count - len(ranked))]
         ranked = np.concatenate((ranked, places[dearest]))
     return ranked
+
+
+def guesses_from(frame: TokenFrame, prior: Prior, sent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the tokens that are not sent from those that are.
+
+    Args:
+        frame: a whole frame.
+        prior: the receiver's model.
+        sent: int (n,), places of the tokens sent, not all.
+
+    Returns:
+        int64 (m,), the other places, increasing, and float32 (m, codebook_size), probabilities of the tokens there.
+    """
+    open_ = np.ones(len(frame.tokens), bool)
+    open_[sent] = False
+    seen = np.where(open_, LOST, frame.tokens).astype(np.int32)
+    logs = prior.log_probabilities(seen[None], open_[None], [prior.told_with(frame)])
+    return np.flatnonzero(open_), np.exp(logs)

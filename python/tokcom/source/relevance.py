@@ -11,10 +11,10 @@ import torch
 
 from tokcom.context.classifier import Classifier
 from tokcom.context.prior import Prior
-from tokcom.frame import LOST, TokenFrame
+from tokcom.frame import TokenFrame
 from tokcom.packets.halton import halton_order
 from tokcom.packets.thinning import DENSITIES, REGIONS_PER_SIDE, Thinning, region_of
-from tokcom.source.ranking import Cost
+from tokcom.source.ranking import Cost, guesses_from
 from tokcom.tokenizers.vq import VQTokenizer
 
 TASK = 0.3
@@ -94,13 +94,11 @@ def relevance_from_spread(
     Returns:
         float32 (n_tokens,); at the places sent, as if the guess were even.
     """
-    open_ = np.ones(len(frame.tokens), bool)
-    open_[halton_order(frame.grid)[:count]] = False
-    probabilities = np.full((len(open_), frame.codebook_size), 1 / frame.codebook_size, np.float32)
-    if open_.any():
-        seen = np.where(open_, LOST, frame.tokens).astype(np.int32)
-        probabilities[open_] = np.exp(prior.log_probabilities(seen[None], open_[None], [prior.told_with(frame)]))
-    return relevance(frame, tokenizer, classifier)(np.arange(len(open_)), probabilities)
+    probabilities = np.full((len(frame.tokens), frame.codebook_size), 1 / frame.codebook_size, np.float32)
+    if count < len(probabilities):
+        places, guesses = guesses_from(frame, prior, halton_order(frame.grid)[:count])
+        probabilities[places] = guesses
+    return relevance(frame, tokenizer, classifier)(np.arange(len(probabilities)), probabilities)
 
 
 def sent_first(ranked: np.ndarray, count: int) -> Thinning:

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokcom.channel.awgn import awgn, noise_variance
-from tokcom.coding.list_decoding import ListDecision, ListSettings
-from tokcom.coding.token_steps import TokenSteps
-from tokcom.context.prediction import Prediction
 from tokcom.link.packet_link import LinkConfig, PacketLink
+from tokcom.link.received import AlikePackets
 
 MODULATION = "16qam"
 """A symbol carries two steps of a code of rate 1/2, one on each component."""
@@ -21,17 +19,14 @@ GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, eq=False)
-class ReceivedParts:
-    """A `link.received.Transmission` of all packets of a frame, by what all their parts say together, in known noise.
+class ReceivedParts(AlikePackets):
+    """A `link.received.Transmission` of all packets of a frame, by what all their parts say together.
 
     Attributes:
-        link: how they are coded.
         of_all: float32 (n_packets, stages, words), log-likelihoods of the code words of every trellis step.
     """
 
-    link: PacketLink
     of_all: np.ndarray
-    own_steps = 0
 
     @property
     def sent(self) -> np.ndarray:
@@ -46,20 +41,6 @@ class ReceivedParts:
 
     def steps(self, rows: np.ndarray) -> np.ndarray:
         return self.of_all[rows]
-
-    def fit_of(self, rows: np.ndarray, tokens: np.ndarray) -> None:
-        return None
-
-    def decode_steps(self, steps: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.link.decode_steps(steps)
-
-    def decide(
-        self, steps: np.ndarray, rows: np.ndarray, priors: Prediction, settings: ListSettings | None
-    ) -> ListDecision:
-        return self.link.decide(steps, priors, settings)
-
-    def token_steps(self, steps: np.ndarray, row: int, log_frequencies: np.ndarray) -> TokenSteps:
-        return self.link.token_steps(steps, log_frequencies)
 
 
 class CodedParts:
