@@ -14,6 +14,7 @@ from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
 from tokcom.frame import Payload
+from tokcom.link.refresh import TokenRefresh
 from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.packets.bits import bits_per_token
@@ -51,6 +52,9 @@ class AdaptationConfig:
         header_esn0_db: Es/N0 in dB below which power is not reduced, so that the header is received.
         assumed_bits: bits per token attributed to every frame regardless of its tokens, above 0: all bursts at one CQI
             then have the same shape, which reveals nothing of their content. None: the frame's own.
+        refresh: frames of a video in each of whose runs every token is sent at least once, at least 1, whatever the
+            semantic policies would leave out: damage to a frame is over that many frames later, and with 4, a second
+            chance comes within 8 frames. What must be sent for this goes out with the MCS of "cqi".
 
     Raises:
         ParameterError: a parameter is out of its range.
@@ -65,6 +69,7 @@ class AdaptationConfig:
     peak_db: float = 3.0
     header_esn0_db: float = 4.0
     assumed_bits: float | None = None
+    refresh: int = 4
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -75,6 +80,7 @@ class AdaptationConfig:
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
         if self.assumed_bits is not None and not 0 < self.assumed_bits < np.inf:
             raise ParameterError(f"assumed_bits is {self.assumed_bits}; it must be above 0")
+        TokenRefresh(self.refresh)
         if not 1 <= self.layouts <= SEEDS:
             raise ParameterError(f"layouts is {self.layouts}; it must be 1 to {SEEDS}")
         if not self.peak_db >= self.power_db:
@@ -148,6 +154,7 @@ class LinkAdapter:
             )
         self.prior, self.residual, self.seed = prior, residual, seed
         self._budget = PowerBudget(self.config.power_db, self.config.peak_db)
+        self._refresh = TokenRefresh(self.config.refresh)
 
     def choose(
         self, frame: Payload, layout_seed: int, carrier_esn0_db: np.ndarray, offset_db: float = 0.0,
@@ -189,11 +196,12 @@ class LinkAdapter:
             bits = np.full(len(frame.tokens), self.config.assumed_bits, np.float32)
         bits = token_bits(self.prior, frame, seed=self.seed, condition=condition) if bits is None else bits
         solver = _Solver(self, self._residual_of(frame, condition), frame, layout_seed, bits, esn0_db, symbols)
-        if self.config.policy == "semantic":
-            return solver.shortest(0.0)
         scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], payload_bits)
+        if self.config.policy == "semantic":
+            return self._refreshed(frame, solver.shortest(0.0), solver, scheme)
         longest = grid.symbols_for(int(symbols[scheme]) * n_packets)
         choice = solver.least_energy(longest, self._budget, self.config.header_esn0_db)
+        choice = self._refreshed(frame, choice, solver, scheme)
         self._budget.spend(choice.airtime, choice.power_db)
         return choice
 
@@ -217,6 +225,16 @@ class LinkAdapter:
             packet_bits[None], float(bits.mean()), esn0_db, self._payload_bits(frame)
         )
         return float((rates[0][np.arange(len(layout)), choice.mcs] * used.sum(axis=1)).sum() / len(bits))
+
+    def _refreshed(self, frame: Payload, choice: Choice, solver: "_Solver", scheme: int) -> Choice:
+        """Send with an MCS the packets that a choice leaves out and that are due, and remember what is sent."""
+        if len(frame.grid) < 2 or frame.quantizers > 1:
+            return choice  # of lines and of sounds, a frame goes on where the one before ends
+        due = self._refresh.due(frame, self.transmitter.positions(frame, choice.layout_seed), choice.mcs)
+        if due.any():
+            choice = solver.with_sent(choice, due, scheme)
+        self._refresh.keep(frame, self.transmitter.positions(frame, choice.layout_seed), choice.mcs)
+        return choice
 
     def _residual_of(self, frame: Payload, condition: Condition | None) -> ResidualModel:
         """Return what is expected of a frame: of videos, where the receiver predicts most of it from the one before."""
@@ -303,6 +321,21 @@ class _Solver:
             if found.feasible and grid.symbols_for(found.symbols) <= longest and energy < least:
                 best, least = float(level), energy
         return self.shortest(best)
+
+    def with_sent(self, choice: Choice, due: np.ndarray, scheme: int) -> Choice:
+        """Change a choice such that the packets `due`, bool (n_packets,), are sent with an MCS; if no header can say
+        so, find the shortest burst that sends all packets."""
+        mcs = np.where(due, scheme, choice.mcs).astype(np.uint8)
+        row = int(np.flatnonzero(self.seeds == choice.layout_seed)[0])
+        errors = self.errors(choice.power_db, slice(row, row + 1))[0][np.arange(len(mcs)), mcs].sum()
+        try:
+            return self.parent._choice(
+                self.frame, choice.layout_seed, mcs, choice.power_db, self.esn0_db, errors / len(self.frame.tokens),
+                bool(errors <= self.bound), choice.gap,
+            )  # fmt: skip
+        except ParameterError:  # the packets' MCS do not fit in a header
+            self.allowed[MCS_COUNT] = False
+            return self.shortest(choice.power_db)
 
     def _choice(self, found: Allocation, power_db: float, layout: int | None = None) -> Choice:
         seed = int(self.seeds[found.layout if layout is None else layout])

@@ -9,7 +9,7 @@ import click
 from tokcom.cli.options import Names, Numbers, WholeNumbers, device_option, json_option, model_option, seed_option
 from tokcom.cli.output import progress_bar, show, write_json
 
-PARTS = ("schemes", "airtime", "codecs", "curve", "loss", "damage", "speed")
+PARTS = ("schemes", "airtime", "codecs", "curve", "loss", "damage", "losses", "speed")
 USUAL_TOKENS = 4
 """Tokens per packet of frames that stand alone; for the first of the weights, those of groups are reckoned as well."""
 SPEED_ESN0_DB = 8.0
@@ -55,7 +55,7 @@ def video(
 
     Tokens without losses: bits per token to the receiver, PSNR, flicker, airtime under the policy "semantic"; the
     airtime of groups of frames, and what arrives; the same rate by H.264 and AV1; errors over Es/N0; PSNR with packets
-    lost; how long damage lasts; frames per second, end to end.
+    lost; how long damage lasts; both for groups of frames; frames per second, end to end.
     """
     from tokcom.models.fits import load_residual
     from tokcom.models.zoo import load_context, load_tokenizer, load_video_tokenizer
@@ -64,6 +64,7 @@ def video(
     from tokcom_lab.curves import video_curve as curves
     from tokcom_lab.curves.video_codecs import CODECS, best_within
     from tokcom_lab.curves.video_groups import Sending, airtime
+    from tokcom_lab.curves.video_losses import ALONE_PASSES, GROUP_PASSES, LossComparison, Propagation
     from tokcom_lab.curves.video_speed import speed
     from tokcom_lab.training.dataset import load_dataset
     from tokcom_lab.training.motion import videos
@@ -82,6 +83,7 @@ def video(
         passes = 2 + 2 * ("schemes" in parts) + len(groups) * ("airtime" in parts)
         passes += (2 * len(weights) + 1) * ("airtime" in parts)
         passes += 3 * len(esn0_db) * ("curve" in parts) + 2 * ("loss" in parts)
+        passes += (GROUP_PASSES * len(groups) + ALONE_PASSES) * ("losses" in parts)
         row = bar.add_task("frames", total=total * passes)
 
         def done(count: int) -> None:
@@ -125,6 +127,15 @@ def video(
             for scheme in (curves.FOLLOWING, curves.REPEATED):
                 own = clips[curves.FOLLOWING]
                 add("loss", asdict(curves.losses(scheme, own, model, single, lost, seed, device, done)))
+        if "losses" in parts:
+            bench = LossComparison(model, single, lost, seed, device, done)
+            for group in groups:
+                sending = Sending(group, tokens_per_packet, airtime_esn0_db, bound)
+                for each in bench.groups(clips[curves.FOLLOWING], sending):
+                    part = "propagation" if isinstance(each, Propagation) else "losses"
+                    add(part, {"group": group} | asdict(each))
+            for each in bench.alone(clips[curves.ALONE]):
+                add("losses", asdict(each))
         if "speed" in parts:
             pictures = next(iter(shown.values()))
             add("speed", asdict(speed(pictures, model, moving, single, SPEED_ESN0_DB, seed, device)))
@@ -144,7 +155,7 @@ def video(
     if json_file is not None:
         write_json(rows, json_file)
         return
-    for part in parts:
+    for part in dict.fromkeys(each["part"] for each in rows):
         own = [
             {name: value for name, value in each.items() if value is not None} for each in rows if each["part"] == part
         ]
