@@ -114,3 +114,37 @@ def speed() -> str:
     (row,) = [row for row in figures("video-speed.json") if row["part"] == "speed"]
     head = (*(f"{name}, ms" for name in row["core_ms"]), "frames per second")
     return markdown(head, [(*(f"{value:.1f}" for value in row["core_ms"].values()), f"{row['frames_per_s']:.1f}")])
+
+
+LOSSES = "video-losses.json"
+
+
+@table("video-losses")
+def losses() -> str:
+    """Make the table of packets lost from groups."""
+    rows = [
+        (
+            row["scheme"], row["group"], row["pattern"], f"{100 * row['sent']:.0f}%", f"{row['psnr_clean_db']:.2f}",
+            f"{row['psnr_db']:.2f}", f"{row['psnr_clean_db'] - row['psnr_db']:.2f}", f"{row['worst_frame_db']:.1f}",
+        )
+        for row in figures(LOSSES)
+        if row["part"] == "losses"
+    ]  # fmt: skip
+    head = "tokens", "frames per burst", "losses", "packets sent", "PSNR dB, none lost", "PSNR dB", "below, dB"
+    return markdown((*head, "worst frame, dB"), rows)
+
+
+@table("video-propagation")
+def propagation() -> str:
+    """Make the table of how long a lost frame is seen, mean and worst of the videos."""
+    cases: dict[tuple, dict[int, str]] = {}
+    for row in figures(LOSSES):
+        if row["part"] == "propagation":
+            cell = f"{row['psnr_lost_db']:.2f} ({row['worst_db']:.2f})"
+            cases.setdefault((row["group"], row["lost"]), {})[row["frame"]] = cell
+    frames = sorted({frame for cells in cases.values() for frame in cells})
+    rows = [
+        (group, f"{100 * lost:.0f}%", *(cells.get(frame, "") for frame in frames))
+        for (group, lost), cells in cases.items()
+    ]
+    return markdown(("frames per burst", "other losses", *(f"{frame} later" for frame in frames)), rows)

@@ -100,7 +100,7 @@ class Constellation:
         out = np.empty((symbols.size, self.bits_per_symbol), np.float32)
         variance = np.broadcast_to(variance, symbols.shape).ravel()
         _demap(symbols.ravel(), variance, self._levels.astype(np.float32), self._places, method == "exact", out)
-        return out.reshape(symbols.shape[0], -1)[:, :n_bits]
+        return out.reshape(symbols.shape[0], symbols.shape[1] * self.bits_per_symbol)[:, :n_bits]
 
     def pair_metrics(self, llrs: np.ndarray) -> np.ndarray | None:
         """Compute joint log-likelihoods of the two bits of a component from their max-log LLRs.

@@ -29,12 +29,12 @@ def tokens_to_bits(tokens: np.ndarray, width: int) -> np.ndarray:
         raise FrameError(f"token {bad} does not fit in {width} bits")
     octets = np.ascontiguousarray(tokens, ">u4" if width <= 32 else ">u8")[..., None].view(np.uint8)
     bits = np.unpackbits(octets, axis=-1)
-    return bits[..., bits.shape[-1] - width :].reshape(*tokens.shape[:-1], -1)
+    return bits[..., bits.shape[-1] - width :].reshape(*tokens.shape[:-1], tokens.shape[-1] * width)
 
 
 def bits_to_tokens(bits: np.ndarray, width: int) -> np.ndarray:
     """Convert bits (..., n * width) to int32 tokens (..., n): the inverse of `tokens_to_bits`."""
     if bits.shape[-1] % width:
         raise FrameError(f"{bits.shape[-1]} bits are not a whole number of {width}-bit tokens")
-    words = bits.reshape(*bits.shape[:-1], -1, width)
+    words = bits.reshape(*bits.shape[:-1], bits.shape[-1] // width, width)
     return words @ (1 << np.arange(width - 1, -1, -1, dtype=np.int32))

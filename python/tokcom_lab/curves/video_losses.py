@@ -54,7 +54,7 @@ class SentGroup:
 
 @dataclass(frozen=True)
 class VideoSender:
-    """What a transmitter of groups does.
+    """Settings of a transmitter of groups.
 
     Attributes:
         group: frames per burst, at most.

@@ -15,6 +15,11 @@ def test_bits_come_back_as_tokens(width, count, seed):
     assert np.array_equal(bits_to_tokens(bits, width), tokens)
 
 
+def test_no_packets_are_no_bits():
+    bits = tokens_to_bits(np.zeros((0, 4), np.int32), 10)
+    assert bits.shape == (0, 40) and bits_to_tokens(bits, 10).shape == (0, 4)
+
+
 def test_the_most_significant_bit_goes_first():
     assert tokens_to_bits(np.array([0b1000000001]), 10).tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
 
