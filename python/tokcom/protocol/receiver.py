@@ -131,7 +131,7 @@ class _Session:
     frames: IncomingFrames
     formats: list
     heard_at: float
-    window: ReplayWindow = field(default_factory=ReplayWindow)
+    window: ReplayWindow
     newest_at: float = 0.0
     credit: int = 0
     reports: int = 0
@@ -239,10 +239,12 @@ class Receiver:
         number = secrets.randbelow(1 << 16)
         while number in self._sessions:
             number = secrets.randbelow(1 << 16)
+        window = ReplayWindow()
         frames = IncomingFrames(
-            (number, nonce), formats, self._codebooks, self._assembler, self.settings.wait, self.settings.max_tokens
-        )
-        session = _Session(number, nonce, key, address, host, frames, formats, now)
+            (number, nonce), formats, self._codebooks, self._assembler, self.settings.wait, self.settings.max_tokens,
+            window,
+        )  # fmt: skip
+        session = _Session(number, nonce, key, address, host, frames, formats, now, window)
         self._sessions[number] = self._by_nonce[nonce] = session
         self._hosts[host] = self._hosts.get(host, 0) + 1
         self.counters.sessions += 1
@@ -396,8 +398,11 @@ class Receiver:
 
     def _judge(self, session: _Session, frame_id: int, now: float) -> None:
         frame = session.frames.frames[frame_id]
+        if not session.frames.place(frame_id):
+            session.frames.wait(frame_id, now)
+            return
         assembly = session.frames.assembly(frame_id)
-        if self.settings.repeats == NONE or frame.rounds >= self.settings.wait.rounds or frame.unplaced:
+        if self.settings.repeats == NONE or frame.rounds >= self.settings.wait.rounds:
             # What was asked for may still come until the deadline.
             if frame.rounds:
                 frame.judge_at = None
