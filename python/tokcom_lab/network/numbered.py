@@ -53,7 +53,7 @@ def numbered_row(
         wrong += np.count_nonzero(full & (found[places] != sent[places]).any(axis=1))
         here, come, asked = here + np.count_nonzero(full), come + received.come, asked + (received.unplaced is not None)
     counters, content = sender.counters, -(-TOKENS_PER_PACKET * (frames[0].codebook_size - 1).bit_length() // 8)
-    offered = counters.packets * (len(frames) - 1) / len(frames)
+    offered = sum(_packets(frame) for frame in frames[1:])
     return {
         "section": section, "loss": loss, "burst": burst, "lost_before": lost_before, "frames": len(got),
         "come": come / offered, "asked": asked / len(got), "unplaced": 1 - here / come, "misplaced": wrong / come,
@@ -61,9 +61,19 @@ def numbered_row(
     }  # fmt: skip
 
 
+def _positions(frame: TokenFrame) -> np.ndarray:
+    return packet_positions(frame.grid, TOKENS_PER_PACKET, seed=frame.frame_id % SEEDS)
+
+
+def _packets(frame: TokenFrame) -> int:
+    """Number of packets without a lost token."""
+    positions = _positions(frame)
+    return int(((frame.tokens[positions] != LOST) | (positions == PADDING)).all(axis=1).sum())
+
+
 def _thinned(frame: TokenFrame, share: float, rng: np.random.Generator) -> TokenFrame:
     """A frame without the tokens of a share of its packets."""
-    positions = packet_positions(frame.grid, TOKENS_PER_PACKET, seed=frame.frame_id % SEEDS)
+    positions = _positions(frame)
     gone = positions[rng.random(len(positions)) < share]
     tokens = frame.tokens.copy()
     tokens[gone[gone != PADDING]] = LOST
