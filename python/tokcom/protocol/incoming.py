@@ -148,7 +148,6 @@ class IncomingFrames:
         assembler: of all sessions.
         settings: how long to wait.
         max_tokens: tokens of a frame, at most.
-        window: numbers of the session's datagrams that have come.
 
     Attributes:
         late: packets that came after their frame was done.
@@ -159,11 +158,11 @@ class IncomingFrames:
 
     def __init__(
         self, source: Hashable, formats: list[FrameFormat], codebooks: Mapping[int, Codebook],
-        assembler: FrameAssembler, settings: WaitSettings, max_tokens: int, window: ReplayWindow,
+        assembler: FrameAssembler, settings: WaitSettings, max_tokens: int,
     ):  # fmt: skip
         self._source, self._formats, self._codebooks = source, formats, codebooks
         self._assembler, self._settings, self._max_tokens = assembler, settings, max_tokens
-        self._window = window
+        self._taken = ReplayWindow()
         self.frames: OrderedDict[int, IncomingFrame] = OrderedDict()
         self.skipped = SkippedFrames(settings.rounds, settings.deadline_s)
         self._done: OrderedDict[int, float] = OrderedDict()
@@ -202,7 +201,9 @@ class IncomingFrames:
         else:
             if len(np.unique(section.indices)) != len(section.indices):
                 raise DatagramError(f"frame {frame_id} has a packet twice in one section")
-            if not frame.rounds and not frame.sought:
+            if frame.rounds or frame.sought:
+                frame.numbered.note_requested()
+            else:
                 frame.numbered.note_indexed(number, int(section.indices[0]))
             self._add(frame, section.indices, tokens)
         frame.ended |= section.end
@@ -231,11 +232,15 @@ class IncomingFrames:
         frame = self.frames[frame_id]
         held = frame.n_bytes
         try:
-            for row, tokens in frame.numbered.take_placed(self._window):
+            for row, tokens in frame.numbered.take_placed(self._taken):
                 self._add(frame, np.arange(row, row + len(tokens)), tokens)
         finally:
             self.n_bytes += frame.n_bytes - held
         return not frame.numbered.waiting
+
+    def note_taken(self, number: int) -> None:
+        """Note that all sections of datagram `number` were added: it has nothing of other frames."""
+        self._taken.add(number)
 
     def wait(self, frame_id: int, now: float) -> None:
         """Judge a frame later: datagrams may come that tell the places of its packets."""
@@ -290,7 +295,7 @@ class IncomingFrames:
         """Take a frame out: it is done."""
         self.place(frame_id)
         frame = self.frames[frame_id]
-        unplaced = None if frame.sought else frame.numbered.unplaced(self._window)
+        unplaced = None if frame.sought else frame.numbered.unplaced(self._taken)
         if unplaced is not None:
             assembly = self.assembly(frame_id)
             free = np.arange(len(frame.positions)) if assembly is None else assembly.missing

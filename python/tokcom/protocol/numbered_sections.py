@@ -85,6 +85,8 @@ class NumberedSections:
     """Highest number of a section that is not the end."""
     _broken: bool = False
     """Whether sections cannot be those of a sender that keeps the rules."""
+    _requested: bool = False
+    """Whether sections may be repeats: it is not known which datagrams have nothing of the first transmission."""
     _first: int | None = None
     """Number of the frame's first datagram."""
 
@@ -92,6 +94,10 @@ class NumberedSections:
         """Note a section of the first transmission that has an index and begins with packet `index`."""
         self._extend(number)
         self._anchor = self._anchor or (number, index)
+
+    def note_requested(self) -> None:
+        """Note that a section has come that has an index and may be a repeat."""
+        self._requested = True
 
     def add(self, number: int, tokens: np.ndarray, end: bool) -> None:
         """Add a section without index."""
@@ -116,7 +122,7 @@ class NumberedSections:
         """Take out the sections whose places are known by now: first packet and tokens of each.
 
         Args:
-            window: numbers of the datagrams that have come.
+            window: numbers of the datagrams all of whose sections were taken.
 
         Raises:
             DatagramError: sections do not follow those before them; they are dropped.
@@ -151,7 +157,7 @@ class NumberedSections:
         n_sections = -(-self.n_packets // self._size)
         # Behind a section that is not the end is at least one more.
         least, most = max(self._high - n_sections + 1, self._latest_open - n_sections + 2), self._low
-        before, after = window.nearest(self._low, self._high)
+        before, after = (None, None) if self._requested else window.nearest(self._low, self._high)
         if before is not None:
             least = max(least, before + 1)
         if after is not None:

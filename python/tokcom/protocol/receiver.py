@@ -131,7 +131,7 @@ class _Session:
     frames: IncomingFrames
     formats: list
     heard_at: float
-    window: ReplayWindow
+    window: ReplayWindow = field(default_factory=ReplayWindow)
     newest_at: float = 0.0
     credit: int = 0
     reports: int = 0
@@ -239,12 +239,10 @@ class Receiver:
         number = secrets.randbelow(1 << 16)
         while number in self._sessions:
             number = secrets.randbelow(1 << 16)
-        window = ReplayWindow()
         frames = IncomingFrames(
-            (number, nonce), formats, self._codebooks, self._assembler, self.settings.wait, self.settings.max_tokens,
-            window,
-        )  # fmt: skip
-        session = _Session(number, nonce, key, address, host, frames, formats, now, window)
+            (number, nonce), formats, self._codebooks, self._assembler, self.settings.wait, self.settings.max_tokens
+        )
+        session = _Session(number, nonce, key, address, host, frames, formats, now)
         self._sessions[number] = self._by_nonce[nonce] = session
         self._hosts[host] = self._hosts.get(host, 0) + 1
         self.counters.sessions += 1
@@ -288,6 +286,7 @@ class Receiver:
                 session.patience_s = 0.75 * session.patience_s + 0.25 * max(2 * took, 0.02)
             if session.frames.n_bytes > held:
                 self._make_room(session, now)
+        session.frames.note_taken(number)
         return None
 
     def _make_room(self, session: _Session, now: float) -> None:

@@ -120,6 +120,19 @@ def test_whatever_numbers_and_sizes_come_every_packet_has_one_place_or_none(data
         assert left is None or all(gap is None or gap >= 0 for gap in left.gaps)
 
 
+def test_a_section_that_may_be_a_repeat_tells_nothing():
+    """Of sections 5 to 8 the second comes; 6 has an index, and is of the first transmission, or not."""
+    window, numbered = ReplayWindow(), NumberedSections(8)
+    for number in (4, 6, 7):
+        window.add(number)
+    numbered.note_requested()
+    numbered.add(7, np.zeros((2, 1), int), False)
+    assert numbered.take_placed(window) == []
+    assert sorted(numbered.unplaced(window).starts) == [0, 2, 4]
+    numbered.add(8, np.zeros((2, 1), int), True)
+    assert [row for row, _ in numbered.take_placed(window)] == [4, 6]
+
+
 def outgoing(frame_id, n_packets, width):
     form = FrameFormat(1, 8, (n_packets * width,), width)
     payloads, classes = np.zeros((n_packets, width), np.uint8), np.zeros(n_packets, np.uint8)
@@ -247,13 +260,19 @@ def test_frames_that_miss_packets_are_sent_with_index():
         assert received.unplaced is None and (received.frame.tokens[known] == sent[frame_id].tokens[known]).all()
 
 
+def opened(receiver, *forms):
+    """Number, key and formats of a new session."""
+    cookie = wire.decode_cookie(receiver.receive(wire.encode_hello(bytes(8)), "a", 0.0))[1]
+    key = wire.session_key(bytes(8), cookie)
+    accept = receiver.receive(wire.encode_connect(bytes(8), cookie, forms, key), "a", 0.0)
+    return wire.decode_accept(accept)[1], key, forms
+
+
 def test_a_frame_waits_for_the_datagram_that_tells_its_place():
     """It is known to be the frame's first when the one ahead of it has come, with nothing of the frame."""
     receiver = Receiver([BOOK], ReceiverSettings("none", WaitSettings(1.0, 0.03)))
     form, tokens = FrameFormat(BOOK.id, 10, (3,), 1, "contiguous"), np.array([[1], [2], [3]])
-    cookie = wire.decode_cookie(receiver.receive(wire.encode_hello(bytes(8)), "a", 0.0))[1]
-    key = wire.session_key(bytes(8), cookie)
-    session = wire.decode_accept(receiver.receive(wire.encode_connect(bytes(8), cookie, [form], key), "a", 0.0))[1]
+    session, key, _ = opened(receiver, form)
 
     def take(number, frame_id, rows, now, end=False):
         section = Section(0, frame_id, (3,), None, payloads_of(tokens[rows], 10), end=end)
@@ -272,12 +291,35 @@ def test_a_frame_waits_for_the_datagram_that_tells_its_place():
     assert placed == {5: [1, LOST, LOST], 4: [LOST, LOST, 3]}
 
 
+def test_a_datagram_that_is_refused_tells_nothing_of_other_frames():
+    """It may have had a section of the frame behind the one that was refused."""
+    receiver = Receiver([BOOK], ReceiverSettings("none", WaitSettings(1.0, 0.03), max_tokens=8))
+    session, key, forms = opened(receiver, FrameFormat(BOOK.id, 10, (), 1, "contiguous"))
+
+    def take(number, *sections):
+        body = b"".join(
+            encode_section(Section(0, frame_id, (n,), None, payloads_of(np.array([[word]]), 10), end=end), forms[0])
+            for frame_id, n, word, end in sections
+        )
+        receiver.receive(wire.encode_data(session, number, 0, body, key), "a", 0.0)
+
+    take(6, (1, 9, 7, False), (2, 3, 1, False))
+    assert "takes at most 8" in receiver.refused
+    take(7, (2, 3, 2, False))
+    receiver.poll(1.0)
+    (received,) = receiver.frames
+    assert sorted(received.unplaced.starts) == [0, 1]
+    # Without the one that was refused, a datagram ahead of the frame would have told.
+    take(20, (3, 3, 1, False))
+    take(19, (4, 3, 1, True))
+    receiver.poll(1.0)
+    assert receiver.frames[-2].frame.tokens.tolist() == [1, LOST, LOST]
+
+
 def test_many_small_sections_take_memory_that_is_counted():
     receiver = Receiver([BOOK], ReceiverSettings("none", max_bytes=8 << 20))
     form = FrameFormat(BOOK.id, 10, (30000,), 1, "contiguous")
-    cookie = wire.decode_cookie(receiver.receive(wire.encode_hello(bytes(8)), "a", 0.0))[1]
-    key = wire.session_key(bytes(8), cookie)
-    session = wire.decode_accept(receiver.receive(wire.encode_connect(bytes(8), cookie, [form], key), "a", 0.0))[1]
+    session, key, _ = opened(receiver, form)
     for number in range(1, 600):
         sections = [Section(0, number % 5, (30000,), None, payloads_of(np.array([[7]]), 10)) for _ in range(64)]
         body = b"".join(encode_section(each, form) for each in sections)

@@ -18,9 +18,10 @@ INDEXED = (0, 8, 16)
 """Packets of a frame that keep their index where the order of all others is lost."""
 PLACED = 20
 """Photographs whose packets are put in place by the model alone: each takes two dozen passes of it, and more."""
-SECTIONS, NETWORKS, LOST_BEFORE = (1, 4, 8), ((0.0, 1.0), (0.1, 1.0), (0.1, 3.0), (0.2, 1.0), (0.2, 3.0)), 0.1
-"""Packets of a frame in a datagram; shares of datagrams lost and the mean length of their bursts; share of packets lost
-before the sender."""
+SECTIONS, LOST_BEFORE = (1, 4, 8), 0.1
+"""Packets of a frame in a datagram; share of packets lost before the sender."""
+NETWORKS = ((0.0, 1.0), (0.1, 1.0), (0.1, 3.0), (0.2, 1.0), (0.2, 3.0), (0.2, 8.0))
+"""Shares of datagrams lost, and the mean length of their bursts."""
 
 
 @click.command()
