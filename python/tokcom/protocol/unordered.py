@@ -71,7 +71,7 @@ class Placement:
             place = arrange(self._prior, grid, self._condition, packets, positions, allowed, seed)
         else:
             place = self._in_turns(told, packets, allowed, _assign)
-        return self._revised(told, packets, allowed, place, _assign)
+        return self._revised(told, packets, allowed, place, _assign)[0]
 
     def place_in_order(self, packets: np.ndarray, order: Order, free: np.ndarray) -> np.ndarray | None:
         """int (n,): a place for each packet, in their order. None: there are no such places, or too many.
@@ -89,8 +89,13 @@ class Placement:
             return ways[0] if ways else None
         if len(ways) <= MAX_TRIED:
             return max(ways, key=lambda place: self._judged(told, packets, allowed, place)[1])
-        place = self._in_turns(told, packets, allowed, order.assign)
-        return self._revised(told, packets, allowed, place, order.assign)
+        # Turns settle whole sections early. As early, or late, as can be, those ahead of the first gap, or behind the
+        # last, are right at once.
+        late = np.where(allowed, np.arange(len(free)) / len(free), -np.inf)
+        begun = [self._in_turns(told, packets, allowed, order.assign)]
+        begun += [order.assign(scores)[0] for scores in (late, np.where(allowed, -late, -np.inf))]
+        found = [self._revised(told, packets, allowed, place, order.assign) for place in begun]
+        return max(found, key=lambda each: each[1])[0]
 
     def _in_turns(self, told: np.ndarray, packets: np.ndarray, allowed: np.ndarray, assign: Assign) -> np.ndarray:
         tokens, place = told.astype(np.int32), np.full(len(packets), -1)
@@ -110,8 +115,8 @@ class Placement:
 
     def _revised(
         self, told: np.ndarray, packets: np.ndarray, allowed: np.ndarray, place: np.ndarray, assign: Assign
-    ) -> np.ndarray:  # fmt: skip
-        """The places of highest pseudo-likelihood among those that come about as packets are exchanged."""
+    ) -> tuple[np.ndarray, float]:  # fmt: skip
+        """The places of highest pseudo-likelihood among those that come about as packets are exchanged, and that."""
         best, most = place, -np.inf
         for turn in range(self._revisions + 1 if self._revisions else 0):
             scores, likelihood = self._judged(told, packets, allowed, place)
@@ -121,7 +126,7 @@ class Placement:
             if turn == self._revisions or (revised == place).all():
                 break
             place = revised
-        return best
+        return best, most
 
     def _judged(
         self, told: np.ndarray, packets: np.ndarray, allowed: np.ndarray, place: np.ndarray
