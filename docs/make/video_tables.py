@@ -116,7 +116,8 @@ def speed() -> str:
     return markdown(head, [(*(f"{value:.1f}" for value in row["core_ms"].values()), f"{row['frames_per_s']:.1f}")])
 
 
-LOSSES = "video-losses.json"
+LOSSES, SHOWN = "video-losses.json", 8
+"""File of losses from groups, and how many frames after a lost one are in the table."""
 
 
 @table("video-losses")
@@ -139,7 +140,7 @@ def propagation() -> str:
     """Make the table of how long a lost frame is seen, mean and worst of the videos."""
     cases: dict[tuple, dict[int, str]] = {}
     for row in figures(LOSSES):
-        if row["part"] == "propagation":
+        if row["part"] == "propagation" and row["frame"] <= SHOWN:
             cell = f"{row['psnr_lost_db']:.2f} ({row['worst_db']:.2f})"
             cases.setdefault((row["group"], row["lost"]), {})[row["frame"]] = cell
     frames = sorted({frame for cells in cases.values() for frame in cells})
