@@ -22,7 +22,7 @@ from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
 from tokcom.models.zoo import load_context, load_tokenizer, load_video_tokenizer
 from tokcom.tokenizers.pyramid_network import PyramidConfig
-from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
+from tokcom.tokenizers.vq_network import VQConfig
 from tokcom_lab.cache import code_of, key_of, tokens_content
 from tokcom_lab.training.classifier import ClassifierTask
 from tokcom_lab.training.concealing import ConcealingTask
@@ -267,12 +267,17 @@ def train_concealing(request: TrainingRequest, console: Console) -> dict[str, fl
     """Train and export the decoder of pictures some of whose tokens were lost; return its figures on the test split.
 
     Raises:
-        ModelError: the model has no tokenizer or no context, or others than a `VQNetwork` and a `MaskGitNetwork`.
+        ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
     """
     model = str(request.folder)
-    tokenizer, context, card = load_network(model, "tokenizer"), load_network(model, CONTEXT), model_card(model)
-    if not isinstance(tokenizer, VQNetwork) or not isinstance(context, MaskGitNetwork) or context.config.condition_dim:
-        raise ModelError(f"model {request.model}: only tokenizers for thumbnails, and a MaskGIT told labels, take it")
+    card = model_card(model)
+    families = [card.part(part)["family"] for part in ("tokenizer", CONTEXT)]
+    if families != ["vq", "maskgit"]:
+        raise ModelError(
+            f"model {request.model}: its tokenizer and context are {' and '.join(map(repr, families))}; a decoder of "
+            "lossy pictures needs 'vq' and 'maskgit', a model for thumbnails"
+        )
+    tokenizer, context = load_network(model, "tokenizer"), load_network(model, CONTEXT)
     visits = CONCEALED_VISITS if request.visits is None else request.visits
     data, test = _pictures(request, console)
     test = _some_of(test, CONCEALED_MEASURED, request.seed)
