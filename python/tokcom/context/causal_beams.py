@@ -3,10 +3,14 @@
 A path that the prior finds unlikely is dropped though the channel preferred it, and the other way round; what comes
 after a packet speaks for it, too, as long as more than one path lives. Packets that are certain without the prior are
 read, not searched: they cost a pass for many tokens at once.
+
+Inside a packet its check does not speak yet, and the right path may lie behind a hundred others. Packets that the
+search leaves doubtful are therefore searched a second time with more paths.
 """
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +32,11 @@ READ_ON = 12
 """Tokens behind the last open packet that speak for it."""
 PROPOSED, LEAST_PROPOSED = 8, 1e-3
 """Words of each token that a packet's list decoder proposes at most, and the posterior that they must have."""
+DOUBTFUL, CLEAR = 0.9, 0.999
+"""Posteriors before calibration: below the first, a packet is searched again with more paths; from the second on, it is
+read there."""
+SEARCHED_AGAIN = 6
+"""Doubtful packets at most that are searched again; in frames that have more, it would take long and help little."""
 FAINT = -700.0
 """Log-odds that stand for impossible ones."""
 
@@ -67,7 +76,7 @@ class CausalBeams:
         self.prior.require_fit(frame, condition)
         blind = yield from self._blind.decode(frame, positions, packets, packets_ok, decoder, condition, cancelled)
         used = positions[positions >= 0]
-        settled = np.log(self.settings.settle) - np.log1p(-self.settings.settle)
+        settled = _log_odds(self.settings.settle)
         if (blind.log_odds >= settled).all() or not np.array_equal(used, np.arange(len(used))):
             return replace(blind, accepted=self._accepted(blind.log_odds))
         frequencies = self._blind.log_frequencies
@@ -75,6 +84,9 @@ class CausalBeams:
             frequencies = np.full(frame.codebook_size, -np.log(frame.codebook_size), np.float32)
         work = _Work(self, positions, blind, blind.log_odds >= settled, decoder, frequencies, cancelled)
         work.run(self.prior.paths(condition))
+        if (again := work.again()) is not None:
+            again.run(self.prior.paths(condition))
+            work = work if again.late else again
         return JointDecision(work.tokens, work.confidence, self._accepted(work.log_odds), work.log_odds, work.passes)
 
     def _accepted(self, log_odds: np.ndarray) -> np.ndarray:
@@ -116,8 +128,24 @@ class _Work:
         self.log_odds, self.passes = blind.log_odds.copy(), 0
         # Of each packet, the log of what was dropped in it over all that was left.
         self.dropped = np.full(len(positions), -np.inf)
+        self.beams = np.full(len(positions), self.settings.beam)
+        # Tokens of a former search, which stay among the paths.
+        self.former: np.ndarray | None = None
         seconds = self.settings.seconds
         self.deadline = None if seconds is None else time.monotonic() + seconds
+
+    def again(self) -> "_Work | None":
+        """The work of searching doubtful packets again, with more paths; None where there is nothing to do."""
+        doubtful = ~self.certain & (self.log_odds < _log_odds(DOUBTFUL))
+        if not 0 < doubtful.sum() <= SEARCHED_AGAIN or self.settings.closer <= self.settings.beam or self.late:
+            return None
+        work = copy(self)
+        work.tokens, work.confidence, work.log_odds = self.tokens.copy(), self.confidence.copy(), self.log_odds.copy()
+        work.dropped = np.full(len(self.dropped), -np.inf)
+        work.certain = self.certain | (self.log_odds >= _log_odds(CLEAR))
+        work.beams = np.where(doubtful, self.settings.closer, self.settings.beam)
+        work.former = self.tokens
+        return work
 
     def run(self, paths: Paths) -> None:
         """Follow paths through the frame as long as there is something to decide."""
@@ -125,7 +153,7 @@ class _Work:
         alive = _Alive(np.zeros(1), np.zeros((1, 0, per_packet), np.int32), np.zeros((1, 0)))
         last_open = int(np.flatnonzero(~self.certain)[-1])
         row = 0
-        while row < n_packets and not self._late():
+        while row < n_packets and not self.late:
             if self.certain[row]:
                 end, alone = row + 1, len(alive.metric) == 1
                 if row > last_open and (alone or (row - last_open) * per_packet > READ_ON):
@@ -139,7 +167,9 @@ class _Work:
                 row += 1
         self._decide(alive)
 
-    def _late(self) -> bool:
+    @property
+    def late(self) -> bool:
+        """Whether the time is spent, or nobody waits any longer."""
         return self.cancelled() or (self.deadline is not None and time.monotonic() > self.deadline)
 
     def _read(self, paths: Paths, alive: _Alive, rows: slice) -> _Alive:
@@ -159,13 +189,16 @@ class _Work:
         may find its first word unlikely, and be wrong.
         """
         steps, proposed = self.decoder.token_steps(row, self.frequencies), self._proposed(paths, alive, row)
-        per_packet, beam = self.positions.shape[1], self.settings.beam
+        per_packet = self.positions.shape[1]
         alive.metric -= alive.metric.max()
         n = len(alive.metric)
         own, chosen, dropped = np.zeros((n, per_packet), np.int32), np.zeros(n), -np.inf
         ends, origin, hinted = steps.begin(alive.metric), np.arange(n), np.arange(n) == alive.metric.argmax()
+        held = self._held(alive, row)
         for place in range(per_packet):
             padding, last = self.positions[row, place] < 0, place == per_packet - 1
+            # Behind the last token the check has spoken.
+            beam = self.settings.beam if last else self.beams[row]
             if padding:
                 log_prior = np.full((len(origin), len(self.frequencies)), -np.inf, np.float32)
                 log_prior[:, 0] = 0
@@ -178,11 +211,13 @@ class _Work:
             kept[beam:] = False
             if not last:
                 kept[np.flatnonzero(follows)[: max(beam // 2, 1)]] = True
-            kept = np.flatnonzero(kept)
+            holds = held[found.parent] & (found.word == self.tokens[row, place])
+            kept = np.flatnonzero(kept | holds)
             parent, word = found.parent[kept], found.word[kept]
             listed = np.logaddexp.reduce(found.total[kept])
             dropped = np.logaddexp(dropped, found.mass + np.log(max(-np.expm1(listed - found.mass), 1e-12)))
-            ends, origin, hinted = found.select(kept), origin[parent], follows[kept]
+            ends, origin = found.select(kept), origin[parent]
+            hinted, held = follows[kept], holds[kept]
             chosen, own = chosen[parent] + log_prior[parent, word], own[parent]
             own[:, place] = word
             if not padding:
@@ -191,6 +226,12 @@ class _Work:
         before = alive.select(origin)
         tokens = np.concatenate([before.tokens, own[:, None]], 1)
         return _Alive(ends.metric, tokens, np.concatenate([before.prior, chosen[:, None]], 1))
+
+    def _held(self, alive: _Alive, row: int) -> np.ndarray:
+        """Paths, bool (n,), that agree with a former search so far."""
+        if self.former is None:
+            return np.zeros(len(alive.metric), bool)
+        return (alive.tokens == self.former[:row]).all((1, 2))
 
     def _proposed(self, paths: Paths, alive: _Alive, row: int) -> list[np.ndarray]:
         """Words of each of a packet's tokens, int (m,), that its list decoder takes for possible: it knows the check,
@@ -207,7 +248,7 @@ class _Work:
             likeliest = np.argsort(-marginals)[:PROPOSED]
             likeliest = likeliest[marginals[likeliest] >= LEAST_PROPOSED]
             words = likeliest if decision.words is None else decision.words[0, place, likeliest]
-            proposed.append(np.union1d(words, self.blind[row, place]))
+            proposed.append(np.union1d(words, [self.blind[row, place], self.tokens[row, place]]))
         return proposed
 
     def _narrowed(self, paths: Paths, alive: _Alive) -> _Alive:
@@ -237,6 +278,10 @@ class _Work:
         # Where it is doubted that any code word was sent, so is every token.
         share = np.exp(np.minimum(_log_posterior(believed) - _log_posterior(odds), 0))
         self.confidence[rows] *= share[:, None]
+
+
+def _log_odds(posterior: float) -> float:
+    return float(np.log(posterior) - np.log1p(-posterior))
 
 
 def _log_posterior(log_odds: np.ndarray) -> np.ndarray:

@@ -105,6 +105,8 @@ class ContextSettings:
         seconds: time a frame; once spent, the best so far counts. None: no limit.
         top: likeliest words of a token that are weighed one by one, where the codebook has more than DENSE_WORDS.
         beam: paths at most that are followed side by side with a prior that takes tokens in order.
+        closer: paths at most inside packets that such a search leaves doubtful, when they are searched again; up to
+            `beam`: they are not.
         reach: how far, in nepers, a path may lie below the best and is followed on.
 
     Raises:
@@ -119,12 +121,13 @@ class ContextSettings:
     seconds: float | None = None
     top: int = 1024
     beam: int = 40
+    closer: int = 160
     reach: float = 14.0
 
     def __post_init__(self) -> None:
         if not self.reach > 0:
             raise ParameterError(f"reach is {self.reach}; it must be above 0")
-        for name in ("rounds", "turns", "top", "beam"):
+        for name in ("rounds", "turns", "top", "beam", "closer"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("inform", "accept", "settle"):

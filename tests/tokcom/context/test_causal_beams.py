@@ -1,5 +1,6 @@
 """Beams, against the sum over every text that could have been sent."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -163,6 +164,45 @@ def test_posteriors_come_true():
         right.append(found.tokens == packets)
         claimed.append(found.confidence)
     assert np.mean(right) == pytest.approx(np.mean(claimed), abs=0.05)
+
+
+def test_a_second_search_of_doubtful_packets_only_finds_texts_that_are_likelier():
+    likelier = 0
+    for seed in range(40):
+        packets = drawn(seed)
+        coded = Coded(packets, 0.7, seed)
+        texts, posterior = all_posteriors(coded, {})
+        shares = []
+        for closer in (2, SIZE**2):
+            settings = ContextSettings(beam=2, closer=closer, reach=200.0, settle=1 - 1e-12)
+            found = decoded(CausalBeams(Chain(), settings), packets, coded).tokens.ravel()
+            shares.append(posterior[(texts == found).all(1)].sum())
+        assert shares[1] >= shares[0] * (1 - 1e-6)
+        likelier += shares[1] > shares[0] * (1 + 1e-6)
+    assert likelier >= 5
+
+
+class Patience:
+    """Is at an end after some questions."""
+
+    def __init__(self, most=10**9):
+        self.asked, self.most = 0, most
+
+    def __call__(self):
+        self.asked += 1
+        return self.asked > self.most
+
+
+def test_a_second_search_that_is_interrupted_counts_for_nothing():
+    once = ContextSettings(beam=2, closer=2, reach=200.0, settle=1 - 1e-12)
+    twice = replace(once, closer=SIZE**2)
+    for seed in range(10):
+        packets, patience = drawn(seed), Patience()
+        coded = Coded(packets, 0.6, seed)
+        first = decoded(CausalBeams(Chain(), once), packets, coded, cancelled=patience)
+        found = decoded(CausalBeams(Chain(), twice), packets, coded, cancelled=Patience(patience.asked + 2))
+        assert np.array_equal(found.tokens, first.tokens)
+        assert np.allclose(found.log_odds, first.log_odds)
 
 
 def test_what_the_whole_packet_says_is_followed_though_the_prior_finds_it_unlikely():
