@@ -17,7 +17,7 @@ from tokcom.tokenizers.vq_network import ResidualBlock, VQConfig, VQNetwork
 
 MARKS = 2
 """Features of a lost token besides what is expected: the loss, and the entropy of what is expected, at most 1."""
-REACH = 2
+REACH = 1
 """Rows and columns around a lost token in which features are corrected."""
 SHARED = ("codebook_size", "code_dim", "width")
 """Names of the shape's numbers that are those of the tokenizer."""
