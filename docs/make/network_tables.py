@@ -68,9 +68,69 @@ def _losses(file: str) -> str:
     return markdown([*head, f"undecodable at {' / '.join(share.rstrip('%') for share in shares[1:])}%"], rows)
 
 
+ARQ_CHANNELS = {
+    "independent 20%": "independent, 20%",
+    "bursty 20%": "bursts of 6 packets, 20%",
+    "bursty 40%": "bursts of 6 packets, 40%",
+    "EPA": "bursts on the air, EPA, 10 dB, 5 Hz",
+}
+
+
+@table("network-arq")
+def repeats() -> str:
+    """Make the table of repeat requests saved and of the risk, by channel."""
+    found = [row for row in figures("network-arq.json")["arq"] if row["channel"] != "EPA"]
+    rows, before = [], ""
+    for row in found + figures("network-arq-epa.json")["arq"]:
+        channel = ARQ_CHANNELS[row["channel"]]
+        shares = [f"{row[name]:.0%}" for name in ("requests_saved", "random_saved", "oracle_saved")]
+        risks = [f"{row['risk']:.1%}", f"{row['worst_risk']:.1%}", f"{row['splits_within']} of 20"]
+        named = "" if channel == before else channel
+        rows.append([named, f"{row['alpha']:.0%}", *shares, *risks, str(row["frames"] // 2)])
+        before = channel
+    head = ["channel", "alpha", "requests saved", "chance", "oracle", "risk", "worst of 20 splits"]
+    return markdown([*head, "splits within alpha", "frames per half"], rows)
+
+
+@table("network-order-numbers")
+def order_by_numbers() -> str:
+    """Make the table of packets without index that the numbers of their datagrams put in place."""
+    rows = [
+        [
+            str(row["section"]),
+            _path(row),
+            f"{row['come']:.1%}",
+            f"{row['asked']:.1%}",
+            f"{row['unplaced']:.1%}",
+            f"{row['misplaced']:.2%}",
+            f"{row['overhead_bytes']:.1f}",
+        ]
+        for row in figures("network-order.json")["numbered"]
+    ]
+    head = ["packets per datagram", "datagrams lost", "packets that came", "frames for which the model was asked"]
+    return markdown([*head, "without a place", "misplaced", "overhead, bytes per packet"], rows)
+
+
+def _path(row: dict) -> str:
+    lost = f"{row['loss']:.0%}"
+    if row["loss"]:
+        lost += ", independent" if row["burst"] == 1 else f", bursts of {row['burst']:.0f}"
+    return lost + (f"; {row['lost_before']:.0%} of the packets before the sender" if row["lost_before"] else "")
+
+
+@table("network-order-gaps")
+def order_without_numbers() -> str:
+    """Make the table of packets in order of which the model alone must find the gaps."""
+    rows = [
+        [str(row["section"]), f"{row['loss']:.0%}", f"{row['misplaced']:.1%}"]
+        for row in figures("network-order.json")["ordered"]
+    ]
+    return markdown(["packets that come or are lost together", "lost", "misplaced"], rows)
+
+
 @table("network-order")
-def order() -> str:
-    """Make the table of packets without index that are put in the wrong place."""
+def order_lost() -> str:
+    """Make the table of packets without index, and without any numbers, that are put in the wrong place."""
     rows = [
         [
             f"{row['window']} packets" if row["window"] < 64 else "the whole frame",

@@ -93,8 +93,8 @@ class LlamaNetwork(nn.Module):
         steps = torch.arange(half, device=tokens.device, dtype=torch.float32)
         angles = depths[:, None].float() * self.config.rope_base ** (-steps / half)
         turn = angles.cos(), angles.sin()
-        bias = torch.zeros(mask.shape, device=tokens.device).masked_fill_(~mask, -torch.inf)
         hidden, kept = self.token_embedding(tokens), []
+        bias = hidden.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
         for number, layer in enumerate(self.layers):
             hidden, own = layer(hidden, turn, bias, None if memory is None else memory[number])
             kept.append(own)
@@ -117,17 +117,14 @@ class _Layer(nn.Module):
         self.mlp_out = nn.Linear(config.hidden, config.width, bias=False)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], bias: Tensor, memory: tuple | None) -> tuple:
-        n, group = len(x), self.heads // self.kv_heads
+        n = len(x)
         parts = self.attention_in(self.attention_norm(x)).view(n, -1, self.size).transpose(0, 1)
         query, key, value = parts.split((self.heads, self.kv_heads, self.kv_heads))
         query, key = _turned(query, *turn), _turned(key, *turn)
         if memory is not None:
             key, value = torch.cat((memory[0], key), 1), torch.cat((memory[1], value), 1)
-        # Queries of the heads that share keys stand behind each other.
-        scores = query.reshape(self.kv_heads, group * n, self.size) @ key.transpose(1, 2)
-        scores = (scores * self.size**-0.5).view(self.heads, n, -1) + bias
-        mixed = scores.softmax(-1).to(value.dtype).view(self.kv_heads, group * n, -1) @ value
-        x = x + self.attention_out(mixed.view(self.heads, n, self.size).transpose(0, 1).reshape(n, -1))
+        mixed = F.scaled_dot_product_attention(query[None], key[None], value[None], bias, enable_gqa=True)[0]
+        x = x + self.attention_out(mixed.transpose(0, 1).reshape(n, -1))
         gate, up = self.mlp_in(self.mlp_norm(x)).chunk(2, -1)
         return x + self.mlp_out(F.silu(gate) * up), (key, value)
 

@@ -12,12 +12,15 @@ from tokcom.link.arrival import Arrival
 from tokcom.link.assembly import Assembly, FrameAssembler
 from tokcom.packets.codebook import Codebook
 from tokcom.protocol.formats import FrameFormat
+from tokcom.protocol.numbered_sections import HELD_BYTES, NumberedSections, Unplaced
 from tokcom.protocol.sections import FRAME_IDS, Section, tokens_of
-from tokcom.protocol.sequence import whole_number
+from tokcom.protocol.sequence import ReplayWindow, whole_number
 from tokcom.protocol.skipped_frames import SkippedFrames
 
 GAPS = 3.0
 """The wait for a frame's next packets, in multiples of the recent gap between packets of a frame."""
+LEAST_WAIT_S = 0.01
+"""The wait for datagrams that tell the places of packets, at least."""
 DONE_FRAMES = 1024
 """Number of past frames that are remembered as done."""
 
@@ -28,19 +31,20 @@ class IncomingFrame:
 
     Attributes:
         outline, positions: as in `link.arrival.Arrival`.
-        come: packets so far.
+        placed: packets so far whose places are known.
         first_at, last_at: when its first and its newest packets came, in seconds.
         deadline: when it is taken as it is.
         ended: the sender has sent all of it.
         judge_at: when to ask what of it is wanted; None: somebody is asked, or has answered.
         rounds: how often packets were asked for.
         wanted: packets that were asked for and have not come.
-        unplaced: packets without index, tokens (count, tokens_per_packet) by the number of their datagram.
+        numbered: its sections by the numbers of their datagrams.
+        sought: it was requested as a whole before anything of it came.
     """
 
     outline: Payload
     positions: np.ndarray
-    come: int
+    placed: int
     first_at: float
     last_at: float
     deadline: float
@@ -48,17 +52,27 @@ class IncomingFrame:
     judge_at: float | None = None
     rounds: int = 0
     wanted: set[int] = field(default_factory=set)
-    unplaced: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    numbered: NumberedSections = field(init=False)
+    sought: bool = False
+
+    def __post_init__(self) -> None:
+        self.numbered = NumberedSections(len(self.positions))
+
+    @property
+    def come(self) -> int:
+        """Packets so far."""
+        return self.placed + self.numbered.packets
 
     @property
     def whole(self) -> bool:
-        """Whether all of its packets have come."""
-        return self.come >= len(self.positions)
+        """Whether all of its packets have come; of a frame that was requested, some may have come twice."""
+        return (self.placed if self.sought else self.come) >= len(self.positions)
 
     @property
     def n_bytes(self) -> int:
         """Largest number of bytes held in memory, besides those in the assembler."""
-        return 2 * self.positions.nbytes + self.outline.tokens.nbytes
+        waiting = HELD_BYTES * len(self.numbered.waiting)
+        return 2 * self.positions.nbytes + self.outline.tokens.nbytes + waiting
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +81,10 @@ class ReceivedFrame:
 
     Attributes:
         outline, positions: as in `link.arrival.Arrival`.
-        assembly: what has come of it with its index; None: nothing.
+        assembly: what has come of it and has its place; None: nothing.
         delay_s: from its first packet to now, in seconds.
         rounds: how often packets of it were asked for.
-        unplaced: its packets without index, int (count, tokens_per_packet) each, in the order of the datagrams.
+        unplaced: packets that came without index, and whose places are not known; None: none.
         source: the session that it came in.
     """
 
@@ -79,7 +93,7 @@ class ReceivedFrame:
     assembly: Assembly | None
     delay_s: float
     rounds: int
-    unplaced: tuple[np.ndarray, ...] = ()
+    unplaced: Unplaced | None = None
     source: Hashable = None
 
     @property
@@ -92,12 +106,17 @@ class ReceivedFrame:
         """Bytes held in memory."""
         empty = self.positions.nbytes + self.outline.tokens.nbytes
         held = empty if self.assembly is None else self.assembly.n_bytes
-        return held + sum(each.nbytes for each in self.unplaced)
+        return held + (0 if self.unplaced is None else self.unplaced.n_bytes)
 
     @property
     def packets_ok(self) -> np.ndarray:
-        """bool (n_packets,): which of its packets have come."""
+        """bool (n_packets,): which of its packets have come and have their place."""
         return np.zeros(len(self.positions), bool) if self.assembly is None else self.assembly.packets_ok
+
+    @property
+    def come(self) -> int:
+        """Packets that have come."""
+        return int(self.packets_ok.sum()) + (0 if self.unplaced is None else self.unplaced.packets)
 
 
 @dataclass(frozen=True)
@@ -143,6 +162,7 @@ class IncomingFrames:
     ):  # fmt: skip
         self._source, self._formats, self._codebooks = source, formats, codebooks
         self._assembler, self._settings, self._max_tokens = assembler, settings, max_tokens
+        self._taken = ReplayWindow()
         self.frames: OrderedDict[int, IncomingFrame] = OrderedDict()
         self.skipped = SkippedFrames(settings.rounds, settings.deadline_s)
         self._done: OrderedDict[int, float] = OrderedDict()
@@ -173,25 +193,58 @@ class IncomingFrames:
         if tokens.max(initial=0) >= frame.outline.codebook_size:
             raise DatagramError(f"token {tokens.max()} is outside a codebook of {frame.outline.codebook_size} words")
         if section.indices is None:
-            if frame.come + len(tokens) > len(frame.positions):
+            if frame.numbered.packets + len(tokens) > len(frame.positions):
                 raise DatagramError(f"frame {frame_id} has more packets than fit in it")
-            frame.unplaced.append((number, tokens))
-            frame.come += len(tokens)
+            frame.numbered.add(number, tokens, section.end)
+            self.n_bytes += HELD_BYTES
+            self.place(frame_id)
         else:
-            rows = section.indices
-            if len(np.unique(rows)) != len(rows):
+            if len(np.unique(section.indices)) != len(section.indices):
                 raise DatagramError(f"frame {frame_id} has a packet twice in one section")
-            ok = np.ones(len(rows), bool)
-            arrival = Arrival(0, frame.outline, frame.positions, rows, tokens, ok, source=self._source)
-            here = int(np.count_nonzero(self._assembler.add(arrival).packets_ok))
-            frame.come = here + sum(len(each) for _, each in frame.unplaced)
-            frame.wanted.difference_update(rows.tolist())
+            if frame.rounds or frame.sought:
+                frame.numbered.note_requested()
+            else:
+                frame.numbered.note_indexed(number, int(section.indices[0]))
+            self._add(frame, section.indices, tokens)
         frame.ended |= section.end
         if not frame.rounds:
             self._note_gap(now - frame.last_at)
         frame.last_at = now
         self._plan(frame, now)
         return frame_id
+
+    def _add(self, frame: IncomingFrame, rows: np.ndarray, tokens: np.ndarray) -> None:
+        """Add packets whose places are known."""
+        ok = np.ones(len(rows), bool)
+        arrival = Arrival(0, frame.outline, frame.positions, rows, tokens, ok, source=self._source)
+        frame.placed = int(np.count_nonzero(self._assembler.add(arrival).packets_ok))
+        frame.wanted.difference_update(rows.tolist())
+
+    def place(self, frame_id: int) -> bool:
+        """Put packets without index in place, if the numbers of the datagrams that have come tell where.
+
+        Returns:
+            Whether no packet is left without a place.
+
+        Raises:
+            DatagramError: they do not follow those of the datagrams before them.
+        """
+        frame = self.frames[frame_id]
+        held = frame.n_bytes
+        try:
+            for row, tokens in frame.numbered.take_placed(self._taken):
+                self._add(frame, np.arange(row, row + len(tokens)), tokens)
+        finally:
+            self.n_bytes += frame.n_bytes - held
+        return not frame.numbered.waiting
+
+    def note_taken(self, number: int) -> None:
+        """Note that all sections of datagram `number` were added: it has nothing of other frames."""
+        self._taken.add(number)
+
+    def wait(self, frame_id: int, now: float) -> None:
+        """Judge a frame later: datagrams may come that tell the places of its packets."""
+        self.frames[frame_id].judge_at = now + self._patience_s(max(self._settings.wait_s, LEAST_WAIT_S))
 
     def _note_gap(self, gap_s: float) -> None:
         """Note the time between two sections of a frame; longer ones count at once, shorter ones bit by bit."""
@@ -205,8 +258,9 @@ class IncomingFrames:
         book = self._codebooks.get(form.codebook_id)
         outline = form.empty_frame(section.grid, book, section.label, frame_id, section.elements)
         frame = IncomingFrame(
-            outline, form.positions(section.grid, section.layout_seed), 0, now, now, now + self._settings.deadline_s
-        )
+            outline, form.positions(section.grid, section.layout_seed), 0, now, now, now + self._settings.deadline_s,
+            sought=self.skipped.asked(frame_id),
+        )  # fmt: skip
         self.frames[frame_id] = frame
         self.n_bytes += frame.n_bytes
         self._newest = max(self._newest, frame_id)
@@ -239,12 +293,21 @@ class IncomingFrames:
 
     def take(self, frame_id: int, now: float) -> ReceivedFrame:
         """Take a frame out: it is done."""
-        frame = self.frames.pop(frame_id)
+        self.place(frame_id)
+        frame = self.frames[frame_id]
+        unplaced = None if frame.sought else frame.numbered.unplaced(self._taken)
+        if unplaced is not None:
+            assembly = self.assembly(frame_id)
+            free = np.arange(len(frame.positions)) if assembly is None else assembly.missing
+            if unplaced.packets == len(free):
+                # Whatever their numbers tell: all came, and in this order.
+                self._add(frame, free, np.concatenate(unplaced.sections))
+                unplaced = None
+        del self.frames[frame_id]
         self._done[frame_id] = frame.last_at
         while len(self._done) > DONE_FRAMES:
             self._done.popitem(last=False)
         assembly = self._assembler.pop((self._source, 0, frame_id))
-        unplaced = tuple(tokens for _, tokens in sorted(frame.unplaced, key=lambda each: each[0]))
         self.n_bytes -= frame.n_bytes
         return ReceivedFrame(
             frame.outline, frame.positions, assembly, now - frame.first_at, frame.rounds, unplaced, self._source

@@ -13,8 +13,8 @@ from tokcom.protocol.sections import Section, head_bytes, index_bytes
 
 ALL_INDEXED, SOME_INDEXED, NONE_INDEXED = "all", "quarter", "none"
 INDEXED = (ALL_INDEXED, SOME_INDEXED, NONE_INDEXED)
-"""Choices of the packets that travel with their index; "quarter": those of every fourth batch, around which a model
-finds the places of the others."""
+"""Choices of the packets that travel with their index, if all of a frame are sent; "quarter": those of every fourth
+batch."""
 
 
 INTERLEAVED = 4
@@ -35,6 +35,7 @@ class OutgoingFrame:
         classes: uint8 (n_packets,), class of each.
         deadline: when nobody wants it any more, in seconds.
         left: packets of the first round that have not gone out yet.
+        in_a_row: some have no index; its batches must therefore go out in datagrams that follow each other.
         sent_at: float (n_packets,), when each went out last, in seconds; infinite before.
         packet_bytes: of a packet with its index; head_bytes: of a section ahead of its packets.
     """
@@ -49,6 +50,7 @@ class OutgoingFrame:
     deadline: float
     elements: FrameElements = NO_ELEMENTS
     left: int = 0
+    in_a_row: bool = False
     sent_at: np.ndarray = field(init=False)
     packet_bytes: int = field(init=False)
     head_bytes: int = field(init=False)
@@ -79,6 +81,9 @@ class SendQueue:
     """Queue of what is to be sent: repeats first, then class 0 of all frames, then the surer classes. Frames take
     turns, so that a lost datagram takes little of each.
 
+    A frame without index, once begun, has a batch in every datagram until its end: the receiver tells the places of
+    its packets by the numbers of the datagrams. Repeats wait for that, and no other such frame begins before them.
+
     Args:
         section_packets: packets of a frame that share a datagram, at most.
         max_bytes: what frames may take, those that may be asked for again included; the oldest are let go.
@@ -93,17 +98,19 @@ class SendQueue:
         self._section_packets, self._max_bytes, self._indexed = section_packets, max_bytes, indexed
         self._waiting: list[deque[Batch]] = [deque() for _ in range(CLASSES + 1)]
         self.frames: OrderedDict[int, OutgoingFrame] = OrderedDict()
+        self._begun: set[int] = set()
         self.n_bytes, self._kept_bytes, self.forgotten = 0, 0, 0
 
     def __bool__(self) -> bool:
         return any(self._waiting)
 
     def add(self, frame: OutgoingFrame, rows: np.ndarray) -> None:
-        """Queue packets of a new frame."""
+        """Queue packets of a new frame; all have their index unless all of the frame are queued."""
         self.drop(frame.frame_id)
         self.frames[frame.frame_id] = frame
         self._kept_bytes += frame.payloads.nbytes
         frame.left = len(rows)
+        frame.in_a_row = self._indexed != ALL_INDEXED and len(rows) == len(frame.payloads)
         classes = frame.classes[rows]
         for priority in np.flatnonzero(np.bincount(classes)):
             self._put(frame, rows[classes == priority], 1 + priority)
@@ -117,7 +124,7 @@ class SendQueue:
     def _put(self, frame: OutgoingFrame, rows: np.ndarray, rank: int) -> None:
         for number, start in enumerate(range(0, len(rows), self._section_packets)):
             some = self._indexed == SOME_INDEXED and number % 4 == 0
-            indexed = rank == 0 or self._indexed == ALL_INDEXED or some
+            indexed = rank == 0 or not frame.in_a_row or some
             batch = Batch(frame, rows[start : start + self._section_packets], rank == 0, indexed)
             self._waiting[rank].append(batch)
             self.n_bytes += batch.n_bytes
@@ -125,6 +132,7 @@ class SendQueue:
     def drop(self, frame_id: int) -> None:
         """Let a frame go; what of it waits is passed over."""
         frame = self.frames.pop(frame_id, None)
+        self._begun.discard(frame_id)
         if frame is not None:
             self._kept_bytes -= frame.payloads.nbytes
 
@@ -148,29 +156,41 @@ class SendQueue:
         Args:
             room: bytes of sections that the datagram may have; a first batch comes in any case.
         """
-        for queue in self._waiting:
+        held_up = bool(self._begun)
+        for queue in self._waiting[held_up:]:
             taken, back, seen = [], [], set()
             while queue and len(seen) < INTERLEAVED:
                 batch = queue.popleft()
-                if self.frames.get(batch.frame.frame_id) is not batch.frame:
+                frame = batch.frame
+                if self.frames.get(frame.frame_id) is not frame:
                     self.n_bytes -= batch.n_bytes
                     continue
                 fits = batch.n_bytes <= room or not taken
-                if not fits or batch.frame.frame_id in seen:
+                begins = frame.in_a_row and frame.frame_id not in self._begun
+                if not fits or (held_up and begins and self._waiting[0]):
                     back.append(batch)
-                    if not fits:
-                        break
+                    break
+                if frame.frame_id in seen:
+                    back.append(batch)
                     if len(back) == SOUGHT:
                         break
                     continue
-                seen.add(batch.frame.frame_id)
+                seen.add(frame.frame_id)
                 taken.append(batch)
                 room -= batch.n_bytes
                 self.n_bytes -= batch.n_bytes
             queue.extendleft(reversed(back))
             if taken:
+                self._note_begun(taken)
                 return taken
         return []
+
+    def _note_begun(self, taken: list[Batch]) -> None:
+        """Note which frames without index go on in the next datagram."""
+        for batch in taken:
+            if batch.frame.in_a_row and not batch.again:
+                last = batch.rows[-1] == len(batch.frame.payloads) - 1
+                (self._begun.discard if last else self._begun.add)(batch.frame.frame_id)
 
 
 def sections_of(batches: Iterable[Batch], now: float) -> list[Section]:

@@ -286,6 +286,7 @@ class Receiver:
                 session.patience_s = 0.75 * session.patience_s + 0.25 * max(2 * took, 0.02)
             if session.frames.n_bytes > held:
                 self._make_room(session, now)
+        session.frames.note_taken(number)
         return None
 
     def _make_room(self, session: _Session, now: float) -> None:
@@ -396,8 +397,11 @@ class Receiver:
 
     def _judge(self, session: _Session, frame_id: int, now: float) -> None:
         frame = session.frames.frames[frame_id]
+        if not session.frames.place(frame_id):
+            session.frames.wait(frame_id, now)
+            return
         assembly = session.frames.assembly(frame_id)
-        if self.settings.repeats == NONE or frame.rounds >= self.settings.wait.rounds or frame.unplaced:
+        if self.settings.repeats == NONE or frame.rounds >= self.settings.wait.rounds:
             # What was asked for may still come until the deadline.
             if frame.rounds:
                 frame.judge_at = None

@@ -31,8 +31,8 @@ class Section:
         format_id: number of the frame's format in its session.
         frame_id: running number of the frame, modulo 2**16.
         grid: of the frame.
-        indices: int (count,), which packets they are; None: they travel without index, and the receiver's model puts
-            them in place.
+        indices: int (count,), which packets they are; None: they travel without index, and the number of the datagram
+            tells their place (`numbered_sections`).
         payloads: uint8 (count, packet_bytes).
         label: class label of the frame (CMI), 0 to 65535; None where it has none.
         end: nothing more of the frame is sent unless it is asked for.

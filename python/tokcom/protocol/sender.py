@@ -44,7 +44,7 @@ class SenderSettings:
         max_rate: bytes per second at most, beside what congestion control allows; None: no limit of its own.
         drop: what is not sent where the rate does not suffice: "surest" packets, or "random" ones.
         indexed: which packets travel with their index, one of `outgoing.INDEXED`; unless all do, they go in their
-            order, whatever their class, and are not asked for again.
+            order, whatever their class. Frames that lack packets, and repeats, have every index all the same.
         max_bytes: what frames may take in memory.
         secret: what receiver and sender share, at most 32 bytes; empty: nothing.
         seed: of random dropping.

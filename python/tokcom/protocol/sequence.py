@@ -44,3 +44,13 @@ class ReplayWindow:
     def before(self, bits: int = 128) -> int:
         """Bit i is 1 where the number i + 1 below the highest has come."""
         return self._seen >> 1 & ((1 << bits) - 1)
+
+    def nearest(self, low: int, high: int) -> tuple[int | None, int | None]:
+        """The nearest numbers below `low` and above `high` that have come, of those not too old to tell; None: none."""
+        low = min(low, self.highest + 1)
+        below = self._seen >> self.highest + 1 - low
+        above = self._seen & ((1 << max(self.highest - high, 0)) - 1)
+        return (
+            low - (below & -below).bit_length() if below else None,
+            self.highest + 1 - above.bit_length() if above else None,
+        )

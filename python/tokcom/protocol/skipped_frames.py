@@ -36,6 +36,11 @@ class SkippedFrames:
     def __len__(self) -> int:
         return len(self._skipped)
 
+    def asked(self, frame_id: int) -> bool:
+        """Whether a frame of which nothing has come was asked for."""
+        skipped = self._skipped.get(frame_id)
+        return skipped is not None and skipped.rounds > 0
+
     def begin(self, frame_id: int, packets: int, wait_s: float, now: float) -> None:
         """Note that a frame has begun, and which numbers it skips.
 

@@ -88,8 +88,7 @@ class FrameKeeper:
         policy = self._policy(received.outline.codebook)
         frame = arrived = received.frame
         problem = ""
-        came = int(received.packets_ok.sum()) + sum(map(len, received.unplaced))
-        lost = len(received.positions) - came
+        lost = len(received.positions) - received.come
         if policy is not None and not lost:
             policy.note(received.assembly or received, 0.0)
         try:

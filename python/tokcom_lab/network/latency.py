@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tokcom.protocol.incoming import WaitSettings
 from tokcom.protocol.path import Path, PathSettings
 from tokcom.protocol.repeat_requests import RepeatPolicy
 from tokcom.protocol.repeat_risk import RepeatRisk
@@ -34,8 +35,9 @@ def latency_rows(
     for scheme, repeats, deadline_s in schemes:
         policy = RepeatPolicy(material.prior, risk, ALPHA)
         got, sender, _ = send_all(
-            material, path, path, repeats, seed, lambda question, p=policy: p.wanted(question.assembly), deadline_s
-        )
+            material, path, path, repeats, seed, lambda question, p=policy: p.wanted(question.assembly),
+            WaitSettings(deadline_s=deadline_s),
+        )  # fmt: skip
         progress(len(material.frames))
         numbers = range(1, len(material.frames))
         delays = np.array([got[i][0] if i in got else DEADLINE_S for i in numbers])

@@ -1,9 +1,10 @@
-"""Packets without index: how many the model puts into the wrong place."""
+"""Packets without index and without numbers: how many the model alone puts into the wrong place."""
 
 import numpy as np
 
 from tokcom.frame import LOST
 from tokcom.packets.layout import SEEDS, packet_positions
+from tokcom.protocol.in_order import Order
 from tokcom.protocol.unordered import Placement, windows
 from tokcom_lab.network.material import TOKENS_PER_PACKET, Material, Progress
 
@@ -49,3 +50,40 @@ def unordered_row(
         wrong += int((frame.tokens[positions[place]] != packets).any(axis=1).sum())
         total += len(order)
     return {"window": window, "indexed": indexed, "frames": len(material.frames), "misplaced": wrong / total}
+
+
+def ordered_row(
+    material: Material, section: int, loss: float, seed: int, progress: Progress = lambda done: None
+) -> dict:  # fmt: skip
+    """Frames whose packets come in their order, without any hint of how many were lost between them.
+
+    Args:
+        material: what is sent.
+        section: packets that come or are lost together.
+        loss: probability that they are lost.
+        seed: of the losses.
+        progress: called with the number of frames done since the last call.
+
+    Returns:
+        section, loss, frames, misplaced: share of the packets that came whose place holds other tokens in the end than
+        were sent there.
+    """
+    wrong = total = 0
+    for frame in material.frames:
+        progress(1)
+        rng = np.random.default_rng([seed, frame.frame_id])
+        positions = packet_positions(frame.grid, TOKENS_PER_PACKET, seed=frame.frame_id % SEEDS)
+        rows = np.arange(len(positions))
+        sections = [rows[start : start + section] for start in range(0, len(rows), section) if rng.random() >= loss]
+        if not sections:
+            continue
+        came = np.concatenate(sections)
+        packets, order = (
+            frame.tokens[positions[came]],
+            Order(tuple(map(len, sections)), gaps=(None,) * (len(sections) - 1)),
+        )
+        outline = frame.with_tokens(np.full(len(frame.tokens), LOST))
+        place = Placement(material.prior, outline, positions).place_in_order(packets, order, np.ones(len(rows), bool))
+        wrong += int((frame.tokens[positions[place]] != packets).any(axis=1).sum())
+        total += len(came)
+    return {"section": section, "loss": loss, "frames": len(material.frames), "misplaced": wrong / total}

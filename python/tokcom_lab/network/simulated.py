@@ -25,9 +25,9 @@ QUEUE_S = 0.1
 
 def send_all(
     material: Material, forward: PathSettings, backward: PathSettings, repeats: str, seed: int,
-    judge: Callable[[Question], np.ndarray] | None = None, deadline_s: float = DEADLINE_S, **settings: object,
+    judge: Callable[[Question], np.ndarray] | None = None, wait: WaitSettings | None = None, **settings: object,
 ) -> tuple[dict[int, tuple[float, ReceivedFrame]], Sender, Receiver]:  # fmt: skip
-    """Send all pictures in one session, INTERVAL_S apart.
+    """Send all pictures but the first in one session, INTERVAL_S apart; `wait` is DEADLINE_S unless given.
 
     Returns:
         For each picture's number, the seconds from its offer to its delivery, and the frame delivered; the sender and
@@ -35,7 +35,7 @@ def send_all(
     """
     sender = Sender(SenderSettings(deadline_s=2.0, **settings))
     books = [Codebook(material.tokenizer.codebook, material.tokenizer.codebook_size)]
-    receiver = Receiver(books, ReceiverSettings(repeats, WaitSettings(deadline_s=deadline_s)))
+    receiver = Receiver(books, ReceiverSettings(repeats, wait or WaitSettings(deadline_s=DEADLINE_S)))
     paths = Path(forward, seed), Path(backward, seed + 1)
     simulation = Simulation({"sender": sender}, receiver, *paths, judge=judge)
     started = 1.0

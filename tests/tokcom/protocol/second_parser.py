@@ -180,3 +180,29 @@ def parse_feedback(datagram):
         "session": session, "number": number, "largest": largest, "delay": delay, "received": received, "come": come,
         "wanted": wanted,
     }  # fmt: skip
+
+
+def first_numbers(n_packets, size, frame, came):
+    """Possible numbers of the first DATA of a frame without index, each tried in turn.
+
+    `came` has the sections (frame, index or None, packets, end) of each DATA by its number, without repeats.
+    """
+    sections = math.ceil(n_packets / size)
+    own = [number for number, each in came.items() if any(section[0] == frame for section in each)]
+    possible = []
+    for first in range(min(own) - sections, max(own) + 1):
+        expected = {}
+        for step in range(sections):
+            count = min(size, n_packets - step * size)
+            expected[first + step] = (step * size, count, step == sections - 1)
+        fits = True
+        for number, each in came.items():
+            here = [section for section in each if section[0] == frame]
+            if number not in expected:
+                fits = fits and not here
+                continue
+            index, count, end = expected[number]
+            fits = fits and len(here) == 1 and here[0][1] in (None, index) and here[0][2:] == (count, end)
+        if fits:
+            possible.append(first)
+    return possible

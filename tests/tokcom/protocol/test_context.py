@@ -16,6 +16,7 @@ from tokcom.packets.codebook import Codebook
 from tokcom.packets.layout import packet_positions
 from tokcom.protocol import repeat_requests
 from tokcom.protocol.incoming import ReceivedFrame
+from tokcom.protocol.numbered_sections import Unplaced
 from tokcom.protocol.receiver import Question
 from tokcom.protocol.repeat_requests import RepeatPolicy, packet_doubts
 from tokcom.protocol.repeat_risk import GROUPS, THRESHOLDS, RepeatRisk, accepted_wrong, group_of
@@ -159,7 +160,7 @@ def test_a_frame_counts_once_however_often_it_is_judged():
     # Frames that lost nothing count as well.
     whole = assembly(np.arange(16))
     keeper.whole(ReceivedFrame(whole.outline, POSITIONS, whole, 0.1, 0))
-    keeper.whole(ReceivedFrame(whole.outline, POSITIONS, None, 0.1, 0, (whole.tokens,)))
+    keeper.whole(ReceivedFrame(whole.outline, POSITIONS, None, 0.1, 0, Unplaced((whole.tokens,))))
     expected *= (1 - 1 / 64) ** 3
     expected[group_of(0.1)] += 1
     assert noted(asked) == pytest.approx(expected)
@@ -264,9 +265,10 @@ def test_what_comes_without_index_after_losses_is_put_in_place():
     positions = packet_positions((64,), 4, seed=3)
     outline = LINE.with_tokens(np.full(64, LOST))
     here = Assembly(Arrival(0, outline, positions, rows, LINE.tokens[positions[rows]], np.ones(3, bool)))
-    others = np.setdiff1d(np.arange(16), [*rows, 7, 8])
-    sections = LINE.tokens[positions[others[:6]]], LINE.tokens[positions[others[6:]]]
-    frame = placed(ReceivedFrame(outline, positions, here, 0.0, 0, sections), Neighbours())
+    came = ([1, 2], [3, 4], [6], [10, 11, 12, 13, 14, 15])
+    sections = tuple(LINE.tokens[positions[each]] for each in came)
+    unplaced = Unplaced(sections, gaps=(None, None, None))
+    frame = placed(ReceivedFrame(outline, positions, here, 0.0, 0, unplaced), Neighbours())
     assert frame.lost.sum() == 8 and set(np.flatnonzero(frame.lost)) == set(positions[[7, 8]].ravel())
     assert (frame.tokens[~frame.lost] == LINE.tokens[~frame.lost]).all()
 

@@ -6,8 +6,9 @@ import pytest
 from tokcom_lab.network.latency import latency_rows
 from tokcom_lab.network.loss import SCHEMES, fountain_rows, token_rows
 from tokcom_lab.network.material import Material
+from tokcom_lab.network.numbered import numbered_row
 from tokcom_lab.network.overload import overload_rows
-from tokcom_lab.network.placement import unordered_row
+from tokcom_lab.network.placement import ordered_row, unordered_row
 from tokcom_lab.network.repeat_risk import fit_repeat_risk, judged_frames
 from tokcom_lab.photographs import Photographs
 
@@ -43,6 +44,19 @@ def test_overload(material):
 def test_order(material):
     row = unordered_row(material, 2, 0, 0)
     assert 0 <= row["misplaced"] <= 1 and row["frames"] == 6
+    row = ordered_row(material, 2, 0.3, 0)
+    assert 0 <= row["misplaced"] <= 1 and row["frames"] == 6
+    assert ordered_row(material, 2, 0.0, 0)["misplaced"] == 0
+
+
+def test_order_by_numbers(material):
+    row = numbered_row(material, 2, 0.2, 1.0, 0.0, 0)
+    assert 4 <= row["frames"] <= 5 and 0.3 < row["come"] < 1 and row["misplaced"] <= 1 - row["unplaced"]
+    whole, thinned = (numbered_row(material, 2, 0.0, 1.0, lost_before, 0) for lost_before in (0.0, 0.3))
+    for row in (whole, thinned):
+        assert row["come"] == 1 and row["asked"] == row["unplaced"] == row["misplaced"] == 0
+    # An index of one byte.
+    assert whole["overhead_bytes"] + 1 <= thinned["overhead_bytes"]
 
 
 def test_repeats_and_latency(material):

@@ -16,8 +16,12 @@ LOSSES, OVERHEADS, ALPHAS, WINDOWS, FACTOR = (0.0, 0.1, 0.2, 0.3), (0.1, 0.2, 0.
 CHANNELS = ("independent 20%", "bursty 20%", "bursty 40%", "EPA")
 INDEXED = (0, 8, 16)
 """Packets of a frame that keep their index where the order of all others is lost."""
-PLACED = 8
-"""Photographs whose packets are put in place: each takes two dozen passes of the model, and more."""
+PLACED = 20
+"""Photographs whose packets are put in place by the model alone: each takes two dozen passes of it, and more."""
+SECTIONS, LOST_BEFORE = (1, 4, 8), 0.1
+"""Packets of a frame in a datagram; share of packets lost before the sender."""
+NETWORKS = ((0.0, 1.0), (0.1, 1.0), (0.1, 3.0), (0.2, 1.0), (0.2, 3.0), (0.2, 8.0))
+"""Shares of datagrams lost, and the mean length of their bursts."""
 
 
 @click.command()
@@ -49,8 +53,9 @@ def network(
     from tokcom_lab.network.latency import latency_rows
     from tokcom_lab.network.loss import SCHEMES, fountain_rows, token_rows
     from tokcom_lab.network.material import Material
+    from tokcom_lab.network.numbered import numbered_row
     from tokcom_lab.network.overload import overload_rows
-    from tokcom_lab.network.placement import unordered_row
+    from tokcom_lab.network.placement import ordered_row, unordered_row
     from tokcom_lab.network.repeat_risk import arq_row, judged_frames
 
     report: dict = {"command": recorded_command()}
@@ -84,8 +89,16 @@ def network(
                 report["arq"] += [arq_row(risk, judged, alpha, channel, seed) for alpha in ALPHAS]
         if "unordered" in parts:
             few = Material(material.photographs, material.frames[:PLACED], material.prior, material.tokenizer)
+            networks = [(section, *path, 0.0) for section in SECTIONS for path in NETWORKS] + [
+                (8, 0.1, 3.0, LOST_BEFORE)
+            ]
+            step = row("order, by numbers", len(networks) * (len(material.frames) - 1))
+            report["numbered"] = [numbered_row(material, *each, seed, step) for each in networks]
+            kept = [(section, loss) for section in (1, 8) for loss in (0.1, 0.2)]
+            step = row("order, without numbers", len(kept) * len(few.frames))
+            report["ordered"] = [ordered_row(few, section, loss, seed, step) for section, loss in kept]
             cases = [(window, 0) for window in WINDOWS] + [(material.packets, indexed) for indexed in INDEXED]
-            step = row("order", len(cases) * len(few.frames))
+            step = row("order lost", len(cases) * len(few.frames))
             report["unordered"] = [unordered_row(few, window, indexed, seed, step) for window, indexed in cases]
         if "overload" in parts:
             step = row("overload", 6 * len(material.frames))
@@ -98,6 +111,6 @@ def network(
     if json_file is not None:
         write_json(report, json_file)
         return
-    for part in parts:
+    for part in [each for each in ("numbered", "ordered") if each in report] + parts:
         found = report[part]
         show(found if isinstance(found, list) else [found], part)
