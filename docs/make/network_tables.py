@@ -44,8 +44,18 @@ def overload() -> str:
 @table("network-loss")
 def losses() -> str:
     """Make the table of pictures over a path with bursts of losses."""
+    return _losses("network-loss.json")
+
+
+@table("network-loss-searched")
+def losses_of_searched() -> str:
+    """Make the same table of tokens found by search."""
+    return _losses("network-loss-searched.json")
+
+
+def _losses(file: str) -> str:
     found: dict[str, list[dict]] = {}
-    for row in figures("network-loss.json")["loss"]:
+    for row in figures(file)["loss"]:
         found.setdefault(row["scheme"], []).append(row)
     rows = []
     for scheme, own in found.items():

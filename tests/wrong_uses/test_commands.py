@@ -60,6 +60,11 @@ TOKCOM = [
         f"train conditions --model caltech64 --data data {MODELS}",
         "class BACKGROUND_Google has fewer than 2 sentences",
     ),
+    (
+        "a decoder of lossy pictures for speech",
+        f"train concealing --model speech8k --data data {MODELS}",
+        "needs 'vq' and 'maskgit', a model for thumbnails",
+    ),
     ("sounds without sentences", "train sounds --model mine --data data", "name a JSON file of them by --sentences"),
     ("sentences of no file", "bench conditions --data data --sentences none.json", "'none.json' does not exist"),
     (

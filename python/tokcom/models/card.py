@@ -18,6 +18,8 @@ FOLLOWING = "following"
 """Name of the part that predicts tokens of a frame from those of the frame before."""
 TEXT = "text"
 """Name of the part that encodes the sentences that the context model is told."""
+CONCEALING = "concealing"
+"""Name of the part that decodes pictures of which tokens were lost."""
 CONDITIONS = "conditions"
 """Name of the part that maps sentences to what the context is told, if that was trained with labels."""
 

@@ -70,6 +70,11 @@ _TOLD = f"{_CONTEXT}.told_prior:ToldPrior"
 _LABELLED = f"{_CONTEXT}.masked_prior:LabelledPrior"
 FAMILIES: dict[str, Family] = {
     "vq": Family(f"{_TOKENIZERS}.vq_network:VQConfig", f"{_TOKENIZERS}.vq_network:VQNetwork", _VQ),
+    "concealing": Family(
+        f"{_TOKENIZERS}.concealing:ConcealingConfig",
+        f"{_TOKENIZERS}.concealing:ConcealingNetwork",
+        f"{_TOKENIZERS}.concealing:ConcealingNetwork",
+    ),
     "pyramid": Family(
         f"{_TOKENIZERS}.pyramid_network:PyramidConfig", f"{_TOKENIZERS}.pyramid_network:PyramidVQNetwork", _VQ
     ),

@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 from tokcom.bounded_cache import BoundedCache
 from tokcom.device import network_bytes, weights_dtype
 from tokcom.errors import ModelError
-from tokcom.models.card import CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, Card
+from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, Card
 from tokcom.models.families import family
 from tokcom.models.installed import model_card
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-TRAINED_BY = {CONTEXT: "maskgit", SMALL_CONTEXT: "maskgit --small", FOLLOWING: "following"}
-"""Trainings of the parts that predict tokens."""
+TRAINED_BY = {
+    CONTEXT: "maskgit", SMALL_CONTEXT: "maskgit --small", FOLLOWING: "following", CONCEALING: "concealing"
+}  # fmt: skip
+"""Trainings of the parts that belong to a tokenizer."""
 
 KEPT_BYTES = 1 << 30
 """Limit on the bytes of unused networks that are kept in memory for reuse."""

@@ -9,7 +9,7 @@ from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
 from tokcom.device import AUTO, ONNX, find_device, receiving_device
 from tokcom.errors import ModelError, ParameterError
-from tokcom.models.card import CONDITIONS, CONTEXT, FOLLOWING, TEXT, Card
+from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, TEXT, Card
 from tokcom.models.codebooks import codebook_name_of
 from tokcom.models.families import family
 from tokcom.models.installed import model_card
@@ -19,10 +19,12 @@ from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from tokcom.context.clap import Clap
     from tokcom.context.classifier import Classifier
     from tokcom.context.clip_text import ClipText
+    from tokcom.tokenizers.concealing import ConcealingNetwork
     from tokcom.tokenizers.video import VideoTokenizer
 
 
@@ -53,6 +55,8 @@ def load_tokenizer(
     network, use = network_of(card, "tokenizer", where), kind.user()
     if kind.told_by_sentences:
         return use(network, codebook_name_of(card), encoder=load_text_encoder(model, where))
+    if CONCEALING in card.content:
+        use = partial(use, concealing=_concealing(card, network, where))
     if settings is None:
         return use(network, codebook_name_of(card))
     rate, usual = _search_settings(card, settings)
@@ -63,6 +67,14 @@ def load_tokenizer(
 
         search = RateDistortionSearch(network, network_of(card, CONTEXT, where).unlabelled, rate)
     return use(network, codebook_name_of(card), search, wanted)
+
+
+def _concealing(card: Card, tokenizer: "nn.Module", device: "torch.device") -> "ConcealingNetwork":
+    """Load the decoder of pictures of which tokens were lost."""
+    found = network_of(card, CONCEALING, device)
+    if not found.fits(tokenizer):
+        raise ModelError(f"{card.folder / 'card.json'}: its {CONCEALING} has another shape than its tokenizer")
+    return found
 
 
 def _search_settings(card: Card, settings: dict) -> tuple[float, int]:

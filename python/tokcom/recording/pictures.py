@@ -14,7 +14,7 @@ from tokcom.frame import TokenFrame
 from tokcom.models.by_codebook import load_detokenizers
 from tokcom.models.codebooks import codebook
 from tokcom.models.zoo import load_tokenizer
-from tokcom.source.filling import expected_picture, shows_mixtures
+from tokcom.source.filling import filled_picture, shows_mixtures
 
 LONGEST_NAME = 255
 """Longest file name that file systems accept, in bytes."""
@@ -100,7 +100,7 @@ class PictureFolder:
             # Frames that follow another are predicted from that, which is not here.
             alone = arrived is not None and prior is not None and not frame.follows
             guessed = alone and arrived.lost.any() and shows_mixtures(tokenizer)
-            picture = expected_picture(arrived, prior, tokenizer) if guessed else tokenizer.detokenize(frame)
+            picture = filled_picture(arrived, prior, tokenizer) if guessed else tokenizer.detokenize(frame)
         except (FrameError, ModelError):
             return None
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"

@@ -1,4 +1,4 @@
-"""Pictures of which only some tokens are there: the mean of what the receiver's model expects."""
+"""Pictures of which only some tokens are there: with what the receiver's model expects in place of the others."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer) -> np.ndarray:
-    """Decode a frame whose lost tokens are predicted: as `expected_picture`, or, if the tokenizer shows only the words
-    of its codebook, with the likeliest of them.
+    """Decode a frame whose lost tokens are predicted: by the model's decoder for such pictures, if it has one, else as
+    `expected_picture`, or, if the tokenizer shows only the words of its codebook, with the likeliest of them.
 
     Args:
         frame: a frame of the tokenizer's codebook and grid.
@@ -27,14 +27,13 @@ def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer)
     Raises:
         ModelError: the prior does not fit the frame.
     """
+    logs = _predicted(frame, prior)
+    if logs is None:
+        return tokenizer.detokenize(frame)
     if shows_mixtures(tokenizer):
-        return expected_picture(frame, prior, tokenizer)
-    condition = prior.told_with(frame)
-    prior.require_fit(frame, condition)
-    lost, tokens = frame.lost, frame.tokens.copy()
-    if lost.any():
-        logs = prior.log_probabilities(tokens[None], lost[None], [condition])
-        tokens[lost] = prior.guesses(logs, np.flatnonzero(lost), len(tokens))
+        return tokenizer.decode_expected(frame.tokens, frame.lost, logs)
+    tokens = frame.tokens.copy()
+    tokens[frame.lost] = prior.guesses(logs, np.flatnonzero(frame.lost), len(tokens))
     return tokenizer.detokenize(frame.with_tokens(tokens))
 
 
@@ -46,7 +45,7 @@ def shows_mixtures(tokenizer: PictureTokenizer) -> bool:
 def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: "VQTokenizer") -> np.ndarray:
     """Decode a frame with the expected code vector, given the other tokens, in place of each lost token.
 
-    The most likely tokens would look sharper and be wrong more visibly: the mean has the least squared error.
+    The most likely tokens would look sharper and be wrong more visibly: the mean has less squared error.
 
     Args:
         frame: a frame of the tokenizer's codebook and grid.
@@ -59,20 +58,16 @@ def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: "VQTokenizer") 
     Raises:
         ModelError: the prior does not fit the frame.
     """
-    # Receivers may do without PyTorch.
-    import torch
+    logs = _predicted(frame, prior)
+    if logs is None:
+        return tokenizer.detokenize(frame)
+    return tokenizer.decode_expected(frame.tokens, frame.lost, logs, concealing=False)
 
-    from tokcom.tokenizers.vq_network import as_pictures
 
+def _predicted(frame: TokenFrame, prior: Prior) -> np.ndarray | None:
+    """Predict the lost tokens of a frame: log-probabilities (lost tokens, words); None if none are lost."""
     condition = prior.told_with(frame)
     prior.require_fit(frame, condition)
-    lost, network = frame.lost, tokenizer.network
-    if not lost.any():
-        return tokenizer.detokenize(frame)
-    logs = prior.log_probabilities(frame.tokens[None], lost[None], [condition])
-    codes = network.codebook.float()
-    vectors = codes[torch.from_numpy(np.where(lost, 0, frame.tokens).astype(np.int64)).to(codes.device)]
-    vectors[torch.from_numpy(lost).to(codes.device)] = torch.from_numpy(np.exp(logs)).to(codes.device) @ codes
-    with torch.inference_mode():
-        shown = network.decode_vectors(vectors.to(network.codebook.dtype).reshape(1, *frame.grid, -1))
-        return as_pictures(shown.float())[0].cpu().numpy()
+    if not frame.lost.any():
+        return None
+    return prior.log_probabilities(frame.tokens[None], frame.lost[None], [condition])

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tokcom.tokenizers.pyramid_network import PyramidConfig
 
 
+GRID_LAYERS = 2
+"""Layers of the decoder of a `VQNetwork` that work on the grid of tokens: stem and blocks."""
+
+
 def as_input(pictures: np.ndarray) -> Tensor:
     """Convert uint8 (batch, size, size, 3) to float32 (batch, 3, size, size) in [-1, 1]."""
     return torch.tensor(pictures).float().permute(0, 3, 1, 2) / 127.5 - 1
@@ -126,3 +130,12 @@ class VQNetwork(VQAutoencoder):
                 pixels=nn.PixelShuffle(2),
             )
         )
+
+    def grid_features(self, vectors: Tensor) -> Tensor:
+        """Compute the decoder's features on the grid of tokens, (batch, width, rows, columns), of code vectors (batch,
+        rows, columns, code_dim)."""
+        return self.decoder[:GRID_LAYERS](vectors.permute(0, 3, 1, 2))
+
+    def pixels(self, features: Tensor) -> Tensor:
+        """Decode features on the grid to pictures (batch, 3, size, size)."""
+        return self.decoder[GRID_LAYERS:](features)

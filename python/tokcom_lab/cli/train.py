@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument(
-    "part", type=click.Choice(["tokenizer", "maskgit", "decoder", "classifier", "following", "conditions", "sounds"])
+    "part",
+    type=click.Choice(
+        ["tokenizer", "maskgit", "decoder", "classifier", "following", "conditions", "concealing", "sounds"]
+    ),
 )
 @click.option(
     "--data",
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    help="Total number of steps. [default: 7000, 6000, 2200, 4000, 1000, 200 and 400; none for photographs]",
+    help="Total number of steps. [default: 7000, 6000, 2200, 4000, 1000, 200, 2000 and 400; none for photographs]",
 )
 @click.option("--minutes", type=float, help="Total number of minutes, instead of steps; schedules follow the clock.")
 @click.option(
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
 @click.option(
     "--visits",
     type=click.IntRange(0),
-    help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4]",
+    help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4; concealing 8]",
 )
 @click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @click.option("--private", is_flag=True, help="Thumbnails: a maskgit that tells little of any picture (DP-SGD).")
@@ -113,6 +116,8 @@ def train(
     Part conditions maps sentences to what a maskgit that learnt labels is told; of each class's --sentences the last is
     kept to measure with. Part sounds encodes sounds, --data with CLASS/FOLD-NAME.ogg, to the points of such sentences.
 
+    Part concealing decodes pictures some of whose tokens were lost; tokenizer and maskgit stay as they are.
+
     With --private, the card tells the epsilon of maskgit's training; the tokenizer's pictures are not protected.
 
     With --size, tokenizer and maskgit are those of a model for photographs, trained on a GPU if there is one.
@@ -128,8 +133,8 @@ def train(
     settings = _photograph_settings(part, given) if "size" in given else None
     if small and (part != "maskgit" or settings is not None):
         raise click.UsageError("--small goes with maskgit, without --size")
-    if visits is not None and (part not in ("maskgit", "following") or settings is not None):
-        raise click.UsageError("--visits goes with maskgit, without --size, and with following")
+    if visits is not None and (part not in ("maskgit", "following", "concealing") or settings is not None):
+        raise click.UsageError("--visits goes with maskgit, without --size, and with following and concealing")
     privacy = _privacy(private, {"epsilon": epsilon, "delta": delta, "clip": clip})
     if private and (part != "maskgit" or settings is not None or warm_start or minutes):
         raise click.UsageError("--private goes with maskgit, without --size, --warm-start and --minutes")
@@ -138,7 +143,7 @@ def train(
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
         default_steps, default_batch = {
             "tokenizer": (7000, 32), "maskgit": (6000, 32), "decoder": (2200, 32), "classifier": (4000, 64),
-            "following": (1000, 16), "conditions": (200, 16), "sounds": (400, 32),
+            "following": (1000, 16), "conditions": (200, 16), "concealing": (2000, 32), "sounds": (400, 32),
         }[part]  # fmt: skip
         steps = steps or (None if minutes else default_steps)
     else:

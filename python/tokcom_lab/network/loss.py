@@ -11,20 +11,20 @@ from tokcom_lab.network.simulated import send_all
 BURST = 3.0
 """Datagrams in a burst of losses, on average."""
 DELAY_S = 0.025
+SCHEMES = "keep", "mask", "mask, mean of the code vectors", "mask, likeliest tokens"
+"""Lost tokens: grey; as the receiver shows them, by the model's decoder for them, if it has one; predicted."""
 SYMBOL_BYTES, SYMBOLS = 8, 5
 """Fountain code: bytes per symbol, and symbols per datagram; 40 bytes, like 8 packets of tokens."""
 
 
 def token_rows(material: Material, loss: float, seed: int, progress: Progress = lambda done: None) -> list[dict]:
-    """Rows of the schemes that send tokens: "keep", "mask", "mask, likeliest tokens" (no repeats), "full ARQ"."""
+    """Rows of the schemes that send tokens: SCHEMES (no repeats), "full ARQ"."""
     path = PathSettings(loss, BURST, DELAY_S) if loss else PathSettings(delay_s=DELAY_S)
     rows = []
     content = len(material.frames[1:]) * material.packets * _packet_bytes(material)
     got, sender, _ = send_all(material, path, PathSettings(delay_s=DELAY_S), "none", seed)
-    shown = {
-        "keep": material.psnr_db, "mask": material.filled_psnr_db, "mask, likeliest tokens": material.likeliest_psnr_db
-    }  # fmt: skip
-    for scheme, psnr_db in shown.items():
+    shown = material.psnr_db, material.filled_psnr_db, material.mean_psnr_db, material.likeliest_psnr_db
+    for scheme, psnr_db in zip(SCHEMES, shown, strict=True):
         psnr, undecodable = [], 0
         for frame in material.frames[1:]:
             progress(1)

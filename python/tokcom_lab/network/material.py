@@ -11,7 +11,7 @@ from tokcom.context.recovery import Recovery
 from tokcom.frame import TokenFrame
 from tokcom.metrics.pictures import psnr_db
 from tokcom.models.zoo import load_context, load_tokenizer
-from tokcom.source.filling import filled_picture
+from tokcom.source.filling import expected_picture, filled_picture
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom_lab.photographs import Photographs
 
@@ -72,6 +72,12 @@ class Material:
     def filled(self, frame: TokenFrame) -> np.ndarray:
         """A frame as the receiver shows it, uint8 (size, size, 3)."""
         return filled_picture(frame, self.prior, self.tokenizer)
+
+    def mean_psnr_db(self, frame: TokenFrame) -> float:
+        """The same with the mean of the code vectors that the prior expects in place of lost tokens."""
+        if not frame.lost.any():
+            return self.psnr_db(frame)
+        return psnr_db(self.photographs.pictures[frame.frame_id], expected_picture(frame, self.prior, self.tokenizer))
 
     def likeliest_psnr_db(self, frame: TokenFrame) -> float:
         """The same with the prior's likeliest tokens in place of lost ones, found in turns."""

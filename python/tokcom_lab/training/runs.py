@@ -15,7 +15,7 @@ from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.context.sound_encoder import SoundEncoderConfig
 from tokcom.device import device_name
 from tokcom.errors import ModelError, ParameterError
-from tokcom.models.card import CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, file_hash
+from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, file_hash
 from tokcom.models.installed import model_card
 from tokcom.models.networks import load_network
 from tokcom.models.published import load_efficientnet_lite, load_sentences
@@ -25,6 +25,7 @@ from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom_lab.cache import code_of, key_of, tokens_content
 from tokcom_lab.training.classifier import ClassifierTask
+from tokcom_lab.training.concealing import ConcealingTask
 from tokcom_lab.training.conditions import ClassSentences, ConditionsTask
 from tokcom_lab.training.dataset import Dataset, load_dataset
 from tokcom_lab.training.decoder import RATE, VISITS, DecoderTask
@@ -50,6 +51,9 @@ SMALL_MASKGIT = (96, 2, 3)
 """Width, depth and heads of a MaskGIT for a device: 0.46 million parameters at 1024 words."""
 TOLD_PICTURES, MEASURED = 1000, 100
 """Pictures on which a map of sentences, which is small, is trained and measured."""
+CONCEALED_SEARCHED, CONCEALED_VISITS, CONCEALED_MEASURED = 800, 8, 200
+"""Pictures whose tokens are searched for the decoder of lossy pictures, search passes of each, and pictures that it is
+measured on."""
 VIDEO_VISITS = 4
 """Search passes per frame of a video."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)
@@ -259,6 +263,36 @@ def train_decoder(request: TrainingRequest, console: Console) -> dict[str, float
     return figures
 
 
+def train_concealing(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export the decoder of pictures some of whose tokens were lost; return its figures on the test split.
+
+    Raises:
+        ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
+    """
+    model = str(request.folder)
+    card = model_card(model)
+    families = [card.part(part)["family"] for part in ("tokenizer", CONTEXT)]
+    if families != ["vq", "maskgit"]:
+        raise ModelError(
+            f"model {request.model}: its tokenizer and context are {' and '.join(map(repr, families))}; a decoder of "
+            "lossy pictures needs 'vq' and 'maskgit', a model for thumbnails"
+        )
+    tokenizer, context = load_network(model, "tokenizer"), load_network(model, CONTEXT)
+    visits = CONCEALED_VISITS if request.visits is None else request.visits
+    data, test = _pictures(request, console)
+    test = _some_of(test, CONCEALED_MEASURED, request.seed)
+    few = _some_of(replace(data, pictures=data.pictures[:, :1]), CONCEALED_SEARCHED if visits else 0, request.seed)
+    console.print(f"tokens of {request.model}, found by search (computed once and cached)")
+    with Progress(console=console, transient=True) as bar:
+        row = bar.add_task("pictures", total=len(few.labels))
+        searched = tokenized(few, model, "train", visits=visits, advance=partial(bar.advance, row))
+    task = ConcealingTask(
+        tokenizer, context, data, (few, searched[:, 0]), test, batch=request.batch, seed=request.seed,
+        codes=key_of(tokens_content(model, visits), card.part(CONTEXT)["sha256"]),
+    )  # fmt: skip
+    return _run(request, task, CONCEALING, "concealing", card.classes, console)
+
+
 def train_pyramid(request: TrainingRequest, console: Console) -> dict[str, float]:
     """Train and export a tokenizer for photographs; return its figures on the test split."""
     settings = request.photographs
@@ -378,7 +412,7 @@ def train_sounds(request: TrainingRequest, console: Console) -> dict[str, float]
 
 TRAINERS = {
     "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
-    "following": train_following, "conditions": train_conditions,
+    "following": train_following, "conditions": train_conditions, "concealing": train_concealing,
     "sounds": train_sounds,
 }  # fmt: skip
 PHOTOGRAPH_TRAINERS = {"tokenizer": train_pyramid, "maskgit": train_sentence_maskgit}

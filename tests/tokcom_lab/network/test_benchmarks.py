@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tokcom_lab.network.latency import latency_rows
-from tokcom_lab.network.loss import fountain_rows, token_rows
+from tokcom_lab.network.loss import SCHEMES, fountain_rows, token_rows
 from tokcom_lab.network.material import Material
 from tokcom_lab.network.numbered import numbered_row
 from tokcom_lab.network.overload import overload_rows
@@ -24,7 +24,7 @@ def material(tiny_model):
 
 def test_losses(material):
     rows = {row["scheme"]: row for row in token_rows(material, 0.2, 0)}
-    assert set(rows) == {"keep", "mask", "mask, likeliest tokens", "full ARQ"}
+    assert set(rows) == {*SCHEMES, "full ARQ"}
     assert rows["mask"]["overhead"] == rows["keep"]["overhead"]
     assert all(row["undecodable"] <= 1 and np.isfinite(row["psnr_db"]) for row in rows.values())
 

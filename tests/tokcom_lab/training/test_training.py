@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from tokcom.context.condition import Condition
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
-from tokcom.errors import CheckpointError, DatasetError, ParameterError
+from tokcom.errors import CheckpointError, DatasetError, ModelError, ParameterError
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 from tokcom_lab.training import runs
@@ -236,6 +236,21 @@ def test_all_three_parts_train_into_a_model_that_loads(data, tmp_path, runs_in_s
     frame = load_tokenizer(str(folder)).tokenize(np.zeros((5, 5, 3), np.uint8))
     load_context(str(folder)).require_fit(frame, Condition.of(frame))
     assert load_classifier(str(folder)).classes == ("cat", "owl")
+
+
+def test_a_decoder_of_lossy_pictures_becomes_a_part_of_the_model(data, tmp_path, runs_in_small):
+    request = TrainingRequest(
+        data, tmp_path / "models", "mine", tmp_path / "work", 2, 4, 0, False, "train it", visits=0
+    )
+    folder = tmp_path / "models" / "mine"
+    with pytest.raises(ModelError, match="no such file"):
+        TRAINERS["concealing"](request, QUIET)
+    for part in ("tokenizer", "maskgit", "concealing"):
+        TRAINERS[part](request, QUIET)
+    card = json.loads((folder / "card.json").read_text())
+    assert card["concealing"]["tokenizer"] == card["tokenizer"]["sha256"]
+    assert {"psnr_db_25", "psnr_db_25_mean"} <= card["concealing"]["figures"].keys()
+    assert load_tokenizer(str(folder)).concealing.config.width == 16
 
 
 def test_the_decoder_and_the_search_improve_in_turns(tmp_path):

@@ -51,7 +51,7 @@ def network(
     from tokcom.models.fits import load_repeat_risk
     from tokcom_lab.network.goodput import goodput
     from tokcom_lab.network.latency import latency_rows
-    from tokcom_lab.network.loss import fountain_rows, token_rows
+    from tokcom_lab.network.loss import SCHEMES, fountain_rows, token_rows
     from tokcom_lab.network.material import Material
     from tokcom_lab.network.numbered import numbered_row
     from tokcom_lab.network.overload import overload_rows
@@ -75,7 +75,7 @@ def network(
             if not has_fountain:
                 console.print("raptorq is not installed: its rows are left out (pip install raptorq)")
             codes = len(OVERHEADS) * has_fountain
-            step = row("loss", len(LOSSES) * len(material.frames) * (4 + codes))
+            step = row("loss", len(LOSSES) * len(material.frames) * (len(SCHEMES) + 1 + codes))
             report["loss"] = []
             for loss in LOSSES:
                 report["loss"] += token_rows(material, loss, seed, step)
