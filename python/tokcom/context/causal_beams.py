@@ -24,7 +24,7 @@ from tokcom.context.prediction import Prediction
 from tokcom.context.prior import CAUSAL, Prior
 from tokcom.context.questions import Asking
 from tokcom.errors import ParameterError
-from tokcom.frame import TokenFrame
+from tokcom.frame import LOST, TokenFrame
 
 LISTED = 4096
 """Continuations of a packet's last token whose checks are compared."""
@@ -67,6 +67,14 @@ class CausalBeams:
         self.prior, self.settings = prior, settings or ContextSettings()
         self.acceptance = acceptance or Acceptance()
         self._blind = MaskedTurns(None, self.settings, None, frequencies)
+
+    def plausible(self, packets: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Doubt packets whose words are rarer than random ones, as those of nearly all texts are not."""
+        frequencies = self._blind.log_frequencies
+        if frequencies is None:
+            return np.ones(len(packets), bool)
+        used = (positions >= 0) & (packets != LOST)
+        return (np.where(used, frequencies[packets] + np.log(len(frequencies)), 0).sum(axis=1) >= 0) | ~used.any(axis=1)
 
     def decode(
         self, frame: TokenFrame, positions: np.ndarray, packets: np.ndarray, packets_ok: np.ndarray,

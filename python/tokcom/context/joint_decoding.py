@@ -160,6 +160,14 @@ class JointDecision:
 class Strategy(Protocol):
     """Strategy for decoding the open packets of a frame jointly with a prior."""
 
+    def plausible(self, packets: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Tell which packets may be believed if their CRC holds, bool (n_packets,); it may hold by chance.
+
+        Args:
+            packets: int (n_packets, tokens_per_packet), tokens; LOST in packets whose CRC fails.
+            positions: int of the same shape, as for `decode`.
+        """
+
     def decode(
         self, frame: TokenFrame, positions: np.ndarray, packets: np.ndarray, packets_ok: np.ndarray,
         decoder: PacketDecoder, condition: Condition, cancelled: Callable[[], bool],

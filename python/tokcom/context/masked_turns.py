@@ -50,6 +50,10 @@ class MaskedTurns:
         self.acceptance = acceptance or Acceptance()
         self.empty: BoundedCache[Prediction] = BoundedCache(EMPTY_BYTES, lambda kept: kept.n_bytes)
 
+    def plausible(self, packets: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Believe every CRC: words of small codebooks are about equally frequent."""
+        return np.ones(len(packets), bool)
+
     def decode(
         self, frame: TokenFrame, positions: np.ndarray, packets: np.ndarray, packets_ok: np.ndarray,
         decoder: PacketDecoder, condition: Condition = NOTHING, cancelled: Callable[[], bool] = lambda: False,

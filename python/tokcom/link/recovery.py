@@ -196,6 +196,8 @@ class FrameRecovery:
         positions = received.positions
         packets = np.where(positions == PADDING, 0, frame.tokens[positions])
         ok = (packets != LOST).all(axis=1)
+        if self.mode == "context":
+            ok &= self._joint.plausible(packets, positions) | ~received.sent
         passes, log_odds = 0, np.zeros(0)
         if self.mode == "mask" or ok.all():
             whole, confidence = frame, known

@@ -8,6 +8,7 @@ import pytest
 
 from tokcom.context.language_model import LanguageModel
 from tokcom.errors import ModelError, ParameterError, TextError
+from tokcom.link.recovery import FrameRecovery
 from tokcom.link.text import RECEIVERS, TextLink
 from tokcom.models.codebooks import codebook, word_frequencies
 from tokcom.models.installed import model_card
@@ -52,6 +53,20 @@ def test_receivers_get_the_same_packets_and_what_is_wrong_is_counted(model):
     assert set(np.flatnonzero(kept.wrong)) <= bad
     errors = [int(sent.received(name).wrong.sum()) for name in ("keep", "list", "frequencies", "context")]
     assert errors[1] <= errors[0] and errors[1] == errors[2]  # frequencies that are all alike
+
+
+def test_a_check_that_holds_over_rare_words_by_chance_is_not_believed(model):
+    sent = load_text_link(model, ["context"]).send(TEXT, 12.0, np.random.default_rng(3))
+    assert sent.arrival.packets_ok.all()
+    book, usual = codebook(model), np.unique(sent.tokens)
+    frequencies = np.full(book.size, 1e-4)
+    frequencies[usual] = (1 - frequencies.sum()) / len(usual) + 1e-4
+    false = sent.tokens.copy()
+    false[3:6] = np.setdiff1d(np.arange(book.size), usual)[:3]
+    for known, expected in ((frequencies, sent.tokens), (None, false)):
+        recovery = FrameRecovery("context", load_context(model), frequencies=known)
+        found = recovery.recover(sent.arrival.frame.with_tokens(false), sent.arrival.received)
+        assert np.array_equal(found.frame.tokens, expected) and found.packets_ok.all()
 
 
 def test_a_text_is_decoded_alike_twice(model):
