@@ -25,6 +25,24 @@ def text_long() -> str:
     return text(LONG)
 
 
+@table("text-exact")
+def text_exact() -> str:
+    """Make the table of messages that are received word for word."""
+    rows = [
+        (
+            f"{point['esn0_db']:g}",
+            point["receiver"],
+            f"{point['exact_messages']:.2%}",
+            "{:.1%} to {:.1%}".format(*point["exact_messages_ci"]),
+            f"{point['marked_unsure']:.1%}",
+            f"{round(point['sure_and_wrong'] * point['words'])} of {point['words']}",
+        )
+        for point in figures("text-exact.json")["curve"]
+    ]
+    head = ("Es/N0 dB", "receiver", "word for word", "95% interval", "words marked as uncertain", "certain and wrong")
+    return markdown(head, rows)
+
+
 @table("characters")
 def characters() -> str:
     """Make the table of energy per character."""
