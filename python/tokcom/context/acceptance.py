@@ -7,6 +7,7 @@ model is not quite exact, so log-odds are mapped by a monotone curve, fitted on 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tokcom.errors import ParameterError, TokcomError
 
@@ -38,7 +39,7 @@ class Acceptance:
         return np.where(np.isposinf(log_odds), 1.0, 1 / (1 + np.exp(-np.clip(curved, -700, 700))))
 
 
-def log_odds_of(posterior: np.ndarray) -> np.ndarray:
+def log_odds_of(posterior: ArrayLike) -> np.ndarray:
     """Compute the log-odds of posteriors, float64; infinite at 0 and 1."""
     share = np.asarray(posterior, np.float64)
     with np.errstate(divide="ignore"):

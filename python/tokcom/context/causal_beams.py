@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tokcom.context.acceptance import Acceptance
+from tokcom.context.acceptance import Acceptance, log_odds_of
 from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.joint_decoding import DENSE_WORDS, CodedPacketDecoder, ContextSettings, JointDecision
@@ -84,7 +84,7 @@ class CausalBeams:
         self.prior.require_fit(frame, condition)
         blind = yield from self._blind.decode(frame, positions, packets, packets_ok, decoder, condition, cancelled)
         used = positions[positions >= 0]
-        settled = _log_odds(self.settings.settle)
+        settled = log_odds_of(self.settings.settle)
         if (blind.log_odds >= settled).all() or not np.array_equal(used, np.arange(len(used))):
             return replace(blind, accepted=self._accepted(blind.log_odds))
         frequencies = self._blind.log_frequencies
@@ -144,13 +144,13 @@ class _Work:
 
     def again(self) -> "_Work | None":
         """The work of searching doubtful packets again, with more paths; None where there is nothing to do."""
-        doubtful = ~self.certain & (self.log_odds < _log_odds(DOUBTFUL))
+        doubtful = ~self.certain & (self.log_odds < log_odds_of(DOUBTFUL))
         if not 0 < doubtful.sum() <= SEARCHED_AGAIN or self.settings.closer <= self.settings.beam or self.late:
             return None
         work = copy(self)
         work.tokens, work.confidence, work.log_odds = self.tokens.copy(), self.confidence.copy(), self.log_odds.copy()
         work.dropped = np.full(len(self.dropped), -np.inf)
-        work.certain = self.certain | (self.log_odds >= _log_odds(CLEAR))
+        work.certain = self.certain | (self.log_odds >= log_odds_of(CLEAR))
         work.beams = np.where(doubtful, self.settings.closer, self.settings.beam)
         work.former = self.tokens
         return work
@@ -286,10 +286,6 @@ class _Work:
         # Where it is doubted that any code word was sent, so is every token.
         share = np.exp(np.minimum(_log_posterior(believed) - _log_posterior(odds), 0))
         self.confidence[rows] *= share[:, None]
-
-
-def _log_odds(posterior: float) -> float:
-    return float(np.log(posterior) - np.log1p(-posterior))
 
 
 def _log_posterior(log_odds: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from copy import copy
 import numpy as np
 
 from tokcom.bounded_cache import BoundedCache
-from tokcom.context.acceptance import Acceptance
+from tokcom.context.acceptance import Acceptance, log_odds_of
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.joint_decoding import DENSE_WORDS, ContextSettings, JointDecision, PacketDecoder
 from tokcom.context.prediction import LEAST, LEVELS, Prediction
@@ -136,7 +136,7 @@ class _Work:
     def round(self) -> Generator[Question, Prediction, bool]:
         """Decode every open packet once more; return False if nothing changed, or nothing is open."""
         before = self._shown(np.zeros(0, np.int64))
-        settled = np.log(self.settings.settle) - np.log1p(-self.settings.settle)
+        settled = log_odds_of(self.settings.settle)
         open_rows = np.flatnonzero(self.log_odds < settled)
         # Most certain first, as they inform the prior most, and distributed so that each group is mixed.
         open_rows = open_rows[np.argsort(-self.log_odds[open_rows], kind="stable")]

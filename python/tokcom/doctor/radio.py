@@ -50,11 +50,11 @@ def gnuradio() -> list[Finding]:
     return [Finding("GNU Radio", State.OK, f"{version} in {prefix}")]
 
 
-LOAD_ALL = """
-import json
-from gnuradio import tokcom
-print(json.dumps([tokcom.__file__, *(name for name in tokcom.__all__ if getattr(tokcom, name))]))
-"""
+LOAD_ALL = (
+    "import json; from gnuradio import tokcom; "
+    "print(json.dumps([tokcom.__file__, *(name for name in tokcom.__all__ if getattr(tokcom, name))]))"
+)
+"""Program for a process of its own: the library itself does not import GNU Radio."""
 
 
 def blocks() -> list[Finding]:

@@ -57,11 +57,7 @@ class SpeechPriorTask(Task):
         counts = np.stack([np.bincount(row, minlength=config.codebook_size) + 1.0 for row in train])
         self.model.bias.data = torch.from_numpy(np.log(counts / counts.sum(1, keepdims=True))).float()
         matrices = {name for name, p in self.model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")}
-        self.optimizer = MuonAdamW(
-            [p for name, p in self.model.named_parameters() if name in matrices],
-            [p for name, p in self.model.named_parameters() if name not in matrices],
-            self.learning_rate, weight_decay=0.03,
-        )  # fmt: skip
+        self.optimizer = MuonAdamW.of(self.model.named_parameters(), matrices, self.learning_rate, weight_decay=0.03)
 
     def settings(self) -> dict:
         return {"network": self.config.as_dict(), "batch": self.batch, "seed": self.seed, "codes": self.codes}

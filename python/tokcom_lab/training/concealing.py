@@ -57,11 +57,7 @@ class ConcealingTask(Task):
         self.batch, self.seed, self.codes = batch, seed, codes
         self.model = ConcealingNetwork(ConcealingConfig.of(tokenizer.config))
         kernels = {name for name, p in self.model.named_parameters() if name.startswith("blocks.") and p.ndim == 4}
-        self.optimizer = MuonAdamW(
-            [p for name, p in self.model.named_parameters() if name in kernels],
-            [p for name, p in self.model.named_parameters() if name not in kernels],
-            self.learning_rate, weight_decay=1e-4,
-        )  # fmt: skip
+        self.optimizer = MuonAdamW.of(self.model.named_parameters(), kernels, self.learning_rate, weight_decay=1e-4)
 
     def settings(self) -> dict:
         return {

@@ -63,11 +63,7 @@ class DecoderTask(Task):
         self.model.register_buffer("visited", torch.zeros(len(self.views), dtype=torch.int32))
         kernels = {name for name, p in self.model.named_parameters() if ".blocks." in name or ".detail." in name}
         kernels = {name for name in kernels if name.endswith("weight")}
-        self.optimizer = MuonAdamW(
-            [p for name, p in self.model.named_parameters() if name in kernels],
-            [p for name, p in self.model.named_parameters() if name not in kernels],
-            self.learning_rate, weight_decay=1e-4,
-        )  # fmt: skip
+        self.optimizer = MuonAdamW.of(self.model.named_parameters(), kernels, self.learning_rate, weight_decay=1e-4)
 
     def settings(self) -> dict:
         return {

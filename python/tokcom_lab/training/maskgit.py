@@ -47,11 +47,7 @@ class MaskGitTask(Task):
         self.test_tokens, self.test_labels = test_tokens, test_labels
         self.model = MaskGitNetwork(config)
         matrices = {name for name, p in self.model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")}
-        self.optimizer = MuonAdamW(
-            [p for name, p in self.model.named_parameters() if name in matrices],
-            [p for name, p in self.model.named_parameters() if name not in matrices],
-            self.learning_rate, weight_decay=0.05,
-        )  # fmt: skip
+        self.optimizer = MuonAdamW.of(self.model.named_parameters(), matrices, self.learning_rate, weight_decay=0.05)
 
     def begin_like(self, larger: MaskGitNetwork) -> None:
         """Start from the principal components of a larger network's words: its head and its embeddings of tokens,

@@ -1,6 +1,6 @@
 """Muon for matrices and AdamW for the rest, as one optimizer."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,16 @@ class MuonAdamW:
         batched: use `BatchedMuon`, which takes parameters on a GPU and in any memory format.
         further: further groups of AdamW with their own settings.
     """
+
+    @classmethod
+    def of(
+        cls, learning: Iterable[tuple[str, nn.Parameter]], matrices: Container[str], lr: float, weight_decay: float,
+        batched: bool = False, further: Iterable[dict] = (),
+    ) -> "MuonAdamW":  # fmt: skip
+        """Make it of parameters with their names; `matrices` are the names of those for Muon."""
+        learning = list(learning)
+        own, others = ([p for name, p in learning if (name in matrices) == inside] for inside in (True, False))
+        return cls(own, others, lr, weight_decay, batched, further)
 
     def __init__(
         self, matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], lr: float, weight_decay: float,

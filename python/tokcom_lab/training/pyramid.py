@@ -131,10 +131,8 @@ class PyramidTask(Task):
         self.model = _Training(network, channels).to(device, memory_format=torch.channels_last)
         learning = [*self.model.network.named_parameters(), *self.model.predictor.named_parameters()]
         kernels = {name for name, p in learning if "blocks" in name and p.ndim == 4}
-        self.optimizer = MuonAdamW(
-            [p for name, p in learning if name in kernels],
-            [p for name, p in learning if name not in kernels],
-            self.learning_rate, weight_decay=1e-4, batched=True,
+        self.optimizer = MuonAdamW.of(
+            learning, kernels, self.learning_rate, weight_decay=1e-4, batched=True,
             further=[{"params": list(self.model.critic.parameters()), "weight_decay": 0.01, "betas": (0.5, 0.9)}],
         )  # fmt: skip
         self.generating = [p for _, p in learning]

@@ -81,10 +81,7 @@ class SentenceMaskGitTask(MaskGitTask):
                 last.register_forward_hook(_dropout)
         learning = list(self.trained.named_parameters())
         matrices = {name for name, p in learning if p.ndim == 2 and name.startswith("blocks.")}
-        self.optimizer = MuonAdamW(
-            [p for name, p in learning if name in matrices], [p for name, p in learning if name not in matrices],
-            self.learning_rate, weight_decay=0.05, batched=True,
-        )  # fmt: skip
+        self.optimizer = MuonAdamW.of(learning, matrices, self.learning_rate, weight_decay=0.05, batched=True)
 
     @property
     def trained(self) -> MaskGitNetwork:
