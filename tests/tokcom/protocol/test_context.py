@@ -1,4 +1,4 @@
-"""What a model does for a network: which packets are asked for, and where those without index belong."""
+"""What a model does for a network: which packets are asked for, and what is guessed."""
 
 from dataclasses import replace
 from threading import Thread
@@ -20,7 +20,6 @@ from tokcom.protocol.numbered_sections import Unplaced
 from tokcom.protocol.receiver import Question
 from tokcom.protocol.repeat_requests import RepeatPolicy, packet_doubts
 from tokcom.protocol.repeat_risk import GROUPS, THRESHOLDS, RepeatRisk, accepted_wrong, group_of
-from tokcom.protocol.unordered import Placement, placed, windows
 from tokcom.protocol.whole import FrameKeeper
 
 SIZE = 16
@@ -217,66 +216,6 @@ def test_a_frame_that_continues_another_is_predicted_from_it():
     for source, same in (("one", True), ("another", False)):
         guessed = keeper.whole(ReceivedFrame(here.outline, POSITIONS, here, 0.1, 0, source=source)).frame
         assert np.array_equal(guessed.tokens, first.tokens) == same
-
-
-class Neighbours(Prior):
-    """Expects every token to be one more than the nearest known one before it, or one less than the one after."""
-
-    codebook, codebook_size, grid = "line", 64, (64,)
-
-    def log_probabilities(self, tokens, wanted, conditions):
-        rows = []
-        for row, want in zip(tokens, wanted, strict=True):
-            known = np.flatnonzero(row != LOST)
-            for n in np.flatnonzero(want):
-                p = np.full(64, 0.2 / 64)
-                if len(known):
-                    near = known[np.abs(known - n).argmin()]
-                    p[(row[near] + n - near) % 64] += 0.8
-                else:
-                    p[:] = 1 / 64
-                rows.append(np.log(p / p.sum()))
-        return np.array(rows, np.float32)
-
-
-LINE = TokenFrame((np.arange(64) + 17) % 64, "line", 64)
-
-
-@pytest.mark.parametrize("window", [4, 8])
-def test_packets_are_put_in_place_within_windows(window):
-    rng = np.random.default_rng(2)
-    positions = packet_positions((64,), 4, seed=3)
-    known = np.full(64, LOST, np.int32)
-    known[positions[0]] = LINE.tokens[positions[0]]
-    order = np.concatenate([start + rng.permutation(window) for start in range(0, 16, window)])
-    order = order[order != 0]
-    allowed = np.zeros((15, 16), bool)
-    for row, place in enumerate(order):
-        allowed[row, place // window * window : (place // window + 1) * window] = True
-    allowed[:, 0] = False
-    found = Placement(Neighbours(), LINE.with_tokens(np.full(64, LOST)), positions).place(
-        LINE.tokens[positions[order]], allowed, known
-    )
-    assert found.tolist() == order.tolist()
-
-
-def test_what_comes_without_index_after_losses_is_put_in_place():
-    rows = np.array([0, 5, 9])
-    positions = packet_positions((64,), 4, seed=3)
-    outline = LINE.with_tokens(np.full(64, LOST))
-    here = Assembly(Arrival(0, outline, positions, rows, LINE.tokens[positions[rows]], np.ones(3, bool)))
-    came = ([1, 2], [3, 4], [6], [10, 11, 12, 13, 14, 15])
-    sections = tuple(LINE.tokens[positions[each]] for each in came)
-    unplaced = Unplaced(sections, gaps=(None, None, None))
-    frame = placed(ReceivedFrame(outline, positions, here, 0.0, 0, unplaced), Neighbours())
-    assert frame.lost.sum() == 8 and set(np.flatnonzero(frame.lost)) == set(positions[[7, 8]].ravel())
-    assert (frame.tokens[~frame.lost] == LINE.tokens[~frame.lost]).all()
-
-
-def test_windows_allow_for_losses():
-    assert windows(4, 4, 1).tolist() == np.eye(4, dtype=bool).tolist()
-    assert windows(3, 4, 1).sum(axis=1).tolist() == [2, 2, 2] and windows(4, 8, 8).all()
-    assert not windows(8, 8, 4)[:4, 4:].any()
 
 
 def test_codebooks_of_the_test_are_known():

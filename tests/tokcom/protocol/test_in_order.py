@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokcom.context.prior import Prior
-from tokcom.frame import LOST, TokenFrame
-from tokcom.packets.layout import packet_positions
 from tokcom.protocol.in_order import Order
-from tokcom.protocol.unordered import MAX_CELLS, Placement
 
 
 def all_ways(order, n_places):
@@ -73,73 +69,3 @@ def test_all_ways_are_listed(drawn, seed, taken, most):
     found = [way.tolist() for way in order.ways(free, most)]
     assert found == expected if len(expected) <= most else len(found) == most + 1
     assert all(way in expected for way in found)
-
-
-class Line(Prior):
-    """Expects every token to continue the nearest known one."""
-
-    codebook, codebook_size, grid = "line", 64, (64,)
-    asked = 0
-
-    def log_probabilities(self, tokens, wanted, conditions):
-        self.asked += 1
-        rows = []
-        for row, want in zip(tokens, wanted, strict=True):
-            known = np.flatnonzero(row != LOST)
-            for n in np.flatnonzero(want):
-                p = np.full(64, 0.2 / 64)
-                if len(known):
-                    near = known[np.abs(known - n).argmin()]
-                    p[(row[near] + n - near) % 64] += 0.8
-                else:
-                    p[n] += 0.1  # the frame more likely begins with the first word
-                rows.append(np.log(p / p.sum()))
-        return np.array(rows, np.float32)
-
-
-LINE = TokenFrame(np.arange(64), "line", 64)
-POSITIONS = packet_positions((64,), 4, seed=3)
-
-
-def placement():
-    return Placement(Line(), LINE.with_tokens(np.full(64, LOST)), POSITIONS)
-
-
-@pytest.mark.parametrize(
-    ("sections", "gaps"),
-    [
-        ([[0, 1], [4, 5, 6], [9], [12, 13, 14, 15]], (None,) * 3),
-        ([[1], [2], [3], [5], [6], [9], [10], [11], [15]], (None,) * 8),
-        ([[2, 3], [6, 7], [8, 9]], (2, 0)),
-    ],
-)
-def test_a_model_places_what_came_in_order(sections, gaps):
-    rows = np.concatenate(sections)
-    packets = LINE.tokens[POSITIONS[rows]]
-    order = Order(tuple(map(len, sections)), gaps=gaps)
-    found = placement().place_in_order(packets, order, np.ones(16, bool))
-    assert found.tolist() == rows.tolist()
-
-
-def test_of_a_few_places_each_is_tried():
-    rows = np.array([2, 3, 6, 7])
-    order = Order((2, 2), starts=(0, 2, 4), gaps=(2,))
-    placed = placement()
-    assert placed.place_in_order(LINE.tokens[POSITIONS[rows]], order, np.ones(16, bool)).tolist() == rows.tolist()
-    assert placed._prior.asked == 3 * 4
-
-
-def test_no_model_is_asked_where_only_one_way_is_left():
-    placed, free = placement(), np.ones(16, bool)
-    packets = LINE.tokens[POSITIONS[:4]]
-    assert placed.place_in_order(packets, Order((2, 2), (6,), (3,)), free).tolist() == [6, 7, 11, 12]
-    free[:] = False
-    free[[1, 2, 8, 9]] = True
-    assert placed.place_in_order(packets, Order((2, 2), gaps=(None,)), free).tolist() == [1, 2, 8, 9]
-    assert placed.place_in_order(packets, Order((3, 1), gaps=(None,)), free) is None
-    assert placed._prior.asked == 0
-
-
-def test_more_than_memory_allows_is_not_placed():
-    many = np.zeros((MAX_CELLS // 16 + 1, 4), int)
-    assert placement().place_in_order(many, Order((len(many),)), np.ones(16, bool)) is None
