@@ -15,7 +15,7 @@ from tokcom.packets.codebook import Codebook
 from tokcom.security.keyring import Keyring
 from tokcom.source.frame_coder import coded_content
 
-from ._burst_keys import header_of
+from ._burst_keys import header_of, misfit_of
 from ._frame_keys import frame_keys
 from ._pdu import make_pdu, vector_of
 from ._pdu_block import PduBlock, Unknown
@@ -23,9 +23,10 @@ from ._pdu_block import PduBlock, Unknown
 
 class packet_decoder(PduBlock):
     """Decode packets (soft Viterbi), check their CRCs, or tags, and put the tokens back in order; those of failed
-    packets are -1.
+    packets are -1. Packets of bits whose check does not hold are list-decoded.
 
-    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with the fields of the burst's header.
+    Input: message port "llrs", PDUs of f32 LLRs, one packet after the other, with the fields of the burst's header and
+        the packets' misfit; without misfit, LLRs are believed as they are.
     Output: message port "tokens", PDUs of s32 tokens, one frame each, with modality, codebook, codebook_size, cmi_name
         and packets_lost added, and the LLRs if packets were lost: Token Recovery decodes them again. Message port
     "bits": frames of bits of any kind, PDUs of s32 bits, -1 where lost, with the same keys. Message port "feedback":
@@ -71,7 +72,7 @@ class packet_decoder(PduBlock):
         except RejectedError as error:
             self._rejected.count(error.kind, str(error))
             return None
-        packets, ok = self._receiver.decode(data, header)
+        packets, ok = self._receiver.decode(data, header, misfit_of(meta))
         reception = self._receiver.assemble(packets, ok, header)
         # A rule that leaves out packets loses none.
         lost = int((~reception.packets_ok[: header.n_described]).sum())

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tokcom.errors import ParameterError
-from tokcom.frame import LOST, Payload
+from tokcom.frame import LOST, BitFrame, Payload
 from tokcom.link.arrival import Arrival, FrameKey
+from tokcom.link.bit_packets import list_decoded
 from tokcom.link.received import ReceivedPackets
 from tokcom.packets.layout import unpack
 
@@ -83,6 +84,9 @@ class Assembly:
         if len(rows):
             tokens, ok = self.received.decode(rows)
             self.tokens[rows], self.packets_ok[rows[ok]] = tokens, True
+        if len(rows) and isinstance(self.outline, BitFrame):
+            rows, bits = list_decoded(self.received, rows[~ok])
+            self.tokens[rows], self.packets_ok[rows] = bits, True
 
 
 @dataclass

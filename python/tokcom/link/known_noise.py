@@ -85,7 +85,7 @@ class SymbolLink:
         coded = MixedPackets.of(1 << header.token_bits, header.tokens_per_packet, header.mcs)
         llrs = coded.demap(signal.symbols, signal.noise_variance)
         misfit = coded.misfit(signal.symbols, signal.noise_variance) if self.tested else None
-        packets, ok = receiver.decode(llrs, header)
+        packets, ok = receiver.decode(llrs, header, misfit)
         return [receiver.assemble(packets, ok, header, receiver.received(llrs, header, misfit))]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from tokcom.errors import FrameError, LockedError, ModelError, RejectedError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame, token_limits
 from tokcom.link.arrival import Arrival
+from tokcom.link.bit_packets import list_decoded
 from tokcom.link.assembly import FrameAssembler
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import ReceivedPackets
@@ -153,8 +154,16 @@ class Receiver:
         coded = _coded(burst.header, 1 << burst.header.token_bits)
         return coded.misfit(burst.symbols, burst.noise_variance)
 
-    def decode(self, llrs: np.ndarray, header: BurstHeader) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n_packets, tokens_per_packet), whatever the check says, and bool (n_packets,): the check holds.
+    def decode(
+        self, llrs: np.ndarray, header: BurstHeader, misfit: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (n_packets, tokens_per_packet), whatever the check says, and bool (n_packets,): the check holds, or
+        packets of bits were list-decoded.
+
+        Args:
+            llrs: float32, of all packets.
+            header: of the burst.
+            misfit: as in `received`.
 
         Raises:
             FrameError: they are sent under labels of a codebook that has none such here.
@@ -167,6 +176,9 @@ class Receiver:
         if header.sizes:
             # No transmitter sends words that a token's quantizer does not have.
             ok &= (tokens < token_limits(header.sizes, header.n_tokens)[header.positions()]).all(axis=1)
+        if header.payload == BITS and not ok.all():
+            rows, bits = list_decoded(self.received(llrs, header, misfit), np.flatnonzero(~ok))
+            tokens[rows], ok[rows] = bits, True
         return tokens, ok
 
     def outline(self, header: BurstHeader) -> Payload:
@@ -274,8 +286,9 @@ class Receiver:
         """Its packets; `soft`: with what the channel says of them."""
         self.admit(burst.header)
         llrs, header = self.demap(burst), burst.header
-        packets, ok = self.decode(llrs, header)
-        received = self.received(llrs, header, self.misfit(burst)) if soft else None
+        misfit = self.misfit(burst) if soft or header.payload == BITS else None
+        packets, ok = self.decode(llrs, header, misfit)
+        received = self.received(llrs, header, misfit) if soft else None
         arrival = self.assemble(packets, ok, header, received)
         if (said := self.stranger(header)) is not None:
             self.strangers[arrival.outline.codebook] += 1
