@@ -6,13 +6,14 @@ import pmt
 
 from tokcom import keys
 from tokcom.frame import TokenFrame
+from tokcom.link.steady_view import SteadyView
 from tokcom.models.by_codebook import load_detokenizers
 from tokcom.models.folders import DEFAULT_MODEL
 from tokcom.tokenizers.groups import frames_of
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 from ._frame_keys import frame_keys, frame_of
-from ._pdu import vector_of
+from ._pdu import optional, vector_of
 from ._pdu_block import PduBlock, Unknown
 
 QUEUE_SIZE = 64
@@ -20,7 +21,8 @@ QUEUE_SIZE = 64
 
 
 class image_detokenizer(PduBlock):
-    """Turn tokens back into pictures; lost tokens (-1) are plain grey.
+    """Turn tokens back into pictures; lost tokens (-1) are plain grey. Where a token of a video's frame is that of the
+    frame before, what is shown hardly changes.
 
     If more than 64 frames are waiting, the oldest are dropped, logged and counted. Frames of unknown codebooks are
     counted in `frames_unknown`, and the codebook is logged the first time.
@@ -41,6 +43,7 @@ class image_detokenizer(PduBlock):
     def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL, device: str = "auto"):
         PduBlock.__init__(self, "Image Detokenizer", QUEUE_SIZE)
         self._tokenizers = load_detokenizers(models, device)
+        self._view = SteadyView()
         self._unknown = Unknown(self)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
@@ -51,23 +54,22 @@ class image_detokenizer(PduBlock):
             return None
         *earlier, last = frames_of(frame)
         if not earlier:
-            return _shown(tokenizer, frame)
+            return self._shown(meta, tokenizer, frame)
         confidence = np.asarray(meta.get(keys.CONFIDENCE, np.zeros(0)), np.float32)
         shares = np.split(confidence, len(earlier) + 1) if confidence.size == data.size else [None] * (len(earlier) + 1)
         for each, share in zip(earlier, shares, strict=False):
             started = time.perf_counter()
-            shown = _shown(tokenizer, each, share)
+            shown = self._shown(meta, tokenizer, each, share)
             self._publish(self._received, *shown, time.perf_counter() - started)
-        return _shown(tokenizer, last, shares[-1])
+        return self._shown(meta, tokenizer, last, shares[-1])
 
-
-def _shown(
-    tokenizer: PictureTokenizer, frame: TokenFrame, confidence: np.ndarray | None = None
-) -> tuple[dict, np.ndarray]:  # fmt: skip
-    """Decode a frame; return the keys to add, and its picture."""
-    picture = tokenizer.detokenize(frame)
-    tokens = pmt.init_s32vector(len(frame.tokens), frame.tokens.tolist())
-    added = {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}
-    if confidence is not None:
-        added[keys.CONFIDENCE] = vector_of(confidence)
-    return {keys.FOLLOWS: None} | frame_keys(frame) | added, picture
+    def _shown(
+        self, meta: Mapping, tokenizer: PictureTokenizer, frame: TokenFrame, confidence: np.ndarray | None = None
+    ) -> tuple[dict, np.ndarray]:  # fmt: skip
+        """Decode a frame; return the keys to add, and its picture."""
+        picture = self._view.show(frame, tokenizer.detokenize(frame), optional(meta, keys.STREAM_ID, int, 0))
+        tokens = pmt.init_s32vector(len(frame.tokens), frame.tokens.tolist())
+        added = {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}
+        if confidence is not None:
+            added[keys.CONFIDENCE] = vector_of(confidence)
+        return {keys.FOLLOWS: None} | frame_keys(frame) | added, picture

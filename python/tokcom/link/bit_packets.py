@@ -16,7 +16,7 @@ ACCEPTED = float(np.log(1e3))
 decoding is for. What bits hold has a check of its own."""
 LISTS = ListSettings(list_size=512)
 MOST_BITS = 1 << 13
-"""Bits of the packets of a burst that are list-decoded, at most: if all of it is noise, that takes a second of a core."""
+"""Bits of packets that are list-decoded per burst, at most: if they are all noise, that takes a second of a core."""
 
 
 def list_decoded(received: ReceivedPackets, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

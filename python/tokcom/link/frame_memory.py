@@ -36,6 +36,9 @@ class FrameMemory:
         self._max_streams, self._frames = max_streams, frames
         self._streams: OrderedDict[Hashable, OrderedDict[int, TokenFrame]] = OrderedDict()
 
+    def __contains__(self, stream: Hashable) -> bool:
+        return stream in self._streams
+
     def keep(self, stream: Hashable, frame: TokenFrame) -> None:
         """Remember a frame of a stream, with any tokens still LOST; one of residual quantizers together with what it
         continues, whose last axis is time; of a group of pictures, its last one. Frames of more than LARGEST tokens are

@@ -14,8 +14,8 @@ import numpy as np
 from tokcom.errors import FrameError, LockedError, ModelError, RejectedError, TokcomError
 from tokcom.frame import BITS, LOST, TOKENS, BitFrame, Payload, TokenFrame, token_limits
 from tokcom.link.arrival import Arrival
-from tokcom.link.bit_packets import list_decoded
 from tokcom.link.assembly import FrameAssembler
+from tokcom.link.bit_packets import list_decoded
 from tokcom.link.packets import MixedPackets
 from tokcom.link.received import ReceivedPackets
 from tokcom.link.recovery import FrameRecovery, LeftOver, RecoveredFrame

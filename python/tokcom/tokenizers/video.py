@@ -26,7 +26,7 @@ training half, 93% of frames differ less from the one or two before, and 99.6% o
 STAY, SLACK = 1.3, 7e-4
 """A token stays where its patch's mean squared error is at most the new token's times STAY plus SLACK."""
 
-STILL, HOLD = 5.0, 6.0
+STILL, HOLD = 5.0, 3.0
 """Change of a pixel from picture to picture, in grey levels, from which it counts as moving; and the weight of what is
 shown already, relative to the picture's, where a pixel does not change at all. Between the two the weight falls
 linearly."""

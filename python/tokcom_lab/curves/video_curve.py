@@ -14,6 +14,7 @@ from tokcom.link.adaptation import AdaptationConfig, LinkAdapter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver
+from tokcom.link.steady_view import SteadyView
 from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
@@ -108,6 +109,12 @@ def following_way(tokenizer: VideoTokenizer) -> Tokenize:
     return tokenize
 
 
+def pictures_of(frames: Sequence[TokenFrame], tokenizer: PictureTokenizer) -> list[np.ndarray]:
+    """Decode the frames of a video in order, each uint8 (size, size, 3), as a receiver shows them."""
+    view = SteadyView()
+    return [view.show(frame, tokenizer.detokenize(frame)) for frame in frames]
+
+
 @dataclass(frozen=True)
 class VideoQuality:
     """Figures of a scheme without losses.
@@ -139,7 +146,7 @@ def quality(
     adapter = LinkAdapter(AdaptationConfig("semantic", bound=bound), None, prior, residual)
     carriers, rows = np.full(len(CARRIERS), esn0_db), []
     for clip in clips:
-        decoded = np.stack([tokenizer.detokenize(frame) for frame in clip.frames])
+        decoded = np.stack(pictures_of(clip.frames, tokenizer))
         moved = np.abs(np.diff(clip.pictures.astype(int), axis=0)).max(-1)
         seen = np.abs(np.diff(decoded.astype(int), axis=0)).mean(-1)
         for number, (frame, condition) in enumerate(zip(clip.frames, clip.conditions, strict=True)):
@@ -185,18 +192,18 @@ def curve(
     for value in esn0_db:
         rows = []
         for number, clip in enumerate(clips):
-            streams = StreamRecovery(recovery)
+            streams, view = StreamRecovery(recovery), SteadyView()
             for frame, picture in zip(clip.frames, clip.pictures, strict=True):
                 rng = np.random.default_rng([seed, number, frame.frame_id, round(value * 1000) & 0xFFFFFFFF])
                 (came,) = link.receive(link.transmit(frame, frame.frame_id).in_noise(value, rng))
                 found = streams.recover(0, LeftOver(came.frame, came.received))
+                shown = view.show(found.frame, tokenizer.detokenize(found.frame))
                 done(1)
                 if not frame.frame_id:
                     continue  # it has none before it
                 wrong = wrong_by_packet(frame.tokens, found.frame.tokens, came.positions)
                 bad, ok = wrong.any(axis=1), found.packets_ok
-                shown = psnr_db(picture, tokenizer.detokenize(found.frame))
-                rows.append((np.mean(~ok | bad), wrong.mean(), np.mean(ok & bad), shown))
+                rows.append((np.mean(~ok | bad), wrong.mean(), np.mean(ok & bad), psnr_db(picture, shown)))
         yield VideoPoint(scheme, value, *(float(np.mean(column)) for column in zip(*rows, strict=True)), len(rows))
 
 
@@ -228,33 +235,42 @@ def losses(
     recovery = load_recovery(model, "context", device)
     rows = []
     for number, clip in enumerate(clips):
-        streams = StreamRecovery(recovery)
-        last = None
-        for frame, picture in zip(clip.frames, clip.pictures, strict=True):
+        streams, last, found = StreamRecovery(recovery), None, []
+        for frame in clip.frames:
             share = 0.0 if last is None else lost
             damaged = _with_losses(frame, share, np.random.default_rng([seed, number, frame.frame_id]))
             if scheme == REPEATED:
                 last = frame if last is None else frame.with_tokens(np.where(damaged.lost, last.tokens, frame.tokens))
             else:
                 last = streams.recover(0, LeftOver(damaged)).frame
+            found.append(last)
             done(1)
-            if frame.frame_id:
-                whole, shown = (psnr_db(picture, tokenizer.detokenize(each)) for each in (frame, last))
-                rows.append((shown, whole - shown, np.mean(last.tokens != frame.tokens)))
+        whole, shown = (_qualities(clip, frames, tokenizer) for frames in (clip.frames, found))
+        wrong = [np.mean(each.tokens != frame.tokens) for each, frame in zip(found, clip.frames, strict=True)]
+        rows += zip(shown[1:], _below(whole, shown)[1:], wrong[1:], strict=True)
     return LossPoint(scheme, lost, *(float(np.mean(column)) for column in zip(*rows, strict=True)))
 
 
 def spread_of_damage(clip: Clip, model: str, tokenizer: PictureTokenizer, device: str = "auto") -> list[float]:
     """Lose all packets of a clip's second frame and a fifth of those after it, then none from the tenth on; return by
     frame how many dB are missing."""
-    recovery, missing = StreamRecovery(load_recovery(model, "context", device)), []
-    for frame, picture in zip(clip.frames, clip.pictures, strict=True):
+    recovery, found = StreamRecovery(load_recovery(model, "context", device)), []
+    for frame in clip.frames:
         share = 1.0 if frame.frame_id == 1 else 0.2 if 1 < frame.frame_id < 9 else 0.0
         damaged = _with_losses(frame, share, np.random.default_rng(frame.frame_id))
-        found = recovery.recover(0, LeftOver(damaged)).frame
-        whole, shown = (psnr_db(picture, tokenizer.detokenize(each)) for each in (frame, found))
-        missing.append(float(whole - shown))
-    return missing
+        found.append(recovery.recover(0, LeftOver(damaged)).frame)
+    whole, shown = (_qualities(clip, frames, tokenizer) for frames in (clip.frames, found))
+    return _below(whole, shown).tolist()
+
+
+def _qualities(clip: Clip, frames: Sequence[TokenFrame], tokenizer: PictureTokenizer) -> np.ndarray:
+    """PSNR in dB of each frame of a clip as it is shown, float (n,)."""
+    return np.array([psnr_db(*each) for each in zip(clip.pictures, pictures_of(frames, tokenizer), strict=True)])
+
+
+def _below(whole: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Find how many dB are missing, 0 where both are infinite."""
+    return np.subtract(whole, shown, out=np.zeros_like(whole), where=whole != shown)
 
 
 def _with_losses(frame: TokenFrame, share: float, rng: np.random.Generator) -> TokenFrame:

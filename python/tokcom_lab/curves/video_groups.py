@@ -14,6 +14,7 @@ from tokcom.link.adaptation import AdaptationConfig, LinkAdapter
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver
+from tokcom.link.steady_view import SteadyView
 from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.metrics.pictures import psnr_db
@@ -24,7 +25,7 @@ from tokcom.models.zoo import load_video_tokenizer
 from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.groups import frames_of, joined
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
-from tokcom_lab.curves.video_curve import SAMPLE_RATE, Clip, following_way, tokenized
+from tokcom_lab.curves.video_curve import SAMPLE_RATE, Clip, following_way, pictures_of, tokenized
 from tokcom_lab.training.dataset import load_dataset
 from tokcom_lab.training.motion import videos
 
@@ -93,29 +94,32 @@ def airtime(
     link = SymbolLink(Transmitter(config), Receiver([codebook(model)]), tested=True)
     carriers, chosen, rows = np.full(len(CARRIERS), sending.esn0_db), [], []
     for number, clip in enumerate(clips):
-        streams = StreamRecovery(recovery)
+        streams, view = StreamRecovery(recovery), SteadyView()
         streams.memory.keep(0, clip.frames[0])
+        whole = pictures_of(clip.frames, tokenizer)
+        view.show(clip.frames[0], whole[0])
         done(1)
         for frame, told in grouped(clip, sending.group):
             choice, frames = adapter.choose(frame, frame.frame_id, carriers, condition=told), frames_of(frame)
             spent = 1000 * choice.airtime / SAMPLE_RATE / len(frames)
             chosen += [
-                (spent, choice.expected_ter, psnr_db(clip.pictures[each.frame_id], tokenizer.detokenize(each)))
+                (spent, choice.expected_ter, psnr_db(clip.pictures[each.frame_id], whole[each.frame_id]))
                 for each in frames
             ]
             done(len(frames))
             if number >= received:
                 continue
             rng = np.random.default_rng([seed, number, frame.frame_id])
-            (came,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(sending.esn0_db, rng))
-            found = frames_of(streams.recover(0, LeftOver(came.frame, came.received)).frame)
-            for sent, shown in zip(frames, found, strict=True):
-                quality = psnr_db(clip.pictures[sent.frame_id], tokenizer.detokenize(shown))
-                rows.append((spent, choice.expected_ter, np.mean(shown.tokens != sent.tokens), quality))
+            (heard,) = link.receive(link.transmit(frame, choice.layout_seed, choice.mcs).in_noise(sending.esn0_db, rng))
+            found = frames_of(streams.recover(0, LeftOver(heard.frame, heard.received)).frame)
+            for sent, came in zip(frames, found, strict=True):
+                shown = view.show(came, tokenizer.detokenize(came))
+                wrong, quality = np.mean(came.tokens != sent.tokens), psnr_db(clip.pictures[sent.frame_id], shown)
+                rows.append((spent, choice.expected_ter, wrong, quality))
     figures = [float(np.mean(column)) for column in zip(*rows, strict=True)] or [None] * 4
-    spent, expected, whole = (float(np.mean(column)) for column in zip(*chosen, strict=True))
+    spent, expected, whole_db = (float(np.mean(column)) for column in zip(*chosen, strict=True))
     return VideoAirtime(
-        scheme, weight, sending.group, sending.tokens_per_packet, spent, expected, sending.esn0_db, whole, len(rows),
+        scheme, weight, sending.group, sending.tokens_per_packet, spent, expected, sending.esn0_db, whole_db, len(rows),
         *figures,
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ from tokcom.packets.mcs_map import MCS_NOT_SENT
 from tokcom.phy.numerology import CARRIERS
 from tokcom.tokenizers.groups import frames_of
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
-from tokcom_lab.curves.video_curve import ALONE, FOLLOWING, MCS, REPEATED, Clip
+from tokcom_lab.curves.video_curve import ALONE, FOLLOWING, MCS, REPEATED, Clip, pictures_of
 from tokcom_lab.curves.video_groups import Sending, grouped
 
 NONE, INDEPENDENT, BURSTS, NOISE = "none", "independent", "bursts", "noise"
@@ -241,10 +241,7 @@ class LossBench:
             esn0_db = esn0_db_of(self.receiver.config, bits_per_token(clip.frames[0].codebook_size), self.lost)
         found = self.receiver.receive(clip.frames[0], sent, lost, esn0_db, self.seed)
         self.done(len(found))
-        shown = [
-            psnr_db(picture, self.tokenizer.detokenize(each))
-            for picture, each in zip(clip.pictures, found, strict=True)
-        ]
+        shown = [psnr_db(*each) for each in zip(clip.pictures, pictures_of(found, self.tokenizer), strict=True)]
         wrong = [each.tokens != frame.tokens for each, frame in zip(found[1:], clip.frames[1:], strict=True)]
         return np.array(shown), float(np.mean(wrong))
 

@@ -13,6 +13,7 @@ from tokcom.frame import TokenFrame
 from tokcom.link.bursts import BurstLink, compile_kernels
 from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import LeftOver
+from tokcom.link.steady_view import SteadyView
 from tokcom.link.stream_recovery import StreamRecovery
 from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models.codebooks import codebook
@@ -55,6 +56,7 @@ def speed(
     estimate; the first frame does not count. Networks take one core."""
     link = BurstLink(Transmitter(TransmitConfig(MCS)), Receiver([codebook(model)]))
     streams, rng = StreamRecovery(load_recovery(model, "context", device)), np.random.default_rng(seed)
+    view = SteadyView()
     before: TokenFrame | None = None
     rows: list[dict[str, float]] = []
     wrong, threads = [], torch.get_num_threads()
@@ -74,7 +76,7 @@ def speed(
             with _timed(spent, "recover"):
                 found = streams.recover(0, LeftOver(came.frame, came.received)).frame
             with _timed(spent, "detokenize"):
-                shown.detokenize(found)
+                view.show(found, shown.detokenize(found))
             before = frame
             if number:
                 rows.append(spent)
