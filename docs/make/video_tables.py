@@ -5,19 +5,19 @@ from tables import figures, markdown, rate, table
 FILE = "video.json"
 
 
-def _rows(part: str) -> list[dict]:
-    return [row for row in figures(FILE) if row["part"] == part]
+def _rows(part: str, name: str = FILE) -> list[dict]:
+    return [row for row in figures(name) if row["part"] == part]
 
 
 @table("video-schemes")
-def schemes() -> str:
+def schemes(name: str = FILE) -> str:
     """Make the table of both ways of choosing tokens, without losses."""
     rows = [
         (
             row["scheme"], f"{row['bits_per_token']:.2f}", f"{100 * row['changed']:.0f}%", f"{row['psnr_db']:.2f}",
             f"{row['flicker']:.2f}", f"{row['airtime_ms']:.2f}",
         )
-        for row in _rows("schemes")
+        for row in _rows("schemes", name)
     ]  # fmt: skip
     return markdown(("tokens", "bits per token", "changed", "PSNR dB", "flicker", "airtime, ms"), rows)
 
@@ -52,23 +52,28 @@ def loss() -> str:
 
 
 @table("video-codecs")
-def codecs() -> str:
+def codecs(name: str = FILE) -> str:
     """Make the table of video codecs."""
-    rows = [(row["scheme"], f"{row['bits_per_frame']:.0f}", f"{row['psnr_db']:.2f}") for row in _rows("codecs")]
+    rows = [(row["scheme"], f"{row['bits_per_frame']:.0f}", f"{row['psnr_db']:.2f}") for row in _rows("codecs", name)]
     return markdown(("codec, budget", "bits per frame", "PSNR dB"), rows)
 
 
 @table("video-still")
 def still() -> str:
-    """Make the table of still regions, which are held where the picture before is known."""
-    rows = [
-        (
-            row["scheme"], f"{row['bits_per_token']:.2f}", f"{row['psnr_db']:.2f}", f"{row['flicker']:.2f}",
-        )
-        for row in figures("video-still.json")
-        if row["part"] == "schemes"
-    ]  # fmt: skip
-    return markdown(("tokens", "bits per token", "PSNR dB", "flicker"), rows)
+    """Make the same of still regions that are held, because the picture before is known."""
+    return schemes("video-still.json")
+
+
+@table("video-camvid")
+def camvid() -> str:
+    """Make the same of CamVid, a frame per second."""
+    return schemes("video-camvid.json")
+
+
+@table("video-camvid-codecs")
+def camvid_codecs() -> str:
+    """Make the table of video codecs there."""
+    return codecs("video-camvid.json")
 
 
 @table("video-groups")

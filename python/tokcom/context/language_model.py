@@ -15,9 +15,9 @@ from tokcom.device import network_bytes
 
 IDLE_NODES = 64
 """Nodes of paths that ended which are kept before they are cleared away."""
-AT_ONCE = 256
+AT_ONCE = 512
 """Tokens of a pass: what it takes in memory grows by their square."""
-ALONG = 64
+ALONG = 128
 """Tokens whose probabilities of all words are held at once."""
 
 

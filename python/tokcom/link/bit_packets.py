@@ -1,8 +1,8 @@
 """Packets of bits whose check does not hold, list-decoded with the check as part of the code.
 
 No model knows what bits are likely, but the check does: of the sequences that the channel finds likely, the likeliest
-whose check holds is believed if it is likely enough beside all others. At a rate of 1/2 that is worth 1.5 dB in packets
-of 760 bits.
+whose check holds is believed if it is likely enough beside all others. In AWGN, one packet of 760 bits in a hundred is
+lost at an Es/N0 1.4 dB lower than by a Viterbi decoder (QPSK 1/2: 2.3 instead of 3.7 dB).
 """
 
 import numpy as np
