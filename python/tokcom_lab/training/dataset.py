@@ -69,7 +69,7 @@ def load_dataset(
         if not source.exists():
             raise DatasetError(f"{source}: no such folder or archive")
     files = [path for source in sources for path in (sorted(_visible(source)) if source.is_dir() else [source])]
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     places = [str(source.resolve()) for source in sources]
     code = code_of("tokcom.tokenizers.pictures", "tokcom_lab.training.dataset")
     folder = Path(cache) / f"pictures-{key_of(places, stats, split, size, crops, seed, code)}"
@@ -169,9 +169,16 @@ def _of_split(names: Iterable[str], split: str, classes: set[str]) -> list[str]:
     return [str(path) for path in chosen]
 
 
-def _visible(data: Path) -> Iterator[Path]:
-    """Iterate over everything in a folder that is not hidden."""
-    return (path for path in data.rglob("*") if not is_hidden(path.relative_to(data)))
+def _visible(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Iterate over all files below a folder that are not hidden, also behind links; `above` are the folders above."""
+    real = folder.resolve()
+    for path in folder.iterdir() if real not in above else ():
+        if is_hidden(PurePosixPath(path.name)):
+            continue
+        if path.is_dir():
+            yield from _visible(path, (*above, real))
+        elif path.is_file():
+            yield path
 
 
 def _cut(job: tuple[str, bytes, int, int, int]) -> tuple[str, np.ndarray | None]:

@@ -98,3 +98,17 @@ def test_tar_archives_still_divide(divided, tmp_path):
     with tarfile.open(tmp_path / "data.tar", "w") as archive:
         archive.add(divided, "photos")
     assert load(tmp_path / "data.tar", tmp_path, "test").classes == ("cat", "owl")
+
+
+def test_links_are_followed_and_do_not_lead_in_circles(divided, tmp_path):
+    linked = tmp_path / "linked"
+    (linked / "train").mkdir(parents=True)
+    (linked / "train" / "owl").symlink_to(divided / "train" / "owl")
+    (linked / "train" / "cat").mkdir()
+    (linked / "train" / "cat" / "b.png").symlink_to(divided / "train" / "cat" / "b.png")
+    (linked / "test").symlink_to(divided / "test")
+    (linked / "train" / "cat" / "up").symlink_to(linked)
+    (linked / "train" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    for split in ("train", "test"):
+        straight, found = load(divided, tmp_path, split), load(linked, tmp_path, split)
+        assert found.classes == straight.classes and np.array_equal(found.pictures, straight.pictures)
