@@ -4,6 +4,7 @@ from tables import figures, markdown, rate, table
 
 RECEIVERS = ("keep", "list", "frequencies", "context")
 FILE, LONG = "text.json", "text-long.json"
+CROSSINGS = ("text-400.json", "text-400-context.json")
 
 
 @table("text")
@@ -23,6 +24,26 @@ def text(name: str = FILE) -> str:
 def text_long() -> str:
     """Make the same of messages of 50 to 200 tokens."""
     return text(LONG)
+
+
+@table("text-crossings")
+def text_crossings() -> str:
+    """Make the table of Es/N0 at which one token in ten is wrong, of more messages near that point."""
+    rows = []
+    for name in CROSSINGS:
+        content = figures(name)
+        for receiver, value in content["esn0_db_at_ter_10"].items():
+            points = [point for point in content["curve"] if point["receiver"] == receiver]
+            nearest = sorted(points, key=lambda point: abs(point["esn0_db"] - value))[:2]
+            told = (f"{rate(point['ter'])} at {point['esn0_db']:g} dB" for point in sorted(nearest, key=_esn0_db))
+            interval = "{:.2f} to {:.2f}".format(*content["esn0_db_at_ter_10_ci"][receiver])
+            rows.append((receiver, f"{value:.2f}", interval, ", ".join(told), points[0]["messages"]))
+    head = ("receiver", "Es/N0 dB for one token in ten wrong", "95% interval", "TER on either side", "messages")
+    return markdown(head, sorted(rows, key=lambda row: -float(row[1])))
+
+
+def _esn0_db(point: dict) -> float:
+    return point["esn0_db"]
 
 
 @table("text-exact")
