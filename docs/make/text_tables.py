@@ -1,5 +1,7 @@
 """Tables of text, from the file of `./run bench text`."""
 
+from operator import itemgetter
+
 from tables import figures, markdown, rate, table
 
 RECEIVERS = ("keep", "list", "frequencies", "context")
@@ -35,15 +37,12 @@ def text_crossings() -> str:
         for receiver, value in content["esn0_db_at_ter_10"].items():
             points = [point for point in content["curve"] if point["receiver"] == receiver]
             nearest = sorted(points, key=lambda point: abs(point["esn0_db"] - value))[:2]
-            told = (f"{rate(point['ter'])} at {point['esn0_db']:g} dB" for point in sorted(nearest, key=_esn0_db))
+            nearest.sort(key=itemgetter("esn0_db"))
+            told = (f"{rate(point['ter'])} at {point['esn0_db']:g} dB" for point in nearest)
             interval = "{:.2f} to {:.2f}".format(*content["esn0_db_at_ter_10_ci"][receiver])
             rows.append((receiver, f"{value:.2f}", interval, ", ".join(told), points[0]["messages"]))
     head = ("receiver", "Es/N0 dB for one token in ten wrong", "95% interval", "TER on either side", "messages")
     return markdown(head, sorted(rows, key=lambda row: -float(row[1])))
-
-
-def _esn0_db(point: dict) -> float:
-    return point["esn0_db"]
 
 
 @table("text-exact")

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from tokcom.frame import LOST, TokenFrame
-from tokcom.link.frame_memory import FrameMemory
+from tokcom.link.frame_memory import LARGEST, FrameMemory
 
 STAYS = 0.8
 """Share of what was shown before in a pixel whose token stays, if it hardly changes."""
@@ -45,10 +45,12 @@ class SteadyView:
             uint8 (height, width, 3): the picture, or where a token is that of the frame which this one follows, a
             mixture with what was shown of that.
         """
-        shown, before, earlier = picture.astype(np.float32), self._memory.before(stream, frame), self._shown.get(stream)
-        if before is not None and earlier is not None and _has_patches(frame, picture):
+        if len(frame.tokens) > LARGEST:  # it is not remembered
+            return picture
+        shown, before = picture.astype(np.float32), self._memory.before(stream, frame)
+        if before is not None and _has_patches(frame, picture):
             stayed = (frame.tokens == before.tokens) & (frame.tokens != LOST)
-            shown = _steadied(shown, earlier, stayed.reshape(frame.grid))
+            shown = _steadied(shown, self._shown[stream], stayed.reshape(frame.grid))
         self._memory.keep(stream, frame)
         self._shown[stream] = shown
         self._shown = {each: kept for each, kept in self._shown.items() if each in self._memory}
@@ -56,7 +58,7 @@ class SteadyView:
 
 
 def _has_patches(frame: TokenFrame, picture: np.ndarray) -> bool:
-    return len(frame.grid) == 2 and not any(np.remainder(picture.shape[:2], frame.grid))
+    return frame.quantizers == 1 and len(frame.grid) == 2 and not any(np.remainder(picture.shape[:2], frame.grid))
 
 
 def _steadied(picture: np.ndarray, earlier: np.ndarray, stayed: np.ndarray) -> np.ndarray:

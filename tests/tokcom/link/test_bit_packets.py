@@ -1,5 +1,6 @@
 """Packets of bits that the Viterbi decoder lost, list-decoded."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_interference_is_not_believed():
     for number in range(6):
         signal = sent.transmit(a_frame(number), number).in_noise(20.0, rng)
         jammed = signal.symbols + 1.5 * np.exp(2j * np.pi * rng.random(len(signal.symbols)))
-        (arrival,) = sent.receive(SimpleNamespace(**{**vars(signal), "symbols": jammed.astype(np.complex64)}))
+        (arrival,) = sent.receive(replace(signal, symbols=jammed.astype(np.complex64)))
         assert not arrival.packets_ok.any()
 
 

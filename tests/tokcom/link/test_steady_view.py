@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
+from tokcom.link.frame_memory import LARGEST
 from tokcom.link.steady_view import MOVES, STAYS, SteadyView
 
 GRID = (4, 4)
@@ -83,6 +84,13 @@ def test_pictures_without_patches_are_shown_as_they_are():
     view, line = SteadyView(), TokenFrame(np.zeros(32, int), "line", 8)
     view.show(line, grey(100))
     assert (view.show(replace(line, frame_id=1, follows=1), grey(105)) == 105).all()
+
+
+def test_a_frame_too_large_to_remember_is_shown_and_disturbs_nothing():
+    view, large = SteadyView(), TokenFrame(np.zeros(LARGEST + 1, int), "large", 8, frame_id=1)
+    view.show(a_frame(0, follows=0), grey(100))
+    assert (view.show(large, np.full((32, 32, 3), 7, np.uint8)) == 7).all()
+    assert (view.show(a_frame(2, follows=2), grey(105)) < 105).all()
 
 
 def test_streams_are_kept_apart_and_bounded():
