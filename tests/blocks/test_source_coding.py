@@ -10,12 +10,19 @@ from tokcom.frame import LOST, TokenFrame
 from tokcom.models.codebooks import codebook
 from tokcom.models.source_coding import load_frame_coder
 from tokcom.packets.codebook import codebook_id
+from tokcom.source.frame_blocks import region_of
 
 pytest.importorskip("constriction")
 
 BOOK = codebook("caltech64")
 TURNS = 3
 """Fewer than usual: it takes less time."""
+
+
+def lost_with(bits, gone):
+    """Positions of the blocks that are gone, as these state them."""
+    blocks = {number: np.packbits(bits.reshape(4, -1)[number]).tobytes() for number in gone}
+    return {int(place) for number, data in blocks.items() for place in region_of(data, number, 4, (16, 16)).places}
 
 
 @pytest.fixture
@@ -39,7 +46,8 @@ def test_a_lost_packet_costs_its_block(frame, coded, pdu, send, gone):
     received[list(gone), 3] = LOST
     block = tokcom.source_decoder(turns=TURNS)
     ((out, tokens),) = send(block, [pdu(received, **meta)])
-    assert (tokens == LOST).sum() == 64 * len(gone) and set(tokens[tokens != frame.tokens]) <= {LOST}
+    assert set(np.flatnonzero(tokens == LOST)) == lost_with(bits, gone)
+    assert set(tokens[tokens != frame.tokens]) <= {LOST}
     assert (out["codebook"], out["grid"], out["modality"]) == (BOOK.name, (16, 16), "image")
     assert "payload" not in out and out["name"] == "cat" and out["frame_id"] == 5
     assert block.blocks_wrong == block.frames_refused == 0
@@ -48,12 +56,12 @@ def test_a_lost_packet_costs_its_block(frame, coded, pdu, send, gone):
 def test_wrong_blocks_are_lost_and_counted(coded, pdu, send):
     meta, bits = coded
     received = bits.reshape(4, -1).astype(np.int32)
-    # The hash of the second block, which is coded.
-    assert received[1, 0] == 1
-    received[1, 5] ^= 1
+    # The hash of the second block, which is coded; its region takes 15 bits.
+    assert received[1, 15] == 1
+    received[1, 20] ^= 1
     block = tokcom.source_decoder(turns=TURNS)
     ((_, tokens),) = send(block, [pdu(received, **meta)])
-    assert (tokens == LOST).sum() == 64 and block.blocks_wrong == 1
+    assert set(np.flatnonzero(tokens == LOST)) == lost_with(bits, [1]) and block.blocks_wrong == 1
 
 
 def test_what_cannot_be_decoded_is_counted_and_the_next_frame_passes(frame, coded, pdu, tokens_pdu, send):
@@ -96,7 +104,8 @@ def test_packets_are_the_blocks_and_their_content_is_known_to_the_receiver(frame
     ((out, received),) = send(decoder, [pdu(llrs, **header)], out="bits")
     assert out["codebook"] == meta["codebook"] and not decoder.frames_unknown and out[keys.PACKETS_LOST] == 1
     ((_, tokens),) = send(tokcom.source_decoder(turns=TURNS), [pdu(received.astype(np.int32), **out)])
-    assert (tokens == LOST).sum() == 64 and set(tokens[tokens != frame.tokens]) == {LOST}
+    assert set(np.flatnonzero(tokens == LOST)) == lost_with(bits, [2])
+    assert set(tokens[tokens != frame.tokens]) == {LOST}
 
 
 @pytest.mark.parametrize(

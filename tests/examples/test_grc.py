@@ -306,7 +306,7 @@ def test_tokens_go_in_and_come_out(tmp_path, monkeypatch):
     assert min(frame["psnr_recovered_db"] - frame["psnr_lost_db"] for frame in frames) > 1
 
 
-def test_coded_tokens_cross_and_a_lost_packet_costs_its_quarter_of_the_picture(tmp_path, monkeypatch):
+def test_coded_tokens_cross_and_a_lost_packet_costs_its_region_of_the_picture(tmp_path, monkeypatch):
     pytest.importorskip("constriction")
     monkeypatch.chdir(tmp_path)
     flowgraph = module_of(COMPRESSED_LINK, tmp_path).compressed_link()
@@ -315,7 +315,8 @@ def test_coded_tokens_cross_and_a_lost_packet_costs_its_quarter_of_the_picture(t
     blocks = flowgraph.image_sink, flowgraph.source_encoder, flowgraph.source_decoder, flowgraph.token_recovery
     assert not any(block.frames_refused for block in blocks) and flowgraph.source_decoder.blocks_wrong == 0
     for frame in deliveries.frames[0]:
-        assert frame["packets"] == 4 and frame["ter_channel"] == frame["per"] >= frame["ter_recovered"]
+        assert frame["packets"] == 4 and (frame["ter_channel"] > 0) == (frame["per"] > 0)
+        assert frame["ter_channel"] >= frame["ter_recovered"]
 
 
 def test_a_thinned_picture_crosses_in_its_airtime_and_is_filled_in(tmp_path, monkeypatch):

@@ -13,8 +13,8 @@ from ._frame_keys import frame_keys, frame_of
 class source_encoder(BackgroundPduBlock):
     """Encode tokens without loss as fewer bits, by the probabilities of a model's context model.
 
-    A frame is split into blocks that are decoded independently, one per packet, so that a lost packet costs only its
-    block. It works in a separate thread behind a bounded queue, on the CPU.
+    A frame is split into blocks of about equal length that are decoded independently, one per packet, so that a lost
+    packet costs only its block. It works in a separate thread behind a bounded queue, on the CPU.
 
     Input: message port "tokens", PDUs of s32 tokens, one frame each, of the model's codebook.
     Output: message port "bits", PDUs of s32 bits, one frame each, for Token Packetizer or Token Transmitter, with

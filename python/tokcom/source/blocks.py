@@ -1,26 +1,27 @@
 """Blocks of losslessly coded tokens, each decodable without the others.
 
-A block holds some positions of one frame, or of several frames of one grid, which are coded in parallel turns. Its
-first bit tells whether it is coded; then come a hash of the tokens and the range coder's bits: the numbers of the
-dithers first, then, turn by turn and frame by frame, the decisions. If that is not shorter than the tokens themselves,
-the tokens follow uncoded.
+A block holds some positions of one frame, or of several frames of one grid, which are coded in parallel turns. It may
+begin with bits that state these positions. The next bit tells whether it is coded; then come a hash of the tokens and
+the range coder's bits: the numbers of the dithers first, then, turn by turn and frame by frame, the decisions. If that
+is not shorter than the tokens themselves, the tokens follow uncoded.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokcom.context.condition import NOTHING, Condition
+from tokcom.context.condition import Condition
 from tokcom.context.prior import ANY, Prior
 from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.bits import bits_per_token, bits_to_tokens, tokens_to_bits
 from tokcom.source.decisions import Decisions
 from tokcom.source.dither import MARGIN, probabilities
-from tokcom.source.order import independent_places, split_turns
+from tokcom.source.information import predicted, stored_condition
+from tokcom.source.order import split_turns
 from tokcom.source.range_coder import DecisionDecoder, DecisionEncoder
 from tokcom.source.sections import Sections
 
@@ -28,6 +29,7 @@ MAX_TURNS = 255
 MAX_BLOCKS = 255
 CHECK_BITS = 16
 NO_CMI = 0xFFFFFFFF
+NOTHING_AHEAD = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -60,94 +62,30 @@ class SourceSettings:
 DEFAULTS = SourceSettings()
 
 
-def encode(frame: TokenFrame, prior: Prior, settings: SourceSettings = DEFAULTS) -> list[bytes]:
-    """Encode a frame to blocks.
-
-    Args:
-        frame: a frame without lost tokens, of the prior's codebook; its label, if any, must reach the decoder.
-        prior: the prior of the tokens.
-        settings: the decoder must know `turns` and `blocks`.
-
-    Returns:
-        The blocks, none longer than its uncoded tokens plus one bit.
-
-    Raises:
-        ModelError: the prior has another codebook or grid.
-        ParameterError: the frame has fewer tokens than blocks.
-        SourceError: a token of the frame is lost; constriction is not installed.
-    """
-    return [
-        encode_block([frame], places, prior, settings) for places in independent_places(frame.grid, settings.blocks)
-    ]
-
-
-def decode(
-    blocks: Sequence[bytes | None], outline: TokenFrame, prior: Prior,
-    settings: SourceSettings = DEFAULTS,
-) -> TokenFrame:  # fmt: skip
-    """Decode blocks to a frame.
-
-    Args:
-        blocks: blocks from `encode`; None for lost ones.
-        outline: a frame of the same codebook, grid and label; its tokens are ignored.
-        prior: as at the encoder.
-        settings: `turns` and `blocks` as at the encoder.
-
-    Returns:
-        The frame, with LOST tokens where a block was lost.
-
-    Raises:
-        ModelError: the prior has another codebook or grid.
-        SourceError: a block or the prior is not the encoder's; the message names the block.
-    """
-    frame, errors = decode_intact(blocks, outline, prior, settings)
-    if errors:
-        raise errors[0]
-    return frame
-
-
-def decode_intact(
-    blocks: Sequence[bytes | None], outline: TokenFrame, prior: Prior, settings: SourceSettings = DEFAULTS
-) -> tuple[TokenFrame, list[SourceError]]:
-    """Decode blocks as `decode` does, but treat a wrong block as lost.
-
-    Returns:
-        The frame, with LOST tokens where a block was lost or is wrong, and the error of each wrong block.
-
-    Raises:
-        ModelError: the prior has another codebook or grid.
-        SourceError: the number of blocks differs from that in the settings.
-    """
-    if len(blocks) != settings.blocks:
-        raise SourceError(f"{len(blocks)} blocks given; the frame has {settings.blocks}")
-    tokens, errors = np.full(len(outline.tokens), LOST, np.int32), []
-    for number, (data, places) in enumerate(
-        zip(blocks, independent_places(outline.grid, settings.blocks), strict=True), 1
-    ):
-        if data is None:
-            continue
-        try:
-            tokens[places] = decode_block(data, [outline], places, prior, settings)[0]
-        except SourceError as error:
-            errors.append(SourceError(f"frame {outline.frame_id}, block {number} of {settings.blocks}: {error}"))
-    return outline.with_tokens(tokens), errors
-
-
 def require_fit(prior: Prior, frames: Sequence[TokenFrame]) -> None:
     """Raise ModelError unless a prior can code frames."""
     if prior.order != ANY:
         raise ModelError(f"a prior of order {prior.order!r} cannot code blocks; it must be {ANY!r}")
     for frame in frames:
-        prior.require_fit(frame, _condition(frame))
+        prior.require_fit(frame, stored_condition(frame))
 
 
-def raw_bytes(tokens: int, width: int) -> int:
-    """Upper bound on the bytes of a block of `tokens` tokens of `width` bits."""
-    return (1 + tokens * width + 7) // 8
+def require_codable(prior: Prior, frames: Sequence[TokenFrame], places: np.ndarray) -> None:
+    """Raise ModelError unless a prior can code frames, and SourceError if a token at these positions is lost."""
+    require_fit(prior, frames)
+    for frame in frames:
+        if frame.lost[places].any():
+            raise SourceError(f"frame {frame.frame_id} lacks {frame.lost.sum()} tokens; only whole frames can be coded")
+
+
+def raw_bytes(tokens: int, width: int, ahead: int = 0) -> int:
+    """Upper bound on the bytes of a block of `tokens` tokens of `width` bits, with `ahead` bits ahead of it."""
+    return (ahead + 1 + tokens * width + 7) // 8
 
 
 def encode_block(
-    frames: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
+    frames: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings,
+    ahead: np.ndarray = NOTHING_AHEAD,
 ) -> bytes:  # fmt: skip
     """Encode some positions of frames of one grid as one block.
 
@@ -156,20 +94,20 @@ def encode_block(
         places: int (n,), positions in the order of coding.
         prior: what predicts tokens; it sees only these positions of each frame.
         settings: settings of coding; `blocks` is ignored.
+        ahead: uint8 (n,), bits with which the block begins; its hash covers them.
 
     Raises:
-        ModelError, SourceError: as `encode`.
+        ModelError: the prior has another codebook or grid.
+        SourceError: a token of the frame is lost; constriction is not installed.
     """
-    require_fit(prior, frames)
-    for frame in frames:
-        if frame.lost[places].any():
-            raise SourceError(f"frame {frame.frame_id} lacks {frame.lost.sum()} tokens; only whole frames can be coded")
+    require_codable(prior, frames, places)
     tokens = np.stack([frame.tokens for frame in frames])
     raw = tokens_to_bits(tokens[:, places].ravel(), bits_per_token(prior.codebook_size))
-    check = tokens_to_bits(np.array([_check(frames, tokens[:, places])]), CHECK_BITS)
-    code = _code(tokens, list(map(_condition, frames)), places, prior, settings)
+    check = tokens_to_bits(np.array([_check(frames, tokens[:, places], ahead)]), CHECK_BITS)
+    code = _code(tokens, list(map(stored_condition, frames)), places, prior, settings)
     coded = np.concatenate([[1], check, code])
-    return np.packbits(coded if len(coded) < 1 + len(raw) else np.concatenate([[0], raw])).tobytes()
+    own = coded if len(coded) < 1 + len(raw) else np.concatenate([[0], raw])
+    return np.packbits(np.concatenate([ahead, own]).astype(np.uint8)).tobytes()
 
 
 def _code(
@@ -182,7 +120,7 @@ def _code(
     odds, went = [], []
     for turn in turns:
         found = [
-            Decisions(logs).of_tokens(tokens[frame, turn]) for frame, logs in _predicted(prior, seen, conditions, turn)
+            Decisions(logs).of_tokens(tokens[frame, turn]) for frame, logs in predicted(prior, seen, conditions, turn)
         ]
         odds.append(np.stack([each for each, _ in found]))
         went.append(np.stack([each for _, each in found]))
@@ -204,7 +142,8 @@ def _code(
 
 
 def decode_block(
-    data: bytes, outlines: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
+    data: bytes, outlines: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings,
+    ahead: int = 0,
 ) -> np.ndarray:  # fmt: skip
     """Decode the tokens of a block.
 
@@ -214,6 +153,7 @@ def decode_block(
         places: positions, as at the encoder.
         prior: the prior, as at the encoder.
         settings: settings, with `turns` as at the encoder.
+        ahead: number of bits with which the block begins.
 
     Returns:
         int32 (frames, n), in the order of `places`.
@@ -224,16 +164,18 @@ def decode_block(
     """
     require_fit(prior, outlines)
     width, count = bits_per_token(prior.codebook_size), len(outlines) * len(places)
-    most = raw_bytes(count, width)
+    most = raw_bytes(count, width, ahead)
     if not data or any(data[most:]):
         raise SourceError(f"it has {len(data)} bytes; {count} tokens of {width} bits take 1 to {most}")
-    bits = np.unpackbits(np.frombuffer(data[:most], np.uint8))
+    stated, bits = np.split(np.unpackbits(np.frombuffer(data[:most], np.uint8)), [ahead])
+    if not len(bits):
+        raise SourceError(f"it ends after {len(data)} bytes, within the bits ahead of its tokens")
     if not bits[0]:
         return _raw_tokens(bits[1:], count, width, prior.codebook_size).reshape(len(outlines), -1)
     if len(bits) < 1 + CHECK_BITS:
         raise SourceError(f"it ends after {len(data)} bytes, within its check")
     tokens = _decoded(bits[1 + CHECK_BITS :], outlines, places, prior, settings)
-    if _check(outlines, tokens) != bits_to_tokens(bits[1 : 1 + CHECK_BITS], CHECK_BITS)[0]:
+    if _check(outlines, tokens, stated) != bits_to_tokens(bits[1 : 1 + CHECK_BITS], CHECK_BITS)[0]:
         raise SourceError("its check fails: it is corrupt, or was coded with another model")
     return tokens
 
@@ -254,13 +196,13 @@ def _decoded(
     width = bits_per_token(prior.codebook_size)
     sections = Sections(len(places), width)
     spread = sections.spread(np.array([sections.read(coder) for _ in outlines]))
-    conditions = list(map(_condition, outlines))
+    conditions = list(map(stored_condition, outlines))
     seen = np.full((len(outlines), len(outlines[0].tokens)), LOST, np.int32)
     done = 0
     for turn in split_turns(places, settings.turns):
         dither = spread[:, done : done + len(turn)]
         now = np.zeros((len(outlines), len(turn)), np.int32)
-        for frame, logs in _predicted(prior, seen, conditions, turn):
+        for frame, logs in predicted(prior, seen, conditions, turn):
             decisions = Decisions(logs)
             for depth in range(width):
                 table = probabilities(decisions.log_odds(now[frame], depth), dither[frame])
@@ -275,27 +217,11 @@ def _decoded(
     return seen[:, places]
 
 
-def _predicted(
-    prior: Prior, seen: np.ndarray, conditions: Sequence[Condition], turn: np.ndarray
-) -> Iterator[tuple[int, np.ndarray]]:  # fmt: skip
-    """Yield each frame's number and the log-probabilities (places, codebook_size) of its positions, turn by turn."""
-    for start in range(0, len(seen), prior.at_once):
-        part = slice(start, start + prior.at_once)
-        wanted = np.zeros(seen[part].shape, bool)
-        wanted[:, turn] = True
-        found = prior.log_probabilities(seen[part], wanted, conditions[part])
-        yield from enumerate(found.reshape(len(wanted), len(turn), -1), start)
-
-
-def _condition(frame: TokenFrame) -> Condition:
-    """Make the condition of a coded frame: its label, which is stored with it."""
-    return NOTHING if frame.cmi is None else Condition(frame.cmi)
-
-
-def _check(outlines: Sequence[TokenFrame], tokens: np.ndarray) -> int:
-    """Hash tokens (frames, n) with the identity of their frames to CHECK_BITS bits."""
+def _check(outlines: Sequence[TokenFrame], tokens: np.ndarray, ahead: np.ndarray) -> int:
+    """Hash tokens (frames, n) with the identity of their frames, and the bits ahead of them, to CHECK_BITS bits."""
     hashed = hashlib.blake2b(outlines[0].codebook.encode(), digest_size=CHECK_BITS // 8)
     for outline, own in zip(outlines, tokens, strict=True):
         hashed.update(struct.pack("<I", NO_CMI if outline.cmi is None else outline.cmi))
         hashed.update(own.astype("<i4").tobytes())
+    hashed.update(np.packbits(ahead).tobytes())
     return int.from_bytes(hashed.digest(), "big")

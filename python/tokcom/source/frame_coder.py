@@ -1,6 +1,7 @@
 """Coder of a model's frames as frames of bits for the air, one block per packet."""
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.codebook import codebook_id, codebook_name
 from tokcom.packets.header_fields import MAX_BITS_PER_PACKET
-from tokcom.source.blocks import DEFAULTS, MAX_BLOCKS, SourceSettings, decode_intact, encode, raw_bytes
+from tokcom.source.blocks import DEFAULTS, MAX_BLOCKS, SourceSettings
+from tokcom.source.frame_blocks import decode_intact, encode
 from tokcom.source.payload import as_bits, from_bits
 from tokcom.source.range_coder import DecisionEncoder
+from tokcom.source.regions import longest_bounds
 
-FORMAT = "blocks of coded tokens, version 2"
+FORMAT = "blocks of coded tokens, version 3"
 
 
 def coded_content(codebook: str) -> str:
@@ -47,15 +50,22 @@ class FrameCoder:
         if self.prior.grid is None:
             raise ModelError(f"the context model of {self.prior.codebook} takes any grid; coding needs one of one grid")
 
+    def most_tokens(self, blocks: int) -> int:
+        """Compute the largest number of tokens of a block that fits a packet even uncoded."""
+        ahead = longest_bounds(blocks, self.prior.grid)
+        return (MAX_BITS_PER_PACKET - ahead - 1) // bits_per_token(self.prior.codebook_size)
+
     def require_packets(self) -> None:
         """Raise ParameterError unless each block of the settings fits a packet, even uncoded."""
-        count, width = int(np.prod(self.prior.grid)), bits_per_token(self.prior.codebook_size)
-        longest = [8 * raw_bytes(-(-count // blocks), width) for blocks in range(1, count + 1)]
-        fewest, most = 1 + sum(bits > MAX_BITS_PER_PACKET for bits in longest), min(count, MAX_BLOCKS)
-        if not fewest <= self.settings.blocks <= most:
+        count, width = prod(self.prior.grid), bits_per_token(self.prior.codebook_size)
+        possible = [
+            blocks for blocks in range(1, min(count, MAX_BLOCKS) + 1) if blocks * self.most_tokens(blocks) >= count
+        ]
+        if self.settings.blocks not in possible:
+            allowed = f"{possible[0]} to {possible[-1]}" if possible else f"more than {MAX_BLOCKS}, which is too many"
             raise ParameterError(
-                f"blocks is {self.settings.blocks}; a frame of {count} tokens of {width} bits must have {fewest} to "
-                f"{most}, each within a packet of {MAX_BITS_PER_PACKET} bits"
+                f"blocks is {self.settings.blocks}; a frame of {count} tokens of {width} bits must have {allowed}, "
+                f"each within a packet of {MAX_BITS_PER_PACKET} bits"
             )
 
     @property
@@ -68,6 +78,7 @@ class FrameCoder:
 
         Raises:
             ModelError: the frame has another codebook, grid or modality than the model.
+            ParameterError: the frame has fewer tokens than blocks, or a block may not fit a packet.
             SourceError: a token of the frame is lost.
         """
         if (frame.modality, frame.quantizers) != (self.modality, 1):
@@ -75,7 +86,8 @@ class FrameCoder:
                 f"frame {frame.frame_id} holds {frame.modality} of {frame.quantizers} quantizers; this model codes "
                 f"{self.modality} of one"
             )
-        blocks = encode(replace(frame, cmi=None), self.prior, self.settings)
+        most = self.most_tokens(self.settings.blocks)
+        blocks = encode(replace(frame, cmi=None), self.prior, self.settings, most)
         return as_bits(blocks, self.content, frame.frame_id)
 
     def decode(self, bits: BitFrame, bits_per_packet: int) -> tuple[TokenFrame, list[SourceError]]:
@@ -99,7 +111,7 @@ class FrameCoder:
             raise SourceError(
                 f"{len(bits.bits)} bits of frame {bits.frame_id} are not packets of {bits_per_packet} bits"
             )
-        lost = np.full(int(np.prod(self.prior.grid)), LOST)
+        lost = np.full(prod(self.prior.grid), LOST)
         outline = TokenFrame(
             lost, self.prior.codebook, self.prior.codebook_size, self.prior.grid, self.modality, None, bits.frame_id
         )

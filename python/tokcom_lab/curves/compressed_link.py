@@ -26,8 +26,9 @@ from tokcom.models.recovery import load_recovery
 from tokcom.models.zoo import load_context
 from tokcom.packets.bits import bits_per_token
 from tokcom.source.blocks import SourceSettings
+from tokcom.source.frame_blocks import region_of
 from tokcom.source.frame_coder import FrameCoder
-from tokcom.source.order import independent_places
+from tokcom.source.payload import from_bits
 from tokcom.tokenizers.vq import VQTokenizer
 
 SAMPLE_RATE = 1e6
@@ -190,8 +191,9 @@ class CompressedLinkBench:
         key = number, blocks, ok
         if key not in self._filled:
             tokens = self.frames[number].tokens.copy()
-            for places, held in zip(independent_places(self.frames[number].grid, blocks), ok, strict=True):
-                tokens[places] = tokens[places] if held else LOST
+            for block in np.flatnonzero(~np.array(ok)):
+                data = from_bits(self.coded[blocks][number], blocks)[block]
+                tokens[region_of(data, block, blocks, self.frames[number].grid).places] = LOST
             found, _ = Recovery(self._prior).recover(self.frames[number].with_tokens(tokens))
             self._filled[key] = self._shown(number, found)
         return self._filled[key]

@@ -6,11 +6,12 @@ import numpy as np
 
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
-from tokcom.frame import LOST, TokenFrame
+from tokcom.frame import TokenFrame
 from tokcom.packets.halton import halton_order
-from tokcom.source.blocks import SourceSettings, encode, encode_block
+from tokcom.source.blocks import SourceSettings, encode_block
 from tokcom.source.container import FRAMES_PER_BLOCK
-from tokcom.source.order import independent_places, split_turns
+from tokcom.source.frame_blocks import encode, regions_of
+from tokcom.source.information import information
 
 
 class RememberingPrior(Prior):
@@ -64,7 +65,7 @@ def token_bits(
     ideal = together = alone = 0.0
     for first in range(0, len(frames), FRAMES_PER_BLOCK):
         group = frames[first : first + FRAMES_PER_BLOCK]
-        ideal += ideal_bits(group, order, remembering, settings)
+        ideal += float(information(group, order, remembering, settings.turns).sum())
         together += 8 * len(encode_block(group, order, remembering, settings))
         alone += sum(8 * len(encode_block([frame], order, remembering, settings)) for frame in group)
         remembering.forget()
@@ -83,34 +84,21 @@ def independent_bits(
     """Measure the bits per token if each frame is coded as `settings.blocks` independently decodable blocks.
 
     Returns:
-        blocks, bits_ideal, bits_coded, pictures; as in `token_bits`.
+        blocks; bits_ideal, bits_coded and pictures, as in `token_bits`; bits_padded: size with all blocks of a frame as
+        long as its longest, as packets are.
     """
     remembering = RememberingPrior(prior)
-    ideal = coded = 0.0
+    ideal = coded = padded = 0.0
     for frame in frames:
-        for places in independent_places(frame.grid, settings.blocks):
-            ideal += ideal_bits([frame], places, remembering, settings)
-        coded += sum(8 * len(block) for block in encode(frame, remembering, settings))
+        for region in regions_of(frame, remembering, settings):
+            ideal += float(information([frame], region.places, remembering, settings.turns).sum())
+        blocks = encode(frame, remembering, settings)
+        coded += sum(8 * len(block) for block in blocks)
+        padded += 8 * len(blocks) * max(map(len, blocks))
         remembering.forget()
         progress(1)
     tokens = sum(len(frame.tokens) for frame in frames)
     return {
-        "blocks": settings.blocks, "bits_ideal": ideal / tokens, "bits_coded": coded / tokens, "pictures": len(frames)
+        "blocks": settings.blocks, "bits_ideal": ideal / tokens, "bits_coded": coded / tokens,
+        "bits_padded": padded / tokens, "pictures": len(frames),
     }  # fmt: skip
-
-
-def ideal_bits(
-    frames: Sequence[TokenFrame], places: np.ndarray, prior: Prior, settings: SourceSettings
-) -> float:  # fmt: skip
-    """Compute the model's ideal code length of positions of frames, coded turn by turn, in bits."""
-    tokens = np.stack([frame.tokens for frame in frames])
-    seen, total = np.full_like(tokens, LOST), 0.0
-    for turn in split_turns(places, settings.turns):
-        wanted = np.zeros(tokens.shape, bool)
-        wanted[:, turn] = True
-        for start in range(0, len(frames), prior.at_once):
-            part = slice(start, start + prior.at_once)
-            logs = prior.log_probabilities(seen[part], wanted[part], list(map(Condition.of, frames[part])))
-            total -= float(logs[np.arange(len(logs)), tokens[part][wanted[part]]].sum(dtype=np.float64))
-        seen[:, turn] = tokens[:, turn]
-    return total / np.log(2)

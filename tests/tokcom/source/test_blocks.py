@@ -10,7 +10,8 @@ from tokcom.context.prior import CAUSAL, Prior
 from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.halton import halton_order
-from tokcom.source.blocks import SourceSettings, decode, decode_block, encode, encode_block, raw_bytes
+from tokcom.source.blocks import SourceSettings, decode_block, encode_block, raw_bytes
+from tokcom.source.frame_blocks import decode, encode
 from tokcom.source.order import split_turns
 
 pytest.importorskip("constriction")
@@ -83,14 +84,16 @@ def random_frame(prior, seed, cmi=None):
 
 @settings(max_examples=20)
 @given(
-    seed=st.integers(0, 1000), cmi=st.sampled_from([None, 0, 2]), turns=st.integers(1, 12), blocks=st.integers(1, 9)
+    seed=st.integers(0, 1000), cmi=st.sampled_from([None, 0, 2]), turns=st.integers(1, 12), ahead=st.integers(0, 17)
 )  # fmt: skip
-def test_round_trip(prior, sample, seed, cmi, turns, blocks):
+def test_round_trip(prior, sample, seed, cmi, turns, ahead):
     frame = sample(prior, seed, cmi) if seed % 2 else random_frame(prior, seed, cmi)
-    wanted = SourceSettings(turns, blocks)
-    coded = encode(frame, prior, wanted)
-    assert decode(coded, without_tokens(frame), prior, wanted) == frame
-    assert all(len(block) <= raw_bytes(-(-64 // blocks), 6) <= -(-(-(-64 // blocks) * 6) // 8) + 1 for block in coded)
+    places, stated = halton_order(prior.grid)[: 1 + seed % 64], np.random.default_rng(seed).integers(0, 2, ahead)
+    data = encode_block([frame], places, prior, SourceSettings(turns), stated.astype(np.uint8))
+    found = decode_block(data, [without_tokens(frame)], places, prior, SourceSettings(turns), ahead)
+    np.testing.assert_array_equal(found, [frame.tokens[places]])
+    np.testing.assert_array_equal(np.unpackbits(np.frombuffer(data, np.uint8))[:ahead], stated)
+    assert len(data) <= raw_bytes(len(places), 6, ahead) == -(-(ahead + 1 + 6 * len(places)) // 8)
 
 
 @settings(max_examples=20)
@@ -127,14 +130,6 @@ def test_length_is_the_information(line):
             known[turn] = own[turn]
     coded = 8 * len(encode_block(frames, order, prior, turns))
     assert 0 < coded - information < 17 + 8 + 0.005 * information
-
-
-def test_a_lost_block_costs_its_tokens_alone(prior, sample):
-    frame, wanted = sample(prior, 3), SourceSettings(blocks=4)
-    coded = encode(frame, prior, wanted)
-    whole = decode([*coded[:2], None, coded[3]], without_tokens(frame), prior, wanted)
-    assert whole.lost.sum() == 16
-    np.testing.assert_array_equal(whole.tokens[~whole.lost], frame.tokens[~whole.lost])
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -234,14 +229,20 @@ def test_what_is_refused(prior):
     causal.order = CAUSAL
     with pytest.raises(ModelError, match="order 'causal'"):
         encode(frame, causal)
-    with pytest.raises(ParameterError, match="blocks is 65"):
-        encode(frame, prior, SourceSettings(blocks=65))
-    with pytest.raises(SourceError, match="1 blocks given; the frame has 2"):
-        decode([b"x"], frame, prior, SourceSettings(blocks=2))
     with pytest.raises(SourceError, match="it has 50 bytes"):
         decode([bytes(49) + b"\1"], frame, prior)
     with pytest.raises(SourceError, match="outside the codebook of 48"):
         decode([b"\x7f" + 48 * b"\xff"], frame, prior)
+    places = halton_order(prior.grid)
+    with pytest.raises(SourceError, match="it ends after 1 bytes, within the bits ahead of its tokens"):
+        decode_block(b"x", [frame], places, prior, SourceSettings(), ahead=8)
+
+
+def test_the_hash_covers_what_is_ahead(prior, sample):
+    frame, places = sample(prior, 1), halton_order(prior.grid)
+    data = encode_block([frame], places, prior, SourceSettings(), np.array([1, 0, 1, 0], np.uint8))
+    with pytest.raises(SourceError, match="its check fails"):
+        decode_block(bytes([data[0] ^ 64]) + data[1:], [frame], places, prior, SourceSettings(), ahead=4)
 
 
 def test_photographs(photographs):

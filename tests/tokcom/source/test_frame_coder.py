@@ -7,7 +7,8 @@ from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, BitFrame
 from tokcom.models.source_coding import load_frame_coder
 from tokcom.packets.codebook import codebook_id
-from tokcom.source.blocks import SourceSettings, encode
+from tokcom.source.blocks import SourceSettings
+from tokcom.source.frame_blocks import encode, regions_of
 from tokcom.source.frame_coder import FrameCoder, coded_content
 from tokcom.source.payload import as_bits
 
@@ -35,16 +36,17 @@ def test_round_trip_without_the_label(coder, frame, prior):
     assert found == alike and not errors
 
 
-def test_a_lost_bit_and_a_wrong_bit_cost_a_block_each(coder, frame):
+def test_a_lost_bit_and_a_wrong_bit_cost_a_block_each(coder, frame, prior):
     bits = coder.encode(frame)
     size = len(bits.bits) // 4
     received = bits.bits.copy()
     received[size + 5] = LOST
-    # The hash of the third block, which is coded.
-    assert received[2 * size] == 1
-    received[2 * size + 3] ^= 1
+    # The hash of the third block, which is coded; its region takes 11 bits.
+    assert received[2 * size + 11] == 1
+    received[2 * size + 14] ^= 1
     found, errors = coder.decode(bits.with_tokens(received), size)
-    assert found.lost.sum() == 32 and (found.tokens == frame.tokens).sum() == 32
+    held = np.concatenate([regions_of(replace(frame, cmi=None), prior, SETTINGS)[number].places for number in (0, 3)])
+    assert set(np.flatnonzero(~found.lost)) == set(held) and (found.tokens[held] == frame.tokens[held]).all()
     assert [str(error).partition(": ")[0] for error in errors] == ["frame 9, block 3 of 4"]
 
 
@@ -52,6 +54,32 @@ def test_with_other_turns_no_block_is_believed(coder, frame, prior):
     bits = coder.encode(frame)
     found, errors = FrameCoder(prior, settings=SourceSettings(turns=2)).decode(bits, len(bits.bits) // 4)
     assert found.lost.all() and len(errors) == 4
+
+
+def test_blocks_fit_packets_even_uncoded(prior, sample, monkeypatch):
+    """Half of the frame is what the model expects; without a limit, its block would hold more of the frame."""
+    frame = sample(prior, 3)
+    tokens = np.where(np.arange(64) < 32, frame.tokens, np.random.default_rng(0).integers(0, 48, 64))
+    monkeypatch.setattr("tokcom.source.frame_coder.MAX_BITS_PER_PACKET", 216)
+    coder = FrameCoder(prior, settings=SourceSettings(6, 2))
+    assert coder.most_tokens(2) == 34
+    coder.require_packets()
+    free = regions_of(frame.with_tokens(tokens), prior, coder.settings)
+    assert max(len(region.places) for region in free) > 34
+    bits = coder.encode(frame.with_tokens(tokens))
+    (found, errors), size = coder.decode(bits, len(bits.bits) // 2), len(bits.bits) // 2
+    assert not errors and (found.tokens == tokens).all() and size <= 216
+    for number in range(2):
+        kept = np.where(np.arange(2 * size) // size == number, bits.bits, LOST)
+        assert 30 <= (~coder.decode(bits.with_tokens(kept), size)[0].lost).sum() <= 34
+    monkeypatch.setattr("tokcom.source.frame_coder.MAX_BITS_PER_PACKET", 192)
+    with pytest.raises(ParameterError, match="blocks is 2; a frame of 64 tokens of 6 bits must have 3 to 64, each"):
+        coder.require_packets()
+    with pytest.raises(ParameterError, match="blocks is 2; a frame of 64 tokens needs at least 3"):
+        coder.encode(frame)
+    monkeypatch.setattr("tokcom.source.frame_coder.MAX_BITS_PER_PACKET", 8)
+    with pytest.raises(ParameterError, match="must have more than 255, which is too many, each within a packet of 8"):
+        coder.require_packets()
 
 
 @pytest.mark.parametrize(

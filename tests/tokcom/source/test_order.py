@@ -6,7 +6,7 @@ from scipy.stats import qmc
 
 from tokcom.errors import ParameterError
 from tokcom.packets.halton import halton_order
-from tokcom.source.order import independent_places, split_turns
+from tokcom.source.order import split_turns
 
 
 def test_the_order_is_that_of_the_halton_sequence():
@@ -36,24 +36,6 @@ def test_turns_hold_every_place_and_grow(count, turns):
         np.testing.assert_allclose(ends, 1 - np.cos(np.pi / 2 * np.arange(1, turns + 1) / turns), atol=0.002)
 
 
-def test_independent_blocks_share_the_places():
-    found = independent_places((5, 7), 4)
-    np.testing.assert_array_equal(np.sort(np.concatenate(found)), np.arange(35))
-    assert {len(each) for each in found} == {8, 9}
-    ranks = np.argsort(halton_order((5, 7)))
-    assert all((np.diff(ranks[each]) > 0).all() for each in found)
-
-
-def test_independent_blocks_are_regions():
-    quarters = [set(map(tuple, np.argwhere(np.isin(np.arange(64).reshape(8, 8), each)))) for each in
-                independent_places((8, 8), 4)]  # fmt: skip
-    corners = [(0, 0), (0, 4), (4, 0), (4, 4)]
-    assert quarters == [{(row + i, column + j) for i in range(4) for j in range(4)} for row, column in corners]
-    assert [sorted(each) for each in independent_places((9,), 3)] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
-
-
 def test_what_is_refused():
     with pytest.raises(ParameterError, match="5 axes"):
         halton_order((2,) * 5)
-    with pytest.raises(ParameterError, match="blocks is 5; a frame of 4 tokens"):
-        independent_places((2, 2), 5)

@@ -58,13 +58,28 @@ def test_the_context_benchmark_says_what_it_promises(tmp_path):
 
 def test_the_compression_benchmark_says_what_it_promises():
     pytest.importorskip("constriction")
-    report = bench("compress", *"--parts tokens --images 2 --turns 4 --independent 2".split())
+    report = bench("compress", *"--parts tokens --images 2 --turns 4 --independent 2 --independent-images 1".split())
     tokens, (split,) = report["tokens"], report["independent"]
     assert tokens["pictures"] == 2 and tokens["turns"] == 4 and split["blocks"] == 2 and split["pictures"] == 1
     assert 4 < tokens["bits_ideal"] < tokens["bits_coded"] < tokens["bits_coded_alone"] < 10
     # Of two photographs: a mark and a check, half a byte, and what dithers cost.
     assert (tokens["bits_coded"] - tokens["bits_ideal"]) * 512 < 17 + 8 + 2 * 20 + 0.002 * 512 * tokens["bits_ideal"]
-    assert split["bits_ideal"] < split["bits_coded"] < 10
+    assert split["bits_ideal"] < split["bits_coded"] <= split["bits_padded"] < 10
+
+
+def test_schemes_of_the_link_that_are_not_measured_stay_as_they_were(tmp_path):
+    pytest.importorskip("constriction")
+    path, known = tmp_path / "compress.json", {"esn0_db": 30.0, "chosen": True, "mcs": "bpsk-1/2"}
+    schemes = ["raw, list", "compressed, 4 packets"]
+    path.write_text(json.dumps({"link": [known | {"scheme": scheme} for scheme in schemes], "text": "kept"}))
+    few = "--parts link --link-schemes compressed --link-images 1 --link-frames 20 --turns 1 --esn0-db 30".split()
+    done = CliRunner().invoke(main, ["bench", "compress", *few, "--json", str(path)])
+    assert done.exit_code == 0, done.output
+    report = json.loads(path.read_text())
+    found = [(row["scheme"], row["chosen"]) for row in report["link"]]
+    assert found == [("raw, list", True), ("compressed, 2 packets", True), (schemes[1], True), (schemes[1], False)]
+    assert report["link"][0] == known | {"scheme": "raw, list"} and report["text"] == "kept"
+    assert all(row["mcs"] != "bpsk-1/2" and row["frames_wrong"] == 0 for row in report["link"][1:3])
 
 
 def test_the_mapping_benchmark_says_what_it_promises(tmp_path):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     pass
 
 PARTS = "tokens", "mismatch", "text", "messages", "link"
+SCHEMES = "raw", "compressed"
 
 
 @click.command()
@@ -31,7 +32,14 @@ PARTS = "tokens", "mismatch", "text", "messages", "link"
     type=WholeNumbers(1, 255),
     default="1,2,4,8",
     show_default=True,
-    help="Also as this many independent blocks per frame, for an eighth of the photographs.",
+    help="Also as this many independent blocks per frame.",
+)
+@click.option(
+    "--independent-images",
+    default=25,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Photographs coded as independent blocks, at most those of --images.",
 )
 @click.option(
     "--blocks", default=5000, show_default=True, type=click.IntRange(1), help="Blocks decoded on each other machine."
@@ -64,6 +72,13 @@ PARTS = "tokens", "mismatch", "text", "messages", "link"
 @click.option("--esn0-db", type=Numbers(), default="0,1,2,3,4,5,6,7,8", show_default=True, help="Es/N0 of the link.")
 @click.option("--link-images", default=8, show_default=True, type=click.IntRange(1), help="Photographs on the link.")
 @click.option(
+    "--link-schemes",
+    type=Names(SCHEMES),
+    default=",".join(SCHEMES),
+    show_default=True,
+    help="What crosses the link; figures of the other scheme in the JSON file stay.",
+)
+@click.option(
     "--link-frames", default=5000, show_default=True, type=click.IntRange(1), help="Frames behind each error rate."
 )
 @drawing_option("--svg", "Draw airtime and PSNR of the link to this file, as measured or as the JSON file has them.")
@@ -71,10 +86,10 @@ PARTS = "tokens", "mismatch", "text", "messages", "link"
 @seed_option
 @json_option("Write the figures as JSON; parts of an existing file that are not measured again stay in it")
 def compress(
-    data: Path | None, images: int, parts: list[str], turns: int, independent: list[int], blocks: int,
-    block_turns: int, texts: tuple[Path, ...], messages: tuple[Path, ...], mesh_compressor: Path | None,
-    text_model: str, esn0_db: list[float], link_images: int, link_frames: int, svg: Path | None, model: str, seed: int,
-    json_file: click.utils.LazyFile | None,
+    data: Path | None, images: int, parts: list[str], turns: int, independent: list[int], independent_images: int,
+    blocks: int, block_turns: int, texts: tuple[Path, ...], messages: tuple[Path, ...], mesh_compressor: Path | None,
+    text_model: str, esn0_db: list[float], link_images: int, link_schemes: list[str], link_frames: int,
+    svg: Path | None, model: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure lossless coding: bits per token, blocks decoded on other machines, texts, messages, and the link (hours).
 
@@ -83,13 +98,15 @@ def compress(
     """
     report = _known(json_file)
     if "tokens" in parts:
-        report |= _tokens(data, images, model, turns, independent, seed)
+        report |= _tokens(data, images, model, turns, independent, independent_images, seed)
     if "mismatch" in parts:
         report |= _mismatch(data, blocks, model, block_turns, seed)
     if {"text", "messages"} & set(parts):
         report |= _texts(parts, texts, messages, mesh_compressor, text_model, seed)
     if "link" in parts:
-        report |= _link(data, link_images, link_frames, model, turns, esn0_db, seed)
+        kept = [row for row in report.get("link", []) if row["scheme"].split(", ")[0] not in link_schemes]
+        found = _link(data, link_images, link_schemes, link_frames, model, turns, esn0_db, seed)
+        report["link"] = sorted(kept + found, key=lambda row: (row["esn0_db"], not row["chosen"]))
     if svg is not None and "link" in report:
         from tokcom_lab.curves.source_plot import draw_link
 
@@ -108,7 +125,9 @@ def _known(json_file: "click.utils.LazyFile | None") -> dict:
     return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
 
 
-def _tokens(data: Path | None, images: int, model: str, turns: int, independent: list[int], seed: int) -> dict:
+def _tokens(
+    data: Path | None, images: int, model: str, turns: int, independent: list[int], few_images: int, seed: int
+) -> dict:  # fmt: skip
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom.source.blocks import SourceSettings
     from tokcom_lab.curves.compression import independent_bits, token_bits
@@ -117,7 +136,7 @@ def _tokens(data: Path | None, images: int, model: str, turns: int, independent:
     prior = load_context(model, "cpu")
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     frames = load_tokenizer(model, 0).frames(photograph_tokens(photographs.pictures, model))
-    few = frames[: -(-len(frames) // 8)]
+    few = frames[:few_images]
     with progress_bar() as bar:
         row = bar.add_task("coding", total=len(frames))
         tokens = token_bits(frames, prior, SourceSettings(turns), lambda done: bar.advance(row, done))
@@ -190,8 +209,9 @@ def _texts(
 
 
 def _link(
-    data: Path | None, images: int, frames: int, model: str, turns: int, esn0_db: list[float], seed: int
-) -> dict:  # fmt: skip
+    data: Path | None, images: int, schemes: list[str], frames: int, model: str, turns: int, esn0_db: list[float],
+    seed: int,
+) -> list[dict]:  # fmt: skip
     from tokcom.mcs import find_mcs
     from tokcom.models.zoo import load_tokenizer
     from tokcom_lab.curves.compressed_link import SLOWEST, CompressedLinkBench
@@ -199,7 +219,7 @@ def _link(
 
     photographs = with_tokens(photographs_of(data, images, model, seed), model)
     tokens = photograph_tokens(photographs.pictures, model)
-    same, blocks, rows = find_mcs("qpsk-1/2"), (2, 4), []
+    same, blocks, rows = find_mcs("qpsk-1/2"), (2, 4) if "compressed" in schemes else (), []
     with progress_bar() as bar:
         row = bar.add_task("compressing", total=len(blocks) * len(tokens))
         bench = CompressedLinkBench(
@@ -208,10 +228,12 @@ def _link(
         )  # fmt: skip
         row = bar.add_task("link", total=len(esn0_db))
         for value in esn0_db:
-            rows += [bench.decoded_alone(each, value, frames) for each in (4, 64)]
-            rows += [bench.compressed(each, value, frames) for each in blocks]
-            rows += [bench.jointly(each, value, 1) for each in SLOWEST]
-            rows += [bench.received(each, value, same, 1) for each in ("raw, Viterbi", *SLOWEST)]
-            rows.append(bench.blocks_received(4, value, same, 8))
+            if "raw" in schemes:
+                rows += [bench.decoded_alone(each, value, frames) for each in (4, 64)]
+                rows += [bench.jointly(each, value, 1) for each in SLOWEST]
+                rows += [bench.received(each, value, same, 1) for each in ("raw, Viterbi", *SLOWEST)]
+            if "compressed" in schemes:
+                rows += [bench.compressed(each, value, frames) for each in blocks]
+                rows.append(bench.blocks_received(4, value, same, 8))
             bar.advance(row)
-    return {"link": [asdict(each) for each in rows]}
+    return [asdict(each) for each in rows]
