@@ -11,6 +11,8 @@ from tokcom.frame import BitFrame
 def as_bits(blocks: Sequence[bytes], content: str, frame_id: int = 0) -> BitFrame:
     """Concatenate blocks to a frame of bits, padding shorter ones with zeros, which decoding ignores.
 
+    Zeros with which all blocks end are left out, as far as their number of bytes can still be told.
+
     Args:
         blocks: blocks from `blocks.encode`, at least one.
         content: name of their content.
@@ -20,7 +22,10 @@ def as_bits(blocks: Sequence[bytes], content: str, frame_id: int = 0) -> BitFram
         A frame with `packet_bits` bits per block.
     """
     size = max(map(len, blocks))
-    return BitFrame.of_bytes(b"".join(block.ljust(size, b"\0") for block in blocks), content, frame_id)
+    padded = np.frombuffer(b"".join(block.ljust(size, b"\0") for block in blocks), np.uint8)
+    bits = np.unpackbits(padded).reshape(len(blocks), 8 * size)
+    end = max(8 * size - 7, 1 + int(np.flatnonzero(bits.any(axis=0)).max(initial=0)))
+    return BitFrame(bits[:, :end].ravel(), content, frame_id)
 
 
 def packet_bits(frame: BitFrame, blocks: int) -> int:
@@ -30,13 +35,13 @@ def packet_bits(frame: BitFrame, blocks: int) -> int:
         SourceError: the frame does not consist of that many blocks.
     """
     bits, rest = divmod(len(frame.bits), blocks)
-    if rest or bits % 8:
-        raise SourceError(f"{len(frame.bits)} bits of frame {frame.frame_id} are not {blocks} blocks of whole bytes")
+    if rest:
+        raise SourceError(f"{len(frame.bits)} bits of frame {frame.frame_id} are not {blocks} blocks of equal length")
     return bits
 
 
 def from_bits(frame: BitFrame, blocks: int) -> list[bytes | None]:
-    """Split a frame into its blocks; None for blocks with a lost bit.
+    """Split a frame into its blocks, in whole bytes; None for blocks with a lost bit.
 
     Raises:
         SourceError: the frame does not consist of that many blocks.

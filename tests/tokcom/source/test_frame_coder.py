@@ -88,7 +88,7 @@ def test_blocks_fit_packets_even_uncoded(prior, sample, monkeypatch):
         (0, SourceError, "not packets of 0 bits"),
         (-8, SourceError, "not packets of -8 bits"),
         (7, SourceError, "not packets of 7 bits"),
-        (4, SourceError, "not 200 blocks of whole bytes"),
+        (4, ParameterError, "blocks is 200; a frame of 64 tokens has 1 to 64"),
         (1, ParameterError, "blocks is 800; it must be 1 to 255"),
     ],
 )

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokcom.errors import SourceError
 from tokcom.frame import LOST, BitFrame
@@ -53,6 +55,15 @@ def test_blocks_of_unlike_numbers_of_tokens(prior, frame):
     coded = encode(strange, prior, settings)
     assert [len(block) for block in coded] == [18, 18, 16]
     assert decode(from_bits(as_bits(coded, "coded tiny"), 3), frame, prior, settings) == strange
+
+
+@given(st.lists(st.binary(min_size=1, max_size=5), min_size=1, max_size=5))
+def test_zeros_at_the_end_of_all_blocks_are_left_out(blocks):
+    bits, size = as_bits(blocks, "any"), max(map(len, blocks))
+    assert from_bits(bits, len(blocks)) == [block.ljust(size, b"\0") for block in blocks]
+    each = packet_bits(bits, len(blocks))
+    assert 8 * size - 7 <= each <= 8 * size
+    assert each == 8 * size - 7 or bits.bits.reshape(-1, each)[:, -1].any()
 
 
 def test_what_is_refused(bits):
