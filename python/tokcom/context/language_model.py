@@ -137,6 +137,6 @@ class _Tree(Paths):
 
 
 def _split(rows: Rows, most: int) -> list[Rows]:
-    """Split rows into the fewest parts of at most `most`, all of one length, or 1 less: a short part is slow per row."""
+    """Split rows into the fewest parts of at most `most`, all of one length or 1 less: short ones are slow per row."""
     parts = -(-len(rows) // most)
     return [rows[len(rows) * part // parts : len(rows) * (part + 1) // parts] for part in range(parts)]

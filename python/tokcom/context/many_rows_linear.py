@@ -1,8 +1,7 @@
 """Linear layers of networks that predict many tokens at once on processors.
 
-PyTorch multiplies 32-bit matrices by MKL, and by oneDNN only in networks that it compiles. oneDNN is faster if there are
-many rows, by a third where the outputs are a vocabulary (measured on an AMD EPYC); with one row, either waits for the
-weights.
+PyTorch multiplies 32-bit matrices by MKL, and by oneDNN only in networks that it compiles. With many rows, oneDNN is
+faster, by a third where the outputs are a vocabulary (measured on an AMD EPYC); with one, both wait for the weights.
 """
 
 from collections.abc import Callable
