@@ -115,11 +115,11 @@ class _Layer(nn.Module):
         super().__init__()
         self.heads, self.kv_heads, self.size = config.heads, config.kv_heads, config.width // config.heads
         self.attention_norm = nn.RMSNorm(config.width, config.norm_epsilon)
-        self.attention_in = ManyRowsLinear(config.width, (config.heads + 2 * config.kv_heads) * self.size, bias=False)
-        self.attention_out = ManyRowsLinear(config.width, config.width, bias=False)
+        self.attention_in = nn.Linear(config.width, (config.heads + 2 * config.kv_heads) * self.size, bias=False)
+        self.attention_out = nn.Linear(config.width, config.width, bias=False)
         self.mlp_norm = nn.RMSNorm(config.width, config.norm_epsilon)
-        self.mlp_in = ManyRowsLinear(config.width, 2 * config.hidden, bias=False)
-        self.mlp_out = ManyRowsLinear(config.hidden, config.width, bias=False)
+        self.mlp_in = nn.Linear(config.width, 2 * config.hidden, bias=False)
+        self.mlp_out = nn.Linear(config.hidden, config.width, bias=False)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], bias: Tensor, memory: tuple | None) -> tuple:
         n = len(x)
