@@ -16,7 +16,10 @@ def compress_tokens() -> str:
     ]
     for own in report["independent"]:
         count = own["blocks"]
-        rows.append((f"in {count} independent block{'s' * (count > 1)} per photograph", own, own["bits_coded"]))
+        name = f"in {count} independent block{'s' * (count > 1)} per photograph"
+        rows.append((name, own, own["bits_coded"]))
+        if count > 1:
+            rows.append((f"{name}, padded to equal length", own, own["bits_padded"]))
     lines = [
         (name, own["pictures"], f"{own['bits_ideal']:.3f}", f"{coded:.3f}", f"{coded / own['bits_ideal'] - 1:.1%}")
         for name, own, coded in rows
