@@ -68,7 +68,7 @@ def test_what_cannot_be_decoded_is_counted_and_the_next_frame_passes(frame, code
     meta, bits = coded
     bad = [
         pdu(bits, **{key: value for key, value in meta.items() if key != "tokens_per_packet"}),
-        pdu(bits, **meta | {"tokens_per_packet": 7}),
+        pdu(bits, **meta | {"tokens_per_packet": len(bits) - 1}),
         pdu(bits, **meta | {"tokens_per_packet": 0}),
         pdu(bits[:-1], **meta),
         tokens_pdu(frame),
