@@ -1,8 +1,12 @@
 """Tables of source coding, from the files of `./run bench compress` and `./run bench relevance`."""
 
+import numpy as np
 from tables import figures, markdown, table
 
-COMPRESS, RELEVANCE = "compress.json", "relevance.json"
+from tokcom.mcs import mcs_table
+
+COMPRESS, RELEVANCE, ADAPTIVE = "compress.json", "relevance.json", "compress-adaptive.json"
+CHANNELS = {"awgn": "AWGN", "epa": "EPA"}
 
 
 @table("compress-tokens")
@@ -88,6 +92,51 @@ def compress_link() -> str:
         own = [found[scheme, value] for scheme in schemes]
         lines.append([f"{value:g}", *(f"{row['airtime_ms']:.1f}, {row['mcs']}" for row in own)])
     return markdown(["Es/N0 dB", *schemes], lines)
+
+
+@table("listed-thresholds")
+def listed_thresholds() -> str:
+    """Make the table of dB that list decoding saves, by code rate and size, in the mean of the constellations."""
+    sizes, rates = (16, 64, 256, 512, 760), dict.fromkeys(row.rate for row in mcs_table())
+    lines = []
+    for rate in rates:
+        rows = [row for row in mcs_table() if row.rate == rate]
+        gains = np.mean(
+            [[np.subtract(row.thresholds_db(bits), row.thresholds_db(bits, True)) for bits in sizes] for row in rows],
+            axis=0,
+        )
+        lines.append(
+            [
+                rate if rate != "1/1" else "uncoded 256-QAM",
+                *(f"{tenth:.1f} / {hundredth:.1f}" for tenth, hundredth in gains),
+            ]
+        )
+    return markdown(["rate", *(f"{bits} bits" for bits in sizes)], lines)
+
+
+@table("compress-adaptive")
+def compress_adaptive() -> str:
+    """Make the table of airtime and losses of coded pictures by the decoder that their MCS is chosen for."""
+    rows, lines = figures(ADAPTIVE)["adaptive"], []
+    for channel, target in dict.fromkeys((row["channel"], row["target"]) for row in rows):
+        before, after = (
+            [row for row in rows if (row["channel"], row["target"], row["chosen_for"]) == (channel, target, decoder)]
+            for decoder in ("Viterbi", "list")
+        )
+        airtime = [sum(row["airtime_ms"] for row in each) / len(each) for each in (before, after)]
+        saved = [1 - new["airtime_ms"] / old["airtime_ms"] for old, new in zip(before, after, strict=True)]
+        lost = [
+            f"{sum(row['lost'] for row in each) / sum(row['packets'] for row in each):.2%}" for each in (before, after)
+        ]
+        lines.append([
+            CHANNELS[channel], f"{target:.0%}", f"{airtime[0]:.2f} → {airtime[1]:.2f}",
+            f"{1 - airtime[1] / airtime[0]:.1%}", f"{min(saved):.0%} to {max(saved):.0%}", " → ".join(lost),
+            f"{max(row['lost'] / row['packets'] for row in after):.1%}",
+        ])  # fmt: skip
+    head = [
+        "channel", "target PER", "airtime, ms", "saved", "saved by Es/N0", "packets lost", "largest at any Es/N0"
+    ]  # fmt: skip
+    return markdown(head, lines)
 
 
 @table("relevance")

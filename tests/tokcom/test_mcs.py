@@ -54,15 +54,14 @@ def test_thresholds_are_the_tables_and_grow_with_the_size(row):
         many = [1, 5, 10, 14, 57, 300, 640, 2048]
         for thresholds in zip(*(row.thresholds_db(bits, listed) for bits in many), strict=True):
             assert (np.diff(thresholds) > 0).all()
-        halfway = row.thresholds_db(round(sizes[0] * 2**0.5), listed)[0]
-        assert halfway == pytest.approx(np.mean(tenth[:2]), abs=0.06)
+        assert row.thresholds_db(23, listed)[0] == pytest.approx(np.interp(np.log(23), np.log(sizes), tenth))
 
 
 @pytest.mark.parametrize("row", mcs_table(), ids=lambda row: row.name)
 def test_lists_need_less_esn0_at_every_size(row):
     for bits in (16, 40, 256, 760, 2048):
         gains = np.array(row.thresholds_db(bits)) - row.thresholds_db(bits, listed=True)
-        assert (gains > 0.5).all() and row.thresholds_db(bits, True)[0] < row.thresholds_db(bits, True)[1]
+        assert (gains > 0.4).all() and row.thresholds_db(bits, True)[0] < row.thresholds_db(bits, True)[1]
 
 
 def test_the_header_counts_them_and_names_them_by_index():

@@ -106,7 +106,7 @@ def test_all_packets_of_a_burst_are_list_decoded_or_it_is_known_that_some_are_no
 
 
 @pytest.mark.parametrize(
-    ("mcs", "bits", "few"), [("qpsk-1/2", 760, 100), ("16qam-3/4", 200, 400), ("256qam-1/1", 48, 400)]
+    ("mcs", "bits", "few"), [("qpsk-1/2", 760, 200), ("16qam-3/4", 200, 400), ("256qam-1/1", 48, 400)]
 )
 def test_packets_are_lost_as_often_as_the_mcs_table_predicts(mcs, bits, few):
     """As a receiver decodes them, within a factor of 1.6 and 3: three standard deviations."""
