@@ -1,11 +1,13 @@
 """Tables of source coding, from the files of `./run bench compress` and `./run bench relevance`."""
 
 import numpy as np
+from scipy.special import logit
 from tables import figures, markdown, table
 
-from tokcom.mcs import mcs_table
+from tokcom.mcs import find_mcs, mcs_table
 
 COMPRESS, RELEVANCE, ADAPTIVE = "compress.json", "relevance.json", "compress-adaptive.json"
+LISTED = "packet-sizes-listed.json", "packet-sizes-listed-1.json"
 CHANNELS = {"awgn": "AWGN", "epa": "EPA"}
 
 
@@ -112,6 +114,25 @@ def listed_thresholds() -> str:
             ]
         )
     return markdown(["rate", *(f"{bits} bits" for bits in sizes)], lines)
+
+
+@table("listed-losses")
+def listed_losses() -> str:
+    """Make the table of packets lost where a share is predicted, and of the difference in dB."""
+    lines = []
+    for name in LISTED:
+        rows, errors = figures(name), []
+        for row in rows:
+            tenth, hundredth = find_mcs(row["mcs"]).thresholds_db(row["payload_bits"], True)
+            per_db = np.diff(logit([0.01, 0.1])) / (hundredth - tenth)
+            errors.append(np.diff(logit([row["predicted"], row["per"]])) / per_db)
+        lost = [row["per"] for row in rows]
+        spread, most = np.sqrt(np.mean(np.square(errors))), np.abs(errors).max()
+        lines.append([
+            f"{rows[0]['predicted']:.0%}", f"{np.mean(lost):.1%}", f"{min(lost):.1%} to {max(lost):.1%}",
+            f"{spread:.2f} dB", f"{most:.2f} dB",
+        ])  # fmt: skip
+    return markdown(["predicted", "lost", "by MCS and size", "error, root mean square", "largest"], lines)
 
 
 @table("compress-adaptive")

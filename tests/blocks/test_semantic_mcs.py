@@ -162,7 +162,7 @@ def test_bits_need_no_model_and_their_bound_is_a_target(collector, pdu, send):
     bits = np.random.default_rng(1).integers(0, 2, 1600).astype(np.int32)
     meta = {
         "frame_id": 5, "payload": "bits", "codebook": "any", "packets": 4, "tokens_per_packet": 400, "layout_seed": 0,
-        "layout": "contiguous",
+        "layout": "contiguous", "grid": (1600,),
     }  # fmt: skip
     sent = []
     for block in (tokcom.semantic_mcs("semantic", bound=0.01), tokcom.semantic_mcs("cqi", target=0.01)):
