@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +17,13 @@ from tokcom.device import network_bytes
 IDLE_NODES = 64
 """Nodes of paths that ended which are kept before they are cleared away."""
 AT_ONCE = 512
-"""Tokens of a pass: what it takes in memory grows by their square."""
-ALONG = 128
-"""Tokens whose probabilities of all words are held at once."""
+"""Largest number of tokens that a pass puts behind every path: what it takes in memory grows by their square."""
+ALONG = 1024
+"""Largest number of tokens of a pass along a single path."""
+PREDICTED = 160
+"""Largest number of tokens of which the probabilities of all words are held at once."""
+
+Rows = TypeVar("Rows", np.ndarray, Tensor)
 
 
 class LanguageModel(CausalPrior):
@@ -31,15 +36,14 @@ class LanguageModel(CausalPrior):
     """
 
     def __init__(self, network: LlamaNetwork, codebook: str, int8: bool | None = None):
-        on_processors = network.token_embedding.weight.device.type == "cpu"
-        self.network = to_int8(deepcopy(network)) if (on_processors if int8 is None else int8) else network
+        self.device = network.token_embedding.weight.device
+        int8 = self.device.type == "cpu" if int8 is None else int8
+        self.network = to_int8(deepcopy(network)) if int8 else network
         self.codebook, self.codebook_size, self.grid = codebook, network.config.codebook_size, None
         self.longest = network.config.context - 1
         self.n_bytes = network_bytes(self.network)
         self.n_bytes += sum(getattr(each, "n_bytes", 0) for each in self.network.modules())
-        never = torch.zeros(self.codebook_size, device=network.token_embedding.weight.device)
-        never[list(network.config.unused)] = -torch.inf
-        self.never = never
+        self.unused = torch.tensor(network.config.unused, dtype=torch.int64, device=self.device)
 
     def paths(self, condition: Condition) -> Paths:
         return _Tree(self)
@@ -49,11 +53,10 @@ class _Tree(Paths):
     """Paths as ways from the root of a tree to some of its nodes."""
 
     def __init__(self, model: LanguageModel):
-        self._network, self._never = model.network, model.never
-        device = self._never.device
-        self._ancestors = torch.zeros((1, 0), dtype=torch.bool, device=device)
+        self._network, self._unused, self._device = model.network, model.unused, model.device
+        self._ancestors = torch.zeros((1, 0), dtype=torch.bool, device=self._device)
         self._depth, self._memory = 0, None
-        self._add(torch.tensor([self._network.config.begin], device=device), self._ancestors, 1)
+        self._add(self._nodes(np.array([self._network.config.begin])), self._ancestors, 1)
 
     @property
     def log_probabilities(self) -> np.ndarray:
@@ -63,10 +66,10 @@ class _Tree(Paths):
 
     def branch(self, parents: np.ndarray, tokens: np.ndarray) -> None:
         self.select(parents)
-        self._add(torch.from_numpy(tokens.astype(np.int64)).to(self._never.device), self._ancestors, 1)
+        self._add(self._nodes(tokens), self._ancestors, 1)
 
     def select(self, kept: np.ndarray) -> None:
-        index = torch.from_numpy(np.asarray(kept, np.int64)).to(self._never.device)
+        index = self._nodes(kept)
         self._ancestors, self._hidden = self._ancestors[index], self._hidden[index]
         self._next = None if self._next is None else self._next[index]
         used = self._ancestors.any(0)
@@ -76,14 +79,13 @@ class _Tree(Paths):
             self._ancestors = self._ancestors[:, nodes]
 
     def follow(self, tokens: np.ndarray, weigh: bool = True) -> np.ndarray:
-        parts = [tokens[start : start + AT_ONCE] for start in range(0, len(tokens), AT_ONCE)]
-        return np.sum([self._follow(part, weigh) for part in parts], axis=0)
+        return np.sum([self._follow(part, weigh) for part in _split(tokens, AT_ONCE)], axis=0)
 
     def traced(self, tokens: np.ndarray) -> list[Paths]:
         states, before, depth = [self.fork()], self._ancestors.shape[1], self._depth
         if not len(tokens):
             return states
-        nodes = torch.from_numpy(np.asarray(tokens, np.int64)).to(self._never.device)
+        nodes = self._nodes(tokens)
         hidden = self._add(nodes, self._ancestors, len(nodes))
         logs = self._predicted(hidden)
         for number in range(1, len(nodes) + 1):
@@ -95,16 +97,15 @@ class _Tree(Paths):
         return states
 
     def along(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
-        for start in range(0, len(tokens), AT_ONCE):
-            part = torch.from_numpy(np.asarray(tokens[start : start + AT_ONCE], np.int64)).to(self._never.device)
-            before = self._hidden
-            hidden = torch.cat((before, self._add(part, self._ancestors, len(part))[:-1]))
-            for rows in hidden.split(ALONG):
+        for part in _split(tokens, ALONG):
+            nodes, before = self._nodes(part), self._hidden
+            hidden = torch.cat((before, self._add(nodes, self._ancestors, len(nodes))[:-1]))
+            for rows in _split(hidden, PREDICTED):
                 yield self._predicted(rows).cpu().numpy()
 
     def _follow(self, tokens: np.ndarray, weigh: bool) -> np.ndarray:
         n, m = len(self._ancestors), len(tokens)
-        behind = torch.from_numpy(np.asarray(tokens, np.int64)).to(self._never.device)
+        behind = self._nodes(tokens)
         first = self.log_probabilities[:, int(tokens[0])].astype(np.float64) if weigh else np.zeros(n)
         hidden = self._add(behind.repeat(n), self._ancestors, m)
         if weigh and m > 1:
@@ -112,6 +113,9 @@ class _Tree(Paths):
             rest = logs.gather(1, behind[1:].repeat(n)[:, None]).view(n, m - 1)
             first = first + rest.double().sum(1).cpu().numpy()
         return first
+
+    def _nodes(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(numbers, np.int64)).to(self._device)
 
     def _add(self, tokens: Tensor, ancestors: Tensor, m: int) -> Tensor:
         """Put m nodes behind each path; returns what the network makes of all of them, path by path."""
@@ -129,4 +133,10 @@ class _Tree(Paths):
 
     def _predicted(self, hidden: Tensor) -> Tensor:
         with torch.inference_mode():
-            return (self._network.predict(hidden) + self._never).log_softmax(-1)
+            return self._network.predict(hidden).index_fill_(1, self._unused, -torch.inf).log_softmax(-1)
+
+
+def _split(rows: Rows, most: int) -> list[Rows]:
+    """Split rows into the fewest parts of at most `most`, all of one length or 1 less: short ones are slow per row."""
+    parts = -(-len(rows) // most)
+    return [rows[len(rows) * part // parts : len(rows) * (part + 1) // parts] for part in range(parts)]

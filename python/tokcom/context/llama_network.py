@@ -11,7 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tokcom.context.many_rows_linear import ManyRowsLinear
 from tokcom.errors import ParameterError
+
+ATTENTION_ROWS = 128
+"""Nodes whose attention is computed together, against none of the nodes added after them."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class LlamaNetwork(nn.Module):
         self.token_embedding = nn.Embedding(config.codebook_size, config.width)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width, config.norm_epsilon)
-        self.head = nn.Linear(config.width, config.codebook_size, bias=False)
+        self.head = ManyRowsLinear(config.width, config.codebook_size, bias=False)
 
     def forward(
         self, tokens: Tensor, depths: Tensor, mask: Tensor, memory: list[tuple[Tensor, Tensor]] | None
@@ -83,7 +87,8 @@ class LlamaNetwork(nn.Module):
         Args:
             tokens: int64 (n,), of the new nodes.
             depths: int64 (n,), how many nodes each descends from.
-            mask: bool (n, nodes + n), which nodes, old and new, each descends from, itself among them.
+            mask: bool (n, nodes + n), which nodes, old and new, each descends from, itself among them; no node descends
+                from one that is added after it.
             memory: keys and values of the old nodes, (kv_heads, nodes, head width), by layer; None: there are none.
 
         Returns:
@@ -123,10 +128,24 @@ class _Layer(nn.Module):
         query, key = _turned(query, *turn), _turned(key, *turn)
         if memory is not None:
             key, value = torch.cat((memory[0], key), 1), torch.cat((memory[1], value), 1)
-        mixed = F.scaled_dot_product_attention(query[None], key[None], value[None], bias, enable_gqa=True)[0]
-        x = x + self.attention_out(mixed.transpose(0, 1).reshape(n, -1))
+        x = x + self.attention_out(_mixed(query, key, value, bias).transpose(0, 1).reshape(n, -1))
         gate, up = self.mlp_in(self.mlp_norm(x)).chunk(2, -1)
         return x + self.mlp_out(F.silu(gate) * up), (key, value)
+
+
+def _mixed(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Values that new nodes attend to, (heads, n, size): in parts, each over the nodes up to its last alone."""
+    n, mixed = query.shape[1], []
+    for start in range(0, n, ATTENTION_ROWS):
+        end = min(start + ATTENTION_ROWS, n)
+        seen = key.shape[1] - n + end
+        mixed.append(
+            F.scaled_dot_product_attention(
+                query[None, :, start:end], key[None, :, :seen], value[None, :, :seen], bias[start:end, :seen],
+                enable_gqa=True,
+            )[0]
+        )  # fmt: skip
+    return torch.cat(mixed, 1)
 
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -35,12 +35,11 @@ class _OfTransformers(Prior):
         self.codebook, self.codebook_size, self.grid = codebook, config.codebook_size, None
         self.longest = config.context - len(config.before) - len(config.behind)
         self.n_bytes = network_bytes(network)
-        self._never = torch.zeros(self.codebook_size, device=self.device)
-        self._never[list(config.unused)] = -torch.inf
+        self._unused = torch.tensor(config.unused, dtype=torch.int64, device=self.device)
 
     def normalized(self, logits: Tensor) -> Tensor:
-        """Log-probabilities of words that texts have, (..., codebook_size)."""
-        return (logits[..., : self.codebook_size] + self._never).log_softmax(-1)
+        """Log-probabilities of words that texts have, (..., codebook_size); the others are overwritten."""
+        return logits[..., : self.codebook_size].index_fill_(-1, self._unused, -torch.inf).log_softmax(-1)
 
 
 class CausalTransformer(_OfTransformers, CausalPrior):

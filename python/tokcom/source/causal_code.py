@@ -9,7 +9,7 @@ probability is that of a line's end, which language models predict well.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -68,12 +68,30 @@ def encode_causal(
     Raises:
         SourceError: constriction is not installed.
     """
-    rows, start = [], 0
-    for logs in paths.along(tokens):
-        rows += _decided(logs, tokens[start : start + len(logs)], ending)
-        start += len(logs)
+    rows = list(decided(tokens, paths, ending))
     if ending is not None:
         rows.append((ending.log_odds(paths.log_probabilities), np.ones(1, np.uint8)))
+    return encode_decided(rows, margin)
+
+
+def decided(
+    tokens: np.ndarray, paths: Paths, ending: Ending | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """Follow tokens, and yield the log-odds, float64 (decisions,), and outcomes, uint8, of the decisions of each.
+
+    Args:
+        tokens: int (n,).
+        paths: one path of the prior, which stands before the first token.
+        ending: decisions that tell the number of tokens; None if the decoder knows it.
+    """
+    start = 0
+    for logs in paths.along(tokens):
+        yield from _decided(logs, tokens[start : start + len(logs)], ending)
+        start += len(logs)
+
+
+def encode_decided(rows: Sequence[tuple[np.ndarray, np.ndarray]], margin: float = MARGIN) -> np.ndarray:
+    """Encode the decisions of tokens, at least one, from `decided`; returns what `encode_causal` does."""
     coder, start, width = DecisionEncoder(), 0, len(rows[0][0])
     while start < len(rows):
         length = _section_length(start)

@@ -16,7 +16,7 @@ one block of UTF-8.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -26,7 +26,7 @@ from tokcom.context.causal import CausalPrior, Paths
 from tokcom.context.condition import NOTHING
 from tokcom.errors import ModelError, SourceError
 from tokcom.source.byte_reader import ByteReader, string_bytes, with_crc
-from tokcom.source.causal_code import check_bits, decode_causal, encode_causal
+from tokcom.source.causal_code import check_bits, decided, decode_causal, encode_decided
 from tokcom.tokenizers.text import TextTokenizer, pieces
 
 MAGIC = b"\x89TKT"
@@ -67,11 +67,13 @@ class CodedText:
         """
         if not self.tokens:
             return DecodedText(self.blocks[0], None)
-        tokens, error, windows = np.zeros(0, np.int32), None, _Windows(prior)
+        tokens, error, paths = np.zeros(0, np.int32), None, None
         for number, block in enumerate(self.blocks):
             count = min(BLOCK_TOKENS, self.tokens - number * BLOCK_TOKENS)
+            if number % BLOCKS_PER_WINDOW == 0:
+                paths = _window(prior, tokens)
             try:
-                found = _decoded(block, count, windows.paths(number, tokens), prior)
+                found = _decoded(block, count, paths, prior)
             except SourceError as wrong:
                 error = SourceError(f"block {number + 1} of {len(self.blocks)}: {wrong}")
                 break
@@ -126,13 +128,10 @@ def code_text(
     plain = text.encode()
     if not 0 < len(plain) <= MAX_BYTES:
         raise SourceError(f"the text has {len(plain)} bytes; it must have 1 to {MAX_BYTES}")
-    blocks, windows = [], _Windows(prior)
-    for number, start in enumerate(range(0, len(tokens), BLOCK_TOKENS)):
-        own = tokens[start : start + BLOCK_TOKENS]
-        paths = windows.paths(number, tokens[:start])
-        check = check_bits(prior.codebook, own, CHECK_BITS)
-        blocks.append(np.packbits(np.concatenate([check, encode_causal(own, paths)])).tobytes())
-        progress(len(own) / len(tokens))
+    blocks = []
+    for number, block in enumerate(_coded(tokens, prior)):
+        blocks.append(block)
+        progress(min(BLOCK_TOKENS, len(tokens) - number * BLOCK_TOKENS) / len(tokens))
     if sum(map(len, blocks)) >= len(plain):
         return CodedText(name, 0, len(plain), (plain,))
     return CodedText(name, len(tokens), len(plain), tuple(blocks))
@@ -190,16 +189,20 @@ def texts_from_bytes(data: bytes) -> tuple[str, list[CodedText]]:
     return codebook, texts
 
 
-class _Windows:
-    """Paths of the blocks of a text, one after the other."""
+def _coded(tokens: np.ndarray, prior: CausalPrior) -> Iterator[bytes]:
+    """Code the blocks of a text. All tokens of a window are known, so its passes need not end where its blocks do."""
+    for start in range(0, len(tokens), BLOCKS_PER_WINDOW * BLOCK_TOKENS):
+        own = tokens[start : start + BLOCKS_PER_WINDOW * BLOCK_TOKENS]
+        rows = decided(own, _window(prior, tokens[:start]))
+        for first in range(0, len(own), BLOCK_TOKENS):
+            block = own[first : first + BLOCK_TOKENS]
+            coded = encode_decided(list(islice(rows, len(block))))
+            yield np.packbits(np.concatenate([check_bits(prior.codebook, block, CHECK_BITS), coded])).tobytes()
 
-    def __init__(self, prior: CausalPrior):
-        self._prior, self._paths = prior, None
 
-    def paths(self, number: int, before: np.ndarray) -> Paths:
-        """Return the path for a block, given all tokens before it."""
-        if number % BLOCKS_PER_WINDOW == 0:
-            self._paths = self._prior.paths(NOTHING)
-            if len(before):
-                self._paths.follow(before[-KEPT_TOKENS:], weigh=False)
-        return self._paths
+def _window(prior: CausalPrior, before: np.ndarray) -> Paths:
+    """Return the path for the blocks of a window, given all tokens before it."""
+    paths = prior.paths(NOTHING)
+    if len(before):
+        paths.follow(before[-KEPT_TOKENS:], weigh=False)
+    return paths

@@ -148,7 +148,11 @@ def train(
         steps = steps or (None if minutes else default_steps)
     else:
         on_gpu = settings.device.type == "cuda"
-        default_batch = {"tokenizer": 96 if on_gpu else 8, "maskgit": 256 if on_gpu else 32}[part]
+        default_batch = {
+            "tokenizer": 96 if on_gpu else 8,
+            "maskgit": 256 if on_gpu else 32,
+            "decoder": 96 if on_gpu else 8,
+        }[part]
     Budget(steps, minutes)
     batch = batch or default_batch
     command = recorded_command(steps=None if minutes else steps, batch=batch)

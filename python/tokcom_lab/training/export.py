@@ -46,6 +46,7 @@ def export_part(
     search: dict | None = None,
     more: dict | None = None,
     modality: str = "image",
+    same_words: bool = False,
 ) -> None:
     """Write a part's weights (float16) and its entry in the folder's card.json, creating the card if missing.
 
@@ -60,6 +61,7 @@ def export_part(
         search: settings of a tokenizer's search, `rate` and `visits`; None for no search.
         more: further entries for the part in the card.
         modality: of a model that has no card yet.
+        same_words: whether a tokenizer's words mean what they meant, so that what belongs to them remains.
 
     Raises:
         ModelError: weights are not finite in half precision; nothing is written.
@@ -77,7 +79,8 @@ def export_part(
     path = folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name, modality)
     card["classes"] = list(classes)
-    if part == "tokenizer":
+    former_words = card[part]["sha256"] if same_words else ""
+    if part == "tokenizer" and not same_words:
         for former in ("labels", CONCEALING):  # they belong to the previous codebook
             card.pop(former, None)
     if part == CONTEXT:
@@ -99,6 +102,9 @@ def export_part(
         # Words found by a search with a context are those of that context's codebook.
         if "context" in card:
             card["context"]["tokenizer"] = card["tokenizer"]["sha256"]
+    for each in card.values():
+        if same_words and isinstance(each, dict) and each.get("tokenizer") == former_words:
+            each["tokenizer"] = card[part]["sha256"]
     if part in TRAINED_BY and "tokenizer" in card:
         card[part]["tokenizer"] = card["tokenizer"]["sha256"]
     path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Training of the tokenizer for photographs."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ ADVERSARIAL = (0.2, 0.05, 3.0)
 STEERING = 0.03
 """Growth of the logarithm of the critic's weight per step and unit of missing sharpness."""
 ADVERSARIAL_FROM, ADVERSARIAL_RAMP = 0.5, 0.05
-"""Share of the training after which the critic is used, and over which its weight rises."""
+"""Share of the training after which there is a critic, and over which its weight rises."""
 CRITIC_RATE = 3e-4
 RATE = 0.08
 """Weight of one bit per token in nepers of mean squared error: 0.35 dB of PSNR."""
@@ -114,6 +114,11 @@ class PyramidTask(Task):
 
     name = "tokenizer"
     learning_rate = 1e-3
+    critic_from = voice_from = ADVERSARIAL_FROM
+    voice_ramp = ADVERSARIAL_RAMP
+    features_at_first = FEATURES_AT_FIRST
+    critic_rate = CRITIC_RATE
+    adversarial = ADVERSARIAL
 
     def __init__(
         self, config: PyramidConfig, train: Dataset, test: Dataset, trunk: EfficientNetLite, *, batch: int = 96,
@@ -131,16 +136,20 @@ class PyramidTask(Task):
         self.model = _Training(network, channels).to(device, memory_format=torch.channels_last)
         learning = [*self.model.network.named_parameters(), *self.model.predictor.named_parameters()]
         kernels = {name for name, p in learning if "blocks" in name and p.ndim == 4}
-        self.optimizer = MuonAdamW.of(
-            learning, kernels, self.learning_rate, weight_decay=1e-4, batched=True,
-            further=[{"params": list(self.model.critic.parameters()), "weight_decay": 0.01, "betas": (0.5, 0.9)}],
-        )  # fmt: skip
-        self.generating = [p for _, p in learning]
+        self.optimizer = self._optimizer(learning, kernels)
         if compiled:
             # Blocks share code but differ in width and size: compile each separately.
             torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_SHAPES)
             for module in [each for each in self.model.network.modules() if isinstance(each, NormalizedBlock)]:
                 module.compile(dynamic=False)
+
+    def _optimizer(self, learning: Sequence[tuple[str, nn.Parameter]], kernels: set[str]) -> MuonAdamW:
+        """Make the optimizer of what decodes, by name, and of the critic."""
+        self.generating = [p for _, p in learning]
+        return MuonAdamW.of(
+            learning, kernels, self.learning_rate, weight_decay=1e-4, batched=True,
+            further=[{"params": list(self.model.critic.parameters()), "weight_decay": 0.01, "betas": (0.5, 0.9)}],
+        )  # fmt: skip
 
     @property
     def trained(self) -> PyramidVQNetwork:
@@ -165,7 +174,7 @@ class PyramidTask(Task):
         """Set the rates as `rate_by_share`, except the critic's, which falls only in the last fifth."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * rate_by_share(self.share)
-        self.optimizer.param_groups[-1]["lr"] = CRITIC_RATE * min(1.0, (1.02 - self.share) / 0.2)
+        self.optimizer.param_groups[-1]["lr"] = self.critic_rate * min(1.0, (1.02 - self.share) / 0.2)
 
     def clip(self) -> Tensor:
         """Clip the decoder's gradient and the critic's separately; return the decoder's norm."""
@@ -211,15 +220,16 @@ class PyramidTask(Task):
         figures."""
         model, leaf = self.model, decoded.requires_grad_()
         window = self._window(rng)
-        adversarial = self.heard
+        adversarial = self.criticised
         with torch.no_grad():
             sent, sent_pooled = self._features(window(pictures))
         shown, shown_pooled = self._features(window(leaf))
         perceptual, semantic = feature_distance(sent, shown), semantic_distance(sent_pooled, shown_pooled)
-        risen = min(1.0, self.share / FEATURES_RAMP)
+        first = self.features_at_first
+        risen = 1.0 if first == 1 else min(1.0, self.share / FEATURES_RAMP)
         value = (
             log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
-            + self.weights["perceptual"] * (FEATURES_AT_FIRST + (1 - FEATURES_AT_FIRST) * risen) * perceptual
+            + self.weights["perceptual"] * (first + (1 - first) * risen) * perceptual
             + self.weights["semantic"] * risen * semantic
         )  # fmt: skip
         (gradient,) = torch.autograd.grad(value, leaf, retain_graph=adversarial)
@@ -230,8 +240,7 @@ class PyramidTask(Task):
             with autocast(self.device):
                 fooling = fooling_loss(model.critic(window(leaf), [shown[stage] for stage in STAGES]))
             (against,) = torch.autograd.grad(fooling, leaf)
-            voice = min(1.0, (self.share - ADVERSARIAL_FROM) / ADVERSARIAL_RAMP)
-            gradient = balanced(gradient, against, voice * model.adversarial)
+            gradient = balanced(gradient, against, self.voice * model.adversarial)
             with autocast(self.device):
                 real = model.critic(window(pictures), [sent[stage] for stage in STAGES])
                 fake = model.critic(window(decoded.detach()), [shown[stage].detach() for stage in STAGES])
@@ -240,22 +249,32 @@ class PyramidTask(Task):
         return value.detach(), gradient, critic, figures
 
     @property
-    def heard(self) -> bool:
-        """Whether the critic is in use."""
-        return self.weights["sharpness"] > 0 and self.share > ADVERSARIAL_FROM
+    def criticised(self) -> bool:
+        """Whether there is a critic by now."""
+        return self.weights["sharpness"] > 0 and self.share >= self.critic_from
+
+    @property
+    def voice(self) -> float:
+        """Share of the critic's weight that counts, 0 to 1."""
+        return min(1.0, max(0.0, (self.share - self.voice_from) / self.voice_ramp))
 
     @torch.no_grad()
     def moved(self) -> None:
         """Update the state that no gradient updates; after the step, so that a diverging step leaves no trace."""
         model = self.model
-        model.sharpness.lerp_(self.measured_sharpness, 0.02)
-        if self.heard:
-            _, least, most = ADVERSARIAL
-            model.adversarial.mul_(torch.exp(STEERING * (self.weights["sharpness"] - model.sharpness)))
-            model.adversarial.clamp_(least, most)
+        self._steer()
         self._move_codes(*self.drawn)
         follow(model.average, model.network, int(model.steps))
         model.steps += 1
+
+    def _steer(self) -> None:
+        """Adjust the critic's weight to the sharpness of what was decoded."""
+        model = self.model
+        model.sharpness.lerp_(self.measured_sharpness, 0.02)
+        if self.criticised and self.voice:
+            _, least, most = self.adversarial
+            model.adversarial.mul_(torch.exp(STEERING * (self.weights["sharpness"] - model.sharpness)))
+            model.adversarial.clamp_(least, most)
 
     def evaluate(self) -> dict[str, float]:
         """Measure the encoder's tokens on the test pictures: PSNR, sharpness over all, distance of EfficientNet-Lite0's

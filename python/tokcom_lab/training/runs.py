@@ -37,6 +37,7 @@ from tokcom_lab.training.motion import pairs_of, photograph_pairs, video_tokens
 from tokcom_lab.training.picture_feed import class_weights
 from tokcom_lab.training.private import Privacy, PrivateMaskGitTask
 from tokcom_lab.training.pyramid import PERCEPTUAL, SEMANTIC, SHARPNESS, PyramidTask
+from tokcom_lab.training.pyramid_decoder import PyramidDecoderTask
 from tokcom_lab.training.sentence_maskgit import SentenceMaskGitTask
 from tokcom_lab.training.sentences import class_phrasings, embedded, phrasings, read_phrasings
 from tokcom_lab.training.sounds import SoundsTask, load_sounds_of, sentences_about
@@ -306,6 +307,29 @@ def train_pyramid(request: TrainingRequest, console: Console) -> dict[str, float
     return _run(request, task, "tokenizer", "pyramid", data.classes, console)
 
 
+def train_pyramid_decoder(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Continue training the decoder of a tokenizer for photographs, whose words stay; return its figures on the test
+    split.
+
+    Raises:
+        ParameterError: no warm start was requested, or the tokenizer does not have the requested shape.
+        ModelError: the model has no tokenizer or no context.
+    """
+    if not request.warm_start:
+        raise ParameterError("the decoder's training starts from its tokenizer's weights: add --warm-start")
+    settings, model = request.photographs, str(request.folder)
+    _require_shape(load_network(model, "tokenizer").config, request)
+    trunk, _ = load_efficientnet_lite(0)
+    data, test = _pictures(request, console, settings.config.image_size, 1)
+    task = PyramidDecoderTask(
+        settings.config, data, test, trunk, load_network(model, CONTEXT), batch=request.batch, seed=request.seed,
+        device=settings.device, perceptual=settings.perceptual, semantic=settings.semantic,
+        sharpness=settings.sharpness, codes=model_card(model).part(CONTEXT)["sha256"],
+    )  # fmt: skip
+    classes = model_card(model).classes
+    return _run(request, task, "tokenizer", "pyramid", classes, console, same_words=True)
+
+
 def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[str, float]:
     """Train and export a MaskGIT for photographs over the tokens of the model's tokenizer; return its figures on the
     test split.
@@ -315,16 +339,9 @@ def train_sentence_maskgit(request: TrainingRequest, console: Console) -> dict[s
     """
     settings, model = request.photographs, str(request.folder)
     tokenizer = load_tokenizer(model, 0)
-    found, asked = tokenizer.network.config, settings.config
-    for name, of_each in (("size", "image_size"), ("grid", "patch_size"), ("words", "codebook_size")):
-        there, wanted = (getattr(config, of_each) for config in (found, asked))
-        if there != wanted:
-            raise ParameterError(
-                f"the tokenizer of {request.model} has {of_each.replace('_', ' ')} {there}, not {wanted}; give the "
-                f"--{name} that it was trained with"
-            )
+    _require_shape(tokenizer.network.config, request)
     encoder = load_sentences()
-    data, test = _pictures(request, console, asked.image_size, 1)
+    data, test = _pictures(request, console, settings.config.image_size, 1)
     texts = class_phrasings(data.classes, read_phrasings(settings.sentences) if settings.sentences else None)
     sentences = embedded(texts, encoder)
     console.print(f"tokens of {request.model} (computed once and cached)")
@@ -415,8 +432,22 @@ TRAINERS = {
     "following": train_following, "conditions": train_conditions, "concealing": train_concealing,
     "sounds": train_sounds,
 }  # fmt: skip
-PHOTOGRAPH_TRAINERS = {"tokenizer": train_pyramid, "maskgit": train_sentence_maskgit}
+PHOTOGRAPH_TRAINERS = {
+    "tokenizer": train_pyramid, "maskgit": train_sentence_maskgit, "decoder": train_pyramid_decoder,
+}  # fmt: skip
 """Trainers of the parts that differ for models for photographs."""
+
+
+def _require_shape(found: PyramidConfig, request: TrainingRequest) -> None:
+    """Raise ParameterError unless a tokenizer has the shape that a request asks for."""
+    asked = request.photographs.config
+    for name, of_each in (("size", "image_size"), ("grid", "patch_size"), ("words", "codebook_size")):
+        there, wanted = (getattr(config, of_each) for config in (found, asked))
+        if there != wanted:
+            raise ParameterError(
+                f"the tokenizer of {request.model} has {of_each.replace('_', ' ')} {there}, not {wanted}; give the "
+                f"--{name} that it was trained with"
+            )
 
 
 def _pictures(
@@ -444,7 +475,7 @@ def _some_of(data: Dataset, count: int, seed: int) -> Dataset:
 
 def _run(
     request: TrainingRequest, task: Task, part: str, family: str, classes: tuple[str, ...], console: Console,
-    search: dict | None = None, more: dict | None = None, modality: str = "image",
+    search: dict | None = None, more: dict | None = None, modality: str = "image", same_words: bool = False,
 ) -> dict[str, float]:  # fmt: skip
     checkpoint = request.work / request.model / f"{task.name}.safetensors"
     if request.warm_start and not checkpoint.exists():
@@ -459,7 +490,7 @@ def _run(
         request.command, request.data_name, request.seed, progress.step, progress.seconds / 3600, request.warm_start,
         device_name(request.photographs.device) if request.photographs else "",
     )  # fmt: skip
-    export_part(request.folder, part, family, network, figures, run, classes, search, more, modality)
+    export_part(request.folder, part, family, network, figures, run, classes, search, more, modality, same_words)
     weights = request.folder / f"{part}.safetensors"
     console.print(
         f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, sha256 {file_hash(weights)[:12]}…", soft_wrap=True

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tokcom.context import language_model
+from tokcom.context import language_model, llama_network
 from tokcom.context.causal import Paths
 from tokcom.context.condition import NOTHING, Condition
 from tokcom.context.int8 import Int8Linear
@@ -151,6 +151,41 @@ def test_frames_that_do_not_fit_are_refused(network):
         prior.require_fit(TokenFrame(np.zeros(64, int), "words", 40), NOTHING)
     with pytest.raises(ModelError, match="comes with label"):
         prior.require_fit(TokenFrame(np.zeros(3, int), "words", 40), Condition(label=0))
+
+
+@pytest.mark.parametrize("rows", [1, 4, 128])
+def test_attention_in_parts_is_the_whole(network, rows, monkeypatch):
+    """Of a tree whose new nodes descend from some of the old ones and of those before them."""
+    monkeypatch.setattr(llama_network, "ATTENTION_ROWS", rows)
+    rng = np.random.default_rng(3)
+    tokens = rng.integers(0, 40, 19)
+    parents = [-1, *(int(rng.integers(0, node)) for node in range(1, 19))]
+    descends, depths = np.eye(19, dtype=bool), np.zeros(19, int)
+    for node in range(1, 19):
+        descends[node] |= descends[parents[node]]
+        depths[node] = depths[parents[node]] + 1
+    parts, memory = [], None
+    for start, end in ((0, 6), (6, 19)):
+        mask = torch.from_numpy(descends[start:end, :end])
+        hidden, memory = network(torch.from_numpy(tokens[start:end]), torch.from_numpy(depths[start:end]), mask, memory)
+        parts.append(network.predict(hidden).numpy())
+    found = np.concatenate(parts)
+    for node in range(19):
+        text = tokens[descends[node]]  # its ancestors were added in this order
+        assert found[node] == pytest.approx(reference(network, text)[-1], abs=1e-3)
+
+
+@pytest.mark.parametrize(("along", "predicted"), [(1024, 160), (4, 3), (1, 1)])
+def test_along_a_path_in_passes_of_any_length(network, along, predicted, monkeypatch):
+    monkeypatch.setattr(language_model, "ALONG", along)
+    monkeypatch.setattr(language_model, "PREDICTED", predicted)
+    paths, tokens = model(network).paths(NOTHING), np.random.default_rng(4).integers(1, 39, 10)
+    found = list(paths.along(tokens))
+    assert max(map(len, found)) <= predicted and sum(map(len, found)) == len(tokens)
+    expected = [log_probabilities(network, tokens[:place]) for place in range(11)]
+    assert finite(np.concatenate(found)) == pytest.approx(finite(np.array(expected[:-1])), abs=1e-3)
+    assert finite(paths.log_probabilities[0]) == pytest.approx(finite(expected[-1]), abs=1e-3)
+    assert list(paths.along(tokens[:0])) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from tokcom.errors import ModelError, SourceError
 from tokcom.models.text import load_exact_language
 from tokcom.source import text_file
-from tokcom.source.causal_code import check_bits
 from tokcom.source.messages import MessageCoder, line_ends
 from tokcom.source.text_file import CodedText, code_text, texts_from_bytes, texts_to_bytes
 
@@ -123,10 +122,5 @@ def test_appended_bytes_are_told():
 def _coded(text, language):
     """Coded, even if a model of random weights makes it no shorter."""
     prior, tokenizer = language
-    tokens, found, windows = tokenizer.tokenize(text).tokens, [], text_file._Windows(prior)
-    for number, start in enumerate(range(0, len(tokens), text_file.BLOCK_TOKENS)):
-        own = tokens[start : start + text_file.BLOCK_TOKENS]
-        bits = text_file.encode_causal(own, windows.paths(number, tokens[:start]))
-        check = check_bits(prior.codebook, own, text_file.CHECK_BITS)
-        found.append(np.packbits(np.concatenate([check, bits])).tobytes())
-    return CodedText("x", len(tokens), len(text.encode()), tuple(found))
+    tokens = tokenizer.tokenize(text).tokens
+    return CodedText("x", len(tokens), len(text.encode()), tuple(text_file._coded(tokens, prior)))

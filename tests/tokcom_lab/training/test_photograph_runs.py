@@ -188,3 +188,31 @@ def test_the_command_line_reaches_the_trainer_and_the_card(monkeypatch, tmp_path
         "./run train tokenizer --data a.tar --data b.zip --model mine --minutes 2.5 --batch 8 --seed 0 --size 128 "
         "--grid 8 --words 512 --device cpu --perceptual 9.5 --sharpness 0"
     )
+
+
+def test_a_decoder_trained_alone_keeps_words_classes_and_what_belongs_to_them(request_, published):
+    for part in ("tokenizer", "maskgit"):
+        PHOTOGRAPH_TRAINERS[part](request_, QUIET)
+    folder, weights = request_.folder, request_.folder / "tokenizer.safetensors"
+    before, card = load_file(weights), json.loads((folder / "card.json").read_text())
+    card["labels"] = {"tokenizer": card["tokenizer"]["sha256"]}
+    card["classes"] = [*card["classes"], "a class without pictures here"]
+    (folder / "card.json").write_text(json.dumps(card))
+    PHOTOGRAPH_TRAINERS["decoder"](replace(request_, warm_start=True, command="sharper"), QUIET)
+    after, found = load_file(weights), json.loads((folder / "card.json").read_text())
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)
+    assert found["classes"] == card["classes"] and found["context"]["sha256"] == card["context"]["sha256"]
+    assert found["tokenizer"]["training"]["continues"]["sha256"] == card["tokenizer"]["sha256"]
+    for part in ("context", "labels"):
+        assert found[part]["tokenizer"] == found["tokenizer"]["sha256"] != card["tokenizer"]["sha256"]
+
+
+def test_a_decoder_is_not_trained_from_nothing_nor_in_another_shape(request_, published):
+    for part in ("tokenizer", "maskgit"):
+        PHOTOGRAPH_TRAINERS[part](request_, QUIET)
+    with pytest.raises(ParameterError, match="add --warm-start"):
+        PHOTOGRAPH_TRAINERS["decoder"](request_, QUIET)
+    other = replace(request_.photographs, config=PyramidConfig.of_grid(32, 8, 64))
+    with pytest.raises(ParameterError, match="codebook size 32, not 64; give the --words"):
+        PHOTOGRAPH_TRAINERS["decoder"](replace(request_, warm_start=True, photographs=other), QUIET)
