@@ -1,8 +1,14 @@
 """Tables of source coding, from the files of `./run bench compress` and `./run bench relevance`."""
 
+import numpy as np
+from scipy.special import logit
 from tables import figures, markdown, table
 
-COMPRESS, RELEVANCE = "compress.json", "relevance.json"
+from tokcom.mcs import find_mcs, mcs_table
+
+COMPRESS, RELEVANCE, ADAPTIVE = "compress.json", "relevance.json", "compress-adaptive.json"
+LISTED = "packet-sizes-listed.json", "packet-sizes-listed-1.json"
+CHANNELS = {"awgn": "AWGN", "epa": "EPA"}
 
 
 @table("compress-tokens")
@@ -91,6 +97,70 @@ def compress_link() -> str:
         own = [found[scheme, value] for scheme in schemes]
         lines.append([f"{value:g}", *(f"{row['airtime_ms']:.1f}, {row['mcs']}" for row in own)])
     return markdown(["Es/N0 dB", *schemes], lines)
+
+
+@table("listed-thresholds")
+def listed_thresholds() -> str:
+    """Make the table of dB that list decoding saves, by code rate and size, in the mean of the constellations."""
+    sizes, rates = (16, 64, 256, 512, 760), dict.fromkeys(row.rate for row in mcs_table())
+    lines = []
+    for rate in rates:
+        rows = [row for row in mcs_table() if row.rate == rate]
+        gains = np.mean(
+            [[np.subtract(row.thresholds_db(bits), row.thresholds_db(bits, True)) for bits in sizes] for row in rows],
+            axis=0,
+        )
+        lines.append(
+            [
+                rate if rate != "1/1" else "uncoded 256-QAM",
+                *(f"{tenth:.1f} / {hundredth:.1f}" for tenth, hundredth in gains),
+            ]
+        )
+    return markdown(["rate", *(f"{bits} bits" for bits in sizes)], lines)
+
+
+@table("listed-losses")
+def listed_losses() -> str:
+    """Make the table of packets lost where a share is predicted, and of the difference in dB."""
+    lines = []
+    for name in LISTED:
+        rows, errors = figures(name), []
+        for row in rows:
+            tenth, hundredth = find_mcs(row["mcs"]).thresholds_db(row["payload_bits"], True)
+            per_db = np.diff(logit([0.01, 0.1])) / (hundredth - tenth)
+            errors.append(np.diff(logit([row["predicted"], row["per"]])) / per_db)
+        lost = [row["per"] for row in rows]
+        spread, most = np.sqrt(np.mean(np.square(errors))), np.abs(errors).max()
+        lines.append([
+            f"{rows[0]['predicted']:.0%}", f"{np.mean(lost):.1%}", f"{min(lost):.1%} to {max(lost):.1%}",
+            f"{spread:.2f} dB", f"{most:.2f} dB",
+        ])  # fmt: skip
+    return markdown(["predicted", "lost", "by MCS and size", "error, root mean square", "largest"], lines)
+
+
+@table("compress-adaptive")
+def compress_adaptive() -> str:
+    """Make the table of airtime and losses of coded pictures by the decoder that their MCS is chosen for."""
+    rows, lines = figures(ADAPTIVE)["adaptive"], []
+    for channel, target in dict.fromkeys((row["channel"], row["target"]) for row in rows):
+        before, after = (
+            [row for row in rows if (row["channel"], row["target"], row["chosen_for"]) == (channel, target, decoder)]
+            for decoder in ("Viterbi", "list")
+        )
+        airtime = [sum(row["airtime_ms"] for row in each) / len(each) for each in (before, after)]
+        saved = [1 - new["airtime_ms"] / old["airtime_ms"] for old, new in zip(before, after, strict=True)]
+        lost = [
+            f"{sum(row['lost'] for row in each) / sum(row['packets'] for row in each):.2%}" for each in (before, after)
+        ]
+        lines.append([
+            CHANNELS[channel], f"{target:.0%}", f"{airtime[0]:.2f} → {airtime[1]:.2f}",
+            f"{1 - airtime[1] / airtime[0]:.1%}", f"{min(saved):.0%} to {max(saved):.0%}", " → ".join(lost),
+            f"{max(row['lost'] / row['packets'] for row in after):.1%}",
+        ])  # fmt: skip
+    head = [
+        "channel", "target PER", "airtime, ms", "saved", "saved by Es/N0", "packets lost", "largest at any Es/N0"
+    ]  # fmt: skip
+    return markdown(head, lines)
 
 
 @table("relevance")

@@ -15,6 +15,8 @@ CODE = "k7"
 PAYLOAD_BITS = (10, 20, 40, 80, 160, 320, 640)
 """Packet sizes whose thresholds the table holds, in bits of tokens; the CRC-16 comes on top. Other sizes are
 interpolated linearly over the logarithm of the size."""
+LISTED_BITS = (16, 32, 64, 128, 256, 512)
+"""The same for packets of bits, which receivers list-decode with their CRC (`link.bit_packets`)."""
 USUAL_BITS = 40
 """Bits per packet of four tokens of 1024 words."""
 
@@ -30,6 +32,8 @@ class Mcs:
         rate: row of coding/punctures.json.
         per10_by_size: Es/N0 in dB at which 10% of packets fail in AWGN, for each size in PAYLOAD_BITS.
         per1_by_size: the same for 1%.
+        listed10_by_size: the same as `per10_by_size` if packets are list-decoded, for each size in LISTED_BITS.
+        listed1_by_size: the same for 1%.
         eesm_beta_db: beta of the exponential effective SNR mapping (`cqi.effective_esn0_db`) in dB.
     """
 
@@ -39,6 +43,8 @@ class Mcs:
     rate: str
     per10_by_size: tuple[float, ...]
     per1_by_size: tuple[float, ...]
+    listed10_by_size: tuple[float, ...]
+    listed1_by_size: tuple[float, ...]
     eesm_beta_db: float
 
     @property
@@ -51,14 +57,18 @@ class Mcs:
         """The same for 1%."""
         return self.thresholds_db(USUAL_BITS)[1]
 
-    def thresholds_db(self, payload_bits: int) -> tuple[float, float]:
-        """Compute the Es/N0 in dB at which 10% and 1% of packets with `payload_bits` bits of tokens fail in AWGN."""
-        place = np.log2(payload_bits / PAYLOAD_BITS[0])
-        below = int(np.clip(np.floor(place), 0, len(PAYLOAD_BITS) - 2))
-        per10, per1 = (
-            float(row[below] + (place - below) * (row[below + 1] - row[below]))
-            for row in (self.per10_by_size, self.per1_by_size)
-        )
+    def thresholds_db(self, payload_bits: int, listed: bool = False) -> tuple[float, float]:
+        """Compute the Es/N0 in dB at which 10% and 1% of packets fail in AWGN.
+
+        Args:
+            payload_bits: bits per packet, the CRC-16 not included.
+            listed: packets of bits, list-decoded with their CRC; otherwise, the Viterbi decoder's packets.
+        """
+        sizes = LISTED_BITS if listed else PAYLOAD_BITS
+        rows = (self.listed10_by_size, self.listed1_by_size) if listed else (self.per10_by_size, self.per1_by_size)
+        place = np.log2(payload_bits / sizes[0])
+        below = int(np.clip(np.floor(place), 0, len(sizes) - 2))
+        per10, per1 = (float(row[below] + (place - below) * (row[below + 1] - row[below])) for row in rows)
         return per10, per1
 
     def constellation(self) -> Constellation:
@@ -88,13 +98,12 @@ def mcs_table() -> tuple[Mcs, ...]:
 
 
 def _row(name: str, row: dict) -> Mcs:
-    sizes = {key: tuple(row[key]) for key in ("per10_by_size", "per1_by_size")}
-    for key, values in sizes.items():
-        if len(values) != len(PAYLOAD_BITS):
-            raise ParameterError(
-                f"MCS {name}: {key} has {len(values)} values; there are {len(PAYLOAD_BITS)} packet sizes"
-            )
-    return Mcs(name, **row | sizes)
+    sizes = dict.fromkeys(("per10_by_size", "per1_by_size"), PAYLOAD_BITS)
+    sizes |= dict.fromkeys(("listed10_by_size", "listed1_by_size"), LISTED_BITS)
+    for key, own in sizes.items():
+        if len(row[key]) != len(own):
+            raise ParameterError(f"MCS {name}: {key} has {len(row[key])} values; there are {len(own)} packet sizes")
+    return Mcs(name, **row | {key: tuple(row[key]) for key in sizes})
 
 
 def find_mcs(key: str | int) -> Mcs:

@@ -80,8 +80,8 @@ def test_a_policy_set_while_an_adapter_is_made_is_kept():
     block = tokcom.semantic_mcs("fixed")
     make = block._new_adapter
 
-    def slow(transmit, codebook):
-        made = make(transmit, codebook)
+    def slow(*asked):
+        made = make(*asked)
         block.set_policy("cqi")
         return made
 
@@ -156,6 +156,21 @@ def test_a_frame_is_sent_as_the_model_of_its_codebook_expects(collector, pdu):
     assert len(out) == 1 and block.frames_refused == 0
     block._on_pdu(pdu(TOKENS, **strange))
     assert block.frames_refused == 1
+
+
+def test_bits_need_no_model_and_their_bound_is_a_target(collector, pdu, send):
+    bits = np.random.default_rng(1).integers(0, 2, 1600).astype(np.int32)
+    meta = {
+        "frame_id": 5, "payload": "bits", "codebook": "any", "packets": 4, "tokens_per_packet": 400, "layout_seed": 0,
+        "layout": "contiguous", "grid": (1600,),
+    }  # fmt: skip
+    sent = []
+    for block in (tokcom.semantic_mcs("semantic", bound=0.01), tokcom.semantic_mcs("cqi", target=0.01)):
+        block._on_cqi(pdu(np.zeros(1, np.uint8), esn0_db=7.0))
+        ((found, data),) = send(block, [pdu(bits, **meta)])
+        assert np.array_equal(data, bits) and found["power_db"] == 0
+        sent.append(list(found["mcs"]))
+    assert sent[0] == sent[1] and len(set(sent[0])) == 1
 
 
 def test_settings_change_while_it_runs_or_stay_as_they_were(collector, pdu):

@@ -7,7 +7,7 @@ from tokcom.channel.awgn import awgn, noise_variance
 from tokcom.coding.packet_codec import PacketCodec
 from tokcom.errors import ParameterError
 from tokcom.link.packet_link import LinkConfig, PacketLink
-from tokcom.mcs import CODE, PAYLOAD_BITS, find_mcs, mcs_table
+from tokcom.mcs import CODE, LISTED_BITS, PAYLOAD_BITS, find_mcs, mcs_table
 from tokcom.packets.mcs_map import MCS_COUNT
 
 # Data bits of an OFDM symbol of 48 carriers, IEEE 802.11-2020, table 17-4 (64-QAM 1/2 and others are not in it).
@@ -45,13 +45,23 @@ def test_where_a_tenth_of_packets_of_any_size_is_predicted_a_tenth_fails(name, b
 
 @pytest.mark.parametrize("row", mcs_table(), ids=lambda row: row.name)
 def test_thresholds_are_the_tables_and_grow_with_the_size(row):
-    held = np.array([row.thresholds_db(bits) for bits in PAYLOAD_BITS])
-    assert held == pytest.approx(np.array([row.per10_by_size, row.per1_by_size]).T)
-    sizes = [1, 5, 10, 14, 57, 300, 640, 2048]
-    for thresholds in zip(*map(row.thresholds_db, sizes), strict=True):
-        assert (np.diff(thresholds) > 0).all()
-    halfway = row.thresholds_db(round(10 * 2**0.5))[0]
-    assert halfway == pytest.approx(np.mean(row.per10_by_size[:2]), abs=0.03)
+    tables = (False, PAYLOAD_BITS, row.per10_by_size, row.per1_by_size), (
+        True, LISTED_BITS, row.listed10_by_size, row.listed1_by_size
+    )  # fmt: skip
+    for listed, sizes, tenth, hundredth in tables:
+        held = np.array([row.thresholds_db(bits, listed) for bits in sizes])
+        assert held == pytest.approx(np.array([tenth, hundredth]).T)
+        many = [1, 5, 10, 14, 57, 300, 640, 2048]
+        for thresholds in zip(*(row.thresholds_db(bits, listed) for bits in many), strict=True):
+            assert (np.diff(thresholds) > 0).all()
+        assert row.thresholds_db(23, listed)[0] == pytest.approx(np.interp(np.log(23), np.log(sizes), tenth))
+
+
+@pytest.mark.parametrize("row", mcs_table(), ids=lambda row: row.name)
+def test_lists_need_less_esn0_at_every_size(row):
+    for bits in (16, 40, 256, 760, 2048):
+        gains = np.array(row.thresholds_db(bits)) - row.thresholds_db(bits, listed=True)
+        assert (gains > 0.4).all() and row.thresholds_db(bits, True)[0] < row.thresholds_db(bits, True)[1]
 
 
 def test_the_header_counts_them_and_names_them_by_index():

@@ -46,12 +46,13 @@ class semantic_mcs(PduBlock):
     Parameters:
         policy: "fixed": always the same MCS; "cqi" and "cqi-context": the fastest whose expected PER meets the target,
             as today's networks do; "semantic": the shortest burst whose expected token errors are within the bound;
-            "semantic-power": the one of least energy that is not longer than that of "cqi".
+            "semantic-power": the one of least energy that is not longer than that of "cqi". For frames of bits, both
+            are "cqi" with the bound as the target.
         models: the receiver's models, by name or folder, as a list or separated by commas; for each frame, the one of
             its codebook is used.
         mcs: MCS of policy "fixed", by name or index.
         target: packet error rate of "cqi" and "cqi-context", above 0 and below 1.
-        bound: upper bound on the expected share of wrong tokens per frame, above 0 and below 1.
+        bound: upper bound on the expected share of wrong tokens, or lost bits, per frame, above 0 and below 1.
         max_age: seconds for which a CQI is fresh.
         fallback_esn0_db: Es/N0 in dB assumed without a CQI.
         step_db: step of the outer loop per lost packet, in dB; 0 for no outer loop.
@@ -122,7 +123,9 @@ class semantic_mcs(PduBlock):
             if config.policy in SEMANTIC and self._expectations is None:
                 self._expectations = load_expectations(self._models, self._device)
 
-            def new_adapter(transmit: TransmitConfig, codebook: str) -> LinkAdapter:
+            def new_adapter(transmit: TransmitConfig, codebook: str, bits: bool) -> LinkAdapter:
+                if bits:
+                    return LinkAdapter(config.for_bits(), transmit, tag_bits=tag_bits)
                 if config.policy not in SEMANTIC:
                     return LinkAdapter(config, transmit, tag_bits=tag_bits)
                 expected = self._expectations.find(codebook)
@@ -134,7 +137,7 @@ class semantic_mcs(PduBlock):
 
             # The frames' thread reads them in reverse order, so it never sees an old adapter with these.
             self._new_adapter = new_adapter
-            self._adapters: dict[tuple[TransmitConfig, str], LinkAdapter] = {}
+            self._adapters: dict[tuple[TransmitConfig, str, bool], LinkAdapter] = {}
             self._settings = settings
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray]:
@@ -198,7 +201,7 @@ class semantic_mcs(PduBlock):
     def _adapter(self, per_packet: int, codebook: str, layout: str = SPREAD, bits: bool = False) -> LinkAdapter:
         """Return the adapter for frames of a codebook with `per_packet` tokens, or bits, per packet."""
         adapters, size = self._adapters, "bits_per_packet" if bits else "tokens_per_packet"
-        key = replace(self._transmit, layout=layout, **{size: per_packet}), codebook
+        key = replace(self._transmit, layout=layout, **{size: per_packet}), codebook, bits
         if key not in adapters:
             adapters[key] = self._new_adapter(*key)
         return adapters[key]

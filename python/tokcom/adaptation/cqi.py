@@ -42,34 +42,39 @@ def table_esn0_db(carrier_esn0_db: np.ndarray) -> np.ndarray:
     return effective_esn0_db(carrier_esn0_db, np.array([row.eesm_beta_db for row in mcs_table()]))
 
 
-def predicted_per(scheme: Mcs, esn0_db: float | np.ndarray, payload_bits: int = USUAL_BITS) -> np.ndarray:
-    """Predict the PER of the Viterbi decoder by a logistic curve through the table's 10% and 1% points.
+def predicted_per(
+    scheme: Mcs, esn0_db: float | np.ndarray, payload_bits: int = USUAL_BITS, listed: bool = False
+) -> np.ndarray:
+    """Predict the PER by a logistic curve through the table's 10% and 1% points.
 
     Args:
         scheme: row of the MCS table.
         esn0_db: effective Es/N0 in dB.
-        payload_bits: bits of tokens per packet.
+        payload_bits: bits per packet without its CRC.
+        listed: whether packets are list-decoded with their CRC, as in `Mcs.thresholds_db`.
     """
-    per10, per1 = scheme.thresholds_db(payload_bits)
+    per10, per1 = scheme.thresholds_db(payload_bits, listed)
     slope = (_logit(0.01) - _logit(0.1)) / (per1 - per10)
     return 1 / (1 + np.exp(-(_logit(0.1) + slope * (np.asarray(esn0_db, float) - per10))))
 
 
-def choose_by_cqi(esn0_db: np.ndarray, target: float, symbols: np.ndarray, payload_bits: int = USUAL_BITS) -> int:
+def choose_by_cqi(
+    esn0_db: np.ndarray, target: float, symbols: np.ndarray, payload_bits: int = USUAL_BITS, listed: bool = False
+) -> int:
     """Choose the MCS of fewest symbols whose predicted PER meets a target; 0, the most robust one, if none does.
 
     Args:
         esn0_db: float (n_mcs,), effective Es/N0 for each scheme, an outer loop's offset included.
         target: target PER, above 0 and below 1.
         symbols: int (n_mcs,), symbols per packet.
-        payload_bits: bits of tokens per packet.
+        payload_bits, listed: as in `predicted_per`.
 
     Raises:
         ParameterError: the target is out of its range.
     """
     if not 0 < target < 1:
         raise ParameterError(f"target is {target}; it must lie between 0 and 1")
-    per = [float(predicted_per(row, esn0_db[row.index], payload_bits)) for row in mcs_table()]
+    per = [float(predicted_per(row, esn0_db[row.index], payload_bits, listed)) for row in mcs_table()]
     good = [(symbols[index], value, index) for index, value in enumerate(per) if value <= target * (1 + ROUNDING)]
     return min(good)[2] if good else 0
 

@@ -1,6 +1,6 @@
 """Link adaptation: choice of the packets' MCS, their layout and the burst's power by a policy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +13,8 @@ from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.condition import Condition
 from tokcom.context.prior import Prior
 from tokcom.errors import ParameterError
-from tokcom.frame import Payload
+from tokcom.frame import BitFrame, Payload
+from tokcom.link.bit_packets import all_listed
 from tokcom.link.refresh import TokenRefresh
 from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
@@ -86,6 +87,11 @@ class AdaptationConfig:
         if not self.peak_db >= self.power_db:
             raise ParameterError(f"peak_db is {self.peak_db}; it must be at least power_db, {self.power_db}")
 
+    def for_bits(self) -> "AdaptationConfig":
+        """The same for frames of bits, which no model predicts: of the semantic policies, "cqi" with their bound as the
+        target, since the expected share of wrong bits is that of lost packets."""
+        return replace(self, policy="cqi", target=self.bound) if self.policy in SEMANTIC else self
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -97,7 +103,7 @@ class Choice:
         power_db: power of the burst in dB.
         esn0_db: effective Es/N0 in dB on which the choice is based, for the first packet's MCS.
         expected_ter: expected share of wrong tokens after context decoding; NaN for policies that do not compute it.
-        expected_lost: expected number of packets that fail their CRC.
+        expected_lost: expected number of packets that fail their CRC, or are not believed, before context decoding.
         airtime: length of the burst in samples.
         signalling_bits: bits of its header, CRCs included.
         feasible: whether the target or the bound is expected to be met.
@@ -177,14 +183,14 @@ class LinkAdapter:
         esn0_db = table_esn0_db(carrier_esn0_db) + offset_db
         n_packets = -(-len(frame.tokens) // self.transmitter.per_packet(frame))
         symbols = _packet_symbols(frame.codebook_size, self.transmitter.per_packet(frame), self._tag_bits)
-        payload_bits = self._payload_bits(frame)
+        decoding = self._payload_bits(frame), self._listed(frame)
         if self.config.policy not in SEMANTIC:
             scheme = find_mcs(self.config.mcs).index
             if self.config.policy != "fixed":
-                scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], payload_bits)
+                scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], *decoding)
             mcs = np.full(n_packets, scheme, np.uint8)
             mcs[packets_sent(frame.thinning, frame.grid, self.transmitter.per_packet(frame)) :] = MCS_NOT_SENT
-            predicted = predicted_per(mcs_table()[scheme], esn0_db[scheme], payload_bits)
+            predicted = predicted_per(mcs_table()[scheme], esn0_db[scheme], *decoding)
             feasible = bool(predicted <= self.config.target)
             return self._choice(frame, layout_seed, mcs, 0.0, esn0_db, np.nan, feasible)
         if frame.thinning:
@@ -196,7 +202,7 @@ class LinkAdapter:
             bits = np.full(len(frame.tokens), self.config.assumed_bits, np.float32)
         bits = token_bits(self.prior, frame, seed=self.seed, condition=condition) if bits is None else bits
         solver = _Solver(self, self._residual_of(frame, condition), frame, layout_seed, bits, esn0_db, symbols)
-        scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], payload_bits)
+        scheme = choose_by_cqi(esn0_db, self.config.target, symbols[:-1], *decoding)
         if self.config.policy == "semantic":
             return self._refreshed(frame, solver.shortest(0.0), solver, scheme)
         longest = grid.symbols_for(int(symbols[scheme]) * n_packets)
@@ -246,6 +252,16 @@ class LinkAdapter:
         content = self.transmitter.per_packet(frame) * bits_per_token(frame.codebook_size)
         return content if self._seal is None else max(content + self._tag_bits - CRC.width, 1)
 
+    def _listed(self, frame: Payload) -> bool:
+        """Tell whether the thresholds of list decoding hold for a frame's packets.
+
+        They do not where a key protects them: beside the 512 likeliest, no candidate is believed however well its tag
+        fits, so that the losses fall more slowly with Es/N0.
+        """
+        per_packet = self.transmitter.per_packet(frame)
+        bits = isinstance(frame, BitFrame) and self._seal is None
+        return bits and all_listed(-(-len(frame.tokens) // per_packet), per_packet)
+
     @property
     def _tag_bits(self) -> int:
         return 0 if self._seal is None else self._seal.tag_bits
@@ -253,9 +269,9 @@ class LinkAdapter:
     def _choice(self, frame, layout_seed, mcs, power_db, esn0_db, ter, feasible, gap=0.0) -> Choice:
         header = self.transmitter.header(frame, layout_seed, mcs, self.transmitter.per_packet(frame), seal=self._seal)
         sent = mcs[mcs != MCS_NOT_SENT]
-        payload_bits = self._payload_bits(frame)
+        decoding = self._payload_bits(frame), self._listed(frame)
         lost = sum(
-            float(predicted_per(mcs_table()[i], esn0_db[i] + power_db, payload_bits)) * np.sum(sent == i)
+            float(predicted_per(mcs_table()[i], esn0_db[i] + power_db, *decoding)) * np.sum(sent == i)
             for i in np.unique(sent)
         )
         first = int(sent[0]) if len(sent) else 0

@@ -41,6 +41,11 @@ def list_decoded(received: ReceivedPackets, rows: np.ndarray) -> tuple[np.ndarra
     return rows[believed], decision.tokens[believed]
 
 
+def all_listed(packets: int, bits_per_packet: int) -> bool:
+    """Tell whether all packets of a burst are list-decoded even if the check of none holds."""
+    return packets <= MOST_BITS // bits_per_packet
+
+
 def even_bits(packets: int, bits: int) -> Prediction:
     """Make the prediction of packets of bits of which nothing is known."""
     return Prediction.dense(np.full((packets, bits, 2), -np.log(2), np.float32))

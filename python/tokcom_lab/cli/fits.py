@@ -132,23 +132,24 @@ def eesm(profile: str, draws: int, packets: int, seed: int, json_file: click.uti
     help="Bits of tokens per packet, separated by commas.",
 )
 @click.option("--predicted", default=0.1, show_default=True, type=click.FloatRange(1e-4, 0.9), help="Share of packets.")
-@click.option("--packets", default=20000, show_default=True, type=click.IntRange(1000), help="Packets per point.")
+@click.option("--packets", default=20000, show_default=True, type=click.IntRange(300), help="Packets per point.")
+@click.option("--listed", is_flag=True, help="Packets of bits, list-decoded with their CRC.")
 @click.option("--fit", is_flag=True, help="Measure the thresholds of the MCS table instead, at its sizes.")
 @seed_option
 @json_option("Write the figures as JSON")
 def packet_sizes(
-    payload_bits: list[int], predicted: float, packets: int, fit: bool, seed: int,
+    payload_bits: list[int], predicted: float, packets: int, listed: bool, fit: bool, seed: int,
     json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure the losses of packets of any size in AWGN where the MCS table predicts a given share."""
-    from tokcom.mcs import PAYLOAD_BITS, mcs_table
+    from tokcom.mcs import LISTED_BITS, PAYLOAD_BITS, mcs_table
     from tokcom_lab.curves.packet_sizes import losses_where_predicted, measure_thresholds
 
-    sizes = PAYLOAD_BITS if fit else payload_bits
+    sizes = payload_bits if not fit else LISTED_BITS if listed else PAYLOAD_BITS
     with progress_bar() as bar:
         row = bar.add_task("packets", total=len(sizes) * len(mcs_table()))
         if fit:
-            rows = measure_thresholds(packets, seed, sizes, lambda done: bar.advance(row, done))
+            rows = measure_thresholds(packets, seed, sizes, lambda done: bar.advance(row, done), listed)
         else:
-            rows = losses_where_predicted(predicted, packets, seed, sizes, lambda done: bar.advance(row, done))
+            rows = losses_where_predicted(predicted, packets, seed, sizes, lambda done: bar.advance(row, done), listed)
     show(rows, f"{packets} packets per point", json_file)

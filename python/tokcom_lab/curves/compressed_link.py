@@ -14,7 +14,6 @@ from tokcom.context.recovery import Recovery
 from tokcom.errors import ParameterError
 from tokcom.frame import LOST, BitFrame, TokenFrame
 from tokcom.link.airtime import frame_samples
-from tokcom.link.bit_packets import LISTS, accepted, even_bits
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.packet_link import LinkConfig, PacketLink
 from tokcom.link.receiver import Receiver
@@ -30,13 +29,14 @@ from tokcom.source.frame_blocks import region_of
 from tokcom.source.frame_coder import FrameCoder
 from tokcom.source.payload import from_bits
 from tokcom.tokenizers.vq import VQTokenizer
+from tokcom_lab.curves.link_curve import list_decoded
 
 SAMPLE_RATE = 1e6
 WRONG = 1e-3
 """Largest share of wrong frames that counts as arriving."""
 PSNR_LOSS_DB = 0.1
 """Largest loss of PSNR that counts as equal, for schemes whose wrong tokens are not lost frames."""
-ROOM_DB = {"raw, Viterbi": 0.5, "compressed": 2.0, "raw, list": 0.5, "raw, context": 3.0}
+ROOM_DB = {"raw, Viterbi": 0.5, "compressed": 0.5, "raw, list": 0.5, "raw, context": 3.0}
 """Distance in dB below an MCS's threshold within which a scheme is tried."""
 SLOWEST = ("raw, list", "raw, context")
 
@@ -134,9 +134,10 @@ class CompressedLinkBench:
         self, scheme: str, esn0_db: float, packets: int, per_packet: int, words: int, frames: int,
         airtime: Callable[[Mcs], float],
     ) -> SchemePoint:  # fmt: skip
-        bits, room_db = per_packet * bits_per_token(words), ROOM_DB["compressed" if words == 2 else "raw, Viterbi"]
+        bits, listed = per_packet * bits_per_token(words), words == 2
+        room_db = ROOM_DB["compressed" if listed else "raw, Viterbi"]
         rows = sorted(mcs_table(), key=airtime)
-        for mcs in [row for row in rows if row.thresholds_db(bits)[1] <= esn0_db + room_db] or rows[-1:]:
+        for mcs in [row for row in rows if row.thresholds_db(bits, listed)[1] <= esn0_db + room_db] or rows[-1:]:
             wrong = frames_wrong(mcs, packets, per_packet, words, esn0_db, frames, self.seed)
             if wrong <= WRONG:
                 break
@@ -204,13 +205,8 @@ def _link(mcs: Mcs, per_packet: int, words: int) -> PacketLink:
 
 
 def _decoded(link: PacketLink, llrs: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
-    """Packets, and which are believed, as `link.receiver.Receiver.decode` has them: bits are list-decoded as well."""
-    packets, ok = link.decode(llrs)
-    lost = np.flatnonzero(~ok)
-    if words == 2 and len(lost):
-        decision = link.decide(link.steps(llrs[lost]), even_bits(len(lost), packets.shape[1]), LISTS)
-        packets[lost], ok[lost] = decision.tokens, accepted(decision)
-    return packets, ok
+    """Packets, and which are believed: receivers list-decode bits as well."""
+    return list_decoded(link, llrs) if words == 2 else link.decode(llrs)
 
 
 def frames_wrong(

@@ -47,6 +47,7 @@ def test_nothing_underflows_at_high_esn0():
 @pytest.mark.parametrize("row", mcs_table(), ids=lambda row: row.name)
 def test_the_curve_goes_through_the_tables_points(row):
     assert predicted_per(row, np.array([row.per10_esn0_db, row.per1_esn0_db])) == pytest.approx([0.1, 0.01])
+    assert predicted_per(row, np.array(row.thresholds_db(760, True)), 760, True) == pytest.approx([0.1, 0.01])
 
 
 @pytest.mark.parametrize("row", mcs_table(), ids=lambda row: row.name)

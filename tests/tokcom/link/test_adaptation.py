@@ -5,10 +5,11 @@ import pytest
 
 from tokcom.context.condition import Condition
 from tokcom.errors import ParameterError
-from tokcom.frame import TokenFrame
+from tokcom.frame import BitFrame, TokenFrame
 from tokcom.link.adaptation import POLICIES, AdaptationConfig, Choice, LinkAdapter
+from tokcom.link.bit_packets import MOST_BITS
 from tokcom.link.receiver import Receiver
-from tokcom.link.transmitter import Transmitter
+from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.mcs import find_mcs, mcs_table
 from tokcom.models.fits import load_residual
 from tokcom.packets.codebook import Codebook
@@ -176,3 +177,48 @@ def test_frames_that_follow_have_expectations_of_their_own():
                 each.choose(frame, 0, np.array([6.0]), bits=bits, condition=told) for each in (adapter, plain)
             )
             assert (ours.airtime < theirs.airtime) == (not same and (frame is group or told is not None))
+
+
+def chosen_for_bits(esn0_db, packets, policy="cqi", per_packet=760, tag_bits=0, **settings):
+    frame = BitFrame(np.zeros(packets * per_packet, int), "any", 9)
+    adapter = LinkAdapter(
+        AdaptationConfig(policy, **settings).for_bits(), TransmitConfig(bits_per_packet=per_packet), tag_bits=tag_bits
+    )
+    return adapter.choose(frame, 0, np.array([esn0_db]))
+
+
+def fastest(esn0_db, listed):
+    """The MCS of fewest symbols per packet of 760 bits that loses at most 10%, by trying all."""
+    good = [row for row in mcs_table() if row.thresholds_db(760, listed)[0] <= esn0_db]
+    return min(good, key=lambda row: row.symbols(2, 760)).name
+
+
+@pytest.mark.parametrize("name", ["qpsk-1/2", "16qam-1/2", "16qam-3/4"])
+def test_bits_are_sent_by_the_thresholds_of_the_decoder_that_they_have(name):
+    """Between both thresholds of an MCS, that MCS where every packet is list-decoded, and a more robust one beyond the
+    receiver's limit and with a key."""
+    row, most = find_mcs(name), MOST_BITS // 760
+    viterbi, listed = row.thresholds_db(760)[0], row.thresholds_db(760, True)[0]
+    between = (viterbi + listed) / 2
+    slower = fastest(between, False)
+    assert fastest(between, True) == name != slower
+    for packets, tag_bits, expected in ((1, 0, name), (most, 0, name), (most + 1, 0, slower), (4, 32, slower)):
+        chosen = chosen_for_bits(between, packets, tag_bits=tag_bits)
+        assert chosen.summary == f"{packets} x {expected}" and chosen.feasible
+    for esn0_db, feasible in ((listed + 0.01, True), (listed - 0.01, False)):
+        fixed = chosen_for_bits(esn0_db, 4, "fixed", mcs=name)
+        assert fixed.expected_lost == pytest.approx(0.4, rel=0.06) and fixed.feasible == feasible
+
+
+def test_bits_meet_the_bound_of_a_semantic_policy_as_a_target():
+    for policy in ("semantic", "semantic-power"):
+        for bound in (0.01, 0.2):
+            bits, cqi = chosen_for_bits(6.0, 4, policy, bound=bound), chosen_for_bits(6.0, 4, target=bound)
+            assert np.array_equal(bits.mcs, cqi.mcs) and bits.power_db == 0 and bits.expected_lost <= 4 * bound
+    assert AdaptationConfig("cqi-context", target=0.3).for_bits() == AdaptationConfig("cqi-context", target=0.3)
+
+
+def test_tokens_keep_the_thresholds_of_the_viterbi_decoder():
+    row = find_mcs("16qam-1/2")
+    for esn0_db, chosen in ((row.per10_esn0_db + 0.01, row.index), (row.per10_esn0_db - 0.01, row.index - 1)):
+        assert (choose("cqi", esn0_db).mcs == chosen).all()

@@ -8,10 +8,11 @@ import pytest
 
 from tokcom.frame import LOST, BitFrame
 from tokcom.link.assembly import Assembly
-from tokcom.link.bit_packets import ACCEPTED, MOST_BITS, list_decoded
+from tokcom.link.bit_packets import ACCEPTED, MOST_BITS, all_listed, list_decoded
 from tokcom.link.known_noise import SymbolLink
 from tokcom.link.receiver import Receiver
 from tokcom.link.transmitter import TransmitConfig, Transmitter
+from tokcom.mcs import find_mcs
 from tokcom.packets.codebook import Codebook
 
 BITS = 760
@@ -87,3 +88,40 @@ def test_hostile_bursts_take_bounded_time():
     assert asked == [MOST_BITS // 2048] and rows.tolist() == [0, 2, 4] and bits.shape == (3, 2048)
     rows, bits = list_decoded(received, np.array([1]))
     assert len(asked) == 1 and not len(rows) and bits.shape == (0, 2048)
+
+
+def test_all_packets_of_a_burst_are_list_decoded_or_it_is_known_that_some_are_not():
+    asked = []
+
+    def list_decode(rows, priors, settings):
+        asked.append(len(rows))
+        return SimpleNamespace(tokens=np.ones((len(rows), size), np.int32), log_odds=np.zeros(len(rows)))
+
+    for packets, size in ((4, 2048), (5, 2048), (32, 256), (33, 256), (10, 760), (11, 760), (1, 1)):
+        received = SimpleNamespace(
+            positions=np.zeros((packets, size), int), sent=np.ones(packets, bool), list_decode=list_decode
+        )
+        list_decoded(received, np.arange(packets))
+        assert all_listed(packets, size) == (asked[-1] == packets)
+
+
+@pytest.mark.parametrize(
+    ("mcs", "bits", "few"), [("qpsk-1/2", 760, 200), ("16qam-3/4", 200, 400), ("256qam-1/1", 48, 400)]
+)
+def test_packets_are_lost_as_often_as_the_mcs_table_predicts(mcs, bits, few):
+    """As a receiver decodes them, within a factor of 1.6 and 3: three standard deviations."""
+    packets = MOST_BITS // bits
+    sent = SymbolLink(
+        Transmitter(TransmitConfig(mcs, bits_per_packet=bits)), Receiver([Codebook("any", 2, "bits")]), tested=True
+    )
+    for esn0_db, share, count_all, factor in zip(
+        find_mcs(mcs).thresholds_db(bits, True), (0.1, 0.01), (few, 4 * few), (1.6, 3), strict=True
+    ):
+        lost = count = 0
+        while count < count_all:
+            rng = np.random.default_rng([count, bits])
+            frame = BitFrame(rng.integers(0, 2, packets * bits), "any", count)
+            (arrival,) = sent.receive(sent.transmit(frame).in_noise(esn0_db, rng))
+            right = (arrival.tokens == frame.bits.reshape(packets, bits)).all(axis=1)
+            lost, count = lost + int((~(arrival.packets_ok & right)).sum()), count + packets
+        assert share / factor < lost / count < share * factor

@@ -82,6 +82,16 @@ def test_schemes_of_the_link_that_are_not_measured_stay_as_they_were(tmp_path):
     assert all(row["mcs"] != "bpsk-1/2" and row["frames_wrong"] == 0 for row in report["link"][1:3])
 
 
+def test_the_adaptive_link_of_the_compression_benchmark_has_all_points():
+    pytest.importorskip("constriction")
+    few = "--parts adaptive --link-images 1 --link-frames 2 --turns 2 --esn0-db 5,9"
+    rows = bench("compress", *few.split())["adaptive"]
+    assert len({(row["channel"], row["target"], row["esn0_db"], row["chosen_for"]) for row in rows}) == len(rows) == 16
+    for viterbi, listed in zip(rows[::2], rows[1::2], strict=True):
+        assert (viterbi["chosen_for"], listed["chosen_for"]) == ("Viterbi", "list")
+        assert listed["airtime_ms"] <= viterbi["airtime_ms"] and listed["lost"] <= listed["packets"] <= 8
+
+
 def test_the_mapping_benchmark_says_what_it_promises(tmp_path):
     pictures = tmp_path / "errors.png"
     few = "--images 2 --esn0-db 22 --modes keep --keep-esn0-db 4".split()

@@ -16,8 +16,10 @@ from tokcom_lab.cli.options import data_option, images_option
 if TYPE_CHECKING:
     pass
 
-PARTS = "tokens", "mismatch", "text", "messages", "link"
+PARTS = "tokens", "mismatch", "text", "messages", "link", "adaptive"
 SCHEMES = "raw", "compressed"
+ADAPTIVE_BLOCKS, TARGETS = 4, (0.1, 0.01)
+"""Blocks per frame and target PERs of the adaptive link."""
 
 
 @click.command()
@@ -91,7 +93,8 @@ def compress(
     text_model: str, esn0_db: list[float], link_images: int, link_schemes: list[str], link_frames: int,
     svg: Path | None, model: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
-    """Measure lossless coding: bits per token, blocks decoded on other machines, texts, messages, and the link (hours).
+    """Measure lossless coding: bits per token, blocks decoded on other machines, texts, messages, and the link
+    (hours).
 
     Machines are processes with other batches, threads, kernels and runtimes; their tokens are the encoder's, without
     the search. Their results are stored, so that an interrupted run continues from there.
@@ -107,6 +110,8 @@ def compress(
         kept = [row for row in report.get("link", []) if row["scheme"].split(", ")[0] not in link_schemes]
         found = _link(data, link_images, link_schemes, link_frames, model, turns, esn0_db, seed)
         report["link"] = sorted(kept + found, key=lambda row: (row["esn0_db"], not row["chosen"]))
+    if "adaptive" in parts:
+        report |= _adaptive(data, link_images, link_frames, model, turns, esn0_db, seed)
     if svg is not None and "link" in report:
         from tokcom_lab.curves.source_plot import draw_link
 
@@ -237,3 +242,33 @@ def _link(
                 rows.append(bench.blocks_received(4, value, same, 8))
             bar.advance(row)
     return [asdict(each) for each in rows]
+
+
+def _adaptive(
+    data: Path | None, images: int, frames: int, model: str, turns: int, esn0_db: list[float], seed: int
+) -> dict:  # fmt: skip
+    from itertools import product
+
+    from tokcom.models.zoo import load_context, load_tokenizer
+    from tokcom.source.blocks import SourceSettings
+    from tokcom.source.frame_coder import FrameCoder
+    from tokcom_lab.curves.adaptation_bench import CHANNELS
+    from tokcom_lab.curves.adaptive_bits import adaptive_bits
+    from tokcom_lab.photograph_tokens import photograph_tokens
+
+    photographs = with_tokens(photographs_of(data, images, model, seed), model)
+    tokens, rows = photograph_tokens(photographs.pictures, model), []
+    coder = FrameCoder(load_context(model, "cpu"), settings=SourceSettings(turns, ADAPTIVE_BLOCKS))
+    draws = -(-frames // len(tokens))
+    with progress_bar() as bar:
+        row, coded = bar.add_task("compressing", total=len(tokens)), []
+        for frame in load_tokenizer(model, 0).frames(tokens):
+            coded.append(coder.encode(frame))
+            bar.advance(row)
+        points = list(product(CHANNELS, TARGETS, esn0_db))
+        row = bar.add_task("adaptive link", total=len(points) * draws * len(coded))
+        for channel, target, value in points:
+            rows += adaptive_bits(
+                coded, ADAPTIVE_BLOCKS, channel, target, value, draws, seed, lambda done: bar.advance(row, done)
+            )
+    return {"adaptive": [asdict(each) for each in rows]}
