@@ -74,6 +74,7 @@ TOKCOM = [
     ),
     ("figures of a model of speech", "models measure speech8k --data data", "speech8k is of speech; only models of"),
     ("sentences' codes of a text", "sentence-code file --to tables.safetensors", "file: not WordNet's file of nouns"),
+    ("a scheme that no link has", "bench compress --link-schemes best", "'best' is not one of raw, compressed"),
     ("Lyra without its networks", "bench speech --systems lyra", "the system lyra needs the folder of its networks"),
     (
         "Lyra in an empty folder",
