@@ -19,6 +19,9 @@ from tokcom.source.regions import Region, bounds_width, overlapping, read_region
 COST_TURNS = 8
 """Most turns in which the costs of tokens are estimated. Of photographs of the training split, 4 turns made blocks less
 alike than 8, and 16 no more alike."""
+DIVISIONS, UNEVEN = 2, 0.01
+"""Most divisions of a frame that are tried, and the share by which the longest block may exceed the mean before another
+is: tokens cost more among those of their region alone than the estimate has it, and how much more differs."""
 
 
 def encode(
@@ -40,22 +43,21 @@ def encode(
         ParameterError: the frame has fewer tokens than blocks, or more than they may hold.
         SourceError: a token of the frame is lost; constriction is not installed.
     """
-    return [
-        encode_block([frame], region.places, prior, settings, region.bounds)
-        for region in regions_of(frame, prior, settings, most)
-    ]
-
-
-def regions_of(
-    frame: TokenFrame, prior: Prior, settings: SourceSettings = DEFAULTS, most: int | None = None
-) -> list[Region]:  # fmt: skip
-    """Divide a frame into the regions of its blocks, by what its tokens cost in a single one; takes and raises what
-    `encode` does."""
-    order, costs = halton_order(frame.grid), np.ones(len(frame.tokens))
+    order, width = halton_order(frame.grid), bits_per_token(prior.codebook_size)
     require_codable(prior, [frame], order)
+    costs, found = np.ones(len(frame.tokens)), []
     if settings.blocks > 1:
         costs = information([frame], order, prior, min(COST_TURNS, settings.turns))[0]
-    return split_evenly(costs, settings.blocks, frame.grid, bits_per_token(prior.codebook_size), most)
+    for _ in range(DIVISIONS):
+        regions = split_evenly(costs, settings.blocks, frame.grid, width, most)
+        coded = [encode_block([frame], region.places, prior, settings, region.bounds) for region in regions]
+        found.append(coded)
+        lengths = np.array([8 * len(block) for block in coded])
+        if lengths.max() <= (1 + UNEVEN) * lengths.mean():
+            break
+        for region, length in zip(regions, lengths, strict=True):
+            costs[region.places] *= length / max(costs[region.places].sum(), 1.0)
+    return min(found, key=lambda coded: max(map(len, coded)))
 
 
 def decode(
@@ -122,6 +124,11 @@ def decode_intact(
         for number in sorted(wrong)
     ]
     return outline.with_tokens(tokens), errors
+
+
+def regions_of(blocks: Sequence[bytes], grid: tuple[int, ...]) -> list[Region]:
+    """Read the regions that the blocks of a frame state; raises what `region_of` does."""
+    return [region_of(data, number, len(blocks), grid) for number, data in enumerate(blocks)]
 
 
 def region_of(data: bytes, number: int, blocks: int, grid: tuple[int, ...]) -> Region:

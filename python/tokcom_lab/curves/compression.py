@@ -90,9 +90,9 @@ def independent_bits(
     remembering = RememberingPrior(prior)
     ideal = coded = padded = 0.0
     for frame in frames:
-        for region in regions_of(frame, remembering, settings):
-            ideal += float(information([frame], region.places, remembering, settings.turns).sum())
         blocks = encode(frame, remembering, settings)
+        for region in regions_of(blocks, frame.grid):
+            ideal += float(information([frame], region.places, remembering, settings.turns).sum())
         coded += sum(8 * len(block) for block in blocks)
         padded += 8 * len(blocks) * max(map(len, blocks))
         remembering.forget()

@@ -10,7 +10,7 @@ from tokcom.errors import ModelError, ParameterError, SourceError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.halton import halton_order
 from tokcom.source.blocks import SourceSettings, encode_block, raw_bytes
-from tokcom.source.frame_blocks import decode, decode_intact, encode, region_of, regions_of
+from tokcom.source.frame_blocks import decode, decode_intact, encode, regions_of
 from tokcom.source.regions import Region, bounds_width
 
 pytest.importorskip("constriction")
@@ -56,8 +56,8 @@ def test_round_trip(prior, sample, seed, cmi, turns, blocks):
     wanted = SourceSettings(turns, blocks)
     coded = encode(frame, prior, wanted)
     assert decode(coded, without_tokens(frame), prior, wanted) == frame
-    for number, (data, region) in enumerate(zip(coded, regions_of(frame, prior, wanted), strict=True)):
-        assert region_of(data, number, blocks, prior.grid) == region
+    for number, (data, region) in enumerate(zip(coded, regions_of(coded, prior.grid), strict=True)):
+        assert (region.number, region.blocks) == (number, blocks)
         assert len(data) <= raw_bytes(len(region.places), 6, bounds_width(number, blocks, prior.grid))
 
 
@@ -84,7 +84,7 @@ def test_blocks_of_an_uneven_frame_are_equally_long(blocks):
 
 def test_no_region_exceeds_the_largest_number_of_tokens(prior, uneven):
     for most in (16, 17, 20, 64):
-        sizes = [len(region.places) for region in regions_of(uneven, prior, SourceSettings(4, 4), most)]
+        sizes = [len(region.places) for region in regions_of(encode(uneven, prior, SourceSettings(4, 4), most), (8, 8))]
         assert sum(sizes) == 64 and max(sizes) <= most
     with pytest.raises(ParameterError, match="blocks is 4; a frame of 64 tokens needs at least 5"):
         encode(uneven, prior, SourceSettings(4, 4), 15)
@@ -96,15 +96,16 @@ def test_a_lost_block_costs_its_tokens_alone(prior, uneven, gone):
     coded = encode(uneven, prior, wanted)
     held = [None if number == gone else data for number, data in enumerate(coded)]
     found = decode(held, without_tokens(uneven), prior, wanted)
-    assert set(np.flatnonzero(found.lost)) == set(regions_of(uneven, prior, wanted)[gone].places)
+    assert set(np.flatnonzero(found.lost)) == set(regions_of(coded, (8, 8))[gone].places)
     np.testing.assert_array_equal(found.tokens[~found.lost], uneven.tokens[~found.lost])
 
 
 def test_any_block_is_decoded_alone(prior, uneven):
     wanted = SourceSettings(4, blocks=3)
-    for number, data in enumerate(encode(uneven, prior, wanted)):
+    coded = encode(uneven, prior, wanted)
+    for number, data in enumerate(coded):
         alone = decode([data if each == number else None for each in range(3)], without_tokens(uneven), prior, wanted)
-        region = regions_of(uneven, prior, wanted)[number]
+        region = regions_of(coded, (8, 8))[number]
         assert set(np.flatnonzero(~alone.lost)) == set(region.places)
 
 
@@ -148,7 +149,7 @@ def test_damage_is_told(prior, uneven, data):
     received = [whole if each == number else block for each, block in enumerate(coded)]
     found, errors = decode_intact(received, without_tokens(uneven), prior, wanted)
     assert all(str(error).startswith("frame 3, block ") for error in errors)
-    others = [region.places for region in regions_of(uneven, prior, wanted) if region.number != number]
+    others = [region.places for region in regions_of(coded, (8, 8)) if region.number != number]
     for places in others:
         assert found.lost[places].all() or (found.tokens[places] == uneven.tokens[places]).all()
 

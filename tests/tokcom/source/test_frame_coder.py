@@ -45,7 +45,8 @@ def test_a_lost_bit_and_a_wrong_bit_cost_a_block_each(coder, frame, prior):
     assert received[2 * size + 11] == 1
     received[2 * size + 14] ^= 1
     found, errors = coder.decode(bits.with_tokens(received), size)
-    held = np.concatenate([regions_of(replace(frame, cmi=None), prior, SETTINGS)[number].places for number in (0, 3)])
+    regions = regions_of(encode(replace(frame, cmi=None), prior, SETTINGS), prior.grid)
+    held = np.concatenate([regions[number].places for number in (0, 3)])
     assert set(np.flatnonzero(~found.lost)) == set(held) and (found.tokens[held] == frame.tokens[held]).all()
     assert [str(error).partition(": ")[0] for error in errors] == ["frame 9, block 3 of 4"]
 
@@ -64,7 +65,7 @@ def test_blocks_fit_packets_even_uncoded(prior, sample, monkeypatch):
     coder = FrameCoder(prior, settings=SourceSettings(6, 2))
     assert coder.most_tokens(2) == 34
     coder.require_packets()
-    free = regions_of(frame.with_tokens(tokens), prior, coder.settings)
+    free = regions_of(encode(frame.with_tokens(tokens), prior, coder.settings), prior.grid)
     assert max(len(region.places) for region in free) > 34
     bits = coder.encode(frame.with_tokens(tokens))
     (found, errors), size = coder.decode(bits, len(bits.bits) // 2), len(bits.bits) // 2

@@ -44,7 +44,7 @@ def test_a_lost_packet_costs_its_block_alone(prior, frame, bits):
     (reception,) = Receiver(known).receive(np.pad(burst, 1000))
     assert isinstance(reception.frame, BitFrame) and reception.frame.lost.sum() == each
     whole = decode(from_bits(reception.frame, 4), frame, prior, SETTINGS)
-    assert set(np.flatnonzero(whole.lost)) == set(regions_of(frame, prior, SETTINGS)[2].places)
+    assert set(np.flatnonzero(whole.lost)) == set(regions_of(encode(frame, prior, SETTINGS), frame.grid)[2].places)
     np.testing.assert_array_equal(whole.tokens[~whole.lost], frame.tokens[~whole.lost])
 
 
