@@ -6,7 +6,8 @@ from tables import figures, markdown, table
 
 from tokcom.mcs import find_mcs, mcs_table
 
-COMPRESS, RELEVANCE, ADAPTIVE = "compress.json", "relevance.json", "compress-adaptive.json"
+COMPRESS, ADAPTIVE = "compress.json", "compress-adaptive.json"
+RELEVANCE, SHOWN = "relevance.json", "relevance-shown.json"
 LISTED = "packet-sizes-listed.json", "packet-sizes-listed-1.json"
 CHANNELS = {"awgn": "AWGN", "epa": "EPA"}
 
@@ -176,6 +177,17 @@ def relevance() -> str:
         if row["share_sent"] < 1
     ]
     return markdown(["rule", "tokens sent", "bits", "accuracy", "PSNR dB"], whole + part)
+
+
+@table("relevance-shown")
+def relevance_shown() -> str:
+    """Make the table of accuracy and PSNR by what is shown in place of missing tokens."""
+    lines = []
+    for row in figures(SHOWN):
+        sent = "" if row["share_sent"] == 1 else f"{row['share_sent']:.0%}"
+        named = [f"{row[name]:.1%}" for name in ("accuracy", "classifier_accuracy")]
+        lines.append([row["rule"], sent, row["shown"] or "", *named, _db(row["psnr_db"])])
+    return markdown(["rule", "tokens sent", "shown", "judge", "model's classifier", "PSNR dB"], lines)
 
 
 @table("relevance-air")

@@ -1,11 +1,13 @@
 """Recognition of pictures of which only some tokens were sent, by the rule that chose them.
 
 The judge is EfficientNet-Lite0 with a linear layer that is trained here on the training split; the rule's own network,
-the model's classifier, is of another family.
+the model's classifier, is of another family. Receivers show pictures by the model's decoder of thinned pictures, which
+may have learnt from a sibling of the judge (the card tells); what the classifier names stands beside, therefore.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from tokcom.models.published import load_efficientnet_lite
 from tokcom.packets.bits import bits_per_token
 from tokcom.packets.thinning import Thinning, rule_bytes, sent_mask
 from tokcom.source.chooser import TokenChooser
-from tokcom.source.filling import expected_picture
+from tokcom.source.filling import expected_picture, filled_picture
 from tokcom.source.relevance import sent_first
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import as_input
@@ -40,6 +42,9 @@ CHOSEN = {"relevance": "relevance", "relevance, regions": "regions", "distortion
 """The choices of `source.choices` that are measured, by the rule's name here."""
 TOKEN_RULES = *CHOSEN, "low variance", "random", "checkerboard", "spread"
 CODECS = "webp", "avif"
+SHOWN = {"decoder": filled_picture, "mean": expected_picture}
+"""Ways to show what the prior expects in place of missing tokens: as receivers do, and as the mean of the code
+vectors."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +53,25 @@ class RelevancePoint:
 
     Attributes:
         rule: the rule.
+        shown: one of SHOWN; None where no tokens are missing.
         share_sent: share of the tokens that are sent; of codecs, share of the bits of all tokens.
         bits: bits per picture, those of the rule included; None for photographs.
         esn0_db: Es/N0 in dB; None for no losses.
         mcs: name of the MCS; None for no losses.
         accuracy: share of pictures whose class the judge names.
+        classifier_accuracy: share of pictures whose class the model's classifier names.
         psnr_db: mean PSNR with respect to the photographs; None for the photographs themselves.
         pictures: number of pictures.
     """
 
     rule: str
+    shown: str | None
     share_sent: float
     bits: int | None
     esn0_db: float | None
     mcs: str | None
     accuracy: float
+    classifier_accuracy: float
     psnr_db: float | None
     pictures: int
 
@@ -136,11 +145,13 @@ class RelevanceBench:
         classifier: Classifier, judge: Judge, seed: int = 0,
     ):  # fmt: skip
         self.pictures, self.labels, self.judge, self.seed = pictures, labels, judge, seed
-        self.tokenizer, self.prior = tokenizer, prior
+        self.tokenizer, self.prior, self.classifier = tokenizer, prior, classifier
         self.frames = tokenizer.frames(tokens)
         self._choosers = {rule: TokenChooser(each, prior, tokenizer, classifier) for rule, each in CHOSEN.items()}
         code = code_of("tokcom.source", "tokcom.context", "tokcom.tokenizers"), code_of(__name__)
-        self.content = [key_of(pictures, labels, tokens), tokenizer.codebook, prior.codebook, judge.content, seed, code]
+        shows = [each.float().numpy() for each in tokenizer.thinned.parameters()] if tokenizer.thinned else []
+        parts = [tokenizer.codebook, prior.codebook, shows]
+        self.content = [key_of(pictures, labels, tokens), *parts, judge.content, seed, code]
         self._random = np.random.default_rng(seed).random((len(tokens), prod(tokenizer.grid)))
         self._ranked: dict[tuple[str, int], np.ndarray | None] = {}
 
@@ -164,18 +175,19 @@ class RelevanceBench:
         if rule == "low variance":
             return sent_first(np.argsort(-_variances(self.pictures[number], self.tokenizer.grid)), count)
         chooser, frame = self._choosers[rule], self.frames[number]
-        if (rule, number) not in self._ranked:
-            self._ranked[rule, number] = chooser.ranked(frame)
-        return chooser.thinning(frame, count, self._ranked[rule, number])
+        ranked = self._ranked.get((rule, number))
+        if ranked is None or len(ranked) < count:  # the first places are the same, whatever the number that is ranked
+            ranked = self._ranked[rule, number] = chooser.ranked(frame, count)
+        return chooser.thinning(frame, count, ranked)
 
-    def sent(self, rule: str, share: float) -> RelevancePoint:
+    def sent(self, shown: str, rule: str, share: float) -> RelevancePoint:
         """Send a share of the tokens without losses; the bits are those of the rule and of the tokens."""
-        count, shown = round(share * prod(self.tokenizer.grid)), []
+        count, pictures = round(share * prod(self.tokenizer.grid)), []
         for number, frame in enumerate(self.frames):
             thinning = self.thinning(rule, number, count)
             bits = self._bits(thinning)
-            shown.append(self._filled(_thinned(frame, thinning)))
-        return self._judged(rule, share, bits, np.stack(shown))
+            pictures.append(SHOWN[shown](_thinned(frame, thinning), self.prior, self.tokenizer))
+        return self._judged(rule, shown, share, bits, np.stack(pictures))
 
     def _bits(self, thinning: Thinning) -> int:
         rule = 8 * rule_bytes(thinning.rule, self.tokenizer.grid)
@@ -183,13 +195,12 @@ class RelevanceBench:
 
     def all_tokens(self) -> RelevancePoint:
         """Send all tokens."""
-        return self._judged("all tokens", 1.0, self.all_bits, self.tokenizer.decode(self._tokens()))
+        return self._judged("all tokens", None, 1.0, self.all_bits, self.tokenizer.decode(self._tokens()))
 
     def photographs(self) -> RelevancePoint:
         """Judge the photographs themselves."""
-        names = self.judge.names(self.pictures)
         return RelevancePoint(
-            "photographs", 1.0, None, None, None, float((names == self.labels).mean()), None, len(names)
+            "photographs", None, 1.0, None, None, None, *self._named(self.pictures), None, len(self.pictures)
         )
 
     def coded(self, codec: str, share: float) -> RelevancePoint:
@@ -198,27 +209,29 @@ class RelevanceBench:
         for picture in self.pictures:
             own = coder.encode(picture, round(share * self.all_bits) // 8)
             shown.append(coder.decode(own, len(own.payload))[0])
-        return self._judged(codec, share, round(share * self.all_bits), np.stack(shown))
+        return self._judged(codec, None, share, round(share * self.all_bits), np.stack(shown))
 
-    def over_the_air(self, rule: str, share: float, mcs: Mcs, esn0_db: float) -> RelevancePoint:
+    def over_the_air(self, shown: str, rule: str, share: float, mcs: Mcs, esn0_db: float) -> RelevancePoint:
         """Send tokens through noise, four per packet; those of packets that fail are filled in, too.
 
         The rule itself is assumed to arrive with the header.
         """
         link = PacketLink(LinkConfig("k7", mcs.modulation, 4, rate=mcs.rate), self.tokenizer.codebook_size)
-        count, shown = round(share * prod(self.tokenizer.grid)), []
+        count, pictures = round(share * prod(self.tokenizer.grid)), []
         for number, frame in enumerate(self.frames):
             rng = np.random.default_rng([self.seed, number, round(1000 * esn0_db) & 0xFFFFFFFF])
             places = np.arange(len(frame.tokens))
             if rule != "all tokens":
-                places = self.thinning(rule, number, count).sent(frame.grid)
+                frame = _thinned(frame, self.thinning(rule, number, count))
+                places = np.flatnonzero(~frame.lost)
             order = rng.permutation(places)[: len(places) // 4 * 4].reshape(-1, 4)
             symbols = awgn(link.modulate(frame.tokens[order]), esn0_db, rng)
             decoded, ok = link.decode(link.demap(symbols, noise_variance(esn0_db)))
             tokens = np.full_like(frame.tokens, LOST)
             tokens[order[ok]] = decoded[ok]
-            shown.append(self._filled(frame.with_tokens(tokens)))
-        found = self._judged(rule, share, order.size * bits_per_token(frame.codebook_size), np.stack(shown))
+            pictures.append(SHOWN[shown](frame.with_tokens(tokens), self.prior, self.tokenizer))
+        bits = order.size * bits_per_token(frame.codebook_size)
+        found = self._judged(rule, shown, share, bits, np.stack(pictures))
         return replace(found, esn0_db=esn0_db, mcs=mcs.name)
 
     def examples(self, share: float, numbers: Sequence[int]) -> list[tuple[str, list[np.ndarray]]]:
@@ -227,7 +240,7 @@ class RelevanceBench:
             ("photograph", [self.pictures[number] for number in numbers]),
             ("all tokens", [self.tokenizer.detokenize(self.frames[number]) for number in numbers]),
         ]
-        for rule in ("relevance", "random"):
+        for rule in ("distortion", "random"):
             filled, grey = zip(*(self._shown(rule, share, number) for number in numbers), strict=True)
             columns += [(f"{rule}, {share:.0%} sent", list(grey)), ("filled in", list(filled))]
         return columns
@@ -237,23 +250,25 @@ class RelevanceBench:
         frame = self.frames[number]
         thinning = self.thinning(rule, number, round(share * len(frame.tokens)))
         found = _thinned(frame, thinning)
-        return self._filled(found), self.tokenizer.detokenize(found)
+        return filled_picture(found, self.prior, self.tokenizer), self.tokenizer.detokenize(found)
 
     def _tokens(self) -> np.ndarray:
         return np.stack([frame.tokens.reshape(frame.grid) for frame in self.frames])
 
-    def _filled(self, frame: TokenFrame) -> np.ndarray:
-        return expected_picture(frame, self.prior, self.tokenizer)
+    def _named(self, shown: np.ndarray) -> tuple[float, float]:
+        """Compute the shares of pictures whose class judge and classifier name."""
+        names = self.judge.names(shown), self.classifier.log_probabilities(shown).argmax(1)
+        return tuple(float((each == self.labels).mean()) for each in names)
 
-    def _judged(self, rule: str, share: float, bits: int, shown: np.ndarray) -> RelevancePoint:
-        right = float((self.judge.names(shown) == self.labels).mean())
-        psnr = float(np.mean([psnr_db(*pair) for pair in zip(self.pictures, shown, strict=True)]))
-        return RelevancePoint(rule, share, bits, None, None, right, psnr, len(shown))
+    def _judged(self, rule: str, shown: str | None, share: float, bits: int, pictures: np.ndarray) -> RelevancePoint:
+        psnr = float(np.mean([psnr_db(*pair) for pair in zip(self.pictures, pictures, strict=True)]))
+        return RelevancePoint(rule, shown, share, bits, None, None, *self._named(pictures), psnr, len(pictures))
 
 
 def relevance_points(
-    bench: RelevanceBench, shares: Sequence[float], rules: Sequence[str], esn0_db: Sequence[float], dense: Mcs,
-    robust: Mcs, progress: Callable[[int], None] = lambda done: None, kept: Path | None = None,
+    bench: RelevanceBench, shares: Sequence[float], rules: Sequence[str], shown: Sequence[str],
+    esn0_db: Sequence[float], dense: Mcs, robust: Mcs, progress: Callable[[int], None] = lambda done: None,
+    kept: Path | None = None,
 ) -> Iterator[RelevancePoint]:  # fmt: skip
     """Measure all rules and codecs.
 
@@ -261,6 +276,7 @@ def relevance_points(
         bench: the photographs.
         shares: shares of the tokens.
         rules: rules of TOKEN_RULES and codecs of CODECS.
+        shown: ways of SHOWN to show missing tokens.
         esn0_db: Es/N0 in dB at which all tokens by `dense` are compared with half of them by `robust`.
         dense: MCS of all tokens.
         robust: MCS of half as many bits per symbol.
@@ -270,14 +286,14 @@ def relevance_points(
     tasks: list[tuple[str, Callable[..., RelevancePoint], tuple]] = [
         ("photographs", bench.photographs, ()), ("all tokens", bench.all_tokens, ())
     ]  # fmt: skip
-    tasks += [
-        ("coded", bench.coded, (rule, share)) if rule in CODECS else ("sent", bench.sent, (rule, share))
-        for share in shares
-        for rule in rules
-    ]
-    for value in esn0_db:
-        tasks.append(("air", bench.over_the_air, ("all tokens", 1.0, dense, value)))
-        tasks += [("air", bench.over_the_air, (rule, 0.5, robust, value)) for rule in ("relevance", "random")]
+    for share, rule in product(shares, rules):
+        if rule in CODECS:
+            tasks.append(("coded", bench.coded, (rule, share)))
+        else:
+            tasks += [("sent", bench.sent, (way, rule, share)) for way in shown]
+    for value, way in product(esn0_db, shown):
+        tasks.append(("air", bench.over_the_air, (way, "all tokens", 1.0, dense, value)))
+        tasks += [("air", bench.over_the_air, (way, rule, 0.5, robust, value)) for rule in ("relevance", "random")]
     table = None if kept is None else Table(kept / RESULTS, "relevance")
     for name, measure, arguments in tasks:
         key = key_of(bench.content, name, arguments)
@@ -290,8 +306,9 @@ def relevance_points(
 
 
 def _thinned(frame: TokenFrame, thinning: Thinning) -> TokenFrame:
-    """Return a frame with LOST tokens where a rule does not send them."""
-    return frame.with_tokens(np.where(sent_mask(thinning.to_bytes(frame.grid), frame.grid), frame.tokens, LOST))
+    """Return a frame with a rule, and LOST tokens where it does not send them."""
+    rule = thinning.to_bytes(frame.grid)
+    return replace(frame, tokens=np.where(sent_mask(rule, frame.grid), frame.tokens, LOST), thinning=rule)
 
 
 def _variances(picture: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Token Thinner: what it leaves out is not sent, and the receiver's model fills it in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gnuradio import tokcom
@@ -9,7 +11,10 @@ from tokcom.frame import LOST
 from tokcom.link.frame_thinner import FrameThinner
 from tokcom.link.transmitter import TransmitConfig
 from tokcom.models.source_coding import load_chooser
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.packets.thinning import sent_mask
+from tokcom.source.chooser import TokenChooser
+from tokcom.source.filling import filled_picture
 
 
 @pytest.mark.parametrize("choice", ["checkerboard", "regions"])
@@ -57,8 +62,20 @@ def test_packets_left_out_are_not_sent_and_not_lost(frame, tokens_pdu, pdu, send
     sent = sent_mask(bytes(meta["thinning"]), frame.grid)
     np.testing.assert_array_equal(received, np.where(sent, frame.tokens, LOST))
     assert out["packets_lost"] == decoder.packets_lost == 0 and sent.sum() == 128
-    ((_, whole),) = send(tokcom.token_recovery(mode="mask", steps=2), [pdu(received.astype(np.int32), **out)])
+    ((found, whole),) = send(tokcom.token_recovery(mode="mask", steps=2), [pdu(received.astype(np.int32), **out)])
     assert (whole[sent] == frame.tokens[sent]).all() and (whole != LOST).all()
+    ((_, shown),) = send(tokcom.image_detokenizer(), [pdu(whole, **found)])
+    thinned = TokenChooser("spread").thin(replace(frame, cmi=7), 128)
+    wanted = filled_picture(thinned, load_context("caltech64"), load_tokenizer("caltech64", 0))
+    np.testing.assert_array_equal(np.asarray(shown).reshape(wanted.shape), wanted)
+
+
+def test_thinned_frames_that_are_not_made_whole_stay_grey(frame, tokens_pdu, send):
+    thinned = TokenChooser("spread").thin(frame, 128)
+    message = tokens_pdu(frame, thinned.tokens, thinning=np.frombuffer(thinned.thinning, np.uint8))
+    ((_, shown),) = send(tokcom.image_detokenizer(), [message])
+    wanted = load_tokenizer("caltech64", 0).detokenize(thinned)
+    np.testing.assert_array_equal(np.asarray(shown).reshape(wanted.shape), wanted)
 
 
 def tokcom_id(frame):

@@ -36,7 +36,9 @@ def bench(tiny_model):
 
 def test_rules_send_as_many_tokens_and_figures_are_drawn(bench, tmp_path):
     rules = relevance_bench.TOKEN_RULES
-    points = list(relevance_points(bench, [0.5], rules, [30.0], find_mcs("qpsk-3/4"), find_mcs("bpsk-3/4")))
+    ways = ["decoder", "mean"]
+    points = list(relevance_points(bench, [0.5], rules, ways, [30.0], find_mcs("qpsk-3/4"), find_mcs("bpsk-3/4")))
+    assert [point.shown for point in points[2:4]] == ways and len(points) == 2 + 2 * len(rules) + 2 * 3
     assert [point.rule for point in points[:2]] == ["photographs", "all tokens"] and points[0].accuracy == 1
     for rule in rules:
         assert len(bench.thinning(rule, 0, 8).sent((4, 4))) == 8

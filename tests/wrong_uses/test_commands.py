@@ -65,6 +65,11 @@ TOKCOM = [
         f"train concealing --model speech8k --data data {MODELS}",
         "needs 'vq' and 'maskgit', a model for thumbnails",
     ),
+    (
+        "a decoder of thinned pictures for speech",
+        f"train thinned --model speech8k --data data {MODELS}",
+        "needs 'vq' and 'maskgit', a model for thumbnails",
+    ),
     ("sounds without sentences", "train sounds --model mine --data data", "name a JSON file of them by --sentences"),
     ("sentences of no file", "bench conditions --data data --sentences none.json", "'none.json' does not exist"),
     (

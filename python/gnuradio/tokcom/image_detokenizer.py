@@ -1,14 +1,18 @@
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import pmt
 
 from tokcom import keys
+from tokcom.context.prior import Prior
 from tokcom.frame import TokenFrame
 from tokcom.link.steady_view import SteadyView
-from tokcom.models.by_codebook import load_detokenizers
+from tokcom.models.by_codebook import load_detokenizers, load_priors
 from tokcom.models.folders import DEFAULT_MODEL
+from tokcom.packets.by_codebook import ByCodebook
+from tokcom.source.filling import whole_picture
 from tokcom.tokenizers.groups import frames_of
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
@@ -22,7 +26,8 @@ QUEUE_SIZE = 64
 
 class image_detokenizer(PduBlock):
     """Turn tokens back into pictures; lost tokens (-1) are plain grey. Where a token of a video's frame is that of the
-    frame before, what is shown hardly changes.
+    frame before, what is shown hardly changes. Of a thinned frame that Token Recovery made whole, what the model
+    expects is shown in place of the tokens that were not sent, rather than the likeliest ones.
 
     If more than 64 frames are waiting, the oldest are dropped, logged and counted. Frames of unknown codebooks are
     counted in `frames_unknown`, and the codebook is logged the first time.
@@ -43,8 +48,14 @@ class image_detokenizer(PduBlock):
     def __init__(self, models: str | Sequence[str] = DEFAULT_MODEL, device: str = "auto"):
         PduBlock.__init__(self, "Image Detokenizer", QUEUE_SIZE)
         self._tokenizers = load_detokenizers(models, device)
+        self._models, self._device = models, device
         self._view = SteadyView()
         self._unknown = Unknown(self)
+
+    @cached_property
+    def _priors(self) -> ByCodebook[Prior]:
+        """Context models, which only thinned frames need."""
+        return load_priors(self._models, self._device)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
         frame = frame_of(meta, data)
@@ -67,7 +78,8 @@ class image_detokenizer(PduBlock):
         self, meta: Mapping, tokenizer: PictureTokenizer, frame: TokenFrame, confidence: np.ndarray | None = None
     ) -> tuple[dict, np.ndarray]:  # fmt: skip
         """Decode a frame; return the keys to add, and its picture."""
-        picture = self._view.show(frame, tokenizer.detokenize(frame), optional(meta, keys.STREAM_ID, int, 0))
+        picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook))
+        picture = self._view.show(frame, picture, optional(meta, keys.STREAM_ID, int, 0))
         tokens = pmt.init_s32vector(len(frame.tokens), frame.tokens.tolist())
         added = {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}
         if confidence is not None:

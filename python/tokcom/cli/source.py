@@ -224,7 +224,7 @@ def _write_pictures(path: Path, coded: "CodedFrames", folder: Path) -> bool:
     from tokcom.models.codebooks import model_of
     from tokcom.models.zoo import load_context, load_tokenizer
     from tokcom.recording.pictures import file_name, save_picture
-    from tokcom.source.filling import expected_picture
+    from tokcom.source.filling import filled_picture
 
     model = model_of(coded.codebook)
     prior, tokenizer = load_context(model, CPU), load_tokenizer(model, 0)
@@ -239,7 +239,7 @@ def _write_pictures(path: Path, coded: "CodedFrames", folder: Path) -> bool:
                 frames, whole = [], False
             for frame in frames:
                 name = file_name(f"{path.stem[:40]}-{frame.frame_id + 1:04d}", coded.names[frame.frame_id], "")
-                save_picture(expected_picture(frame, prior, tokenizer), folder / name)
+                save_picture(filled_picture(frame, prior, tokenizer), folder / name)
                 written += 1
             bar.advance(row, len(coded.members(block)))
     click.echo(f"{path}: {written} of {len(coded.outlines)} pictures, in {folder}")

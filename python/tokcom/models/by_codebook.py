@@ -10,9 +10,10 @@ from tokcom.device import AUTO, receiving_device
 from tokcom.errors import ParameterError
 from tokcom.link.modes import DEFAULT_MODE, require_mode
 from tokcom.link.recovery_set import MAX_BYTES, RecoverySet
+from tokcom.models.card import CONTEXT
 from tokcom.models.codebooks import codebook
 from tokcom.models.fits import load_residual
-from tokcom.models.installed import model_names
+from tokcom.models.installed import model_card, model_names
 from tokcom.models.recovery import load_recovery
 from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.packets.by_codebook import ByCodebook
@@ -32,6 +33,17 @@ def load_detokenizers(
     return ByCodebook(
         _loaders(models, lambda name: load_tokenizer(name, 0, where)), lambda tokenizer: tokenizer.n_bytes, MAX_BYTES
     )
+
+
+def load_priors(
+    models: str | Sequence[str], device: "str | torch.device" = AUTO
+) -> ByCodebook[Prior]:  # fmt: skip
+    """Load the context models of several models by codebook, on demand; raises as `load_tokenizer` does. A model that
+    has none is left out."""
+    where = receiving_device(device)
+    having = [name for name in model_names(models) if CONTEXT in model_card(name).content]
+    loaders = [(codebook(name), partial(load_context, name, where)) for name in having]
+    return ByCodebook(loaders, lambda prior: prior.n_bytes, MAX_BYTES)
 
 
 def load_recoveries(

@@ -20,6 +20,8 @@ TEXT = "text"
 """Name of the part that encodes the sentences that the context model is told."""
 CONCEALING = "concealing"
 """Name of the part that decodes pictures of which tokens were lost."""
+THINNED = "thinned"
+"""Name of the part that decodes pictures of which only some tokens were sent."""
 CONDITIONS = "conditions"
 """Name of the part that maps sentences to what the context is told, if that was trained with labels."""
 

@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 from tokcom.bounded_cache import BoundedCache
 from tokcom.device import network_bytes, weights_dtype
 from tokcom.errors import ModelError
-from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, Card
+from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, THINNED, Card
 from tokcom.models.families import family
 from tokcom.models.installed import model_card
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 TRAINED_BY = {
-    CONTEXT: "maskgit", SMALL_CONTEXT: "maskgit --small", FOLLOWING: "following", CONCEALING: "concealing"
+    CONTEXT: "maskgit", SMALL_CONTEXT: "maskgit --small", FOLLOWING: "following", CONCEALING: "concealing",
+    THINNED: "thinned",
 }  # fmt: skip
 """Trainings of the parts that belong to a tokenizer."""
 

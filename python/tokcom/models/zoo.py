@@ -9,7 +9,7 @@ from tokcom.context.picture_or_video import PictureOrVideo
 from tokcom.context.prior import Prior
 from tokcom.device import AUTO, ONNX, find_device, receiving_device
 from tokcom.errors import ModelError, ParameterError
-from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, TEXT, Card
+from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, TEXT, THINNED, Card
 from tokcom.models.codebooks import codebook_name_of
 from tokcom.models.families import family
 from tokcom.models.installed import model_card
@@ -55,8 +55,9 @@ def load_tokenizer(
     network, use = network_of(card, "tokenizer", where), kind.user()
     if kind.told_by_sentences:
         return use(network, codebook_name_of(card), encoder=load_text_encoder(model, where))
-    if CONCEALING in card.content:
-        use = partial(use, concealing=_concealing(card, network, where))
+    for part in (CONCEALING, THINNED):
+        if part in card.content:
+            use = partial(use, **{part: _concealing(card, part, network, where)})
     if settings is None:
         return use(network, codebook_name_of(card))
     rate, usual = _search_settings(card, settings)
@@ -69,11 +70,11 @@ def load_tokenizer(
     return use(network, codebook_name_of(card), search, wanted)
 
 
-def _concealing(card: Card, tokenizer: "nn.Module", device: "torch.device") -> "ConcealingNetwork":
-    """Load the decoder of pictures of which tokens were lost."""
-    found = network_of(card, CONCEALING, device)
+def _concealing(card: Card, part: str, tokenizer: "nn.Module", device: "torch.device") -> "ConcealingNetwork":
+    """Load a decoder of pictures that lack tokens."""
+    found = network_of(card, part, device)
     if not found.fits(tokenizer):
-        raise ModelError(f"{card.folder / 'card.json'}: its {CONCEALING} has another shape than its tokenizer")
+        raise ModelError(f"{card.folder / 'card.json'}: its {part} has another shape than its tokenizer")
     return found
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from PIL import Image
 
 from tokcom.context.prior import Prior
 from tokcom.device import AUTO
-from tokcom.errors import FrameError, ModelError, PictureError
+from tokcom.errors import FrameError, ModelError, ParameterError, PictureError
 from tokcom.frame import TokenFrame
-from tokcom.models.by_codebook import load_detokenizers
+from tokcom.models.by_codebook import load_detokenizers, load_priors
 from tokcom.models.codebooks import codebook
 from tokcom.models.zoo import load_tokenizer
-from tokcom.source.filling import filled_picture, shows_mixtures
+from tokcom.packets.by_codebook import ByCodebook
+from tokcom.source.filling import filled_picture, shows_mixtures, whole_picture
 
 LONGEST_NAME = 255
 """Longest file name that file systems accept, in bytes."""
@@ -65,10 +67,16 @@ class PictureFolder:
     def __init__(self, folder: str | Path, models: str | Sequence[str], device: str = AUTO):
         self._folder, self._device = Path(folder), device
         self._tokenizers = load_detokenizers(models, device)
+        self._models = models
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PictureError(f"{folder}: pictures cannot be saved here: {error.strerror}") from None
+
+    @cached_property
+    def _priors(self) -> ByCodebook[Prior]:
+        """Context models, which only thinned frames need."""
+        return load_priors(self._models, self._device)
 
     def add(self, model: str) -> None:
         """Show frames of another model, too; raises as `codebooks.codebook` does."""
@@ -99,9 +107,11 @@ class PictureFolder:
         try:
             # Frames that follow another are predicted from that, which is not here.
             alone = arrived is not None and prior is not None and not frame.follows
-            guessed = alone and arrived.lost.any() and shows_mixtures(tokenizer)
-            picture = filled_picture(arrived, prior, tokenizer) if guessed else tokenizer.detokenize(frame)
-        except (FrameError, ModelError):
+            if alone and arrived.lost.any() and shows_mixtures(tokenizer):
+                picture = filled_picture(arrived, prior, tokenizer)
+            else:
+                picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook))
+        except (FrameError, ModelError, ParameterError):
             return None
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"
         save_picture(picture, path)

@@ -1,11 +1,13 @@
 """Pictures of which only some tokens are there: with what the receiver's model expects in place of the others."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tokcom.context.prior import Prior
-from tokcom.frame import TokenFrame
+from tokcom.frame import LOST, TokenFrame
+from tokcom.packets.thinning import sent_mask
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 if TYPE_CHECKING:
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer) -> np.ndarray:
-    """Decode a frame whose lost tokens are predicted: by the model's decoder for such pictures, if it has one, else as
-    `expected_picture`, or, if the tokenizer shows only the words of its codebook, with the likeliest of them.
+    """Decode a frame whose lost tokens are predicted: by the model's decoder for thinned or lossy pictures, if it has
+    one, else as `expected_picture`, or, if the tokenizer shows only the words of its codebook, with the likeliest.
 
     Args:
         frame: a frame of the tokenizer's codebook and grid.
@@ -31,10 +33,37 @@ def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer)
     if logs is None:
         return tokenizer.detokenize(frame)
     if shows_mixtures(tokenizer):
-        return tokenizer.decode_expected(frame.tokens, frame.lost, logs)
+        return tokenizer.decode_expected(frame.tokens, frame.lost, logs, tokenizer.decoder_of(frame))
     tokens = frame.tokens.copy()
     tokens[frame.lost] = prior.guesses(logs, np.flatnonzero(frame.lost), len(tokens))
     return tokenizer.detokenize(frame.with_tokens(tokens))
+
+
+def whole_picture(
+    frame: TokenFrame, tokenizer: PictureTokenizer, find_prior: Callable[[], Prior | None]
+) -> np.ndarray:  # fmt: skip
+    """Decode a received frame. Of a thinned one that was made whole, what the prior expects is shown in place of the
+    tokens that were not sent, rather than guesses of them.
+
+    Args:
+        frame: a frame of the tokenizer's codebook and grid; lost tokens are grey.
+        tokenizer: the tokenizer.
+        find_prior: function that returns the prior of the tokens, if there is one; called for thinned frames.
+
+    Returns:
+        uint8 (size, size, 3).
+
+    Raises:
+        ModelError: the prior does not fit the frame.
+        ParameterError: the frame's rule does not fit its grid.
+    """
+    if not frame.thinning or frame.lost.any() or not shows_mixtures(tokenizer):
+        return tokenizer.detokenize(frame)
+    prior = find_prior()
+    if prior is None:
+        return tokenizer.detokenize(frame)
+    sent = sent_mask(frame.thinning, frame.grid)
+    return filled_picture(frame.with_tokens(np.where(sent, frame.tokens, LOST)), prior, tokenizer)
 
 
 def shows_mixtures(tokenizer: PictureTokenizer) -> bool:
@@ -61,7 +90,7 @@ def expected_picture(frame: TokenFrame, prior: Prior, tokenizer: "VQTokenizer") 
     logs = _predicted(frame, prior)
     if logs is None:
         return tokenizer.detokenize(frame)
-    return tokenizer.decode_expected(frame.tokens, frame.lost, logs, concealing=False)
+    return tokenizer.decode_expected(frame.tokens, frame.lost, logs)
 
 
 def _predicted(frame: TokenFrame, prior: Prior) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tokcom.device import network_bytes
 from tokcom.errors import ParameterError
+from tokcom.frame import TokenFrame
 from tokcom.tokenizers.concealing import ConcealingNetwork, mean_vectors
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 from tokcom.tokenizers.rate_distortion import RateDistortionSearch
@@ -27,6 +28,7 @@ class VQTokenizer(PictureTokenizer):
         search: search that improves the encoder's tokens; None for none.
         visits: number of search passes per picture; 0 keeps the encoder's tokens.
         concealing: decoder of pictures some of whose tokens were lost; None if there is none.
+        thinned: decoder of pictures of which only some tokens were sent; None if there is none.
 
     Raises:
         ParameterError: `visits` is negative, or positive without a search.
@@ -34,18 +36,18 @@ class VQTokenizer(PictureTokenizer):
 
     def __init__(
         self, network: VQAutoencoder, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0,
-        concealing: ConcealingNetwork | None = None,
+        concealing: ConcealingNetwork | None = None, thinned: ConcealingNetwork | None = None,
     ):  # fmt: skip
         if visits < 0 or (visits and search is None):
             raise ParameterError(f"visits is {visits}; it must be 0 without a search, and at least 0 with one")
         config = network.config
         self.search, self.visits = search, visits
-        self.network, self.concealing = network, concealing
+        self.network, self.concealing, self.thinned = network, concealing, thinned
         self.codebook = codebook
         self.codebook_size = config.codebook_size
         self.image_size = config.image_size
         self.grid = self._grid(config)
-        self.n_bytes = network_bytes(network) + (0 if concealing is None else network_bytes(concealing))
+        self.n_bytes = sum(network_bytes(each) for each in (network, concealing, thinned) if each is not None)
 
     @staticmethod
     def _grid(config: object) -> tuple[int, ...]:
@@ -58,17 +60,22 @@ class VQTokenizer(PictureTokenizer):
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         return self._together(self._decoded, torch.from_numpy(tokens.astype(np.int64))).numpy()
 
+    def decoder_of(self, frame: TokenFrame) -> ConcealingNetwork | None:
+        """Return the decoder that was trained on pictures that lack tokens as a frame does; None if there is none."""
+        return self.thinned if frame.thinning and self.thinned is not None else self.concealing
+
     def decode_expected(
-        self, tokens: np.ndarray, lost: np.ndarray, log_probabilities: np.ndarray, concealing: bool = True
-    ) -> np.ndarray:
+        self, tokens: np.ndarray, lost: np.ndarray, log_probabilities: np.ndarray,
+        decoder: ConcealingNetwork | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Decode a picture some of whose tokens were lost, given what a prior expects in their place.
 
         Args:
             tokens: int (n,); values at lost places are ignored.
             lost: bool (n,).
             log_probabilities: float32 (lost tokens, codebook_size), natural ones of the prior.
-            concealing: use the decoder that was trained on such pictures, if there is one; otherwise decode the means
-                of the code vectors, which have less squared error than the likeliest words.
+            decoder: decoder that was trained on such pictures; None to decode the means of the code vectors, which have
+                less squared error than the likeliest words.
 
         Returns:
             uint8 (image_size, image_size, 3).
@@ -78,8 +85,8 @@ class VQTokenizer(PictureTokenizer):
         gone = torch.from_numpy(lost).reshape(1, *self.grid).to(codes.device)
         logs = torch.from_numpy(log_probabilities).to(codes.device)
         with torch.inference_mode():
-            if concealing and self.concealing is not None:
-                shown = self.concealing(self.network, known, gone, logs)
+            if decoder is not None:
+                shown = decoder(self.network, known, gone, logs)
             else:
                 shown = self.network.decode_vectors(mean_vectors(codes, known, gone, logs.exp()))
             return as_pictures(shown.float())[0].cpu().numpy()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument(
     "part",
     type=click.Choice(
-        ["tokenizer", "maskgit", "decoder", "classifier", "following", "conditions", "concealing", "sounds"]
+        ["tokenizer", "maskgit", "decoder", "classifier", "following", "conditions", "concealing", "thinned", "sounds"]
     ),
 )
 @click.option(
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    help="Total number of steps. [default: 7000, 6000, 2200, 4000, 1000, 200, 2000 and 400; none for photographs]",
+    help="Total number of steps. [default: 7000, 6000, 2200, 4000, 1000, 200, 2000, 600 and 400; none for photographs]",
 )
 @click.option("--minutes", type=float, help="Total number of minutes, instead of steps; schedules follow the clock.")
 @click.option(
     "--batch",
     type=click.IntRange(1),
-    help="Pictures per step. [default: 32; classifier 64; following, conditions 16; photographs 96, 256 on a GPU, else "
-    "8, 32]",
+    help="Pictures per step. [default: 32; classifier 64; following, conditions, thinned 16; photographs 96, 256 on a "
+    "GPU, else 8, 32]",
 )
 @seed_option
 @click.option("--small", is_flag=True, help="Thumbnails: a maskgit small enough for a device, beside the model's own.")
 @click.option(
     "--visits",
     type=click.IntRange(0),
-    help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4; concealing 8]",
+    help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4; concealing 8; thinned 0]",
 )
 @click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @click.option("--private", is_flag=True, help="Thumbnails: a maskgit that tells little of any picture (DP-SGD).")
@@ -118,6 +118,9 @@ def train(
 
     Part concealing decodes pictures some of whose tokens were lost; tokenizer and maskgit stay as they are.
 
+    Part thinned decodes pictures of which a ranking chose the tokens that are sent, so that what they show is
+    recognised, by the features of EfficientNet-Lite2. It starts from concealing.
+
     With --private, the card tells the epsilon of maskgit's training; the tokenizer's pictures are not protected.
 
     With --size, tokenizer and maskgit are those of a model for photographs, trained on a GPU if there is one.
@@ -133,8 +136,8 @@ def train(
     settings = _photograph_settings(part, given) if "size" in given else None
     if small and (part != "maskgit" or settings is not None):
         raise click.UsageError("--small goes with maskgit, without --size")
-    if visits is not None and (part not in ("maskgit", "following", "concealing") or settings is not None):
-        raise click.UsageError("--visits goes with maskgit, without --size, and with following and concealing")
+    if visits is not None and (part not in ("maskgit", "following", "concealing", "thinned") or settings is not None):
+        raise click.UsageError("--visits goes with maskgit, without --size, and with following, concealing and thinned")
     privacy = _privacy(private, {"epsilon": epsilon, "delta": delta, "clip": clip})
     if private and (part != "maskgit" or settings is not None or warm_start or minutes):
         raise click.UsageError("--private goes with maskgit, without --size, --warm-start and --minutes")
@@ -143,7 +146,8 @@ def train(
             raise click.UsageError(f"--{next(iter(given)).replace('compiled', 'compile')} goes with --size")
         default_steps, default_batch = {
             "tokenizer": (7000, 32), "maskgit": (6000, 32), "decoder": (2200, 32), "classifier": (4000, 64),
-            "following": (1000, 16), "conditions": (200, 16), "concealing": (2000, 32), "sounds": (400, 32),
+            "following": (1000, 16), "conditions": (200, 16), "concealing": (2000, 32), "thinned": (600, 16),
+            "sounds": (400, 32),
         }[part]  # fmt: skip
         steps = steps or (None if minutes else default_steps)
     else:

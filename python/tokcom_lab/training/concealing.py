@@ -67,16 +67,22 @@ class ConcealingTask(Task):
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         pictures, tokens, labels = self._drawn(rng)
-        lost = torch.from_numpy(np.stack([lost_places(self.grid, rng) for _ in tokens]))
+        lost = self._lost(tokens, rng)
         told = np.where(rng.random(self.batch) < LABELLED, labels, self.context.config.num_classes)
         with torch.no_grad(), autocast():
             logs = self._expected(tokens, lost, torch.from_numpy(told))
         with autocast():
             decoded = self._decoded(tokens, lost, logs).float()
-        error = (decoded - pictures).square().mean((1, 2, 3))
-        # Pictures span [-1, 1]: PSNR = 10 log10(4 / MSE).
-        psnr_db = float(10 * torch.log10(4 / error.detach()).mean())
-        return (error + FLAT).log().mean(), {"psnr_db": psnr_db, "lost": float(lost.float().mean())}
+        figures = {"psnr_db": float(psnr_of(decoded.detach(), pictures).mean()), "lost": float(lost.float().mean())}
+        return self._difference(decoded, pictures), figures
+
+    def _lost(self, tokens: Tensor, rng: np.random.Generator) -> Tensor:
+        """Draw the places lost of tokens (batch, n), bool alike."""
+        return torch.from_numpy(np.stack([lost_places(self.grid, rng) for _ in tokens]))
+
+    def _difference(self, decoded: Tensor, pictures: Tensor) -> Tensor:
+        """Compute the loss of decoded pictures."""
+        return ((decoded - pictures).square().mean((1, 2, 3)) + FLAT).log().mean()
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from torch import nn
 from tokcom.adaptation.residual import ResidualModel
 from tokcom.context.acceptance import Acceptance
 from tokcom.errors import ModelError
-from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FORMAT, SMALL_CONTEXT, file_hash
+from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FORMAT, SMALL_CONTEXT, THINNED, file_hash
 from tokcom.models.codebooks import FREQUENCIES
 from tokcom.models.networks import TRAINED_BY
 from tokcom.models.weights import not_finite
@@ -52,7 +52,8 @@ def export_part(
 
     Args:
         folder: the model's folder, whose name is the model's.
-        part: "tokenizer", "context", "small_context", "following", "conditions", "concealing" or "classifier".
+        part: "tokenizer", "context", "small_context", "following", "conditions", "concealing", "thinned" or
+            "classifier".
         family: name of the network's family in `models.families.FAMILIES`.
         network: the trained network; its `config` goes into the card.
         figures: figures measured on the test split with these half-precision weights.
@@ -81,7 +82,7 @@ def export_part(
     card["classes"] = list(classes)
     former_words = card[part]["sha256"] if same_words else ""
     if part == "tokenizer" and not same_words:
-        for former in ("labels", CONCEALING):  # they belong to the previous codebook
+        for former in ("labels", CONCEALING, THINNED):  # they belong to the previous codebook
             card.pop(former, None)
     if part == CONTEXT:
         card.pop(CONDITIONS, None)

@@ -15,7 +15,7 @@ from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.context.sound_encoder import SoundEncoderConfig
 from tokcom.device import device_name
 from tokcom.errors import ModelError, ParameterError
-from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, file_hash
+from tokcom.models.card import CONCEALING, CONDITIONS, CONTEXT, FOLLOWING, SMALL_CONTEXT, THINNED, Card, file_hash
 from tokcom.models.installed import model_card
 from tokcom.models.networks import load_network
 from tokcom.models.published import load_efficientnet_lite, load_sentences
@@ -41,13 +41,15 @@ from tokcom_lab.training.pyramid_decoder import PyramidDecoderTask
 from tokcom_lab.training.sentence_maskgit import SentenceMaskGitTask
 from tokcom_lab.training.sentences import class_phrasings, embedded, phrasings, read_phrasings
 from tokcom_lab.training.sounds import SoundsTask, load_sounds_of, sentences_about
+from tokcom_lab.training.thinned import ThinnedTask
 from tokcom_lab.training.tokenizer import TokenizerTask
 from tokcom_lab.training.tokens import enlarged_tokens, keep_tokens, kept_tokens, tokenized
 
 CROPS = 8
 """Squares cropped from every training picture."""
 SMALL_CROPS = 1
-"""Squares cropped from every training picture for a small MaskGIT, which sees each only a few times."""
+"""Squares cropped from every training picture for a small MaskGIT or a decoder of thinned pictures, which see each only
+a few times."""
 SMALL_MASKGIT = (96, 2, 3)
 """Width, depth and heads of a MaskGIT for a device: 0.46 million parameters at 1024 words."""
 TOLD_PICTURES, MEASURED = 1000, 100
@@ -55,6 +57,8 @@ TOLD_PICTURES, MEASURED = 1000, 100
 CONCEALED_SEARCHED, CONCEALED_VISITS, CONCEALED_MEASURED = 800, 8, 200
 """Pictures whose tokens are searched for the decoder of lossy pictures, search passes of each, and pictures that it is
 measured on."""
+THINNED_MEASURED = 100
+"""Pictures that the decoder of thinned pictures is measured on."""
 VIDEO_VISITS = 4
 """Search passes per frame of a video."""
 PHOTOGRAPH_MASKGIT = (320, 8, 5)
@@ -270,28 +274,56 @@ def train_concealing(request: TrainingRequest, console: Console) -> dict[str, fl
     Raises:
         ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
     """
-    model = str(request.folder)
-    card = model_card(model)
+    card = _thumbnail_card(request)
+    *given, codes = _lossy_material(request, console, CONCEALED_VISITS)
+    task = ConcealingTask(*given, batch=request.batch, seed=request.seed, codes=codes)
+    return _run(request, task, CONCEALING, "concealing", card.classes, console)
+
+
+def train_thinned(request: TrainingRequest, console: Console) -> dict[str, float]:
+    """Train and export the decoder of pictures of which only some tokens are sent; return its figures on the test
+    split. It starts from the decoder of lossy pictures, if the model has one.
+
+    Raises:
+        ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
+    """
+    card, (trunk, _) = _thumbnail_card(request), load_efficientnet_lite(2)
+    *networks, data, searched, test, codes = _lossy_material(request, console, 0, SMALL_CROPS)
+    test = _some_of(test, THINNED_MEASURED, request.seed)
+    task = ThinnedTask(*networks, trunk, data, searched, test, batch=request.batch, seed=request.seed, codes=codes)
+    if CONCEALING in card.content and not request.warm_start:
+        task.model.load_state_dict(load_network(str(request.folder), CONCEALING).state_dict())
+    return _run(request, task, THINNED, "concealing", card.classes, console)
+
+
+def _thumbnail_card(request: TrainingRequest) -> Card:
+    """Read the card of a model for thumbnails."""
+    card = model_card(str(request.folder))
     families = [card.part(part)["family"] for part in ("tokenizer", CONTEXT)]
     if families != ["vq", "maskgit"]:
         raise ModelError(
             f"model {request.model}: its tokenizer and context are {' and '.join(map(repr, families))}; a decoder of "
             "lossy pictures needs 'vq' and 'maskgit', a model for thumbnails"
         )
-    tokenizer, context = load_network(model, "tokenizer"), load_network(model, CONTEXT)
-    visits = CONCEALED_VISITS if request.visits is None else request.visits
-    data, test = _pictures(request, console)
+    return card
+
+
+def _lossy_material(request: TrainingRequest, console: Console, visits: int, crops: int = CROPS) -> tuple:
+    """Return what a decoder of pictures that lack tokens is trained with: the networks of tokenizer and context,
+    pictures to train on, some of them with tokens after `visits` or the visits asked for, pictures to measure on, and
+    the name of the tokens' origin."""
+    model = str(request.folder)
+    visits = visits if request.visits is None else request.visits
+    data, test = _pictures(request, console, crops=crops)
     test = _some_of(test, CONCEALED_MEASURED, request.seed)
     few = _some_of(replace(data, pictures=data.pictures[:, :1]), CONCEALED_SEARCHED if visits else 0, request.seed)
     console.print(f"tokens of {request.model}, found by search (computed once and cached)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(few.labels))
         searched = tokenized(few, model, "train", visits=visits, advance=partial(bar.advance, row))
-    task = ConcealingTask(
-        tokenizer, context, data, (few, searched[:, 0]), test, batch=request.batch, seed=request.seed,
-        codes=key_of(tokens_content(model, visits), card.part(CONTEXT)["sha256"]),
-    )  # fmt: skip
-    return _run(request, task, CONCEALING, "concealing", card.classes, console)
+    codes = key_of(tokens_content(model, visits), model_card(model).part(CONTEXT)["sha256"])
+    networks = load_network(model, "tokenizer"), load_network(model, CONTEXT)
+    return *networks, data, (few, searched[:, 0]), test, codes
 
 
 def train_pyramid(request: TrainingRequest, console: Console) -> dict[str, float]:
@@ -430,7 +462,7 @@ def train_sounds(request: TrainingRequest, console: Console) -> dict[str, float]
 TRAINERS = {
     "tokenizer": train_tokenizer, "maskgit": train_maskgit, "decoder": train_decoder, "classifier": train_classifier,
     "following": train_following, "conditions": train_conditions, "concealing": train_concealing,
-    "sounds": train_sounds,
+    "thinned": train_thinned, "sounds": train_sounds,
 }  # fmt: skip
 PHOTOGRAPH_TRAINERS = {
     "tokenizer": train_pyramid, "maskgit": train_sentence_maskgit, "decoder": train_pyramid_decoder,

@@ -8,10 +8,11 @@ import torch
 
 from tokcom.errors import ModelError
 from tokcom.frame import LOST
-from tokcom.models.card import CONCEALING
+from tokcom.models.card import CONCEALING, THINNED
 from tokcom.models.installed import model_card
 from tokcom.models.zoo import load_context, load_tokenizer
-from tokcom.source.filling import expected_picture, filled_picture
+from tokcom.source.chooser import TokenChooser
+from tokcom.source.filling import expected_picture, filled_picture, whole_picture
 from tokcom.tokenizers.concealing import REACH, ConcealingConfig, ConcealingNetwork, mean_vectors
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 from tokcom_lab.training.export import Run, export_part
@@ -106,8 +107,27 @@ def test_receivers_show_lossy_pictures_by_it(concealing_model):
     assert not np.array_equal(filled_picture(lossy, prior, tokenizer), expected_picture(lossy, prior, tokenizer))
     np.testing.assert_array_equal(filled_picture(frame, prior, tokenizer), tokenizer.detokenize(frame))
     logs = prior.log_probabilities(lossy.tokens[None], lossy.lost[None], [prior.told_with(lossy)])
-    shown = tokenizer.decode_expected(lossy.tokens, lossy.lost, logs)
+    shown = tokenizer.decode_expected(lossy.tokens, lossy.lost, logs, tokenizer.concealing)
     np.testing.assert_array_equal(filled_picture(lossy, prior, tokenizer), shown)
+
+
+def test_thinned_pictures_have_a_decoder_of_their_own(concealing_model):
+    tokenizer, prior, frame = parts(concealing_model)
+    thinned = TokenChooser("spread").thin(frame, 12)
+    lossy = frame.with_tokens(thinned.tokens)
+    np.testing.assert_array_equal(filled_picture(thinned, prior, tokenizer), filled_picture(lossy, prior, tokenizer))
+    own = ConcealingNetwork(tokenizer.concealing.config)
+    torch.nn.init.normal_(own.head.weight, std=0.5)
+    export_part(concealing_model, THINNED, "concealing", own, {}, RUN, ("cat", "dog", "owl"))
+    tokenizer, prior, _ = parts(concealing_model)
+    assert tokenizer.decoder_of(thinned) is tokenizer.thinned and tokenizer.decoder_of(lossy) is tokenizer.concealing
+    shown = filled_picture(thinned, prior, tokenizer)
+    assert not np.array_equal(shown, filled_picture(lossy, prior, tokenizer))
+    # What the receiver guessed is no better than what it expects.
+    guessed = thinned.with_tokens(np.where(thinned.lost, 3, thinned.tokens))
+    np.testing.assert_array_equal(whole_picture(guessed, tokenizer, lambda: prior), shown)
+    np.testing.assert_array_equal(whole_picture(guessed, tokenizer, lambda: None), tokenizer.detokenize(guessed))
+    np.testing.assert_array_equal(whole_picture(thinned, tokenizer, lambda: prior), tokenizer.detokenize(thinned))
 
 
 def test_without_it_they_show_means(tiny_model):

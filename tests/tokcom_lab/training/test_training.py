@@ -15,6 +15,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from tokcom.context.condition import Condition
+from tokcom.context.efficientnet_lite import EfficientNetLite
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import CheckpointError, DatasetError, ModelError, ParameterError
 from tokcom.models.zoo import load_classifier, load_context, load_tokenizer
@@ -251,6 +252,22 @@ def test_a_decoder_of_lossy_pictures_becomes_a_part_of_the_model(data, tmp_path,
     assert card["concealing"]["tokenizer"] == card["tokenizer"]["sha256"]
     assert {"psnr_db_25", "psnr_db_25_mean"} <= card["concealing"]["figures"].keys()
     assert load_tokenizer(str(folder)).concealing.config.width == 16
+
+
+def test_a_decoder_of_thinned_pictures_begins_with_that_of_lossy_ones(data, tmp_path, runs_in_small, monkeypatch):
+    trunk = EfficientNetLite(2).eval().requires_grad_(False)
+    monkeypatch.setattr(runs, "load_efficientnet_lite", lambda version: (trunk, None))
+    request = TrainingRequest(
+        data, tmp_path / "models", "mine", tmp_path / "work", 1, 2, 0, False, "train it", visits=0
+    )
+    for part in ("tokenizer", "maskgit", "concealing", "thinned"):
+        TRAINERS[part](request, QUIET)
+    folder = tmp_path / "models" / "mine"
+    card = json.loads((folder / "card.json").read_text())
+    assert card["thinned"]["tokenizer"] == card["tokenizer"]["sha256"] and card["thinned"]["family"] == "concealing"
+    assert {"psnr_db_35", "lite2_cosine_50_mean"} <= card["thinned"]["figures"].keys()
+    found = load_tokenizer(str(folder))
+    torch.testing.assert_close(found.thinned.stem.bias, found.concealing.stem.bias, atol=5e-3, rtol=0)
 
 
 def test_the_decoder_and_the_search_improve_in_turns(tmp_path):
