@@ -151,12 +151,8 @@ def train(
         }[part]  # fmt: skip
         steps = steps or (None if minutes else default_steps)
     else:
-        on_gpu = settings.device.type == "cuda"
-        default_batch = {
-            "tokenizer": 96 if on_gpu else 8,
-            "maskgit": 256 if on_gpu else 32,
-            "decoder": 96 if on_gpu else 8,
-        }[part]
+        on_gpu, on_processors = (256, 32) if part == "maskgit" else (96, 8)
+        default_batch = on_gpu if settings.device.type == "cuda" else on_processors
     Budget(steps, minutes)
     batch = batch or default_batch
     command = recorded_command(steps=None if minutes else steps, batch=batch)

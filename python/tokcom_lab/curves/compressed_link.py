@@ -36,8 +36,8 @@ WRONG = 1e-3
 """Largest share of wrong frames that counts as arriving."""
 PSNR_LOSS_DB = 0.1
 """Largest loss of PSNR that counts as equal, for schemes whose wrong tokens are not lost frames."""
-ROOM_DB = {"raw, Viterbi": 0.5, "compressed": 0.5, "raw, list": 0.5, "raw, context": 3.0}
-"""Distance in dB below an MCS's threshold within which a scheme is tried."""
+ROOM_DB = {"alone": 0.5, "raw, list": 0.5, "raw, context": 3.0}
+"""Distance in dB below an MCS's threshold within which packets that are decoded alone, or a scheme, are tried."""
 SLOWEST = ("raw, list", "raw, context")
 
 
@@ -134,8 +134,7 @@ class CompressedLinkBench:
         self, scheme: str, esn0_db: float, packets: int, per_packet: int, words: int, frames: int,
         airtime: Callable[[Mcs], float],
     ) -> SchemePoint:  # fmt: skip
-        bits, listed = per_packet * bits_per_token(words), words == 2
-        room_db = ROOM_DB["compressed" if listed else "raw, Viterbi"]
+        bits, listed, room_db = per_packet * bits_per_token(words), words == 2, ROOM_DB["alone"]
         rows = sorted(mcs_table(), key=airtime)
         for mcs in [row for row in rows if row.thresholds_db(bits, listed)[1] <= esn0_db + room_db] or rows[-1:]:
             wrong = frames_wrong(mcs, packets, per_packet, words, esn0_db, frames, self.seed)

@@ -116,9 +116,7 @@ class PyramidTask(Task):
     learning_rate = 1e-3
     critic_from = voice_from = ADVERSARIAL_FROM
     voice_ramp = ADVERSARIAL_RAMP
-    features_at_first = FEATURES_AT_FIRST
-    critic_rate = CRITIC_RATE
-    adversarial = ADVERSARIAL
+    critic_rate, critic_most = CRITIC_RATE, ADVERSARIAL[2]
 
     def __init__(
         self, config: PyramidConfig, train: Dataset, test: Dataset, trunk: EfficientNetLite, *, batch: int = 96,
@@ -220,33 +218,38 @@ class PyramidTask(Task):
         figures."""
         model, leaf = self.model, decoded.requires_grad_()
         window = self._window(rng)
-        adversarial = self.criticised
+        heard = self.heard
         with torch.no_grad():
             sent, sent_pooled = self._features(window(pictures))
         shown, shown_pooled = self._features(window(leaf))
         perceptual, semantic = feature_distance(sent, shown), semantic_distance(sent_pooled, shown_pooled)
-        first = self.features_at_first
-        risen = 1.0 if first == 1 else min(1.0, self.share / FEATURES_RAMP)
+        risen = self.risen
         value = (
             log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
-            + self.weights["perceptual"] * (first + (1 - first) * risen) * perceptual
+            + self.weights["perceptual"] * (FEATURES_AT_FIRST + (1 - FEATURES_AT_FIRST) * risen) * perceptual
             + self.weights["semantic"] * risen * semantic
         )  # fmt: skip
-        (gradient,) = torch.autograd.grad(value, leaf, retain_graph=adversarial)
+        (gradient,) = torch.autograd.grad(value, leaf, retain_graph=heard)
         self.measured_sharpness = sharpness(decoded.detach().clamp(-1, 1), pictures)
         figures = {"features": perceptual.detach(), "sharpness": self.measured_sharpness}
         critic = decoded.new_zeros(())
-        if adversarial:
+        if heard:
             with autocast(self.device):
                 fooling = fooling_loss(model.critic(window(leaf), [shown[stage] for stage in STAGES]))
             (against,) = torch.autograd.grad(fooling, leaf)
             gradient = balanced(gradient, against, self.voice * model.adversarial)
+        if self.criticised:
             with autocast(self.device):
                 real = model.critic(window(pictures), [sent[stage] for stage in STAGES])
                 fake = model.critic(window(decoded.detach()), [shown[stage].detach() for stage in STAGES])
             critic = critic_loss(real, fake)
             figures |= {"critic": critic.detach(), "critic_weight": model.adversarial}
         return value.detach(), gradient, critic, figures
+
+    @property
+    def risen(self) -> float:
+        """Share to which the weights of features have risen, 0 to 1."""
+        return min(1.0, self.share / FEATURES_RAMP)
 
     @property
     def criticised(self) -> bool:
@@ -257,6 +260,11 @@ class PyramidTask(Task):
     def voice(self) -> float:
         """Share of the critic's weight that counts, 0 to 1."""
         return min(1.0, max(0.0, (self.share - self.voice_from) / self.voice_ramp))
+
+    @property
+    def heard(self) -> bool:
+        """Whether the critic counts by now."""
+        return self.criticised and self.voice > 0
 
     @torch.no_grad()
     def moved(self) -> None:
@@ -271,10 +279,9 @@ class PyramidTask(Task):
         """Adjust the critic's weight to the sharpness of what was decoded."""
         model = self.model
         model.sharpness.lerp_(self.measured_sharpness, 0.02)
-        if self.criticised and self.voice:
-            _, least, most = self.adversarial
+        if self.heard:
             model.adversarial.mul_(torch.exp(STEERING * (self.weights["sharpness"] - model.sharpness)))
-            model.adversarial.clamp_(least, most)
+            model.adversarial.clamp_(ADVERSARIAL[1], self.critic_most)
 
     def evaluate(self) -> dict[str, float]:
         """Measure the encoder's tokens on the test pictures: PSNR, sharpness over all, distance of EfficientNet-Lite0's

@@ -44,9 +44,8 @@ class PyramidDecoderTask(PyramidTask):
     name = "decoder"
     learning_rate = 2e-4
     critic_from, voice_from, voice_ramp = 0.0, 0.12, 0.2
-    features_at_first = 1.0
-    critic_rate = 1e-3
-    adversarial = (0.2, 0.05, 0.4)
+    critic_rate, critic_most = 1e-3, 0.4
+    risen = 1.0
 
     def __init__(
         self, config: PyramidConfig, train: Dataset, test: Dataset, trunk: EfficientNetLite, context: MaskGitNetwork, *,

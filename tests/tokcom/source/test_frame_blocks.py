@@ -82,6 +82,15 @@ def test_blocks_of_an_uneven_frame_are_equally_long(blocks):
     assert decode(coded, without_tokens(frame), prior, wanted) == frame
 
 
+def test_uneven_blocks_are_divided_once_more_by_their_lengths(prior, sample, monkeypatch):
+    """No frame takes longer packets than at the first division, and some take shorter ones."""
+    frames, wanted = [sample(prior, seed) for seed in range(8)], SourceSettings(4, blocks=4)
+    again = [max(map(len, encode(frame, prior, wanted))) for frame in frames]
+    monkeypatch.setattr("tokcom.source.frame_blocks.DIVISIONS", 1)
+    once = [max(map(len, encode(frame, prior, wanted))) for frame in frames]
+    assert all(a <= b for a, b in zip(again, once, strict=True)) and sum(again) < sum(once)
+
+
 def test_no_region_exceeds_the_largest_number_of_tokens(prior, uneven):
     for most in (16, 17, 20, 64):
         sizes = [len(region.places) for region in regions_of(encode(uneven, prior, SourceSettings(4, 4), most), (8, 8))]

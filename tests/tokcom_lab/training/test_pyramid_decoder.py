@@ -7,7 +7,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from tokcom.context.efficientnet_lite import EfficientNetLite
 from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom_lab.training.dataset import Dataset
@@ -19,16 +18,6 @@ QUIET = Console(file=io.StringIO())
 CONFIG = PyramidConfig(
     32, 8, 32, 4, encoder_widths=(8, 12), encoder_blocks=(1, 1), decoder_widths=(12, 8, 8), decoder_blocks=(1, 1, 1)
 )
-
-
-@pytest.fixture(scope="module")
-def trunk():
-    torch.manual_seed(1)
-    made = EfficientNetLite(0).eval().requires_grad_(False)
-    for module in made.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight)
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +11,6 @@ from tokcom.cli.options import Names, Numbers, WholeNumbers, drawing_option, jso
 from tokcom.cli.output import progress_bar, show, write_json
 from tokcom_lab.cli.bench.material import many_pictures, photographs_of, with_tokens
 from tokcom_lab.cli.options import data_option, images_option
-
-if TYPE_CHECKING:
-    pass
 
 PARTS = "tokens", "mismatch", "text", "messages", "link", "adaptive"
 SCHEMES = "raw", "compressed"
