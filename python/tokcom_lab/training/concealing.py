@@ -25,7 +25,7 @@ WARM_UP = 16
 """Datagrams before a picture's, after which the path has forgotten that it began without losses."""
 LABELLED = 0.75
 """Share of the pictures with which the context model is told the label."""
-SEARCHED = 0.75
+SEARCHED = 0.5
 """Share of the pictures with tokens found by search."""
 MEASURED_DATAGRAMS = (1, 2, 4)
 """Lost datagrams of the pictures that are measured, of 8."""

@@ -54,9 +54,9 @@ SMALL_MASKGIT = (96, 2, 3)
 """Width, depth and heads of a MaskGIT for a device: 0.46 million parameters at 1024 words."""
 TOLD_PICTURES, MEASURED = 1000, 100
 """Pictures on which a map of sentences, which is small, is trained and measured."""
-CONCEALED_SEARCHED, CONCEALED_VISITS, CONCEALED_MEASURED = 800, 8, 200
-"""Pictures whose tokens are searched for the decoder of lossy pictures, search passes of each, and pictures that it is
-measured on."""
+LOSSY_SEARCHED, LOSSY_VISITS, LOSSY_MEASURED = 800, 8, 200
+"""Pictures whose tokens are searched for a decoder of pictures that lack tokens, search passes of each, and pictures that
+it is measured on."""
 THINNED_MEASURED = 100
 """Pictures that the decoder of thinned pictures is measured on."""
 VIDEO_VISITS = 4
@@ -275,7 +275,7 @@ def train_concealing(request: TrainingRequest, console: Console) -> dict[str, fl
         ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
     """
     card = _thumbnail_card(request)
-    *given, codes = _lossy_material(request, console, CONCEALED_VISITS)
+    *given, codes = _lossy_material(request, console)
     task = ConcealingTask(*given, batch=request.batch, seed=request.seed, codes=codes)
     return _run(request, task, CONCEALING, "concealing", card.classes, console)
 
@@ -288,7 +288,7 @@ def train_thinned(request: TrainingRequest, console: Console) -> dict[str, float
         ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
     """
     card, (trunk, _) = _thumbnail_card(request), load_efficientnet_lite(2)
-    *networks, data, searched, test, codes = _lossy_material(request, console, 0, SMALL_CROPS)
+    *networks, data, searched, test, codes = _lossy_material(request, console, SMALL_CROPS)
     test = _some_of(test, THINNED_MEASURED, request.seed)
     task = ThinnedTask(*networks, trunk, data, searched, test, batch=request.batch, seed=request.seed, codes=codes)
     if CONCEALING in card.content and not request.warm_start:
@@ -308,15 +308,15 @@ def _thumbnail_card(request: TrainingRequest) -> Card:
     return card
 
 
-def _lossy_material(request: TrainingRequest, console: Console, visits: int, crops: int = CROPS) -> tuple:
+def _lossy_material(request: TrainingRequest, console: Console, crops: int = CROPS) -> tuple:
     """Return what a decoder of pictures that lack tokens is trained with: the networks of tokenizer and context,
-    pictures to train on, some of them with tokens after `visits` or the visits asked for, pictures to measure on, and
-    the name of the tokens' origin."""
+    pictures to train on, some of them with tokens found by search, pictures to measure on, and the name of the tokens'
+    origin."""
     model = str(request.folder)
-    visits = visits if request.visits is None else request.visits
+    visits = LOSSY_VISITS if request.visits is None else request.visits
     data, test = _pictures(request, console, crops=crops)
-    test = _some_of(test, CONCEALED_MEASURED, request.seed)
-    few = _some_of(replace(data, pictures=data.pictures[:, :1]), CONCEALED_SEARCHED if visits else 0, request.seed)
+    test = _some_of(test, LOSSY_MEASURED, request.seed)
+    few = _some_of(replace(data, pictures=data.pictures[:, :1]), LOSSY_SEARCHED if visits else 0, request.seed)
     console.print(f"tokens of {request.model}, found by search (computed once and cached)")
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("pictures", total=len(few.labels))
