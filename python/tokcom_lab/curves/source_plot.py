@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from tokcom_lab.curves.context_plot import save
 
+LEAST_DB = 15.0
+"""PSNR at which its axis begins."""
 COLOURS = ("#8a8f98", "#111", "#2f6fb7", "#0b7a5f", "#c2571a", "#5a3d8a", "#b9bec6")
 
 
@@ -59,18 +61,20 @@ def draw_relevance(rows: Sequence[dict], path: Path) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     names = [row["rule"] for row in quiet if row["share_sent"] == shares[0]][::-1]
     everything = next(row for row in quiet if row["rule"] == "all tokens")
-    for axis, name, label in zip(axes, ("accuracy", "psnr_db"), ("judge's accuracy", "PSNR (dB)"), strict=True):
+    for axis, name, label, start in zip(
+        axes, ("accuracy", "psnr_db"), ("judge's accuracy", "PSNR (dB)"), (0.0, LEAST_DB), strict=True
+    ):
         for number, share in enumerate(shares):
             found = {row["rule"]: row[name] for row in quiet if row["share_sent"] == share}
             height = 0.8 / len(shares)
             places = np.arange(len(names)) + (0.5 * (len(shares) - 1) - number) * height
-            values = [found[rule] for rule in names]
-            axis.barh(places, values, height, color=COLOURS[2 + number], label=f"{share:.0%} of the tokens")
+            values = [max(found[rule] - start, 0.0) for rule in names]
+            axis.barh(places, values, height, left=start, color=COLOURS[2 + number], label=f"{share:.0%} of the tokens")
         axis.axvline(everything[name], color="#111", linewidth=1, linestyle="--", label="all tokens")
         axis.set_xlabel(label)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_yticks(np.arange(len(names)), names)
-    axes[1].set_xlim(left=15)
+    axes[1].set_xlim(left=LEAST_DB)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     save(figure, path)
 

@@ -55,8 +55,8 @@ SMALL_MASKGIT = (96, 2, 3)
 TOLD_PICTURES, MEASURED = 1000, 100
 """Pictures on which a map of sentences, which is small, is trained and measured."""
 LOSSY_SEARCHED, LOSSY_VISITS, LOSSY_MEASURED = 800, 8, 200
-"""Pictures whose tokens are searched for a decoder of pictures that lack tokens, search passes of each, and pictures that
-it is measured on."""
+"""Pictures whose tokens are searched for a decoder of pictures that lack tokens, search passes of each, and pictures
+that it is measured on."""
 THINNED_MEASURED = 100
 """Pictures that the decoder of thinned pictures is measured on."""
 VIDEO_VISITS = 4
