@@ -34,13 +34,13 @@ def task(trunk, **settings):
 
 
 def test_a_few_steps_lower_the_error(trunk, tmp_path):
-    learner = task(trunk, sharpness=0.0, perceptual=0.0, semantic=0.0, seed=1)
+    learner = task(trunk, sharpness=0.0, perceptual=0.0, semantic=0.0, seed=2)
     learner.learning_rate = 3e-3  # at higher ones, what is gained depends on the processor's rounding
     before = learner.measured()
-    train(learner, steps=150, checkpoint=tmp_path / "run.safetensors", console=QUIET)
+    train(learner, steps=250, checkpoint=tmp_path / "run.safetensors", console=QUIET)
     after = learner.measured()
-    assert after["psnr_db"] > before["psnr_db"] + 0.3
-    assert after["codes_used"] > before["codes_used"]
+    assert after["psnr_db"] > before["psnr_db"] + 2
+    assert after["lite0_distance"] < before["lite0_distance"] and after["codes_used"] > before["codes_used"]
 
 
 def test_a_run_in_two_pieces_ends_where_one_run_does(trunk, tmp_path):
