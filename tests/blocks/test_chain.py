@@ -92,7 +92,7 @@ def test_flowgraph_and_library_agree_bit_for_bit(mcs, labels, profile, snr_db, c
 
     top = Chain(photographs, mcs, labels, profile, snr_db, channel, mode, collector)
     top.start()
-    assert top.recovered.done.wait(120) and top.cqi.done.wait(120) and top.on_air.done.wait(120)
+    assert all(out.done.wait(120) for out in (top.sent, top.received, top.recovered, top.cqi, top.on_air))
     top.stop()
     top.wait()
 
