@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokcom.context.classifier import Classifier
     from tokcom.context.clip_text import ClipText
     from tokcom.tokenizers.concealing import ConcealingNetwork
+    from tokcom.tokenizers.token_search import TokenSearch
     from tokcom.tokenizers.video import VideoTokenizer
 
 
@@ -60,13 +61,10 @@ def load_tokenizer(
             use = partial(use, **{part: _concealing(card, part, network, where)})
     if settings is None:
         return use(network, codebook_name_of(card))
-    rate, usual = _search_settings(card, settings)
+    search_of, rate, usual = _search_settings(card, settings)
     wanted = usual if visits is None else visits
-    search = None
-    if wanted:  # who only shows tokens need not load the context model
-        from tokcom.tokenizers.rate_distortion import RateDistortionSearch
-
-        search = RateDistortionSearch(network, network_of(card, CONTEXT, where).unlabelled, rate)
+    # Who only shows tokens need not load the context model.
+    search = search_of(network, network_of(card, CONTEXT, where).unlabelled, rate) if wanted else None
     return use(network, codebook_name_of(card), search, wanted)
 
 
@@ -78,15 +76,18 @@ def _concealing(card: Card, part: str, tokenizer: "nn.Module", device: "torch.de
     return found
 
 
-def _search_settings(card: Card, settings: dict) -> tuple[float, int]:
-    """Read the rate of the search for tokens, and its usual number of passes, from the card's entry."""
+def _search_settings(card: Card, settings: dict) -> tuple[type["TokenSearch"], float, int]:
+    """Read the kind of the search for tokens, its rate and its usual number of passes from the card's entry."""
+    from tokcom.tokenizers.token_search import PICTURES, SEARCHES
+
     try:
+        search = SEARCHES[settings.get("by", PICTURES)]
         rate, usual = float(settings["rate"]), int(settings["visits"])
         if not (math.isfinite(rate) and rate >= 0):
             raise ValueError(f"rate is {rate}")
-    except (TypeError, KeyError, ValueError) as error:
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{card.folder / 'card.json'}: the search of its tokenizer: {error!r}") from None
-    return rate, usual
+    return search, rate, usual
 
 
 def load_video_tokenizer(
@@ -98,15 +99,17 @@ def load_video_tokenizer(
         ModelError: the model has no prior of videos, or no search.
         ParameterError: the device is onnx.
     """
+    from tokcom.tokenizers.token_search import PICTURES, SEARCHES
     from tokcom.tokenizers.video import VideoTokenizer
 
     card, where = model_card(model), receiving_device(device)
     if where == ONNX:
         raise ParameterError("tokens of videos need PyTorch: device must not be onnx")
-    if "search" not in card.part("tokenizer"):
-        raise ModelError(f"model {card.name} has no search for tokens, which those of videos need")
+    settings = card.part("tokenizer").get("search")
+    search, rate, _ = (None, 0.0, 0) if settings is None else _search_settings(card, settings)
+    if search is not SEARCHES[PICTURES]:
+        raise ModelError(f"model {card.name} has no search for tokens by pictures, which those of videos need")
     alone, following = load_tokenizer(model, visits, where), network_of(card, FOLLOWING, where)
-    rate = float(card.part("tokenizer")["search"]["rate"])
     return VideoTokenizer(alone, following.unlabelled_after, rate, alone.visits)
 
 

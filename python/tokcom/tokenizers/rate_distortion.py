@@ -147,10 +147,16 @@ class RateDistortionSearch:
         masked = torch.zeros_like(tokens, dtype=torch.bool)
         masked[:, row::2, column::2] = True
         nats = torch.zeros(*tokens.shape, self.network.config.codebook_size, device=tokens.device)
-        with autocast(tokens.device):
-            logits = self.prior(tokens.flatten(1), masked.flatten(1))
-        nats[masked] = -logits.float().log_softmax(-1)
+        nats[masked] = nats_at(self.prior, tokens, masked)
         return nats
+
+
+def nats_at(prior: TokenLogits, tokens: Tensor, masked: Tensor) -> Tensor:
+    """Compute each word's cost in nats at the masked ones of tokens, (batch, rows, columns), given the others:
+    float32 (masked tokens, codebook_size)."""
+    with autocast(tokens.device):
+        logits = prior(tokens.flatten(1), masked.flatten(1))
+    return -logits.float().log_softmax(-1)
 
 
 def _cells(error: Tensor, side: int) -> Tensor:

@@ -11,7 +11,7 @@ from tokcom.errors import ParameterError
 from tokcom.frame import TokenFrame
 from tokcom.tokenizers.concealing import ConcealingNetwork, mean_vectors
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
-from tokcom.tokenizers.rate_distortion import RateDistortionSearch
+from tokcom.tokenizers.token_search import TokenSearch
 from tokcom.tokenizers.vq_network import VQAutoencoder, as_input, as_pictures
 
 AT_ONCE = {"cpu": 1, "cuda": 32}
@@ -35,7 +35,7 @@ class VQTokenizer(PictureTokenizer):
     """
 
     def __init__(
-        self, network: VQAutoencoder, codebook: str, search: RateDistortionSearch | None = None, visits: int = 0,
+        self, network: VQAutoencoder, codebook: str, search: TokenSearch | None = None, visits: int = 0,
         concealing: ConcealingNetwork | None = None, thinned: ConcealingNetwork | None = None,
     ):  # fmt: skip
         if visits < 0 or (visits and search is None):

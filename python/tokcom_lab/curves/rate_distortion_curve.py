@@ -14,7 +14,7 @@ from torch import Tensor
 from tokcom.context.maskgit import MaskGit
 from tokcom.errors import ParameterError
 from tokcom.metrics.pictures import psnr_db
-from tokcom.tokenizers.rate_distortion import RateDistortionSearch
+from tokcom.tokenizers.token_search import PICTURES, SEARCHES
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom.tokenizers.vq_network import as_input
 from tokcom_lab.curves.context_curve import MASKED, masked_bits
@@ -28,7 +28,7 @@ class RateDistortionPoint:
     """Figures of the tokens after some search passes.
 
     Attributes:
-        rate: weight of one bit per token in nepers of mean squared error.
+        rate: weight of one bit as the search counts it.
         visits: search passes per picture; 0 for the encoder's tokens.
         psnr_db: mean PSNR over pictures, in dB.
         bits: bits per masked token under the context model, 15% being masked, without CMI.
@@ -44,7 +44,7 @@ class RateDistortionPoint:
 
 def rate_distortion_curve(
     pictures: np.ndarray, tokenizer: VQTokenizer, context: MaskGit, rates: Sequence[float], visits: Sequence[int],
-    seed: int = 0, progress: Callable[[int], None] = lambda done: None,
+    seed: int = 0, progress: Callable[[int], None] = lambda done: None, by: str = PICTURES,
 ) -> Iterator[RateDistortionPoint]:  # fmt: skip
     """Measure the search at several rates and after several numbers of passes.
 
@@ -52,22 +52,26 @@ def rate_distortion_curve(
         pictures: uint8 (n, size, size, 3).
         tokenizer: tokenizer, whose encoder provides the initial tokens.
         context: the receiver's context model.
-        rates: nepers per bit, at least 0.
+        rates: weights of one bit, at least 0: by pictures in nepers of mean squared error, by latents beside the
+            cosine.
         visits: numbers of passes, ascending, at least 0.
         seed: seed of the masks.
         progress: called with the number of passes over pictures done since the last call.
+        by: the search, a key of `SEARCHES`.
 
     Raises:
-        ParameterError: a rate is negative, or visits do not ascend from 0 or above.
+        ParameterError: a rate is negative, visits do not ascend from 0 or above, or there is no such search.
     """
+    if by not in SEARCHES:
+        raise ParameterError(f"by is {by!r}; it must be {' or '.join(SEARCHES)}")
     for rate in rates:
         if not rate >= 0:
-            raise ParameterError(f"rate is {rate}; it must be at least 0 nepers per bit")
+            raise ParameterError(f"rate is {rate}; it must be at least 0 per bit")
     if not visits or min(visits) < 0 or any(a >= b for a, b in pairwise(visits)):
         raise ParameterError(f"visits are {list(visits)}; they must ascend, from 0 or above")
     batches = as_input(pictures).to(tokenizer.network.codebook.device).split(BATCH)
     for rate in rates:
-        search = RateDistortionSearch(tokenizer.network, context.network.unlabelled, rate)
+        search = SEARCHES[by](tokenizer.network, context.network.unlabelled, rate)
         started = time.perf_counter()
         with torch.no_grad():
             tokens = [tokenizer.network.encode(batch.to(tokenizer.network.codebook.dtype)) for batch in batches]
@@ -122,5 +126,5 @@ def draw_rate_distortion(points: Sequence[RateDistortionPoint], path: Path) -> N
     axis.set_ylabel("PSNR (dB)")
     axis.grid(True, color="#d9dde3", linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=9, title="rate, nepers per bit")
+    axis.legend(frameon=False, fontsize=9, title="rate per bit")
     save(figure, path)

@@ -59,7 +59,7 @@ def export_part(
         figures: figures measured on the test split with these half-precision weights.
         run: record of the training.
         classes: names of the labels.
-        search: settings of a tokenizer's search, `rate` and `visits`; None for no search.
+        search: settings of a tokenizer's search, `rate` and `visits`; None for none, or with `same_words` the former.
         more: further entries for the part in the card.
         modality: of a model that has no card yet.
         same_words: whether a tokenizer's words mean what they meant, so that what belongs to them remains.
@@ -81,6 +81,8 @@ def export_part(
     card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else _new_card(folder.name, modality)
     card["classes"] = list(classes)
     former_words = card[part]["sha256"] if same_words else ""
+    if same_words and search is None:
+        search = card[part].get("search")
     if part == "tokenizer" and not same_words:
         for former in ("labels", CONCEALING, THINNED):  # they belong to the previous codebook
             card.pop(former, None)

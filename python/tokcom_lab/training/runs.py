@@ -356,7 +356,7 @@ def train_pyramid_decoder(request: TrainingRequest, console: Console) -> dict[st
     task = PyramidDecoderTask(
         settings.config, data, test, trunk, load_network(model, CONTEXT), batch=request.batch, seed=request.seed,
         device=settings.device, perceptual=settings.perceptual, semantic=settings.semantic,
-        sharpness=settings.sharpness, codes=model_card(model).part(CONTEXT)["sha256"],
+        sharpness=settings.sharpness, compiled=settings.compiled, codes=model_card(model).part(CONTEXT)["sha256"],
     )  # fmt: skip
     classes = model_card(model).classes
     return _run(request, task, "tokenizer", "pyramid", classes, console, same_words=True)

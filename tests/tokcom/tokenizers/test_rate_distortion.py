@@ -161,7 +161,9 @@ def test_weights_of_half_precision_are_searched_with_as_well(tiny_model):
     assert np.abs(half.decode(plain).astype(int) - whole.decode(plain)).max() <= 3
 
 
-@pytest.mark.parametrize("settings", [{"rate": 0.1}, {"rate": "much", "visits": 2}, 7])
+@pytest.mark.parametrize(
+    "settings", [{"rate": 0.1}, {"rate": "much", "visits": 2}, 7, {"by": "guesses", "rate": 0.1, "visits": 2}]
+)
 def test_a_search_that_is_none_is_named(settings, tiny_model):
     with_search(tiny_model, settings)
     with pytest.raises(ModelError, match=r"card\.json: the search of its tokenizer"):

@@ -15,10 +15,9 @@ def measured(tiny_model):
     pictures = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     done = []
 
-    def measure(rates, visits):
-        return list(
-            rate_distortion_curve(pictures, load_tokenizer(model), load_context(model), rates, visits, 0, done.append)
-        )
+    def measure(rates, visits, **by):
+        tokenizer, context = load_tokenizer(model), load_context(model)
+        return list(rate_distortion_curve(pictures, tokenizer, context, rates, visits, 0, done.append, **by))
 
     return pictures, measure, done
 
@@ -42,6 +41,16 @@ def test_bits_are_those_of_the_model(measured, monkeypatch):
         lambda self, tokens, wanted, conditions: np.full((int(wanted.sum()), 32), -np.log(32)),
     )
     assert measured[1]([0.1], [0])[0].bits == pytest.approx(5)
+
+
+def test_by_latents_bits_fall_with_the_rate(measured):
+    """One exchange of every token, at rates beside which the distance counts less and less."""
+    points = measured[1]([0.0, 0.1, 10.0], [0, 1], by="latents")
+    none, some, all_that_counts = (points[number].bits for number in (1, 3, 5))
+    assert points[0].psnr_db == points[1].psnr_db, "without a rate, the nearest codes stay"
+    assert none > some > all_that_counts
+    with pytest.raises(ParameterError, match="by is 'guesses'"):
+        measured[1]([0.1], [1], by="guesses")
 
 
 @pytest.mark.parametrize("rates, visits", [([-0.1], [0]), ([float("nan")], [0]), ([0.1], [2, 1]), ([0.1], [-1])])

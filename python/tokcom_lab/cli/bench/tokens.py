@@ -92,9 +92,16 @@ def mapping(
 @data_option
 @images_option(200, "Photographs.")
 @click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True)
-@click.option("--rates", type=Numbers(), default="0,0.05,0.08,0.12,0.2", show_default=True, help="Nepers per bit.")
+@click.option("--rates", type=Numbers(), default="0,0.05,0.08,0.12,0.2", show_default=True, help="Weights of one bit.")
 @click.option(
     "--visits", type=WholeNumbers(), default="0,1,2,4,6,8,12,20", show_default=True, help="Numbers of search passes."
+)
+@click.option(
+    "--by",
+    type=click.Choice(["pictures", "latents"]),
+    default="pictures",
+    show_default=True,
+    help="Search by the error of decoded pictures (rates in nepers) or by the encoder's latents (beside a cosine).",
 )
 @model_option
 @drawing_option("--svg", "Draw the curves to this file.")
@@ -102,8 +109,8 @@ def mapping(
 @seed_option
 @json_option("Write the figures as JSON")
 def tokens(
-    data: Path | None, images: int, split: str, rates: list[float], visits: list[int], model: str, svg: Path | None,
-    device: str, seed: int, json_file: click.utils.LazyFile | None,
+    data: Path | None, images: int, split: str, rates: list[float], visits: list[int], by: str, model: str,
+    svg: Path | None, device: str, seed: int, json_file: click.utils.LazyFile | None,
 ) -> None:  # fmt: skip
     """Measure PSNR over bits per token, with the search for tokens of better quality and lower cost (half an hour)."""
     from tokcom.device import find_device
@@ -118,14 +125,14 @@ def tokens(
             rate_distortion_curve(
                 photographs.pictures, load_tokenizer(model, 0, find_device(device)),
                 load_context(model, find_device(device)), rates, visits, seed,
-                lambda done: bar.advance(row, done),
+                lambda done: bar.advance(row, done), by,
             )
         )  # fmt: skip
     if svg is not None:
         draw_rate_distortion(points, svg)
     rows = [asdict(point) for point in points]
     if json_file is not None:
-        report = {"photographs": photographs.source, "images": count, "seed": seed, "points": rows}
+        report = {"photographs": photographs.source, "images": count, "seed": seed, "by": by, "points": rows}
         write_json({"command": recorded_command()} | report, json_file)
         return
     show(rows, f"{photographs.source}, {count} photographs")
