@@ -100,19 +100,27 @@ def power() -> str:
 
 @table("token-search")
 def token_search() -> str:
-    """Make the table of the search for tokens."""
+    """Make the table of the search for tokens of `caltech64`."""
+    return _rates("tokens.json", 0.12, "rate, nepers per bit")
+
+
+@table("token-search-photo256")
+def latent_search() -> str:
+    """Make the table of the search for tokens of `photo256`, by latents."""
+    return _rates("tokens-photo256.json", 0.01, "rate per bit")
+
+
+def _rates(name: str, of_card: float, head: str) -> str:
+    """Make a table of rates of a search for tokens, with that of the model's card in bold."""
     found: dict[float, list[dict]] = {}
-    for point in figures("tokens.json")["points"]:
+    for point in figures(name)["points"]:
         found.setdefault(point["rate"], []).append(point)
     visits = ", ".join(str(point["visits"]) for point in next(iter(found.values())))
     rows = []
     for rate, points in found.items():
-        name = f"**{rate:g}**" if rate == 0.12 else f"{rate:g}"
         psnr, bits = (", ".join(f"{point[key]:.2f}" for point in points) for key in ("psnr_db", "bits"))
-        rows.append((name, psnr, bits))
-    return markdown(
-        ("rate, nepers per bit", f"PSNR dB after {visits} passes", "bits per masked token, 15% masked"), rows
-    )
+        rows.append((f"**{rate:g}**" if rate == of_card else f"{rate:g}", psnr, bits))
+    return markdown((head, f"PSNR dB after {visits} passes", "bits per masked token, 15% masked"), rows)
 
 
 @table("mapping-context")

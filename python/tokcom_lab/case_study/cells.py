@@ -38,10 +38,14 @@ from tokcom_lab.case_study.links import (
 from tokcom_lab.case_study.picture_codecs import GREY, CodedPicture, PictureCodec, load_codec
 from tokcom_lab.case_study.schemes import SCHEMES, Scheme
 from tokcom_lab.perceptual import LIKENESSES
+from tokcom_lab.photograph_judge import PhotographJudge
 from tokcom_lab.photograph_tokens import photograph_tokens
 
 MEASURED = tuple(f"tokcom_lab.case_study.{name}" for name in ("cells", "links", "picture_codecs", "schemes"))
 """Modules of the laboratory that determine a cell."""
+JUDGES = ("classifier", "lite2")
+"""What tells the content of pictures: the model's own classifier, or EfficientNet-Lite2, which is larger, knows
+ImageNet's classes and took no part in the training of any model."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class StudySettings:
         free_container: whether the receiver knows the containers of picture codecs, so that they are not sent.
         weights: folder with weights of LPIPS, CLIP and Cheng2020; empty for none.
         device: where the model's networks run, as in `device.find_device`.
+        judge: what compares the content of pictures, one of JUDGES.
     """
 
     model: str
@@ -65,8 +70,11 @@ class StudySettings:
     free_container: bool = False
     weights: str = ""
     device: str = "cpu"
+    judge: str = "classifier"
 
     def __post_init__(self) -> None:
+        if self.judge not in JUDGES:
+            raise ParameterError(f"judge is {self.judge!r}; it must be {' or '.join(JUDGES)}")
         if self.attempts < 1:
             raise ParameterError(f"attempts is {self.attempts}; it must be at least 1")
         case_link(self.link, codebook(self.model), self.channel)
@@ -161,6 +169,7 @@ class _Bench:
         self.codebook = codebook(settings.model)
         self.tokenizer = load_tokenizer(settings.model, device=settings.device)
         self.classifier: Classifier = load_classifier(settings.model, settings.device)
+        self.judge = self.classifier if settings.judge == "classifier" else PhotographJudge()
         self.recoveries = {mode: load_recovery(settings.model, mode, settings.device) for mode in MODES}
         self.link = case_link(settings.link, self.codebook, settings.channel)
         self.likenesses: dict[str, Callable] = {}
@@ -260,21 +269,46 @@ class _Passage:
 
     @cached_property
     def seen(self) -> tuple[np.ndarray, int]:
-        """Classifier's features and label of the picture sent."""
-        classifier = self.bench.classifier
-        return classifier.features(self.job.picture[None])[0], classifier.likeliest(self.job.picture)
+        """The judge's features and class of the picture sent."""
+        judge = self.bench.judge
+        return judge.features(self.job.picture[None])[0], judge.likeliest(self.job.picture)
+
+    @cached_property
+    def _shown(self) -> dict[bytes, tuple[np.ndarray, float]]:
+        """Decoded pictures, and the time in ms that each took, by their tokens: many schemes end with those sent."""
+        return {}
+
+    @cached_property
+    def _compared(self) -> dict[bytes, dict[str, float | None]]:
+        """Likenesses of received pictures."""
+        return {}
+
+    def shown(self, whole: TokenFrame) -> tuple[np.ndarray, float]:
+        """Decode tokens to a picture; return it with the time in ms that it took when it was first decoded."""
+        content = whole.tokens.tobytes()
+        if content not in self._shown:
+            started = time.perf_counter()
+            picture = self.bench.tokenizer.detokenize(whole)
+            self._shown[content] = picture, 1000 * (time.perf_counter() - started)
+        return self._shown[content]
 
     def likeness(self, received: np.ndarray) -> dict[str, float | None]:
         """Measure the similarity of the received picture to the one sent; None for measures that are not installed."""
+        content = received.tobytes()
+        if content not in self._compared:
+            self._compared[content] = self._likeness(received)
+        return self._compared[content]
+
+    def _likeness(self, received: np.ndarray) -> dict[str, float | None]:
         (own, label), sent = self.seen, self.job.picture
         psnr = psnr_db(sent, received)
-        other = self.bench.classifier.features(received[None])[0]
+        other = self.bench.judge.features(received[None])[0]
         measures = self.bench.likenesses
         return {
             "psnr_db": psnr if math.isfinite(psnr) else None,
             "ssim": ssim(sent, received),
             "semantic": float(own @ other / np.sqrt((own @ own) * (other @ other))),
-            "label_kept": float(self.bench.classifier.likeliest(received) == label),
+            "label_kept": float(self.bench.judge.likeliest(received) == label),
             **{name: measures[name](sent, received) if name in measures else None for name in LIKENESSES},
         }
 
@@ -295,9 +329,7 @@ class _Passage:
         if delivery.packets.received is not None:
             whole = self._whole(scheme, delivery.packets)
         ms_recover = 1000 * (time.perf_counter() - started)
-        started = time.perf_counter()
-        picture = _grey(self.job.picture) if whole is None else self.bench.tokenizer.detokenize(whole)
-        ms_pixels = 1000 * (time.perf_counter() - started)
+        picture, ms_pixels = (_grey(self.job.picture), 0.0) if whole is None else self.shown(whole)
         final = np.full_like(sent, LOST) if whole is None else whole.tokens
         wrong = ((final != sent)[positions] & (positions >= 0)).any(axis=1)
         figures = {

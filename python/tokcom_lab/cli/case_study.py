@@ -50,6 +50,13 @@ from tokcom_lab.cli.options import data_option, images_option
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder with weights of LPIPS, CLIP and Cheng2020.",
 )
+@click.option(
+    "--judge",
+    default="classifier",
+    show_default=True,
+    type=click.Choice(["classifier", "lite2"]),
+    help="What compares the content of pictures: the model's classifier, or EfficientNet-Lite2 for photographs.",
+)
 @model_option
 @device_option
 @click.option(
@@ -75,8 +82,8 @@ from tokcom_lab.cli.options import data_option, images_option
 )
 def case_study(
     data: Path | None, images: int, esn0_db: list[float], schemes: list[str], link_name: str,
-    channel: str, seeds: list[int], attempts: int, free_container: bool, weights: Path | None, model: str, device: str,
-    scheduler: str | None, workers: int | None, shown: int, out: Path,
+    channel: str, seeds: list[int], attempts: int, free_container: bool, weights: Path | None, judge: str, model: str,
+    device: str, scheduler: str | None, workers: int | None, shown: int, out: Path,
 ) -> None:  # fmt: skip
     """Run the paper's case study: all schemes on the same photographs, packets, code, modulation and noise.
 
@@ -96,7 +103,7 @@ def case_study(
     from tokcom_lab.photographs import load_photographs
 
     settings = StudySettings(
-        model, link_name, channel, attempts, free_container, str(weights or ""), str(find_device(device))
+        model, link_name, channel, attempts, free_container, str(weights or ""), str(find_device(device)), judge
     )
     for value in esn0_db:
         noise_variance(value)

@@ -9,21 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from tokcom.device import AUTO, find_device
 from tokcom.errors import ParameterError
 from tokcom.metrics.pictures import psnr_db, ssim
 from tokcom.models.installed import model_card
-from tokcom.models.published import load_efficientnet_lite
 from tokcom.models.zoo import load_context, load_tokenizer
-from tokcom.tokenizers.vq_network import as_input
+from tokcom_lab.photograph_judge import PhotographJudge
 from tokcom_lab.photograph_tokens import photograph_tokens
 from tokcom_lab.training.dataset import load_dataset
 
-JUDGE, JUDGE_SIZE = 2, 260
-"""Version of EfficientNet-Lite used as judge, and its input size in pixels; training uses another one, version 0."""
 MASKED = 0.15
 """Share of masked tokens, which the context model predicts."""
 TIMED = 12
@@ -87,7 +83,7 @@ def photograph_quality(
     """
     if n < 1:
         raise ParameterError(f"n is {n}; it must be at least 1 photograph")
-    trunk, names = load_efficientnet_lite(JUDGE)
+    judge = PhotographJudge()
     tokenizer, network = load_tokenizer(model, visits, device), load_context(model, find_device(device)).network
     found = load_dataset(data, "test", size=tokenizer.image_size, crops=1)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found.labels))[:n])
@@ -107,9 +103,9 @@ def photograph_quality(
         shown = tokenizer.decode(tokens[start : start + AT_ONCE])
         figures += [(psnr_db(*pair), ssim(*pair)) for pair in zip(sent, shown, strict=True)]
         energies += [picture_energy(each) for each in (shown, sent)]
-        features = [trunk(_seen(each)) for each in (sent, shown)]
-        top = [names(each).argmax(1) for each in features]
-        cosines = F.cosine_similarity(*features)
+        features = [judge.features(each) for each in (sent, shown)]
+        top = [judge.classes(each) for each in features]
+        cosines = F.cosine_similarity(*map(torch.from_numpy, features))
         alike += list(zip((top[0] == top[1]).tolist(), cosines.tolist(), strict=True))
         progress(len(sent))
     bits_untold, exact_untold = _expected(network, tokens, np.full(n, len(model_card(model).classes)), seed)
@@ -134,11 +130,6 @@ def picture_energy(pictures: np.ndarray) -> float:
     """Sum squared differences of neighbouring pixels, down and across, of uint8 (n, rows, columns, 3)."""
     values = pictures.astype(np.float64)
     return float(sum(np.square(np.diff(values, axis=axis)).sum() for axis in (1, 2)))
-
-
-def _seen(pictures: np.ndarray) -> Tensor:
-    """Convert pictures to the judge's input."""
-    return F.interpolate(as_input(pictures), (JUDGE_SIZE,) * 2, mode="bilinear", antialias=True, align_corners=False)
 
 
 @torch.inference_mode()

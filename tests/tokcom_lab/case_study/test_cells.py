@@ -1,10 +1,14 @@
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tokcom.errors import ParameterError
+from tokcom.tokenizers.vq import VQTokenizer
+from tokcom_lab.case_study import cells
 from tokcom_lab.case_study.cells import StudySettings, absences, measure
 from tokcom_lab.case_study.schemes import SCHEMES, find_schemes
 
@@ -84,7 +88,42 @@ def test_the_cells_of_another_search_or_other_labels_are_others(settings, tiny_m
     assert len(fingerprints) == len(changes)
 
 
+def test_another_judge_sees_other_content_in_the_same_pictures(settings, jobs, monkeypatch):
+    """Half of the judge's features are the picture's mean, half are 1; it tells dark pictures from bright ones."""
+
+    class Mean:
+        def features(self, pictures):
+            return np.stack([[picture.mean() / 255, 1.0] for picture in pictures]).astype(np.float32)
+
+        def likeliest(self, picture):
+            return int(picture.mean() > 127)
+
+    monkeypatch.setattr(cells, "PhotographJudge", Mean)
+    job = replace(jobs[0], esn0_db=4.0, show=True)
+    own, other = measure(settings, job), measure(replace(settings, judge="lite2"), job)
+    for one, another in zip(own, other, strict=True):
+        assert one.picture == another.picture and one.figures["psnr_db"] == another.figures["psnr_db"]
+        received = np.asarray(Image.open(io.BytesIO(another.picture)).convert("RGB"))
+        a, b = Mean().features(np.stack([job.picture, received]))
+        expected = float(a @ b / np.sqrt((a @ a) * (b @ b)))
+        assert another.figures["semantic"] == pytest.approx(expected) != one.figures["semantic"]
+        assert another.figures["label_kept"] == float((job.picture.mean() > 127) == (received.mean() > 127))
+    assert settings.fingerprint() != replace(settings, judge="lite2").fingerprint()
+
+
+def test_what_is_decoded_twice_is_the_same_picture(settings, jobs, monkeypatch):
+    """At a high Es/N0 all schemes end with the tokens that were sent, which are decoded and compared once."""
+    decoded = []
+    usual = VQTokenizer.detokenize
+    monkeypatch.setattr(VQTokenizer, "detokenize", lambda self, frame: decoded.append(frame) or usual(self, frame))
+    found = measure(settings, replace(jobs[1], show=True))
+    assert len(decoded) == 1 and len({cell.picture for cell in found}) == 1 and len(found) == 7
+    assert len({cell.figures["ms_decode"] for cell in found}) == 1
+
+
 def test_wrong_settings_are_named(tiny_model):
+    with pytest.raises(ParameterError, match="judge is 'eye'; it must be classifier or lite2"):
+        StudySettings(str(tiny_model), judge="eye")
     with pytest.raises(ParameterError, match="attempts is 0"):
         StudySettings(str(tiny_model), attempts=0)
     with pytest.raises(ParameterError, match="link is 'x'"):

@@ -12,7 +12,7 @@ from tokcom.context.maskgit_network import MaskGitConfig, MaskGitNetwork
 from tokcom.errors import ModelError, ParameterError
 from tokcom.models.zoo import load_tokenizer
 from tokcom.tokenizers.pyramid_network import PyramidConfig, PyramidVQNetwork
-from tokcom_lab.curves import photograph_quality as bench
+from tokcom_lab import photograph_judge
 from tokcom_lab.curves.photograph_quality import known_labels, photograph_quality, picture_energy
 from tokcom_lab.training.dataset import load_dataset
 from tokcom_lab.training.export import Run, export_part
@@ -22,7 +22,7 @@ from tokcom_lab.training.export import Run, export_part
 def judge(monkeypatch):
     torch.manual_seed(0)
     trunk = EfficientNetLite(0).eval().requires_grad_(False)
-    monkeypatch.setattr(bench, "load_efficientnet_lite", lambda version: (trunk, torch.nn.Linear(1280, 10)))
+    monkeypatch.setattr(photograph_judge, "load_efficientnet_lite", lambda version: (trunk, torch.nn.Linear(1280, 10)))
     return trunk
 
 
@@ -76,7 +76,7 @@ def test_what_is_shown_is_compared_with_what_was_sent(model, data, judge):
 
 
 def test_a_judge_agrees_with_itself_about_the_same_pictures(model, data, judge, monkeypatch):
-    monkeypatch.setattr(bench, "_seen", lambda pictures: torch.zeros(len(pictures), 3, 32, 32))
+    monkeypatch.setattr(photograph_judge, "as_input", lambda pictures: torch.zeros(len(pictures), 3, 32, 32))
     figures = photograph_quality(data, model, 100)
     assert figures.lite2_agreement == 1 and figures.lite2_cosine == pytest.approx(1, abs=1e-5)
 
@@ -92,7 +92,7 @@ def test_without_its_judge_nothing_is_measured(model, data, monkeypatch):
     def missing(version):
         raise ModelError("not installed")
 
-    monkeypatch.setattr(bench, "load_efficientnet_lite", missing)
+    monkeypatch.setattr(photograph_judge, "load_efficientnet_lite", missing)
     with pytest.raises(ModelError, match="not installed"):
         photograph_quality(data, model, 3)
 
