@@ -16,10 +16,6 @@ PIXEL_FLOOR = 1e-3
 COARSE = 4
 """Side in pixels of the squares whose means are compared."""
 COARSE_FLOOR = 3e-4
-TEXTURE_WINDOWS = 8
-"""Windows per side in which textures are compared."""
-TEXTURE_FLOOR = 0.01
-"""Square of a window's covariances, relative to the mean over windows, below which their difference hardly counts."""
 
 
 def log_error(decoded: Tensor, pictures: Tensor) -> Tensor:
@@ -69,39 +65,6 @@ def semantic_distance(sent: Tensor, shown: Tensor) -> Tensor:
     its 1000 outputs themselves are not used, as a decoder would soon learn to fake them.
     """
     return (1 - F.cosine_similarity(sent.float(), shown.float(), dim=1)).mean()
-
-
-def texture_distance(sent: Sequence[Tensor], shown: Sequence[Tensor]) -> Tensor:
-    """Compare the local textures of feature maps (batch, channels, rows, columns), in the mean over stages: 0 if they
-    are equal, about ln 2 if nothing is shown.
-
-    A texture is the covariance of the channels over the positions of a window, whatever their place: a decoder that
-    cannot know where each blade of grass is shows the least error with none, and the least distance of textures with
-    grass (Gatys et al., "Texture synthesis using convolutional neural networks", NIPS 2015; in windows, Sajjadi et al.,
-    "EnhanceNet", ICCV 2017). Each window's difference is relative, so that faint textures count as well.
-    """
-    total = sent[0].new_zeros((), dtype=torch.float32)
-    for a, b in zip(sent, shown, strict=True):
-        wanted, found = _covariances(a), _covariances(b)
-        power = wanted.square().sum((1, 2))
-        total = total + ((wanted - found).square().sum((1, 2)) / (power + TEXTURE_FLOOR * power.mean())).log1p().mean()
-    return total / len(sent)
-
-
-def _covariances(features: Tensor) -> Tensor:
-    """Compute the covariances of channels in each window, (batch * windows, channels, channels); what is left over at
-    the right and the bottom is not used."""
-    side = max(2, features.shape[-1] // TEXTURE_WINDOWS)
-    parts = features.float().unfold(2, side, side).unfold(3, side, side).permute(0, 2, 3, 1, 4, 5)
-    values = parts.flatten(0, 2).flatten(2)
-    values = values - values.mean(2, keepdim=True)
-    return values @ values.transpose(1, 2) / side**2
-
-
-def pixel_differences(pictures: Tensor) -> Tensor:
-    """Compute each pixel's differences from its neighbours below and to the right as channels, (batch, 2 * channels,
-    rows - 1, columns - 1)."""
-    return torch.cat([torch.diff(pictures, dim=2)[..., :-1], torch.diff(pictures, dim=3)[..., :-1, :]], 1)
 
 
 def fooling_loss(verdicts: Sequence[Tensor]) -> Tensor:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -221,36 +220,31 @@ class PyramidTask(Task):
         window = self._window(rng)
         heard = self.heard
         with torch.no_grad():
-            sent = self._features(window(pictures))
-        shown = self._features(window(leaf))
-        unlike, figures = self._unlikeness(sent, shown)
-        value = log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures) + unlike
+            sent, sent_pooled = self._features(window(pictures))
+        shown, shown_pooled = self._features(window(leaf))
+        perceptual, semantic = feature_distance(sent, shown), semantic_distance(sent_pooled, shown_pooled)
+        risen = self.risen
+        value = (
+            log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
+            + self.weights["perceptual"] * (FEATURES_AT_FIRST + (1 - FEATURES_AT_FIRST) * risen) * perceptual
+            + self.weights["semantic"] * risen * semantic
+        )  # fmt: skip
         (gradient,) = torch.autograd.grad(value, leaf, retain_graph=heard)
         self.measured_sharpness = sharpness(decoded.detach().clamp(-1, 1), pictures)
-        figures |= {"sharpness": self.measured_sharpness}
+        figures = {"features": perceptual.detach(), "sharpness": self.measured_sharpness}
         critic = decoded.new_zeros(())
         if heard:
             with autocast(self.device):
-                fooling = fooling_loss(model.critic(window(leaf), [shown.units[stage] for stage in STAGES]))
+                fooling = fooling_loss(model.critic(window(leaf), [shown[stage] for stage in STAGES]))
             (against,) = torch.autograd.grad(fooling, leaf)
             gradient = balanced(gradient, against, self.voice * model.adversarial)
         if self.criticised:
             with autocast(self.device):
-                real = model.critic(window(pictures), [sent.units[stage] for stage in STAGES])
-                fake = model.critic(window(decoded.detach()), [shown.units[stage].detach() for stage in STAGES])
+                real = model.critic(window(pictures), [sent[stage] for stage in STAGES])
+                fake = model.critic(window(decoded.detach()), [shown[stage].detach() for stage in STAGES])
             critic = critic_loss(real, fake)
             figures |= {"critic": critic.detach(), "critic_weight": model.adversarial}
         return value.detach(), gradient, critic, figures
-
-    def _unlikeness(self, sent: "Features", shown: "Features") -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the terms that compare features, and figures."""
-        perceptual, semantic = feature_distance(sent.units, shown.units), semantic_distance(sent.pooled, shown.pooled)
-        risen = self.risen
-        value = (
-            self.weights["perceptual"] * (FEATURES_AT_FIRST + (1 - FEATURES_AT_FIRST) * risen) * perceptual
-            + self.weights["semantic"] * risen * semantic
-        )  # fmt: skip
-        return value, {"features": perceptual.detach()}
 
     @property
     def risen(self) -> float:
@@ -301,18 +295,19 @@ class PyramidTask(Task):
             quality.append(psnr_of(decoded, pictures))
             both = [gradient_energy(each) * len(pictures) for each in (decoded, pictures)]
             energies += torch.stack(both)
-            sent, shown = self._features(pictures), self._features(decoded)
-            distance.append(feature_distance(sent.units, shown.units) * len(pictures))
+            distance.append(feature_distance(self._features(pictures)[0], self._features(decoded)[0]) * len(pictures))
         return {
             "psnr_db": float(torch.cat(quality).mean()), "sharpness": float(energies[0] / energies[1]),
             "lite0_distance": float(torch.stack(distance).sum()) / len(self.test),
         } | use_of_codes(torch.cat(tokens), self.config)  # fmt: skip
 
-    def _features(self, pictures: Tensor) -> "Features":
+    def _features(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Compute unit vectors of the stages (batch, channels, rows, columns), and pooled features (batch,
+        channels)."""
         with autocast(self.device):
             stages = self.trunk.stages(pictures, TAPS)
             pooled = F.relu6(self.trunk.head(stages[-1])).mean((2, 3))
-        return Features(pictures, stages, units(stages), pooled)
+        return units(stages), pooled
 
     def _window(self, rng: np.random.Generator) -> Callable[[Tensor], Tensor]:
         """Make a function that crops one random window from pictures."""
@@ -364,22 +359,6 @@ class PyramidTask(Task):
         """Draw one share per picture between limits, (count, 1, 1)."""
         least, greatest = limits
         return least + (greatest - least) * self._random(count, 1, 1)
-
-
-class Features(NamedTuple):
-    """Features of pictures.
-
-    Attributes:
-        pictures: what they are of.
-        stages: output of each stage, (batch, channels, rows, columns).
-        units: the same as unit vectors.
-        pooled: (batch, channels).
-    """
-
-    pictures: Tensor
-    stages: Sequence[Tensor]
-    units: Sequence[Tensor]
-    pooled: Tensor
 
 
 class _Training(nn.Module):

@@ -1,9 +1,13 @@
 """The autoencoder for photographs: shapes, what its blocks do, how far a wrong token reaches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import convolve
 
+from tokcom.tokenizers import pyramid_network
 from tokcom.tokenizers.pyramid_network import NormalizedBlock, PyramidConfig, PyramidVQNetwork
 from tokcom.tokenizers.vq import VQTokenizer
 
@@ -40,6 +44,20 @@ def test_tokens_are_the_codes_nearest_to_the_latents(network):
     distances = (latents[..., None, :] - network.codebook).square().sum(-1)
     assert torch.equal(network.encode(pictures), distances.argmin(-1))
     assert torch.allclose(latents.norm(dim=-1), torch.ones(2, 8, 8), atol=1e-5)
+
+
+def test_sharpening_adds_what_a_smooth_picture_lacks(network):
+    """Against another implementation of the binomial filter; what is plain stays plain."""
+    tokens = torch.randint(0, 32, (2, 8, 8), generator=torch.Generator().manual_seed(3))
+    plain = network.decode(tokens)
+    sharpened = PyramidVQNetwork(replace(SMALL, sharpening=0.7)).eval().requires_grad_(False)
+    sharpened.load_state_dict(network.state_dict())
+    kernel = np.outer([1, 2, 1], [1, 2, 1])[None, None] / 16
+    expected = plain + 0.7 * (plain - convolve(plain.double().numpy(), kernel, mode="nearest"))
+    assert torch.allclose(sharpened.decode(tokens).double(), expected, atol=1e-5)
+    assert torch.equal(pyramid_network._smoothed(torch.full((1, 3, 4, 4), 0.5)), torch.full((1, 3, 4, 4), 0.5))
+    with pytest.raises(ValueError, match="sharpening is -1; it must be 0 to 4"):
+        replace(SMALL, sharpening=-1)
 
 
 def test_a_block_is_the_identity_until_it_has_learnt():

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,10 +16,8 @@ from tokcom_lab.training.losses import (
     fooling_loss,
     gradient_energy,
     log_error,
-    pixel_differences,
     semantic_distance,
     sharpness,
-    texture_distance,
     units,
 )
 
@@ -54,40 +51,6 @@ def test_the_distance_of_features_is_twice_one_minus_their_cosine():
 def test_the_semantic_distance_is_one_minus_the_cosine():
     a, b = torch.tensor([[3.0, 0.0], [1.0, 1.0]]), torch.tensor([[0.0, 2.0], [4.0, 4.0]])
     assert float(semantic_distance(a, b)) == pytest.approx(0.5)
-
-
-def test_textures_are_alike_wherever_their_parts_lie():
-    """Positions of each window are exchanged, channels alike: covariances stay, features at each place do not."""
-    generator = torch.Generator().manual_seed(3)
-    sent = torch.randn(2, 5, 32, 32, generator=generator)
-    windows = sent.unfold(2, 4, 4).unfold(3, 4, 4).flatten(4)
-    mixed = windows[..., torch.randperm(16, generator=generator)].unflatten(4, (4, 4))
-    shown = mixed.permute(0, 1, 2, 4, 3, 5).reshape(2, 5, 32, 32)
-    assert not torch.allclose(shown, sent)
-    assert float(texture_distance([sent], [shown])) == pytest.approx(0, abs=1e-6)
-    assert float(texture_distance([sent, sent], [sent + 7, sent])) == pytest.approx(0, abs=1e-6), "means do not count"
-
-
-def test_the_distance_of_textures_is_that_of_covariances_relative_to_the_original_s():
-    """Of a contrast c, covariances are c² times the original's. All windows are alike, so the floor adds 1%."""
-    tile = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(4))
-    sent = tile.repeat(1, 1, 8, 8)
-    for contrast in (0.0, 0.5, 2.0):
-        expected = math.log1p((1 - contrast**2) ** 2 / 1.01)
-        assert float(texture_distance([sent], [contrast * sent])) == pytest.approx(expected, rel=1e-4)
-    covariance = np.cov(tile.flatten(2)[0].double().numpy(), bias=True)
-    other = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(5))
-    difference = covariance - np.cov(other.flatten(2)[0].double().numpy(), bias=True)
-    expected = math.log1p(np.square(difference).sum() / np.square(covariance).sum() / 1.01)
-    assert float(texture_distance([sent], [other.repeat(1, 1, 8, 8)])) == pytest.approx(expected, rel=1e-4)
-
-
-def test_differences_of_pixels_are_their_neighbours_minus_they():
-    pictures = torch.rand(2, 3, 5, 6, generator=torch.Generator().manual_seed(6))
-    found = pixel_differences(pictures)
-    assert found.shape == (2, 6, 4, 5)
-    assert torch.equal(found[1, 2, 3, 4], pictures[1, 2, 4, 4] - pictures[1, 2, 3, 4])
-    assert torch.equal(found[0, 3, 1, 2], pictures[0, 0, 1, 3] - pictures[0, 0, 1, 2])
 
 
 def test_a_critic_that_is_sure_loses_nothing_and_one_that_is_not_does():

@@ -91,18 +91,18 @@ def test_the_gradient_at_the_picture_is_that_of_all_terms(trunk):
     top, left = (int(each) for each in rng.integers(0, 32 - side + 1, 2))
     leaf = decoded.clone().requires_grad_()
     cut = [each[:, :, top : top + side, left : left + side] for each in (pictures, leaf)]
-    sent, shown = (learner._features(each) for each in cut)
+    (sent, sent_pooled), (shown, shown_pooled) = (learner._features(each) for each in cut)
     loss = log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
-    loss = loss + 3.0 * feature_distance(sent.units, shown.units) + 2.0 * semantic_distance(sent.pooled, shown.pooled)
+    loss = loss + 3.0 * feature_distance(sent, shown) + 2.0 * semantic_distance(sent_pooled, shown_pooled)
     loss.backward()
     assert torch.allclose(gradient, leaf.grad, rtol=1e-3, atol=1e-6)
     assert float(critic) == 0
     learner.share = 0.0
     _, early, _, _ = learner._at_the_picture(decoded.clone(), pictures, np.random.default_rng(5))
     leaf.grad = None
-    shown = learner._features(leaf[:, :, top : top + side, left : left + side])
+    shown = learner._features(leaf[:, :, top : top + side, left : left + side])[0]
     loss = log_error(leaf, pictures) + COARSE_WEIGHT * coarse_error(leaf, pictures)
-    (loss + feature_distance(sent.units, shown.units)).backward()
+    (loss + feature_distance(sent, shown)).backward()
     assert torch.allclose(early, leaf.grad, rtol=1e-3, atol=1e-6), "at first a third of the features, nothing pooled"
 
 
@@ -228,4 +228,4 @@ def test_a_step_and_a_measurement_stay_on_their_device(trunk, monkeypatch):
             learner.moved()
     pictures = learner.test.at(np.arange(4))
     decoded = learner.exported.decode(learner.exported.encode(pictures))
-    assert tokenizer.psnr_of(decoded, pictures).is_meta and learner._features(decoded).pooled.is_meta
+    assert tokenizer.psnr_of(decoded, pictures).is_meta and learner._features(decoded)[1].is_meta
