@@ -1,11 +1,6 @@
 """Tables of adaptation, the search for tokens, labels, acceptance and the case study."""
 
-import json
-
-from tables import ROOT, figures, markdown, table
-
-PUBLISHED = ROOT / "python" / "tokcom_lab" / "case_study" / "published.json"
-"""The paper's figures."""
+from tables import figures, markdown, table
 
 
 def _policies(file: str = "adaptation.json") -> dict[tuple[str, float], dict[str, dict]]:
@@ -112,7 +107,7 @@ def token_search() -> str:
 @table("token-search-photo256")
 def latent_search() -> str:
     """Make the table of the search for tokens of `photo256`, by latents."""
-    return _rates("tokens-photo256.json", 0.01, "rate per bit")
+    return _rates("tokens-photo256.json", 0.004, "rate per bit")
 
 
 def _rates(name: str, of_card: float, head: str) -> str:
@@ -212,58 +207,6 @@ def _share(value: float, places: int) -> str:
     if value == 0:
         return "0"
     return f"{value:.{places}f}".removeprefix("0") if value < 1 else f"{value:.{places}f}"
-
-
-@table("case-study-photographs-paper")
-def case_study_photographs_paper() -> str:
-    """Make the table of photographs over the paper's link, beside what is published."""
-    found, published = _study("photographs-paper"), json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    points = sorted(found["vqgan"])
-
-    def ours(scheme: str, figure: str, places: int) -> list[str]:
-        return [_share(found[scheme][point][figure], places) for point in points]
-
-    def theirs(figure: str) -> list[str]:
-        return [_share(value, 4 if value < 0.01 else 3) for value in published[figure]]
-
-    rows = [
-        ("PER, published", *theirs("per")),
-        ("PER, ours", *ours("vqgan", "per", 3)),
-        ("TER, published", *theirs("ter_channel")),
-        ("TER, ours", *ours("vqgan", "ter_channel", 4)),
-        ("TCE with repetition, ours", *ours("vqgan+r", "tce", 2)),
-        ('"TER after", published', *theirs("ter_recovered")),
-        ("exact recovery, ours", *ours("tokcom", "exact_recovery", 3)),
-        ("tokens wrong after masking, ours", *ours("tokcom", "ter_recovered", 4)),
-        ("tokens wrong, `context`", *ours("context", "ter_recovered", 4)),
-    ]
-    return markdown(("", *(f"{point:g} dB" for point in points)), rows)
-
-
-SHOWN = ("vqgan+r", "vqgan", "tokcom", "tokcom-nocmi", "list", "context", "context-nocmi", "webp", "avif", "jpeg2000")
-"""Schemes in the tables of photographs."""
-
-
-@table("case-study-photographs-paper-quality")
-def case_study_photographs_paper_quality() -> str:
-    """Make the table of the quality of photographs over the paper's link."""
-    return _quality("photographs-paper")
-
-
-@table("case-study-photographs-k7-quality")
-def case_study_photographs_k7_quality() -> str:
-    """Make the table of the quality of photographs over the link `k7`."""
-    return _quality("photographs-k7")
-
-
-def _quality(study: str) -> str:
-    found = _study(study)
-    points = sorted(found["vqgan"])
-    rows = [("PER", *(_share(found["vqgan"][point]["per"], 3) for point in points))]
-    for name in SHOWN:
-        each = (found[name][point] for point in points)
-        rows.append((f"`{name}`", *(f"{row['psnr_db']:.1f}, {_share(row['semantic'], 3)}" for row in each)))
-    return markdown(("Es/N0 dB", *(f"{point:g}" for point in points)), rows)
 
 
 @table("case-study-psnr")

@@ -52,6 +52,7 @@ ROOMS = {
         "workers",
         "memory",
         "perceptual",
+        "photograph_judge",
         "training",
         "speech",
         "photographs",

@@ -41,7 +41,7 @@ class EntropyConstrainedSearch:
         Args:
             pictures: float (batch, 3, size, size) in [-1, 1].
             tokens: int64 (batch, rows, columns), the initial tokens.
-            visits: number of times that every token is chosen anew, a quarter of them at a time, for which the context
+            visits: number of times that every token is chosen again, a quarter of them at a time, for which the context
                 model is asked about that quarter given the others.
             first: number of earlier visits, which makes no difference here.
 

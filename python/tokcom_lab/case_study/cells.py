@@ -44,7 +44,7 @@ from tokcom_lab.photograph_tokens import photograph_tokens
 MEASURED = tuple(f"tokcom_lab.case_study.{name}" for name in ("cells", "links", "picture_codecs", "schemes"))
 """Modules of the laboratory that determine a cell."""
 JUDGES = ("classifier", "lite2")
-"""What tells the content of pictures: the model's own classifier, or EfficientNet-Lite2, which is larger, knows
+"""Judges of the content of pictures: the model's own classifier, or EfficientNet-Lite2, which is larger, knows
 ImageNet's classes and took no part in the training of any model."""
 
 
@@ -60,7 +60,7 @@ class StudySettings:
         free_container: whether the receiver knows the containers of picture codecs, so that they are not sent.
         weights: folder with weights of LPIPS, CLIP and Cheng2020; empty for none.
         device: where the model's networks run, as in `device.find_device`.
-        judge: what compares the content of pictures, one of JUDGES.
+        judge: judge of the content of pictures, one of JUDGES.
     """
 
     model: str

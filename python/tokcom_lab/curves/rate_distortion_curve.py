@@ -117,10 +117,11 @@ def draw_rate_distortion(points: Sequence[RateDistortionPoint], path: Path) -> N
             [point.bits for point in line], [point.psnr_db for point in line], marker="o", markersize=4, linewidth=1.6,
             color=(0.04 + 0.6 * (1 - shade), 0.30 + 0.35 * shade, 0.65 - 0.3 * shade), label=f"{rate:g}",
         )  # fmt: skip
-        last = line[-1]
+        first, last = line[0], line[-1]
+        beside = {"ha": "right", "xytext": (-6, 3)} if last.bits < first.bits else {"ha": "left", "xytext": (6, 3)}
         axis.annotate(
-            f"{last.visits} visits", (last.bits, last.psnr_db), (5, 3), textcoords="offset points", fontsize=8,
-            color="#555",
+            f"{last.visits} visits", (last.bits, last.psnr_db), textcoords="offset points", fontsize=8, color="#555",
+            **beside,
         )  # fmt: skip
     axis.set_xlabel("bits per masked token, 15% masked, under the context model")
     axis.set_ylabel("PSNR (dB)")
