@@ -1,4 +1,4 @@
-"""Judge of photographs that took no part in any training: EfficientNet-Lite2."""
+"""Judge of photographs that took no part in the training of models for photographs: EfficientNet-Lite2."""
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class PhotographJudge:
         with torch.inference_mode():
             return self._names(torch.from_numpy(features)).argmax(1).numpy()
 
-    def likeliest(self, picture: np.ndarray) -> int:
-        """Find the most likely class of one uint8 picture (size, size, 3)."""
-        return int(self.classes(self.features(picture[None]))[0])
+    def judged(self, picture: np.ndarray) -> tuple[np.ndarray, int]:
+        """Compute the features (1280,) and the most likely class of one uint8 picture (size, size, 3)."""
+        features = self.features(picture[None])
+        return features[0], int(self.classes(features)[0])

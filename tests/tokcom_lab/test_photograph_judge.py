@@ -32,7 +32,8 @@ def test_a_picture_of_any_size_is_of_the_class_that_its_features_name(judge, sid
         pictures[colour, ..., colour] = 255
     features = judge.features(pictures)
     assert np.allclose(features, 2 * np.eye(3) - 1, atol=1e-5) and features.dtype == np.float32
-    assert judge.classes(features).tolist() == [0, 1, 2] == [judge.likeliest(picture) for picture in pictures]
+    assert judge.classes(features).tolist() == [0, 1, 2] == [judge.judged(picture)[1] for picture in pictures]
+    assert np.allclose(judge.judged(pictures[1])[0], features[1])
 
 
 def test_without_its_weights_it_says_so(monkeypatch):

@@ -5,7 +5,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -45,7 +45,7 @@ MEASURED = tuple(f"tokcom_lab.case_study.{name}" for name in ("cells", "links", 
 """Modules of the laboratory that determine a cell."""
 JUDGES = ("classifier", "lite2")
 """Judges of the content of pictures: the model's own classifier, or EfficientNet-Lite2, which is larger, knows
-ImageNet's classes and took no part in the training of any model."""
+ImageNet's classes and took no part in the training of models for photographs."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Bench:
         self.codebook = codebook(settings.model)
         self.tokenizer = load_tokenizer(settings.model, device=settings.device)
         self.classifier: Classifier = load_classifier(settings.model, settings.device)
-        self.judge = self.classifier if settings.judge == "classifier" else PhotographJudge()
+        self.judged = self._classified if settings.judge == "classifier" else PhotographJudge().judged
         self.recoveries = {mode: load_recovery(settings.model, mode, settings.device) for mode in MODES}
         self.link = case_link(settings.link, self.codebook, settings.channel)
         self.likenesses: dict[str, Callable] = {}
@@ -181,6 +181,10 @@ class _Bench:
         blank = np.zeros((1, *[self.tokenizer.image_size] * 2, 3), np.uint8)
         self.recoveries["mask"].recover(self.tokenizer.tokenize(blank[0]).with_tokens(np.full(self.n_tokens, LOST)))
         self.tokenizer.decode(self.tokenizer.encode(blank))  # warm up the networks before any timing
+
+    def _classified(self, picture: np.ndarray) -> tuple[np.ndarray, int]:
+        """Compute the classifier's features and most likely class of one picture."""
+        return self.classifier.features(picture[None])[0], self.classifier.likeliest(picture)
 
     @property
     def n_tokens(self) -> int:
@@ -236,6 +240,10 @@ class _Passage:
     bench: _Bench
     job: Job
     frame: TokenFrame
+    _shown: dict[bytes, tuple[np.ndarray, float]] = field(default_factory=dict)
+    """Decoded pictures, and the time in ms that each took, by their tokens: many schemes end with those sent."""
+    _compared: dict[bytes, dict[str, float | None]] = field(default_factory=dict)
+    """Likenesses of received pictures."""
 
     @cached_property
     def layout_seed(self) -> int:
@@ -270,18 +278,7 @@ class _Passage:
     @cached_property
     def seen(self) -> tuple[np.ndarray, int]:
         """The judge's features and class of the picture sent."""
-        judge = self.bench.judge
-        return judge.features(self.job.picture[None])[0], judge.likeliest(self.job.picture)
-
-    @cached_property
-    def _shown(self) -> dict[bytes, tuple[np.ndarray, float]]:
-        """Decoded pictures, and the time in ms that each took, by their tokens: many schemes end with those sent."""
-        return {}
-
-    @cached_property
-    def _compared(self) -> dict[bytes, dict[str, float | None]]:
-        """Likenesses of received pictures."""
-        return {}
+        return self.bench.judged(self.job.picture)
 
     def shown(self, whole: TokenFrame) -> tuple[np.ndarray, float]:
         """Decode tokens to a picture; return it with the time in ms that it took when it was first decoded."""
@@ -302,13 +299,13 @@ class _Passage:
     def _likeness(self, received: np.ndarray) -> dict[str, float | None]:
         (own, label), sent = self.seen, self.job.picture
         psnr = psnr_db(sent, received)
-        other = self.bench.judge.features(received[None])[0]
+        other, other_label = self.bench.judged(received)
         measures = self.bench.likenesses
         return {
             "psnr_db": psnr if math.isfinite(psnr) else None,
             "ssim": ssim(sent, received),
             "semantic": float(own @ other / np.sqrt((own @ own) * (other @ other))),
-            "label_kept": float(self.bench.judge.likeliest(received) == label),
+            "label_kept": float(other_label == label),
             **{name: measures[name](sent, received) if name in measures else None for name in LIKENESSES},
         }
 

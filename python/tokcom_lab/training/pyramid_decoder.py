@@ -23,7 +23,7 @@ from tokcom_lab.training.pyramid import CPU, PERCEPTUAL, SEMANTIC, SHARPNESS, WR
 # first three stages of features in 8 x 8 windows) in the critic's place, its weight raised until sharpness followed. Of
 # 128 photographs, searched by latents, 43.0% were recognised at first, with a cosine of 0.747 and sharpness 0.43; after
 # 549 steps 43.0%, 0.718 and 0.48, after 881 steps with ten times the weight 39.1%, 0.662 and 0.51. Sharpening what the
-# decoder shows, `PyramidConfig.sharpening`, had 47.7%, 0.740 and 0.66, at the cost of 0.3 dB.
+# decoder shows by 0.6, `PyramidConfig.sharpening`, had 47.7%, 0.740 and 0.66, at the cost of 0.3 dB.
 
 
 class PyramidDecoderTask(PyramidTask):
