@@ -1,9 +1,11 @@
 """Frames of videos as tokens: what stays, what changes, where a scene begins; files and cameras."""
 
+import json
+
 import numpy as np
 import pytest
 
-from tokcom.errors import ParameterError, PictureError
+from tokcom.errors import ModelError, ParameterError, PictureError
 from tokcom.models.zoo import load_tokenizer, load_video_tokenizer
 from tokcom.recording.video import VideoWriter
 from tokcom.tokenizers.camera import open_camera
@@ -75,6 +77,17 @@ def test_what_a_video_tokenizer_refuses(tiny_video_model, tiny_model):
         load_video_tokenizer(str(tiny_video_model), -1)
     with pytest.raises(PictureError, match="a picture is a uint8 array"):
         load_video_tokenizer(str(tiny_video_model), 0).tokenize(np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("search", [{}, {"search": {"by": "latents", "rate": 0.01, "visits": 1}}])
+def test_frames_are_searched_for_by_pictures_only(search, tiny_video_model):
+    path = tiny_video_model / "card.json"
+    card = json.loads(path.read_text())
+    del card["tokenizer"]["search"]
+    card["tokenizer"] |= search
+    path.write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="has no search for tokens by pictures"):
+        load_video_tokenizer(str(tiny_video_model))
 
 
 def test_a_video_is_written_and_read(tmp_path, pan):

@@ -196,6 +196,7 @@ def test_a_decoder_trained_alone_keeps_words_classes_and_what_belongs_to_them(re
     folder, weights = request_.folder, request_.folder / "tokenizer.safetensors"
     before, card = load_file(weights), json.loads((folder / "card.json").read_text())
     card["labels"] = {"tokenizer": card["tokenizer"]["sha256"]}
+    card["tokenizer"]["search"] = {"by": "latents", "rate": 0.01, "visits": 1}
     card["classes"] = [*card["classes"], "a class without pictures here"]
     (folder / "card.json").write_text(json.dumps(card))
     PHOTOGRAPH_TRAINERS["decoder"](replace(request_, warm_start=True, command="sharper"), QUIET)
@@ -204,6 +205,7 @@ def test_a_decoder_trained_alone_keeps_words_classes_and_what_belongs_to_them(re
     assert changed and all(name.startswith("decoder.") for name in changed)
     assert found["classes"] == card["classes"] and found["context"]["sha256"] == card["context"]["sha256"]
     assert found["tokenizer"]["training"]["continues"]["sha256"] == card["tokenizer"]["sha256"]
+    assert found["tokenizer"]["search"] == card["tokenizer"]["search"]
     for part in ("context", "labels"):
         assert found[part]["tokenizer"] == found["tokenizer"]["sha256"] != card["tokenizer"]["sha256"]
 
