@@ -16,11 +16,12 @@ from tokcom.link.transmitter import TransmitConfig, Transmitter
 from tokcom.models import descriptions
 from tokcom.models.codebooks import codebook
 from tokcom.models.description_points import describe_sound
-from tokcom.models.zoo import load_tokenizer
+from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.packets.codebook import codebook_id
 from tokcom.packets.identity import PacketIdentity
 from tokcom.packets.layout import packet_layout, unpack
 from tokcom.packets.mcs_map import MCS_NOT_SENT
+from tokcom.source.filling import filled_picture
 from tokcom.tokenizers.sounds import SAMPLE
 
 CODEBOOK = codebook("caltech64").name
@@ -372,3 +373,16 @@ def test_pictures_that_come_too_fast_are_dropped_counted_and_told_of(pdu, send):
     out = send(block, [pdu(TOKENS, **FRAME | {"frame_id": i}) for i in range(70)])
     assert block.inputs_dropped == 6 and [meta["frame_id"] for meta, _ in out] == list(range(6, 70))
     assert out[0][0]["dropped.detokenizer"] == 6 and out[0][0]["queued.detokenizer"] == 63
+
+
+@pytest.mark.parametrize(("mode", "softly"), [("mask", True), ("context", True), ("list", False), ("keep", False)])
+def test_doubtful_tokens_are_shown_as_the_model_expects_them_where_it_takes_part(mode, softly, pdu, send):
+    confidence = np.where(np.arange(256) % 7, 0.9, 0.2).astype(np.float32)
+    message = pdu(TOKENS, **FRAME, mode=mode, confidence=confidence)
+    ((_, shown),) = send(tokcom.image_detokenizer(), [message])
+    tokenizer, frame = load_tokenizer("caltech64", 0), TokenFrame(TOKENS, CODEBOOK, 1024, (16, 16))
+    wanted = tokenizer.detokenize(frame)
+    if softly:
+        without = frame.with_tokens(np.where(confidence < 0.5, LOST, TOKENS))
+        wanted = filled_picture(without, load_context("caltech64"), tokenizer)
+    np.testing.assert_array_equal(np.asarray(shown).reshape(wanted.shape), wanted)

@@ -63,12 +63,12 @@ TOKCOM = [
     (
         "a decoder of lossy pictures for speech",
         f"train concealing --model speech8k --data data {MODELS}",
-        "needs 'vq' and 'maskgit', a model for thumbnails",
+        "needs 'vq' or 'pyramid' and 'maskgit'",
     ),
     (
         "a decoder of thinned pictures for speech",
         f"train thinned --model speech8k --data data {MODELS}",
-        "needs 'vq' and 'maskgit', a model for thumbnails",
+        "this decoder of lossy pictures needs 'vq' and 'maskgit'",
     ),
     ("sounds without sentences", "train sounds --model mine --data data", "name a JSON file of them by --sentences"),
     ("sentences of no file", "bench conditions --data data --sentences none.json", "'none.json' does not exist"),

@@ -8,6 +8,7 @@ import pmt
 from tokcom import keys
 from tokcom.context.prior import Prior
 from tokcom.frame import TokenFrame
+from tokcom.link.modes import WITH_PRIOR
 from tokcom.link.steady_view import SteadyView
 from tokcom.models.by_codebook import load_detokenizers, load_priors
 from tokcom.models.folders import DEFAULT_MODEL
@@ -26,8 +27,8 @@ QUEUE_SIZE = 64
 
 class image_detokenizer(PduBlock):
     """Turn tokens back into pictures; lost tokens (-1) are plain grey. Where a token of a video's frame is that of the
-    frame before, what is shown hardly changes. Of a thinned frame that Token Recovery made whole, what the model
-    expects is shown in place of the tokens that were not sent, rather than the likeliest ones.
+    frame before, what is shown hardly changes. In place of tokens that Token Recovery guessed, what the model expects
+    is shown: of those that a thinned frame did not send, and of those that are more likely wrong than right.
 
     If more than 64 frames are waiting, the oldest are dropped, logged and counted. Frames of unknown codebooks are
     counted in `frames_unknown`, and the codebook is logged the first time.
@@ -54,7 +55,7 @@ class image_detokenizer(PduBlock):
 
     @cached_property
     def _priors(self) -> ByCodebook[Prior]:
-        """Context models, which only thinned frames need."""
+        """Context models, which only frames with guessed tokens need."""
         return load_priors(self._models, self._device)
 
     def process(self, meta: Mapping, data: np.ndarray) -> tuple[dict, np.ndarray] | None:
@@ -64,10 +65,8 @@ class image_detokenizer(PduBlock):
             self._unknown.count_frame(frame, self._tokenizers.known(), "not shown")
             return None
         *earlier, last = frames_of(frame)
-        if not earlier:
-            return self._shown(meta, tokenizer, frame)
-        confidence = np.asarray(meta.get(keys.CONFIDENCE, np.zeros(0)), np.float32)
-        shares = np.split(confidence, len(earlier) + 1) if confidence.size == data.size else [None] * (len(earlier) + 1)
+        confidence, count = _confidence(meta), len(earlier) + 1
+        shares = np.split(confidence, count) if confidence.size == data.size else [None] * count
         for each, share in zip(earlier, shares, strict=False):
             started = time.perf_counter()
             shown = self._shown(meta, tokenizer, each, share)
@@ -75,13 +74,20 @@ class image_detokenizer(PduBlock):
         return self._shown(meta, tokenizer, last, shares[-1])
 
     def _shown(
-        self, meta: Mapping, tokenizer: PictureTokenizer, frame: TokenFrame, confidence: np.ndarray | None = None
-    ) -> tuple[dict, np.ndarray]:  # fmt: skip
+        self, meta: Mapping, tokenizer: PictureTokenizer, frame: TokenFrame, confidence: np.ndarray | None
+    ) -> tuple[dict, np.ndarray]:
         """Decode a frame; return the keys to add, and its picture."""
-        picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook))
+        # In other modes, the model takes no part in what is shown.
+        doubts = confidence if meta.get(keys.MODE) in WITH_PRIOR else None
+        picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook), doubts)
         picture = self._view.show(frame, picture, optional(meta, keys.STREAM_ID, int, 0))
         tokens = pmt.init_s32vector(len(frame.tokens), frame.tokens.tolist())
         added = {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}
         if confidence is not None:
             added[keys.CONFIDENCE] = vector_of(confidence)
         return {keys.FOLLOWS: None} | frame_keys(frame) | added, picture
+
+
+def _confidence(meta: Mapping) -> np.ndarray:
+    """Return the confidence in each token; none if it is unknown."""
+    return np.asarray(meta.get(keys.CONFIDENCE, np.zeros(0)), np.float32)

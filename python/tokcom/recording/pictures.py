@@ -75,7 +75,7 @@ class PictureFolder:
 
     @cached_property
     def _priors(self) -> ByCodebook[Prior]:
-        """Context models, which only thinned frames need."""
+        """Context models, which only frames with guessed tokens need."""
         return load_priors(self._models, self._device)
 
     def add(self, model: str) -> None:
@@ -83,7 +83,8 @@ class PictureFolder:
         self._tokenizers.add(codebook(model), lambda: load_tokenizer(model, 0, self._device))
 
     def save(
-        self, frame: TokenFrame, number: int, arrived: TokenFrame | None = None, prior: Prior | None = None
+        self, frame: TokenFrame, number: int, arrived: TokenFrame | None = None, prior: Prior | None = None,
+        confidence: np.ndarray | None = None,
     ) -> str | None:  # fmt: skip
         """Write the picture of a frame as NUMBER-FRAME.png.
 
@@ -94,6 +95,7 @@ class PictureFolder:
                 mixture of what it expects has a smaller error than the tokens that it finds likeliest. None: the tokens
                 of `frame` are shown.
             prior: of the codebook.
+            confidence: as in `source.filling.whole_picture`.
 
         Returns:
             The file's name; None if no model here has the frame's codebook and grid.
@@ -110,7 +112,7 @@ class PictureFolder:
             if alone and arrived.lost.any() and shows_mixtures(tokenizer):
                 picture = filled_picture(arrived, prior, tokenizer)
             else:
-                picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook))
+                picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook), confidence)
         except (FrameError, ModelError, ParameterError):
             return None
         path = self._folder / f"{number:04d}-{frame.frame_id:04d}.png"

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokcom.context.prior import Prior
+from tokcom.errors import ParameterError
 from tokcom.frame import LOST, TokenFrame
 from tokcom.packets.thinning import sent_mask
 from tokcom.tokenizers.picture_tokenizer import PictureTokenizer
 
 if TYPE_CHECKING:
     from tokcom.tokenizers.vq import VQTokenizer
+
+EVEN = 0.5
+"""Probability of a token from which it is shown."""
 
 
 def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer) -> np.ndarray:
@@ -40,30 +44,43 @@ def filled_picture(frame: TokenFrame, prior: Prior, tokenizer: PictureTokenizer)
 
 
 def whole_picture(
-    frame: TokenFrame, tokenizer: PictureTokenizer, find_prior: Callable[[], Prior | None]
+    frame: TokenFrame, tokenizer: PictureTokenizer, find_prior: Callable[[], Prior | None],
+    confidence: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """Decode a received frame. Of a thinned one that was made whole, what the prior expects is shown in place of the
-    tokens that were not sent, rather than guesses of them.
+    """Decode a received frame. Where a token is more likely wrong than right, or one of a thinned frame that was made
+    whole, what the prior expects is shown rather than the receiver's guess.
 
     Args:
         frame: a frame of the tokenizer's codebook and grid; lost tokens are grey.
         tokenizer: the tokenizer.
-        find_prior: function that returns the prior of the tokens, if there is one; called for thinned frames.
+        find_prior: function that returns the prior of the tokens, if there is one; called if it is needed.
+        confidence: float (n_tokens,), probability of each token; 0: unknown. None: unknown for all. Of a frame that
+            follows another, what that one would tell is not there, and the tokens are shown.
 
     Returns:
         uint8 (size, size, 3).
 
     Raises:
         ModelError: the prior does not fit the frame.
-        ParameterError: the frame's rule does not fit its grid.
+        ParameterError: the frame's rule does not fit its grid, or confidence has another shape than its tokens.
     """
-    if not frame.thinning or frame.lost.any() or not shows_mixtures(tokenizer):
+    guessed = _guessed(frame, confidence)
+    if not guessed.any() or frame.lost.any() or not shows_mixtures(tokenizer):
         return tokenizer.detokenize(frame)
     prior = find_prior()
     if prior is None:
         return tokenizer.detokenize(frame)
-    sent = sent_mask(frame.thinning, frame.grid)
-    return filled_picture(frame.with_tokens(np.where(sent, frame.tokens, LOST)), prior, tokenizer)
+    return filled_picture(frame.with_tokens(np.where(guessed, LOST, frame.tokens)), prior, tokenizer)
+
+
+def _guessed(frame: TokenFrame, confidence: np.ndarray | None) -> np.ndarray:
+    """Find the tokens of a frame that are rather guesses, bool (n_tokens,)."""
+    guessed = ~sent_mask(frame.thinning, frame.grid)
+    if confidence is None or frame.follows:
+        return guessed
+    if confidence.shape != frame.tokens.shape:
+        raise ParameterError(f"confidence has the shape {confidence.shape}, the frame's tokens {frame.tokens.shape}")
+    return guessed | ((confidence > 0) & (confidence < EVEN))
 
 
 def shows_mixtures(tokenizer: PictureTokenizer) -> bool:

@@ -13,14 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokcom.tokenizers.vq_network import ResidualBlock, VQConfig, VQNetwork
+from tokcom.tokenizers.vq_network import ResidualBlock, VQAutoencoder
 
 MARKS = 2
 """Features of a lost token besides what is expected: the loss, and the entropy of what is expected, at most 1."""
 REACH = 1
 """Rows and columns around a lost token in which features are corrected."""
-SHARED = ("codebook_size", "code_dim", "width")
-"""Names of the shape's numbers that are those of the tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,11 @@ class ConcealingConfig:
     """Shape of a `ConcealingNetwork`; it is stored in the model's card.
 
     Attributes:
-        codebook_size, code_dim, width: those of the tokenizer.
+        codebook_size, code_dim: those of the tokenizer.
+        width: features per token of the tokenizer's decoder, its `grid_width`.
         blocks: residual blocks on the grid of tokens.
         expected: features of a word that is expected.
+        hidden: features per token within the blocks.
     """
 
     codebook_size: int = 1024
@@ -38,13 +38,14 @@ class ConcealingConfig:
     width: int = 128
     blocks: int = 4
     expected: int = 48
+    hidden: int = 128
 
     as_dict = asdict
 
     @classmethod
-    def of(cls, tokenizer: VQConfig) -> "ConcealingConfig":
-        """Make the shape that fits a tokenizer."""
-        return cls(**{name: getattr(tokenizer, name) for name in SHARED})
+    def of(cls, tokenizer: VQAutoencoder) -> "ConcealingConfig":
+        """Make the shape that fits a tokenizer's network."""
+        return cls(tokenizer.config.codebook_size, tokenizer.config.code_dim, tokenizer.grid_width)
 
 
 class ConcealingNetwork(nn.Module):
@@ -55,19 +56,20 @@ class ConcealingNetwork(nn.Module):
         self.config = config
         self.expected = nn.Linear(config.codebook_size, config.expected, bias=False)
         nn.init.normal_(self.expected.weight, std=0.3)
-        self.stem = nn.Conv2d(config.width + config.code_dim + MARKS + config.expected, config.width, 1)
-        self.blocks = nn.Sequential(*(ResidualBlock(config.width) for _ in range(config.blocks)))
-        self.head = nn.Conv2d(config.width, config.width, 1)
+        self.stem = nn.Conv2d(config.width + config.code_dim + MARKS + config.expected, config.hidden, 1)
+        self.blocks = nn.Sequential(*(ResidualBlock(config.hidden) for _ in range(config.blocks)))
+        self.head = nn.Conv2d(config.hidden, config.width, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def fits(self, tokenizer: nn.Module) -> bool:
         """Tell whether this has the shape of a tokenizer's network."""
-        if not isinstance(tokenizer, VQNetwork):
+        if not isinstance(tokenizer, VQAutoencoder):
             return False
-        return all(getattr(self.config, name) == getattr(tokenizer.config, name) for name in SHARED)
+        own, needed = self.config, ConcealingConfig.of(tokenizer)
+        return (own.codebook_size, own.code_dim, own.width) == (needed.codebook_size, needed.code_dim, needed.width)
 
-    def forward(self, tokenizer: VQNetwork, tokens: Tensor, lost: Tensor, log_probabilities: Tensor) -> Tensor:
+    def forward(self, tokenizer: VQAutoencoder, tokens: Tensor, lost: Tensor, log_probabilities: Tensor) -> Tensor:
         """Decode pictures, (batch, 3, size, size) in [-1, 1].
 
         Args:

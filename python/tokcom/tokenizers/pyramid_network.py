@@ -107,9 +107,10 @@ class PyramidVQNetwork(VQAutoencoder):
     def __init__(self, config: PyramidConfig):
         super().__init__(config)
         self.encoder, self.decoder = _encoder(config), _decoder(config)
+        self.grid_width = config.decoder_widths[0]
 
-    def decode_vectors(self, vectors: Tensor) -> Tensor:
-        decoded = super().decode_vectors(vectors)
+    def pixels(self, features: Tensor) -> Tensor:
+        decoded = super().pixels(features)
         if not self.config.sharpening:
             return decoded
         return decoded + self.config.sharpening * (decoded - _smoothed(decoded))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 GRID_LAYERS = 2
-"""Layers of the decoder of a `VQNetwork` that work on the grid of tokens: stem and blocks."""
+"""First layers of a decoder, which work on the grid of tokens: stem and blocks."""
 
 
 def as_input(pictures: np.ndarray) -> Tensor:
@@ -66,14 +66,19 @@ class ResidualBlock(nn.Module):
 class VQAutoencoder(nn.Module):
     """Autoencoder: pictures (batch, 3, size, size) in [-1, 1] ↔ token ids (batch, size/patch, size/patch).
 
-    A subclass provides `encoder`, from pictures to (batch, code_dim, rows, columns), and `decoder`, its inverse.
+    A subclass provides `encoder`, from pictures to (batch, code_dim, rows, columns), and `decoder`, its inverse, whose
+    first `GRID_LAYERS` layers keep rows and columns.
 
     Args:
         config: shape of the network, with `image_size`, `patch_size`, `codebook_size` and `code_dim`.
+
+    Attributes:
+        grid_width: number of the decoder's features per token, after these layers.
     """
 
     encoder: nn.Module
-    decoder: nn.Module
+    decoder: nn.Sequential
+    grid_width: int
 
     def __init__(self, config: "VQConfig | PyramidConfig"):
         super().__init__()
@@ -95,7 +100,16 @@ class VQAutoencoder(nn.Module):
 
     def decode_vectors(self, vectors: Tensor) -> Tensor:
         """Decode code vectors (batch, rows, columns, code_dim) to pictures (batch, 3, size, size)."""
-        return self.decoder(vectors.permute(0, 3, 1, 2))
+        return self.pixels(self.grid_features(vectors))
+
+    def grid_features(self, vectors: Tensor) -> Tensor:
+        """Compute the decoder's features on the grid of tokens, (batch, grid_width, rows, columns), of code vectors
+        (batch, rows, columns, code_dim)."""
+        return self.decoder[:GRID_LAYERS](vectors.permute(0, 3, 1, 2))
+
+    def pixels(self, features: Tensor) -> Tensor:
+        """Decode features on the grid to pictures (batch, 3, size, size)."""
+        return self.decoder[GRID_LAYERS:](features)
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Decode token ids (batch, rows, columns) to pictures (batch, 3, size, size)."""
@@ -108,6 +122,7 @@ class VQNetwork(VQAutoencoder):
     def __init__(self, config: VQConfig):
         super().__init__(config)
         width, patch = config.width, config.patch_size
+        self.grid_width = width
         half = patch // 2
         self.encoder = nn.Sequential(
             OrderedDict(
@@ -130,12 +145,3 @@ class VQNetwork(VQAutoencoder):
                 pixels=nn.PixelShuffle(2),
             )
         )
-
-    def grid_features(self, vectors: Tensor) -> Tensor:
-        """Compute the decoder's features on the grid of tokens, (batch, width, rows, columns), of code vectors (batch,
-        rows, columns, code_dim)."""
-        return self.decoder[:GRID_LAYERS](vectors.permute(0, 3, 1, 2))
-
-    def pixels(self, features: Tensor) -> Tensor:
-        """Decode features on the grid to pictures (batch, 3, size, size)."""
-        return self.decoder[GRID_LAYERS:](features)

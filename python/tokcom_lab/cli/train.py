@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @click.option(
     "--visits",
     type=click.IntRange(0),
-    help="Thumbnails and videos: search passes per picture. [default: the card's; videos 4; concealing and thinned 8]",
+    help="Search passes per picture, without --size. [default: the card's; videos 4; concealing, thinned at most 8]",
 )
 @click.option("--warm-start", is_flag=True, help="Start from the weights in the model's folder.")
 @click.option("--private", is_flag=True, help="Thumbnails: a maskgit that tells little of any picture (DP-SGD).")

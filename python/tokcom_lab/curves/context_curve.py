@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from tokcom.frame import LOST
 from tokcom.link.arrival import Arrival
 from tokcom.link.bursts import BurstLink, compile_kernels
 from tokcom.link.known_noise import SymbolLink
+from tokcom.link.modes import WITH_PRIOR
 from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import RecoveredFrame
 from tokcom.link.transmitter import TransmitConfig, Transmitter
@@ -25,8 +27,10 @@ from tokcom.metrics.pictures import psnr_db
 from tokcom.metrics.tokens import wrong_by_packet
 from tokcom.models.codebooks import codebook
 from tokcom.models.recovery import load_recovery
+from tokcom.models.zoo import load_context
 from tokcom.packets.labels import NATURAL
 from tokcom.phy.numerology import ESN0_OVER_SNR_DB
+from tokcom.source.filling import whole_picture
 from tokcom.tokenizers.vq import VQTokenizer
 from tokcom_lab.curves.crossing import esn0_at
 from tokcom_lab.photograph_tokens import photograph_tokens
@@ -53,6 +57,8 @@ class ContextPoint:
         undetected: share of packets that were accepted although wrong.
         ms_per_frame: mean time from LLRs to pixels in ms, over the frames whose bursts were found.
         passes: mean number of passes of the context model in mode "context".
+        psnr_db: mean PSNR of the pictures as they are shown, over the same frames; None if there are none.
+        psnr_tokens_db: the same if the recovered tokens are decoded, however doubtful.
         images: number of photographs.
     """
 
@@ -64,6 +70,8 @@ class ContextPoint:
     undetected: float
     ms_per_frame: float
     passes: float
+    psnr_db: float | None
+    psnr_tokens_db: float | None
     images: int
 
 
@@ -99,6 +107,7 @@ class Bench:
         self._transmitter = Transmitter(TransmitConfig(MCS, labels=labels), self._codebooks)
         tokens = photograph_tokens(photographs.pictures, model, visits=visits)
         self.frames = tokenizer.frames(tokens, photographs.labels)
+        self._prior = cache(lambda: load_context(model, device))
 
     def received(self, number: int, esn0_db: float, cmi: bool, draw: int = 0) -> Arrival | None:
         """Simulate the reception of one frame's packets; None if its burst was lost. All modes get the same noise, each
@@ -127,6 +136,11 @@ class Bench:
         """Find wrong tokens, bool (n_packets, tokens_per_packet)."""
         return wrong_by_packet(self.frames[number].tokens, recovered.frame.tokens, arrival.positions)
 
+    def shown(self, mode: str, recovered: RecoveredFrame) -> np.ndarray:
+        """Decode a frame recovered in a mode, as Image Detokenizer does."""
+        confidence = recovered.confidence if mode in WITH_PRIOR else None
+        return whole_picture(recovered.frame, self.tokenizer, self._prior, confidence)
+
 
 def context_curve(
     bench: Bench, esn0_db: Sequence[float], modes: Sequence[str], cmi: Sequence[bool],
@@ -150,33 +164,35 @@ def context_curve(
     count = len(bench.frames)
     compile_kernels()
     for mode in modes:  # warm up the networks before timing
-        recoveries[mode].recover(bench.frames[0].with_tokens(np.full_like(bench.frames[0].tokens, LOST)))
-    bench.tokenizer.detokenize(bench.frames[0])
+        lost = bench.frames[0].with_tokens(np.full_like(bench.frames[0].tokens, LOST))
+        bench.shown(mode, recoveries[mode].recover(lost))
     for value in esn0_db:
         for mode in modes:
             for told in cmi:
-                total, seconds, passes, found = np.zeros(3), 0.0, 0, 0
+                total, seconds, passes, psnr = np.zeros(3), 0.0, 0, []
                 for number in range(count):
                     progress(1)
                     got = bench.received(number, value, told)
                     if got is None:
                         total += 1, 1, 0
                         continue
-                    found += 1
                     started = time.perf_counter()
                     got.received.decode()  # what every mode begins with counts in each
                     recovered = recoveries[mode].recover(got.frame, got.received)
-                    bench.tokenizer.detokenize(recovered.frame)
+                    shown = bench.shown(mode, recovered)
                     seconds += time.perf_counter() - started
+                    decoded = bench.tokenizer.detokenize(recovered.frame)
+                    psnr.append([psnr_db(bench.photographs.pictures[number], each) for each in (shown, decoded)])
                     wrong, ok = bench.errors(number, got, recovered), recovered.packets_ok
                     bad = wrong.any(axis=1)
                     total += np.mean(~ok | bad), np.mean(wrong), np.mean(ok & bad)
                     passes += recovered.passes
                 per, ter, undetected = total / count
+                found = max(len(psnr), 1)
+                quality = np.mean(psnr, axis=0).tolist() if psnr else (None, None)
                 yield ContextPoint(
-                    value, mode, told, per, ter, undetected, 1000 * seconds / max(found, 1), passes / max(found, 1),
-                    count,
-                )  # fmt: skip
+                    value, mode, told, per, ter, undetected, 1000 * seconds / found, passes / found, *quality, count
+                )
 
 
 def esn0_at_per(points: Sequence[ContextPoint], per: float = PER) -> float | None:

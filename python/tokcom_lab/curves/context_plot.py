@@ -113,9 +113,9 @@ def draw_received(bench: Bench, esn0_db: Sequence[float], path: Path, photograph
             if got is None:
                 axis.text(0.5, 0.5, "burst lost", ha="center", transform=axis.transAxes)
                 continue
-            frame = recoveries[mode].recover(got.frame, got.received).frame
-            picture = bench.tokenizer.detokenize(frame)
-            wrong = np.mean(frame.tokens != bench.frames[number].tokens)
+            recovered = recoveries[mode].recover(got.frame, got.received)
+            picture = bench.shown(mode, recovered)
+            wrong = np.mean(recovered.frame.tokens != bench.frames[number].tokens)
             axis.imshow(picture, interpolation="nearest")
             axis.set_xlabel(f"{psnr_db(sent, picture):.1f} dB, {100 * wrong:.1f}% wrong", fontsize=8)
     for axis in axes.flat:

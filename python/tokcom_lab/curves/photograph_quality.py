@@ -88,7 +88,7 @@ def photograph_quality(
     found = load_dataset(data, "test", size=tokenizer.image_size, crops=1)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found.labels))[:n])
     pictures, n = np.ascontiguousarray(found.pictures[chosen, 0]), len(chosen)
-    labels = known_labels([found.classes[label] for label in found.labels[chosen]], model_card(model).classes)
+    labels = found.numbered(model_card(model).classes).labels[chosen]
     if visits is None:
         tokens = photograph_tokens(pictures, model, progress=progress)
     else:
@@ -118,12 +118,6 @@ def photograph_quality(
         n, float(quality), float(structure), float(energies[0] / energies[1]), float(agreement), float(cosine),
         bits_told, exact_told, bits_untold, exact_untold, int(known.sum()), tokenize_ms, detokenize_ms,
     )  # fmt: skip
-
-
-def known_labels(names: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Look up the index of each name among classes, int64; unknown names get the null class, one past the last."""
-    numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers.get(name, len(classes)) for name in names], dtype=np.int64)
 
 
 def picture_energy(pictures: np.ndarray) -> float:

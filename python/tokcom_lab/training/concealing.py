@@ -10,7 +10,7 @@ from tokcom.packets.layout import SEEDS, packet_positions
 from tokcom.protocol.path import Path, PathSettings
 from tokcom.tokenizers.concealing import ConcealingConfig, ConcealingNetwork, mean_vectors
 from tokcom.tokenizers.rate_distortion import FLAT
-from tokcom.tokenizers.vq_network import VQNetwork, as_input
+from tokcom.tokenizers.vq_network import VQAutoencoder, as_input
 from tokcom_lab.training.dataset import Dataset
 from tokcom_lab.training.loop import Task
 from tokcom_lab.training.optimizers import MuonAdamW
@@ -49,13 +49,13 @@ class ConcealingTask(Task):
     learning_rate = 1e-3
 
     def __init__(
-        self, tokenizer: VQNetwork, context: MaskGitNetwork, train: Dataset, searched: tuple[Dataset, np.ndarray],
+        self, tokenizer: VQAutoencoder, context: MaskGitNetwork, train: Dataset, searched: tuple[Dataset, np.ndarray],
         test: Dataset, *, batch: int = 32, seed: int = 0, codes: str = "",
     ):  # fmt: skip
         torch.manual_seed(seed)
         self.tokenizer, self.context, self.train, self.searched, self.test = tokenizer, context, train, searched, test
         self.batch, self.seed, self.codes = batch, seed, codes
-        self.model = ConcealingNetwork(ConcealingConfig.of(tokenizer.config))
+        self.model = ConcealingNetwork(ConcealingConfig.of(tokenizer))
         kernels = {name for name, p in self.model.named_parameters() if name.startswith("blocks.") and p.ndim == 4}
         self.optimizer = MuonAdamW.of(self.model.named_parameters(), kernels, self.learning_rate, weight_decay=1e-4)
 

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -45,6 +45,13 @@ class Dataset:
     labels: np.ndarray
     classes: tuple[str, ...]
     broken: tuple[str, ...]
+
+    def numbered(self, classes: Sequence[str]) -> "Dataset":
+        """Return the same pictures with labels in the numbering of other classes, whose null class, one past the last,
+        takes pictures of none of them."""
+        numbers = {name: number for number, name in enumerate(classes)}
+        own = np.array([numbers.get(name, len(classes)) for name in self.classes], dtype=np.int64)
+        return replace(self, labels=own[self.labels], classes=tuple(classes))
 
 
 def load_dataset(

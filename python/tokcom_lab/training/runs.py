@@ -272,10 +272,11 @@ def train_concealing(request: TrainingRequest, console: Console) -> dict[str, fl
     """Train and export the decoder of pictures some of whose tokens were lost; return its figures on the test split.
 
     Raises:
-        ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
+        ModelError: the model has no tokenizer or no context, or none that such a decoder is trained with.
     """
-    card = _thumbnail_card(request)
-    *given, codes = _lossy_material(request, console)
+    card = _card_for_lossy(request, ("vq", "pyramid"))
+    crops = CROPS if card.part("tokenizer")["family"] == "vq" else 1
+    *given, codes = _lossy_material(request, console, crops)
     task = ConcealingTask(*given, batch=request.batch, seed=request.seed, codes=codes)
     return _run(request, task, CONCEALING, "concealing", card.classes, console)
 
@@ -287,7 +288,7 @@ def train_thinned(request: TrainingRequest, console: Console) -> dict[str, float
     Raises:
         ModelError: the model has no tokenizer or no context, or others than those of a model for thumbnails.
     """
-    card, (trunk, _) = _thumbnail_card(request), load_efficientnet_lite(2)
+    card, (trunk, _) = _card_for_lossy(request, ("vq",)), load_efficientnet_lite(2)
     *networks, data, searched, test, codes = _lossy_material(request, console, SMALL_CROPS)
     test = _some_of(test, THINNED_MEASURED, request.seed)
     task = ThinnedTask(*networks, trunk, data, searched, test, batch=request.batch, seed=request.seed, codes=codes)
@@ -296,25 +297,28 @@ def train_thinned(request: TrainingRequest, console: Console) -> dict[str, float
     return _run(request, task, THINNED, "concealing", card.classes, console)
 
 
-def _thumbnail_card(request: TrainingRequest) -> Card:
-    """Read the card of a model for thumbnails."""
+def _card_for_lossy(request: TrainingRequest, tokenizers: tuple[str, ...]) -> Card:
+    """Read the card of a model with a MaskGIT and a tokenizer of one of these families."""
     card = model_card(str(request.folder))
     families = [card.part(part)["family"] for part in ("tokenizer", CONTEXT)]
-    if families != ["vq", "maskgit"]:
+    if families[0] not in tokenizers or families[1] != "maskgit":
         raise ModelError(
-            f"model {request.model}: its tokenizer and context are {' and '.join(map(repr, families))}; a decoder of "
-            "lossy pictures needs 'vq' and 'maskgit', a model for thumbnails"
+            f"model {request.model}: its tokenizer and context are {' and '.join(map(repr, families))}; this decoder "
+            f"of lossy pictures needs {' or '.join(map(repr, tokenizers))} and 'maskgit'"
         )
     return card
 
 
-def _lossy_material(request: TrainingRequest, console: Console, crops: int = CROPS) -> tuple:
+def _lossy_material(request: TrainingRequest, console: Console, crops: int) -> tuple:
     """Return what a decoder of pictures that lack tokens is trained with: the networks of tokenizer and context,
     pictures to train on, some of them with tokens found by search, pictures to measure on, and the name of the tokens'
     origin."""
     model = str(request.folder)
-    visits = LOSSY_VISITS if request.visits is None else request.visits
-    data, test = _pictures(request, console, crops=crops)
+    usual = load_tokenizer(model, device="cpu")
+    visits = min(LOSSY_VISITS, usual.visits) if request.visits is None else request.visits
+    data, test = _pictures(request, console, usual.image_size, crops)
+    networks = usual.network, load_network(model, CONTEXT)
+    data, test = (each.numbered(model_card(model).classes) for each in (data, test))
     test = _some_of(test, LOSSY_MEASURED, request.seed)
     few = _some_of(replace(data, pictures=data.pictures[:, :1]), LOSSY_SEARCHED if visits else 0, request.seed)
     console.print(f"tokens of {request.model}, found by search (computed once and cached)")
@@ -322,7 +326,6 @@ def _lossy_material(request: TrainingRequest, console: Console, crops: int = CRO
         row = bar.add_task("pictures", total=len(few.labels))
         searched = tokenized(few, model, "train", visits=visits, advance=partial(bar.advance, row))
     codes = key_of(tokens_content(model, visits), model_card(model).part(CONTEXT)["sha256"])
-    networks = load_network(model, "tokenizer"), load_network(model, CONTEXT)
     return *networks, data, (few, searched[:, 0]), test, codes
 
 

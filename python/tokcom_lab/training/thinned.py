@@ -16,7 +16,7 @@ from tokcom.context.maskgit_network import MaskGitNetwork
 from tokcom.device import autocast
 from tokcom.packets.halton import halton_order
 from tokcom.tokenizers.concealing import mean_vectors
-from tokcom.tokenizers.vq_network import VQNetwork, as_input
+from tokcom.tokenizers.vq_network import VQAutoencoder, as_input
 from tokcom_lab.training.concealing import ConcealingTask
 from tokcom_lab.training.dataset import Dataset
 from tokcom_lab.training.loop import rate_by_share
@@ -57,7 +57,7 @@ class ThinnedTask(ConcealingTask):
     name = "thinned"
 
     def __init__(
-        self, tokenizer: VQNetwork, context: MaskGitNetwork, trunk: EfficientNetLite, train: Dataset,
+        self, tokenizer: VQAutoencoder, context: MaskGitNetwork, trunk: EfficientNetLite, train: Dataset,
         searched: tuple[Dataset, np.ndarray], test: Dataset, *, batch: int = 16, seed: int = 0, codes: str = "",
     ):  # fmt: skip
         super().__init__(tokenizer, context, train, searched, test, batch=batch, seed=seed, codes=codes)

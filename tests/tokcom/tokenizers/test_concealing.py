@@ -14,17 +14,31 @@ from tokcom.models.zoo import load_context, load_tokenizer
 from tokcom.source.chooser import TokenChooser
 from tokcom.source.filling import expected_picture, filled_picture, whole_picture
 from tokcom.tokenizers.concealing import REACH, ConcealingConfig, ConcealingNetwork, mean_vectors
+from tokcom.tokenizers.pyramid_network import PyramidConfig, PyramidVQNetwork
 from tokcom.tokenizers.vq_network import VQConfig, VQNetwork
 from tokcom_lab.training.export import Run, export_part
 
 RUN = Run("none", "none", 0, 0, 0.0)
 
 
-def a_pair(image_size=64):
+def one_width():
+    return VQNetwork(VQConfig(64, 4, 32, 8, 16, 1, 1, 8, 1))
+
+
+def pyramid():
+    """Of one block per scale, with sharpening."""
+    return PyramidVQNetwork(PyramidConfig(64, 4, 32, 8, (8,), (1,), (16, 8), (1, 1), 0.7))
+
+
+KINDS = {"vq": one_width, "pyramid": pyramid}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def a_pair(kind="vq"):
     """A tokenizer of 32 words for a grid of 16 x 16, and a decoder of lossy pictures with random weights."""
     torch.manual_seed(0)
-    tokenizer = VQNetwork(VQConfig(image_size, 4, 32, 8, 16, 1, 1, 8, 1)).eval()
-    concealing = ConcealingNetwork(ConcealingConfig.of(tokenizer.config)).eval()
+    tokenizer = KINDS[kind]().eval()
+    concealing = ConcealingNetwork(ConcealingConfig.of(tokenizer)).eval()
     torch.nn.init.normal_(concealing.head.weight, std=0.5)
     return tokenizer, concealing
 
@@ -48,9 +62,10 @@ def test_means_by_hand():
     torch.testing.assert_close(found, torch.tensor([[-1.0, 0.0], [0.25, 0.25], [0.0, 1.0]]))
 
 
+@every_kind
 @torch.no_grad()
-def test_it_corrects_features_around_lost_tokens_alone():
-    tokenizer, concealing = a_pair()
+def test_it_corrects_features_around_lost_tokens_alone(kind):
+    tokenizer, concealing = a_pair(kind)
     tokens, lost, logs = a_loss((0, 0))
     own, means = concealing(tokenizer, tokens, lost, logs), as_means(tokenizer, tokens, lost, logs)
     changed = (own != means).any(1)[0]
@@ -60,16 +75,18 @@ def test_it_corrects_features_around_lost_tokens_alone():
     assert not changed[far:].any() and not changed[:, far:].any()
 
 
+@every_kind
 @torch.no_grad()
-def test_whole_pictures_are_those_of_the_tokenizer():
-    tokenizer, concealing = a_pair()
+def test_whole_pictures_are_those_of_the_tokenizer(kind):
+    tokenizer, concealing = a_pair(kind)
     tokens, lost, logs = a_loss()
     assert torch.equal(concealing(tokenizer, tokens, lost, logs), tokenizer.decode(tokens))
 
 
+@every_kind
 @torch.no_grad()
-def test_it_begins_as_the_mean_and_ignores_what_is_lost():
-    tokenizer, concealing = a_pair()
+def test_it_begins_as_the_mean_and_ignores_what_is_lost(kind):
+    tokenizer, concealing = a_pair(kind)
     tokens, lost, logs = a_loss((3, 4), (9, 9))
     other = torch.where(lost, 31 - tokens, tokens)
     assert torch.equal(concealing(tokenizer, tokens, lost, logs), concealing(tokenizer, other, lost, logs))

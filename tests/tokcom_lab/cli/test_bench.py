@@ -47,7 +47,7 @@ def test_the_context_benchmark_says_what_it_promises(tmp_path):
     figure, pictures = tmp_path / "curve.svg", tmp_path / "received.png"
     few = "--images 2 --esn0-db 3,10 --modes keep,context --cmi both".split()
     report = bench("context", *few, "--svg", str(figure), "--pictures", str(pictures))
-    keys = {"esn0_db", "mode", "cmi", "per", "ter", "undetected", "ms_per_frame"}
+    keys = {"esn0_db", "mode", "cmi", "per", "ter", "undetected", "ms_per_frame", "psnr_db", "psnr_tokens_db"}
     assert len(report["curve"]) == 8 and all(keys <= set(point) for point in report["curve"])
     per = {(point["esn0_db"], point["mode"], point["cmi"]): point["per"] for point in report["curve"]}
     assert per[3, "keep", True] > 0.7 > per[3, "context", True] and per[10, "context", False] == 0

@@ -43,6 +43,14 @@ def test_modes_differ_where_packets_fail_and_not_where_none_does(curve):
     assert noisy["context"].passes > 0 == clean["context"].passes and all(point.ms_per_frame > 0 for point in curve)
 
 
+def test_what_the_model_doubts_is_shown_with_less_error(curve):
+    noisy, clean = ({point.mode: point for point in curve if point.esn0_db == value} for value in (4.0, 12.0))
+    assert noisy["mask"].psnr_db > noisy["mask"].psnr_tokens_db + 0.3
+    assert all(noisy[mode].psnr_db == noisy[mode].psnr_tokens_db for mode in ("keep", "list"))
+    assert noisy["mask"].psnr_db < noisy["context"].psnr_db <= clean["context"].psnr_db
+    assert len({point.psnr_db for point in clean.values()} | {point.psnr_tokens_db for point in clean.values()}) == 1
+
+
 def test_the_same_noise_for_all_and_another_for_others(bench):
     def llrs(number, esn0_db, cmi=True):
         return bench.received(number, esn0_db, cmi).received.transmissions[0].llrs
@@ -106,7 +114,8 @@ def test_a_models_bits_and_recoveries_are_those_of_its_probabilities(bench):
 
 
 def test_the_threshold_is_read_between_points():
-    points = [ContextPoint(x, "keep", True, per, 0, 0, 0, 0, 1) for x, per in ((2, 0.9), (3, 0.2), (4, 0.05), (5, 0.0))]
+    rates = {2: 0.9, 3: 0.2, 4: 0.05, 5: 0.0}
+    points = [ContextPoint(x, "keep", True, per, 0, 0, 0, 0, 0, 0, 1) for x, per in rates.items()]
     assert esn0_at_per(points) == pytest.approx(3.5)
     assert esn0_at_per(points[:2]) is None and esn0_at_per(points[2:]) is None
 

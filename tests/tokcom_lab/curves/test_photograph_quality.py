@@ -13,7 +13,7 @@ from tokcom.errors import ModelError, ParameterError
 from tokcom.models.zoo import load_tokenizer
 from tokcom.tokenizers.pyramid_network import PyramidConfig, PyramidVQNetwork
 from tokcom_lab import photograph_judge
-from tokcom_lab.curves.photograph_quality import known_labels, photograph_quality, picture_energy
+from tokcom_lab.curves.photograph_quality import photograph_quality, picture_energy
 from tokcom_lab.training.dataset import load_dataset
 from tokcom_lab.training.export import Run, export_part
 
@@ -95,10 +95,6 @@ def test_without_its_judge_nothing_is_measured(model, data, monkeypatch):
     monkeypatch.setattr(photograph_judge, "load_efficientnet_lite", missing)
     with pytest.raises(ModelError, match="not installed"):
         photograph_quality(data, model, 3)
-
-
-def test_a_class_that_the_model_does_not_know_is_the_null_class():
-    assert known_labels(["cat", "yak", "owl"], ("owl", "cat")).tolist() == [1, 2, 0]
 
 
 def test_the_energy_of_a_chequerboard_is_that_of_all_its_edges():

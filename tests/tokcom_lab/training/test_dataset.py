@@ -9,7 +9,7 @@ from PIL import Image, features
 
 from tokcom.errors import DatasetError
 from tokcom_lab.training import dataset
-from tokcom_lab.training.dataset import load_dataset
+from tokcom_lab.training.dataset import Dataset, load_dataset
 
 
 def save(path, seed, size=(20, 30)):
@@ -112,3 +112,9 @@ def test_links_are_followed_and_do_not_lead_in_circles(divided, tmp_path):
     for split in ("train", "test"):
         straight, found = load(divided, tmp_path, split), load(linked, tmp_path, split)
         assert found.classes == straight.classes and np.array_equal(found.pictures, straight.pictures)
+
+
+def test_a_class_that_a_model_does_not_know_is_the_null_class():
+    data = Dataset(np.zeros((4, 1, 2, 2, 3), np.uint8), np.array([2, 0, 1, 0]), ("cat", "owl", "yak"), ())
+    numbered = data.numbered(("owl", "cat"))
+    assert numbered.labels.tolist() == [2, 1, 0, 1] and numbered.classes == ("owl", "cat")

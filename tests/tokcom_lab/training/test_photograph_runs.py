@@ -23,7 +23,7 @@ from tokcom.tokenizers.pyramid_network import PyramidConfig, PyramidVQNetwork
 from tokcom.tokenizers.vq_network import as_input
 from tokcom_lab.training import runs
 from tokcom_lab.training.dataset import load_dataset
-from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, PhotographSettings, TrainingRequest
+from tokcom_lab.training.runs import PHOTOGRAPH_TRAINERS, TRAINERS, PhotographSettings, TrainingRequest
 
 QUIET = Console(file=io.StringIO())
 CPU = torch.device("cpu")
@@ -75,6 +75,19 @@ def test_both_stages_train_into_a_model_that_loads(request_, published):
     told = published.embed(["a photo of a beagle, a dog", "a photo of an owl"])
     assert torch.allclose(network.conditions[:2], told, atol=1e-3) and not network.conditions[2].any()
     assert card["context"]["sentences"] == ["a photo of a beagle, a dog", "a photo of an owl"]
+
+
+def test_a_decoder_of_lossy_pictures_learns_from_photographs(request_, published):
+    """Also of a class that the model does not know."""
+    for part in ("tokenizer", "maskgit"):
+        PHOTOGRAPH_TRAINERS[part](request_, QUIET)
+    (request_.data[0] / "train" / "owl").rename(request_.data[0] / "train" / "yak")
+    TRAINERS["concealing"](replace(request_, photographs=None), QUIET)
+    card = json.loads((request_.folder / "card.json").read_text())
+    assert card["concealing"]["tokenizer"] == card["tokenizer"]["sha256"] and card["classes"] == ["dog-beagle", "owl"]
+    assert {"psnr_db_12", "psnr_db_12_mean"} <= card["concealing"]["figures"].keys()
+    found = load_tokenizer(str(request_.folder))
+    assert found.concealing.config.width == found.network.config.decoder_widths[0]
 
 
 def test_the_exported_average_gives_the_tokens_that_were_measured(request_, published):
