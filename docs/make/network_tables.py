@@ -53,6 +53,12 @@ def losses_of_searched() -> str:
     return _losses("network-loss-searched.json")
 
 
+@table("network-loss-photo256")
+def losses_of_photographs() -> str:
+    """Make the same table of photographs of 256 x 256."""
+    return _losses("network-loss-photo256.json")
+
+
 def _losses(file: str) -> str:
     found: dict[str, list[dict]] = {}
     for row in figures(file)["loss"]:

@@ -43,9 +43,9 @@ class ConcealingConfig:
     as_dict = asdict
 
     @classmethod
-    def of(cls, tokenizer: VQAutoencoder) -> "ConcealingConfig":
-        """Make the shape that fits a tokenizer's network."""
-        return cls(tokenizer.config.codebook_size, tokenizer.config.code_dim, tokenizer.grid_width)
+    def of(cls, tokenizer: VQAutoencoder, **more: int) -> "ConcealingConfig":
+        """Make the shape that fits a tokenizer's network; `more` are other attributes."""
+        return cls(tokenizer.config.codebook_size, tokenizer.config.code_dim, tokenizer.grid_width, **more)
 
 
 class ConcealingNetwork(nn.Module):

@@ -43,6 +43,7 @@ class ConcealingTask(Task):
         batch: pictures per step.
         seed: seed of everything random.
         codes: name of the tokens' origin, which must be the same to continue a run.
+        hidden: features per token within the network.
     """
 
     name = "concealing"
@@ -50,12 +51,12 @@ class ConcealingTask(Task):
 
     def __init__(
         self, tokenizer: VQAutoencoder, context: MaskGitNetwork, train: Dataset, searched: tuple[Dataset, np.ndarray],
-        test: Dataset, *, batch: int = 32, seed: int = 0, codes: str = "",
+        test: Dataset, *, batch: int = 32, seed: int = 0, codes: str = "", hidden: int = ConcealingConfig.hidden,
     ):  # fmt: skip
         torch.manual_seed(seed)
         self.tokenizer, self.context, self.train, self.searched, self.test = tokenizer, context, train, searched, test
         self.batch, self.seed, self.codes = batch, seed, codes
-        self.model = ConcealingNetwork(ConcealingConfig.of(tokenizer))
+        self.model = ConcealingNetwork(ConcealingConfig.of(tokenizer, hidden=hidden))
         kernels = {name for name, p in self.model.named_parameters() if name.startswith("blocks.") and p.ndim == 4}
         self.optimizer = MuonAdamW.of(self.model.named_parameters(), kernels, self.learning_rate, weight_decay=1e-4)
 

@@ -21,6 +21,7 @@ from tokcom.models.networks import load_network
 from tokcom.models.published import load_efficientnet_lite, load_sentences
 from tokcom.models.weights import read_weights
 from tokcom.models.zoo import load_context, load_tokenizer, load_video_tokenizer
+from tokcom.tokenizers.concealing import ConcealingConfig
 from tokcom.tokenizers.pyramid_network import PyramidConfig
 from tokcom.tokenizers.vq_network import VQConfig
 from tokcom_lab.cache import code_of, key_of, tokens_content
@@ -57,6 +58,8 @@ TOLD_PICTURES, MEASURED = 1000, 100
 LOSSY_SEARCHED, LOSSY_VISITS, LOSSY_MEASURED = 800, 8, 200
 """Pictures whose tokens are searched for a decoder of pictures that lack tokens, search passes of each, and pictures
 that it is measured on."""
+PHOTOGRAPH_CONCEALING = 40
+"""Features per token within the decoder of lossy photographs: the weights of all parts stay below 64 MB."""
 THINNED_MEASURED = 100
 """Pictures that the decoder of thinned pictures is measured on."""
 VIDEO_VISITS = 4
@@ -275,9 +278,12 @@ def train_concealing(request: TrainingRequest, console: Console) -> dict[str, fl
         ModelError: the model has no tokenizer or no context, or none that such a decoder is trained with.
     """
     card = _card_for_lossy(request, ("vq", "pyramid"))
-    crops = CROPS if card.part("tokenizer")["family"] == "vq" else 1
-    *given, codes = _lossy_material(request, console, crops)
-    task = ConcealingTask(*given, batch=request.batch, seed=request.seed, codes=codes)
+    thumbnails = card.part("tokenizer")["family"] == "vq"
+    *given, codes = _lossy_material(request, console, CROPS if thumbnails else 1)
+    task = ConcealingTask(
+        *given, batch=request.batch, seed=request.seed, codes=codes,
+        hidden=ConcealingConfig.hidden if thumbnails else PHOTOGRAPH_CONCEALING,
+    )  # fmt: skip
     return _run(request, task, CONCEALING, "concealing", card.classes, console)
 
 
