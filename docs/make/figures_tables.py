@@ -114,6 +114,21 @@ def context_epa() -> str:
     return markdown(head, rows)
 
 
+@table("context-shown")
+def context_shown() -> str:
+    """Make the table of the PSNR of words and of what is shown."""
+    modes = ("mask", "context")
+    head = ["Es/N0 dB", *(f"`{mode}`, {what}" for mode in modes for what in ("tokens wrong", "words", "shown"))]
+    rows = []
+    for esn0_db, by_mode in _by_point(figures("context-shown.json")["curve"], "mode").items():
+        cells = []
+        for mode in modes:
+            row = by_mode[mode]
+            cells += [rate(row["ter"]), f"{row['psnr_tokens_db']:.2f}", f"{row['psnr_db']:.2f}"]
+        rows.append((f"{esn0_db:g}", *cells))
+    return markdown(head, rows)
+
+
 @table("context-photo256")
 def context_photo256() -> str:
     """Make the table of modes list and context of `photo256`."""
