@@ -2,6 +2,9 @@
 
 from tables import figures, markdown, table
 
+SHOWN = ("vqgan+r", "vqgan", "tokcom", "tokcom-nocmi", "list", "context", "context-nocmi", "webp", "avif", "jpeg2000")
+"""Schemes in the tables of quality."""
+
 
 def _policies(file: str = "adaptation.json") -> dict[tuple[str, float], dict[str, dict]]:
     found: dict[tuple[str, float], dict[str, dict]] = {}
@@ -207,6 +210,67 @@ def _share(value: float, places: int) -> str:
     if value == 0:
         return "0"
     return f"{value:.{places}f}".removeprefix("0") if value < 1 else f"{value:.{places}f}"
+
+
+@table("photographs-paper")
+def photographs_paper() -> str:
+    """Make the table of 256 x 256 photographs beside the paper's published values."""
+    published, found = figures("case-study/published.json"), _study("photographs-paper")
+    points = sorted(found["vqgan"])
+    masked = [found["tokcom"][point] for point in points]
+    once, repeated = published["tce_once"], [published["tce_once"] * (1 - per) for per in published["per"]]
+
+    def ours(scheme: str, figure: str, places: int) -> list[str]:
+        return [_with_interval(found[scheme][point], figure, places) for point in points]
+
+    def theirs(figure: str, places: int) -> list[str]:
+        return [_share(value, places) for value in published[figure]]
+
+    rows = [
+        ("PER, published", *theirs("per", 3)),
+        ("PER, ours", *ours("vqgan", "per", 3)),
+        ("TER, published", *theirs("ter_channel", 3)),
+        ("TER, ours", *ours("vqgan", "ter_channel", 3)),
+        ("TCE, once, published and ours", *(f"{row['tce']:.1f}" for row in masked)),
+        (f"TCE with repetition, {once:g} (1 - published PER)", *(f"{each:.1f}" for each in repeated)),
+        ("TCE with repetition, ours", *(f"{found['vqgan+r'][point]['tce']:.1f}" for point in points)),
+        (
+            'published "TER after" over PER',
+            *(_share(ter / per, 3) for ter, per in zip(published["ter_recovered"], published["per"], strict=True)),
+        ),
+        ("exact recovery, ours", *(_share(row["exact_recovery"], 3) for row in masked)),
+        ("tokens wrong after masking, ours", *(_share(row["ter_recovered"], 3) for row in masked)),
+    ]
+    return markdown(("", *(f"{point:g} dB" for point in points)), rows)
+
+
+@table("photographs-paper-quality")
+def photographs_paper_quality() -> str:
+    """Make the table of quality by scheme of photographs on the link `paper`."""
+    return _quality("photographs-paper")
+
+
+@table("photographs-k7-quality")
+def photographs_k7_quality() -> str:
+    """Make the table of quality by scheme of photographs on the link `k7`."""
+    return _quality("photographs-k7")
+
+
+def _quality(name: str) -> str:
+    """Make a table of PSNR in dB and semantic score by scheme."""
+    found = _study(name)
+    points = sorted(found["vqgan"])
+    rows = [("PER", *(_share(found["vqgan"][point]["per"], 3) for point in points))]
+    for scheme in (each for each in SHOWN if each in found):
+        by_point = found[scheme]
+        cells = (f"{by_point[at]['psnr_db']:.1f}, {_share(by_point[at]['semantic'], 2)}" for at in points)
+        rows.append((f"`{scheme}`", *cells))
+    return markdown(("Es/N0 dB", *(f"{point:g}" for point in points)), rows)
+
+
+def _with_interval(row: dict, figure: str, places: int) -> str:
+    low, high = row["ci"][figure]
+    return f"{_share(row[figure], places)} ± {_share((high - low) / 2, places)}"
 
 
 @table("case-study-psnr")
