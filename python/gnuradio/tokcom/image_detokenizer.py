@@ -8,7 +8,7 @@ import pmt
 from tokcom import keys
 from tokcom.context.prior import Prior
 from tokcom.frame import TokenFrame
-from tokcom.link.modes import WITH_PRIOR
+from tokcom.link import modes
 from tokcom.link.steady_view import SteadyView
 from tokcom.models.by_codebook import load_detokenizers, load_priors
 from tokcom.models.folders import DEFAULT_MODEL
@@ -77,9 +77,8 @@ class image_detokenizer(PduBlock):
         self, meta: Mapping, tokenizer: PictureTokenizer, frame: TokenFrame, confidence: np.ndarray | None
     ) -> tuple[dict, np.ndarray]:
         """Decode a frame; return the keys to add, and its picture."""
-        # In other modes, the model takes no part in what is shown.
-        doubts = confidence if meta.get(keys.MODE) in WITH_PRIOR else None
-        picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook), doubts)
+        shown_by = modes.shown_by(meta.get(keys.MODE), confidence)
+        picture = whole_picture(frame, tokenizer, lambda: self._priors.find(frame.codebook), shown_by)
         picture = self._view.show(frame, picture, optional(meta, keys.STREAM_ID, int, 0))
         tokens = pmt.init_s32vector(len(frame.tokens), frame.tokens.tolist())
         added = {keys.HEIGHT: picture.shape[0], keys.WIDTH: picture.shape[1], keys.TOKENS: tokens}

@@ -44,7 +44,7 @@ def replay(
 
     After Ctrl-C, it shows the bursts found so far. In JSON, a lost token is -1.
     """
-    from tokcom.link.modes import WITH_PRIOR
+    from tokcom.link.modes import shown_by
     from tokcom.link.receiver import Receiver
     from tokcom.models.by_codebook import load_recoveries
     from tokcom.models.codebooks import codebooks
@@ -64,13 +64,12 @@ def replay(
                 file, receiver, progress=lambda done: bar.advance(task, done),
                 refused=lambda position, error: refused.append(f"burst at sample {position}: {error}"),
             ):  # fmt: skip
-                whole, confidence = burst.frame, None
+                row, whole, confidence = burst_row(burst, file.sample_rate), burst.frame, None
                 if burst.recovered is not None:
-                    whole = burst.recovered.frame
-                    confidence = burst.recovered.confidence if mode in WITH_PRIOR else None
-                picture = pictures and pictures.save(whole, len(rows), confidence=confidence)
-                saved = {} if pictures is None else {"picture": picture}
-                rows.append(burst_row(burst, file.sample_rate) | saved)
+                    whole, confidence = burst.recovered.frame, shown_by(mode, burst.recovered.confidence)
+                if pictures is not None:
+                    row["picture"] = pictures.save(whole, len(rows), confidence=confidence)
+                rows.append(row)
                 bar.update(task, description=f"{name}, {len(rows)} bursts")
     except KeyboardInterrupt:
         stopped = True

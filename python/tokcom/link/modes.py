@@ -1,6 +1,11 @@
 """Modes of recovery of a frame with failed packets, and their descriptions."""
 
+from typing import TYPE_CHECKING
+
 from tokcom.errors import ParameterError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MODES = {
     "keep": "kept as decoded",
@@ -20,3 +25,9 @@ def require_mode(mode: str) -> None:
     """Raise ParameterError unless the mode exists."""
     if mode not in MODES:
         raise ParameterError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
+
+
+def shown_by(mode: str | None, confidence: "np.ndarray | None") -> "np.ndarray | None":
+    """Return the confidence in tokens by which the picture of a frame that was recovered in a mode is shown: None in
+    modes in which a context model takes no part."""
+    return confidence if mode in WITH_PRIOR else None

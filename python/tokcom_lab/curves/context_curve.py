@@ -19,7 +19,7 @@ from tokcom.frame import LOST
 from tokcom.link.arrival import Arrival
 from tokcom.link.bursts import BurstLink, compile_kernels
 from tokcom.link.known_noise import SymbolLink
-from tokcom.link.modes import WITH_PRIOR
+from tokcom.link.modes import shown_by
 from tokcom.link.receiver import Receiver
 from tokcom.link.recovery import RecoveredFrame
 from tokcom.link.transmitter import TransmitConfig, Transmitter
@@ -138,7 +138,7 @@ class Bench:
 
     def shown(self, mode: str, recovered: RecoveredFrame) -> np.ndarray:
         """Decode a frame recovered in a mode, as Image Detokenizer does."""
-        confidence = recovered.confidence if mode in WITH_PRIOR else None
+        confidence = shown_by(mode, recovered.confidence)
         return whole_picture(recovered.frame, self.tokenizer, self._prior, confidence)
 
 
